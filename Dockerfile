@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 
-# Image of the server; docs/install-server.md says how to run it. Python packages are installed by hash from
-# requirements/. The base images are named by tag: Python and Debian line are fixed, their security updates come in.
+# Image of the server, and of the gateway for the page; docs/install-server.md and docs/install-web.md say how to run
+# them. Python packages are installed by hash from requirements/. The base images are named by tag: Python and Debian line are fixed, their security updates come in.
 # Where every build must start from the same bytes, add the digest of your registry to both FROM lines.
 # requirements/runtime.txt includes PyAV and pillow-heif, whose wheels hold GPL code (x264, x265): whoever hands the
 # image on takes those terms on.
@@ -29,7 +29,7 @@ RUN --network=none \
 FROM python:3.11-slim-trixie
 LABEL org.opencontainers.image.title="Disrupt" \
       org.opencontainers.image.description="Hash database for stopping the sharing of intimate images without consent" \
-      org.opencontainers.image.licenses="Apache-2.0 AND GPL-2.0-or-later"
+      org.opencontainers.image.licenses="Apache-2.0 AND GPL-2.0-or-later AND LGPL-3.0-only AND MPL-2.0 AND BSD-3-Clause AND IJG AND Zlib"
 # The uid is fixed, so that the owner of a volume's files is the same in every version.
 RUN groupadd --gid 10001 disrupt \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin disrupt \

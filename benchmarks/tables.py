@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from benchmarks.report_tables import pictures, speed, videos
+from benchmarks.report_tables import browsers, faults, pictures, speed, videos
 from benchmarks.report_tables.cells import Cells, markdown
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +27,7 @@ _TABLE = re.compile(r"^(<!-- table: (\w+) (\S+) -->\n)((?:\|.*\n)*)", re.MULTILI
 
 TABLES: dict[str, Callable[[dict[str, Any]], Iterator[Cells]]] = {
     name: function
-    for module in (speed, pictures, videos)
+    for module in (speed, pictures, videos, browsers, faults)
     for name, function in vars(module).items()
     if getattr(function, "__module__", None) == module.__name__ and not name.startswith("_")
 }

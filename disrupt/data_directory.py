@@ -101,19 +101,26 @@ class DataDirectory:
             ) from error
 
     @contextmanager
-    def locked(self, *, patience_s: float = 0.0) -> Iterator[None]:
-        """Hold the directory as its only writer.
+    def locked(
+        self, *, patience_s: float = 0.0, held: tuple[int, ...] = ()
+    ) -> Iterator[tuple[int, ...]]:
+        """Hold the directory as its only writer; give the descriptors that hold it.
+
+        ``held`` are these of the program that this process was before, which held it.
 
         A forked process holds it too, so that no successor begins while one of them lives: a lock
         on a file, which is also how earlier versions know, and on the directory itself, as a file
         can be deleted. DataDirectoryInUseError when another holds it for ``patience_s``.
         """
         with ExitStack() as stack:
+            if held:
+                yield held
+                return
             try:
-                descriptors = [
+                descriptors = (
                     _opened(stack, self.path / "lock", os.O_RDWR | os.O_CREAT),
                     _opened(stack, self.path, os.O_RDONLY | os.O_DIRECTORY),
-                ]
+                )
             except OSError as error:
                 raise DataDirectoryError(
                     f"The data directory {self.path} cannot be used: {error.strerror}."
@@ -127,7 +134,7 @@ class DataDirectory:
                     )
                 time.sleep(_RETRY_S)
             self.complete_restore()
-            yield
+            yield descriptors
 
     @property
     def restoring(self) -> Path:

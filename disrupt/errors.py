@@ -13,6 +13,14 @@ class Violation:
     description: str
 
 
+@dataclass(frozen=True, slots=True)
+class UsedQuota:
+    """A quota that is used up: whose it is, and which limit."""
+
+    subject: str
+    description: str
+
+
 class DisruptError(Exception):
     """Root of everything raised on purpose.
 
@@ -28,12 +36,14 @@ class DisruptError(Exception):
         message: str,
         *,
         violations: tuple[Violation, ...] = (),
+        quotas: tuple[UsedQuota, ...] = (),
         retry_after_s: float | None = None,
         **metadata: str,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.violations = violations
+        self.quotas = quotas
         self.retry_after_s = retry_after_s
         self.metadata = metadata
 
@@ -55,6 +65,12 @@ class InvalidMediaError(InvalidRequestError):
     """The bytes are no picture to hash: not an image, truncated, unsupported or too large."""
 
     reason = "INVALID_MEDIA"
+
+
+class DigestMismatchError(InvalidRequestError):
+    """The body of a request is not that of its Content-Digest: it was changed on its way."""
+
+    reason = "DIGEST_MISMATCH"
 
 
 class UnreadableMediaError(DisruptError):
@@ -81,6 +97,12 @@ class OverloadedError(DisruptError):
     reason = "OVERLOADED"
 
 
+class QuotaExceededError(OverloadedError):
+    """The organisation has used its quota up: ``quotas`` name it, try after ``retry_after_s``."""
+
+    reason = "QUOTA_EXCEEDED"
+
+
 class TooManyAttemptsError(OverloadedError):
     """A PIN waits for its turn, and keeps its place: try again after ``retry_after_s``."""
 
@@ -102,7 +124,7 @@ class StorageFullError(DisruptError):
 
 
 class UnauthenticatedError(DisruptError):
-    """No key, an unknown one or a revoked one."""
+    """No key, an unknown one, an expired one or a revoked one."""
 
     status = "UNAUTHENTICATED"
     reason = "KEY_REFUSED"
@@ -113,6 +135,12 @@ class PermissionDeniedError(DisruptError):
 
     status = "PERMISSION_DENIED"
     reason = "RIGHT_MISSING"
+
+
+class CertificateRefusedError(PermissionDeniedError):
+    """A valid key whose organisation needs a client certificate that the connection has not."""
+
+    reason = "CERTIFICATE_REFUSED"
 
 
 class NotFoundError(DisruptError):
@@ -143,6 +171,27 @@ class CaseClosedError(DisruptError):
 
     status = "FAILED_PRECONDITION"
     reason = "CASE_CLOSED"
+
+
+class ErasurePendingError(DisruptError):
+    """The case is to be erased, as staff were asked without its PIN: keep or withdraw it first."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "ERASURE_PENDING"
+
+
+class ErasureNotRequestedError(DisruptError):
+    """No valid request to erase this case waits for a second key."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "ERASURE_NOT_REQUESTED"
+
+
+class SecondKeyNeededError(DisruptError):
+    """The erasure of a case needs the key of a second person."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "SECOND_KEY_NEEDED"
 
 
 class CursorExpiredError(DisruptError):

@@ -1,12 +1,17 @@
-"""Logs: one JSON object per line on standard error; never media, hashes, PINs, keys, addresses."""
+"""Logs: one JSON object per line on standard error.
+
+No line holds media, a hash, a PIN, the secret of a key, or the address of a caller.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
 import sys
+import traceback
 from contextlib import suppress
-from typing import TextIO, cast
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict
@@ -51,3 +56,15 @@ def configure(role: str, level: str = "info") -> None:
         # Write each line at once, so that lines of several processes do not mix.
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _StandardError())),
     )
+
+
+def frames(error: BaseException) -> list[str]:
+    """Return where an error was raised; neither message nor locals, which could quote a caller."""
+    return traceback.format_tb(error.__traceback__)
+
+
+def unread_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log an error of a task or callback that nobody waits for: an event loop's handler."""
+    error = context.get("exception")
+    kind, raised = (type(error).__name__, frames(error)) if error else ("", [])
+    structlog.get_logger(__name__).error("error_unread", kind=kind, frames=raised)

@@ -23,6 +23,7 @@ from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryReader
+from disrupt.wording import counted
 
 if TYPE_CHECKING:
     from disrupt.feed.rebuild import Rebuilt
@@ -132,11 +133,13 @@ def verify_command(data_dir: Path, *, as_json: bool) -> None:
         hidden = len(verified.differences) - _SHOWN_DIFFERENCES
         if hidden > 0:
             click.echo(f"... and {hidden} more; --json lists all")
-        verdict = f"{len(verified.differences)} differences" if verified.differences else "equal"
+        verdict = (
+            counted(len(verified.differences), "difference") if verified.differences else "equal"
+        )
         click.echo(
             f"Generation {verified.generation} with the changes since, against the registry at"
-            f" change {verified.sequence}: {verdict}. {verified.items} items, {verified.hashes}"
-            f" hashes; {verified.lookups} lookups compared with every hash."
+            f" change {verified.sequence}: {verdict}. {_contents(verified.items, verified.hashes)};"
+            f" {counted(verified.lookups, 'lookup')} compared with every hash."
         )
     if verified.differences:
         sys.exit(1)
@@ -230,10 +233,14 @@ def gc_command(data_dir: Path, *, keep: int, as_json: bool) -> None:
 
 def _report_published(published: Rebuilt, *, as_json: bool) -> None:
     text = (
-        f"Published generation {published.generation}: {published.items} items,"
-        f" {published.hashes} hashes, as of change {published.sequence}."
+        f"Published generation {published.generation}:"
+        f" {_contents(published.items, published.hashes)}, as of change {published.sequence}."
     )
     _report(published, text, as_json=as_json)
+
+
+def _contents(items: int, hashes: int) -> str:
+    return f"{counted(items, 'item')}, {counted(hashes, 'hash', 'hashes')}"
 
 
 def _report(result: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401  (any dataclass)

@@ -70,7 +70,7 @@ def verify(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) 
     extra = live.between(before, _LAST).items["number"].tolist()
     differences += [Difference(number, _EXTRA) for number in extra]
     differences += lookups.differences({difference.number for difference in differences})
-    withdrawn = _withdrawn_since(reader, head)
+    changed = _changed_since(reader, head)
     status = live.status()
     return Verified(
         generation=status.generation,
@@ -79,7 +79,7 @@ def verify(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) 
         hashes=status.hashes,
         lookups=len(lookups.queries),
         differences=tuple(
-            difference for difference in differences if difference.number not in withdrawn
+            difference for difference in differences if difference.number not in changed
         ),
     )
 
@@ -159,7 +159,7 @@ class _Lookups:
             yield Difference(number, "found by a search, at a distance at which it is not")
 
 
-def _withdrawn_since(reader: RegistryReader, head: Cursor) -> set[int]:
-    """Return the numbers of items removed while the registry was read, which count as equal."""
+def _changed_since(reader: RegistryReader, head: Cursor) -> set[int]:
+    """Return the numbers of items that left or came back meanwhile, which count as equal."""
     changes = walk(reader, head, reader.head())
     return {change.number for change in changes if not isinstance(change, Addition)}

@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -233,25 +235,55 @@ def find_clip(report: Report, server: Deployment, key: str, platform_key: str, i
     report.line("look up", what, expected, got, distance)
 
 
-def withdraw(report: Report, platform: Platform, key: str, case: Case, lookup: Lookup) -> None:
-    """Withdraw a case and wait until it stops matching."""
-    server = platform.server.address
+def follow(report: Report, step: str, what: str, platform: Platform, lookup: Lookup) -> None:
+    """Wait until a lookup finds what is expected by now, and report how soon it does."""
+    is_found = lookup.expected != NOTHING
+    started = time.monotonic()
     with platform.client() as client:
-        run(
-            "disrupt",
-            *("withdraw", "--yes", case.number, "--server", server),
-            DISRUPT_KEY=key,
-            DISRUPT_PIN=case.pin,
-        )
-        started = time.monotonic()
-        while client.match_image(lookup.file, effort=Effort.FAST).matches:
+        while bool(client.match_image(lookup.file, effort=Effort.FAST).matches) != is_found:
             if time.monotonic() > started + GIVE_UP_AFTER_S:
                 break
             time.sleep(0.02)
-        took_s = time.monotonic() - started
-    expected = f"gone in {REACHES_MATCHING_WITHIN_S:g} s"
+    took_s = time.monotonic() - started
+    expected = f"{'found' if is_found else 'gone'} in {REACHES_MATCHING_WITHIN_S:g} s"
     got = expected if took_s <= REACHES_MATCHING_WITHIN_S else f"took {took_s:.1f} s"
-    report.line("withdraw", f"case {case.number}", expected, got)
+    report.line(step, what, expected, got)
+
+
+def withdraw(report: Report, platform: Platform, key: str, case: Case, lookup: Lookup) -> None:
+    """Withdraw a case and wait until it stops matching."""
+    options = ("--yes", case.number, "--server", platform.server.address)
+    run("disrupt", "withdraw", *options, DISRUPT_KEY=key, DISRUPT_PIN=case.pin)
+    no_longer = Lookup(lookup.what, lookup.file)
+    follow(report, "withdraw", f"case {case.number}", platform, no_longer)
+
+
+def report_false_positives(
+    report: Report, platform: Platform, files: tuple[Path, Path], lookup: Lookup
+) -> None:
+    """Let two platforms report that an item matches wrongly, and staff switch it on again."""
+    server = platform.server
+    options = ("--server", server.address, "--json")
+    other_key, staff = server.make_key("other", "match"), server.make_key("staff", "review")
+    item_id = next(item for item, name in platform.names.items() if name == lookup.expected)
+
+    def waiting() -> str:
+        answer = run("disrupt", "review", "items", "--state=waiting", *options, DISRUPT_KEY=staff)
+        items = [platform.names[item["item_id"]] for item in json.loads(answer)["items"]]
+        return f"{', '.join(items) or 'nothing'} waits"
+
+    for key, file, what, expected in (
+        (platform.key, files[0], "one platform says so", "nothing waits"),
+        (other_key, files[1], "two platforms say so", f"{lookup.expected} waits"),
+    ):
+        matches = json.loads(run("disrupt", "match", *options, file, DISRUPT_KEY=key))["matches"]
+        match_id = next(match["match_id"] for match in matches if match["item"] == item_id)
+        run("disrupt", "report", match_id, "false_positive", *options, DISRUPT_KEY=key)
+        report.line("false positive", what, expected, waiting())
+    gone = Lookup(lookup.what, lookup.file)
+    follow(report, "false positive", lookup.what, platform, gone)
+    run("disrupt", "review", "enable", item_id, *options, DISRUPT_KEY=staff)
+    follow(report, "review enable", lookup.what, platform, lookup)
 
 
 def rebuild(report: Report, platform: Platform, lookup: Lookup) -> None:
@@ -290,10 +322,30 @@ def rebuild(report: Report, platform: Platform, lookup: Lookup) -> None:
     report.line("rebuild", "index and registry", equal, got)
 
 
+def serve_page(server: Deployment) -> tuple[str, int]:
+    """Start the gateway before a server; return the address of the page, and the process id."""
+    key = server.make_key("web", "register")
+    with server.data_dir.with_name("web.log").open("a") as log:
+        process = subprocess.Popen(
+            [BIN / "disrupt", "web", "--server", server.address],
+            env=os.environ | {"DISRUPT_KEY": key, "DISRUPT_WEB_LISTEN": "127.0.0.1:0"},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+    ready = process.stdout.readline() if process.stdout else ""
+    if not ready:
+        raise CommandFailedError(f"The page is not served: see {log.name}")
+    return ready.rpartition(" ")[2].strip(), process.pid
+
+
 def leave_running(platform: Platform, helpline_key: str, copy: Path) -> None:
-    """Print how to go on."""
+    """Serve the page, too, and print how to go on."""
     server, data_dir = platform.server.address, platform.server.data_dir
+    page, page_pid = serve_page(platform.server)
     print(f"""
+The page for people affected is at {page}
 The server goes on at {server}; its data is in {data_dir}.
 A platform's key: {platform.key}
 A helpline's key: {helpline_key}
@@ -303,7 +355,7 @@ Try, after `source {BIN / "activate"}`:
   DISRUPT_SERVER={server} DISRUPT_KEY={helpline_key} disrupt submit --age adult {UNRELATED[0]}
   disrupt-index stats --data-dir {data_dir}
 
-Stop it with: kill {platform.server.process.pid}""")
+Stop both with: kill {platform.server.process.pid} {page_pid}""")
 
 
 def demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
@@ -330,11 +382,13 @@ def demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
     unrelated = [Lookup(photo.stem, photo) for photo in UNRELATED]
     no_longer = [Lookup(lookup.what, lookup.file) for lookup in gone_copies]
     again = [*kept_copies[::4], *no_longer[::4], *unrelated]
-    harder = harder_copies(KEPT, copies)
+    harder = list(harder_copies(KEPT, copies))
 
     platform.ask(report, "look up", [*kept_copies, *harder, *gone_copies, *unrelated])
     find_screenshot(report, platform, KEPT[0], copies)
     find_clip(report, server, helpline_key, platform_key, copies)
+    files = (harder[0].file, copies / "screenshot.jpg")
+    report_false_positives(report, platform, files, kept_copies[0])
     withdraw(report, platform, helpline_key, gone, gone_copies[0])
     platform.ask(report, "withdrawn", no_longer)
 
@@ -361,7 +415,11 @@ def demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
 def main() -> int:
     """Run in a folder of its own, removed at the end unless the server goes on in it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--serve", action="store_true", help="leave the server running")
+    parser.add_argument(
+        "--serve",
+        action="store_true",
+        help="leave the server running, and the page for people affected",
+    )
     serve = parser.parse_args().serve
     work = Path(tempfile.mkdtemp(prefix="disrupt-demo-"))
     with contextlib.ExitStack() as stack:

@@ -4,107 +4,118 @@ from __future__ import annotations
 
 import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
+from sqlalchemy import Connection
+
+from disrupt.registry import migrations
 
 # pytest rewrites the assertions of these modules too.
 pytest.register_assert_rewrite(
     "tests.cli.shell",
     "tests.hashing.videos",
     *(f"tests.index.{name}" for name in ("conformance", "examples")),
-    *(f"tests.registry.{name}" for name in ("conformance", "machine")),
+    *(f"tests.registry.{name}" for name in ("conformance", "keys_machine", "machine")),
 )
 
-settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("any machine")
+for _name, _examples in {"whole": 60, "quick": 15}.items():
+    # of any machine: none depends on its speed
+    settings.register_profile(
+        _name,
+        max_examples=_examples,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 
 # Shell scripts start background jobs with SIGINT ignored, and programs inherit that.
 # Tests that interrupt a program need it to handle SIGINT.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_SLOW = (
-    *("benchmarks", "cli", "clients", "fuzz", "packaging", "test_demo.py", "test_documents.py"),
-    *("test_readme.py", "test_site.py", "client/test_against_server.py", "client/test_flows.py"),
-    "doctor/test_checks.py::test_a_build_that_hashes_otherwise_than_the_reference_fails",
-    "doctor/test_checks.py::test_a_search_that_loses_one_neighbour_fails",
-    "doctor/test_checks.py::test_this_machine_hashes_and_searches_rightly",
-    *("feed/test_compaction.py", "feed/test_erasure.py", "feed/test_passing_errors.py"),
-    *("feed/test_refusals.py", "hashing/test_formats.py", "hashing/test_heif.py"),
-    "hashing/test_crops.py::test_a_crop_of_a_reduced_picture_hashes_as_the_cropped_picture",
-    "hashing/test_animations.py::test_an_animation_is_looked_up_by_its_distinct_frames_and_registered_by_its_first",
-    "hashing/test_images.py::test_copies_of_every_size_are_within_10_bits",
-    "hashing/test_animations.py::test_every_distinct_frame_is_registered_with_its_interval_when_asked",
-    "hashing/test_images.py::test_hashing_from_several_threads_gives_the_same_answers",
-    "hashing/test_luma.py",
-    "hashing/test_videos.py::test_a_frame_is_also_hashed_without_what_surrounds_the_video",
-    "hashing/test_videos.py::test_a_picture_shown_for_seconds_is_hashed_whatever_the_average_rate",
-    "hashing/test_videos.py::test_a_thousand_frames_a_second_are_sampled_as_others_are",
-    "hashing/test_videos.py::test_animations_are_videos",
-    "hashing/test_videos.py::test_bars_are_told_from_what_is_plain_in_the_video",
-    "hashing/test_videos.py::test_what_a_still_camera_shows_is_found_in_a_recorded_screen",
-    "index/test_multi_index.py::test_answers_are_exact_on_skewed_codes_numbered_beyond_16_bits",
-    "indexer/test_indexer.py::test_what_cannot_be_printed_was_done_all_the_same",
-    *("indexer/test_kill.py", "isolation/test_sandbox.py"),
-    "isolation/test_pictures.py::test_a_picture_that_needs_too_much_time_ends_its_process_alone",
-    "isolation/test_pictures.py::test_a_process_that_hangs_is_killed_in_time_and_replaced",
-    "isolation/test_pictures.py::test_the_largest_picture_of_four_channels_is_hashed_within_the_default_limits",
-    "isolation/test_pictures.py::test_whatever_keeps_a_picture_from_a_process_pictures_are_hashed_afterwards",
-    "isolation/test_pictures.py::test_without_a_process_pictures_are_refused_at_once_and_it_is_told",
-    "isolation/test_videos.py::test_a_long_video_ends_once_another_caller_waits",
-    "isolation/test_videos.py::test_a_video_that_takes_too_much_time_is_refused_and_the_limit_named",
-    "isolation/test_videos.py::test_an_animation_of_many_parts_is_hashed_whole",
-    *("registry/test_erasure.py", "registry/test_processes.py", "registry/test_reconciliation.py"),
-    "registry/test_migrations.py::test_wheel_brings_its_migrations_along",
-    "server/admission/test_large_messages.py",
-    "server/admission/test_strangers.py",
-    "server/admission/test_unfinished_calls.py",
-    "server/admission/test_unread_answers.py",
-    "server/calls/test_cancellation.py",
-    "server/calls/test_crowded_batches.py",
-    "server/calls/test_errors.py",
-    "server/calls/test_feed.py::test_a_page_of_the_largest_items_takes_memory_for_few_of_them",
-    "server/calls/test_quota.py",
-    "server/calls/test_streams.py",
-    "server/calls/test_videos.py",
-    "server/processes/test_full_disk.py",
-    "server/processes/test_hanging.py",
-    "server/processes/test_history.py",
-    "server/processes/test_housekeeping.py",
-    "server/processes/test_processes.py",
-    "server/processes/test_staleness.py",
-    "server/test_supervision.py",
-    "server/upkeep/test_ownership.py::test_the_server_does_not_start_as_another_user_than_the_owner",
-    "server/upkeep/test_restore.py",
-    "services/test_video_bounds.py",
-    "services/test_throttle.py::test_under_a_flood_of_tokens_an_owner_waits_a_minute_at_most",
-    "services/test_throttle.py::test_whose_number_is_guessed_on_by_5000_tokens_waits_half_an_hour_at_most",
-    "submission/test_nothing_leaks.py",
-)
-"""Folders, files and tests that ``--quick`` leaves out, because they take long."""
+_SLOW_ROOMS = ("benchmarks", "cli", "clients", "fuzz", "packaging")
+"""Folders that take long; single files and tests are marked ``slow``."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--quick``."""
-    parser.addoption("--quick", action="store_true", help="leave out what takes long")
+    parser.addoption(
+        "--quick", action="store_true", help="leave out what takes long, and try fewer examples"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how many examples property tests take."""
+    settings.load_profile("quick" if config.getoption("--quick") else "whole")
+
+
+class _AtOnce:
+    """Prints a failure when it is known, since a run that is cut off prints no summary."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self._terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._terminal.write_line(f"\n{report.nodeid}, {report.when}, {report.duration:.0f} s")
+            self._terminal.write_line(report.longreprtext)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Say at once what fails; processes that run tests for another one print nothing."""
+    plugins = session.config.pluginmanager
+    if terminal := plugins.get_plugin("terminalreporter"):
+        plugins.register(_AtOnce(terminal))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave folders out: what is left to others is None."""
+    room = collection_path.relative_to(Path(__file__).parent).as_posix()
+    return True if config.getoption("--quick") and room in _SLOW_ROOMS else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out _SLOW for ``--quick``."""
-    if not config.getoption("--quick"):
-        return
-    slow = {str(Path(__file__).parent / name) for name in _SLOW}
+    if config.getoption("--quick"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
 
-    def is_slow(item: pytest.Item) -> bool:
-        function = f"{item.path}::{item.name.partition('[')[0]}"
-        return not slow.isdisjoint([function, *map(str, (item.path, *item.path.parents))])
 
-    config.hook.pytest_deselected(items=[item for item in items if is_slow(item)])
-    items[:] = [item for item in items if not is_slow(item)]
+@pytest.fixture(autouse=True, scope="session")
+def _migrate_once() -> Iterator[None]:
+    """Make each new registry but the first of a process by the statements that the first is of.
+
+    Migrations take four fifths of the time in which a registry is made, and tests make thousands.
+    """
+    migrate, schema = migrations.upgrade, list[str]()
+
+    def upgrade(connection: Connection) -> None:
+        read = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
+        if connection.exec_driver_sql(read).first():
+            migrate(connection)
+        elif schema:
+            for statement in schema:
+                connection.exec_driver_sql(statement)
+        else:
+            migrate(connection)
+            schema.extend(connection.exec_driver_sql(f"{read} ORDER BY rowid").scalars())
+            newest = migrations.known_revisions()[-1]
+            schema.append(f"INSERT INTO alembic_version VALUES ('{newest}')")  # noqa: S608 own
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrations, "upgrade", upgrade)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _log_levels() -> Iterator[None]:
+    """Undo what a command that ran in this process set: the next test may look for lower levels."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

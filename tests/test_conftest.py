@@ -9,8 +9,6 @@ from pathlib import Path
 
 import hypothesis
 
-from tests.conftest import _SLOW
-
 ROOT = Path(__file__).parents[1]
 
 
@@ -37,8 +35,14 @@ def test_no_example_of_hypothesis_has_a_time_limit() -> None:
     assert hypothesis.settings().deadline is None
 
 
-def test_what_a_quick_run_leaves_out_exists() -> None:
-    for name in _SLOW:
-        path, _, function = name.partition("::")
-        assert (ROOT / "tests" / path).exists(), name
-        assert not function or f"def {function}(" in (ROOT / "tests" / path).read_text(), name
+def test_a_run_that_is_cut_off_has_printed_what_failed_before(tmp_path: Path) -> None:
+    tests = tmp_path / "test_two.py"
+    tests.write_text(
+        "import os\ndef test_first():\n    assert 2 + 2 == 5\ndef test_second():\n    os._exit(9)\n"
+    )
+    words = ["-m", "pytest", "-p", "tests.conftest", "--capture=no", f"--rootdir={tmp_path}"]
+    done = subprocess.run(
+        [sys.executable, *words, tests], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 9
+    assert "assert (2 + 2) == 5" in done.stdout

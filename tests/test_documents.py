@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from disrupt.client.retries import RETRYABLE
 from disrupt.core.hashes import MIN_LOOKUP_QUALITY, MIN_QUALITY
 from disrupt.errors import DisruptError
 from disrupt.server.config import Config
-from tests.document import run_examples, table
+from tests.document import examples, run_examples, table
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -27,6 +30,8 @@ PAGES = sorted(DOCS.glob("*.md"))
 MARKDOWN = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
 MAX_PAGE_LINES, MAX_LINE_COLUMNS = 150, 100
+
+LOUD = {"_log.warning", "_log.error", "_log.critical"}
 
 
 def name(page: Path) -> str:
@@ -59,13 +64,22 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
+@pytest.mark.slow
 def test_what_operations_says_to_type_works_as_written(tmp_path: Path, free_port: int) -> None:
     pages = (DOCS / "install-server.md", DOCS / "operations.md")
     run_examples("".join(page.read_text("utf-8") for page in pages), tmp_path, free_port)
 
 
+def test_examples_write_no_secret_into_a_file_that_others_have_made() -> None:
+    pages = (ROOT / "README.md", DOCS / "install-server.md", DOCS / "operations.md")
+    commands = [command for page in pages for command, _ in examples(page.read_text("utf-8"))]
+    files = [file for command in commands for file in re.findall(r"--secret-file (\S+)", command)]
+    assert len(files) > len(pages)
+    assert len(files) == len(set(files))
+
+
 def test_every_setting_is_documented_with_its_default() -> None:
-    rows = table((DOCS / "settings.md").read_text(), "Configure")
+    rows = table((DOCS / "settings.md").read_text(), "All settings")
     documented = {row[0]: row[1] for row in rows if row[1:]}
     assert documented == {
         name: (
@@ -102,18 +116,38 @@ def test_the_errors_that_are_tried_again_are_documented_so() -> None:
     assert all(then == "hold" or "refuse" in then for *_, then in rows)
 
 
-def test_every_error_that_is_logged_has_a_remedy() -> None:
-    rows = [
-        line.split("|")[1] for line in (DOCS / "troubleshooting.md").read_text().splitlines()[6:]
-    ]
-    events = set[str]()
-    for module in [*(ROOT / "disrupt").rglob("*.py"), *(ROOT / "indexer").rglob("*.py")]:
-        for event in re.findall(
-            r"_log\.(?:error|critical)\(\s*\"(\w+)\"", module.read_text("utf-8")
-        ):
-            assert any(f"`{event}`" in row for row in rows), event
-            events.add(event)
-    assert events
+def logged_events(module: Path) -> Iterator[str]:
+    """Yield the events that a module logs at level warning or above.
+
+    Of an event that is not written out, these are all names in the function that logs it.
+    """
+    for function in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        nodes = list(ast.walk(function))
+        names = [text for node in nodes if (text := written_out(node)) and text.isidentifier()]
+        for call in nodes:
+            if isinstance(call, ast.Call):
+                # a call of the method, or one that is given the method and what to call it with
+                for method, event in pairwise([call.func, *call.args]):
+                    if ast.unparse(method) in LOUD:
+                        yield from [text] if (text := written_out(event)) else names
+
+
+def written_out(node: ast.AST) -> str | None:
+    """Return the text of a literal; None for anything else."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+@pytest.mark.slow
+def test_every_warning_and_error_that_is_logged_has_a_remedy() -> None:
+    page = (DOCS / "troubleshooting.md").read_text("utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ")]
+    modules = [*(ROOT / "disrupt").rglob("*.py"), *(ROOT / "indexer").rglob("*.py")]
+    events = {event for module in modules for event in logged_events(module)}
+    assert events >= {"call_failed", "compaction_failed", "erasure_failed", "hangup_ignored"}
+    for event in events:
+        assert any(f"`{event}`" in row for row in rows), event
 
 
 def test_the_least_quality_is_documented_as_it_is() -> None:
@@ -148,6 +182,7 @@ def test_files_that_pages_name_exist() -> None:
         assert (ROOT / path).exists(), f"{page}: {path}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "page", [page for page in MARKDOWN if page.parent not in {DECISIONS, MEASUREMENTS}], ids=name
 )
@@ -254,6 +289,7 @@ def test_every_report_of_benchmarks_is_shown_and_has_the_facts_of_its_record() -
         assert {"command", "machine"} < report["record"].keys()
 
 
+@pytest.mark.slow
 def test_the_unit_starts_commands_that_exist() -> None:
     unit = (DOCS / "install-server.md").read_text().split("```ini\n")[1].split("```")[0]
     commands = re.findall(r"^ExecStart\w*=\S+/(.*)$", unit, re.MULTILINE)
@@ -267,6 +303,7 @@ def test_the_unit_starts_commands_that_exist() -> None:
             assert option in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_as_documented(shell: str) -> None:
     page = (DOCS / "install-server.md").read_text()

@@ -11,6 +11,9 @@ import skimage
 
 from tests.document import run_examples
 
+pytestmark = pytest.mark.slow
+
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 PHOTO = Path(skimage.__file__).parent / "data" / "chelsea.png"

@@ -14,6 +14,9 @@ from docs._sphinx.contents import contents, without_outside_links
 from docs._sphinx.reference import api, commands, sdk, settings
 from docs._sphinx.self_contained import problems
 
+pytestmark = pytest.mark.slow
+
+
 PROTO = Path(__file__).parents[1] / "proto"
 
 
@@ -39,6 +42,21 @@ def test_the_reference_has_every_setting_with_its_meaning() -> None:
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| [^|]* \| (.+) \|$", settings(), re.MULTILINE)
     assert [name for name, _ in rows] == list(Config.model_fields)
     assert all(meaning.strip() for _, meaning in rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "bounds"),
+    [
+        ("data_dir", ""),
+        ("workers", "≥ 1, ≤ 256"),
+        ("hashes_per_s", "> 0"),
+        ("pictures_per_s", "> 0"),
+        ("video_mib_per_s", "> 0"),
+    ],
+)
+def test_the_reference_has_the_bounds_of_a_setting(name: str, bounds: str) -> None:
+    (row,) = re.findall(rf"^\| `{name}` \| [^|]+ \| ([^|]*) \|", settings(), re.MULTILINE)
+    assert row.strip() == bounds
 
 
 def test_the_reference_has_every_command() -> None:

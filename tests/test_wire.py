@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,21 +14,24 @@ import numpy as np
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from disrupt.core.acts import Action
 from disrupt.core.cases import AgeBand, case_number, new_case_number
 from disrupt.core.lookups import Effort
-from disrupt.core.media import FINGERPRINT, MediaKind, Profile
+from disrupt.core.media import FINGERPRINT, ItemState, MediaKind, Profile, StateReason
 from disrupt.core.videos import FRAME
 from disrupt.errors import (
     DisruptError,
     InvalidRequestError,
     OverloadedError,
+    QuotaExceededError,
     RequestIdReusedError,
+    UsedQuota,
     Violation,
 )
-from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, types_pb2
+from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, review_pb2, types_pb2
 from disrupt.wire import errors, feed, match, registration, videos
 from disrupt.wire.fields import fingerprints, fingerprints_message
 
@@ -181,7 +185,6 @@ _ROW = st.tuples(
 
 
 @given(st.lists(_ROW, min_size=1, max_size=5), st.sampled_from(MediaKind))
-@settings(max_examples=80)
 def test_fingerprints_come_back_as_they_went(rows: list[Any], kind: MediaKind) -> None:
     array = np.zeros(len(rows), FINGERPRINT)
     for at, (value, quality, profile, plan, ordinal, start, length) in enumerate(rows):
@@ -272,6 +275,18 @@ def test_errors_carry_google_rpc_details() -> None:
     assert retry.retry_delay.ToMilliseconds() == 1500
 
 
+def test_a_quota_that_is_used_up_is_a_quota_failure() -> None:
+    used = UsedQuota("organisation:p", "5 hashes looked up a second")
+    status = errors.status(QuotaExceededError("Used up.", quotas=(used,), retry_after_s=1))
+    ((_, value),) = status.trailing_metadata or ()
+    parsed = rpc_status.status_pb2.Status.FromString(value)  # type: ignore[attr-defined]
+    failure = error_details_pb2.QuotaFailure()
+    assert parsed.details[1].Unpack(failure)
+    assert [(violation.subject, violation.description) for violation in failure.violations] == [
+        (used.subject, used.description)
+    ]
+
+
 @pytest.mark.parametrize("character", ["x", "\u20ac", "\U0001f600", "\ud800"])
 def test_errors_stay_within_what_clients_take_as_metadata(character: str) -> None:
     many = tuple(Violation(f"items[{at}]", character * 10_000) for at in range(1000))
@@ -296,3 +311,19 @@ def test_the_server_makes_its_messages_in_the_wire_only() -> None:
         and call.func.value.id != "health_pb2"  # gRPC's own
     ]
     assert made == []
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (Action, review_pb2.Action),
+        (ItemState, types_pb2.ItemState),
+        (StateReason, review_pb2.StateReason),
+    ],
+)
+def test_enumerations_of_review_have_the_numbers_of_the_core(
+    values: type[IntEnum], message: Any
+) -> None:
+    names = {number: name for name, number in message.items() if number}
+    assert set(names) == {value.value for value in values}
+    assert all(names[value.value].endswith(f"_{value.name}") for value in values)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.abuse.attacks import ATTACKS, TOGETHER
+from benchmarks.abuse.attacks import ATTACKS
 
 SABOTAGES = {
     "unthrottled-pins": "pin-guessing",
@@ -40,9 +40,9 @@ SABOTAGES = {
 
 @click.command(help=__doc__)
 @click.option("--json", "json_path", required=True, help="File for the report.")
-@click.option("--only", multiple=True, type=click.Choice([*ATTACKS, TOGETHER]), help="Only these.")
+@click.option("--only", multiple=True, type=click.Choice([*ATTACKS]), help="Only these attacks.")
 @click.option("--seconds", default=20.0, show_default=True, help="Each round of each attack.")
-@click.option("--rounds", default=3, show_default=True, help="Of each attack alone.")
+@click.option("--rounds", default=3, show_default=True, help="Of each alone; 0: only at once.")
 @click.option("--seconds-together", default=300.0, show_default=True, help="All attacks at once.")
 @click.option("--size", default=100_000, show_default=True, help="Hashes to search in.")
 @click.option(
@@ -85,18 +85,18 @@ def main(
         "commit": commit(),
         "machine": {"cores": os.cpu_count(), "os": platform.platform()},
     }
-    for kind in only or ((SABOTAGES[sabotage],) if sabotage else (*ATTACKS, TOGETHER)):
+    kinds = only or ((SABOTAGES[sabotage],) if sabotage else (*ATTACKS,))
+    alone = [((kind,), seconds, rounds) for kind in kinds if rounds]
+    at_once = [(kinds, seconds_together, 1)] if not rounds or len(kinds) == len(ATTACKS) else []
+    for measured in alone + at_once:
         # Each has a server of its own, so that no attack finds what another left.
         with (
             tempfile.TemporaryDirectory(prefix="disrupt-abuse-") as work,
             running(Path(work), size, every_s, sabotage) as run,
         ):
-            if kind == TOGETHER:
-                row = run.measure([*ATTACKS], seconds_together, 1)
-            else:
-                row = run.measure([kind], seconds, rounds)
+            row = run.measure(*measured)
         rows.append(row)
-        click.echo(f"{kind}: {', '.join(row.failed) or 'kept'}", err=True)
+        click.echo(f"{row.kind}: {', '.join(row.failed) or 'kept'}", err=True)
         # Written after each, since all of them take the better part of an hour.
         failed = any(row.failed for row in rows)
         report = {"attacks": [asdict(row) for row in rows], "failed": failed} | settings

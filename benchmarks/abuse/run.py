@@ -37,6 +37,7 @@ _BEGINNING_S = 5.0
 """Time for attackers to begin, all at once; it is not part of what is compared."""
 _QUIET_S = 1.0
 _QUIET_SHARE = 0.2
+"""Processor time, beyond that of the idle server, with which it has nothing left to do."""
 _QUIET_WITHIN_S = 90.0
 
 
@@ -92,6 +93,7 @@ class Run:
         self._server = server
         self._callers = callers
         self._attacked, self._sink = target, replace(target, address=sink)
+        self._idle_share = self._share()
         self._settle(_WARM_UP_S)
         self._memory = Memory(server)
 
@@ -160,10 +162,16 @@ class Run:
         """Wait until the server has nothing left to do."""
         give_up_s = time.monotonic() + _QUIET_WITHIN_S
         while time.monotonic() < give_up_s:
-            before_s = self._cpu_s()
-            time.sleep(_QUIET_S)
-            if self._cpu_s() - before_s < _QUIET_SHARE * _QUIET_S:
+            share = self._share()
+            self._idle_share = min(share, self._idle_share)
+            if share < self._idle_share + _QUIET_SHARE:
                 return
+
+    def _share(self) -> float:
+        """Return the share of a core that the server takes in the next moment."""
+        began_s, before_s = time.monotonic(), self._cpu_s()
+        time.sleep(_QUIET_S)
+        return (self._cpu_s() - before_s) / (time.monotonic() - began_s)
 
     def _cpu_s(self) -> float:
         taken_s = 0.0

@@ -72,7 +72,7 @@ def _add(
     connection: sqlite3.Connection, codes: NDArray[np.uint8], hashes_per_item: int, last: int
 ) -> None:
     connection.executemany(
-        "INSERT INTO items VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?)",
+        "INSERT INTO items VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?, NULL)",
         _items(codes, hashes_per_item, last),
     )
     connection.execute(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 WINDOW_BYTES = 16
 
-_PREFIX_BYTES = 8
+_HALF_BYTES = WINDOW_BYTES // 2
 _TABLE_BITS = 24
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
@@ -71,8 +71,11 @@ class Searched:
     """Written data, by name, indexed for searches."""
 
     def __init__(self, written: Mapping[str, bytes]) -> None:
-        prefixes = {name: _prefixes(data) for name, data in written.items()}
-        self._written = {name: (data, _places(prefixes[name])) for name, data in written.items()}
+        halves = {name: _halves(data) for name, data in written.items()}
+        prefixes = {name: of_data[:-_HALF_BYTES] for name, of_data in halves.items()}
+        self._written = {
+            name: (data, halves[name], _places(prefixes[name])) for name, data in written.items()
+        }
         self._prefixes = np.unique(np.concatenate([np.empty(0, np.uint64), *prefixes.values()]))
         self._table = _table(_places(self._prefixes))
         self.size_bytes = sum(len(data) for data in written.values())
@@ -86,15 +89,17 @@ class Searched:
         windows = {window for window in windows if not _repeats(window, secret.period_bytes)}
         if not windows:
             return set()
-        table = _table(_places(_prefixes(b"".join(windows))[::WINDOW_BYTES]))
-        return {
-            name
-            for name, (data, places) in self._written.items()
-            if any(
-                data[at : at + WINDOW_BYTES] in windows
-                for at in np.flatnonzero(table[places]).tolist()
-            )
-        }
+        halves = _halves(b"".join(windows))
+        first, second = (np.unique(halves[at::WINDOW_BYTES]) for at in (0, _HALF_BYTES))
+        table = _table(_places(first))
+
+        def has_one(data: bytes, values: NDArray[np.uint64], places: NDArray[np.uint32]) -> bool:
+            at = np.flatnonzero(table[places])
+            at = at[_among(values[at], first)]
+            at = at[_among(values[at + _HALF_BYTES], second)]  # zeros begin many windows
+            return any(data[place : place + WINDOW_BYTES] in windows for place in at.tolist())
+
+        return {name for name, written in self._written.items() if has_one(*written)}
 
 
 def _windows(data: bytes, wanted: NDArray[np.uint64]) -> set[bytes]:
@@ -113,13 +118,18 @@ def _among(prefixes: NDArray[np.uint64], known: NDArray[np.uint64]) -> NDArray[n
 
 
 def _prefixes(data: bytes) -> NDArray[np.uint64]:
-    """Return the first 8 bytes of each window, as a number."""
+    """Return the first half of each window, as a number."""
+    return _halves(data)[:-_HALF_BYTES]
+
+
+def _halves(data: bytes) -> NDArray[np.uint64]:
+    """Return each run of 8 bytes, as a number."""
     values = np.frombuffer(data, np.uint8)
-    count = max(0, len(data) - WINDOW_BYTES + 1)
-    prefixes = np.zeros(count, np.uint64)
-    for at in range(_PREFIX_BYTES):
-        prefixes |= values[at : at + count].astype(np.uint64) << np.uint64(8 * at)
-    return prefixes
+    count = max(0, len(data) - _HALF_BYTES + 1)
+    halves = np.zeros(count, np.uint64)
+    for at in range(_HALF_BYTES):
+        halves |= values[at : at + count].astype(np.uint64) << np.uint64(8 * at)
+    return halves
 
 
 def _places(prefixes: NDArray[np.uint64]) -> NDArray[np.uint32]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
@@ -56,6 +56,11 @@ class Write:
             )
             for _ in range(items or chance.choice(_ITEMS))
         ]
+        return cls.of(pictures, chance)
+
+    @classmethod
+    def of(cls, pictures: Sequence[Sequence[Fingerprint]], chance: random.Random) -> Self:
+        """Make a registration of these pictures as a new case."""
         request = requests.register(
             [MediaItem(MediaKind.IMAGE, columns(picture)) for picture in pictures],
             request_id=chance.randbytes(16),

@@ -51,6 +51,12 @@ from disrupt import logs
     help="Of the server: how many to check for the order of writing.",
 )
 @click.option(
+    "--hashes",
+    default=crash_indexer.HASHES,
+    show_default=True,
+    help="Of the indexer: how many to index.",
+)
+@click.option(
     "--json", "json_path", required=True, help="File for the report, - for standard output."
 )
 @click.option(
@@ -60,13 +66,20 @@ from disrupt import logs
 )
 @click.option("--seed", default=1, show_default=True)
 def main(
-    target: str, kills: int, acknowledgements: int, json_path: str, sabotage: str | None, seed: int
+    target: str,
+    kills: int,
+    acknowledgements: int,
+    hashes: int,
+    json_path: str,
+    sabotage: str | None,
+    seed: int,
 ) -> None:
     """Kill, check, write the report; exit with 1 if anything was lost."""
     if sabotage not in {None, *(SABOTAGES if target == "server" else crash_indexer.SABOTAGES)}:
         raise click.UsageError(f"--sabotage {sabotage} is not one of the {target}")
     logs.configure("crash", "warning")
-    kill = partial(_kill_server, acknowledgements) if target == "server" else _kill_indexer
+    of_server, of_indexer = partial(_kill_server, acknowledgements), partial(_kill_indexer, hashes)
+    kill = of_server if target == "server" else of_indexer
     with tempfile.TemporaryDirectory(prefix="disrupt-crash-") as work:
         report, failed = kill(Path(work), kills, seed, sabotage)
     report |= {"target": target, "sabotage": sabotage, "seed": seed}
@@ -88,9 +101,10 @@ def _kill_server(
 
 
 def _kill_indexer(
-    work: Path, kills: int, seed: int, sabotage: str | None
+    hashes: int, work: Path, kills: int, seed: int, sabotage: str | None
 ) -> tuple[dict[str, Any], bool]:
-    tally = crash_indexer.crash(work / "data", kills, seed=seed, wrapper=broken_by(sabotage))
+    wrapper = broken_by(sabotage)
+    tally = crash_indexer.crash(work / "data", kills, seed=seed, hashes=hashes, wrapper=wrapper)
     return asdict(tally), tally.failed
 
 

@@ -32,7 +32,7 @@ from indexer.verify import verify
 SABOTAGES = ("partial-generation", "unsynced-index")
 
 COMMANDS = ("rebuild", "compact")
-_HASHES = 21_000
+HASHES = 21_000
 """Number of hashes, enough for the tables of multi-index hashing."""
 _HASHES_PER_ITEM = 4
 _BATCH = 1024
@@ -72,10 +72,17 @@ class Tally:
         return bool(self.problems or self.disorder)
 
 
-def crash(data_dir: Path, kills: int, *, seed: int, wrapper: tuple[str, ...] = ()) -> Tally:
+def crash(
+    data_dir: Path,
+    kills: int,
+    *,
+    seed: int,
+    hashes: int = HASHES,
+    wrapper: tuple[str, ...] = (),
+) -> Tally:
     """Kill so many rebuilds and compactions, run under ``wrapper``, on a new data directory."""
     began_s = time.monotonic()
-    run = _Run(data_dir, random.Random(seed), wrapper)
+    run = _Run(data_dir, random.Random(seed), hashes, wrapper)
     with run.serving():
         for command in COMMANDS:
             run.watch(command)
@@ -91,7 +98,9 @@ def crash(data_dir: Path, kills: int, *, seed: int, wrapper: tuple[str, ...] = (
 
 
 class _Run:
-    def __init__(self, data_dir: Path, chance: random.Random, wrapper: tuple[str, ...]) -> None:
+    def __init__(
+        self, data_dir: Path, chance: random.Random, hashes: int, wrapper: tuple[str, ...]
+    ) -> None:
         self.tally = Tally()
         self._data_dir = data_dir
         self._index_dir = data_dir / "index"
@@ -100,7 +109,7 @@ class _Run:
         self._steps: dict[str, Iterator[Step]] = {}
         self._took_s: dict[str, float] = {}
         self._writes: list[Write] = []
-        codes = np.random.default_rng(1).integers(0, 256, (_HASHES, 32), np.uint8)
+        codes = np.random.default_rng(1).integers(0, 256, (hashes, 32), np.uint8)
         registries.fill(data_dir, codes, _HASHES_PER_ITEM)
         self._known = {
             code.tobytes(): registries.item_id(1 + at // _HASHES_PER_ITEM).hex()

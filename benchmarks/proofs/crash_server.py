@@ -16,18 +16,13 @@ import numpy as np
 
 from benchmarks.harness.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
 from benchmarks.harness.processes import processes
+from benchmarks.harness.stored import Stored, verified
 from benchmarks.harness.writes import Clients, Desk, Write, patiently
 from disrupt.client import MatchClient
-from disrupt.core import media
-from disrupt.core.changes import Addition, Cursor
 from disrupt.data_directory import DataDirectory
-from disrupt.errors import DisruptError
 from disrupt.feed.rebuild import rebuild
-from disrupt.feed.walk import walk
-from disrupt.registry.integrity import integrity_problems
 from disrupt.registry.sql import SqlRegistry
 from disrupt.services.cursors import SealedCursors
-from indexer.verify import verify
 
 TARGETS = ("writer", "everything", "writer", "supervisor")
 """Processes that are killed, in turn.
@@ -40,7 +35,6 @@ _THREADS = 4
 _REBUILT_EVERY = 10
 _LEVEL_WITHIN_S = 5.0
 _WRITE_WITHIN_S = 0.5
-_SHOWN = 5
 
 
 @dataclass
@@ -171,32 +165,11 @@ def _kill(server: Deployment, target: str) -> None:
             os.kill(process, signal.SIGKILL)
 
 
-@dataclass
-class _Stored:
-    """The registry's items, by id and by content, as it is now."""
-
-    blobs: dict[bytes, bytes] = field(default_factory=dict)
-    ids: dict[bytes, bytes] = field(default_factory=dict)
-    head: Cursor | None = None
-
-    @classmethod
-    def read(cls, data_dir: Path) -> _Stored:
-        stored = cls()
-        with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
-            stored.head = head = reader.head()
-            for change in walk(reader, Cursor(head.epoch, 0), head):
-                if isinstance(change, Addition):
-                    blob = media.pack(change.item.fingerprints)
-                    stored.blobs[change.item.item_id] = blob
-                    stored.ids[blob] = change.item.item_id
-        return stored
-
-
 def _check(
     server: Deployment, register: str, match: str, tally: Tally, known: list[Write]
 ) -> list[Write]:
     """Check all known writes; return those that are kept, all of them acknowledged."""
-    stored = _Stored.read(server.data_dir)
+    stored = Stored.read(server.data_dir)
     known = [write for write in known if _is_kept(write, stored, tally)]
     with Desk(server.address, register).open() as desk:
         for write in known:
@@ -209,7 +182,7 @@ def _check(
     return known
 
 
-def _is_kept(write: Write, stored: _Stored, tally: Tally) -> bool:
+def _is_kept(write: Write, stored: Stored, tally: Tally) -> bool:
     """Tell whether a write that was acknowledged is in the registry, unchanged."""
     if write.receipt is None:
         return True
@@ -228,7 +201,7 @@ def _is_kept(write: Write, stored: _Stored, tally: Tally) -> bool:
     return kept
 
 
-def _replay(write: Write, stored: _Stored, desk: Desk, tally: Tally) -> None:
+def _replay(write: Write, stored: Stored, desk: Desk, tally: Tally) -> None:
     """Send a write without an answer again; it must be stored wholly or not at all."""
     if write.receipt is None:
         stored_ids = [stored.ids[blob] for blob in write.blobs if blob in stored.ids]
@@ -264,7 +237,7 @@ def _replay_acknowledged(write: Write, desk: Desk, tally: Tally) -> None:
 
 def _look_up(server: Deployment, key: str, known: list[Write], tally: Tally) -> None:
     """Look every hash up through the public API, once a worker has followed the registry."""
-    head = _Stored.read(server.data_dir).head
+    head = Stored.read(server.data_dir).head
     hashes = [code for write in known for code in write.hashes]
     if head is None or not hashes:
         return
@@ -292,17 +265,9 @@ def _look_up(server: Deployment, key: str, known: list[Write], tally: Tally) -> 
 
 
 def _verify(data_dir: Path, tally: Tally) -> None:
-    """Run the checks of ``disrupt-index verify``, and SQLite's own."""
-    problems = list(integrity_problems(data_dir / "registry.db"))
-    try:
-        with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
-            verified = verify(reader, data_dir / "index")
-        problems += [difference.problem for difference in verified.differences]
-    except DisruptError as error:
-        problems.append(error.message)
-    if problems:
+    if problems := verified(data_dir):
         tally.verify_failures += 1
-        tally.problem(f"after kill {tally.kills} verify says: {'; '.join(problems[:_SHOWN])}")
+        tally.problem(f"after kill {tally.kills} verify says: {problems}")
 
 
 def _tell(tally: Tally) -> None:

@@ -179,7 +179,8 @@ def by_command(
             round(took_s, 3),
             held=took_s <= within_s,
         )
-        _roll_back(report, site, case, clients)
+        if sabotage is None:
+            _roll_back(report, site, case, clients)
     if sabotage != "erasure-skipped":
         erased = run("disrupt", "erase", "--data-dir", site.server.data_dir, "--json")
         report.check("erasing publishes a generation without it", json.loads(erased), held=True)

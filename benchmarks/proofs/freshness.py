@@ -1,7 +1,7 @@
-"""Measure how soon every worker matches a registration, and no longer matches a withdrawal.
+"""Measure how soon every worker follows a registration, a withdrawal, and an item's state.
 
-Clients register, withdraw and look up on a real server all the time. Each worker is asked again and
-again for what is new, until it answers rightly: that time is an upper bound. Exit code 1
+Clients register, switch, withdraw and look up on a real server all the time. Each worker is asked
+again and again for what is new, until it answers rightly: that time is an upper bound. Exit code 1
 if the 99th percentile, from the acknowledgement on, is over the limit.
 
     ./scripts/bench freshness --json out.json
@@ -32,9 +32,14 @@ from benchmarks.harness.processes import client_of_each_worker
 from benchmarks.harness.writes import Desk, Write
 from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
+from disrupt.core.media import ItemState
+from disrupt.server.upkeep.administration import Administration, administration
+from disrupt.wire import admin as wire
 
 SABOTAGES = ("slow-follower",)
 LIMIT_S = 1.0
+EVENTS = ("registration", "disabling", "enabling", "withdrawal")
+"""Events of each item, in this order; it matches after the first and the third."""
 
 _POLL_S = 0.005
 _LOOKUP_BATCH = 64
@@ -43,9 +48,10 @@ _GIVE_UP_S = 30.0
 
 @dataclass(eq=False, slots=True)
 class Event:
-    """A registration or withdrawal: when it was sent, acknowledged, and known to each worker."""
+    """A change of one item: when it was sent, acknowledged, and known to each worker."""
 
     write: Write
+    name: str
     matches: bool
     sent_s: float
     acknowledged_s: float = 0.0
@@ -133,7 +139,7 @@ class _Watch:
 def freshness(
     work: Path, seconds: float, *, seed: int, sabotage: str | None, lookup_threads: int
 ) -> dict[str, Any]:
-    """Register and withdraw for ``seconds``, on a server of its own; return the report."""
+    """Change items for ``seconds``, on a server of its own; return the report."""
     server = Deployment.start(work / "data", wrapper=(*WITH_BYTECODE, *broken_by(sabotage)))
     try:
         report = measure(server, seconds, seed=seed, lookup_threads=lookup_threads)
@@ -154,47 +160,58 @@ def measure(
         register, match = (server.make_key(right, right) for right in ("register", "match"))
         clients = stack.enter_context(client_of_each_worker(server, match))
         desk = stack.enter_context(Desk(server.address, register).open())
+        admin = stack.enter_context(administration(server.data_dir))
         load = stack.enter_context(_Load(server, match, lookup_threads))
         watches = [_Watch(worker, client) for worker, client in clients.items()]
         began_s = time.monotonic()
-        events = _write(desk, watches, seed, until_s=began_s + seconds)
+        events = _write(desk, admin, watches, seed, until_s=began_s + seconds)
         took_s = time.monotonic() - began_s
         for watch in watches:
             watch.end()
     rows = [
-        _row(name, [event for event in events if event.matches == matches], len(clients))
-        for name, matches in (("registration", True), ("withdrawal", False))
+        _row(name, [event for event in events if event.name == name], len(clients))
+        for name in EVENTS
     ]
     return {
         "rows": [asdict(row) for row in rows],
         "limit_ms": LIMIT_S * 1000,
         "workers": len(clients),
-        "registrations_and_withdrawals_per_s": round(len(events) / took_s, 1),
+        "changes_per_s": round(len(events) / took_s, 1),
         "lookups_per_s": round(load.lookups / took_s),
     }
 
 
-def _write(desk: Desk, watches: list[_Watch], seed: int, *, until_s: float) -> list[Event]:
-    """Run two threads that register a case, and withdraw it when every worker has it."""
+def _write(
+    desk: Desk, admin: Administration, watches: list[_Watch], seed: int, *, until_s: float
+) -> list[Event]:
+    """Run two threads that register a case, switch its item off and on, and withdraw it.
+
+    Each step waits until every worker follows the one before.
+    """
     events: list[Event] = []
 
-    def observed(write: Write, call: Callable[[Write], object], *, matches: bool) -> Event:
-        event = Event(write, matches, time.monotonic())
+    def observed(
+        write: Write, name: str, call: Callable[[Write], object], *, matches: bool
+    ) -> None:
+        event = Event(write, name, matches, time.monotonic())
         for watch in watches:
             watch.pending.append(event)
         call(write)
         event.acknowledged_s = time.monotonic()
         events.append(event)
-        return event
+        give_up_s = time.monotonic() + _GIVE_UP_S
+        while len(event.seen_s) < len(watches) and time.monotonic() < give_up_s:
+            time.sleep(_POLL_S)
+
+    def switched(state: ItemState) -> Callable[[Write], object]:
+        return lambda write: admin.set_states(wire.states_request(write.item_ids, state))
 
     def person(chance: random.Random) -> None:
         while time.monotonic() < until_s:
             write = Write.new(chance, items=1, hashes=2)
-            event = observed(write, desk.register, matches=True)
-            give_up_s = time.monotonic() + _GIVE_UP_S
-            while len(event.seen_s) < len(watches) and time.monotonic() < give_up_s:
-                time.sleep(_POLL_S)
-            observed(write, desk.withdraw, matches=False)
+            steps = (desk.register, switched(ItemState.DISABLED), switched(ItemState.LIVE))
+            for at, (name, step) in enumerate(zip(EVENTS, (*steps, desk.withdraw), strict=True)):
+                observed(write, name, step, matches=at % 2 == 0)
 
     people = [threading.Thread(target=person, args=(random.Random(seed + at),)) for at in range(2)]
     for thread in people:

@@ -153,6 +153,7 @@ class Run:
 @click.option("--count", default=50_000, show_default=True, help="How many broken files.")
 @click.option("--json", "json_path", required=True, help="File for the report, - for stdout.")
 @click.option("--sabotage", type=click.Choice(SABOTAGES), help="Break the server: must be found.")
+@click.option("--workers", default=2, show_default=True, help="Of the server.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--first", default=0, help="Number of the first file.")
 @click.option("--deadline-s", default=30.0, show_default=True, help="For one call.")
@@ -163,6 +164,7 @@ def main(  # noqa: PLR0913, PLR0917 one for each option
     count: int,
     json_path: str,
     sabotage: str | None,
+    workers: int,
     seed: int,
     first: int,
     deadline_s: float,
@@ -176,11 +178,15 @@ def main(  # noqa: PLR0913, PLR0917 one for each option
         kind = KINDS[kind_name]
         config.write_text(
             f"{kind.settings}\nmax_call_s = {deadline_s}\nmax_video_call_s = {deadline_s}\n"
-            # All connections are of one key, which may hold as much as it leaves free.
+            # All connections are of one key, which may hold no more than is then free.
             f"video_queue = {2 * _CONNECTIONS}\n"
         )
         server = Deployment.start(
-            work / "data", "--config", str(config), wrapper=broken_by(sabotage)
+            work / "data",
+            "--config",
+            str(config),
+            workers=workers,
+            wrapper=broken_by(sabotage),
         )
         try:
             key = server.make_key("platform", "match")

@@ -46,6 +46,9 @@ _CODECS: Mapping[str, tuple[Codec, ...]] = {
         Codec("mpegts", "libx264", {"preset": "ultrafast"}),
         Codec("mpegts", "mpeg2video", {}),
     ),
+    "FLV": (Codec("flv", "flv", {}), Codec("flv", "libx264", {"preset": "ultrafast"})),
+    "WMV": (Codec("asf", "wmv2", {}),),
+    "Ogg": (Codec("ogg", "libvpx", _VP),),
 }
 
 

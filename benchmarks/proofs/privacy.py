@@ -124,7 +124,7 @@ def privacy(
     server = Deployment.start(
         work / "data",
         workers=1,
-        settings=FEW_DECODERS,
+        settings=f"logged_calls_share = 1\n{FEW_DECODERS}",
         wrapper=(*WITH_BYTECODE, *_traced(work / "server.trace"), *broken_by(sabotage)),
     )
     try:

@@ -99,7 +99,7 @@ def unrelated(every: list[Source], hashes: int, lookups: int, seed: int) -> Iter
     by_bank = limits_bits_of(Scope({ADULTS.number: farthest_bits}))
     asked = [source for source in every if not source.stored]
     for source, shown in zip(asked, shares(asked, lookups), strict=True):
-        for luma in views(source, range(shown), seed + 1):
+        for luma in views(source, range(shown), seed + 1) if shown else ():
             query = hash_image(file_of(luma))
             if isinstance(query, LowQuality):
                 continue

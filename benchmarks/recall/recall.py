@@ -18,12 +18,12 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import TypeVar, get_args
 
 import click
 import numpy as np
@@ -46,6 +46,9 @@ from benchmarks.recall.recall_trials import (
 from benchmarks.recall.sources import sources
 from benchmarks.recall.unrelated import false_matches, said
 from disrupt.core.lookups import Effort
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 TARGETS: dict[Effort, dict[str, float]] = {
     Effort.STANDARD: {
@@ -162,19 +165,11 @@ def main(  # noqa: PLR0913 one for each option
     done = _kept_trials(kept, settings)
     tasks = list(_tasks(edits or tuple(EVERY_EDIT), photographs, trials, seed, sabotage, done))
     started = time.monotonic()
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
-        registered = [
-            original
-            for originals in pool.map(partial(register, sabotage=sabotage), photographs)
-            for original in originals
-        ]
-    with ProcessPoolExecutor(
-        processes, mp_context=spawn, initializer=begin, initargs=(registered, photographs)
-    ) as pool:
-        for results in pool.map(run, tasks):
-            done.extend(results)
-            _keep(kept, results)
+    registering = _mapped(partial(register, sabotage=sabotage), photographs, processes)
+    registered = [original for originals in registering for original in originals]
+    for results in _mapped(run, tasks, processes, partial(begin, registered, photographs)):
+        done.extend(results)
+        _keep(kept, results)
     rows = rows_of(done)
     console.print(_table(rows))
     report: dict[str, object] = {
@@ -193,6 +188,23 @@ def main(  # noqa: PLR0913 one for each option
             if json_path:
                 json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
         console.print(said(result))
+
+
+def _mapped(
+    function: Callable[[_Item], _Result],
+    items: Iterable[_Item],
+    processes: int,
+    prepare: Callable[[], None] | None = None,
+) -> Iterator[_Result]:
+    """Yield a function's results of items: of one process, this one, or of several new ones."""
+    if processes == 1:
+        if prepare:
+            prepare()
+        yield from map(function, items)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=spawn, initializer=prepare) as pool:
+        yield from pool.map(function, items)
 
 
 def rows_of(trials: Sequence[Trial]) -> list[Row]:

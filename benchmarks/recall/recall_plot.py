@@ -1,8 +1,8 @@
-"""Print the table of recall (docs/measurements), and draw the plots of docs/.
+"""Print the table of recall (docs/measurements), and draw the plot of docs/.
 
-It reads the reports of `bench recall` and `bench variant_plan`.
+It reads a report of `bench recall`, and the trials beside it.
 
-./scripts/bench recall_plot recall.json --curve curve.json --folder docs
+./scripts/bench recall_plot recall.json --plot docs/recall-strength.svg
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 mpl.use("svg")
 
 from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 
+from benchmarks.harness.plots import save
 from benchmarks.recall.recall import interval
 from benchmarks.report_tables.cells import markdown
 from benchmarks.report_tables.pictures import recall
@@ -46,21 +46,16 @@ _COLUMNS = 4
 
 @click.command(help=__doc__)
 @click.argument("report_path", type=click.Path(exists=True, path_type=Path))
-@click.option("--curve", "curve_path", type=click.Path(exists=True, path_type=Path))
-@click.option("--folder", required=True, type=click.Path(path_type=Path), help="For the SVGs.")
-def main(*, report_path: Path, curve_path: Path | None, folder: Path) -> None:
-    """Print the table, write the plots."""
-    folder.mkdir(parents=True, exist_ok=True)
+@click.option("--plot", "plot_path", required=True, type=click.Path(path_type=Path), help="SVG.")
+def main(*, report_path: Path, plot_path: Path) -> None:
+    """Print the table, write the plot."""
     report = json.loads(report_path.read_text("utf-8"))
     click.echo(markdown(recall(report)), nl=False)
     trials = report_path.with_suffix(".trials.jsonl").read_text("utf-8").splitlines()[1:]
-    _strengths([json.loads(line) for line in trials], folder / "recall-strength.svg")
-    if curve_path:
-        points = json.loads(curve_path.read_text("utf-8"))["points"]
-        _curve(points, folder / "recall-tradeoff.svg")
+    _plot([json.loads(line) for line in trials], plot_path)
 
 
-def _strengths(trials: list[dict[str, Any]], path: Path) -> None:
+def _plot(trials: list[dict[str, Any]], path: Path) -> None:
     """Plot recall by strength, in bins of equally many trials, with 95 % intervals."""
     edits = {
         name: label
@@ -113,43 +108,13 @@ def _strengths(trials: list[dict[str, Any]], path: Path) -> None:
         row[0].set_ylabel("found")
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _found(trial: dict[str, Any], by: str) -> bool:
     if by == "threatexchange":
         return bool(trial["threatexchange"])
     return trial["distances"][by] is not None
-
-
-def _curve(points: list[dict[str, Any]], path: Path) -> None:
-    """Plot recall against stored hashes, a line for each number of lookups."""
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    for axis, key, title in (
-        (axes[0], "crop_sides", "crop up to 15 % on any sides"),
-        (axes[1], None, "all edits of the choice, weighed"),
-    ):
-        for lookups in sorted({point["lookups"] for point in points}):
-            line = sorted(
-                (point["stored"], point["recall"][key] if key else point["weighed"])
-                for point in points
-                if point["lookups"] == lookups
-            )
-            axis.plot(
-                *zip(*line, strict=True), marker="o", markersize=3, label=f"{lookups} crops x 8"
-            )
-        axis.set_title(title, fontsize="medium")
-        axis.set_xlabel("variants stored for a picture")
-        axis.grid(visible=True, alpha=0.2)
-    axes[0].set_ylabel("found, of photographs not chosen on")
-    lines = axes[0].get_legend_handles_labels()
-    figure.legend(*lines, loc="outside right center", title="looked up")
-    _save(figure, path)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    # without a date, so that the same figures give the same file
-    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
 
 
 if __name__ == "__main__":

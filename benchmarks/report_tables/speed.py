@@ -176,9 +176,50 @@ def latency(report: dict[str, Any]) -> Iterator[Cells]:
         yield f"{row['load']:.0%}", number(row["rate_per_s"]), *times
 
 
+def life_of_an_index(report: dict[str, Any]) -> Iterator[Cells]:
+    """Yield what is promised of an index of ten million hashes, hoped for, and measured."""
+    yield "10 M hashes", "promised", "hoped for", "measured"
+    build, memory = report["build"], report["memory"]
+    clock = f"{build['rebuild_s']:.0f} s / {build['rebuild_cpu_s']:.0f} s"
+    yield "whole rebuild from the registry, on the clock / processor time", "60 s", "20 s", clock
+    yield "its memory beside files, at its peak", "bounded", "", f"{build['own_peak_mb']:.0f} MB"
+    opened = sorted(row["answered_s"] for row in report["open"])
+    span = f"{opened[0]:.2f} to {opened[-1]:.2f} s"
+    yield "open a verified snapshot to first answer, caches warm", "2 s", "0.2 s", span
+    slowest = max(report["changes"], key=lambda row: row["times_slower"])
+    added = f"{number(slowest['count'])} added items of {slowest['hashes_per_item']} hashes"
+    times = f"{slowest['times_slower']:.2f} \N{MULTIPLICATION SIGN}"
+    yield (
+        f"a lookup after {added}",
+        "2 \N{MULTIPLICATION SIGN}",
+        "",
+        missing(times, misses=slowest["times_slower"] > 2),
+    )
+    rows = report["freshness"]["rows"]
+    reached = " / ".join(f"{max(row[key] for row in rows):.0f} ms" for key in ("p99_ms", "max_ms"))
+    yield "a change reaches every worker's lookups, p99 / longest", "1 s", "", reached
+    adds_ms = report["swaps"]["swap_adds_ms"]
+    yield (
+        "a swap adds to the longest lookup",
+        "5 ms",
+        "",
+        missing(f"{adds_ms:.1f} ms", misses=adds_ms > 5),
+    )
+    for name, key, promised_mb, hoped in (
+        ("", "steady_mb", 1600, "1.2 GB"),
+        (" during a swap", "during_a_swap_mb", 3000, "2 GB"),
+    ):
+        yield (
+            f"memory of all processes of the server{name}",
+            f"{promised_mb / 1000:.1f} GB",
+            hoped,
+            missing(f"{memory[key] / 1000:.2f} GB", misses=memory[key] > promised_mb),
+        )
+
+
 def after_changes(report: dict[str, Any]) -> Iterator[Cells]:
     """Yield lookups after changes, in times of those without."""
-    counts = sorted({row["count"] for row in report["changes"]})
+    counts = sorted({row["count"] for row in report["changes"]} - {0})
     yield "changes since the snapshot", 0, *map(number, counts)
     kinds = dict.fromkeys((row["changes"], row["hashes_per_item"]) for row in report["changes"])
     for changes, hashes in kinds:
@@ -189,3 +230,24 @@ def after_changes(report: dict[str, Any]) -> Iterator[Cells]:
         }
         of = f"of {hashes} hash{'es' if hashes > 1 else ''}"
         yield f"{changes} {of}", 1, *(times.get(count, "") for count in counts)
+
+
+def quotas(report: dict[str, Any]) -> Iterator[Cells]:
+    """Yield what a greedy organisation leaves two others, with a quota and without."""
+    yield (
+        *("quota", "others alone, hashes a second", "beside the greedy", "others' share"),
+        *("quartiles", "the greedy"),
+    )
+    for row in report["rows"]:
+        quota, (low, high) = row["quota_hashes_per_s"], row["others_share_quartiles"]
+        yield (
+            "none" if quota is None else f"{number(quota)} a second",
+            number(row["others_alone"]),
+            number(row["others_beside_greedy"]),
+            missing(
+                f"{row['others_share']:.2f}",
+                misses=quota is not None and row["others_share"] < report["least_share"],
+            ),
+            f"{low:.2f}-{high:.2f}",
+            number(row["greedy"]),
+        )

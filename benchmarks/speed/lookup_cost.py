@@ -2,27 +2,30 @@
 
 It looks up photographs of the development half: as they are, in a frame, on a screen, in a collage
 of four and in a story. The time includes the search, in hashes like those of photographs (see
-hash_sets).
+hash_sets). A second table is of pages that are drawn to cost much (see costly_pages).
 
     ./scripts/bench lookup_cost --json cost.json
 """
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import partial
 from pathlib import Path
 
 import click
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.harness.costly_pages import COSTLY_PAGES
 from benchmarks.harness.hash_sets import stored as stored_hashes
 from benchmarks.recall.edits import EDITS, Scene, upload
 from benchmarks.recall.originals import ORIGINALS, Photograph, chosen, collection
@@ -30,7 +33,7 @@ from benchmarks.recall.recall_trials import SCOPE, index_of
 from disrupt.core.hashes import stack
 from disrupt.core.lookups import LOOKUP_CROPS, Effort
 from disrupt.core.media import FINGERPRINT, LowQuality
-from disrupt.hashing import hash_image
+from disrupt.hashing import fingerprint_image, hash_image
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.regions.detection import find_regions
 from disrupt.index.live import LiveIndex
@@ -38,6 +41,8 @@ from disrupt.services.matching import Allowance, complete, picture_steps
 
 _SIDE_PX = 1920
 _HASHES_PER_ITEM = 195
+_JPEG_FROM_PX = 10_000_000
+"""Larger pages are JPEG files, as PNG files of them would be too large."""
 
 _PICTURES = {
     "without a border": "jpeg",
@@ -67,6 +72,21 @@ class Row:
     most_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class CostlyRow:
+    """A page that is drawn to cost much: ms of processor time after decoding, and hashes."""
+
+    page: str
+    decode_ms: float
+    standard_ms: float
+    standard_hashes: int
+    thorough_ms: float
+    thorough_hashes: int
+    register_ms: float
+    """Decoding included."""
+    registered_hashes: int
+
+
 @click.command(help=__doc__)
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="File for the rows.")
 @click.option("--photographs", "n_photographs", default=8, show_default=True, help="At most.")
@@ -91,9 +111,14 @@ def main(
         items.append(rows)
     index = index_of(items)
     measured = [_row(name, photographs, index, repeat) for name in _PICTURES]
-    Console().print(_table(measured))
+    costly = [_costly_row(name, draw(), repeat) for name, draw in COSTLY_PAGES.items()]
+    Console().print(_table(measured), _costly_table(costly))
     if json_path:
-        report = {"rows": [asdict(row) for row in measured], "stored": stored}
+        report = {
+            "rows": [asdict(row) for row in measured],
+            "costly": [asdict(row) for row in costly],
+            "stored": stored,
+        }
         json_path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
 
 
@@ -147,6 +172,29 @@ def _measured(data: bytes, index: LiveIndex, repeat: int) -> tuple[float, ...] |
     return decode_ms, regions_ms, all_ms - decode_ms - regions_ms, len(hashes), search_ms
 
 
+def _costly_row(name: str, page: NDArray[np.uint8], repeat: int) -> CostlyRow:
+    file = io.BytesIO()
+    Image.fromarray(page).save(file, "JPEG" if page.size > _JPEG_FROM_PX else "PNG")
+    data = file.getvalue()
+    decode_ms = _fastest_ms(lambda: decode(data, scaled=True).page(), repeat)
+    took_ms, hashes = {}, {}
+    for effort in (Effort.STANDARD, Effort.THOROUGH):
+        took_ms[effort] = _fastest_ms(partial(hash_image, data, effort=effort), repeat) - decode_ms
+        query = hash_image(data, effort=effort)
+        hashes[effort] = 0 if isinstance(query, LowQuality) else len(query.hashes)
+    registered = fingerprint_image(data)
+    return CostlyRow(
+        name,
+        decode_ms,
+        took_ms[Effort.STANDARD],
+        hashes[Effort.STANDARD],
+        took_ms[Effort.THOROUGH],
+        hashes[Effort.THOROUGH],
+        _fastest_ms(partial(fingerprint_image, data), repeat),
+        0 if isinstance(registered, LowQuality) else len(registered.fingerprints),
+    )
+
+
 def _fastest_ms(work: Callable[[], object], repeat: int) -> float:
     fastest_s = math.inf
     for _ in range(repeat):
@@ -154,6 +202,15 @@ def _fastest_ms(work: Callable[[], object], repeat: int) -> float:
         work()
         fastest_s = min(fastest_s, time.thread_time() - before_s)
     return 1000 * fastest_s
+
+
+def _costly_table(rows: list[CostlyRow]) -> Table:
+    table = Table(
+        "page", "decode", "STANDARD", "hashes", "THOROUGH", "hashes", "register", "stored"
+    )
+    for row in rows:
+        table.add_row(row.page, *(f"{number:.0f}" for number in astuple(row)[1:]))
+    return table
 
 
 def _table(rows: list[Row]) -> Table:

@@ -18,6 +18,7 @@ mpl.use("svg")
 
 from matplotlib import pyplot as plt
 
+from benchmarks.harness.plots import save
 from benchmarks.report_tables.cells import markdown
 from benchmarks.report_tables.speed import search
 from benchmarks.speed.search_engines import SETTINGS
@@ -62,8 +63,7 @@ def _plot(rows: list[dict[str, Any]], path: Path) -> None:
     axes[0][0].set_ylabel("µs a lookup, one thread, within 31 bits")
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", ncols=3, bbox_to_anchor=(0.5, _LEGEND_BELOW))
-    # without a date, so that the same figures give the same file
-    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+    save(figure, path)
 
 
 if __name__ == "__main__":

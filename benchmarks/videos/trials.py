@@ -6,7 +6,7 @@ import io
 import math
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +60,6 @@ class Registered:
     live: LiveIndex
     unusable: list[str]
     hashes: list[int]
-    _directory: tempfile.TemporaryDirectory[str] = field(repr=False)
 
     def name(self, match: VideoMatch) -> str:
         """Return the name of the source that a match is of."""
@@ -69,8 +68,8 @@ class Registered:
 
 def register(sources: Sequence[Source]) -> Registered:
     """Register all sources, as ``disrupt submit`` does."""
-    directory = tempfile.TemporaryDirectory(prefix="disrupt-videos-")
-    live = LiveIndex(publish(Path(directory.name), [], Cursor(bytes(16), 0)))
+    with tempfile.TemporaryDirectory(prefix="disrupt-videos-") as directory:
+        live = LiveIndex(publish(Path(directory), [], Cursor(bytes(16), 0)))
     additions, unusable, hashes = [], [], []
     for number, source in enumerate(sources, 1):
         outcome = fingerprint_video(io.BytesIO(source.data))
@@ -88,7 +87,7 @@ def register(sources: Sequence[Source]) -> Registered:
         )
         additions.append(Addition(number, item))
     live.apply(additions, Cursor(bytes(16), len(sources) + 1))
-    return Registered([video.name for video in sources], live, unusable, hashes, directory)
+    return Registered([video.name for video in sources], live, unusable, hashes)
 
 
 def look_up(live: LiveIndex, frames: Sequence[NDArray[np.void]]) -> tuple[VideoMatch, ...]:

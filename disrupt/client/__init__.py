@@ -37,6 +37,15 @@ A video is hashed here too, a frame a second, and found inside of others; matche
         for match in answer.matches:
             print(match.item_id, match.stored_share_permille / 10, "% of it", match.segments)
 
+What came of a match is reported by its match id, at once or later; another outcome corrects it::
+
+    from disrupt.client import MatchClient, Outcome
+
+    with MatchClient("disrupt.example:50051", key=key) as client:
+        for match in client.match_image("upload.jpg").matches:
+            client.report(match.match_id, Outcome.PENDING_REVIEW)
+            client.report(match.match_id, Outcome.BLOCKED)
+
 Failures are classes of ``disrupt.errors``, wrong arguments included (InvalidRequestError). None of
 them means that nothing matches; docs/errors.md says what becomes of the upload. Where the server
 is busy or absent, the call has been tried again by then, with jitter and within ``timeout_s``::
@@ -51,6 +60,11 @@ is busy or absent, the call has been tried again by then, with jitter and within
             print("refuse it:", error.violations)
         except DisruptError as error:
             print("hold it:", error.reason)
+
+Whether all of this works is tried with published pictures, which are in no statistic::
+
+    with MatchClient("disrupt.example:50051", key=key) as client:
+        print(client.self_test().passed)
 
 ``AsyncMatchClient`` is the same for asyncio::
 
@@ -74,15 +88,18 @@ from disrupt.client.results import (
     VideoAnswer,
 )
 from disrupt.client.retries import RetryPolicy
+from disrupt.client.self_test import Check, SelfTest
 from disrupt.client.sync import MatchClient
 from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import Effort, Segment
 from disrupt.core.media import Profile
+from disrupt.core.outcomes import Outcome
 from disrupt.core.status import Limits
 
 __all__ = [
     "AsyncMatchClient",
     "Batch",
+    "Check",
     "Effort",
     "HashAnswer",
     "ImageAnswer",
@@ -90,9 +107,11 @@ __all__ = [
     "Limits",
     "Match",
     "MatchClient",
+    "Outcome",
     "PdqHash",
     "Profile",
     "RetryPolicy",
     "Segment",
+    "SelfTest",
     "VideoAnswer",
 ]

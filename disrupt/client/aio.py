@@ -18,20 +18,22 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from disrupt.client import calls, media, requests, results, videos
+from disrupt.client import calls, lookups, media, requests, results, self_test, videos
 from disrupt.client.calls import CONNECTIONS, TIMEOUT_S
 from disrupt.client.connection import DEFAULT_SERVER
 from disrupt.client.flow_aio import AsyncFlow
-from disrupt.client.lookups import Call, Lookups, Steps
+from disrupt.client.lookups import Call, Lookups, Reporting, Steps
 from disrupt.client.media import Media
 from disrupt.client.requests import MAX_MATCHES, Batch, HashBatch
 from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus, VideoAnswer
 from disrupt.client.retries import RetryPolicy
+from disrupt.client.self_test import SelfTest
 from disrupt.client.videos import TIMEOUT_S as VIDEO_TIMEOUT_S
 from disrupt.client.videos import Video, Watched
 from disrupt.core.lookups import Effort
 from disrupt.core.media import Profile
-from disrupt.errors import ClientUnusableError
+from disrupt.core.outcomes import Outcome
+from disrupt.errors import ClientUnusableError, DisruptError
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 
@@ -58,11 +60,16 @@ class AsyncMatchClient:
         *,
         key: str,
         tls_ca: bytes | str | Path | None = None,
+        client_cert: bytes | str | Path | None = None,
+        client_key: bytes | str | Path | None = None,
         connections: int = CONNECTIONS,
         timeout_s: float = TIMEOUT_S,
         retries: RetryPolicy | None = None,
     ) -> None:
-        self._settings = calls.client_settings(server, key, tls_ca, connections, timeout_s, retries)
+        pair = client_cert, client_key
+        self._settings = calls.client_settings(
+            server, key, tls_ca, connections, timeout_s, retries, pair
+        )
         self._loop = _running_loop()
         self._channels = [self._settings.connection.open_async() for _ in range(connections)]
         self._stubs = itertools.cycle([MatchServiceStub(channel) for channel in self._channels])
@@ -174,9 +181,50 @@ class AsyncMatchClient:
             )
         return results.video_answer(response, incomplete=sent.incomplete)
 
+    async def report(self, match_id: bytes, outcome: Outcome) -> None:
+        """Tell the hotline what came of a match, as MatchClient.report does."""
+        await self._answer(lookups.report(requests.report(match_id, outcome)))
+
+    async def report_all(
+        self, reports: Iterable[tuple[bytes, Outcome]]
+    ) -> tuple[DisruptError | None, ...]:
+        """Report several matches at once, as MatchClient.report_all does."""
+        given = requests.reports(reports)
+        reporting, free = Reporting(), asyncio.Semaphore(len(self._channels))
+
+        async def send(request: match_pb2.ReportOutcomeRequest) -> DisruptError | None:
+            async with free:
+                if reporting.failure is None:
+                    try:
+                        await self._answer(lookups.report(request))
+                    except DisruptError as error:
+                        return reporting.failed(error)
+                return reporting.failure
+
+        async with asyncio.TaskGroup() as tasks:
+            sent = [tasks.create_task(send(request)) for request in given]
+        return tuple(task.result() for task in sent)
+
     async def index_status(self, cursor: str = "") -> IndexStatus:
         """Return the index's state and limits, as MatchClient.index_status does."""
         return await self._run(self._lookups.index_status(cursor))
+
+    async def self_test(self) -> SelfTest:
+        """Try server, key, TLS, hashing and search, as MatchClient.self_test does."""
+        encrypted = self._settings.connection.credentials is not None
+        trials = await self._in_thread(self_test.trials)
+        steps = self_test.steps(trials, is_encrypted=encrypted)
+        ask = next(steps)
+        while True:
+            try:
+                answer = await getattr(self, ask.method)(*ask.arguments, **dict(ask.options))
+            except DisruptError as error:
+                answer = error
+            try:
+                ask = steps.send(answer)
+            except StopIteration as end:
+                found: SelfTest = end.value
+                return found
 
     def _stub(self) -> MatchServiceAsyncStub:
         """Return the next connection's stub. Raises ClientUnusableError in any other event loop."""

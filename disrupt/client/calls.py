@@ -52,7 +52,7 @@ class CallSettings:
 
     def failure(self, error: grpc.RpcError) -> DisruptError:
         """Convert the failure of a call."""
-        return failure(error, self.connection.server)
+        return failure(error, self.connection.server, uses_tls=self.connection.uses_tls)
 
 
 def client_settings(
@@ -62,6 +62,7 @@ def client_settings(
     connections: int,
     timeout_s: float,
     retries: RetryPolicy | None,
+    client_pair: tuple[object, object] = (None, None),
 ) -> CallSettings:
     """Return the settings of a client. Raises ConfigurationError for arguments that cannot work."""
     with configuring():
@@ -69,7 +70,9 @@ def client_settings(
         seconds("timeout_s", timeout_s)
         if not isinstance(retries, RetryPolicy | None):
             raise invalid("retries", f"give a RetryPolicy, not {type(retries).__name__}")
-    return CallSettings(connect(server, key, tls_ca), timeout_s, retries or RetryPolicy())
+    return CallSettings(
+        connect(server, key, tls_ca, *client_pair), timeout_s, retries or RetryPolicy()
+    )
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import click
@@ -47,19 +47,23 @@ Examples:
 
 With --json each input gives one line:
 {"input", "quality", "matches": [{"item", "bank", "distance", "query_transform",
-"stored_transform"}], "error"}, where error is null or {"reason", "message"}, quality is null where
-it is not known, distance is in bits, and the transforms say which versions matched, of your file
-and of the registered one: turned or mirrored, then with so many thousandths of its sides cut off,
-left, top, right, bottom. Of an animation that is too long, frames at its
-end are not looked at: their number is "frames_skipped", which is left out where it is 0. A match of
-a video has also "segments", each [start, end, stored start, stored end] in ms, and "query_share"
-and "stored_share", in thousandths of the frames; of a video whose file ends early, is broken, or
-holds another video that was not looked at, "incomplete" is true.
+"stored_transform", "match_id"}], "error"}, where error is null or {"reason", "message"}, quality is
+null where it is not known, distance is in bits, match_id is what `disrupt report` takes, and the
+transforms say which versions matched, of your file and of the registered one: turned or mirrored,
+then with so many thousandths of its sides cut off, left, top, right, bottom. Of an animation that
+is too long, frames at its end are not looked at: their number is "frames_skipped", which is left
+out where it is 0. A match of a video has also "segments", each [start, end, stored start, stored
+end] in ms, and "query_share" and "stored_share", in thousandths of the frames; of a video whose
+file ends early, is broken, or holds another video that was not looked at, "incomplete" is true.
+
+With --self-test and no FILE, published pictures are looked up in the bank "test" of the server:
+it shows whether server, key, TLS, hashing and search work, and how long a lookup takes. With --json
+that gives one object: {"passed", "latency_ms", "checks": [{"name", "tried", "passed", "came"}]}.
 
 \b
 Exit codes:
   0  all inputs were looked up, whether or not something matched
-  1  failed: the server cannot be reached, or refused
+  1  failed: the server cannot be reached, or refused; or the self-test did not pass
   2  the command is used wrongly
   3  some inputs were not looked up: not readable, no picture, too featureless, no hash
 """
@@ -89,6 +93,7 @@ class _Outcome:
                     "distance": match.distance_bits,
                     "query_transform": str(match.query_transform),
                     "stored_transform": _stored(match),
+                    "match_id": match.match_id.hex(),
                     **_seen(match),
                 }
                 for match in matches
@@ -123,7 +128,8 @@ class _Outcome:
 
 
 @click.command("match", help=_HELP, no_args_is_help=True)
-@click.argument("inputs", metavar="FILE...", nargs=-1, required=True)
+@click.argument("inputs", metavar="FILE...", nargs=-1)
+@click.option("--self-test", is_flag=True, help="Try everything with published pictures.")
 @click.option("--hash", "kind", flag_value="hash", help="The arguments are PDQ hashes, in hex.")
 @click.option("--vpdq", "kind", flag_value="vpdq", help="The files are in vPDQ's text form.")
 @click.option(
@@ -158,16 +164,11 @@ class _Outcome:
     help="Send the files: the server decodes and hashes them, in memory.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per input, one per line.")
-@terminal.connection_options(
-    server="Server to ask, HOST:PORT. TLS is used beyond this machine.",
-    key_file="File that holds the key.  [default: the environment variable DISRUPT_KEY]",
-    tls_ca="PEM file of the authorities to trust.  [default: the system's]",
-    no_key="There is no key, or its file cannot be read: name a file with --key-file, or set "
-    "DISRUPT_KEY.",
-)
+@terminal.connection_options()
 def match(  # noqa: PLR0913 one for each option
     *,
     inputs: tuple[str, ...],
+    self_test: bool,
     kind: str | None,
     max_distance: int | None,
     max_matches: int,
@@ -178,14 +179,21 @@ def match(  # noqa: PLR0913 one for each option
     target: terminal.Target,
 ) -> None:
     """Look up, print, and end with the exit code."""
+    if self_test == bool(inputs):
+        raise click.UsageError("Name files or hashes, or give --self-test without any.")
     narrow: dict[str, Any] = {
         "max_distance_bits": max_distance,
         "max_matches": max_matches,
         "banks": banks,
     }
     with MatchClient(
-        target.server, key=target.key, tls_ca=target.tls_ca, retries=_RETRIES
+        target.server,
+        **target.access(),
+        retries=_RETRIES,
     ) as client:
+        if self_test:
+            _try_everything(client, as_json=as_json)
+            return
         if kind == "hash":
             outcomes = _shown(_look_up_hashes(client, inputs, narrow), as_json=as_json)
         else:
@@ -206,6 +214,20 @@ def match(  # noqa: PLR0913 one for each option
         raise failure
     if any(outcome.problem()[0] for outcome in outcomes):
         click.get_current_context().exit(terminal.EXIT_SOME_REJECTED)
+
+
+def _try_everything(client: MatchClient, *, as_json: bool) -> None:
+    """Run the self-test, print it, and end with the exit code."""
+    result = client.self_test()
+    if as_json:
+        terminal.print_json({"passed": result.passed, **asdict(result)})
+    else:
+        for check in result.checks:
+            done = "ok" if check.passed else "FAILED"
+            _print_line(f"{done:7} {check.tried}: {terminal.clean(check.came)}")
+        _print_line("All of it works." if result.passed else "The self-test did not pass.")
+    if not result.passed:
+        click.get_current_context().exit(terminal.EXIT_FAILED)
 
 
 def _shown(outcomes: Iterable[_Outcome], *, as_json: bool) -> list[_Outcome]:

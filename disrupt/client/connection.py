@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import grpc
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from disrupt.errors import ConfigurationError
 
@@ -37,6 +39,11 @@ class Connection:
     loopback: bool
     metadata: tuple[tuple[str, str], ...] = field(repr=False)
     credentials: grpc.ChannelCredentials | None = field(repr=False)
+
+    @property
+    def uses_tls(self) -> bool:
+        """Tell whether channels speak TLS."""
+        return self.credentials is not None
 
     @property
     def options(self) -> list[tuple[str, int]]:
@@ -66,14 +73,22 @@ class Connection:
         return secure(target, self.credentials, options=self.options)
 
 
-def connect(server: object, key: object, tls_ca: object = None) -> Connection:
+def connect(
+    server: object,
+    key: object,
+    tls_ca: object = None,
+    client_cert: object = None,
+    client_key: object = None,
+) -> Connection:
     """Make the Connection to a ``server``.
 
     It is ``HOST``, ``HOST:PORT`` or ``[IPV6]:PORT``; the port is 50051 by default. Plaintext on
     loopback, TLS everywhere else. ``tls_ca`` (PEM bytes, or the path of a PEM file)
     names the authorities to trust instead of the system's, and switches TLS on for loopback too.
+    So do ``client_cert``, the certificate chain that this client shows, and ``client_key``, its
+    private key, given as ``tls_ca`` is.
     Raises ConfigurationError for what cannot work; its metadata name the ``setting``: ``server``,
-    ``key`` or ``tls_ca``.
+    ``key``, ``tls_ca``, ``client_cert`` or ``client_key``.
     """
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         raise ConfigurationError(
@@ -82,10 +97,13 @@ def connect(server: object, key: object, tls_ca: object = None) -> Connection:
             setting="key",
         )
     metadata = (("authorization", f"Bearer {key}"),)
-    return replace(connect_without_key(server, tls_ca), metadata=metadata)
+    connection = connect_without_key(server, tls_ca, client_cert, client_key)
+    return replace(connection, metadata=metadata)
 
 
-def connect_without_key(server: object, tls_ca: object = None) -> Connection:
+def connect_without_key(
+    server: object, tls_ca: object = None, client_cert: object = None, client_key: object = None
+) -> Connection:
     """Make the Connection for health checks, which need no key."""
     address = _ADDRESS.fullmatch(server) if isinstance(server, str) else None
     port = int((address and address["port"]) or DEFAULT_PORT)
@@ -95,10 +113,13 @@ def connect_without_key(server: object, tls_ca: object = None) -> Connection:
             setting="server",
         )
     host = address["v6"] or address["name"]
-    loopback = _is_loopback(host)
+    loopback = is_loopback(host)
+    certificate, private_key = _client_pair(client_cert, client_key)
     credentials = None
-    if tls_ca is not None or not loopback:
-        credentials = grpc.ssl_channel_credentials(root_certificates=_certificates(tls_ca))
+    if tls_ca is not None or certificate is not None or not loopback:
+        credentials = grpc.ssl_channel_credentials(
+            _certificates(tls_ca, "tls_ca", "the certificates to trust"), private_key, certificate
+        )
     return Connection(
         server=f"[{host}]:{port}" if address["v6"] else f"{host}:{port}",
         loopback=loopback,
@@ -107,35 +128,71 @@ def connect_without_key(server: object, tls_ca: object = None) -> Connection:
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether a host, by name or address, is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
 
 
-def _certificates(tls_ca: object) -> bytes | None:
-    if tls_ca is None:
-        return None
-    if not isinstance(tls_ca, bytes | str | Path):
+def _client_pair(client_cert: object, client_key: object) -> tuple[bytes | None, bytes | None]:
+    """Return the certificate that this client shows, and its key; None where none are given."""
+    if (client_cert is None) != (client_key is None):
         raise ConfigurationError(
-            "Give the certificates to trust as PEM bytes, or as the path of a PEM file, "
-            f"not as {type(tls_ca).__name__}.",
-            setting="tls_ca",
+            "client_cert and client_key belong together: give both or none.",
+            setting="client_key" if client_key is None else "client_cert",
         )
+    certificate = _certificates(client_cert, "client_cert", "the client certificate")
+    private_key = _pem(client_key, "client_key", "the key of the client certificate")
+    if certificate is None or private_key is None:
+        return None, None
     try:
-        certificates = tls_ca if isinstance(tls_ca, bytes) else Path(tls_ca).read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a path that no file can have
-        why = getattr(error, "strerror", None) or error
+        key = load_pem_private_key(private_key, password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise ConfigurationError(
-            f"Cannot read the file of certificates to trust (tls_ca): {why}.", setting="tls_ca"
+            f"The key of the client certificate (client_key) must be a PEM file without a password:"
+            f" {error}",
+            setting="client_key",
         ) from error
+    leaf = x509.load_pem_x509_certificates(certificate)[0]
+    if key.public_key() != leaf.public_key():
+        raise ConfigurationError(
+            "The private key (client_key) is not that of the client certificate (client_cert).",
+            setting="client_key",
+        )
+    return certificate, private_key
+
+
+def _certificates(given: object, setting: str, what: str) -> bytes | None:
+    certificates = _pem(given, setting, what)
+    if certificates is None:
+        return None
     try:
         x509.load_pem_x509_certificates(certificates)
     except ValueError as error:
         raise ConfigurationError(
-            "The certificates to trust (tls_ca) must be a PEM file (-----BEGIN CERTIFICATE-----)"
-            f" that is whole: {error}",
-            setting="tls_ca",
+            f"The file of {what} ({setting}) must be PEM (-----BEGIN CERTIFICATE-----), and whole:"
+            f" {error}",
+            setting=setting,
         ) from error
     return certificates
+
+
+def _pem(given: object, setting: str, what: str) -> bytes | None:
+    """Return PEM bytes, which are given or are the content of a file."""
+    if given is None:
+        return None
+    if not isinstance(given, bytes | str | Path):
+        raise ConfigurationError(
+            f"Give {what} as PEM bytes, or as the path of a PEM file, not as"
+            f" {type(given).__name__}.",
+            setting=setting,
+        )
+    try:
+        return given if isinstance(given, bytes) else Path(given).read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: a path that no file can have
+        why = getattr(error, "strerror", None) or error
+        raise ConfigurationError(
+            f"Cannot read the file of {what} ({setting}): {why}.", setting=setting
+        ) from error

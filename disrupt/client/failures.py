@@ -1,29 +1,11 @@
-"""Convert failed calls, with their google.rpc details, to classes of disrupt.errors."""
+"""Convert failed calls to classes of disrupt.errors, with advice on connections."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator
-from typing import Any, cast
-
 import grpc
-from google.protobuf.message import DecodeError
-from google.rpc import error_details_pb2, status_pb2
 
-from disrupt.errors import (
-    DeadlineExceededError,
-    DisruptError,
-    InvalidRequestError,
-    LimitExceededError,
-    NotFoundError,
-    OverloadedError,
-    PermissionDeniedError,
-    UnauthenticatedError,
-    UnavailableError,
-    UnimplementedError,
-    Violation,
-)
-from disrupt.wire.errors import DETAILS_KEY
+from disrupt.errors import DisruptError
+from disrupt.wire.errors import details_of, error_of
 
 _LOST_STATUS = "Internal error from Core"
 """Message of grpc.aio where a call ended while it was sending; its own status is lost."""
@@ -33,6 +15,7 @@ _USE_ITS_NAME = (
     "its certificate is for another name. Use a name that the certificate has, or give the server a"
     " certificate for this one."
 )
+_CLOSED = "Socket closed"
 _ADVICE = {
     "WRONG_VERSION_NUMBER": "what listens there does not speak TLS, and this client does, beyond "
     "this machine and where tls_ca is given. Is the port right, and has the server a certificate?",
@@ -42,106 +25,40 @@ _ADVICE = {
     " server needs a new certificate.",
     "CERTIFICATE_VERIFY_FAILED": "its certificate is signed by no authority that is trusted here. "
     "Name the authority's PEM file with tls_ca.",
-    "Socket closed": "it closed the connection. On this machine this client speaks plaintext unless"
-    " tls_ca is given: if the server has a certificate, name its authority's PEM file with tls_ca.",
+    _CLOSED: "it closed the connection. The address may ask for a client certificate, or refuse the"
+    " one that it was shown: give client_cert and client_key (--client-cert, --client-key).",
     "Connection refused": "nothing listens there. Is it running, and is the port right?",
     "errors resolving": "its name is not known. Is the address right?",
 }
 """Advice by what gRPC says of a connection that could not be made."""
+_SPEAK_TLS = (
+    "it closed the connection. On this machine this client speaks plaintext unless tls_ca is given:"
+    " if the server has a certificate, name its authority's PEM file with tls_ca."
+)
 _ANY_ADVICE = "is it running there, and is the address right?"
 
 
-def failure(error: grpc.RpcError, server: str) -> DisruptError:
+def failure(error: grpc.RpcError, server: str, *, uses_tls: bool = False) -> DisruptError:
     """Convert a failed call of the sync or async API; ``server`` is the address that was called.
 
-    The class follows from the ErrorInfo reason. A reason that this version does not know gets the
-    class of its gRPC status, and keeps its name.
+    A connection that could not be made is an UnavailableError with advice.
     """
     status = error.code().name
     text = error.details() or ""
+    details = details_of(error)
     if status == "CANCELLED" or (status == "INTERNAL" and text == _LOST_STATUS):
         # This client cancels no call and goes on; a server that drains does.
         status = "UNAVAILABLE"
-    info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-    retry = error_details_pb2.RetryInfo()
-    for detail in _details(error):
-        for known in (info, bad_request, retry):
-            if detail.Is(known.DESCRIPTOR):
-                with contextlib.suppress(DecodeError):
-                    detail.Unpack(known)
-    delay = retry.retry_delay
-    retry_after_s = delay.seconds + delay.nanos / 1e9 if retry.HasField("retry_delay") else None
-
-    known_class = _BY_REASON.get(info.reason)
     if _WRONG_NAME in text:
         status = "UNAVAILABLE"  # gRPC reports UNAUTHENTICATED, which would be about keys
-    if known_class is None and status == "UNAVAILABLE" and not info.reason:
-        advice = next((advice for sign, advice in _ADVICE.items() if sign in text), _ANY_ADVICE)
+    if status == "UNAVAILABLE" and not details:
+        advice = _advice(text, uses_tls=uses_tls)
         text = f"No answer from the server at {server}: {advice} ({text})"
-    converted = _new(
-        known_class or _class_of(status, retryable=retry_after_s is not None),
-        text or f"The call failed with {status}.",
-        tuple(
-            Violation(violation.field, violation.description)
-            for violation in bad_request.field_violations
-        ),
-        retry_after_s,
-        dict(info.metadata),
-    )
-    if known_class is None:
-        converted.status = status
-        converted.reason = info.reason or converted.reason
-    return converted
+    return error_of(status, text or f"The call failed with {status}.", details)
 
 
-def _classes(root: type[DisruptError]) -> Iterator[type[DisruptError]]:
-    yield root
-    for subclass in root.__subclasses__():
-        yield from _classes(subclass)
-
-
-_BY_REASON = {error_class.reason: error_class for error_class in _classes(DisruptError)}
-_BY_STATUS: dict[str, type[DisruptError]] = {
-    error_class.status: error_class
-    for error_class in (
-        InvalidRequestError,
-        UnauthenticatedError,
-        PermissionDeniedError,
-        NotFoundError,
-        UnavailableError,
-        DeadlineExceededError,
-        UnimplementedError,
-    )
-}
-
-
-def _class_of(status: str, *, retryable: bool) -> type[DisruptError]:
-    if status == "RESOURCE_EXHAUSTED":
-        # gRPC itself gives this status to messages over the limit, without details.
-        return OverloadedError if retryable else LimitExceededError
-    return _BY_STATUS.get(status, DisruptError)
-
-
-def _new(
-    of: type[DisruptError],
-    message: str,
-    violations: tuple[Violation, ...],
-    retry_after_s: float | None,
-    metadata: dict[str, str],
-) -> DisruptError:
-    # Keep the server's words where the constructor of a class fixes its message.
-    error = of.__new__(of)
-    DisruptError.__init__(error, message, violations=violations, retry_after_s=retry_after_s)
-    error.metadata = metadata
-    return error
-
-
-def _details(error: grpc.RpcError) -> list[Any]:
-    # the stubs do not know that the pairs can be unpacked
-    for key, value in cast("Iterable[tuple[str, bytes]]", error.trailing_metadata() or ()):
-        if key == DETAILS_KEY:
-            try:
-                return list(status_pb2.Status.FromString(value).details)
-            except DecodeError:
-                return []
-    return []
+def _advice(text: str, *, uses_tls: bool) -> str:
+    """Return what to do about a connection of which gRPC says ``text``."""
+    if _CLOSED in text and not uses_tls:
+        return _SPEAK_TLS
+    return next((advice for sign, advice in _ADVICE.items() if sign in text), _ANY_ADVICE)

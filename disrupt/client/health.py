@@ -13,6 +13,7 @@ from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
 from disrupt.client.connection import DEFAULT_PORT, connect_without_key
 from disrupt.client.failures import failure
+from disrupt.client.terminal import client_certificate_options
 from disrupt.errors import ConfigurationError, UnavailableError
 
 _HELP = """Ask a server whether all of its services serve, by the standard gRPC health protocol.
@@ -25,6 +26,7 @@ as it is, under whatever name it bears. From elsewhere, --tls-ca names the autho
 Examples:
   disrupt health
   disrupt health --server match.example.org:50051 --tls-ca ca.pem
+  disrupt health --server match.example.org:50052 --client-cert c.pem --client-key k.pem
 
 \b
 Exit codes:
@@ -38,6 +40,8 @@ _SERVICES = (
     "disrupt.v1.MatchService",
     "disrupt.v1.FeedService",
     "disrupt.v1.RegistrationService",
+    "disrupt.v1.ReviewService",
+    "disrupt.v1.ErasureService",
 )
 """Services that are checked; the empty name stands for the server."""
 
@@ -50,7 +54,7 @@ def _own_address() -> str:
     return f"127.0.0.1:{port or DEFAULT_PORT}"
 
 
-@click.command("health", help=_HELP, short_help="Ask a server whether it serves.")
+@click.command("health", help=_HELP)
 @click.option(
     "--server",
     envvar="DISRUPT_SERVER",
@@ -67,6 +71,7 @@ def _own_address() -> str:
     help="PEM file of the certificate that the server shows.",
 )
 @click.option("--tls-ca", type=_FILE, help="PEM file of the authorities to trust.")
+@client_certificate_options()
 @click.option(
     "--timeout",
     "timeout_s",
@@ -75,9 +80,17 @@ def _own_address() -> str:
     show_default=True,
     help="Longest time to wait for the answer, in seconds.",
 )
-def health(server: str, tls_cert: Path | None, tls_ca: Path | None, timeout_s: float) -> None:
+def health(
+    server: str,
+    tls_cert: Path | None,
+    tls_ca: Path | None,
+    client_cert: Path | None,
+    client_key: Path | None,
+    timeout_s: float,
+) -> None:
     """Check the server's health and print the result."""
-    check_health(server, tls_ca=tls_ca, tls_cert=tls_cert, timeout_s=timeout_s)
+    pair = client_cert, client_key
+    check_health(server, tls_ca=tls_ca, tls_cert=tls_cert, client_pair=pair, timeout_s=timeout_s)
     click.echo("serving")
 
 
@@ -86,14 +99,16 @@ def check_health(
     *,
     tls_ca: Path | None = None,
     tls_cert: Path | None = None,
+    client_pair: tuple[Path | None, Path | None] = (None, None),
     timeout_s: float = 5.0,
 ) -> None:
     """Return if every service of the server serves; raise a class of disrupt.errors otherwise.
 
     ``tls_cert`` is the server's own certificate, trusted under whatever name it bears; else
-    ``tls_ca`` are authorities to trust, as in ``connect_without_key``.
+    ``tls_ca`` are authorities to trust, and ``client_pair`` are certificate and key to show, as in
+    ``connect_without_key``.
     """
-    connection = connect_without_key(server, tls_cert or tls_ca)
+    connection = connect_without_key(server, tls_cert or tls_ca, *client_pair)
     options: list[tuple[str, int | str]] = [*connection.options]
     if tls_cert:
         options.append(("grpc.ssl_target_name_override", _name(tls_cert)))
@@ -118,7 +133,7 @@ def check_health(
                 for service in _SERVICES
             }
         except grpc.RpcError as error:
-            raise failure(error, connection.server) from None
+            raise failure(error, connection.server, uses_tls=connection.uses_tls) from None
     if any(status != HealthCheckResponse.SERVING for status in statuses.values()):
         states = ", ".join(
             f"{service or 'the server'}: {HealthCheckResponse.ServingStatus.Name(status)}"

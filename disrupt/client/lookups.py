@@ -16,6 +16,7 @@ from disrupt.client import requests, results
 from disrupt.client.requests import Batch
 from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus
 from disrupt.core.media import LowQuality, Profile
+from disrupt.errors import DisruptError, InvalidRequestError, LimitExceededError, NotFoundError
 from disrupt.hashing import ImageQuery
 from disrupt.v1 import match_pb2
 
@@ -32,6 +33,28 @@ class Call:
 
 
 Steps: TypeAlias = Generator[list[Call], Any, _Answer]
+
+
+OF_ONE_REPORT = (InvalidRequestError, LimitExceededError, NotFoundError)
+"""Refusals of one report, which say nothing of others."""
+
+
+@dataclass(slots=True)
+class Reporting:
+    """Failures of several reports: once one meets what all would meet, the rest are not sent."""
+
+    failure: DisruptError | None = None
+
+    def failed(self, error: DisruptError) -> DisruptError:
+        """Note the failure of a report, and return it."""
+        if not isinstance(error, OF_ONE_REPORT):
+            self.failure = error
+        return error
+
+
+def report(request: match_pb2.ReportOutcomeRequest) -> Call:
+    """Return the call that reports what came of a match."""
+    return Call("ReportOutcome", request, lambda _: None)
 
 
 class Lookups:

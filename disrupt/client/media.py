@@ -13,7 +13,7 @@ from disrupt.core.media import LowQuality
 from disrupt.errors import InvalidMediaError, UnreadableMediaError, Violation
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
-from disrupt.hashing.decoding.videos import SNIFFED_BYTES, is_video
+from disrupt.hashing.decoding.video_formats import SNIFFED_BYTES, is_video
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from disrupt.client.arguments import buffer, invalid, member, whole_number
 from disrupt.core.hashes import HASH_BYTES, OPERATOR_MAX_DISTANCE_BITS, PdqHash, unpack
 from disrupt.core.lookups import Effort
 from disrupt.core.media import Profile
+from disrupt.core.outcomes import Outcome
 from disrupt.v1 import match_pb2
 
 HashBatch: TypeAlias = "Iterable[PdqHash] | NDArray[np.uint8] | bytes | bytearray | memoryview"
@@ -145,6 +146,23 @@ def index_status(cursor: str) -> match_pb2.GetIndexStatusRequest:
         return match_pb2.GetIndexStatusRequest(cursor=cursor)
     except (TypeError, ValueError):  # ValueError: text that UTF-8 does not have
         raise invalid("cursor", "give the cursor of a receipt or an answer as it came") from None
+
+
+def report(match_id: object, outcome: object, *, path: str = "") -> match_pb2.ReportOutcomeRequest:
+    """Make the report of a match; ``path`` names it among several, for violations."""
+    if not isinstance(match_id, bytes) or not match_id:
+        raise invalid(f"{path}match_id", "give the match_id of a match, as it came")
+    value = member(f"{path}outcome", outcome, Outcome).value
+    return match_pb2.ReportOutcomeRequest(match_id=match_id, outcome=value)  # type: ignore[arg-type]  # likewise
+
+
+def reports(pairs: object) -> list[match_pb2.ReportOutcomeRequest]:
+    """Make the reports of several matches, each a pair of match id and outcome."""
+    try:
+        given = [(match_id, outcome) for match_id, outcome in cast("Iterable[Any]", pairs)]
+    except (TypeError, ValueError):
+        raise invalid("reports", "give pairs of the match_id of a match and an Outcome") from None
+    return [report(*pair, path=f"reports[{at}].") for at, pair in enumerate(given)]
 
 
 def count(request: match_pb2.MatchHashesRequest) -> int:

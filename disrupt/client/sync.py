@@ -8,19 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self, TypeVar
 
-from disrupt.client import calls, media, requests, results, videos
+from disrupt.client import calls, lookups, media, requests, results, self_test, videos
 from disrupt.client.calls import CONNECTIONS, TIMEOUT_S
 from disrupt.client.connection import DEFAULT_SERVER
 from disrupt.client.flow import Flow
-from disrupt.client.lookups import Call, Lookups, Steps
+from disrupt.client.lookups import Call, Lookups, Reporting, Steps
 from disrupt.client.media import Media
 from disrupt.client.requests import MAX_MATCHES, Batch, HashBatch
 from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus, VideoAnswer
 from disrupt.client.retries import RetryPolicy
+from disrupt.client.self_test import SelfTest
 from disrupt.client.videos import TIMEOUT_S as VIDEO_TIMEOUT_S
 from disrupt.client.videos import Video, Watched
 from disrupt.core.lookups import Effort
 from disrupt.core.media import Profile
+from disrupt.core.outcomes import Outcome
+from disrupt.errors import DisruptError
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 
@@ -31,9 +34,10 @@ class MatchClient:
     """Look up hashes, pictures and videos. Thread-safe; close it, or use it as a context.
 
     ``server`` is ``HOST:PORT``: plaintext on loopback, TLS everywhere else; ``tls_ca`` (PEM bytes
-    or a path) names the authorities to trust instead of the system's. Calls take turns on
-    ``connections`` TCP connections, each of which one worker of the server answers. A call may take
-    ``timeout_s``, its retries included; each part of a batch that is split is a call. Wrong
+    or a path) names the authorities to trust instead of the system's. ``client_cert`` and
+    ``client_key``, alike, are what a server that asks for a certificate is shown. Calls take turns
+    on ``connections`` TCP connections, each of which one worker of the server answers. A call may
+    take ``timeout_s``, its retries included; each part of a batch that is split is a call. Wrong
     arguments here raise ConfigurationError, those of methods InvalidRequestError. Every method
     raises classes of disrupt.errors only.
     """
@@ -44,11 +48,16 @@ class MatchClient:
         *,
         key: str,
         tls_ca: bytes | str | Path | None = None,
+        client_cert: bytes | str | Path | None = None,
+        client_key: bytes | str | Path | None = None,
         connections: int = CONNECTIONS,
         timeout_s: float = TIMEOUT_S,
         retries: RetryPolicy | None = None,
     ) -> None:
-        self._settings = calls.client_settings(server, key, tls_ca, connections, timeout_s, retries)
+        pair = client_cert, client_key
+        self._settings = calls.client_settings(
+            server, key, tls_ca, connections, timeout_s, retries, pair
+        )
         self._channels = [self._settings.connection.open() for _ in range(connections)]
         self._stubs = itertools.cycle([MatchServiceStub(channel) for channel in self._channels])
         self._lookups = Lookups()
@@ -180,6 +189,38 @@ class MatchClient:
             )
         return results.video_answer(response, incomplete=sent.incomplete)
 
+    def report(self, match_id: bytes, outcome: Outcome) -> None:
+        """Tell the hotline what came of a match; returns once that is durable.
+
+        ``match_id`` is that of a ``Match``. The same report again changes nothing, another outcome
+        corrects the one before. Raises NotFoundError for a match whose picture was withdrawn since,
+        and LimitExceededError where enough matches of this item were reported: do not repeat these.
+        """
+        self._answer(lookups.report(requests.report(match_id, outcome)))
+
+    def report_all(
+        self, reports: Iterable[tuple[bytes, Outcome]]
+    ) -> tuple[DisruptError | None, ...]:
+        """Report several matches at once, on all connections; return what refused each, or None.
+
+        ``reports`` are pairs of match id and outcome, as for ``report``. Once a report meets what
+        all would meet (no server, a refused key), the rest are not sent, and have that error too.
+        It is safe to send all of them again. Raises InvalidRequestError for arguments that are no
+        reports, and sends nothing then.
+        """
+        given, reporting = requests.reports(reports), Reporting()
+
+        def send(request: match_pb2.ReportOutcomeRequest) -> DisruptError | None:
+            if reporting.failure is None:
+                try:
+                    self._answer(lookups.report(request))
+                except DisruptError as error:
+                    return reporting.failed(error)
+            return reporting.failure
+
+        with ThreadPoolExecutor(len(self._channels)) as threads:
+            return tuple(threads.map(send, given))
+
     def index_status(self, cursor: str = "") -> IndexStatus:
         """Return state and limits of the index of the process that answers.
 
@@ -187,6 +228,26 @@ class MatchClient:
         index includes it.
         """
         return self._run(self._lookups.index_status(cursor))
+
+    def self_test(self) -> SelfTest:
+        """Try server, key, TLS, hashing and search with published pictures; return what came.
+
+        They are in the bank ``test`` of every server, and in no statistic. Failures are in the
+        answer, not raised; docs/clients.md says what they mean. Takes some seconds.
+        """
+        encrypted = self._settings.connection.credentials is not None
+        steps = self_test.steps(self_test.trials(), is_encrypted=encrypted)
+        ask = next(steps)
+        while True:
+            try:
+                answer = getattr(self, ask.method)(*ask.arguments, **dict(ask.options))
+            except DisruptError as error:
+                answer = error
+            try:
+                ask = steps.send(answer)
+            except StopIteration as end:
+                found: SelfTest = end.value
+                return found
 
     def _run(self, steps: Steps[_Answer]) -> _Answer:
         answers = None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self, TypedDict, TypeVar
 
 import click
 import rich.progress
@@ -30,6 +30,15 @@ EXIT_NOT_KNOWN = 4
 _Item = TypeVar("_Item")
 
 
+class Access(TypedDict):
+    """Credentials of a client; keyword arguments of every client."""
+
+    key: str
+    tls_ca: Path | None
+    client_cert: Path | None
+    client_key: Path | None
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """The server that a command talks to."""
@@ -37,15 +46,67 @@ class Target:
     server: str
     key: str = field(repr=False)
     tls_ca: Path | None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+
+    def access(self) -> Access:
+        """Return what to show the server, as arguments of a client."""
+        return Access(
+            key=self.key,
+            tls_ca=self.tls_ca,
+            client_cert=self.client_cert,
+            client_key=self.client_key,
+        )
+
+
+SERVER = "Server to ask, HOST:PORT. TLS is used beyond this machine."
+KEY_FILE = "File that holds the key.  [default: the environment variable DISRUPT_KEY]"
+TLS_CA = "PEM file of the authorities to trust.  [default: the system's]"
+NO_KEY = "There is no key: name a file with --key-file, or set DISRUPT_KEY."
+NO_FILE = "There is no file {file}, which {option} names."
+BAD_FILE = "The file {file}, which {option} names, is empty or cannot be read."
+CLIENT_CERT = "Client certificate, PEM, where the server asks for one."
+CLIENT_KEY = "Its private key, PEM."
+
+
+def client_certificate_options(
+    client_cert: str = CLIENT_CERT, client_key: str = CLIENT_KEY
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add ``--client-cert`` and ``--client-key`` with these texts."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        names = (("CERT", "cert", client_cert), ("KEY", "key", client_key))
+        for variable, name, text in reversed(names):
+            command = click.option(
+                f"--client-{name}",
+                envvar=f"DISRUPT_CLIENT_{variable}",
+                show_envvar=True,
+                type=_FILE,
+                help=text,
+            )(command)
+        return command
+
+    return decorate
 
 
 def connection_options(
-    *, server: str, key_file: str, tls_ca: str, no_key: str
+    *,
+    server: str = SERVER,
+    key_file: str = KEY_FILE,
+    tls_ca: str = TLS_CA,
+    no_key: str = NO_KEY,
+    no_file: str = NO_FILE,
+    bad_file: str = BAD_FILE,
+    client_cert: str = CLIENT_CERT,
+    client_key: str = CLIENT_KEY,
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add ``--server``, ``--key-file`` and ``--tls-ca`` with these texts, as one ``target``.
+    """Add the options that name a server and what to show it, with these texts, as one ``target``.
+
+    ``no_file`` and ``bad_file`` have the fields ``file`` and ``option``.
 
     The key is never an argument: the process list would show it to everybody on the machine.
     """
+    certificate_text, key_text = client_cert, client_key
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @click.option(
@@ -58,15 +119,20 @@ def connection_options(
         )
         @click.option("--key-file", type=_FILE, help=key_file)
         @click.option("--tls-ca", type=_FILE, help=tls_ca)
+        @client_certificate_options(certificate_text, key_text)
         @functools.wraps(command)
         def with_target(
             *args: object,
             server: str,
             key_file: Path | None,
             tls_ca: Path | None,
+            client_cert: Path | None,
+            client_key: Path | None,
             **options: object,
         ) -> None:
-            command(*args, target=Target(server, _key(key_file, no_key), tls_ca), **options)
+            key = _key(key_file, no_key, no_file, bad_file)
+            target = Target(server, key, tls_ca, client_cert, client_key)
+            command(*args, target=target, **options)
 
         return with_target
 
@@ -153,14 +219,18 @@ class Progress:
             self._bar.start()
 
 
-def _key(file: Path | None, no_key: str) -> str:
+def _key(file: Path | None, no_key: str, no_file: str, bad_file: str) -> str:
+    """Read the key from a file or, without one, the environment. Raises UsageError."""
     if file is None:
-        key = os.environ.get("DISRUPT_KEY", "")
+        key, otherwise = os.environ.get("DISRUPT_KEY", ""), no_key
     else:
+        key, otherwise = "", bad_file
         try:
             key = file.read_text("utf-8-sig")  # some editors begin a file with a mark
+        except FileNotFoundError:
+            otherwise = no_file
         except (OSError, UnicodeDecodeError):
-            key = ""
+            pass
     if not key.strip():
-        raise click.UsageError(no_key)
+        raise click.UsageError(otherwise.format(file=clean(str(file)), option="--key-file"))
     return key.strip()

@@ -37,7 +37,7 @@ class CaseStatus(IntEnum):
 _TRANSITIONS = {
     CaseStatus.RECEIVED: {CaseStatus.ACTIVE, CaseStatus.WITHDRAWN, CaseStatus.REJECTED},
     CaseStatus.ACTIVE: {CaseStatus.WITHDRAWN, CaseStatus.REJECTED},
-    CaseStatus.REJECTED: {CaseStatus.WITHDRAWN},
+    CaseStatus.REJECTED: {CaseStatus.WITHDRAWN, CaseStatus.ACTIVE},
     CaseStatus.WITHDRAWN: set[CaseStatus](),
 }
 

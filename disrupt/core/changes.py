@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from disrupt.errors import InvalidRequestError, Violation
 
@@ -83,18 +83,34 @@ def not_a_cursor() -> InvalidRequestError:
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """A media item came in."""
+    """A media item came in, and is LIVE."""
 
     sequence: int
     item: StoredItem
     mark: bytes = b""
 
+    @property
+    def number(self) -> int:
+        """Number of the item."""
+        return self.item.number
+
+    @property
+    def item_id(self) -> bytes:
+        """Id of the item."""
+        return self.item.item_id
+
+    @property
+    def bank(self) -> int:
+        """Number of the item's bank."""
+        return self.item.bank
+
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A media item is gone, or its addition has been erased since.
+    """A media item is gone, or this was its addition and shows it no more.
 
-    Removing an unknown item changes nothing.
+    An addition shows its item until that is erased, or its state changes. Removing an unknown item
+    changes nothing.
     """
 
     sequence: int
@@ -102,6 +118,24 @@ class Removal:
     item_id: bytes
     bank: int
     mark: bytes = b""
+    item: ClassVar[None] = None
 
 
-Change = Addition | Removal
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """The state of a media item changed: from here on, lookups find ``item``.
+
+    None: they find nothing. Only the newest change of state shows an item, and only while that is
+    LIVE; so whoever has read all changes before has no longer what this one shows.
+    """
+
+    sequence: int
+    number: int
+    item_id: bytes
+    bank: int
+    item: StoredItem | None
+    mark: bytes = b""
+
+
+Change = Addition | Removal | StateChange
+"""``item`` is what lookups find after it, None for nothing."""

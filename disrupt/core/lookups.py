@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.core.hashes import PdqHash
 from disrupt.core.media import MediaKind
 from disrupt.core.transforms import Crop, Transform
 
@@ -249,9 +250,9 @@ class Segment:
 class VideoMatch:
     """A media item that a video matches.
 
-    ``distance_bits``, the transform and the place in a plan are those of the nearest pair of
-    frames. ``segments`` ascend in the query's time; of a stored picture their stored times are 0.
-    The shares, in thousandths, are of frames within the segments.
+    ``distance_bits``, the transform, ``query_hash`` and the place in a plan are those of the
+    nearest pair of frames. ``segments`` ascend in the query's time; of a stored picture their
+    stored times are 0. The shares, in thousandths, are of frames within the segments.
     """
 
     item_id: bytes
@@ -260,6 +261,7 @@ class VideoMatch:
     kind: MediaKind
     distance_bits: int
     query_transform: Transform
+    query_hash: PdqHash
     plan: int
     ordinal: int
     segments: tuple[Segment, ...]

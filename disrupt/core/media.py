@@ -42,6 +42,80 @@ class Assurance(IntEnum):
     IMPORTED = 3
 
 
+class ItemState(IntEnum):
+    """State of a media item, which decides whether lookups find it.
+
+    The numbers are those of proto/ and of stored columns. The larger a number, the more
+    it takes to make the item LIVE again.
+    """
+
+    LIVE = 1
+    """Lookups find it."""
+    WAITING = 2
+    """It waits for review."""
+    DISABLED = 3
+    """Somebody switched it off."""
+
+
+class StateReason(IntEnum):
+    """Why an item has its state; the numbers are those of proto/ and of stored columns."""
+
+    STAFF = 1
+    """Staff decided so, and no other reason says why."""
+    FALSE_POSITIVES = 10
+    """Several organisations reported that it matches what it does not show."""
+    MANY_LOOKUPS = 11
+    """It is near to many lookups that are far from each other."""
+    HARMLESS = 12
+    """It is near to a well-known harmless picture."""
+    FLOOD = 13
+    """Its registration was one of very many from one origin."""
+    UNREVIEWED = 14
+    """Nobody reviewed it in time, so that it is LIVE again."""
+    PIN_LOST = 15
+    """The person affected has lost the PIN, and asked for it to be erased."""
+    BANK = 16
+    """Whatever is registered into its bank waits for review."""
+    NOT_INTIMATE = 20
+    """Rejected: it is no intimate picture."""
+    NOT_ENTITLED = 21
+    """Rejected: whoever registered it is neither shown nor acts for who is."""
+    ABUSE = 22
+    """Rejected: it was registered to harm, or to hide something from the public."""
+
+    @property
+    def is_rejection(self) -> bool:
+        """Return True if an item that is DISABLED for this reason was rejected."""
+        return self in REJECTIONS
+
+
+REJECTIONS = (StateReason.NOT_INTIMATE, StateReason.NOT_ENTITLED, StateReason.ABUSE)
+"""Reasons for which staff reject an item."""
+
+OF_STAFF = (
+    StateReason.STAFF,
+    StateReason.FALSE_POSITIVES,
+    StateReason.HARMLESS,
+    StateReason.FLOOD,
+)
+"""Reasons that staff give beside those; all others only the server gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateRecord:
+    """The state of an item that is not withdrawn; ``bank`` is the number of its bank.
+
+    ``changed_on`` is the ISO date (UTC) of the newest change of state, empty if there was none, and
+    ``reason`` why it has this state, None where nobody said.
+    """
+
+    item_id: bytes
+    bank: int
+    state: ItemState
+    changed_on: str
+    reason: StateReason | None = None
+
+
 FINGERPRINT = np.dtype(
     [
         ("hash", np.uint8, HASH_BYTES),

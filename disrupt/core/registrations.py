@@ -8,9 +8,11 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.core.case_erasures import CaseErasure
 from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.core.changes import Cursor
-from disrupt.core.media import LowQuality, MediaKind
+from disrupt.core.media import ItemState, LowQuality, MediaKind
+from disrupt.core.outcomes import Outcome as MatchOutcome
 
 REQUEST_ID_BYTES = 16
 ORIGIN_TOKEN_BYTES_MAX = 64
@@ -66,12 +68,16 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class RegisteredItem:
-    """One item that is registered: its place in the request, its id, and hashes that are stored."""
+    """One item that is registered: its place in the request, its id, and hashes that are stored.
+
+    ``state`` is the item's state now, also in a receipt that is given again.
+    """
 
     index: int
     item_id: bytes
     hashes: int
     outcome: Outcome = Outcome.ADDED
+    state: ItemState = ItemState.LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +105,29 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class ShownItem:
-    """One item of a case that is not withdrawn; ``age_band`` is ADULT or MINOR, by its bank."""
+    """One item of a case that is not withdrawn; ``age_band`` is that which its bank says.
+
+    ``outcomes`` are those of its matches that the person sees (``core.outcomes.shown``).
+    """
 
     item_id: bytes
     kind: MediaKind
     hashes: int
     age_band: AgeBand
+    outcomes: tuple[MatchOutcome, ...] = ()
+    state: ItemState = ItemState.LIVE
 
 
 @dataclass(frozen=True, slots=True)
 class ShownCase:
-    """A case as the person sees it. Days are ISO dates (UTC); ``closed_on`` is empty while open."""
+    """A case as the person sees it. Days are ISO dates (UTC); ``closed_on`` is empty while open.
+
+    ``erasure`` is that which staff were asked for without the PIN, if any.
+    """
 
     number: str
     status: CaseStatus
     opened_on: str
     closed_on: str
     items: tuple[ShownItem, ...]
+    erasure: CaseErasure | None = None

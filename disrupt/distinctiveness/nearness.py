@@ -43,8 +43,10 @@ def near_enough(
         kept |= near.hits.kind == spared
     if kept.all():
         return near
-    # Hits are sorted by distance: where some are too far, so is everything that was cut off.
-    truncated = np.setdiff1d(near.truncated, query[~kept])
+    truncated = near.truncated
+    if len(truncated):
+        # Hits are sorted by distance: where some are too far, so is everything that was cut off.
+        truncated = np.setdiff1d(truncated, query[~kept])
     return NearestHits(near.hits.take(kept), truncated, near.left)
 
 

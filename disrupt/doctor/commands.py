@@ -42,9 +42,7 @@ _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command(
-    "doctor", help=_HELP, short_help="Check that this machine and data directory are fit to serve."
-)
+@click.command("doctor", help=_HELP)
 @click.option(
     "--data-dir",
     envvar="DISRUPT_DATA_DIR",
@@ -65,12 +63,27 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--tls-key", envvar="DISRUPT_TLS_KEY", show_envvar=True, type=_FILE, help="PEM file of its key."
 )
+@click.option(
+    "--client-listen",
+    envvar="DISRUPT_CLIENT_LISTEN",
+    show_envvar=True,
+    help="Address for client certificates, HOST:PORT.",
+)
+@click.option(
+    "--client-ca",
+    envvar="DISRUPT_CLIENT_CA",
+    show_envvar=True,
+    type=_FILE,
+    help="PEM file of the authorities that sign client certificates.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(
     data_dir: Path | None,
     listen: str | None,
     tls_cert: Path | None,
     tls_key: Path | None,
+    client_listen: str | None,
+    client_ca: Path | None,
     *,
     as_json: bool,
 ) -> None:
@@ -84,7 +97,7 @@ def doctor(
             (*computing.checks(), Check("sqlite", data.sqlite, ""), *machine.checks(data_dir))
         ),
         _of_data(data_dir),
-        findings(network.checks(listen, tls)),
+        findings(network.checks(listen, tls, client_listen, client_ca)),
     )
     verdicts = _print_json(reported) if as_json else _print_lines(reported)
     if verdicts[Verdict.FAIL]:

@@ -25,6 +25,7 @@ from disrupt.index import generations
 from disrupt.registry import journal, noted, opening
 from disrupt.registry.contract import RegistryReader
 from disrupt.registry.integrity import SQLITE_VERSION, has_wal_reset_bug, integrity_problems
+from disrupt.wording import counted
 
 _RESTORE = "Stop the server and restore from a backup: docs/operations.md."
 _UPGRADE = "Start `disrupt serve` once, which brings it up to date, then run this again."
@@ -193,7 +194,8 @@ def removals(data_dir: Path) -> Iterator[Finding]:
     else:
         yield ok(
             "removals",
-            f"{JOURNAL} names {len(contents.removed)} items and {len(contents.revoked)} keys.",
+            f"{JOURNAL} names {counted(len(contents.removed), 'item')} and"
+            f" {counted(len(contents.revoked), 'key')}.",
         )
 
 
@@ -259,7 +261,8 @@ def _served(index_dir: Path, reader: RegistryReader) -> Finding:
         )
     return ok(
         "index",
-        f"Generation {opened.generation} is whole: {opened.manifest.hashes} hashes, at change"
+        f"Generation {opened.generation} is whole:"
+        f" {counted(opened.manifest.hashes, 'hash', 'hashes')}, at change"
         f" {opened.cursor.sequence} of {reader.head().sequence}.",
     )
 

@@ -12,16 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
 
+from disrupt.certificates import misfit
 from disrupt.doctor.findings import Check, Finding, fail, ok, warn
 
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+)):(?P<port>\d{1,5})")
 _EXPIRES_SOON = timedelta(days=21)
+_RENEW_AUTHORITY = "Put the next authority into the file beside it; no restart is needed."
 _RENEW = "Renew the certificate, and restart the server."
 
 
@@ -33,9 +30,20 @@ class Tls:
     key: Path
 
 
-def checks(listen: str | None, tls: Tls | None) -> tuple[Check, ...]:
+def checks(
+    listen: str | None,
+    tls: Tls | None,
+    client_listen: str | None = None,
+    client_ca: Path | None = None,
+) -> tuple[Check, ...]:
     """Return the checks that the given settings allow."""
     selected = []
+    if client_listen is not None:
+        taken = "Choose another address."
+        selected.append(Check("client address", lambda: address(client_listen, tls), taken))
+    if client_ca is not None:
+        look = lambda: authorities(client_ca, datetime.now(UTC))  # noqa: E731 as the others below
+        selected.append(Check("client_ca", look, _RENEW_AUTHORITY))
     if listen is not None:
         selected.append(Check("address", lambda: address(listen, tls), "Choose another address."))
     if tls is not None:
@@ -78,24 +86,17 @@ def address(listen: str, tls: Tls | None) -> Iterator[Finding]:
 
 def certificate(tls: Tls, now: datetime) -> Iterator[Finding]:
     """Check that the chain is readable, fits the key, and is valid now and for some weeks."""
-    try:
-        chain = x509.load_pem_x509_certificates(tls.certificate.read_bytes())
-        key = load_pem_private_key(tls.key.read_bytes(), password=None)
-    except (ValueError, TypeError) as error:
+    if why := misfit(tls.certificate, tls.key):
         yield fail(
             "tls",
-            f"The certificate or its key cannot be read: {error}",
-            "Give PEM files: the certificate with its chain, and a private key without password.",
+            f"{why}.",
+            "Give PEM files: the certificate with its chain, and its private key without password.",
         )
         return
-    leaf = chain[0]
+    leaf = x509.load_pem_x509_certificate(tls.certificate.read_bytes())
     days = (leaf.not_valid_after_utc - now).days
     names = ", ".join(_names(leaf))
-    if _public(leaf.public_key()) != _public(key.public_key()):
-        yield fail(
-            "tls", "The private key is not that of the certificate.", "Give the pair that belongs."
-        )
-    elif not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
+    if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
         yield fail(
             "tls",
             f"The certificate is valid from {leaf.not_valid_before_utc:%Y-%m-%d} to"
@@ -116,17 +117,37 @@ def certificate(tls: Tls, now: datetime) -> Iterator[Finding]:
         yield ok("tls", f"The certificate is for {names}, and valid for {days} more days.")
 
 
+def authorities(client_ca: Path, now: datetime) -> Iterator[Finding]:
+    """Check that the authorities for client certificates are readable, and valid for some weeks."""
+    try:
+        certificates = x509.load_pem_x509_certificates(client_ca.read_bytes())
+    except ValueError as error:
+        yield fail(
+            "client_ca", f"{client_ca} cannot be read: {error}", "Give a PEM file of certificates."
+        )
+        return
+    for authority in certificates:
+        name = authority.subject.rfc4514_string()
+        end = f"{authority.not_valid_after_utc:%Y-%m-%d}"
+        if not authority.not_valid_before_utc <= now <= authority.not_valid_after_utc:
+            yield fail(
+                "client_ca",
+                f"The authority {name} is not valid now, but until {end}: nobody with a certificate"
+                " of it can connect.",
+                _RENEW_AUTHORITY,
+            )
+        elif authority.not_valid_after_utc - now < _EXPIRES_SOON:
+            yield warn("client_ca", f"The authority {name} expires on {end}.", _RENEW_AUTHORITY)
+        else:
+            yield ok("client_ca", f"Client certificates of {name} are accepted until {end}.")
+
+
 def _names(leaf: x509.Certificate) -> list[str]:
     with contextlib.suppress(x509.ExtensionNotFound):
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         addresses = names.get_values_for_type(x509.IPAddress)
         return [*names.get_values_for_type(x509.DNSName), *map(str, addresses)]
     return []
-
-
-def _public(key: object) -> bytes:
-    encoded: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
-    return encoded
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
-from disrupt.core.changes import Cursor, Removal
+from disrupt.core.changes import Addition, Cursor
+from disrupt.core.media import StoredItem
 from disrupt.core.progress import Progress, quiet
 from disrupt.errors import CursorExpiredError, SnapshotRefusedError
 from disrupt.feed.rebuild import Rebuilt
@@ -20,7 +22,7 @@ from disrupt.index.generations import (
     publish_locked,
 )
 from disrupt.index.snapshot import Snapshot
-from disrupt.index.writing import remaining
+from disrupt.index.writing import inserted, remaining
 from disrupt.registry.contract import RegistryReader
 
 _SHARE = 20
@@ -30,6 +32,8 @@ own tables, they take as much memory as the generation's shared tables do."""
 
 def compact(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) -> Rebuilt:
     """Publish what a rebuild would, from the served generation and the changes after it.
+
+    Holds in memory the items that became LIVE again since, as every worker does.
 
     SnapshotRefusedError where that generation is damaged: then only a rebuild helps.
     DataDirectoryError while another process writes the index.
@@ -65,7 +69,14 @@ def _content(
             f"Generation {base.generation:08d} is newer than what the registry holds: nothing was"
             " published. Run `disrupt-index rebuild`."
         )
-    since = walk(reader, base.cursor, reader.head())
-    gone = [change.number for change in since if isinstance(change, Removal)]
-    yield from remaining(base, gone)
-    yield from map(columns, additions(reader, base.cursor, head, progress))
+    gone, returned = set[int](), dict[int, StoredItem]()
+    for change in walk(reader, base.cursor, reader.head()):
+        if isinstance(change, Addition):
+            continue
+        gone.add(change.number)
+        returned.pop(change.number, None)
+        # Not from after the head: an item that was added since is none of this generation's.
+        if change.item is not None and change.sequence <= head.sequence:
+            returned[change.number] = change.item
+    added = map(columns, additions(reader, base.cursor, head, progress))
+    yield from inserted(chain(remaining(base, gone), added), returned)

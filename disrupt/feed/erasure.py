@@ -45,22 +45,27 @@ def erase(
     enough, this bounds how long withdrawn items stay. DataDirectoryError while another
     process writes the index: then nothing is sure, call again.
     """
-    holding = [
+    doomed = holding(reader, index_dir)
+    if not any(_age_s(index_dir, generation) >= older_than_s for generation in doomed):
+        doomed = []
+    rebuilt = bool(doomed) and served(index_dir) in (0, *doomed)
+    if rebuilt:
+        rebuild(reader, index_dir, progress)
+        time.sleep(_TAKE_UP_S)
+    deleted = delete(index_dir, doomed)
+    now_served = served(index_dir)
+    if now_served in doomed:
+        raise DataDirectoryError("The index was rolled back meanwhile: erase again.")
+    return Erased(now_served, rebuilt, deleted)
+
+
+def holding(reader: RegistryReader, index_dir: Path) -> list[int]:
+    """Return the generations on disk that hold withdrawn items, or of which that is unknown."""
+    return [
         generation
         for generation in generations(index_dir)
         if _holds_removed(reader, index_dir, generation)
     ]
-    if not any(_age_s(index_dir, generation) >= older_than_s for generation in holding):
-        holding = []
-    rebuilt = bool(holding) and served(index_dir) in (0, *holding)
-    if rebuilt:
-        rebuild(reader, index_dir, progress)
-        time.sleep(_TAKE_UP_S)
-    deleted = delete(index_dir, holding)
-    now_served = served(index_dir)
-    if now_served in holding:
-        raise DataDirectoryError("The index was rolled back meanwhile: erase again.")
-    return Erased(now_served, rebuilt, deleted)
 
 
 def _holds_removed(reader: RegistryReader, index_dir: Path, generation: int) -> bool:

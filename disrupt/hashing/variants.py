@@ -40,7 +40,7 @@ def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> 
         for ordinal, transform in variants_of(plan, aspect):
             by_turn[transform.rotation_millidegrees].append((plan, ordinal, transform.crop))
     candidates: list[tuple[int, int, NDArray[np.uint8], int]] = []
-    coarse = _coarse(luma)
+    coarse = halved(luma)
     for millidegrees, some in by_turn.items():
         shown = turned(coarse, millidegrees / 1000, aspect) if millidegrees else luma
         samples = sample_crops(shown, [crop for *_, crop in some])
@@ -64,10 +64,10 @@ def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> 
     return chosen
 
 
-def _coarse(luma: NDArray[Any]) -> NDArray[Any]:
-    """Halve the canonical square, so that turning takes a quarter of the time."""
+def halved(luma: NDArray[Any]) -> NDArray[Any]:
+    """Halve the canonical square, so that turning takes a quarter of the time; else return it."""
     if luma.shape != (SIDE_PX, SIDE_PX):
         return luma
-    half = SIDE_PX // 2
-    halved: NDArray[np.float32] = luma.reshape(half, 2, half, 2).mean(axis=(1, 3), dtype=np.float32)
-    return halved
+    side = SIDE_PX // 2
+    coarse: NDArray[np.float32] = luma.reshape(side, 2, side, 2).mean(axis=(1, 3), dtype=np.float32)
+    return coarse

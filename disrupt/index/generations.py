@@ -16,7 +16,7 @@ import re
 import shutil
 import time
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -59,6 +59,13 @@ def generations(index_dir: Path) -> list[int]:
         (int(path.name) for path in index_dir.iterdir() if _NAME.fullmatch(path.name)),
         reverse=True,
     )
+
+
+def unfinished_bytes(index_dir: Path) -> int:
+    """Return the size of the generation that is being written, or that a killed writer left."""
+    with suppress(FileNotFoundError):  # there is none, or it is published or removed just now
+        return sum(path.stat().st_size for path in (index_dir / _BUILDING).iterdir())
+    return 0
 
 
 def directory_of(index_dir: Path, generation: int) -> Path:

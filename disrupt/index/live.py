@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from disrupt.core.changes import Addition, Change, Cursor
 from disrupt.core.media import MediaKind, StoredItem
+from disrupt.core.policy import Held
 from disrupt.core.status import IndexStatus
 from disrupt.errors import UnavailableError
 from disrupt.index.columns import (
@@ -41,6 +42,10 @@ class _State:
     def __post_init__(self) -> None:
         object.__setattr__(self, "parts", (self.base, *self.delta))
 
+    def holds(self, number: int) -> bool:
+        """Tell whether an item can match."""
+        return any(part.holds(number) for part in self.parts)
+
 
 class LiveIndex:
     """Searches a snapshot and the changes applied since.
@@ -59,6 +64,7 @@ class LiveIndex:
         self._segments = Segments()
         if snapshot is not None:
             base = Part(snapshot.index, snapshot.entries, snapshot.items)
+            snapshot.release_columns()
             self._state = _State(snapshot, base, (), snapshot.cursor)
 
     @property
@@ -92,6 +98,7 @@ class LiveIndex:
         most_items: int,
         threads: int = 1,
         kind: MediaKind | None = None,
+        held: Held | None = None,
         budget: Budget = UNLIMITED,
     ) -> NearestHits:
         """Find the nearest hash of each item, and of those the nearest ``most_items``.
@@ -100,13 +107,14 @@ class LiveIndex:
         largest distance that is answered from each bank, -1 for nothing; farther hits take no
         place. Equally near items go by number, equally near hashes of one as they are stored. Time
         and memory stay small where very many items are near. A batch is spread over ``threads``.
-        Only items of ``kind`` are searched, if that is given: this reads every item first,
-        some 5 ms for a million. The ``budget`` is of each segment.
+        Only items of ``kind`` are searched, if that is given, and none that is ``held``: each of
+        the two reads every item first, some 5 ms for a million, and the first search with another
+        ``held`` some 40 ms. The ``budget`` is of each segment.
         """
         answers, left = [], 0
         for part in self._serving().parts:
             near = part.search_items(
-                queries, max_distance_bits, limits_bits, most_items, threads, kind, budget
+                queries, max_distance_bits, limits_bits, most_items, threads, kind, held, budget
             )
             if near is not NOTHING_NEAR:
                 answers.append(near)
@@ -123,21 +131,29 @@ class LiveIndex:
         state = self._serving()
         known_us = state.expected_us.get(max_distance_bits)
         if known_us is None:
-            known_us = sum(part.index.expected_us(max_distance_bits) for part in state.parts)
+            known_us = sum(part.expected_us(max_distance_bits) for part in state.parts)
             state.expected_us[max_distance_bits] = known_us
         return known_us
 
     def apply(self, changes: Iterable[Change], cursor: Cursor) -> None:
         """Apply changes, oldest first, up to ``cursor``, but for those applied before."""
         state = self._serving()
-        added, removed = dict[int, StoredItem](), list[int]()
+        added, removed = dict[int, StoredItem](), set[int]()
         for change in changes:
             if change.sequence <= state.cursor.sequence:
                 continue
-            if isinstance(change, Addition):
-                added[change.item.number] = change.item
-            elif added.pop(change.number, None) is None:
-                removed.append(change.number)
+            if change.item is None:
+                added.pop(change.number, None)
+                removed.add(change.number)
+                continue
+            # What was hidden may be shown in another bank; a copy that is held is buried below. A
+            # snapshot may hold an item that became LIVE only after its cursor, while it was made.
+            if (
+                isinstance(change, Addition)
+                or change.number in removed
+                or not state.holds(change.number)
+            ):
+                added[change.number] = change.item
         delta = state.delta
         # Compiled code is loaded only where the snapshot has tables.
         tables = state.snapshot.has_tables
@@ -146,7 +162,8 @@ class LiveIndex:
             # What takes the place of a removed item is found before that is gone.
             self._state = replace(state, delta=delta)
         for number in removed:
-            any(part.bury(number) for part in state.parts)
+            for part in state.parts:  # An older part may hold it with a tombstone.
+                part.bury(number)
         self._state = replace(
             state, delta=self._segments.settle(delta, tables=tables), cursor=cursor
         )

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.media import MediaKind, StoredItem
+from disrupt.core.policy import Held
 from disrupt.index.columns import (
     NO_HITS,
     NOTHING_NEAR,
@@ -34,6 +35,9 @@ _TABLES_FROM_HASHES = 5000
 _COUNTED_AT_ONCE = 1 << 20
 """Hashes counted by bank at once: a few MB."""
 
+_HELD_AT_ONCE = 1 << 20
+"""Items of which it is decided at once whether they are held back: some 50 MB."""
+
 Banks: TypeAlias = "Collection[int] | None"
 """Numbers of banks; None: all."""
 
@@ -42,8 +46,9 @@ Banks: TypeAlias = "Collection[int] | None"
 class Part:
     """Codes, entries and items that never change, and a tombstone per item.
 
-    Numbers are never reused, so a tombstone stays: it is written in place by the one thread that
-    applies changes, while others search; a search may see it early without harm.
+    A tombstone stays, as numbers are never reused, and an item that is LIVE again is added in a new
+    part: no two parts hold a number without a tombstone. It is written in place by the one thread
+    that applies changes, while others search; a search may see it early without harm.
     """
 
     index: FlatIndex | MultiIndex
@@ -55,6 +60,7 @@ class Part:
     _dead_hashes_of: Counter[int] = field(init=False, default_factory=Counter)
     _dead: NDArray[np.bool_] = field(init=False)
     _item_columns: ItemColumns = field(init=False)
+    _held_rows: tuple[Held, NDArray[np.bool_]] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         """Count items and hashes by bank; all items are alive."""
@@ -127,12 +133,15 @@ class Part:
         most_items: int,
         threads: int = 1,
         kind: MediaKind | None = None,
+        held: Held | None = None,
         budget: Budget = UNLIMITED,
     ) -> NearestHits:
         """Search as ``LiveIndex.search_items`` does."""
         items = self._item_columns
         if kind is not None:
-            items = replace(items, dead=self._dead | (self.items["kind"] != kind))
+            items = replace(items, dead=items.dead | (self.items["kind"] != kind))
+        if held is not None:
+            items = replace(items, dead=items.dead | self._held(held))
         near = self.index.search_items(
             queries, max_distance_bits, items, limits_bits, most_items, threads, budget
         )
@@ -142,22 +151,39 @@ class Part:
         hits = gather(near.query, near.distance, entries, self.items[entries["row"]])
         return NearestHits(hits, near.truncated, near.left)
 
-    def bury(self, number: int) -> bool:
-        """Put a tombstone on an item; return False if it is not here."""
-        row = self._row(number)
+    def expected_us(self, max_distance_bits: int) -> float:
+        """Estimate the time that a lookup takes."""
+        return self.index.expected_us(max_distance_bits)
+
+    def _held(self, held: Held) -> NDArray[np.bool_]:
+        """Return which rows are held back, as computed last unless ``held`` has changed."""
+        known = self._held_rows
+        if known is None or known[0] != held:
+            rows = np.zeros(len(self.items), np.bool_)
+            for first in range(0, len(rows), _HELD_AT_ONCE):
+                some = self.items[first : first + _HELD_AT_ONCE]
+                rows[first : first + _HELD_AT_ONCE] = held.holds(some["item_id"], some["bank"])
+            known = self._held_rows = held, rows
+        return known[1]
+
+    def bury(self, number: int) -> None:
+        """Put a tombstone on an item, if it is here without one."""
+        row = self._living_row(number)
         if row is None:
-            return False
-        if not self._dead[row]:
-            self._dead[row] = True
-            bank, span = int(self.items["bank"][row]), self._span(row)
-            self._dead_items_of[bank] += 1
-            self._dead_hashes_of[bank] += span.stop - span.start
-        return True
+            return
+        self._dead[row] = True
+        bank, span = int(self.items["bank"][row]), self._span(row)
+        self._dead_items_of[bank] += 1
+        self._dead_hashes_of[bank] += span.stop - span.start
+
+    def holds(self, number: int) -> bool:
+        """Tell whether an item is here without a tombstone."""
+        return self._living_row(number) is not None
 
     def find(self, number: int) -> Columns | None:
         """Copy the columns of one living item, its row being 0; None if it is not here or dead."""
-        row = self._row(number)
-        if row is None or self._dead[row]:
+        row = self._living_row(number)
+        if row is None:
             return None
         span = self._span(row)
         entries = np.array(self.entries[span])
@@ -168,11 +194,6 @@ class Part:
         """Return the numbers of the living items, ascending."""
         living: NDArray[np.uint64] = self.items["number"][~self._dead]
         return living
-
-    def removed(self) -> NDArray[np.uint64]:
-        """Return the numbers of the items with a tombstone, ascending."""
-        dead: NDArray[np.uint64] = self.items["number"][self._dead]
-        return dead
 
     def living(self, after: int = 0, until: int = 2**64 - 1) -> Columns:
         """Copy the columns of living items with numbers over ``after``, up to ``until``."""
@@ -187,11 +208,12 @@ class Part:
         entries["row"] = (np.cumsum(keep) - 1)[row[kept]]
         return Columns(self.index.view()[span][kept], entries, np.array(self.items[items][keep]))
 
-    def _row(self, number: int) -> int | None:
+    def _living_row(self, number: int) -> int | None:
         numbers = self.items["number"]
         # bisect reads a few rows only; np.searchsorted would copy the mapped column first.
         row = bisect_left(numbers, number)
-        return row if row < len(numbers) and numbers[row] == number else None
+        is_here = row < len(numbers) and numbers[row] == number and not self._dead[row]
+        return row if is_here else None
 
     def _span(self, row: int) -> slice:
         rows = self.entries["row"]

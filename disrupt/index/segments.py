@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+import numpy as np
 import structlog
 
 from disrupt.index.part import Part, join
@@ -64,9 +65,9 @@ class Segments:
         self._aside = None
         if aside.joined is None:  # It failed; settle tries again.
             return delta
-        for part in aside.parts:  # items removed meanwhile
-            for number in part.removed().tolist():
-                aside.joined.bury(number)
+        living = np.concatenate([part.numbers() for part in aside.parts])
+        for number in np.setdiff1d(aside.joined.numbers(), living).tolist():  # removed meanwhile
+            aside.joined.bury(number)
         at = delta.index(aside.parts[0])
         return (*delta[:at], aside.joined, *delta[at + len(aside.parts) :])
 

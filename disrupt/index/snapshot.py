@@ -86,6 +86,10 @@ class Snapshot:
             check_table_search(self.index.tables.cut)
             memory.populate(self.flat.view(), *self.index.tables.arrays)
 
+    def release_columns(self) -> None:
+        """Release the pages of entries and items, of which lookups need few: those of hits."""
+        memory.release(self.entries, self.items)
+
     def cool(self) -> None:
         """Release its pages, once no lookup comes any more; else unmapping stalls a process."""
         if isinstance(self.index, MultiIndex):

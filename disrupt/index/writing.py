@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import struct
 import time
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from disrupt.core.changes import Cursor
 from disrupt.core.hashes import HASH_BITS, HASH_BYTES
+from disrupt.core.media import StoredItem
 from disrupt.core.progress import Progress, quiet
 from disrupt.errors import DisruptError
-from disrupt.index.columns import ENTRY, ITEM, Columns
+from disrupt.index.columns import ENTRY, ITEM, Columns, columns_of, joined
 from disrupt.index.flat import FlatIndex
 from disrupt.index.known_answers import check_table_search
 from disrupt.index.manifest import (
@@ -48,7 +49,7 @@ _METRIC_L2 = 1
 """What FAISS writes for binary indexes, and never reads."""
 
 
-def remaining(base: Snapshot, gone: Sequence[int]) -> Iterator[Columns]:
+def remaining(base: Snapshot, gone: Collection[int]) -> Iterator[Columns]:
     """Yield what a snapshot holds, but for items with the numbers in ``gone``."""
     codes = base.flat.view()
     rows = base.entries["row"]
@@ -62,6 +63,18 @@ def remaining(base: Snapshot, gone: Sequence[int]) -> Iterator[Columns]:
         entries = np.array(base.entries[span][kept])
         entries["row"] = (np.cumsum(keep) - 1)[row[kept]]
         yield Columns(codes[span][kept], entries, np.array(items[keep]))
+
+
+def inserted(content: Iterable[Columns], items: Mapping[int, StoredItem]) -> Iterator[Columns]:
+    """Insert items, by number, into content that ascends by number; what that has of them stays."""
+    numbers = sorted(items)
+    for block in content:
+        present = block.items["number"]
+        end = bisect_right(numbers, int(present[-1])) if len(present) else 0
+        due = sorted(set(numbers[:end]).difference(present.tolist()))
+        numbers = numbers[end:]
+        yield joined([block, columns_of(items[number] for number in due)]) if due else block
+    yield columns_of(items[number] for number in numbers)
 
 
 def write(

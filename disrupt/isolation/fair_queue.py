@@ -35,6 +35,11 @@ class FairQueue:
         """Tell whether another caller than this one waits."""
         return any(caller != turn_of.get() for caller in self._waiting)
 
+    @property
+    def waiting(self) -> int:
+        """Number of calls that wait for a turn."""
+        return sum(map(len, self._waiting.values()))
+
     async def begin(self) -> Turn:
         """Wait for a turn. Whoever has it ends it."""
         caller = turn_of.get()

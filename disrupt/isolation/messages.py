@@ -30,7 +30,7 @@ from disrupt.hashing.queries import ImageQuery
 from disrupt.isolation.sandbox import LAYERS
 
 ANSWER_BYTES_MAX = 356 * 1024
-"""More than 49 bytes for each of 16 versions of MAX_FRAMES frames, MAX_PARTS and MAX_NEGATIVES."""
+"""50 bytes for each of 16 versions of MAX_FRAMES frames, MAX_PARTS and MAX_NEGATIVES fit."""
 
 _REQUEST = struct.Struct("<BIIIIdQ")
 _QUERY = struct.Struct("<BIH")

@@ -12,8 +12,7 @@ import contextlib
 import itertools
 import signal
 import time
-from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -85,13 +84,14 @@ class IsolatedHashing:
         queued: int,
         limits: ImageLimits = DEFAULT_LIMITS,
         isolation: IsolationLimits = IsolationLimits(),  # noqa: B008 frozen
+        died: Callable[[Cause], None] = lambda _cause: None,
     ) -> None:
+        """Start nothing yet; ``died`` is called when a process has ended, once for each."""
         self.limits = limits
-        self.deaths: Counter[Cause] = Counter()
-        """Number of processes that ended, by cause."""
         self.missing: tuple[str, ...] = ()
         """Layers of the lock-down that this kernel lacks."""
         self._isolation = isolation
+        self._died = died
         self._workers = workers
         self._places = workers + queued
         self._queue = FairQueue(workers * SLOTS)
@@ -139,6 +139,11 @@ class IsolatedHashing:
     def silent_s(self) -> float:
         """Return for how long every process has had a picture in hand, and has answered nothing."""
         return min((process.silent_s() for process in self._processes), default=0.0)
+
+    @property
+    def waiting(self) -> int:
+        """Number of calls that wait for a process."""
+        return self._queue.waiting
 
     @property
     def pids(self) -> frozenset[int]:
@@ -280,13 +285,8 @@ class IsolatedHashing:
         self._processes.discard(process)
         self._spawn(process.wait())
         self._spawn(self._replace())
-        self.deaths[death.cause] += 1
-        _log.error(
-            "decoder_died",
-            cause=death.cause,
-            ended_by=death.ended_by,
-            deaths_of_this_cause=self.deaths[death.cause],
-        )
+        self._died(death.cause)
+        _log.error("decoder_died", cause=death.cause, ended_by=death.ended_by)
 
     async def _start(self) -> None:
         process, ready = await Process.start(self._isolation, self.limits)

@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from mmap import MADV_REMOVE
 from types import TracebackType
@@ -92,11 +91,12 @@ class IsolatedVideos:
         queued: int,
         limits: VideoLimits = DEFAULT_LIMITS,
         isolation: VideoIsolationLimits = VideoIsolationLimits(),
+        died: Callable[[Cause], None] = lambda _cause: None,
     ) -> None:
+        """Start nothing yet; ``died`` is called for each process that ends, but given-up videos."""
         self.limits = limits
-        self.deaths: Counter[Cause] = Counter()
-        """Number of processes that ended, by cause; not those whose video was given up."""
         self._isolation = isolation
+        self._died = died
         self._places = workers + queued
         self._queue = FairQueue(workers)
         self._processes: set[_Process] = set()
@@ -115,6 +115,11 @@ class IsolatedVideos:
         for process in self._processes:
             process.kill()
         await asyncio.gather(*(process.wait() for process in self._processes))
+
+    @property
+    def waiting(self) -> int:
+        """Number of calls that wait for a process."""
+        return self._queue.waiting
 
     @property
     def pids(self) -> frozenset[int]:
@@ -328,9 +333,8 @@ class IsolatedVideos:
         )
 
     def _note(self, cause: Cause, ended_by: str) -> None:
-        self.deaths[cause] += 1
-        deaths = self.deaths[cause]
-        _log.error("decoder_died", cause=cause, ended_by=ended_by, deaths_of_this_cause=deaths)
+        self._died(cause)
+        _log.error("decoder_died", cause=cause, ended_by=ended_by)
 
 
 class _Process(Child):

@@ -5,24 +5,40 @@ The rules are those of ``core.renewals``: a case has each picture or video once.
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, exists, insert, select
 
-from disrupt.core.media import MediaKind
+from disrupt.core.media import ItemState, MediaKind, StateReason
+from disrupt.core.policy import FIRST_BANKS
 from disrupt.core.registrations import Outcome
 from disrupt.core.renewals import identity_of, stays
-from disrupt.registry import queries, schema
+from disrupt.registry import queries, schema, waits
 from disrupt.registry.contract import NewItem, Place, Registration
+
+_OF_AGES = frozenset(bank.number for bank in FIRST_BANKS)
+"""Banks that registrations go to; only staff move items to others."""
+
+_State: TypeAlias = "tuple[ItemState, str, StateReason | None]"
+"""A state, its day and its reason."""
 
 
 @dataclass(slots=True)
 class Arrangement:
-    """Items to add, rows of stored items to remove, and one place for each item of the request."""
+    """Items to add, rows of stored items to remove, and one place for each item of the request.
+
+    For each item to add, ``banks`` has its bank, ``states`` state, its day and its reason,
+    ``waits`` whether it begins to wait, and ``replacing`` the numbers of the stored items whose
+    place it takes.
+    """
 
     added: list[NewItem] = field(default_factory=list)
+    banks: list[int] = field(default_factory=list)
+    states: list[_State] = field(default_factory=list)
+    replacing: list[list[int]] = field(default_factory=list)
+    waits: list[bool] = field(default_factory=list)
     replaced: list[Row[Any]] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
 
@@ -32,8 +48,13 @@ class Arrangement:
         return len(self.added) - len(self.replaced)
 
 
-def arrange(connection: Connection, case_id: int, registration: Registration) -> Arrangement:
-    """Compare the items of a registration with those of its case, and with each other."""
+def arrange(
+    connection: Connection, case_id: int, registration: Registration, day: str
+) -> Arrangement:
+    """Compare the items of a registration with those of its case, and with each other.
+
+    ``day`` is that of the state of new items that wait.
+    """
     # Where nothing identifies what an item shows, it equals no other.
     identities = [
         identity_of(item.kind, item.fingerprints) or item.item_id for item in registration.items
@@ -41,12 +62,17 @@ def arrange(connection: Connection, case_id: int, registration: Registration) ->
     brought = dict[bytes, NewItem]()
     for identity, item in zip(identities, registration.items, strict=True):
         before = brought.get(identity)
-        if before is None or not stays(before.fingerprints, item.fingerprints):
+        if before is None:
             brought[identity] = item
+        else:
+            stayed = before if stays(before.fingerprints, item.fingerprints) else item
+            brought[identity] = replace(stayed, waits=before.waits or item.waits)
     stored = _stored(connection, case_id, brought)
     arranged = Arrangement()
     places = {
-        identity: _settle(arranged, item, stored.get(identity, ()), registration.bank)
+        identity: _settle(
+            connection, arranged, item, stored.get(identity, ()), registration.bank, day
+        )
         for identity, item in brought.items()
     }
     for identity in identities:
@@ -69,8 +95,17 @@ def note_identities(
         connection.execute(insert(schema.identities), rows)
 
 
-def _settle(arranged: Arrangement, item: NewItem, stored: Sequence[Row[Any]], bank: int) -> Place:
+def _settle(
+    connection: Connection,
+    arranged: Arrangement,
+    item: NewItem,
+    stored: Sequence[Row[Any]],
+    bank: int,
+    day: str,
+) -> Place:
     """Decide between a new item and the stored ones of its identity; return what the case holds."""
+    # What staff have moved out of the banks of ages stays where they moved it.
+    bank = next((row.bank for row in reversed(stored) if row.bank not in _OF_AGES), bank)
     fingerprints, kept = item.fingerprints, None
     for row in stored:
         here = queries.unpacked(row.number, row.fingerprints)
@@ -78,10 +113,36 @@ def _settle(arranged: Arrangement, item: NewItem, stored: Sequence[Row[Any]], ba
             fingerprints, kept = here, row
     if kept is not None and kept.bank == bank:
         arranged.replaced += [row for row in stored if row is not kept]
-        return Place(kept.item_id, kept.hashes, Outcome.KEPT)
+        return Place(kept.item_id, kept.hashes, Outcome.KEPT, ItemState(kept.state))
     arranged.added.append(replace(item, fingerprints=fingerprints))
+    arranged.banks.append(bank)
+    states = [(ItemState(row.state), row.changed_on, queries.reason(row)) for row in stored]
+    live: _State = (ItemState.LIVE, "", None)
+    state = max(states, default=live, key=lambda state: state[:2])
+    begins = state[0] == ItemState.LIVE and _has_to_wait(connection, item, stored, bank)
+    if begins:
+        state = (ItemState.WAITING, day, item.waits)
+    arranged.states.append(state)
+    arranged.waits.append(begins)
+    arranged.replacing.append([row.number for row in stored])
     arranged.replaced += stored
-    return Place(item.item_id, len(fingerprints), Outcome.RENEWED if stored else Outcome.ADDED)
+    outcome = Outcome.RENEWED if stored else Outcome.ADDED
+    return Place(item.item_id, len(fingerprints), outcome, state[0])
+
+
+def _has_to_wait(
+    connection: Connection, item: NewItem, stored: Sequence[Row[Any]], bank: int
+) -> bool:
+    """Tell whether a new item waits for review.
+
+    Not because of its bank, if that has it already, not in a flood, if its case has it, and for no
+    other reason a second time.
+    """
+    if item.waits is None or (item.waits == StateReason.FLOOD and stored):
+        return False
+    if item.waits == StateReason.BANK:
+        return all(row.bank != bank for row in stored)
+    return not any(waits.waited(connection, row.number, item.waits) for row in stored)
 
 
 def _stored(
@@ -93,7 +154,10 @@ def _stored(
     rows = connection.execute(
         select(items.number, items.item_id, items.bank, items.hashes, items.fingerprints)
         .add_columns(identified.identity)
+        .add_columns(queries.STATE.label("state"), queries.CHANGED_ON.label("changed_on"))
+        .add_columns(schema.states.c.reason)
         .join_from(schema.identities, schema.items)
+        .outerjoin(schema.states, schema.states.c.item == items.number)
         .where(identified.case_id == case_id, identified.identity.in_(identities))
         .order_by(items.number)
     )

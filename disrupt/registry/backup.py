@@ -105,6 +105,8 @@ def check(directory: Path) -> BackupManifest:
 
     DataDirectoryError names what is missing, altered, or of a newer version.
     """
+    if not directory.is_dir():
+        raise DataDirectoryError(f"There is no directory {directory}. Is its name right?")
     path = directory / MANIFEST
     try:
         with path.open("rb") as file:

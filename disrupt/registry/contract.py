@@ -1,247 +1,62 @@
-"""The contract of every registry backend.
+"""The contract of every registry backend, put together of the roles in ``roles``.
 
 The conformance suite in tests/registry holds each backend to it.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from disrupt.registry.roles.cases import (
+    CaseItem,
+    CaseReader,
+    CaseRecord,
+    CaseWriter,
+    NewCase,
+    NewItem,
+    Place,
+    Registered,
+    Registration,
+)
+from disrupt.registry.roles.erasures import ErasureWriter
+from disrupt.registry.roles.feed import BYTES_AT_ONCE, CHANGES_AT_ONCE, FeedReader
+from disrupt.registry.roles.items import ROWS_AT_ONCE, ItemReader, ItemWriter, Negatives
+from disrupt.registry.roles.keys import KeyReader, KeyWriter, Successor
 
-from disrupt.core.cases import CaseStatus
-from disrupt.core.changes import Change, Cursor
-from disrupt.core.media import Assurance, MediaKind, StoredItems
-from disrupt.core.policy import ApiKey, Bank
-from disrupt.core.registrations import Outcome
-from disrupt.registry.journal import Record
-
-CHANGES_AT_ONCE = 50_000
-"""Most changes that a read of some banks' changes scans: a tenth of a second or two."""
-
-BYTES_AT_ONCE = 2 * 2**20
-"""Most bytes of fingerprints in one read, unless one item has more: under six of the largest."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewCase:
-    """A case to open: its number (canonical form) and the encoded hash of its PIN."""
-
-    number: str
-    pin_hash: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NewItem:
-    """A media item to add.
-
-    ``item_id`` are 16 random bytes; ``fingerprints`` has dtype FINGERPRINT, shape (n,), n ≥ 1.
-    """
-
-    item_id: bytes
-    kind: MediaKind
-    fingerprints: NDArray[np.void]
+__all__ = [
+    "BYTES_AT_ONCE",
+    "CHANGES_AT_ONCE",
+    "ROWS_AT_ONCE",
+    "CaseItem",
+    "CaseRecord",
+    "Negatives",
+    "NewCase",
+    "NewItem",
+    "Place",
+    "Registered",
+    "Registration",
+    "RegistryReader",
+    "RegistryWriter",
+    "Successor",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """One registration, into a new case or into an existing one (its canonical number).
-
-    ``request_id`` are 16 bytes made by the device, ``request_digest`` 32 bytes over all that the
-    request says but its PIN. ``bank`` is the number of the bank that its items go to. At least one
-    item.
-    """
-
-    request_id: bytes
-    request_digest: bytes
-    case: NewCase | str
-    bank: int
-    assurance: Assurance
-    items: tuple[NewItem, ...]
-
-
-class Place(NamedTuple):
-    """What the case holds for one item of a registration: an item and its number of hashes."""
-
-    item_id: bytes
-    hashes: int
-    outcome: Outcome = Outcome.ADDED
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """The result of a registration.
-
-    ``items`` are in the order of the request. ``cursor`` includes them.
-    """
-
-    case_number: str
-    status: CaseStatus
-    items: tuple[Place, ...]
-    cursor: Cursor
-
-
-@dataclass(frozen=True, slots=True)
-class CaseItem:
-    """One item of a case that is not withdrawn; ``bank`` is the number of its bank."""
-
-    item_id: bytes
-    bank: int
-    kind: MediaKind
-    hashes: int
-
-
-@dataclass(frozen=True, slots=True)
-class CaseRecord:
-    """A case as stored.
-
-    Days are ISO dates (UTC); ``closed_on`` is empty while open. ``items`` are those not withdrawn,
-    oldest first.
-    """
-
-    number: str
-    pin_hash: str
-    status: CaseStatus
-    opened_on: str
-    closed_on: str
-    items: tuple[CaseItem, ...]
-
-
-class RegistryReader(Protocol):
+class RegistryReader(FeedReader, CaseReader, ItemReader, KeyReader, Protocol):
     """Reading: any number of processes and threads at once, in short transactions.
 
     Every method, here and in RegistryWriter, raises UnavailableError when the store cannot be
     reached now, and DataDirectoryError when what it holds is damaged.
     """
 
-    def head(self) -> Cursor:
-        """Return the cursor of the newest change; sequence 0 in an empty registry."""
 
-    def knows(self, cursor: Cursor) -> bool:
-        """Tell whether the cursor is a point of this registry's history, in its present epoch.
-
-        A copy of the registry that was made before that change does not know it, also when it has
-        grown since to the same sequence.
-        """
-
-    def takes_pepper(self, check: bytes) -> bool:
-        """Tell whether PINs are hashed with the pepper that ``check``, its check value, is of.
-
-        True too where no writer has noted a pepper yet.
-        """
-
-    def lacks(self) -> Cursor | None:
-        """Head that was noted beside the registry and that it does not know: it is an older copy.
-
-        None where there is no note.
-        """
-
-    def accept_head(self) -> None:
-        """Note the head as the newest that this registry ever had, whatever was noted before."""
-
-    def changes(
-        self, after: Cursor, limit: int, banks: Collection[int] | None = None
-    ) -> tuple[Sequence[Change], Cursor]:
-        """Return up to ``limit`` (≥ 1) changes after a cursor, oldest first, and the next cursor.
-
-        Fewer where they have more than ``BYTES_AT_ONCE``. With ``banks``, those of items in these
-        banks, of the next ``CHANGES_AT_ONCE`` changes.
-
-        No reader sees change n before every change ≤ n is visible. Numbers of items ascend with
-        their additions. An addition whose item was erased since comes as a removal.
-        CursorExpiredError for a cursor that this registry does not know.
-        """
-
-    def additions(self, after: Cursor, until: Cursor, limit: int) -> tuple[StoredItems, Cursor]:
-        """Return up to ``limit`` (≥ 1) living items of those added after one cursor, up to another.
-
-        In the order of their additions, and with the cursor to go on from, which is ``until`` after
-        the last. Bounded by ``BYTES_AT_ONCE``, and CursorExpiredError, as for ``changes``.
-        """
-
-    def removed_since(self, cursor: Cursor) -> int:
-        """Count the items that were there at a cursor and were removed since.
-
-        An index as of that cursor still holds so many. CursorExpiredError as for ``changes``.
-        """
-
-    def hashes_since(self, cursor: Cursor) -> int:
-        """Count the hashes added since a cursor, and one for each change that adds none.
-
-        This estimates the cost of the changes to an index as of that cursor. CursorExpiredError as
-        for ``changes``.
-        """
-
-    def banks(self) -> tuple[Bank, ...]:
-        """Return all banks, by number."""
-
-    def journaled(self) -> list[Record]:
-        """List what the journal of removals has to hold: items withdrawn, then keys revoked."""
-
-    def keys(self) -> tuple[ApiKey, ...]:
-        """Return all keys, oldest first, revoked ones too."""
-
-    def case(self, number: str) -> CaseRecord | None:
-        """Return the case, or None."""
-
-    def pin_hash(self, number: str) -> str | None:
-        """Return the PIN hash of a case, or None, in a time that does not depend on its items."""
-
-    def registered(self, request_id: bytes) -> tuple[bytes, Registered] | None:
-        """Return digest and result of an earlier registration by its request id, or None.
-
-        None also once any of its items was withdrawn or replaced: the digest, made from hashes, is
-        erased too.
-        """
-
-
-class RegistryWriter(RegistryReader, Protocol):
+class RegistryWriter(RegistryReader, CaseWriter, ErasureWriter, ItemWriter, KeyWriter, Protocol):
     """Writing: one process at a time. Every method returns only when its effect is durable.
 
+    What takes an ``act`` appends it to the log of acts in the transaction of its effect, with what
+    it changed in the subject: no effect without its act, and no act where nothing was changed.
+
     StorageFullError when the disk is full: nothing of the call is kept, but see ``withdraw``. Some
-    space is reserved for that and ``revoke_key``, so that only a withdrawal larger than it fails.
+    space is reserved for that, for ``revoke_key`` and for what switches items off, so that only
+    what is larger than it fails.
     """
-
-    def note_pepper(self, check: bytes) -> None:
-        """Note a pepper's check value, unless one is noted."""
-
-    def register(
-        self, registration: Registration, *, day: str, items_per_case: int | None = None
-    ) -> Registered:
-        """Add items. The same request id with the same digest gives the first result again.
-
-        A case has each picture or video once: items of one identity (``core.renewals``) are the
-        same. The case keeps the stored item if its fingerprints stay and its bank is that of the
-        registration. Otherwise the new item takes its place, in the bank of the registration, with
-        the stored fingerprints where these stay, else with its own: then the old item is removed
-        in the same transaction, after the addition, as ``withdraw`` removes it. Of one registration
-        the same holds, from the first item to the last.
-
-        A new case becomes ACTIVE with its first item. Raises NotFoundError (no such case),
-        CaseClosedError (withdrawn or rejected), LimitExceededError (the case would grow, to more
-        than ``items_per_case``), UnavailableError (a new case's number or an item id is taken: draw
-        again), and RequestIdReusedError (other digest, or any item of that answer was withdrawn or
-        replaced since: a late retry never brings back what was withdrawn).
-
-        UnavailableError also where an item was replaced and that cannot be kept outside the
-        database, see ``withdraw``: calling again completes it.
-        """
-
-    def withdraw(self, number: str, item_ids: Sequence[bytes] | None, *, day: str) -> Cursor:
-        """Remove some items of a case, or with None all of them, and their fingerprints at once.
-
-        Idempotent. A case without items left is WITHDRAWN. NotFoundError if there is no such case
-        or an id is no item of it; then nothing is withdrawn. Ids of erased items pass for any case:
-        which case they were of is erased too.
-
-        A withdrawn case keeps its number, PIN hash, status and days; an erased item its number, id
-        and bank, unlinked from the case; its request the id. What was erased is
-        overwritten in the database, and in its log by ``checkpoint``, which this method calls
-        without insisting on success. That an item was withdrawn is kept outside the database too,
-        so that a restored backup does not bring it back; where that fails (StorageFullError,
-        UnavailableError) the items are withdrawn, and calling again completes it.
-        """
 
     def checkpoint(self) -> bool:
         """Clear the database's log, so that no file holds bytes erased before.
@@ -254,13 +69,4 @@ class RegistryWriter(RegistryReader, Protocol):
         """Write durably, as any call that changes something does, and change nothing.
 
         Also notes the head, see ``lacks``, where that is possible.
-        """
-
-    def add_key(self, key: ApiKey) -> None:
-        """Add a key."""
-
-    def revoke_key(self, key_id: str, *, day: str) -> ApiKey:
-        """Revoke a key; idempotent. NotFoundError if there is none of that id.
-
-        Kept outside the database too, as a removal is, and completed by calling again.
         """

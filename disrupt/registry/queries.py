@@ -1,21 +1,34 @@
 """Reads from the registry: each function runs in one transaction of its caller."""
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, literal, select, true
 from sqlalchemy import case as when
 
 from disrupt.core import media
+from disrupt.core.case_erasures import CaseErasure
 from disrupt.core.cases import CaseStatus
-from disrupt.core.changes import Addition, Change, Cursor, Removal
-from disrupt.core.media import Assurance, MediaKind, StoredItem, StoredItems
-from disrupt.core.policy import ApiKey, Bank, Right
+from disrupt.core.changes import Addition, Change, Cursor, Removal, StateChange
+from disrupt.core.media import (
+    Assurance,
+    ItemState,
+    MediaKind,
+    StateReason,
+    StateRecord,
+    StoredItem,
+    StoredItems,
+)
+from disrupt.core.organisations import Kind, Organisation
+from disrupt.core.outcomes import Outcome as MatchOutcome
+from disrupt.core.policy import ApiKey, Right
 from disrupt.core.registrations import Outcome
-from disrupt.errors import CursorExpiredError, DataDirectoryError
+from disrupt.core.waiting import BY_CALLERS
+from disrupt.errors import CursorExpiredError, DataDirectoryError, NotFoundError
 from disrupt.registry import schema
 from disrupt.registry.contract import (
     BYTES_AT_ONCE,
@@ -28,6 +41,21 @@ from disrupt.registry.contract import (
 from disrupt.registry.journal import PACKED, Record, Removed, Revoked
 
 _ERASED_AT_ONCE = 1 << 10
+
+STATE: ColumnElement[int] = func.coalesce(schema.states.c.state, ItemState.LIVE.value)
+"""State of an item, where ``states`` is outer-joined to it."""
+
+CHANGED_ON: ColumnElement[str] = func.coalesce(schema.states.c.changed_on, "")
+"""Day of an item's newest change of state, empty if there was none; joined as for ``STATE``."""
+
+_BANK: ColumnElement[int] = func.coalesce(schema.changes.c.bank, schema.items.c.bank)
+"""Bank that a change is of: that which its item left with it, or else that which it is in."""
+
+_SHOWN = and_(
+    STATE == ItemState.LIVE,
+    func.coalesce(schema.states.c.sequence, schema.changes.c.sequence) == schema.changes.c.sequence,
+)
+"""Whether a change shows its item, if that is not erased; joined as for ``STATE``."""
 
 
 def head(connection: Connection) -> Cursor:
@@ -71,16 +99,21 @@ def changes(
     """Return a page of changes, and the cursor of its end."""
     _check_known(connection, after)
     _, end = position(connection)
-    changes = schema.changes.c
+    changes, items = schema.changes.c, schema.items.c
     query = (
-        select(changes.sequence, changes.mark, changes.kind.label("change"), schema.items)
+        select(
+            *(changes.sequence, changes.mark, changes.kind.label("change")),
+            *(items.number, items.item_id, _BANK.label("bank"), items.kind, items.assurance),
+            when((_SHOWN, items.fingerprints)).label("fingerprints"),
+        )
         .join_from(schema.changes, schema.items)
+        .outerjoin(schema.states, schema.states.c.item == items.number)
         .where(changes.sequence > after.sequence)
         .order_by(changes.sequence)
     )
     if banks is not None:
         end = min(end, after.sequence + CHANGES_AT_ONCE)
-        query = query.where(schema.items.c.bank.in_(banks), changes.sequence <= end)
+        query = query.where(_BANK.in_(banks), changes.sequence <= end)
     rows, cut_off = _read(connection, query, limit)
     page = list(map(_change, rows))
     if cut_off:
@@ -91,7 +124,7 @@ def changes(
 def additions(
     connection: Connection, after: Cursor, until: Cursor, limit: int
 ) -> tuple[StoredItems, Cursor]:
-    """Return a page of living items, and the cursor of its end."""
+    """Return a page of LIVE items, and the cursor of its end."""
     _check_known(connection, after)
     items = schema.items.c
     query = (
@@ -100,7 +133,9 @@ def additions(
             *(items.assurance, items.fingerprints, schema.changes.c.mark),
         )
         .join_from(schema.changes, schema.items)
+        .outerjoin(schema.states, schema.states.c.item == items.number)
         .where(
+            STATE == ItemState.LIVE,
             schema.changes.c.sequence > after.sequence,
             schema.changes.c.sequence <= until.sequence,
             schema.changes.c.kind == schema.ChangeKind.ADDITION,
@@ -142,13 +177,13 @@ def removed_since(connection: Connection, cursor: Cursor) -> int:
 
 
 def hashes_since(connection: Connection, cursor: Cursor) -> int:
-    """Count the living hashes added after a cursor, and one for each other change."""
+    """Count the hashes of items that changes after a cursor show, and one for each other change."""
     _check_known(connection, cursor)
     changes, items = schema.changes.c, schema.items.c
-    added = when((changes.kind == schema.ChangeKind.ADDITION, items.hashes))
     query = (
-        select(func.coalesce(func.sum(func.coalesce(added, 1)), 0))
-        .join_from(schema.changes, schema.items, changes.item == items.number)
+        select(func.coalesce(func.sum(func.coalesce(when((_SHOWN, items.hashes)), 1)), 0))
+        .join_from(schema.changes, schema.items)
+        .outerjoin(schema.states, schema.states.c.item == items.number)
         .where(changes.sequence > cursor.sequence)
     )
     return int(connection.execute(query).scalar_one())
@@ -177,19 +212,23 @@ def _check_known(connection: Connection, cursor: Cursor) -> None:
 
 
 def _change(row: Row[Any]) -> Change:
-    if row.change == schema.ChangeKind.REMOVAL or row.fingerprints is None:
-        return Removal(row.sequence, row.number, row.item_id, row.bank, row.mark or b"")
-    return Addition(
-        row.sequence,
-        StoredItem(
-            row.number,
-            row.item_id,
-            row.bank,
-            MediaKind(row.kind),
-            Assurance(row.assurance),
-            unpacked(row.number, row.fingerprints),
-        ),
-        row.mark or b"",
+    item = None if row.fingerprints is None else _item(row)
+    what = (row.sequence, row.number, row.item_id, row.bank)
+    if row.change == schema.ChangeKind.STATE:
+        return StateChange(*what, item, row.mark or b"")
+    if item is None:
+        return Removal(*what, row.mark or b"")
+    return Addition(row.sequence, item, row.mark or b"")
+
+
+def _item(row: Row[Any]) -> StoredItem:
+    return StoredItem(
+        row.number,
+        row.item_id,
+        row.bank,
+        MediaKind(row.kind),
+        Assurance(row.assurance),
+        unpacked(row.number, row.fingerprints),
     )
 
 
@@ -201,12 +240,6 @@ def unpacked(number: int, blob: bytes) -> NDArray[np.void]:
         raise DataDirectoryError(
             f"Media item {number} of the registry is damaged, or of a newer version of Disrupt."
         ) from error
-
-
-def banks(connection: Connection) -> tuple[Bank, ...]:
-    """Return all banks, by number."""
-    rows = connection.execute(select(schema.banks).order_by(schema.banks.c.number))
-    return tuple(Bank(row.number, row.name, row.max_distance_bits) for row in rows)
 
 
 def keys(connection: Connection, key_id: str | None = None) -> tuple[ApiKey, ...]:
@@ -223,9 +256,63 @@ def keys(connection: Connection, key_id: str | None = None) -> tuple[ApiKey, ...
             frozenset(row.banks),
             row.created_on,
             row.revoked_on,
+            row.organisation,
+            row.expires_on,
+            row.used_on,
         )
         for row in connection.execute(query)
     )
+
+
+def organisations(connection: Connection) -> tuple[Organisation, ...]:
+    """Return the organisations that have something of their own, by name."""
+    rows = connection.execute(select(schema.organisations).order_by(schema.organisations.c.name))
+    return tuple(
+        Organisation(
+            row["name"],
+            {kind: row[kind.value] for kind in Kind if row[kind.value] is not None},
+            row["certificate"],
+        )
+        for row in rows.mappings()
+    )
+
+
+def states(connection: Connection, item_ids: Collection[bytes]) -> dict[int, StateRecord]:
+    """Return the states of items by number, ascending; NotFoundError if one is missing."""
+    items = schema.items.c
+    rows = connection.execute(
+        select(items.number, items.item_id, items.bank)
+        .add_columns(STATE.label("state"), CHANGED_ON.label("changed_on"), schema.states.c.reason)
+        .join_from(schema.items, schema.states, isouter=True)
+        .where(items.item_id.in_(item_ids), items.case_id.is_not(None))
+        .order_by(items.number)
+    ).all()
+    for unknown in sorted(set(item_ids).difference(row.item_id for row in rows)):
+        raise NotFoundError(f"There is no item {unknown.hex()}, or it was withdrawn.")
+    return {
+        row.number: StateRecord(
+            row.item_id, row.bank, ItemState(row.state), row.changed_on, reason(row)
+        )
+        for row in rows
+    }
+
+
+def count_states(connection: Connection) -> dict[ItemState, int]:
+    """Return how many items are in each state but LIVE."""
+    state = schema.states.c.state
+    rows = connection.execute(
+        select(state, func.count()).where(state != ItemState.LIVE).group_by(state)
+    )
+    return {ItemState(number): count for number, count in rows}
+
+
+def reason(row: Row[Any]) -> StateReason | None:
+    """Return why an item has its state, from its row of ``states``."""
+    return None if row.reason is None else StateReason(row.reason)
+
+
+def _is_hidden(row: Row[Any]) -> bool:
+    return row.state == ItemState.WAITING and row.reason in BY_CALLERS
 
 
 def case(connection: Connection, number: str) -> CaseRecord | None:
@@ -243,9 +330,60 @@ def case(connection: Connection, number: str) -> CaseRecord | None:
         row.opened_on,
         row.closed_on,
         tuple(
-            CaseItem(item.item_id, item.bank, MediaKind(item.kind), item.hashes) for item in items
+            CaseItem(
+                *(item.item_id, item.bank, MediaKind(item.kind), item.hashes),
+                ItemState(item.state),
+                item.changed_on if _is_hidden(item) else "",
+            )
+            for item in items
         ),
+        case_erasure(connection, row.id),
     )
+
+
+def case_erasure(connection: Connection, case_id: int) -> CaseErasure | None:
+    """Return the erasure of a case without its PIN, None where nobody requested it."""
+    query = select(schema.case_erasures).where(schema.case_erasures.c.case_id == case_id)
+    row = connection.execute(query).first()
+    return None if row is None else case_erasure_of(row)
+
+
+def case_erasure_of(row: Row[Any]) -> CaseErasure:
+    """Return the erasure that a row with the columns of ``case_erasures`` says."""
+    return CaseErasure(
+        row.requested_by,
+        row.requested_at_s,
+        row.confirmed_by,
+        row.confirmed_at_s,
+        row.due_at_s,
+        row.erased_on,
+    )
+
+
+def outcomes(
+    connection: Connection, number: str, before: str
+) -> Mapping[bytes, frozenset[MatchOutcome]]:
+    """Return the outcomes of the items of a case as they were before a day, by item id."""
+    reports = schema.outcomes.c
+    reported = when((reports.reported_on < before, reports.outcome), else_=reports.earlier)
+    rows = connection.execute(
+        select(schema.items.c.item_id, reported.label("outcome"))
+        .join_from(schema.outcomes, schema.items)
+        .join(schema.cases)
+        .where(schema.cases.c.number == number, reported.is_not(None))
+        .distinct()
+    )
+    by_item = defaultdict[bytes, set[MatchOutcome]](set)
+    for row in rows:
+        by_item[row.item_id].add(MatchOutcome(row.outcome))
+    return {item_id: frozenset(outcomes) for item_id, outcomes in by_item.items()}
+
+
+def case_id(connection: Connection, number: str) -> int | None:
+    """Return the registry's own number of a case, or None."""
+    query = select(schema.cases.c.id).where(schema.cases.c.number == number)
+    stored: int | None = connection.execute(query).scalar()
+    return stored
 
 
 def pin_hash(connection: Connection, number: str) -> str | None:
@@ -277,7 +415,10 @@ def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Regist
     return request.digest, Registered(
         rows[0].case_number,
         CaseStatus(rows[0].status),
-        tuple(Place(row.item_id, row.hashes, Outcome(row.outcome)) for row in rows),
+        tuple(
+            Place(row.item_id, row.hashes, Outcome(row.outcome), ItemState(row.state))
+            for row in rows
+        ),
         Cursor(request.epoch, request.sequence, _mark(connection, request.sequence)),
     )
 
@@ -287,8 +428,10 @@ def _answer(outcome: ColumnElement[int]) -> Select[Any]:
     case = (schema.cases.c.number.label("case_number"), schema.cases.c.status)
     return (
         select(schema.items.c.item_id, schema.items.c.hashes, outcome, *case)
+        .add_columns(STATE.label("state"))
         .select_from(schema.items)
         .join(schema.cases)
+        .outerjoin(schema.states, schema.states.c.item == schema.items.c.number)
     )
 
 
@@ -321,4 +464,7 @@ def erased(connection: Connection) -> NDArray[np.uint64]:
 def _items() -> Select[Any]:
     # Leave out the fingerprints, which are large.
     items = schema.items.c
-    return select(items.number, items.item_id, items.bank, items.kind, items.hashes)
+    return select(
+        *(items.number, items.item_id, items.bank, items.kind, items.hashes),
+        *(STATE.label("state"), CHANGED_ON.label("changed_on"), schema.states.c.reason),
+    ).join_from(schema.items, schema.states, isouter=True)

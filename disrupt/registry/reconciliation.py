@@ -7,7 +7,7 @@ import structlog
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from disrupt.registry import journal, queries, schema, statements
+from disrupt.registry import journal, keys, queries, schema, statements
 from disrupt.registry.engine import last_number, skip_numbers
 from disrupt.registry.journal import Contents, Epoch, Revoked
 
@@ -34,20 +34,20 @@ def reconcile(connection: Connection, path: Path, day: str) -> NDArray[np.uint64
     listed = journal.pack(()) if scan is None else scan.records
     if scan is not None and scan.damaged_records:  # of earlier epochs, too, and not in the registry
         listed = listed[listed[:, 0] != journal.EPOCH_WORD]
-    in_registry, keys = queries.erased(connection), queries.keys(connection)
+    in_registry, stored = queries.erased(connection), queries.keys(connection)
     is_known, is_listed = _compared(listed, in_registry)
     unknown = Contents(journal.unpack(listed[~is_known]))  # of the items; all of the rest
     newest = max((item.number for item in unknown.removed), default=0)
     erased = statements.erase_again(connection, [item.item_id for item in unknown.removed], day)
-    again = {key.key_id for key in keys if not key.revoked_on}.intersection(
+    again = {key.key_id for key in stored if not key.revoked_on}.intersection(
         key.key_id for key in unknown.revoked
     )
     for key_id in again:
-        statements.revoke_key(connection, key_id, day)
+        keys.revoke_key(connection, key_id, day)
     if erased or again or newest > last_number(connection, schema.items.name):
         begin_epoch(connection, newest)
         _log.error("registry_older_than_its_journal")
-    revoked = [Revoked(key.key_id) for key in keys if key.revoked_on]
+    revoked = [Revoked(key.key_id) for key in stored if key.revoked_on]
     epoch, _ = queries.position(connection)
     missing = np.concatenate(
         [

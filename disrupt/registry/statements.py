@@ -2,25 +2,46 @@
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from disrupt.core import media
-from disrupt.core.cases import CaseStatus, advance
+from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import EPOCH_BYTES, MARK_BYTES
-from disrupt.core.policy import FIRST_BANKS, ApiKey
+from disrupt.core.media import ItemState, StateReason
+from disrupt.core.outcomes import Report
+from disrupt.core.policy import FIRST_BANKS
 from disrupt.core.registrations import Outcome
+from disrupt.core.waiting import AT_THE_DOOR
 from disrupt.errors import (
+    CaseClosedError,
+    ErasurePendingError,
     InvalidRequestError,
     LimitExceededError,
     NotFoundError,
     RequestIdReusedError,
     Violation,
 )
-from disrupt.registry import queries, schema
-from disrupt.registry.arrangement import arrange, note_identities
-from disrupt.registry.contract import NewCase, NewItem, Place, Registered, Registration
+from disrupt.registry import banks, queries, schema, states, waits
+from disrupt.registry.arrangement import Arrangement, arrange, note_identities
+from disrupt.registry.contract import (
+    NewCase,
+    Place,
+    Registered,
+    Registration,
+)
 from disrupt.registry.journal import Removed
 
 _BATCH_IDS = 500
@@ -31,17 +52,7 @@ def seed(connection: Connection) -> None:
     if connection.execute(select(schema.registry)).first() is not None:
         return
     connection.execute(insert(schema.registry).values(id=1, epoch=secrets.token_bytes(EPOCH_BYTES)))
-    connection.execute(
-        insert(schema.banks),
-        [
-            {
-                "number": bank.number,
-                "name": bank.name,
-                "max_distance_bits": bank.max_distance_bits,
-            }
-            for bank in FIRST_BANKS
-        ],
-    )
+    banks.insert_all(connection, FIRST_BANKS)
 
 
 def register(
@@ -60,12 +71,19 @@ def register(
             " more."
         )
     case = _open_case(connection, registration.case, day)
-    arranged = arrange(connection, case.id, registration)
+    arranged = arrange(connection, case.id, _waiting(connection, registration), day)
     if items_per_case is not None:
         _check_room(connection, case.id, arranged.growth, items_per_case)
-    numbers = _add_items(connection, registration, case, arranged.added)
+    numbers = _add_items(connection, registration, case, arranged, day)
     mark = secrets.token_bytes(MARK_BYTES)
-    _add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
+    states.add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
+    stated = zip(numbers, arranged.states, strict=True)
+    states.change_states(
+        connection,
+        [(number, *state) for number, state in stated if state[0] != ItemState.LIVE],
+        mark,
+    )
+    _note_waits(connection, numbers, arranged, registration)
     # Removals come second: between the two, a lookup finds both rather than neither.
     replaced = [Removed(row.number, row.item_id) for row in arranged.replaced]
     _erase(connection, [item.number for item in replaced], mark)
@@ -79,6 +97,37 @@ def register(
     )
     _note_places(connection, registration.request_id, arranged.places)
     return Registered(case.number, CaseStatus.ACTIVE, tuple(arranged.places), head), replaced
+
+
+def _waiting(connection: Connection, registration: Registration) -> Registration:
+    """Let all items of a registration wait if its bank says so."""
+    if not banks.waits(connection, registration.bank):
+        return registration
+    items = (replace(item, waits=item.waits or StateReason.BANK) for item in registration.items)
+    return replace(registration, items=tuple(items))
+
+
+def _note_waits(
+    connection: Connection,
+    numbers: Sequence[int],
+    arranged: Arrangement,
+    registration: Registration,
+) -> None:
+    """Note of added items, by number, by which rules they wait, or waited before.
+
+    In a bank that is waiting they wait until somebody has reviewed them, whatever else says so.
+    """
+    stated = zip(numbers, arranged.replacing, arranged.states, strict=True)
+    for number, replaced, (state, *_) in stated:
+        if replaced:
+            is_waiting = state == ItemState.WAITING
+            waits.carry_over(connection, replaced, number, waiting=is_waiting)
+    if banks.waits(connection, registration.bank):
+        return
+    for rule in AT_THE_DOOR:
+        added = zip(numbers, arranged.added, arranged.waits, strict=True)
+        waiting = [number for number, item, begins in added if begins and item.waits == rule]
+        waits.begin(connection, waiting, rule, registration.at_s)
 
 
 def _is_taken(connection: Connection, request_id: bytes) -> bool:
@@ -99,9 +148,22 @@ def _open_case(connection: Connection, case: NewCase | str, day: str) -> Row[Any
             )
         )
     row = _case(connection, case.number if isinstance(case, NewCase) else case)
+    if row.status == CaseStatus.REJECTED:  # Staff open it again, and nobody else.
+        raise CaseClosedError("The case was rejected; nothing can be added to it.")
     if row.status != CaseStatus.ACTIVE:
-        _set_status(connection, row, CaseStatus.ACTIVE)
+        states.set_status(connection, row, CaseStatus.ACTIVE)
+    _check_no_erasure(connection, row)
     return row
+
+
+def _check_no_erasure(connection: Connection, case: Row[Any]) -> None:
+    """Raise ErasurePendingError if staff are to erase the case, whose items are off until then."""
+    erasure = queries.case_erasure(connection, case.id)
+    if erasure is not None and erasure.is_pending:
+        raise ErasurePendingError(
+            "Staff were asked to erase this case, without its PIN; nothing was registered. Keep the"
+            " case with its PIN, then register again."
+        )
 
 
 def _case(connection: Connection, number: str) -> Row[Any]:
@@ -109,17 +171,6 @@ def _case(connection: Connection, number: str) -> Row[Any]:
     if row is None:
         raise NotFoundError("There is no case of this number.")
     return row
-
-
-def _set_status(
-    connection: Connection, case: Row[Any], to: CaseStatus, closed_on: str = ""
-) -> None:
-    status = advance(CaseStatus(case.status), to)
-    connection.execute(
-        update(schema.cases)
-        .where(schema.cases.c.id == case.id)
-        .values(status=status, closed_on=closed_on)
-    )
 
 
 def _check_room(connection: Connection, case_id: int, growth: int, items_per_case: int) -> None:
@@ -133,23 +184,29 @@ def _check_room(connection: Connection, case_id: int, growth: int, items_per_cas
 
 
 def _add_items(
-    connection: Connection, registration: Registration, case: Row[Any], items: Sequence[NewItem]
+    connection: Connection,
+    registration: Registration,
+    case: Row[Any],
+    arranged: Arrangement,
+    day: str,
 ) -> Sequence[int]:
-    """Store the items; return their numbers, ascending in the order of the request."""
+    """Store the items to add; return their numbers, ascending in the order of the request."""
+    items = arranged.added
     if not items:
         return []
     rows = [
         {
             "item_id": item.item_id,
-            "bank": registration.bank,
+            "bank": bank,
             "case_id": case.id,
             "request_id": registration.request_id,
             "kind": item.kind,
             "assurance": registration.assurance,
             "hashes": len(item.fingerprints),
             "fingerprints": media.pack(item.fingerprints),
+            "registered_on": day,
         }
-        for item in items
+        for item, bank in zip(items, arranged.banks, strict=True)
     ]
     add = insert(schema.items).returning(schema.items.c.number, sort_by_parameter_order=True)
     numbers = connection.scalars(add, rows).all()
@@ -182,15 +239,6 @@ def _note_places(connection: Connection, request_id: bytes, places: Sequence[Pla
     )
 
 
-def _add_changes(
-    connection: Connection, numbers: Sequence[int], kind: schema.ChangeKind, mark: bytes
-) -> None:
-    """Store one change per item."""
-    if numbers:
-        rows = [{"item": number, "kind": kind, "mark": mark} for number in numbers]
-        connection.execute(insert(schema.changes), rows)
-
-
 def withdraw(
     connection: Connection, number: str, item_ids: Sequence[bytes] | None, day: str
 ) -> list[Removed]:
@@ -206,7 +254,10 @@ def withdraw(
     _check_erased(connection, wanted.difference(row.item_id for row in erased))
     _erase(connection, [row.number for row in erased], secrets.token_bytes(MARK_BYTES))
     if len(erased) == len(linked) and case.status != CaseStatus.WITHDRAWN:
-        _set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
+        _close(connection, case, day)
+    elif erased:
+        own = select(schema.cases.c.id).where(schema.cases.c.id == case.id)
+        states.settle_cases(connection, own, day)  # what is left may all be rejected
     return [Removed(row.number, row.item_id) for row in erased]
 
 
@@ -236,12 +287,24 @@ def _close_empty_cases(connection: Connection, day: str) -> None:
         select(schema.cases).where(schema.cases.c.status != CaseStatus.WITHDRAWN, is_empty)
     ).all()
     for case in empty:
-        _set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
+        _close(connection, case, day)
+
+
+def _close(connection: Connection, case: Row[Any], day: str) -> None:
+    """Mark a case without items as withdrawn, and forget that staff were asked to erase it."""
+    states.set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
+    erasures = schema.case_erasures
+    connection.execute(delete(erasures).where(erasures.c.case_id == case.id))
 
 
 def begin_epoch(connection: Connection) -> None:
-    """Refuse every cursor given out before from now on."""
+    """Refuse every cursor given out before from now on, and let no pending erasure be due.
+
+    The registry may be an older copy, so that the person has stopped the erasure since.
+    """
     connection.execute(update(schema.registry).values(epoch=secrets.token_bytes(EPOCH_BYTES)))
+    pending = schema.case_erasures.c.erased_on == ""
+    connection.execute(update(schema.case_erasures).where(pending).values(due_at_s=None))
 
 
 def note_pepper(connection: Connection, check: bytes) -> None:
@@ -282,38 +345,73 @@ def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
         update(schema.items).where(items.request_id.in_(requests)).values(request_id=None)
     )
     connection.execute(delete(schema.places).where(places.request_id.in_(named)))
+    connection.execute(delete(schema.outcomes).where(schema.outcomes.c.item.in_(numbers)))
     connection.execute(delete(schema.identities).where(schema.identities.c.item.in_(numbers)))
+    before = schema.case_erasure_items
+    connection.execute(delete(before).where(before.c.item.in_(numbers)))
+    states.delete_states(connection, numbers)
+    waits.erase(connection, numbers)
     connection.execute(
         update(schema.items)
         .where(items.number.in_(numbers))
-        .values(case_id=None, kind=None, assurance=None, hashes=None, fingerprints=None)
-    )
-    _add_changes(connection, numbers, schema.ChangeKind.REMOVAL, mark)
-
-
-def add_key(connection: Connection, key: ApiKey) -> None:
-    """Add a key."""
-    connection.execute(
-        insert(schema.keys).values(
-            key_id=key.key_id,
-            name=key.name,
-            secret_sha256=key.secret_sha256,
-            rights=sorted(key.rights),
-            banks=sorted(key.banks),
-            created_on=key.created_on,
-            revoked_on=key.revoked_on,
+        .values(
+            case_id=None,
+            kind=None,
+            assurance=None,
+            hashes=None,
+            fingerprints=None,
+            registered_on=None,
         )
     )
+    states.add_changes(connection, numbers, schema.ChangeKind.REMOVAL, mark)
 
 
-def revoke_key(connection: Connection, key_id: str, day: str) -> tuple[ApiKey, bool]:
-    """Revoke a key; return it as it is now, and whether it was valid before."""
-    revoked = connection.execute(
-        update(schema.keys)
-        .where(schema.keys.c.key_id == key_id, schema.keys.c.revoked_on == "")
-        .values(revoked_on=day)
+def report(connection: Connection, report: Report, day: str, reports_per_item: int | None) -> None:
+    """Store the outcome of a match, or correct it."""
+    items, outcomes = schema.items.c, schema.outcomes.c
+    item = connection.execute(
+        select(items.number).where(items.item_id == report.item_id, items.case_id.is_not(None))
+    ).scalar_one_or_none()
+    if item is None:
+        raise NotFoundError(
+            "What this match is of is not registered any more; nothing was recorded. Do not report"
+            " this match again."
+        )
+    own = and_(
+        outcomes.item == item,
+        outcomes.reporter == report.reporter,
+        outcomes.match_digest == report.match_digest,
     )
-    keys = queries.keys(connection, key_id)
-    if not keys:
-        raise NotFoundError("There is no key of this id. `disrupt keys list` shows all.")
-    return keys[0], bool(revoked.rowcount)
+    stored = connection.execute(select(schema.outcomes).where(own)).first()
+    if stored is None:
+        if reports_per_item is not None:
+            _check_reports(connection, item, report.reporter, reports_per_item)
+        connection.execute(
+            insert(schema.outcomes).values(
+                match_digest=report.match_digest,
+                item=item,
+                reporter=report.reporter,
+                outcome=report.outcome,
+                reported_on=day,
+                counts=report.is_far,
+            )
+        )
+    elif stored.outcome != report.outcome:
+        correction: dict[str, Any] = {"outcome": report.outcome}
+        if stored.reported_on < day:
+            correction |= {"reported_on": day, "earlier": stored.outcome}
+        connection.execute(update(schema.outcomes).where(own).values(correction))
+
+
+def _check_reports(connection: Connection, item: int, reporter: str, reports_per_item: int) -> None:
+    outcomes = schema.outcomes.c
+    held = connection.execute(
+        select(func.count()).where(outcomes.item == item, outcomes.reporter == reporter)
+    ).scalar_one()
+    if held >= reports_per_item:
+        raise LimitExceededError(
+            f"You have reported {reports_per_item} matches of this item already; nothing was"
+            " recorded, and the hotline needs no more of it. Outcomes that you have reported can"
+            " still be corrected.",
+            limit=str(reports_per_item),
+        )

@@ -11,14 +11,17 @@ from collections.abc import Callable
 import structlog
 
 from disrupt.core.changes import Cursor
+from disrupt.core.organisations import Organisation
 from disrupt.core.policy import ApiKey
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError, UnauthenticatedError, UnavailableError
 from disrupt.feed.follower import Follower
 from disrupt.index.live import LiveIndex
 from disrupt.registry.contract import RegistryReader
+from disrupt.server.days import today
 from disrupt.server.supervision import forever
-from disrupt.services.keys import KeyRing
+from disrupt.services.far_lookups import SeenLookups
+from disrupt.services.keys import KeyRing, KeyUses
 
 _WAITING_MAX = 32
 """Most calls with an unknown key that wait for the next read of the registry."""
@@ -33,14 +36,23 @@ class Following:
     """Live index and keys of one worker, kept up to date by threads beside the event loop.
 
     Neither is handed out once it is older than ``stale_s``, whatever became of the threads: it may
-    hold withdrawn items and revoked keys.
+    hold withdrawn items, and keys that were revoked or have expired.
     """
 
     def __init__(
-        self, reader: RegistryReader, directory: DataDirectory, interval_s: float, stale_s: float
+        self,
+        reader: RegistryReader,
+        directory: DataDirectory,
+        interval_s: float,
+        stale_s: float,
+        seen: SeenLookups,
     ) -> None:
         self._live = LiveIndex()
-        self._ring = KeyRing()
+        self.seen = seen
+        """Lookups that were near to items, as far as they are counted."""
+        self.uses = KeyUses()
+        """Days on which callers came with a valid key, whatever became of their calls."""
+        self._ring = KeyRing((), (), day="")
         self._ring_s = -math.inf
         self._reader = reader
         self._follower = Follower(reader, self._live, directory.index)
@@ -75,6 +87,14 @@ class Following:
         self.check()
         return self._ring
 
+    def number_of(self, organisation: str) -> int:
+        """Return the number of an organisation; see KeyRing. Raises KeyError if no key is of it."""
+        return self._ring.number(organisation)
+
+    def organisation(self, name: str) -> Organisation:
+        """Return an organisation, with what is its own."""
+        return self._ring.organisations.get(name) or Organisation(name)
+
     @property
     def serving(self) -> bool:
         """Whether there is an index to look up in."""
@@ -87,7 +107,8 @@ class Following:
 
     def check(self) -> None:
         """Raise UnavailableError where index or keys are older than ``stale_s``."""
-        if self.behind_s() > self._stale_s:
+        now_s = time.monotonic()
+        if now_s - self._ring_s > self._stale_s or self._follower.behind_s(now_s) > self._stale_s:
             raise UnavailableError(
                 "This server has not seen what changed for too long. Try again in a moment.",
                 retry_after_s=1.0,
@@ -101,7 +122,8 @@ class Following:
     def _look_at_keys(self) -> None:
         read_s = time.monotonic()
         try:
-            self._ring = KeyRing(self._reader.keys(), self._reader.banks())
+            reader = self._reader
+            self._ring = KeyRing(reader.keys(), reader.banks(), reader.organisations(), day=today())
         except DisruptError as error:
             if error.message != self._fault:  # log a fault when it begins, not at every read
                 _log.error("keys_unreadable", reason=error.message)
@@ -123,7 +145,8 @@ class Following:
     async def follow_keys(self, read: Callable[[KeyRing], None]) -> None:
         """Read keys and banks until cancelled; call ``read`` with them each time.
 
-        It runs beside ``follow_changes``, so that a revocation does not wait for a snapshot.
+        It runs beside ``follow_changes``, so that a revocation does not wait for a snapshot. The
+        day is read with them: a key that expires is refused within ``interval_s`` of midnight.
         """
 
         async def look() -> None:
@@ -138,12 +161,12 @@ class Following:
         """Return the key with this secret. Raises UnauthenticatedError where there is none.
 
         An unknown key may have been made a moment ago: it is searched for once more after the
-        next read of the registry.
+        next read of the registry. One that has expired or was revoked is refused at once.
         """
         try:
-            return self.ring.authenticate(secret)
+            return self._authenticated(secret)
         except UnauthenticatedError:
-            if self._waiting >= _WAITING_MAX:
+            if self._waiting >= _WAITING_MAX or self._ring.ended(secret):
                 raise
         self._waiting += 1
         try:
@@ -152,4 +175,10 @@ class Following:
                 await self._looked.wait()
         finally:
             self._waiting -= 1
-        return self.ring.authenticate(secret)
+        return self._authenticated(secret)
+
+    def _authenticated(self, secret: str) -> ApiKey:
+        ring = self.ring
+        key = ring.authenticate(secret)
+        self.uses.note(key.key_id, ring.day)
+        return key

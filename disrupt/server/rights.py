@@ -8,12 +8,14 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from disrupt.core.policy import Right
 from disrupt.errors import ConfigurationError
-from disrupt.v1 import feed_pb2, match_pb2, registration_pb2
+from disrupt.v1 import erasure_pb2, feed_pb2, match_pb2, registration_pb2, review_pb2
 
 SERVICES: tuple[ServiceDescriptor, ...] = (
     match_pb2.DESCRIPTOR.services_by_name["MatchService"],
     registration_pb2.DESCRIPTOR.services_by_name["RegistrationService"],
     feed_pb2.DESCRIPTOR.services_by_name["FeedService"],
+    review_pb2.DESCRIPTOR.services_by_name["ReviewService"],
+    erasure_pb2.DESCRIPTOR.services_by_name["ErasureService"],
 )
 """The public services."""
 
@@ -30,7 +32,19 @@ RIGHTS = {
     "/disrupt.v1.RegistrationService/GetCase": Right.REGISTER,
     "/disrupt.v1.RegistrationService/WithdrawItems": Right.REGISTER,
     "/disrupt.v1.RegistrationService/WithdrawCase": Right.REGISTER,
+    "/disrupt.v1.RegistrationService/KeepCase": Right.REGISTER,
     "/disrupt.v1.FeedService/ListChanges": Right.FEED,
+    "/disrupt.v1.ReviewService/ListItems": Right.REVIEW,
+    "/disrupt.v1.ReviewService/GetItem": Right.REVIEW,
+    "/disrupt.v1.ReviewService/SetItemStates": Right.REVIEW,
+    "/disrupt.v1.ReviewService/MoveItems": Right.REVIEW,
+    "/disrupt.v1.ReviewService/ConfirmItems": Right.REVIEW,
+    "/disrupt.v1.ReviewService/ListCases": Right.REVIEW,
+    "/disrupt.v1.ReviewService/ListActs": Right.REVIEW,
+    "/disrupt.v1.ReviewService/VerifyActs": Right.REVIEW,
+    "/disrupt.v1.ErasureService/RequestErasure": Right.REVIEW,
+    "/disrupt.v1.ErasureService/ConfirmErasure": Right.REVIEW,
+    "/disrupt.v1.ErasureService/CancelErasure": Right.REVIEW,
 }
 
 WITHOUT_KEY = ("/grpc.health.v1.Health/", "/grpc.reflection.")

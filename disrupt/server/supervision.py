@@ -12,12 +12,13 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, NoReturn
 
 import structlog
+
+from disrupt import logs
 
 _FAILED = 70
 """Exit code of a process that ended because a part of it failed: EX_SOFTWARE of sysexits.h."""
@@ -33,7 +34,7 @@ def arrange() -> None:
     """
     threading.excepthook = _thread_failed
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_log_unread)
+    loop.set_exception_handler(logs.unread_error)
     loop.add_signal_handler(signal.SIGHUP, _log.warning, "hangup_ignored")
 
 
@@ -57,7 +58,9 @@ async def forever(look: Callable[[], Awaitable[None]], pause_s: float) -> NoRetu
 def end_process(part: str, error: BaseException) -> NoReturn:
     """End the process at once, without waiting for its threads, which may hang."""
     try:
-        _log.critical("part_failed", part=part, kind=type(error).__name__, frames=_frames(error))
+        _log.critical(
+            "part_failed", part=part, kind=type(error).__name__, frames=logs.frames(error)
+        )
     finally:
         with suppress(BaseException):
             sys.stderr.flush()
@@ -72,14 +75,3 @@ def _end_if_failed(task: asyncio.Task[None]) -> None:
 def _thread_failed(failure: threading.ExceptHookArgs) -> None:
     if failure.exc_value is not None and failure.exc_type is not SystemExit:
         end_process(failure.thread.name if failure.thread else "thread", failure.exc_value)
-
-
-def _log_unread(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    error = context.get("exception")
-    kind, frames = (type(error).__name__, _frames(error)) if error else ("", [])
-    _log.error("error_unread", kind=kind, frames=frames)
-
-
-def _frames(error: BaseException) -> list[str]:
-    """Return where it was raised; neither message nor locals: they could quote what was sent."""
-    return traceback.format_tb(error.__traceback__)

@@ -6,18 +6,25 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import fields, replace
 from functools import lru_cache
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.lookups import Matches, answered_places
 from disrupt.core.media import MediaKind
-from disrupt.core.policy import Scope
+from disrupt.core.policy import Held, Scope
 from disrupt.distinctiveness.nearness import near_enough
 from disrupt.errors import DeadlineExceededError, LimitExceededError
-from disrupt.index.columns import NO_HITS, NOTHING_NEAR, Hits, NearestHits, merge, merge_nearest
-from disrupt.index.live import LiveIndex
+from disrupt.index.columns import (
+    NO_HITS,
+    NOTHING_NEAR,
+    Columns,
+    Hits,
+    NearestHits,
+    merge,
+    merge_nearest,
+)
 from disrupt.index.nearest import UNLIMITED, Budget
 
 BLOCK_QUERIES = 64
@@ -39,6 +46,29 @@ Steps: TypeAlias = Generator[None, None, _T]
 
 The first step is short, whatever is near.
 """
+
+
+class Index(Protocol):
+    """What lookups search: the live index, or the test bank."""
+
+    def search_items(
+        self,
+        queries: NDArray[np.uint8],
+        max_distance_bits: int,
+        limits_bits: NDArray[np.int16],
+        most_items: int,
+        threads: int = 1,
+        kind: MediaKind | None = None,
+        held: Held | None = None,
+        budget: Budget = UNLIMITED,
+    ) -> NearestHits:
+        """Find the nearest items of each query; see ``LiveIndex.search_items``."""
+
+    def find(self, number: int) -> Columns | None:
+        """Return what the index holds of one item; None if it cannot match."""
+
+    def expected_us(self, max_distance_bits: int) -> float:
+        """Estimate the time that a lookup takes."""
 
 
 class Allowance:
@@ -87,7 +117,7 @@ def complete(steps: Steps[_T]) -> _T:
 
 
 def hash_steps(
-    index: LiveIndex,
+    index: Index,
     queries: NDArray[np.uint8],
     scope: Scope,
     max_matches: int,
@@ -118,7 +148,7 @@ def hash_steps(
 
 
 def picture_steps(
-    index: LiveIndex,
+    index: Index,
     versions: NDArray[np.uint8],
     scope: Scope,
     max_matches: int,
@@ -149,7 +179,7 @@ def picture_steps(
 
 
 def _blocks(
-    index: LiveIndex,
+    index: Index,
     queries: NDArray[np.uint8],
     scope: Scope,
     max_matches: int,
@@ -167,7 +197,7 @@ def _blocks(
 
 
 def search_near(
-    index: LiveIndex,
+    index: Index,
     queries: NDArray[np.uint8],
     scope: Scope,
     most_items: int,
@@ -180,14 +210,14 @@ def search_near(
     ``budget`` is of each search that this takes: one, and one for each bank.
     """
     near = _search_kept(index, queries, scope, scope, most_items, spared, budget)
-    if near is NOTHING_NEAR:
+    if not len(near.truncated):  # as nearly always
         return near
     parts, end = [near.hits], len(queries) - near.left
     for bank, limit_bits in scope.limits.items():
         # A bank with hits can be missing only where items were cut off.
         without = np.setdiff1d(near.truncated, near.hits.query[near.hits.bank == bank])
         if len(without):
-            only = Scope({bank: limit_bits})
+            only = Scope({bank: limit_bits}, scope.held)
             best = _search_kept(index, queries[without], only, scope, 1, spared, budget)
             parts.append(replace(best.hits, query=without[best.hits.query]))
             if best.left:
@@ -198,7 +228,7 @@ def search_near(
 
 
 def _search_kept(
-    index: LiveIndex,
+    index: Index,
     queries: NDArray[np.uint8],
     searched: Scope,
     scope: Scope,
@@ -210,23 +240,56 @@ def _search_kept(
 
     ``scope`` is that of the whole lookup, which decides what is kept.
     """
-    wanted = (searched.radius_bits, limits_bits_of(searched), most_items)
-    near = index.search_items(queries, *wanted, budget=budget)
+    near = _search_shown(index, queries, searched, most_items, budget)
     if near is NOTHING_NEAR:
         return near
     kept = near_enough(near, queries, scope, spared)
+    if spared is None or not len(near.truncated):
+        return kept
     # Dropped items have taken the places of spared ones: search for these again.
     again = np.setdiff1d(near.truncated, kept.truncated)
-    if spared is None or not len(again):
+    if not len(again):
         return kept
     stays = ~np.isin(kept.hits.query, again) | (kept.hits.kind != spared)
-    more = index.search_items(queries[again], *wanted, kind=spared)
+    wanted = (searched.radius_bits, limits_bits_of(searched), most_items)
+    more = index.search_items(queries[again], *wanted, kind=spared, held=scope.held)
     hits = replace(more.hits, query=again[more.hits.query])
     parts = [
         NearestHits(kept.hits.take(stays), kept.truncated),
         NearestHits(hits, again[more.truncated]),
     ]
     return replace(merge_nearest(parts, most_items), left=kept.left)
+
+
+def _search_shown(
+    index: Index, queries: NDArray[np.uint8], searched: Scope, most_items: int, budget: Budget
+) -> NearestHits:
+    """Search for the ``most_items`` nearest items of those that are not held back.
+
+    Held items cost only lookups that are near to something: they are dropped afterwards, and what
+    was cut off, which may be for them, is searched again without them.
+    """
+    wanted = (searched.radius_bits, limits_bits_of(searched), most_items)
+    near = index.search_items(queries, *wanted, budget=budget)
+    held = searched.held
+    if held is None or near is NOTHING_NEAR or not len(near.hits):
+        return near
+    shown = ~held.holds(near.hits.item_id, near.hits.bank)
+    again = near.truncated
+    if not len(again):
+        kept = near if shown.all() else NearestHits(near.hits.take(shown), again, near.left)
+        return kept if len(kept.hits) or kept.left else NOTHING_NEAR
+    if budget.strict:
+        # Not on the event loop: to know what is held back may take a while.
+        return NearestHits(NO_HITS, NO_HITS.query, len(queries))
+    more = index.search_items(queries[again], *wanted, held=held, budget=budget)
+    parts = [
+        NearestHits(near.hits.take(shown & ~np.isin(near.hits.query, again)), NO_HITS.query),
+        NearestHits(replace(more.hits, query=again[more.hits.query]), again[more.truncated]),
+    ]
+    best = replace(merge_nearest(parts, most_items), left=near.left)
+    end = int(again[-more.left]) if more.left else 0
+    return best.until(end, len(queries) - end) if more.left else best
 
 
 def limits_bits_of(scope: Scope) -> NDArray[np.int16]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from disrupt.errors import LimitExceededError, OverloadedError
+from disrupt.errors import LimitExceededError, QuotaExceededError, UsedQuota
 
 _HOUR_S = 3600.0
 
@@ -44,8 +44,8 @@ class Quota:
     leaves a reserve, and of small ones origins take turns: so nobody who shares a quota is kept out
     by those who ask for more, or more often.
 
-    For one thread at a time. A caller is whoever shares a quota: its name is that of a key. Quotas
-    are full after a restart.
+    For one thread at a time. A caller is whoever shares a quota: its name is that of an
+    organisation. Quotas are full after a restart.
     """
 
     hashes_per_h: float = math.inf
@@ -60,14 +60,14 @@ class Quota:
     def check(self, caller: str, origin: bytes, hashes: int, now_s: float) -> None:
         """Let a registration of ``hashes`` in; ``now_s`` of one clock.
 
-        Raises OverloadedError until it fits, and LimitExceededError if it never will.
+        Raises QuotaExceededError until it fits, and LimitExceededError if it never will.
         """
         is_small = hashes <= _SMALL_HASHES
         most_s = _HOUR_S if is_small else _HOUR_S - _RESERVE_S
         if self._time_s(hashes) > most_s:
             most = math.floor(self.hashes_per_h * most_s / _HOUR_S)
             raise LimitExceededError(
-                f"This key may register at most {most} hashes at once. Send fewer.",
+                f"Your organisation may register at most {most} hashes at once. Send fewer.",
                 limit=str(most),
             )
         places = self._places_of(caller, now_s) if is_small else {}
@@ -83,9 +83,11 @@ class Quota:
         if origin in places:
             places[origin].until_s = now_s + wait_s + _PLACE_S
         self._report(caller, now_s)
-        raise OverloadedError(
-            f"This key may register {self.hashes_per_h:.0f} hashes in an hour, and too few are"
-            " left. Nothing was stored. Try again when the time given is over.",
+        limit = f"{self.hashes_per_h:.0f} hashes registered in an hour"
+        raise QuotaExceededError(
+            f"Your organisation's quota is used up: {limit}. Nothing was stored. Try again when the"
+            " time given is over.",
+            quotas=(UsedQuota(f"organisation:{caller}", limit),),
             retry_after_s=wait_s,
         )
 
@@ -109,7 +111,7 @@ class Quota:
     def _report(self, caller: str, now_s: float) -> None:
         if now_s - self._reported_s.get(caller, -math.inf) >= _REPORTED_EVERY_S:
             self._reported_s[caller] = now_s
-            _log.warning("quota_used_up", key_id=caller, hashes_per_h=self.hashes_per_h)
+            _log.warning("quota_used_up", organisation=caller, hashes_per_h=self.hashes_per_h)
 
 
 def _up_to(origin: bytes, places: dict[bytes, _Place]) -> int:

@@ -7,6 +7,7 @@ import hmac
 import secrets
 import struct
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from disrupt.core.cases import CaseStatus, new_case_number
@@ -15,11 +16,14 @@ from disrupt.core.hashes import MIN_QUALITY
 from disrupt.core.media import (
     ITEM_ID_BYTES,
     Assurance,
+    ItemState,
     LowQuality,
+    StateReason,
     folded,
     most_at_once,
     pack,
 )
+from disrupt.core.outcomes import shown
 from disrupt.core.policy import age_of, bank_for
 from disrupt.core.registrations import (
     CaseAccess,
@@ -39,6 +43,7 @@ from disrupt.errors import (
     RequestIdReusedError,
 )
 from disrupt.registry.contract import (
+    CaseItem,
     CaseRecord,
     NewCase,
     NewItem,
@@ -46,6 +51,8 @@ from disrupt.registry.contract import (
     Registration,
     RegistryWriter,
 )
+from disrupt.services.door import Door
+from disrupt.services.keys import list_keys
 from disrupt.services.pins import Pins
 from disrupt.services.quotas import Quota
 from disrupt.services.throttle import Asked, Throttle
@@ -80,10 +87,11 @@ class Registrar:
     pepper: bytes
     limits: RegistrationLimits = RegistrationLimits()
     quota: Quota = field(default_factory=Quota)
+    door: Door | None = None
     _storing: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def register(
-        self, request: RegistrationRequest, *, caller: str, now_s: float, day: str
+        self, request: RegistrationRequest, *, caller: str, now_s: float, day: str, at_s: int = 0
     ) -> Receipt:
         """Register items durably; reject those without a hash of quality 50 or better.
 
@@ -110,7 +118,7 @@ class Registrar:
         digest = self._digest(request)
         earlier = self._registered(request, digest, caller, now_s)
         if earlier is not None:
-            return _receipt(earlier, accepted, rejected)
+            return self._receipt(earlier, accepted, rejected, day)
 
         case: NewCase | str
         if request.access.case_number:
@@ -130,14 +138,14 @@ class Registrar:
         )
         bank = bank_for(request.age_band).number
         registration = Registration(
-            request.request_id, digest, case, bank, Assurance.SELF_REPORTED, items
+            request.request_id, digest, case, bank, Assurance.SELF_REPORTED, items, at_s
         )
         registered = self._store(registration, request, caller, now_s, day)
-        return _receipt(registered, accepted, rejected)
+        return self._receipt(registered, accepted, rejected, day)
 
-    def show(self, access: CaseAccess, *, caller: str, now_s: float) -> ShownCase:
+    def show(self, access: CaseAccess, *, caller: str, now_s: float, day: str) -> ShownCase:
         """Return the case, to callers that have its PIN."""
-        return _shown(self._open(access, caller, now_s))
+        return self._shown(self._open(access, caller, now_s), day)
 
     def withdraw(
         self,
@@ -161,7 +169,69 @@ class Registrar:
         record = self.registry.case(access.case_number)
         if record is None:
             raise CaseRefusedError
-        return _shown(record), cursor
+        return self._shown(record, day), cursor
+
+    def keep(
+        self,
+        access: CaseAccess,
+        stop: Callable[[str], Cursor],
+        *,
+        caller: str,
+        now_s: float,
+        day: str,
+    ) -> tuple[ShownCase, Cursor]:
+        """Keep a case that staff were asked to erase without its PIN; idempotent.
+
+        ``stop`` stops the erasure of a case number durably. It is called only for a case that is to
+        be erased, or may be, so that nothing happens to another. Returns what ``withdraw`` does.
+        """
+        record = self._open(access, caller, now_s)
+        cursor = self.registry.head()
+        if record.erasure is not None and not record.erasure.erased_on:
+            cursor = stop(access.case_number)
+            record = self.registry.case(access.case_number) or record
+        return self._shown(record, day), cursor
+
+    def _shown(self, record: CaseRecord, day: str) -> ShownCase:
+        """Return the case as the person sees it, with outcomes that were reported before today."""
+        outcomes = self.registry.outcomes(record.number, before=day)
+        items = tuple(
+            ShownItem(
+                item.item_id,
+                item.kind,
+                item.hashes,
+                age_of(item.bank),
+                shown(outcomes.get(item.item_id, ())),
+                _shown_state(item, day),
+            )
+            for item in record.items
+        )
+        return ShownCase(
+            *(record.number, record.status, record.opened_on, record.closed_on, items),
+            record.erasure,
+        )
+
+    def _receipt(
+        self,
+        registered: Registered,
+        accepted: list[int],
+        rejected: tuple[RejectedItem, ...],
+        day: str,
+    ) -> Receipt:
+        """Return the answer to a registration, with the states that ``_shown`` shows."""
+        places = registered.items
+        if any(place.state == ItemState.WAITING for place in places):
+            record = self.registry.case(registered.case_number)
+            items = record.items if record is not None else ()
+            states = {item.item_id: _shown_state(item, day) for item in items}
+            places = tuple(
+                place._replace(state=states.get(place.item_id, place.state)) for place in places
+            )
+        return Receipt(
+            *(registered.case_number, registered.status),
+            tuple(RegisteredItem(at, *place) for at, place in zip(accepted, places, strict=True)),
+            *(rejected, registered.cursor),
+        )
 
     def _open(self, access: CaseAccess, caller: str, now_s: float) -> CaseRecord:
         right = self._is_right(access, caller, now_s)
@@ -208,13 +278,30 @@ class Registrar:
             if isinstance(registration.case, NewCase):
                 self._check_free(registration.case.number, request, caller, now_s)
             hashes = sum(len(item.fingerprints) for item in registration.items)
-            self.quota.check(caller, request.access.origin_token, hashes, now_s)
-            registered = self.registry.register(
-                registration, day=day, items_per_case=self.limits.items_per_case
-            )
+            organisation, origin = self._organisation(caller), request.access.origin_token
+            self.quota.check(organisation, origin, hashes, now_s)
+            if self.door is not None:
+                waits = self.door.waits(registration.items, organisation, origin, now_s)
+                registration = _waiting(registration, waits)
+            try:
+                registered = self.registry.register(
+                    registration, day=day, items_per_case=self.limits.items_per_case
+                )
+            except LimitExceededError:
+                # The door has compared all of it: who sends it again and again has to pay.
+                self.quota.charge(organisation, hashes, now_s)
+                raise
             # Not before: what a full disk refuses is not charged.
-            self.quota.charge(caller, _charged(registered), now_s)
+            self.quota.charge(organisation, _charged(registered), now_s)
+            if self.door is not None:
+                added = _added(registration.items, registered)
+                self.door.note(added, len(added), organisation, origin, now_s)
         return registered
+
+    def _organisation(self, key_id: str) -> str:
+        """Return the organisation of a key, whose keys share a quota; else the key's own id."""
+        organisations = {key.key_id: key.organisation for key in list_keys(self.registry)}
+        return organisations.get(key_id) or key_id
 
     def _check_free(
         self, number: str, request: RegistrationRequest, caller: str, now_s: float
@@ -250,6 +337,19 @@ class Registrar:
         return hmac.digest(self.pepper, b"disrupt registration\0" + message, hashlib.sha256)
 
 
+def _waiting(registration: Registration, waits: list[StateReason | None]) -> Registration:
+    """Return the registration with what its items wait for, unless they wait for it already."""
+    items = zip(registration.items, waits, strict=True)
+    waiting = tuple(replace(item, waits=item.waits or reason) for item, reason in items)
+    return replace(registration, items=waiting)
+
+
+def _added(items: tuple[NewItem, ...], registered: Registered) -> list[NewItem]:
+    """Return the items that their case did not have."""
+    new = {place.item_id for place in registered.items if place.outcome == Outcome.ADDED}
+    return [item for item in items if item.item_id in new]
+
+
 def _reused() -> RequestIdReusedError:
     return RequestIdReusedError("This request id was used for another request. Draw a new one.")
 
@@ -266,25 +366,14 @@ def _sufficient(item: MediaItem) -> MediaItem:
     return MediaItem(item.kind, folded(good))
 
 
-def _receipt(
-    registered: Registered, accepted: list[int], rejected: tuple[RejectedItem, ...]
-) -> Receipt:
-    items = tuple(
-        RegisteredItem(at, *place) for at, place in zip(accepted, registered.items, strict=True)
-    )
-    return Receipt(registered.case_number, registered.status, items, rejected, registered.cursor)
+def _shown_state(item: CaseItem, day: str) -> ItemState:
+    """Return the state that the person sees: what platforms say of an item shows a day late."""
+    return ItemState.LIVE if item.hidden_on >= day else item.state
 
 
 def _charged(registered: Registered) -> int:
     """Count the hashes that were stored, and one for an item that was kept, whose answer is."""
     return sum(1 if place.outcome == Outcome.KEPT else place.hashes for place in registered.items)
-
-
-def _shown(record: CaseRecord) -> ShownCase:
-    items = tuple(
-        ShownItem(item.item_id, item.kind, item.hashes, age_of(item.bank)) for item in record.items
-    )
-    return ShownCase(record.number, record.status, record.opened_on, record.closed_on, items)
 
 
 def _too_many(what: str, limit: int) -> LimitExceededError:

@@ -11,18 +11,18 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.hashes import HASH_BYTES
+from disrupt.core.hashes import HASH_BYTES, PdqHash
 from disrupt.core.lookups import VideoMatch, VideoMatches, VideoOptions, answered_places
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
 from disrupt.core.videos import FRAME, transform_of_frame
 from disrupt.errors import LimitExceededError
 from disrupt.index.columns import Columns, Hits
-from disrupt.index.live import LiveIndex
 from disrupt.services.matching import (
     BLOCK_QUERIES,
     STEP,
     Allowance,
+    Index,
     limits_bits_of,
     search_near,
 )
@@ -102,7 +102,7 @@ class VideoLookup:
     """
 
     def __init__(
-        self, index: LiveIndex, scope: Scope, options: VideoOptions, allowance: Allowance
+        self, index: Index, scope: Scope, options: VideoOptions, allowance: Allowance
     ) -> None:
         self._index = index
         self._scope = scope
@@ -393,6 +393,7 @@ def _match(candidate: _Candidate, evidence: Evidence) -> VideoMatch:
         kind=candidate.kind,
         distance_bits=evidence.distance_bits,
         query_transform=transform_of_frame(evidence.query_row),
+        query_hash=PdqHash(evidence.query_row["hash"].tobytes()),
         plan=int(evidence.stored_entry["plan"]),
         ordinal=int(evidence.stored_entry["ordinal"]),
         segments=evidence.segments,

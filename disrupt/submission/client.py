@@ -26,6 +26,7 @@ from disrupt.errors import (
     ClientUnusableError,
     DeadlineExceededError,
     DisruptError,
+    ErasurePendingError,
     InvalidRequestError,
     LimitExceededError,
     NotFoundError,
@@ -60,6 +61,7 @@ _AFTER_ITS_TURN_S = 0.5
 _REFUSALS = (
     CaseClosedError,
     ClientUnusableError,
+    ErasurePendingError,
     InvalidRequestError,
     LimitExceededError,
     NotFoundError,
@@ -101,9 +103,9 @@ class _Begun:
 class SubmissionClient:
     """Register a person's files. Not thread-safe; close it, or use it as a context.
 
-    ``server``, ``key`` and ``tls_ca`` are as in MatchClient. ``waiting`` shows that a call lasts.
-    Every method raises classes of disrupt.errors only, and is safe to repeat
-    after an UnavailableError.
+    ``server``, ``key``, ``tls_ca``, ``client_cert`` and ``client_key`` are as in MatchClient.
+    ``waiting`` shows that a call lasts. Every method raises classes of disrupt.errors only, and is
+    safe to repeat after an UnavailableError.
     """
 
     def __init__(
@@ -112,11 +114,13 @@ class SubmissionClient:
         *,
         key: str,
         tls_ca: bytes | str | Path | None = None,
+        client_cert: bytes | str | Path | None = None,
+        client_key: bytes | str | Path | None = None,
         timeout_s: float = TIMEOUT_S,
         retries: RetryPolicy = RETRIES,
         waiting: Waiting | None = None,
     ) -> None:
-        self._connection = connect(server, key, tls_ca)
+        self._connection = connect(server, key, tls_ca, client_cert, client_key)
         self._timeout_s = timeout_s
         self._retries = retries
         self._waiting = waiting or Waiting()
@@ -219,6 +223,7 @@ class SubmissionClient:
                             file.incomplete,
                             file.first_frame_only,
                             results.outcome(item.outcome),
+                            results.state(item.state),
                         )
                     )
                 for refused in receipt.rejected:
@@ -277,6 +282,16 @@ class SubmissionClient:
             access=opens, item_ids=[requests.item_id(item_id) for item_id in item_ids]
         )
         return results.case(self._call(self._stub.WithdrawItems, some, refusals=_REFUSALS).case)
+
+    def keep(self, case_number: str, pin: str) -> Case:
+        """Stop the erasure of a case that staff were asked for without its PIN; return the case.
+
+        Its items have the states from before within a second. Another case stays as it is.
+        """
+        opens = requests.access(case_number, pin)
+        self._unclear, self._begun = False, _Begun()
+        request = registration_pb2.KeepCaseRequest(access=opens)
+        return results.case(self._call(self._stub.KeepCase, request, refusals=_REFUSALS).case)
 
     def _register(
         self, request: registration_pb2.RegisterHashesRequest

@@ -1,193 +1,41 @@
-"""``disrupt submit``, ``status``, ``withdraw``: for a victim, or the helpline that helps them."""
+"""``disrupt submit``, ``status``, ``keep``, ``withdraw``: for a victim, or who helps them."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import NoReturn
 
 import click
 from rich.console import Console
 
 from disrupt.client import terminal
-from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
+from disrupt.core.cases import AgeBand, CaseStatus, parse_case_number, parse_pin
 from disrupt.errors import DisruptError, InvalidRequestError
-from disrupt.submission import reasons, requests, showing, texts
+from disrupt.submission import helps, requests, showing, texts
+from disrupt.submission.bilingual import Bilingual, EndedError, complain
 from disrupt.submission.client import SubmissionClient
 from disrupt.submission.results import Case
-from disrupt.submission.showing import NotShownError, Receipt, say
-from disrupt.submission.texts import Phrase
+from disrupt.submission.showing import Receipt, say
 from disrupt.submission.waiting import LoggedWaiting, ShownWaiting
-
-_EXIT_CODES = """
-\b
-Codes de sortie · Exit codes:
-  0  tout est fait · all done
-  1  échec : service injoignable, refus, affichage impossible, interruption
-     failed: server unreachable, refused, nothing can be shown, interrupted
-  2  commande mal écrite · the command is used wrongly
-"""
-
-_SOME_REJECTED = """  3  fichiers non enregistrés · some files were not registered
-"""
-
-_NOT_KNOWN = """  4  on ne sait pas si c'est fait · it is not known whether it is done
-"""
-
-_SUBMIT = """Enregistrer des images et des vidéos pour les faire bloquer.
-
-Elles restent sur cet appareil : seules leurs empreintes sont envoyées. Le numéro de dossier et
-le code PIN s'affichent avant l'envoi : s'ils ne peuvent pas l'être, rien n'est envoyé. Gardez les
-deux : nous ne pouvons pas retrouver le code PIN.
-Sans --age, les images sont traitées comme celles d'une personne mineure.
-
-Register pictures and videos so that platforms block them. They stay on this device: only their
-fingerprints are sent. Case number and PIN are shown before anything is sent: if they cannot be,
-nothing is sent. Keep both: we cannot recover the PIN.
-Without --age, the pictures are treated as those of a minor.
-
-\b
-Exemples · Examples:
-  disrupt submit --age adult photo.jpg
-  disrupt submit --case ABCD-EFGH-JKM autre.png video.mp4
-
-\b
-Avec --json · With --json:
-  {"case", "pin", "items": [{"input", "item", "hashes", "outcome"}],
-   "rejected": [{"input", "reason", "message", "quality"}],
-   "unknown": ["input"]}
-"case" et "pin" d'un nouveau dossier sont écrits avant l'envoi, le reste après ;
-null si rien n'a été envoyé. Sans "items" ni "unknown", ce numéro n'ouvre aucun
-dossier. Avec --case, le dossier reste tel quel sans "items" ni "unknown", et
-"pin" est null tant que rien n'y est ajouté.
-"case" and "pin" of a new case are written before anything is sent, the rest
-afterwards; null when nothing was sent. Without "items" and "unknown" this
-number opens no case. With --case, the case is as it was without "items" and
-"unknown", and "pin" is null unless something was added.
-"""
-
-_STATUS = """Voir où en est un dossier.
-
-See where a case stands.
-
-\b
-Exemple · Example:
-  disrupt status ABCD-EFGH-JKM
-"""
-
-_WITHDRAW = """Retirer un dossier, ou certaines de ses images avec --item.
-
-Les empreintes sont effacées : ces images ne seront plus bloquées. Tout un dossier n'est retiré
-qu'après une question, ou avec --yes.
-
-Withdraw a case, or some of its items with --item. The fingerprints are erased: these pictures
-will no longer be blocked. A whole case is withdrawn after a question, or with --yes.
-
-\b
-Exemples · Examples:
-  disrupt withdraw ABCD-EFGH-JKM
-  disrupt withdraw ABCD-EFGH-JKM --item 0123456789abcdef0123456789abcdef
-"""
+from disrupt.texts import Phrase
 
 _AGES = {"adult": AgeBand.ADULT, "minor": AgeBand.MINOR, "unsure": AgeBand.UNSURE}
-
-
-class _Mistyped(click.UsageError):
-    """Wrong usage, French first: click puts its English usage above. The message is two lines."""
-
-    def show(self, _file: IO[Any] | None = None) -> None:
-        """Print what is wrong, and where help is."""
-        fr, _, en = self.message.partition("\n")
-        phrase = Phrase(f"{texts.ERROR}: {fr}", terminal.clean(en))
-        _complain(phrase)
-        if self.ctx is not None:
-            click.echo(f"{texts.HELP_OPTION}: {self.ctx.command_path} --help", err=True)
-
-
-class _EndedError(Exception):
-    """Ends a command with a phrase and an exit code."""
-
-    def __init__(self, phrase: Phrase, code: int) -> None:
-        super().__init__(phrase.en)
-        self.phrase = phrase
-        self.code = code
-
-
-class _Bilingual(click.Command):
-    """A command whose errors are French first.
-
-    ``unchanged`` is printed after an error or an interrupt that the command raises, unless its
-    client may have changed a case. ``advice`` replaces what ``reasons.explain`` says of errors, by
-    their reason.
-    """
-
-    def __init__(
-        self,
-        *args: Any,  # noqa: ANN401 click's
-        unchanged: Phrase | None = None,
-        advice: Mapping[str, Phrase] | None = None,
-        **kwargs: Any,  # noqa: ANN401 click's
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._unchanged = unchanged
-        self._advice = advice or {}
-
-    def parse_args(self, context: click.Context, args: list[str], /) -> list[str]:
-        """Say in French that the command is mistyped, before click explains it in English."""
-        try:
-            return super().parse_args(context, args)
-        except click.UsageError as error:
-            said = f"{texts.USAGE.fr}\n{texts.USAGE.en} {error.format_message()}"
-            raise _Mistyped(said, context) from error
-
-    def invoke(self, context: click.Context, /) -> Any:  # noqa: ANN401 click's
-        """Run the command; explain errors in French first, with the server's words below."""
-        try:
-            return super().invoke(context)
-        except click.UsageError as error:
-            raise _Mistyped(error.message, context) from error
-        except DisruptError as error:
-            self._fail(context, self._advice.get(error.reason) or reasons.explain(error))
-            click.echo(f"({error.reason}: {terminal.clean(error.message)})", err=True)
-            context.exit(terminal.exit_code(error))
-        except NotShownError as error:
-            _complain(error.phrase)
-            context.exit(terminal.EXIT_FAILED)
-        except _EndedError as error:
-            _complain(error.phrase)
-            context.exit(error.code)
-        except (KeyboardInterrupt, click.Abort):
-            self._fail(context, texts.INTERRUPTED)
-            context.exit(terminal.EXIT_FAILED)
-        except (click.ClickException, click.exceptions.Exit):
-            raise
-        except Exception as error:
-            if _may_have_changed(context):
-                raise
-            self._fail(context, texts.UNFORESEEN)
-            click.echo(f"({type(error).__name__})", err=True)
-            context.exit(terminal.EXIT_FAILED)
-
-    def _fail(self, context: click.Context, phrase: Phrase) -> None:
-        """Say what happened, and that nothing was changed where that is certain."""
-        unchanged = None if _may_have_changed(context) else self._unchanged
-        _complain(phrase, *([unchanged] if unchanged else []))
-
-
-def _may_have_changed(context: click.Context) -> bool:
-    client = context.find_object(SubmissionClient)
-    return client is not None and client.may_have_changed
-
 
 _connection = terminal.connection_options(
     server="Adresse du service · Address of the service, HOST:PORT.",
     key_file="Fichier de la clé d'accès · File of the access key.  [DISRUPT_KEY]",
+    client_cert="Certificat client, PEM, si le service en demande un · client certificate, PEM, "
+    "where the service asks for one.",
+    client_key="Sa clé privée, PEM · its private key, PEM.",
     tls_ca="Fichier PEM des autorités de certification reconnues · PEM file of the authorities "
     "to trust.",
     no_key=f"{texts.NO_KEY.fr}\n{texts.NO_KEY.en}",
+    no_file=f"{texts.NO_FILE.fr}\n{texts.NO_FILE.en}",
+    bad_file=f"{texts.BAD_FILE.fr}\n{texts.BAD_FILE.en}",
 )
 _pin_file = click.option(
     "--pin-file",
@@ -201,8 +49,8 @@ _case = click.argument("case_number", metavar="NUMÉRO")
 
 @click.command(
     "submit",
-    cls=_Bilingual,
-    help=_SUBMIT + _EXIT_CODES + _SOME_REJECTED + _NOT_KNOWN,
+    cls=Bilingual,
+    help=helps.SUBMIT + helps.EXIT_CODES + helps.SOME_REJECTED + helps.NOT_KNOWN,
     unchanged=texts.NOTHING_WAS_REGISTERED,
 )
 @click.argument("files", metavar="FICHIER...", nargs=-1, required=True)
@@ -279,7 +127,7 @@ def submit(
         click.get_current_context().exit(terminal.EXIT_SOME_REJECTED)
 
 
-@click.command("status", cls=_Bilingual, help=_STATUS + _EXIT_CODES)
+@click.command("status", cls=Bilingual, help=helps.STATUS + helps.EXIT_CODES)
 @_case
 @_pin_file
 @_json
@@ -301,9 +149,59 @@ def status(
 
 
 @click.command(
+    "keep",
+    cls=Bilingual,
+    help=helps.KEEP + helps.EXIT_CODES + helps.NOT_KNOWN,
+    unchanged=texts.NOTHING_WAS_KEPT,
+)
+@_case
+@_pin_file
+@_json
+@_connection
+def keep(*, case_number: str, pin_file: str | None, as_json: bool, target: terminal.Target) -> None:
+    """Stop the erasure of a case that was requested without its PIN."""
+    number, pin = _case_number(case_number), _pin(pin_file)
+    client = _client(target)
+    is_shown = False
+    try:
+        with client:
+            client.reach()
+            case = client.case(number, pin)
+            is_asked = case.erasure is not None
+            if is_asked:
+                case = client.keep(number, pin)
+            with showing.shown(texts.KEPT_NOT_SHOWN if is_asked else texts.CASE_NOT_SHOWN):
+                _show_kept(case, is_asked=is_asked, as_json=as_json)
+            is_shown = True
+    except (DisruptError, KeyboardInterrupt) as failure:
+        if not client.may_have_changed:
+            raise
+        if not is_shown:
+            unknown = texts.KEEPING_NOT_KNOWN.format(number=number)
+            raise EndedError(unknown, terminal.EXIT_NOT_KNOWN) from failure
+
+
+def _show_kept(case: Case, *, is_asked: bool, as_json: bool) -> None:
+    if as_json:
+        terminal.print_json(showing.case_json(case))
+        return
+    console = terminal.output()
+    if case.status == CaseStatus.WITHDRAWN:
+        say(console, texts.TOO_LATE_TO_KEEP, style="bold")
+    elif is_asked:
+        say(console, texts.KEPT, style="bold green")
+    else:
+        say(console, texts.NOTHING_TO_KEEP, style="bold")
+    showing.show_case(console, case)
+    if is_asked:
+        say(console, texts.WHO_ASKED)
+    say(console, texts.HELP)
+
+
+@click.command(
     "withdraw",
-    cls=_Bilingual,
-    help=_WITHDRAW + _EXIT_CODES + _NOT_KNOWN,
+    cls=Bilingual,
+    help=helps.WITHDRAW + helps.EXIT_CODES + helps.NOT_KNOWN,
     unchanged=texts.NOTHING_WAS_WITHDRAWN,
     advice={"LIMIT_EXCEEDED": texts.TOO_MANY_TO_WITHDRAW},
 )
@@ -360,7 +258,7 @@ def withdraw(
             raise
         if not is_shown:
             unknown = texts.WITHDRAWAL_NOT_KNOWN.format(number=number)
-            raise _EndedError(unknown, terminal.EXIT_NOT_KNOWN) from failure
+            raise EndedError(unknown, terminal.EXIT_NOT_KNOWN) from failure
 
 
 def _show_withdrawn(case: Case, done: Phrase, *, as_json: bool) -> None:
@@ -377,9 +275,9 @@ def _show_withdrawn(case: Case, done: Phrase, *, as_json: bool) -> None:
 
 def _ask_whether_to_withdraw(number: str) -> None:
     """End the command unless the person says yes."""
-    _complain(texts.REALLY_WITHDRAW.format(number=number))
+    complain(texts.REALLY_WITHDRAW.format(number=number))
     if click.prompt(str(texts.TYPE_YES), err=True).strip().lower() not in texts.YES:
-        raise _EndedError(texts.NOTHING_WAS_WITHDRAWN, terminal.EXIT_FAILED)
+        raise EndedError(texts.NOTHING_WAS_WITHDRAWN, terminal.EXIT_FAILED)
 
 
 def _client(
@@ -389,17 +287,11 @@ def _client(
     console = Console(stderr=True, highlight=False)
     client = SubmissionClient(
         target.server,
-        key=target.key,
-        tls_ca=target.tls_ca,
+        **target.access(),
         waiting=ShownWaiting(console, aside) if console.is_terminal else LoggedWaiting(console),
     )
     click.get_current_context().obj = client
     return client
-
-
-def _complain(*phrases: Phrase) -> None:
-    for phrase in phrases:
-        say(Console(stderr=True, highlight=False), phrase, style="bold")
 
 
 def _usage(phrase: Phrase) -> NoReturn:
@@ -428,8 +320,10 @@ def _pin(file: str | None) -> str:
                 _usage(texts.NO_PIN)
             else:
                 text = sys.stdin.readline()
+        except FileNotFoundError:
+            _usage(texts.NO_FILE.format(file=terminal.clean(file), option="--pin-file"))
         except (OSError, UnicodeDecodeError):
-            _usage(texts.NO_PIN)
+            _usage(texts.BAD_FILE.format(file=terminal.clean(file), option="--pin-file"))
     elif "DISRUPT_PIN" in os.environ:
         text = os.environ["DISRUPT_PIN"]
     elif _can_ask():

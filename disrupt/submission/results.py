@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from disrupt.core.cases import AgeBand, CaseStatus
-from disrupt.core.media import MediaKind
+from disrupt.core.media import ItemState, MediaKind
+from disrupt.core.outcomes import Outcome as MatchOutcome
+from disrupt.core.outcomes import shown
 from disrupt.core.registrations import Outcome
 from disrupt.v1 import registration_pb2
 
@@ -20,6 +22,7 @@ class Registered:
     ``outcome`` says whether the case had it before. ``incomplete``: only a part was, of a video
     that ends early, is broken or is not alone. ``first_frame_only``: other frames of an
     animation were not, see ``every_frame``, or other pages and pictures of a TIFF or HEIC file.
+    ``state`` says whether platforms' lookups find it; None where this version does not know.
     """
 
     source: str
@@ -28,6 +31,7 @@ class Registered:
     incomplete: bool = False
     first_frame_only: bool = False
     outcome: Outcome = Outcome.ADDED
+    state: ItemState | None = ItemState.LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +68,39 @@ class Submission:
 class CaseItem:
     """One item of a case that is not withdrawn; ``item_id`` is 32 hex digits.
 
-    ``age`` is how it is treated: ADULT or MINOR.
+    ``age`` is how it is treated: ADULT, MINOR, or None where its bank says none. ``outcomes`` are
+    what platforms did with copies of it, as they said until yesterday (UTC); those that this
+    version does not know are left out. ``state`` says whether platforms' lookups find it; None
+    where this version does not know.
     """
 
     item_id: str
     kind: MediaKind | None
     hashes: int
     age: AgeBand | None
+    outcomes: tuple[MatchOutcome, ...] = ()
+    state: ItemState | None = ItemState.LIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """The erasure of a case that staff were asked for without its PIN. Days are ISO dates (UTC).
+
+    Empty are ``confirmed_on`` and ``due_on`` until it is confirmed, which has switched the items
+    off, and ``erased_on`` until the case is erased.
+    """
+
+    requested_on: str
+    confirmed_on: str = ""
+    due_on: str = ""
+    erased_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """A case. Days are ISO dates (UTC), ``closed_on`` empty while open.
+
+    ``erasure`` is None where staff were not asked to erase it without its PIN.
 
     ``status``, a kind and an age are None where this version does not know the value, or the server
     does not say it.
@@ -86,6 +111,7 @@ class Case:
     opened_on: str
     closed_on: str
     items: tuple[CaseItem, ...]
+    erasure: Erasure | None = None
 
 
 def outcome(value: int) -> Outcome:
@@ -93,10 +119,18 @@ def outcome(value: int) -> Outcome:
     return Outcome(value) if value in set(Outcome) else Outcome.ADDED
 
 
+def state(value: int) -> ItemState | None:
+    """Return the state of a message; LIVE where the server does not say, None if not known here."""
+    if value in set(ItemState):
+        return ItemState(value)
+    return None if value else ItemState.LIVE
+
+
 def case(message: registration_pb2.Case) -> Case:
     """Convert a message to a case."""
     statuses = {status.value: status for status in CaseStatus}
     kinds = {kind.value: kind for kind in MediaKind}
+    outcomes = {outcome.value: outcome for outcome in MatchOutcome}
     ages = {age.value: age for age in (AgeBand.ADULT, AgeBand.MINOR)}
     return Case(
         number=message.case_number,
@@ -104,7 +138,19 @@ def case(message: registration_pb2.Case) -> Case:
         opened_on=message.opened_on,
         closed_on=message.closed_on,
         items=tuple(
-            CaseItem(item.item_id.hex(), kinds.get(item.kind), item.hashes, ages.get(item.age_band))
+            CaseItem(
+                item.item_id.hex(),
+                kinds.get(item.kind),
+                item.hashes,
+                ages.get(item.age_band),
+                shown([outcomes[value] for value in item.outcomes if value in outcomes]),
+                state(item.state),
+            )
             for item in message.items
         ),
+        erasure=_erasure(message.erasure) if message.HasField("erasure") else None,
     )
+
+
+def _erasure(message: registration_pb2.CaseErasure) -> Erasure:
+    return Erasure(message.requested_on, message.confirmed_on, message.due_on, message.erased_on)

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from typing import Any, Self
@@ -16,9 +16,17 @@ from rich.text import Text
 
 from disrupt.client import terminal
 from disrupt.core.cases import CaseStatus
+from disrupt.core.media import ItemState
 from disrupt.submission import reasons, texts
-from disrupt.submission.results import Case, CaseItem, Registered, Rejected, Submission
-from disrupt.submission.texts import Phrase
+from disrupt.submission.results import (
+    Case,
+    CaseItem,
+    Erasure,
+    Registered,
+    Rejected,
+    Submission,
+)
+from disrupt.texts import Phrase
 
 _PIN_GROUP = 4
 
@@ -110,8 +118,13 @@ class Receipt:
     def _show(self, submission: Submission) -> None:
         console = terminal.output()
         if submission.registered:
-            done = texts.REGISTERED.format(count=len(submission.registered))
-            say(console, done, style="bold green")
+            done = _by_states(
+                submission.registered,
+                (texts.REGISTERED, texts.REGISTERED_IN_PART),
+                (texts.REGISTERED_ONLY, texts.REGISTERED_OFF),
+            )
+            count = len(submission.registered)
+            say(console, done.format(count=count), style="bold green")
             _show_registered(console, submission.registered)
         if submission.unknown:
             is_new = bool(self._number) and not submission.registered
@@ -143,8 +156,13 @@ def show_case(console: Console, case: Case) -> None:
     known = texts.STATUSES.get(case.status) if case.status else None
     _line(console, texts.CASE_NUMBER, terminal.clean(case.number))
     _line(console, texts.STATUS, str(known or texts.UNKNOWN_VALUE))
-    if case.status == CaseStatus.ACTIVE:
-        say(console, texts.ACTIVE_MEANS)
+    if case.erasure is not None:
+        _show_erasure(console, case.erasure, terminal.clean(case.number))
+    is_confirmed = case.erasure is not None and bool(case.erasure.confirmed_on)
+    if case.status == CaseStatus.ACTIVE and not is_confirmed:
+        found = (texts.ACTIVE_MEANS, texts.ACTIVE_IN_PART_MEANS)
+        not_found = (texts.ACTIVE_NOT_YET_MEANS, texts.ACTIVE_OFF_MEANS)
+        say(console, _by_states(case.items, found, not_found))
     _line(console, texts.OPENED_ON, terminal.clean(case.opened_on))
     if case.closed_on:
         _line(console, texts.CLOSED_ON, terminal.clean(case.closed_on))
@@ -157,6 +175,49 @@ def show_case(console: Console, case: Case) -> None:
         say(console, _heading(texts.AGES[items[0].age], len(items)))
         for item in items:
             _whole(console, f"  {item.item_id}")
+            _show_state(console, item, is_explained=is_confirmed)
+            for outcome in item.outcomes:
+                say(console, texts.MATCH_OUTCOMES[outcome], indent="    ")
+
+
+def _show_erasure(console: Console, erasure: Erasure, number: str) -> None:
+    """Print that staff were asked to erase a case without its PIN, and how that is stopped."""
+    phrase = texts.ERASURE_REQUESTED
+    if erasure.erased_on:
+        phrase = texts.ERASED
+    elif erasure.confirmed_on:
+        phrase = texts.ERASURE_PENDING
+    days = {
+        "requested": erasure.requested_on,
+        "confirmed": erasure.confirmed_on,
+        "due": erasure.due_on,
+        "erased": erasure.erased_on,
+    }
+    cleaned = {name: terminal.clean(day) for name, day in days.items()}
+    say(console, phrase.format(number=number, **cleaned), style="bold")
+
+
+def _by_states(
+    items: Sequence[Registered | CaseItem],
+    found: tuple[Phrase, Phrase],
+    not_found: tuple[Phrase, Phrase],
+) -> Phrase:
+    """Choose a phrase for lookups that find all items or some; else if all wait, or if not."""
+    found_count = sum(item.state == ItemState.LIVE for item in items)
+    if found_count:
+        return found[found_count < len(items)]
+    if not items:
+        return found[0]
+    return not_found[any(item.state == ItemState.DISABLED for item in items)]
+
+
+def _show_state(
+    console: Console, item: Registered | CaseItem, *, is_explained: bool = False
+) -> None:
+    """Print that an item is not found by lookups and, unless that ``is_explained``, why."""
+    if item.state != ItemState.LIVE:
+        phrase = texts.STATES.get(item.state) if item.state and not is_explained else None
+        say(console, phrase or texts.NOT_FOUND_NOW, indent="    ")
 
 
 def case_json(case: Case) -> dict[str, Any]:
@@ -172,9 +233,21 @@ def case_json(case: Case) -> dict[str, Any]:
                 "kind": item.kind.name if item.kind else None,
                 "hashes": item.hashes,
                 "age": item.age.name.lower() if item.age else None,
+                "outcomes": [outcome.name.lower() for outcome in item.outcomes],
+                "state": item.state.name.lower() if item.state else None,
             }
             for item in case.items
         ],
+        "erasure": None if case.erasure is None else _erasure_json(case.erasure),
+    }
+
+
+def _erasure_json(erasure: Erasure) -> dict[str, Any]:
+    return {
+        "requested_on": erasure.requested_on,
+        "confirmed_on": erasure.confirmed_on or None,
+        "due_on": erasure.due_on or None,
+        "erased_on": erasure.erased_on or None,
     }
 
 
@@ -206,6 +279,7 @@ def _rest(submission: Submission) -> dict[str, Any]:
                 "item": file.item_id,
                 "hashes": file.hashes,
                 "outcome": file.outcome.name.lower(),
+                "state": file.state.name.lower() if file.state else None,
             }
             | ({"incomplete": True} if file.incomplete else {})
             | ({"first_frame_only": True} if file.first_frame_only else {})
@@ -241,6 +315,7 @@ def _show_registered(console: Console, registered: Iterable[Registered]) -> None
             say(console, texts.FIRST_FRAME_ONLY, indent="    ")
         if file.outcome in texts.OUTCOMES:
             say(console, texts.OUTCOMES[file.outcome], indent="    ")
+        _show_state(console, file)
         _whole(console, f"    {file.item_id}")
     console.print()
 

@@ -1,4 +1,4 @@
-"""Phrases for a victim, French first, then English: short, calm, with what can be done.
+"""The phrases of the commands for a victim: what was done, asked and shown.
 
 Why a file was not registered or a call failed is in ``reasons``, the help of commands in
 ``commands``.
@@ -6,294 +6,126 @@ Why a file was not registered or a call failed is in ``reasons``, the help of co
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
-
 from disrupt.core.cases import AgeBand, CaseStatus
+from disrupt.core.media import ItemState
+from disrupt.core.outcomes import Outcome as MatchOutcome
 from disrupt.core.registrations import Outcome
+from disrupt.texts import Phrase, read_catalogue
+
+_PHRASES = {**read_catalogue("shared"), **read_catalogue("commands")}
 
 
-class Phrase(NamedTuple):
-    """One sentence in both languages; ``{}`` fields are filled by ``format``."""
-
-    fr: str
-    en: str
-
-    def format(self, **values: object) -> Phrase:
-        """Return the phrase with its fields filled in."""
-        return Phrase(self.fr.format(**values), self.en.format(**values))
-
-    def __str__(self) -> str:
-        """Return both languages on one line."""
-        return f"{self.fr} · {self.en}"
-
-    def typeset(self) -> Phrase:
-        """Add the no-break spaces of French: before ``:`` or ``?``, and between number and unit."""
-        unbreakable = re.sub(
-            r" (?=[:;?!»])|(?<=«) |(?<=\d) (?=[hs]\b)", "\N{NO-BREAK SPACE}", self.fr
-        )
-        return Phrase(unbreakable, self.en)
+def by_name(family: str) -> dict[str, Phrase]:
+    """Return the phrases of a family by the last part of their keys, as in ``family.NAME``."""
+    keys = (key for key in _PHRASES if key.startswith(f"{family}."))
+    return {key.removeprefix(f"{family}."): _PHRASES[key] for key in keys}
 
 
 # What was done
-REGISTERED = Phrase(
-    "C'est fait. Images et vidéos enregistrées : {count}. Les plateformes partenaires peuvent les "
-    "bloquer.",
-    "Done. Pictures and videos registered: {count}. Partner platforms can now block them.",
-)
-NOTHING_REGISTERED = Phrase(
-    "Aucun fichier n'a pu être enregistré.",
-    "No file could be registered.",
-)
-VOID_NUMBER = Phrase(
-    "Le numéro affiché plus haut n'ouvre aucun dossier : oubliez-le.",
-    "The number shown above opens no case: forget it.",
-)
-BEFORE_SENDING = Phrase(
-    "Notez ce numéro et ce code dès maintenant : ils s'affichent avant tout envoi.",
-    "Write down this number and this PIN now: they are shown before anything is sent.",
-)
-CASE_NUMBER = Phrase("Numéro de dossier", "Case number")
-PIN = Phrase("Code PIN", "PIN")
-KEEP_BOTH = Phrase(
-    "Gardez les deux en lieu sûr : il les faut pour suivre ou retirer votre dossier. Nous ne "
-    "pouvons pas retrouver le code PIN.",
-    "Keep both safe: you need them to follow or withdraw your case. We cannot recover the PIN.",
-)
-NEVER_LEFT = Phrase(
-    "Vos fichiers n'ont pas quitté cet appareil : seules leurs empreintes ont été envoyées. Une "
-    "empreinte ne contient pas l'image ; on pourrait au plus en tirer une ébauche grossière. Seul "
-    "ce service détient les empreintes : les plateformes n'en reçoivent aucune.",
-    "Your files have not left this device: only their fingerprints were sent. A fingerprint does "
-    "not contain the picture; at most a crude likeness could be drawn from it. Only this hotline "
-    "holds the fingerprints: platforms get none.",
-)
-STAYED = Phrase(
-    "Vos fichiers n'ont pas quitté cet appareil.", "Your files have not left this device."
-)
-TREATED_AS_MINOR = Phrase(
-    "Âge non précisé : par prudence, ces images sont traitées comme celles d'une personne mineure.",
-    "Age not given: to be safe, these pictures are treated as those of a minor.",
-)
-WITHDRAWN = Phrase(
-    "Le dossier est retiré : ses empreintes ne bloquent plus rien. Elles seront effacées du "
-    "service sous 24 heures, et plus tard de ses sauvegardes.",
-    "The case is withdrawn: its fingerprints no longer block anything. They will be erased from "
-    "the service within 24 hours, and later from its backups.",
-)
-REALLY_WITHDRAW = Phrase(
-    "Retirer le dossier {number} et toutes ses images ? Leurs empreintes ne bloqueront plus rien. "
-    "Elles seront effacées du service sous 24 heures, et plus tard de ses sauvegardes. Vous "
-    "pourrez enregistrer vos images à nouveau.",
-    "Withdraw case {number} and all its pictures? Their fingerprints will no longer block "
-    "anything. They will be erased from the service within 24 hours, and later from its backups. "
-    "You can register your pictures again.",
-)
-TYPE_YES = Phrase("Tapez « oui » pour retirer le dossier", "Type yes to withdraw the case")
+REGISTERED = _PHRASES["registered.all"]
+REGISTERED_IN_PART = _PHRASES["registered.part"]
+REGISTERED_ONLY = _PHRASES["registered.not_yet"]
+REGISTERED_OFF = _PHRASES["registered.off"]
+NOTHING_REGISTERED = _PHRASES["registered.none"]
+VOID_NUMBER = _PHRASES["number.void"]
+BEFORE_SENDING = _PHRASES["number.before_sending"]
+CASE_NUMBER = _PHRASES["open.number"]
+PIN = _PHRASES["open.pin"]
+KEEP_BOTH = _PHRASES["number.keep"]
+NEVER_LEFT = _PHRASES["privacy.only_fingerprints_sent"]
+STAYED = _PHRASES["privacy.nothing_sent"]
+TREATED_AS_MINOR = _PHRASES["age.treated_as_minor"]
+WITHDRAWN = _PHRASES["withdrawn.case"]
+REALLY_WITHDRAW = _PHRASES["withdraw.confirm"]
+TYPE_YES = _PHRASES["withdraw.type_yes"]
 YES = {"oui", "o", "yes", "y"}
-ITEMS_WITHDRAWN = Phrase(
-    "Images retirées : {count}. Leurs empreintes ne bloquent plus rien. Elles seront effacées du "
-    "service sous 24 heures, et plus tard de ses sauvegardes.",
-    "Pictures withdrawn: {count}. Their fingerprints no longer block anything. They will be erased "
-    "from the service within 24 hours, and later from its backups.",
-)
-COME_BACK = Phrase(
-    "Vous pourrez enregistrer vos images à nouveau quand vous voudrez.",
-    "You can register your pictures again whenever you want.",
-)
-HELP = Phrase(
-    "Besoin d'en parler ? 3018, gratuit et anonyme, 7 jours sur 7, de 9 h à 23 h. "
-    "En danger : 17 ou 112.",
-    "Want to talk? 3018 in France, free and anonymous, every day from 9 am to 11 pm. "
-    "In danger: 17 or 112.",
-)
+ITEMS_WITHDRAWN = _PHRASES["withdrawn.items"]
+COME_BACK = _PHRASES["withdraw.again"]
+HELP = _PHRASES["help.call"]
 
-ONLY_PART = Phrase(
-    "une partie seulement : ce fichier s'arrête avant la fin, est abîmé, ou contient"
-    " plusieurs vidéos",
-    "only a part of it: this file ends early, is damaged, or holds several videos",
-)
-FIRST_FRAME_ONLY = Phrase(
-    "une image seulement de ce fichier, la première qui convient : pour enregistrer toutes celles "
-    "d'une animation, ajoutez le fichier au dossier avec --case et --every-frame ; pour les autres "
-    "pages d'un TIFF ou images d'un HEIC, enregistrez chacune comme un fichier à part",
-    "only one picture of this file, the first that is suitable: to register every frame of an "
-    "animation, add the file to the case with --case and --every-frame; for the other pages of a "
-    "TIFF or pictures of a HEIC file, save each as a file of its own and add it",
-)
+ONLY_PART = _PHRASES["item.incomplete"]
+FIRST_FRAME_ONLY = _PHRASES["item.first_frame_only"]
 OUTCOMES = {
-    Outcome.RENEWED: Phrase(
-        "déjà dans votre dossier : son enregistrement est renouvelé, avec l'identifiant ci-dessous",
-        "in your case already: its registration is renewed, with the item id below",
-    ),
-    Outcome.KEPT: Phrase(
-        "déjà dans votre dossier, et bien enregistrée : il n'y a rien à refaire",
-        "in your case already, and safely registered: there is nothing to do again",
-    ),
+    Outcome.RENEWED: _PHRASES["outcome.renewed"],
+    Outcome.KEPT: _PHRASES["outcome.kept"],
+}
+STATES = {
+    ItemState.WAITING: _PHRASES["state.waiting"],
+    ItemState.DISABLED: _PHRASES["state.disabled"],
+}
+NOT_FOUND_NOW = _PHRASES["state.not_found"]
+MATCH_OUTCOMES = {
+    MatchOutcome.BLOCKED: _PHRASES["match.blocked"],
+    MatchOutcome.NOT_BLOCKED: _PHRASES["match.not_blocked"],
 }
 
 # Lists
-ITEMS = Phrase("Ces images, avec leur identifiant", "These pictures, with their item ids")
-REJECTED = Phrase("Non enregistrés", "Not registered")
-UNKNOWN = Phrase("Enregistrés ou non : on ne le sait pas", "Registered or not: that is not known")
-STATUS = Phrase("État", "Status")
+ITEMS = _PHRASES["list.items"]
+REJECTED = _PHRASES["list.refused"]
+UNKNOWN = _PHRASES["list.unknown"]
+STATUS = _PHRASES["case.status"]
 AGES = {
-    AgeBand.ADULT: Phrase(
-        "Images traitées comme celles d'une personne majeure",
-        "Pictures treated as those of an adult",
-    ),
-    AgeBand.MINOR: Phrase(
-        "Images traitées comme celles d'une personne mineure",
-        "Pictures treated as those of a minor",
-    ),
-    None: Phrase("Images", "Pictures"),
+    AgeBand.ADULT: _PHRASES["age.adult"],
+    AgeBand.MINOR: _PHRASES["age.minor"],
+    None: _PHRASES["age.unknown"],
 }
-OPENED_ON = Phrase("Ouvert le", "Opened on")
-CLOSED_ON = Phrase("Clos le", "Closed on")
-STATUSES = {
-    CaseStatus.RECEIVED: Phrase("reçu", "received"),
-    CaseStatus.ACTIVE: Phrase("actif", "active"),
-    CaseStatus.WITHDRAWN: Phrase("retiré", "withdrawn"),
-    CaseStatus.REJECTED: Phrase("refusé par le service", "refused by the hotline"),
-}
-ACTIVE_MEANS = Phrase(
-    "Les plateformes partenaires peuvent bloquer ces images.",
-    "Partner platforms can block these pictures.",
-)
-UNKNOWN_VALUE = Phrase("inconnu de cette version", "not known to this version")
+OPENED_ON = _PHRASES["case.opened"]
+CLOSED_ON = _PHRASES["case.closed"]
+STATUSES = {status: _PHRASES[f"status.{status.name.lower()}"] for status in CaseStatus}
+ACTIVE_MEANS = _PHRASES["case.live"]
+ACTIVE_IN_PART_MEANS = _PHRASES["case.part"]
+ACTIVE_NOT_YET_MEANS = _PHRASES["case.not_yet"]
+ACTIVE_OFF_MEANS = _PHRASES["case.off"]
+UNKNOWN_VALUE = _PHRASES["status.unknown"]
+
+# The erasure of a case without its PIN
+ERASURE_REQUESTED = _PHRASES["erasure.requested"]
+ERASURE_PENDING = _PHRASES["erasure.pending"]
+ERASED = _PHRASES["erasure.done"]
+KEPT = _PHRASES["keep.done"]
+TOO_LATE_TO_KEEP = _PHRASES["keep.too_late"]
+NOTHING_TO_KEEP = _PHRASES["keep.nothing"]
+WHO_ASKED = _PHRASES["keep.who"]
 
 # Questions
-ASK_PIN = Phrase("Code PIN (il ne s'affiche pas)", "PIN (it is not shown)")
-WORKING = Phrase("Empreintes", "Fingerprints")
+ASK_PIN = _PHRASES["pin.ask"]
+WORKING = _PHRASES["hashing.label"]
 
 # Waiting
-NO_ANSWER_YET = Phrase(
-    "Le service n'a pas encore répondu ({wait_s} s). Patientez.",
-    "The service has not answered yet ({wait_s} s). Please wait.",
-)
-TRYING_AGAIN = Phrase(
-    "Le service ne répond pas. Nouvel essai dans {wait_s} s.",
-    "The service does not answer. Trying again in {wait_s} s.",
-)
-WAITING_WHILE_BUSY = Phrase(
-    "Le service est très demandé. Nouvel essai dans {wait_s} s.",
-    "The service is very busy. Trying again in {wait_s} s.",
-)
-WAITING_FOR_ATTEMPTS = Phrase(
-    "Beaucoup de codes PIN sont essayés en ce moment. Votre place est gardée, et le dossier n'est "
-    "pas bloqué. Nouvel essai dans {wait_s} s.",
-    "Many PINs are being tried just now. Your place is kept, and the case is not locked. Trying "
-    "again in {wait_s} s.",
-)
-WAITING_FOR_TURN = Phrase(
-    "Beaucoup de codes PIN sont essayés en ce moment. Votre place est gardée, et le dossier n'est "
-    "pas bloqué : la commande attend son tour, {minutes} minutes au plus.",
-    "Many PINs are being tried just now. Your place is kept, and the case is not locked: the "
-    "command waits for its turn, at most {minutes} minutes.",
-)
+NO_ANSWER_YET = _PHRASES["wait.no_answer"]
+TRYING_AGAIN = _PHRASES["wait.unavailable"]
+WAITING_WHILE_BUSY = _PHRASES["wait.busy"]
+WAITING_FOR_ATTEMPTS = _PHRASES["wait.attempts"]
+WAITING_FOR_TURN = _PHRASES["wait.turn"]
 
 # Unclear outcomes
-NOT_KNOWN = Phrase(
-    "On ne sait pas si ces fichiers sont enregistrés : aucune réponse claire du service n'est "
-    "arrivée. Dans une minute, regardez votre dossier : disrupt status {number}",
-    "It is not known whether these files are registered: no clear answer came from the service. In "
-    "a minute, look at your case: disrupt status {number}",
-)
-NOT_KNOWN_OF_NEW = Phrase(
-    "Si le service ne connaît pas ce numéro avec ce code PIN, rien n'est enregistré : recommencez. "
-    "S'il le connaît, ces fichiers sont enregistrés.",
-    "If the service does not know this number with this PIN, nothing is registered: start again. "
-    "If it knows it, these files are registered.",
-)
-NOT_KNOWN_OF_ADDED = Phrase(
-    "Vous pouvez aussi les ajouter à nouveau : une image n'entre pas deux fois dans un dossier.",
-    "You can also add them again: a picture does not enter a case twice.",
-)
-WITHDRAWAL_NOT_KNOWN = Phrase(
-    "On ne sait pas si le retrait a eu lieu : aucune réponse claire du service n'est arrivée. "
-    "Recommencez, c'est sans danger ; ou regardez votre dossier : disrupt status {number}",
-    "It is not known whether the withdrawal took effect: no clear answer came from the service. "
-    "Try again, that is safe; or look at your case: disrupt status {number}",
-)
-NOTHING_WAS_REGISTERED = Phrase(
-    "Rien n'a été enregistré. Si un nouveau numéro de dossier s'est affiché, il n'ouvre aucun "
-    "dossier : oubliez-le.",
-    "Nothing was registered. If a new case number was shown, it opens no case: forget it.",
-)
-TOO_MANY_TO_WITHDRAW = Phrase(
-    "C'est plus que ce que le service accepte en une fois. Recommencez avec moins d'images, en "
-    "plusieurs fois.",
-    "That is more than the service takes at once. Try again with fewer pictures at a time.",
-)
-NOTHING_WAS_WITHDRAWN = Phrase("Rien n'a été retiré.", "Nothing was withdrawn.")
-INTERRUPTED = Phrase("Interrompu.", "Interrupted.")
-UNFORESEEN = Phrase(
-    "Ce programme a rencontré une erreur imprévue. Recommencez ; si cela se reproduit, montrez la "
-    "dernière ligne à l'association qui vous accompagne.",
-    "This program met an unforeseen error. Try again; if it happens again, show the last line to "
-    "the helpline.",
-)
-NOT_SHOWN = Phrase(
-    "Le numéro de dossier et le code PIN n'ont pas pu être affichés : rien n'a donc été envoyé. "
-    "Recommencez dans un terminal, ou vers un fichier où l'on peut écrire.",
-    "Case number and PIN could not be shown: so nothing was sent. Try again in a terminal, or to a "
-    "file that can be written.",
-)
-DONE_NOT_SHOWN = Phrase(
-    "Des fichiers ont été envoyés, mais la suite n'a pas pu être affichée. Regardez votre "
-    "dossier : disrupt status {number}",
-    "Files were sent, but what became of them could not be shown. Look at your case: disrupt "
-    "status {number}",
-)
-OTHER_NUMBER = Phrase(
-    "Le service a donné un autre numéro de dossier : {number}. Notez celui-ci, et oubliez celui "
-    "affiché plus haut.",
-    "The service gave another case number: {number}. Write this down, and forget the one shown "
-    "above.",
-)
-CASE_NOT_SHOWN = Phrase(
-    "Le dossier n'a pas pu être affiché. Recommencez dans un terminal.",
-    "The case could not be shown. Try again in a terminal.",
-)
-WITHDRAWN_NOT_SHOWN = Phrase(
-    "Le retrait est fait, mais n'a pas pu être affiché.",
-    "The withdrawal is done, but could not be shown.",
-)
+NOT_KNOWN = _PHRASES["unknown.registration"]
+NOT_KNOWN_OF_NEW = _PHRASES["unknown.new_case"]
+NOT_KNOWN_OF_ADDED = _PHRASES["unknown.added"]
+WITHDRAWAL_NOT_KNOWN = _PHRASES["unknown.withdrawal"]
+NOTHING_WAS_REGISTERED = _PHRASES["unchanged.registration"]
+TOO_MANY_TO_WITHDRAW = _PHRASES["withdraw.too_many"]
+NOTHING_WAS_WITHDRAWN = _PHRASES["unchanged.withdrawal"]
+KEEPING_NOT_KNOWN = _PHRASES["unknown.keeping"]
+NOTHING_WAS_KEPT = _PHRASES["unchanged.keeping"]
+KEPT_NOT_SHOWN = _PHRASES["not_shown.kept"]
+INTERRUPTED = _PHRASES["failed.interrupted"]
+UNFORESEEN = _PHRASES["failed.unforeseen"]
+NOT_SHOWN = _PHRASES["not_shown.number"]
+DONE_NOT_SHOWN = _PHRASES["not_shown.registered"]
+OTHER_NUMBER = _PHRASES["number.other"]
+CASE_NOT_SHOWN = _PHRASES["not_shown.case"]
+WITHDRAWN_NOT_SHOWN = _PHRASES["not_shown.withdrawn"]
 
 # How the command was used
-SAY_YES = Phrase(
-    "Sans terminal, nous ne pouvons pas demander si tout le dossier est vraiment à retirer. "
-    "Ajoutez --yes pour le retirer sans question, ou --item pour n'en retirer que des images.",
-    "Without a terminal we cannot ask whether the whole case is really to be withdrawn. Add --yes "
-    "to withdraw it without a question, or --item to withdraw some pictures only.",
-)
-ERROR = Phrase("Erreur", "Error")
-HELP_OPTION = Phrase("Aide", "Help")
-USAGE = Phrase("Commande incomplète ou mal écrite.", "The command is incomplete or mistyped.")
-NO_KEY = Phrase(
-    "Il manque la clé d'accès, ou son fichier est illisible. L'association qui vous accompagne "
-    "vous donne cette clé : indiquez-la par --key-file FICHIER ou par la variable DISRUPT_KEY.",
-    "The access key is missing, or its file cannot be read. The helpline gives you this key: "
-    "pass it by --key-file FILE or by the variable DISRUPT_KEY.",
-)
-NO_PIN = Phrase(
-    "Il manque le code PIN, ou son fichier est illisible : indiquez-le par --pin-file FICHIER (- "
-    "pour l'entrée standard) ou par la variable DISRUPT_PIN.",
-    "The PIN is missing, or its file cannot be read: pass it by --pin-file FILE (- for standard "
-    "input) or by the variable DISRUPT_PIN.",
-)
-BAD_CASE_NUMBER = Phrase(
-    "Ce n'est pas un numéro de dossier : un caractère manque, est en trop ou mal tapé. "
-    "Comparez-le avec celui que vous avez noté.",
-    "That is not a case number: a character is missing, extra or mistyped. Compare it with the "
-    "one you wrote down.",
-)
-BAD_PIN = Phrase(
-    "Un code PIN a 8 à 16 chiffres, et rien d'autre que des espaces. Vérifiez-le, puis "
-    "recommencez.",
-    "A PIN has 8 to 16 digits, and nothing else but spaces. Check it, then try again.",
-)
-BAD_ITEM = Phrase(
-    "Une image se désigne par 32 chiffres hexadécimaux, que montre « disrupt status ».",
-    "An item is named by 32 hex digits, which `disrupt status` shows.",
-)
+SAY_YES = _PHRASES["usage.say_yes"]
+ERROR = _PHRASES["usage.error"]
+HELP_OPTION = _PHRASES["usage.help"]
+USAGE = _PHRASES["usage.mistyped"]
+NO_KEY = _PHRASES["usage.no_key"]
+NO_FILE = _PHRASES["usage.no_file"]
+BAD_FILE = _PHRASES["usage.bad_file"]
+NO_PIN = _PHRASES["usage.no_pin"]
+BAD_CASE_NUMBER = _PHRASES["open.number.bad"]
+BAD_PIN = _PHRASES["usage.pin"]
+BAD_ITEM = _PHRASES["usage.item"]

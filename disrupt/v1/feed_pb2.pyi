@@ -91,11 +91,15 @@ class Change(_message.Message):
     REMOVED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def added(self) -> Global___ItemAdded:
-        """An item came in."""
+        """An item came in, or is back after its removal: the hotline may switch an item off, and on again, move it to
+        another bank, or confirm it.
+        """
 
     @_builtins.property
     def removed(self) -> Global___ItemRemoved:
-        """An item is gone; also in place of an addition that has been erased since. Unknown items are no error."""
+        """An item is gone, for now or for good; also in place of an addition whose item is gone, or follows later. Unknown
+        items are no error.
+        """
 
     def __init__(
         self,
@@ -115,7 +119,7 @@ Global___Change: _TypeAlias = Change  # noqa: Y015
 
 @_typing.final
 class ItemAdded(_message.Message):
-    """An item came in."""
+    """An item came in, or is back."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -155,7 +159,7 @@ Global___ItemAdded: _TypeAlias = ItemAdded  # noqa: Y015
 
 @_typing.final
 class ItemRemoved(_message.Message):
-    """An item is gone."""
+    """An item is gone, for now or for good."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

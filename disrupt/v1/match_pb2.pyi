@@ -76,7 +76,9 @@ class MatchOptions(_message.Message):
     """How much work the lookup may be. EFFORT_UNSPECIFIED, or a value the server does not know: STANDARD."""
     @_builtins.property
     def banks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names of the banks to search. Empty: every bank that the key may search."""
+        """Names of the banks to search. Empty: every bank that the key may search. Only `test`: the published pictures with
+        which an integration is tried (docs/clients.md), which are in no count, feed or outcome; any key may search it.
+        """
 
     def __init__(
         self,
@@ -769,16 +771,21 @@ Global___Limits: _TypeAlias = Limits  # noqa: Y015
 
 @_typing.final
 class ReportOutcomeRequest(_message.Message):
-    """Tells what came of a match."""
+    """Tells what came of a match. One whose item is erased, or is not there since the registry was restored, is NOT_FOUND:
+    nothing is recorded, and it need not be reported again. An organisation has its reports of 100 matches of one
+    item recorded; of more, LIMIT_EXCEEDED, and those can still be corrected.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MATCH_ID_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     match_id: _builtins.bytes
-    """From the match, at most 256 bytes."""
+    """From the match, at most 256 bytes. One of the test bank is checked as any other, and recorded nowhere. INVALID_REQUEST for one that is made up, altered, or was given to another
+    organisation.
+    """
     outcome: Global___Outcome.ValueType
-    """What was done."""
+    """What was done. Any may follow any other: PENDING_REVIEW after BLOCKED says that the upload is looked at again."""
     def __init__(
         self,
         *,

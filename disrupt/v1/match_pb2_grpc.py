@@ -109,7 +109,8 @@ class MatchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReportOutcome(self, request, context):
-        """Tells the hotline what came of a match.
+        """Tells the hotline what came of a match. Answered when durable. Safe to repeat; a later report of the same match
+        takes the place of the earlier one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -25,19 +25,21 @@ _sym_db = _symbol_database.Default()
 from disrupt.v1 import types_pb2 as disrupt_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64isrupt/v1/registration.proto\x12\ndisrupt.v1\x1a\x16\x64isrupt/v1/types.proto\"D\n\nCaseAccess\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12\x0b\n\x03pin\x18\x02 \x01(\t\x12\x14\n\x0corigin_token\x18\x03 \x01(\x0c\"`\n\tMediaItem\x12#\n\x04kind\x18\x01 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12.\n\x0c\x66ingerprints\x18\x02 \x01(\x0b\x32\x18.disrupt.v1.Fingerprints\"\x91\x01\n\x13RegistrationContext\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12&\n\x06\x61\x63\x63\x65ss\x18\x02 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\x12%\n\x08\x61ge_band\x18\x03 \x01(\x0e\x32\x13.disrupt.v1.AgeBand\x12\x17\n\x0fnew_case_number\x18\x04 \x01(\t\"o\n\x15RegisterHashesRequest\x12\x30\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContext\x12$\n\x05items\x18\x02 \x03(\x0b\x32\x15.disrupt.v1.MediaItem\"\xad\x01\n\x07Receipt\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.disrupt.v1.CaseStatus\x12)\n\x05items\x18\x03 \x03(\x0b\x32\x1a.disrupt.v1.RegisteredItem\x12*\n\x08rejected\x18\x04 \x03(\x0b\x32\x18.disrupt.v1.RejectedItem\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\t\"r\n\x0eRegisteredItem\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x07item_id\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x01(\r\x12\x30\n\x07outcome\x18\x04 \x01(\x0e\x32\x1f.disrupt.v1.RegistrationOutcome\"J\n\x0cRejectedItem\x12\r\n\x05index\x18\x01 \x01(\r\x12+\n\x0blow_quality\x18\x02 \x01(\x0b\x32\x16.disrupt.v1.LowQuality\">\n\x16RegisterHashesResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\"l\n\x14RegisterImageRequest\x12\x30\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContext\x12\r\n\x05image\x18\x02 \x01(\x0c\x12\x13\n\x0b\x65very_frame\x18\x03 \x01(\x08\"=\n\x15RegisterImageResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\"c\n\x14RegisterVideoRequest\x12\x32\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContextH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\x84\x01\n\x15RegisterVideoResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\x12\x15\n\rframes_hashed\x18\x02 \x01(\r\x12\x1a\n\x12\x66rames_low_quality\x18\x03 \x01(\r\x12\x12\n\nincomplete\x18\x04 \x01(\x08\"\x8e\x01\n\x04\x43\x61se\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.disrupt.v1.CaseStatus\x12\x11\n\topened_on\x18\x03 \x01(\t\x12\x11\n\tclosed_on\x18\x04 \x01(\t\x12#\n\x05items\x18\x05 \x03(\x0b\x32\x14.disrupt.v1.CaseItem\"w\n\x08\x43\x61seItem\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12\x0e\n\x06hashes\x18\x03 \x01(\r\x12%\n\x08\x61ge_band\x18\x04 \x01(\x0e\x32\x13.disrupt.v1.AgeBand\"8\n\x0eGetCaseRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\"1\n\x0fGetCaseResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\"P\n\x14WithdrawItemsRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\x12\x10\n\x08item_ids\x18\x02 \x03(\x0c\"G\n\x15WithdrawItemsResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"=\n\x13WithdrawCaseRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\"F\n\x14WithdrawCaseResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t*\x90\x01\n\nCaseStatus\x12\x1b\n\x17\x43\x41SE_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41SE_STATUS_RECEIVED\x10\x01\x12\x16\n\x12\x43\x41SE_STATUS_ACTIVE\x10\x02\x12\x19\n\x15\x43\x41SE_STATUS_WITHDRAWN\x10\x03\x12\x18\n\x14\x43\x41SE_STATUS_REJECTED\x10\x04*K\n\x07\x41geBand\x12\x18\n\x14\x41GE_BAND_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41GE_BAND_ADULT\x10\x01\x12\x12\n\x0e\x41GE_BAND_MINOR\x10\x02*\x9c\x01\n\x13RegistrationOutcome\x12$\n REGISTRATION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREGISTRATION_OUTCOME_ADDED\x10\x01\x12 \n\x1cREGISTRATION_OUTCOME_RENEWED\x10\x02\x12\x1d\n\x19REGISTRATION_OUTCOME_KEPT\x10\x03\x32\x89\x04\n\x13RegistrationService\x12W\n\x0eRegisterHashes\x12!.disrupt.v1.RegisterHashesRequest\x1a\".disrupt.v1.RegisterHashesResponse\x12T\n\rRegisterImage\x12 .disrupt.v1.RegisterImageRequest\x1a!.disrupt.v1.RegisterImageResponse\x12V\n\rRegisterVideo\x12 .disrupt.v1.RegisterVideoRequest\x1a!.disrupt.v1.RegisterVideoResponse(\x01\x12\x42\n\x07GetCase\x12\x1a.disrupt.v1.GetCaseRequest\x1a\x1b.disrupt.v1.GetCaseResponse\x12T\n\rWithdrawItems\x12 .disrupt.v1.WithdrawItemsRequest\x1a!.disrupt.v1.WithdrawItemsResponse\x12Q\n\x0cWithdrawCase\x12\x1f.disrupt.v1.WithdrawCaseRequest\x1a .disrupt.v1.WithdrawCaseResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64isrupt/v1/registration.proto\x12\ndisrupt.v1\x1a\x16\x64isrupt/v1/types.proto\"D\n\nCaseAccess\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12\x0b\n\x03pin\x18\x02 \x01(\t\x12\x14\n\x0corigin_token\x18\x03 \x01(\x0c\"`\n\tMediaItem\x12#\n\x04kind\x18\x01 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12.\n\x0c\x66ingerprints\x18\x02 \x01(\x0b\x32\x18.disrupt.v1.Fingerprints\"\x91\x01\n\x13RegistrationContext\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12&\n\x06\x61\x63\x63\x65ss\x18\x02 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\x12%\n\x08\x61ge_band\x18\x03 \x01(\x0e\x32\x13.disrupt.v1.AgeBand\x12\x17\n\x0fnew_case_number\x18\x04 \x01(\t\"o\n\x15RegisterHashesRequest\x12\x30\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContext\x12$\n\x05items\x18\x02 \x03(\x0b\x32\x15.disrupt.v1.MediaItem\"\xad\x01\n\x07Receipt\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.disrupt.v1.CaseStatus\x12)\n\x05items\x18\x03 \x03(\x0b\x32\x1a.disrupt.v1.RegisteredItem\x12*\n\x08rejected\x18\x04 \x03(\x0b\x32\x18.disrupt.v1.RejectedItem\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\t\"\x98\x01\n\x0eRegisteredItem\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x07item_id\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x01(\r\x12\x30\n\x07outcome\x18\x04 \x01(\x0e\x32\x1f.disrupt.v1.RegistrationOutcome\x12$\n\x05state\x18\x05 \x01(\x0e\x32\x15.disrupt.v1.ItemState\"J\n\x0cRejectedItem\x12\r\n\x05index\x18\x01 \x01(\r\x12+\n\x0blow_quality\x18\x02 \x01(\x0b\x32\x16.disrupt.v1.LowQuality\">\n\x16RegisterHashesResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\"l\n\x14RegisterImageRequest\x12\x30\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContext\x12\r\n\x05image\x18\x02 \x01(\x0c\x12\x13\n\x0b\x65very_frame\x18\x03 \x01(\x08\"=\n\x15RegisterImageResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\"c\n\x14RegisterVideoRequest\x12\x32\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContextH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\x84\x01\n\x15RegisterVideoResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\x12\x15\n\rframes_hashed\x18\x02 \x01(\r\x12\x1a\n\x12\x66rames_low_quality\x18\x03 \x01(\r\x12\x12\n\nincomplete\x18\x04 \x01(\x08\"\xb8\x01\n\x04\x43\x61se\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.disrupt.v1.CaseStatus\x12\x11\n\topened_on\x18\x03 \x01(\t\x12\x11\n\tclosed_on\x18\x04 \x01(\t\x12#\n\x05items\x18\x05 \x03(\x0b\x32\x14.disrupt.v1.CaseItem\x12(\n\x07\x65rasure\x18\x06 \x01(\x0b\x32\x17.disrupt.v1.CaseErasure\"\\\n\x0b\x43\x61seErasure\x12\x14\n\x0crequested_on\x18\x01 \x01(\t\x12\x14\n\x0c\x63onfirmed_on\x18\x02 \x01(\t\x12\x0e\n\x06\x64ue_on\x18\x03 \x01(\t\x12\x11\n\terased_on\x18\x04 \x01(\t\"\xc8\x01\n\x08\x43\x61seItem\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12\x0e\n\x06hashes\x18\x03 \x01(\r\x12%\n\x08\x61ge_band\x18\x04 \x01(\x0e\x32\x13.disrupt.v1.AgeBand\x12)\n\x08outcomes\x18\x05 \x03(\x0e\x32\x17.disrupt.v1.ItemOutcome\x12$\n\x05state\x18\x06 \x01(\x0e\x32\x15.disrupt.v1.ItemState\"8\n\x0eGetCaseRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\"1\n\x0fGetCaseResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\"P\n\x14WithdrawItemsRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\x12\x10\n\x08item_ids\x18\x02 \x03(\x0c\"G\n\x15WithdrawItemsResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"=\n\x13WithdrawCaseRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\"F\n\x14WithdrawCaseResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"9\n\x0fKeepCaseRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\"B\n\x10KeepCaseResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t*\x90\x01\n\nCaseStatus\x12\x1b\n\x17\x43\x41SE_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41SE_STATUS_RECEIVED\x10\x01\x12\x16\n\x12\x43\x41SE_STATUS_ACTIVE\x10\x02\x12\x19\n\x15\x43\x41SE_STATUS_WITHDRAWN\x10\x03\x12\x18\n\x14\x43\x41SE_STATUS_REJECTED\x10\x04*K\n\x07\x41geBand\x12\x18\n\x14\x41GE_BAND_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41GE_BAND_ADULT\x10\x01\x12\x12\n\x0e\x41GE_BAND_MINOR\x10\x02*\x9c\x01\n\x13RegistrationOutcome\x12$\n REGISTRATION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREGISTRATION_OUTCOME_ADDED\x10\x01\x12 \n\x1cREGISTRATION_OUTCOME_RENEWED\x10\x02\x12\x1d\n\x19REGISTRATION_OUTCOME_KEPT\x10\x03*c\n\x0bItemOutcome\x12\x1c\n\x18ITEM_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14ITEM_OUTCOME_BLOCKED\x10\x01\x12\x1c\n\x18ITEM_OUTCOME_NOT_BLOCKED\x10\x02\x32\xd0\x04\n\x13RegistrationService\x12W\n\x0eRegisterHashes\x12!.disrupt.v1.RegisterHashesRequest\x1a\".disrupt.v1.RegisterHashesResponse\x12T\n\rRegisterImage\x12 .disrupt.v1.RegisterImageRequest\x1a!.disrupt.v1.RegisterImageResponse\x12V\n\rRegisterVideo\x12 .disrupt.v1.RegisterVideoRequest\x1a!.disrupt.v1.RegisterVideoResponse(\x01\x12\x42\n\x07GetCase\x12\x1a.disrupt.v1.GetCaseRequest\x1a\x1b.disrupt.v1.GetCaseResponse\x12T\n\rWithdrawItems\x12 .disrupt.v1.WithdrawItemsRequest\x1a!.disrupt.v1.WithdrawItemsResponse\x12Q\n\x0cWithdrawCase\x12\x1f.disrupt.v1.WithdrawCaseRequest\x1a .disrupt.v1.WithdrawCaseResponse\x12\x45\n\x08KeepCase\x12\x1b.disrupt.v1.KeepCaseRequest\x1a\x1c.disrupt.v1.KeepCaseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'disrupt.v1.registration_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CASESTATUS']._serialized_start=2005
-  _globals['_CASESTATUS']._serialized_end=2149
-  _globals['_AGEBAND']._serialized_start=2151
-  _globals['_AGEBAND']._serialized_end=2226
-  _globals['_REGISTRATIONOUTCOME']._serialized_start=2229
-  _globals['_REGISTRATIONOUTCOME']._serialized_end=2385
+  _globals['_CASESTATUS']._serialized_start=2389
+  _globals['_CASESTATUS']._serialized_end=2533
+  _globals['_AGEBAND']._serialized_start=2535
+  _globals['_AGEBAND']._serialized_end=2610
+  _globals['_REGISTRATIONOUTCOME']._serialized_start=2613
+  _globals['_REGISTRATIONOUTCOME']._serialized_end=2769
+  _globals['_ITEMOUTCOME']._serialized_start=2771
+  _globals['_ITEMOUTCOME']._serialized_end=2870
   _globals['_CASEACCESS']._serialized_start=69
   _globals['_CASEACCESS']._serialized_end=137
   _globals['_MEDIAITEM']._serialized_start=139
@@ -48,36 +50,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERHASHESREQUEST']._serialized_end=496
   _globals['_RECEIPT']._serialized_start=499
   _globals['_RECEIPT']._serialized_end=672
-  _globals['_REGISTEREDITEM']._serialized_start=674
-  _globals['_REGISTEREDITEM']._serialized_end=788
-  _globals['_REJECTEDITEM']._serialized_start=790
-  _globals['_REJECTEDITEM']._serialized_end=864
-  _globals['_REGISTERHASHESRESPONSE']._serialized_start=866
-  _globals['_REGISTERHASHESRESPONSE']._serialized_end=928
-  _globals['_REGISTERIMAGEREQUEST']._serialized_start=930
-  _globals['_REGISTERIMAGEREQUEST']._serialized_end=1038
-  _globals['_REGISTERIMAGERESPONSE']._serialized_start=1040
-  _globals['_REGISTERIMAGERESPONSE']._serialized_end=1101
-  _globals['_REGISTERVIDEOREQUEST']._serialized_start=1103
-  _globals['_REGISTERVIDEOREQUEST']._serialized_end=1202
-  _globals['_REGISTERVIDEORESPONSE']._serialized_start=1205
-  _globals['_REGISTERVIDEORESPONSE']._serialized_end=1337
-  _globals['_CASE']._serialized_start=1340
-  _globals['_CASE']._serialized_end=1482
-  _globals['_CASEITEM']._serialized_start=1484
-  _globals['_CASEITEM']._serialized_end=1603
-  _globals['_GETCASEREQUEST']._serialized_start=1605
-  _globals['_GETCASEREQUEST']._serialized_end=1661
-  _globals['_GETCASERESPONSE']._serialized_start=1663
-  _globals['_GETCASERESPONSE']._serialized_end=1712
-  _globals['_WITHDRAWITEMSREQUEST']._serialized_start=1714
-  _globals['_WITHDRAWITEMSREQUEST']._serialized_end=1794
-  _globals['_WITHDRAWITEMSRESPONSE']._serialized_start=1796
-  _globals['_WITHDRAWITEMSRESPONSE']._serialized_end=1867
-  _globals['_WITHDRAWCASEREQUEST']._serialized_start=1869
-  _globals['_WITHDRAWCASEREQUEST']._serialized_end=1930
-  _globals['_WITHDRAWCASERESPONSE']._serialized_start=1932
-  _globals['_WITHDRAWCASERESPONSE']._serialized_end=2002
-  _globals['_REGISTRATIONSERVICE']._serialized_start=2388
-  _globals['_REGISTRATIONSERVICE']._serialized_end=2909
+  _globals['_REGISTEREDITEM']._serialized_start=675
+  _globals['_REGISTEREDITEM']._serialized_end=827
+  _globals['_REJECTEDITEM']._serialized_start=829
+  _globals['_REJECTEDITEM']._serialized_end=903
+  _globals['_REGISTERHASHESRESPONSE']._serialized_start=905
+  _globals['_REGISTERHASHESRESPONSE']._serialized_end=967
+  _globals['_REGISTERIMAGEREQUEST']._serialized_start=969
+  _globals['_REGISTERIMAGEREQUEST']._serialized_end=1077
+  _globals['_REGISTERIMAGERESPONSE']._serialized_start=1079
+  _globals['_REGISTERIMAGERESPONSE']._serialized_end=1140
+  _globals['_REGISTERVIDEOREQUEST']._serialized_start=1142
+  _globals['_REGISTERVIDEOREQUEST']._serialized_end=1241
+  _globals['_REGISTERVIDEORESPONSE']._serialized_start=1244
+  _globals['_REGISTERVIDEORESPONSE']._serialized_end=1376
+  _globals['_CASE']._serialized_start=1379
+  _globals['_CASE']._serialized_end=1563
+  _globals['_CASEERASURE']._serialized_start=1565
+  _globals['_CASEERASURE']._serialized_end=1657
+  _globals['_CASEITEM']._serialized_start=1660
+  _globals['_CASEITEM']._serialized_end=1860
+  _globals['_GETCASEREQUEST']._serialized_start=1862
+  _globals['_GETCASEREQUEST']._serialized_end=1918
+  _globals['_GETCASERESPONSE']._serialized_start=1920
+  _globals['_GETCASERESPONSE']._serialized_end=1969
+  _globals['_WITHDRAWITEMSREQUEST']._serialized_start=1971
+  _globals['_WITHDRAWITEMSREQUEST']._serialized_end=2051
+  _globals['_WITHDRAWITEMSRESPONSE']._serialized_start=2053
+  _globals['_WITHDRAWITEMSRESPONSE']._serialized_end=2124
+  _globals['_WITHDRAWCASEREQUEST']._serialized_start=2126
+  _globals['_WITHDRAWCASEREQUEST']._serialized_end=2187
+  _globals['_WITHDRAWCASERESPONSE']._serialized_start=2189
+  _globals['_WITHDRAWCASERESPONSE']._serialized_end=2259
+  _globals['_KEEPCASEREQUEST']._serialized_start=2261
+  _globals['_KEEPCASEREQUEST']._serialized_end=2318
+  _globals['_KEEPCASERESPONSE']._serialized_start=2320
+  _globals['_KEEPCASERESPONSE']._serialized_end=2386
+  _globals['_REGISTRATIONSERVICE']._serialized_start=2873
+  _globals['_REGISTRATIONSERVICE']._serialized_end=3465
 # @@protoc_insertion_point(module_scope)

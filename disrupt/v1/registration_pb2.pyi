@@ -112,6 +112,32 @@ REGISTRATION_OUTCOME_KEPT: RegistrationOutcome.ValueType  # 3
 """The case has it already, in the same bank, with all of these hashes or with a higher plan. Nothing was stored."""
 Global___RegistrationOutcome: _TypeAlias = RegistrationOutcome  # noqa: Y015
 
+class _ItemOutcome:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ItemOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ItemOutcome.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ITEM_OUTCOME_UNSPECIFIED: _ItemOutcome.ValueType  # 0
+    """Not said."""
+    ITEM_OUTCOME_BLOCKED: _ItemOutcome.ValueType  # 1
+    """At least one platform stopped an upload, or took it down."""
+    ITEM_OUTCOME_NOT_BLOCKED: _ItemOutcome.ValueType  # 2
+    """At least one platform recognised it, and leaves it up."""
+
+class ItemOutcome(_ItemOutcome, metaclass=_ItemOutcomeEnumTypeWrapper):
+    """What platforms did with uploads that matched an item, as the person sees it. The numbers are those of Outcome, of which
+    it has only these.
+    """
+
+ITEM_OUTCOME_UNSPECIFIED: ItemOutcome.ValueType  # 0
+"""Not said."""
+ITEM_OUTCOME_BLOCKED: ItemOutcome.ValueType  # 1
+"""At least one platform stopped an upload, or took it down."""
+ITEM_OUTCOME_NOT_BLOCKED: ItemOutcome.ValueType  # 2
+"""At least one platform recognised it, and leaves it up."""
+Global___ItemOutcome: _TypeAlias = ItemOutcome  # noqa: Y015
+
 @_typing.final
 class CaseAccess(_message.Message):
     """What opens a case."""
@@ -303,6 +329,7 @@ class RegisteredItem(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     HASHES_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Place in the request, from 0."""
     item_id: _builtins.bytes
@@ -311,6 +338,10 @@ class RegisteredItem(_message.Message):
     """Hashes that are stored."""
     outcome: Global___RegistrationOutcome.ValueType
     """Whether the case had it before."""
+    state: _types_pb2.ItemState.ValueType
+    """Whether lookups find it, at the time of the answer: also where a request is answered again. Of an item that is not
+    LIVE nothing matches, though an index includes the receipt's cursor. As in a CaseItem.
+    """
     def __init__(
         self,
         *,
@@ -318,10 +349,11 @@ class RegisteredItem(_message.Message):
         item_id: _builtins.bytes = ...,
         hashes: _builtins.int = ...,
         outcome: Global___RegistrationOutcome.ValueType = ...,
+        state: _types_pb2.ItemState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes", b"hashes", "index", b"index", "item_id", b"item_id", "outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes", b"hashes", "index", b"index", "item_id", b"item_id", "outcome", b"outcome", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -514,6 +546,7 @@ class Case(_message.Message):
     OPENED_ON_FIELD_NUMBER: _builtins.int
     CLOSED_ON_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
+    ERASURE_FIELD_NUMBER: _builtins.int
     case_number: _builtins.str
     """Canonical form, in groups."""
     status: Global___CaseStatus.ValueType
@@ -526,6 +559,10 @@ class Case(_message.Message):
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___CaseItem]:
         """Its items that are not withdrawn."""
 
+    @_builtins.property
+    def erasure(self) -> Global___CaseErasure:
+        """Its erasure, if staff were asked for that without the PIN. Not set: they were not."""
+
     def __init__(
         self,
         *,
@@ -534,14 +571,53 @@ class Case(_message.Message):
         opened_on: _builtins.str = ...,
         closed_on: _builtins.str = ...,
         items: _abc.Iterable[Global___CaseItem] | None = ...,
+        erasure: Global___CaseErasure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erasure", b"erasure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "closed_on", b"closed_on", "items", b"items", "opened_on", b"opened_on", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "closed_on", b"closed_on", "erasure", b"erasure", "items", b"items", "opened_on", b"opened_on", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Case: _TypeAlias = Case  # noqa: Y015
+
+@_typing.final
+class CaseErasure(_message.Message):
+    """The erasure of a case that staff were asked for without the PIN, which somebody says is lost. Days are UTC, as
+    YYYY-MM-DD. Nothing can be registered into the case from its confirmation on (ERASURE_PENDING).
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTED_ON_FIELD_NUMBER: _builtins.int
+    CONFIRMED_ON_FIELD_NUMBER: _builtins.int
+    DUE_ON_FIELD_NUMBER: _builtins.int
+    ERASED_ON_FIELD_NUMBER: _builtins.int
+    requested_on: _builtins.str
+    """Day on which the first person of staff noted the request."""
+    confirmed_on: _builtins.str
+    """Day on which the second one confirmed it: since then nothing of the case is found. Empty: it is not confirmed, has
+    no effect, and ends by itself after 24 hours.
+    """
+    due_on: _builtins.str
+    """Day on which the case will be erased, or was due. Empty: it is not confirmed."""
+    erased_on: _builtins.str
+    """Day on which the case was erased. Empty: it is not."""
+    def __init__(
+        self,
+        *,
+        requested_on: _builtins.str = ...,
+        confirmed_on: _builtins.str = ...,
+        due_on: _builtins.str = ...,
+        erased_on: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_on", b"confirmed_on", "due_on", b"due_on", "erased_on", b"erased_on", "requested_on", b"requested_on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CaseErasure: _TypeAlias = CaseErasure  # noqa: Y015
 
 @_typing.final
 class CaseItem(_message.Message):
@@ -553,6 +629,8 @@ class CaseItem(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     HASHES_FIELD_NUMBER: _builtins.int
     AGE_BAND_FIELD_NUMBER: _builtins.int
+    OUTCOMES_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     item_id: _builtins.bytes
     """The item's id, 16 bytes."""
     kind: _types_pb2.MediaKind.ValueType
@@ -560,7 +638,17 @@ class CaseItem(_message.Message):
     hashes: _builtins.int
     """Hashes stored for it."""
     age_band: Global___AgeBand.ValueType
-    """As whose picture it is treated, by its bank: ADULT or MINOR. Unspecified from a server that does not say."""
+    """As whose picture it is treated, by its bank: ADULT or MINOR. Unspecified in a bank that operators made, and from a
+    server that does not say.
+    """
+    state: _types_pb2.ItemState.ValueType
+    """Whether lookups find it. That it waits for what platforms report or look up shows on the next day (UTC)."""
+    @_builtins.property
+    def outcomes(self) -> _containers.RepeatedScalarFieldContainer[Global___ItemOutcome.ValueType]:
+        """What came of it, as reported until the end of yesterday (UTC): each value once, ascending, whatever the number of
+        platforms and of uploads. Empty: nothing that is shown was reported.
+        """
+
     def __init__(
         self,
         *,
@@ -568,10 +656,12 @@ class CaseItem(_message.Message):
         kind: _types_pb2.MediaKind.ValueType = ...,
         hashes: _builtins.int = ...,
         age_band: Global___AgeBand.ValueType = ...,
+        outcomes: _abc.Iterable[Global___ItemOutcome.ValueType] | None = ...,
+        state: _types_pb2.ItemState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_band", b"age_band", "hashes", b"hashes", "item_id", b"item_id", "kind", b"kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_band", b"age_band", "hashes", b"hashes", "item_id", b"item_id", "kind", b"kind", "outcomes", b"outcomes", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -737,3 +827,55 @@ class WithdrawCaseResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WithdrawCaseResponse: _TypeAlias = WithdrawCaseResponse  # noqa: Y015
+
+@_typing.final
+class KeepCaseRequest(_message.Message):
+    """Keeps a case."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCESS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def access(self) -> Global___CaseAccess:
+        """Number and PIN."""
+
+    def __init__(
+        self,
+        *,
+        access: Global___CaseAccess | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeepCaseRequest: _TypeAlias = KeepCaseRequest  # noqa: Y015
+
+@_typing.final
+class KeepCaseResponse(_message.Message):
+    """The case is kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.str
+    """State of the registry that includes the change; opaque, see GetIndexStatus."""
+    @_builtins.property
+    def case(self) -> Global___Case:
+        """The case, after it."""
+
+    def __init__(
+        self,
+        *,
+        case: Global___Case | None = ...,
+        cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["case", b"case"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "cursor", b"cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeepCaseResponse: _TypeAlias = KeepCaseResponse  # noqa: Y015

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from disrupt.core.changes import Addition, Change
+from disrupt.core.changes import Change
 from disrupt.v1 import feed_pb2
 from disrupt.wire.fields import fingerprints_message, invalid
 
@@ -31,10 +31,10 @@ def page(
 
 
 def change(value: Change, bank_names: Mapping[int, str]) -> feed_pb2.Change:
-    """Convert a change to a message."""
-    if not isinstance(value, Addition):
-        return feed_pb2.Change(removed=feed_pb2.ItemRemoved(item_id=value.item_id))
+    """Convert a change to a message: mirrors know additions and removals only."""
     item = value.item
+    if item is None:
+        return feed_pb2.Change(removed=feed_pb2.ItemRemoved(item_id=value.item_id))
     return feed_pb2.Change(
         added=feed_pb2.ItemAdded(
             item_id=item.item_id,

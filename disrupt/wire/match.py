@@ -11,13 +11,14 @@ import numpy as np
 from disrupt.core.hashes import MIN_QUALITY, unpack
 from disrupt.core.lookups import MAX_MATCHES, Effort, HashLookup, LookupOptions, Matches
 from disrupt.core.media import LowQuality
+from disrupt.core.outcomes import Outcome
 from disrupt.core.status import IndexStatus, Limits
 from disrupt.core.transforms import Transform, transform_of
 from disrupt.v1 import match_pb2, types_pb2
 from disrupt.wire.fields import MAX_QUALITY, invalid, low_quality_message
 
 DEFAULT = LookupOptions()
-"""Shared options of a lookup that sets none. Compare with ``is``."""
+"""Options of a lookup that sets none."""
 _BANKS_MAX = 64
 
 
@@ -161,6 +162,20 @@ def status_answer(
         engine=status.engine,
         limits=match_pb2.Limits(**asdict(limits)),
     )
+
+
+def report(message: match_pb2.ReportOutcomeRequest) -> tuple[bytes, Outcome]:
+    """Return the match id, of any bytes, and the outcome."""
+    try:
+        return message.match_id, Outcome(message.outcome)
+    except ValueError:
+        names = ", ".join(outcome.name for outcome in Outcome)
+        raise invalid("outcome", f"say one of {names}") from None
+
+
+def reported_answer() -> match_pb2.ReportOutcomeResponse:
+    """Make the answer to a report."""
+    return match_pb2.ReportOutcomeResponse()
 
 
 @lru_cache(maxsize=4096)

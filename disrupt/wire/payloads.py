@@ -27,6 +27,8 @@ _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _VARINT_BITS_MAX = 63
 _ENVELOPE_FIELDS_MAX = 1000
 """Most fields beside the repeated ones. A message has about five; later versions may have more."""
+CANONICAL_FIELDS_MAX = 10
+"""Most fields of a message of a registration as protobuf encodes it; Fingerprints has eight."""
 _COLUMNS = 5
 """Columns of Fingerprints whose every entry may be a field of its own."""
 
@@ -56,7 +58,7 @@ def match_video(data: bytes, *, hashes_max: int) -> match_pb2.MatchVideoRequest:
     if len(data) > ENVELOPE_BYTES_MAX:
         for number, value in _fields(memoryview(data), _ENVELOPE_FIELDS_MAX):
             if number == match_pb2.MatchVideoRequest.FRAMES_FIELD_NUMBER:
-                _count_fields(value, _COLUMNS * hashes_max)
+                _count_fields(value, _COLUMNS * hashes_max + _ENVELOPE_FIELDS_MAX)
     return _parsed(match_pb2.MatchVideoRequest, data)
 
 
@@ -66,13 +68,30 @@ def register_hashes(
     """Decode a registration, which may hold ``items_max`` items and ``hashes_max`` hashes."""
     if len(data) > ENVELOPE_BYTES_MAX:
         left = _COLUMNS * hashes_max
-        for number, item in _fields(memoryview(data), items_max + _ENVELOPE_FIELDS_MAX):
-            if number != registration_pb2.RegisterHashesRequest.ITEMS_FIELD_NUMBER:
-                continue
-            for inner, value in _fields(item, _ENVELOPE_FIELDS_MAX):
-                if inner == registration_pb2.MediaItem.FINGERPRINTS_FIELD_NUMBER:
-                    left -= _count_fields(value, left)
+        for fingerprints in _fingerprints(data, items_max, _ENVELOPE_FIELDS_MAX):
+            left -= _count_fields(fingerprints, left + _ENVELOPE_FIELDS_MAX)
     return _parsed(registration_pb2.RegisterHashesRequest, data)
+
+
+def canonical_register_hashes(
+    data: bytes, *, items_max: int
+) -> registration_pb2.RegisterHashesRequest:
+    """Decode a registration as protobuf encodes it: each column of hashes is one field.
+
+    What repeats more is refused after a few fields, and costs nothing.
+    """
+    for fingerprints in _fingerprints(data, items_max, CANONICAL_FIELDS_MAX):
+        _count_fields(fingerprints, CANONICAL_FIELDS_MAX)
+    return _parsed(registration_pb2.RegisterHashesRequest, data)
+
+
+def _fingerprints(data: bytes, items_max: int, others_max: int) -> Iterator[memoryview]:
+    """Yield the fingerprints of items; each message has ``others_max`` fields beside these."""
+    for number, item in _fields(memoryview(data), items_max + others_max):
+        if number == registration_pb2.RegisterHashesRequest.ITEMS_FIELD_NUMBER:
+            for inner, value in _fields(item, others_max):
+                if inner == registration_pb2.MediaItem.FINGERPRINTS_FIELD_NUMBER:
+                    yield value
 
 
 def _parsed(kind: type[_Message], data: bytes) -> _Message:
@@ -101,7 +120,7 @@ def _split(data: bytes, file_number: int) -> tuple[bytes, memoryview]:
 
 
 def _count_fields(data: memoryview, most: int) -> int:
-    return sum(1 for _ in _located(data, most + _ENVELOPE_FIELDS_MAX))
+    return sum(1 for _ in _located(data, most))
 
 
 def _fields(data: memoryview, most: int) -> Iterator[tuple[int, memoryview]]:

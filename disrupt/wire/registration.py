@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from disrupt.core.case_erasures import CaseErasure, day_of
 from disrupt.core.cases import AgeBand, new_case_number, parse_case_number, parse_pin
 from disrupt.core.media import ITEM_ID_BYTES, MediaKind
 from disrupt.core.registrations import (
@@ -112,6 +113,7 @@ def receipt(value: Receipt, cursor: str) -> registration_pb2.Receipt:
             item_id=item.item_id,
             hashes=item.hashes,
             outcome=item.outcome.value,
+            state=item.state.value,
         )
     for rejection in value.rejected:
         message.rejected.add(
@@ -166,6 +168,11 @@ def case_withdrawn_answer(value: ShownCase, cursor: str) -> registration_pb2.Wit
     return registration_pb2.WithdrawCaseResponse(case=case(value), cursor=cursor)
 
 
+def case_kept_answer(value: ShownCase, cursor: str) -> registration_pb2.KeepCaseResponse:
+    """Make the answer to keeping a case; ``cursor`` is sealed."""
+    return registration_pb2.KeepCaseResponse(case=case(value), cursor=cursor)
+
+
 def case(value: ShownCase) -> registration_pb2.Case:
     """Convert a case to a message."""
     message = registration_pb2.Case(
@@ -173,6 +180,7 @@ def case(value: ShownCase) -> registration_pb2.Case:
         status=value.status.value,  # type: ignore[arg-type]  # same numbers
         opened_on=value.opened_on,
         closed_on=value.closed_on,
+        erasure=None if value.erasure is None else case_erasure(value.erasure),
     )
     for item in value.items:
         message.items.add(
@@ -180,8 +188,20 @@ def case(value: ShownCase) -> registration_pb2.Case:
             kind=item.kind.value,
             hashes=item.hashes,
             age_band=item.age_band.value,
+            outcomes=item.outcomes,
+            state=item.state.value,
         )
     return message
+
+
+def case_erasure(value: CaseErasure) -> registration_pb2.CaseErasure:
+    """Convert the erasure of a case to a message, which says days and no keys."""
+    return registration_pb2.CaseErasure(
+        requested_on=day_of(value.requested_at_s),
+        confirmed_on=day_of(value.confirmed_at_s),
+        due_on=day_of(value.due_at_s),
+        erased_on=value.erased_on,
+    )
 
 
 def _under(path: str, parse: Callable[[str], str], text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 
 import annotated_types
 import click
@@ -91,7 +92,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "needed"
     if field.default_factory:
-        return "cores"
+        return "cores ÷ workers" if field.default_factory_takes_validated_data else "cores"
     return "none" if field.default is None else f"`{field.default}`"
 
 
@@ -102,7 +103,15 @@ def _bounds(field: FieldInfo) -> str:
         annotated_types.Le: "≤ {0.le}",
         annotated_types.Lt: "< {0.lt}",
     }
-    return ", ".join(signs[type(bound)].format(bound) for bound in field.metadata)
+    return ", ".join(signs[type(bound)].format(bound) for bound in _metadata(field))
+
+
+def _metadata(field: FieldInfo) -> Iterator[Any]:
+    """Yield the bounds of a setting, those of ``Annotated[...] | None``, too."""
+    yield from field.metadata
+    for member in get_args(field.annotation):
+        for inner in getattr(member, "__metadata__", ()):
+            yield from inner.metadata
 
 
 def api() -> str:

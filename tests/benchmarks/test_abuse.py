@@ -27,6 +27,7 @@ from benchmarks.abuse.rows import (
     PICTURES,
     VIDEOS,
     WITHDRAWALS,
+    WITHDRAWN_WITHIN_S,
     Call,
     Row,
     Stretch,
@@ -132,9 +133,10 @@ def test_the_sink_ends_calls_that_last_so_that_attackers_begin_them_anew(
         asyncio.run(ended(serving.hear()))
 
 
-def test_an_attack_is_played_beside_a_server_and_beside_a_sink(tmp_path: Path) -> None:
+def test_attacks_are_played_together_beside_a_server_and_beside_a_sink(tmp_path: Path) -> None:
     report = tmp_path / "out.json"
-    words = ["--only", "together", "--seconds-together", "4", "--size", "500", "--every-s", "0.1"]
+    kinds = ["--rounds", "0", "--only", "pin-guessing", "--only", "slow-uploads"]
+    words = [*kinds, "--seconds-together", "8", "--size", "500", "--every-s", "0.1"]
     with tempfile.TemporaryDirectory() as short:  # a server's socket needs a short path
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.abuse.abuse", *words, "--json", report],
@@ -149,7 +151,9 @@ def test_an_attack_is_played_beside_a_server_and_beside_a_sink(tmp_path: Path) -
     (row,) = result["attacks"]
     assert done.returncode == result["failed"] == bool(row["failed"])
     assert row["kind"] == "together"
-    assert row["withdrawals"] > 0
+    # All attacks begin in these seconds, so a busy machine may end no withdrawal in them.
+    assert row["withdrawals"] > 0 or "withdrawal_p99_ms" in row["failed"]
+    assert row["baseline_withdrawal_p99_ms"] < 1000 * WITHDRAWN_WITHIN_S
     assert 0 < row["idle_writer_mb"] <= row["peak_writer_mb"]
     assert 0 < row["idle_worker_mb"] <= row["peak_worker_mb"]
     assert row["attackers_cpu_share"] > 0

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import base64
-import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks.harness.traces import traces
+from tests.benchmarks.bench import bench
 
-ROOT = Path(__file__).resolve().parents[2]
 HASH = random.Random(7).randbytes(32)
 
 
@@ -58,18 +55,11 @@ def test_a_hash_across_two_blocks_of_a_large_file_is_found(tmp_path: Path) -> No
     assert traces(tmp_path, HASH) == {"large": ["raw"]}
 
 
+@pytest.mark.usefixtures("short_tmp")
 def test_the_check_passes(tmp_path: Path) -> None:
-    report = tmp_path / "out.json"
-    options = ["--within-s", "120", "--unattended-s", "8", "--json", str(report)]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.proofs.erasure", *options],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    result = json.loads(report.read_text())
-    assert result["failed"] == 0
-    assert result["checks"]
-    assert all(check["held"] for check in result["checks"])
+    options = ["--within-s", "120", "--unattended-s", "8"]
+    done = bench("erasure", tmp_path / "out.json", *options)
+    assert done.code == 0, done.output
+    assert done.report["failed"] == 0
+    assert done.report["checks"]
+    assert all(check["held"] for check in done.report["checks"])

@@ -1,33 +1,18 @@
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 from benchmarks.speed.hashing_pipelines import PIPELINES
-
-ROOT = Path(__file__).parents[2]
-
-
-def bench(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    words = ["--photographs", "1", "--seconds", "0", "--input", "jpeg_720", *arguments]
-    return subprocess.run(
-        [sys.executable, "-m", "benchmarks.speed.hashing", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
+from tests.benchmarks.bench import bench
 
 
 def test_each_pipeline_is_measured_and_lookups_agree_with_what_is_registered(
     tmp_path: Path,
 ) -> None:
-    report = tmp_path / "out.json"
-    done = bench("--input", "png_1920", "--json", report)
-    assert done.returncode == 0, done.stderr
-    rows = json.loads(report.read_text())["rows"]
+    words = ["--photographs", "1", "--seconds", "0", "--input", "jpeg_720", "--input", "png_1920"]
+    done = bench("hashing", tmp_path / "out.json", *words)
+    assert done.code == 0, done.output
+    rows = done.report["rows"]
     for row in rows:
         assert row.keys() == {
             *("pipeline", "input", "stage", "ms", "peak_mb", "bits_from_registration"),
@@ -35,7 +20,7 @@ def test_each_pipeline_is_measured_and_lookups_agree_with_what_is_registered(
         assert row["ms"] > 0
         assert row["peak_mb"] > 1
         assert 0 <= row["bits_from_registration"] <= 8
-        assert row["input"] in done.stdout
+        assert row["input"] in done.output
     assert {(row["input"], row["pipeline"]) for row in rows} == {
         (kind, pipeline) for kind in ("jpeg_720", "png_1920") for pipeline in PIPELINES
     }

@@ -1,21 +1,21 @@
 """The benchmark of isolation runs and reports what it says it does."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks.speed.isolation import SERVED
+from tests.benchmarks.bench import bench
 
 INPUTS = ("png_1920", SERVED[0])
 
 
+@pytest.mark.usefixtures("short_tmp")
 def test_both_ways_and_all_numbers_of_workers_are_measured(tmp_path: Path) -> None:
-    file = tmp_path / "report.json"
-    options = ["--rounds", "1", "--round-s", "0", "--json", str(file)]
-    options += [f"--input={kind}" for kind in INPUTS]
-    subprocess.run([sys.executable, "-m", "benchmarks.speed.isolation", *options], check=True)
-    report = json.loads(file.read_text())
+    options = ["--rounds", "1", "--round-s", "0", *(f"--input={kind}" for kind in INPUTS)]
+    done = bench("isolation", tmp_path / "report.json", *options)
+    assert done.code == 0, done.output
+    report = done.report
     assert tuple(row["input"] for row in report["rows"]) == INPUTS
     for row in report["rows"]:
         assert row["in_threads_per_s"] > 0

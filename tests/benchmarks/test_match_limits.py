@@ -1,41 +1,30 @@
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 from skimage import data
 
 from benchmarks.recall.drawn_shapes import SHAPES
 from benchmarks.recall.match_limits import Lookup, gathered, judged
 from disrupt.distinctiveness.shapes import shapes
+from tests.benchmarks.bench import bench
 
-ROOT = Path(__file__).parents[2]
 
-
+@pytest.mark.usefixtures("short_tmp")
 def test_hits_are_counted_with_the_rule_and_without(tmp_path: Path) -> None:
     photographs = tmp_path / "photographs"
     photographs.mkdir()
     for name in ("astronaut", "coffee"):
         Image.fromarray(getattr(data, name)()).resize((320, 320)).save(photographs / f"{name}.png")
-    hits, reports = tmp_path / "hits.npz", [tmp_path / "first.json", tmp_path / "second.json"]
+    hits = tmp_path / "hits.npz"
     sizes = ["--lookups", "20", "--stored", "3000", "--drawn", "12", "--edit", "jpeg"]
-    for report in reports:  # the second judges hits that the first has kept
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "benchmarks.recall.match_limits", *sizes),
-                *("--folder", photographs, "--half", "all", "--hits", hits, "--json", report),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=ROOT,
-            env={"TMPDIR": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"},
-        )
-        assert done.returncode == 0, done.stderr
-    first, second = (json.loads(report.read_text())["rule"] for report in reports)
+    files = ["--folder", photographs, "--half", "all", "--hits", hits]
+    # The second judges hits that the first has kept.
+    both = [bench("match_limits", tmp_path / name, *sizes, *files) for name in ("first", "second")]
+    assert [done.code for done in both] == [0, 0]
+    first, second = (done.report["rule"] for done in both)
     assert first.pop("us_per_hash") > 0
     assert second.pop("us_per_hash") > 0
     assert first == second

@@ -1,31 +1,20 @@
 """The mutation run passes on the server as it is, and its files follow from their numbers."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from benchmarks.proofs.mutate import KINDS, broken_file
+from tests.benchmarks.bench import bench
 
 
-def mutate(tmp_path: Path, *options: str) -> tuple[int, dict[str, Any]]:
-    file = tmp_path / "report.json"
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.proofs.mutate", "--json", file, *options],
-        check=False,
-    )
-    report: dict[str, Any] = json.loads(file.read_text())
-    return done.returncode, report
-
-
+@pytest.mark.usefixtures("short_tmp")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_server_holds_out(kind: str, tmp_path: Path) -> None:
     options = ["--count", "60", "--bomb-every", "30", "--good-every", "2"]
-    code, report = mutate(tmp_path, "--kind", kind, *options)
-    assert (code, report["failures"]) == (0, [])
+    done = bench("mutate", tmp_path / "report.json", "--kind", kind, *options)
+    report = done.report
+    assert (done.code, report["failures"]) == (0, [])
     assert sum(report["outcomes"].values()) == report["count"] == 60
     assert report["good"] >= 30
     assert report["outcomes"]["INVALID_MEDIA"] > 10

@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.harness import strace
@@ -36,7 +36,6 @@ def windows(data: bytes) -> set[bytes]:
 few = st.binary(max_size=80).map(lambda data: bytes(byte % 3 for byte in data))
 
 
-@settings(max_examples=100)
 @given(few, few, few, few, st.integers(1, 4))
 def test_search_finds_what_comparing_all_windows_finds(
     secret: bytes, public: bytes, first: bytes, second: bytes, period: int

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
 import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +13,12 @@ import click
 import pytest
 
 from benchmarks.harness import strace
+from benchmarks.harness.browsers import missing
+from tests.benchmarks.bench import ROOT, bench, command
 
-ROOT = Path(__file__).parents[2]
 TOOLS: dict[str, Callable[[], bool]] = {
     "strace": strace.is_there,
+    "chromium": lambda: not missing("chromium"),
     "h2load": lambda: shutil.which("h2load") is not None,
 }
 
@@ -44,12 +41,6 @@ class Sabotage:
         return " ".join(filter(None, (self.benchmark, self.name, *self.options.split()[:2])))
 
 
-def module(benchmark: str) -> str:
-    """Return the name of the module that ``scripts/bench`` starts by this name."""
-    (path,) = (ROOT / "benchmarks").glob(f"*/{benchmark}.py")
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
-
-
 def too_early(report: Report) -> bool:
     violations: dict[str, int] = (report.get("order") or report)["violations"]
     return violations.get("a registration was acknowledged before it was durable", 0) > 0
@@ -65,6 +56,10 @@ def failure(text: str) -> Callable[[Report], bool]:
     return lambda report: any(text in failure for failure in report["failures"])
 
 
+def beyond(row: int, figure: str, most: float) -> Callable[[Report], bool]:
+    return lambda report: report["rows"][row][figure] > most
+
+
 def leak(text: str, *, opened: bool) -> Callable[[Report], bool]:
     return lambda report: (
         any(secret.startswith(text) for secret in report["leaks"])
@@ -76,8 +71,8 @@ def broken(*promises: str) -> Callable[[Report], bool]:
     return lambda report: bool({*promises} & {*report["attacks"][0]["failed"]})
 
 
-FEW = "--count 12 --bomb-every 100 --good-every 1"
-ATTACKED = "--seconds 4 --rounds 1 --size 500 --every-s 0.1"
+FEW = "--count 12 --bomb-every 100 --good-every 1 --workers 1"
+ATTACKED = "--rounds 1 --size 500 --every-s 0.1 --seconds"
 QUICK = "--within-s 120"
 SMALL = "--size 3000"
 INDEXER = "--target indexer --kills"
@@ -85,17 +80,29 @@ ORDER = "--acknowledgements 6"
 
 SABOTAGES = [
     *(
-        Sabotage("abuse", name, broken(*promises), ATTACKED)
+        Sabotage("abuse", name, broken(*promises), f"{ATTACKED} 4")
         for name, *promises in (
             ("unthrottled-pins", "pin_checks_per_s"),
             ("unlimited-messages", "peak_worker_mb"),
-            ("greedy-callers", "others_throughput_share"),
             ("unreserved-health", "health_true"),
             ("patient-videos", "videos_answered_share"),
             ("endless-messages", "peak_worker_mb"),
             ("endless-headers", "peak_worker_mb"),
             ("unbounded-comparisons", "peak_worker_mb", "others_throughput_share"),
         )
+    ),
+    # its calls take some seconds to fill all places
+    Sabotage(
+        "abuse",
+        "greedy-callers",
+        broken("others_throughput_share"),
+        f"{ATTACKED} 8",
+    ),
+    Sabotage(
+        "quotas",
+        "unmetered",
+        lambda report: report["failed"] and report["rows"][0]["others_share"] < 0.9,
+        "--bursts 3 --seconds 1 --size 2000",
     ),
     Sabotage(
         "crash", "early-acknowledgement", lambda report: report["lost"] > 0, f"--kills 3 {ORDER}"
@@ -104,8 +111,8 @@ SABOTAGES = [
     Sabotage(
         "crash",
         "partial-generation",
-        lambda report: report["partial_loads"] > 0,
-        f"{INDEXER} 1 --seed 2",
+        lambda report: report["partial_loads"] + report["wrong_lookups"] > 0,
+        f"{INDEXER} 2",
     ),
     Sabotage(
         "crash",
@@ -117,7 +124,64 @@ SABOTAGES = [
             }
             <= set(report["disorder"])
         ),
-        f"{INDEXER} 0",
+        f"{INDEXER} 0 --hashes 2000",
+    ),
+    *(
+        Sabotage("chaos", name, is_found, "--faults 1 --workers 1 --kind connection-cut")
+        for name, is_found in (
+            ("uncommitted-writes", lambda report: report["lost"] > 0),
+            ("forgetful-answers", lambda report: report["wrong_answers"] > 0),
+            ("frozen-metrics", lambda report: report["unseen"] > 0),
+        )
+    ),
+    Sabotage(
+        "reloads",
+        "hasty-ends",
+        lambda report: any(row["dropped"] for row in report["rows"]),
+        "--reloads 2 --workers 1",
+    ),
+    Sabotage(
+        "load",
+        "leaky-lookups",
+        lambda report: any("memory may grow" in text for text in report["soak"]["failures"]),
+        "--size 3000 --seconds 1 --soak-minutes 0.2 --workers 1 --most-bytes 100000",
+    ),
+    Sabotage(
+        "overload",
+        "endless-queues",
+        lambda report: "nothing was refused" in report["failures"],
+        "--seconds 3",
+    ),
+    Sabotage(
+        "browser",
+        "",
+        lambda report: report["rows"][0]["differing"] > 0,
+        "--megapixels 12 --shrink 4 --warm-runs 0",
+        "chromium",
+    ),
+    *(
+        Sabotage(
+            "browser_agreement",
+            name,
+            beyond(0, figure, 8),
+            "--engine chromium --kind jpeg --count 1",
+            "chromium",
+        )
+        for name, figure in (("other-file", "picture_bits"), ("other-pixels", "port_bits"))
+    ),
+    Sabotage(
+        "browser_input",
+        "",
+        beyond(1, "p99_ms", 100),
+        "--files 1 --input jpeg_1920",
+        "chromium",
+    ),
+    Sabotage(
+        "browser_video",
+        "",
+        lambda report: report["rows"][0]["differing"] > 0,
+        "--codec H.264 --seconds 1 --height 180",
+        "chromium",
     ),
     Sabotage("ordering", "synchronous-off", too_early, ORDER, "strace"),
     Sabotage("ordering", "early-acknowledgement", too_early, ORDER, "strace"),
@@ -163,7 +227,7 @@ SABOTAGES = [
         "no-memory-limit",
         failure("MiB, more than"),
         # File 259, a WebP of 49 megapixels, takes more memory than the limit.
-        "--first 259 --count 1 --bomb-every 20 --good-every 1",
+        "--first 259 --count 1 --bomb-every 20 --good-every 1 --workers 1",
     ),
     Sabotage("mutate", "server-crash", failure("a process of the server died"), FEW),
     Sabotage("mutate", "unnamed-error", failure("answered with INTERNAL"), FEW),
@@ -212,6 +276,10 @@ SABOTAGES = [
         f"{SMALL} --seconds 1 --rounds 1 --checked 100",
         "h2load",
     ),
+    *(
+        Sabotage("states", name, lambda report: report["differences"] > 0, "--steps 300")
+        for name in ("disabling-ignored", "return-forgotten", "renewal-revives", "left-silently")
+    ),
     Sabotage(
         "video",
         "copied-source",
@@ -226,36 +294,15 @@ MEASURED = {"recall", "unrelated"}
 """Benchmarks that need photographs. ``test_recall.py`` holds their sabotages."""
 
 
-@pytest.fixture
-def environment() -> Iterator[dict[str, str]]:
-    """Yield an environment with a TMPDIR of its own, short enough for a server's socket."""
-    with tempfile.TemporaryDirectory() as path:
-        yield os.environ | {"TMPDIR": path}
-
-
+@pytest.mark.usefixtures("short_tmp")
 @pytest.mark.parametrize("sabotage", SABOTAGES, ids=[sabotage.id for sabotage in SABOTAGES])
-def test_a_sabotage_is_reported_as_a_failure(
-    sabotage: Sabotage, tmp_path: Path, environment: dict[str, str]
-) -> None:
+def test_a_sabotage_is_reported_as_a_failure(sabotage: Sabotage, tmp_path: Path) -> None:
     if sabotage.tool and not os.environ.get("CI") and not TOOLS[sabotage.tool]():
         pytest.skip(f"{sabotage.tool} is not installed: scripts/system-packages")
-    report = tmp_path / "report.json"
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", module(sabotage.benchmark), "--json", report),
-            *sabotage.options.split(),
-            *filter(None, ("--sabotage", sabotage.name)),
-        ],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1, done.stderr
-    assert report.exists(), done.stderr
-    result = json.loads(report.read_text())
-    assert sabotage.is_found(result), result
+    options = [*sabotage.options.split(), *filter(None, ("--sabotage", sabotage.name))]
+    done = bench(sabotage.benchmark, tmp_path / "report.json", *options)
+    assert done.code == 1, done.output
+    assert sabotage.is_found(done.report), done.report
 
 
 def test_no_sabotage_is_left_out() -> None:
@@ -269,6 +316,5 @@ def test_no_sabotage_is_left_out() -> None:
 
 
 def offered_by(benchmark: str) -> list[str]:
-    command: Any = importlib.import_module(module(benchmark)).main
-    (kind,) = (option.type for option in command.params if option.name == "sabotage")
+    (kind,) = (option.type for option in command(benchmark).params if option.name == "sabotage")
     return [*kind.choices] if isinstance(kind, click.Choice) else [""]

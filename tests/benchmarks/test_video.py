@@ -1,39 +1,18 @@
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from benchmarks.videos.edits import EDITS
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Any:
-    def run(*arguments: str) -> tuple[int, dict[str, Any]]:
-        report = tmp_path / "video.json"
-        words = ["--sources", "1", "--trials", "1", "--seconds", "4", "--json", str(report)]
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.videos.video", *words, *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=ROOT,
-        )
-        assert report.exists(), done.stderr
-        return done.returncode, json.loads(report.read_text())
-
-    return run
+from tests.benchmarks.bench import bench
 
 
-def test_every_figure_of_the_report_is_there(bench: Any) -> None:
-    code, report = bench("--size", "480p", "--stored", "3000")
-    assert code == 0
+def test_every_figure_of_the_report_is_there(tmp_path: Path) -> None:
+    words = ["--sources", "1", "--trials", "1", "--seconds", "2"]
+    done = bench("video", tmp_path / "video.json", *words, "--size", "480p", "--stored", "3000")
+    assert done.code == 0, done.output
+    report = done.report
     assert [(row["size"], row["codec"]) for row in report["cost"]] == [
         ("480p", "h264"),
         ("480p", "hevc"),

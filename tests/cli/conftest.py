@@ -1,4 +1,4 @@
-"""A server, and commands that know its address and keys."""
+"""A server for all tests, whose pictures differ, and commands that know its address and keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from tests.cli.shell import Shell
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def disrupt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     server = Deployment.start(
         tmp_path_factory.mktemp("cli") / "data", workers=1, settings=FEW_DECODERS
@@ -20,6 +20,7 @@ def disrupt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
             server.address,
             server.make_key("helpline", "register"),
             server.make_key("platform", "match"),
+            server.make_key("hotline", "review"),
         )
     finally:
         server.stop()

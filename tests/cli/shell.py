@@ -1,4 +1,4 @@
-"""Run the commands as people do: in their own processes, against a real server."""
+"""Run the commands against a real server."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from disrupt.cli import main
 from disrupt.client import MatchClient
 from disrupt.core.cases import AgeBand
 from disrupt.submission.client import SubmissionClient
@@ -43,6 +46,7 @@ class Shell:
     address: str
     register_key: str
     match_key: str
+    review_key: str
 
     def __call__(
         self,
@@ -51,20 +55,28 @@ class Shell:
         pin: str | None = None,
         server: str | None = None,
         stdin: str = "",
+    ) -> Done:
+        """Run a command in this process, which has imported what another would import again."""
+        env = self._variables(arguments, key, pin, server)
+        unset = dict.fromkeys(name for name in os.environ if "DISRUPT" in name)
+        words = [str(argument) for argument in arguments]
+        done = CliRunner().invoke(main, words, stdin, unset | env, prog_name="disrupt")
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
+        return Done(done.exit_code, done.stdout, done.stderr)
+
+    def apart(
+        self,
+        *arguments: str | Path,
+        key: str | None = None,
+        pin: str | None = None,
         **variables: str,
     ) -> Done:
-        if key is None:
-            key = self.match_key if arguments[0] == "match" else self.register_key
+        """Run a command in a process of its own, as people do."""
         clean = {name: value for name, value in os.environ.items() if "DISRUPT" not in name}
-        env = clean | {"DISRUPT_SERVER": server or self.address} | variables
-        if key:
-            env["DISRUPT_KEY"] = key
-        if pin is not None:
-            env["DISRUPT_PIN"] = pin
         done = subprocess.run(
             [BIN / "disrupt", *arguments],
-            env=env,
-            input=stdin,
+            env=clean | self._variables(arguments, key, pin, None) | variables,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
@@ -72,17 +84,28 @@ class Shell:
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 
+    def _variables(
+        self,
+        arguments: tuple[str | Path, ...],
+        key: str | None,
+        pin: str | None,
+        server: str | None,
+    ) -> dict[str, str]:
+        if key is None:
+            keys = {"match": self.match_key, "review": self.review_key}
+            key = keys.get(str(arguments[0]), self.register_key)
+        given = {"DISRUPT_SERVER": server or self.address, "DISRUPT_KEY": key, "DISRUPT_PIN": pin}
+        return {name: value for name, value in given.items() if value}
+
     def registered(self, *files: Path, age: AgeBand = AgeBand.ADULT) -> Submission:
         """Register without a process of its own, where the command is not what is tested."""
         with SubmissionClient(self.address, key=self.register_key) as client:
             return client.submit(files, age=age)
 
     def match(self, file: Path, *, until: int) -> list[Any]:
-        """Return the matches of ``match --json``, once every worker finds ``until`` of them."""
+        """Return the matches of ``match --json``, once the one worker finds ``until`` of them."""
         with MatchClient(self.address, key=self.match_key) as client:
-            eventually(
-                lambda: all(len(client.match_image(file).matches) == until for _ in range(8))
-            )
+            eventually(lambda: len(client.match_image(file).matches) == until)
         done = self("match", "--json", file)
         assert done.code == 0, done.err
         (line,) = done.lines

@@ -7,17 +7,19 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from disrupt.client.media import MAX_FILE_BYTES
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
+from disrupt.hashing import images, queries
 from tests.cli.shell import BIN, Done, Shell
 from tests.submission.examples import animation, no_picture, picture, plain
 
 
 def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: Path) -> None:
     file = picture(tmp_path / "a.png", 100)
-    submitted = disrupt("submit", "--json", "--age", "adult", file)
+    submitted = disrupt.apart("submit", "--json", "--age", "adult", file)
     assert submitted.code == 0, submitted.err
     receipt = submitted.json
     assert set(receipt) == {"case", "pin", "items", "rejected"}
@@ -29,12 +31,14 @@ def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: P
         "item": item["item"],
         "hashes": item["hashes"],
         "outcome": "added",
+        "state": "live",
     }
     assert re.fullmatch("[0-9a-f]{32}", item["item"])
     assert item["hashes"] >= 1
     assert receipt["rejected"] == []
 
     (line,) = disrupt.match(file, until=1)
+    assert re.fullmatch("[0-9a-f]{2,512}", line["matches"][0].pop("match_id"))
     assert line == {
         "input": str(file),
         "quality": line["quality"],
@@ -51,18 +55,27 @@ def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: P
     }
     assert 50 <= line["quality"] <= 100
 
-    shown = disrupt("status", "--json", receipt["case"], pin=receipt["pin"])
+    shown = disrupt.apart("status", "--json", receipt["case"], pin=receipt["pin"])
     assert shown.code == 0
     assert shown.json["case"] == receipt["case"]
     assert shown.json["status"] == "ACTIVE"
     assert shown.json["closed_on"] is None
-    assert [shown_item["item"] for shown_item in shown.json["items"]] == [item["item"]]
+    assert shown.json["items"] == [
+        {
+            "item": item["item"],
+            "kind": "IMAGE",
+            "hashes": item["hashes"],
+            "age": "adult",
+            "outcomes": [],
+            "state": "live",
+        }
+    ]
 
-    gone = disrupt("withdraw", "--yes", receipt["case"], pin=receipt["pin"])
+    gone = disrupt.apart("withdraw", "--yes", receipt["case"], pin=receipt["pin"])
     assert gone.code == 0, gone.err
     (line,) = disrupt.match(file, until=0)
     assert (line["matches"], line["error"]) == ([], None)
-    again = disrupt("status", "--json", receipt["case"], pin=receipt["pin"])
+    again = disrupt.apart("status", "--json", receipt["case"], pin=receipt["pin"])
     assert (again.json["status"], again.json["items"]) == ("WITHDRAWN", [])
 
 
@@ -237,7 +250,7 @@ def test_every_frame_of_an_animation_is_registered_when_asked(
     late = picture(tmp_path / "late.png", 143)
     first = disrupt("submit", moving)
     assert first.code == 0
-    assert "une image seulement de ce fichier" in " ".join(first.out.split())
+    assert "une seule image de ce fichier" in " ".join(first.out.split())
     assert "--every-frame" in first.out
     assert disrupt("submit", "--json", moving).json["items"][0]["first_frame_only"]
     disrupt.match(late, until=0)
@@ -251,9 +264,11 @@ def test_every_frame_of_an_animation_is_registered_when_asked(
 
 
 def test_an_animation_of_too_many_frames_says_so_to_who_registers_and_to_who_looks_up(
-    disrupt: Shell, tmp_path: Path
+    disrupt: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    long = animation(tmp_path / "long.gif", *range(1000, 1270), side_px=64)
+    for module in (images, queries):
+        monkeypatch.setattr(module, "MAX_FRAMES", 6)
+    long = animation(tmp_path / "long.gif", *range(1000, 1020), side_px=64)
     refused = disrupt("submit", "--every-frame", "--json", long)
     assert refused.code == 3
     assert refused.json["rejected"][0]["reason"] == "TOO_MANY_FRAMES"

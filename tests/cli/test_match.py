@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageOps
 
@@ -12,6 +13,13 @@ from tests.cli.terminal import at_terminal
 from tests.submission.examples import no_picture, picture, plain
 
 
+def without_match_ids(line: dict[str, Any]) -> dict[str, Any]:
+    """Remove from a line the match ids, which are other ones in every answer."""
+    ids = [match.pop("match_id") for match in line["matches"]]
+    assert all(bytes.fromhex(text) for text in ids)
+    return line
+
+
 def test_the_picture_matches_alike_when_it_is_sent_and_when_its_hash_is_given(
     disrupt: Shell, tmp_path: Path
 ) -> None:
@@ -19,7 +27,7 @@ def test_the_picture_matches_alike_when_it_is_sent_and_when_its_hash_is_given(
     item = disrupt.registered(file).registered[0].item_id
     (local,) = disrupt.match(file, until=1)
     (sent,) = disrupt("match", "--json", "--send-pictures", file).lines
-    assert sent == local
+    assert without_match_ids(sent) == without_match_ids(local)
     mirrored = tmp_path / "mirrored.png"
     ImageOps.mirror(Image.open(file)).save(mirrored)
     (copy,) = disrupt("match", "--json", mirrored).lines
@@ -33,7 +41,7 @@ def test_the_picture_matches_alike_when_it_is_sent_and_when_its_hash_is_given(
     assert isinstance(query, ImageQuery)
     text = query.hashes[0][0].hex()
     (by_hash,) = disrupt("match", "--json", "--hash", text).lines
-    assert by_hash == local | {"input": text, "quality": None}
+    assert without_match_ids(by_hash) == local | {"input": text, "quality": None}
     assert by_hash["matches"][0]["item"] == item
 
 
@@ -101,3 +109,26 @@ def test_a_large_picture_is_refused_with_its_limit(disrupt: Shell, tmp_path: Pat
     (line,) = disrupt("match", "--json", large).lines
     assert line["error"]["reason"] == "INVALID_MEDIA"
     assert "50 megapixels and 32 MiB" in line["error"]["message"]
+
+
+def test_the_self_test_passes_against_a_server(disrupt: Shell) -> None:
+    done = disrupt("match", "--self-test", "--json")
+    assert (done.code, done.json["passed"]) == (0, True), done.out
+    assert all(set(check) == {"name", "tried", "passed", "came"} for check in done.json["checks"])
+    assert done.json["latency_ms"] > 0
+    done = disrupt("match", "--self-test")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "All of it works.")
+
+
+def test_the_self_test_says_that_a_key_may_not_match(disrupt: Shell) -> None:
+    done = disrupt("match", "--self-test", key=disrupt.register_key)
+    assert done.code == 1
+    assert "does not have the right match" in done.out
+    assert done.out.splitlines()[-1] == "The self-test did not pass."
+
+
+def test_the_self_test_takes_no_files_and_a_lookup_some(disrupt: Shell, tmp_path: Path) -> None:
+    for words in ([], ["--json"], ["--self-test", picture(tmp_path / "a.png", 1)]):
+        done = disrupt("match", *words)
+        assert done.code == 2
+        assert "Traceback" not in done.err

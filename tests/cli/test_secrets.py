@@ -32,7 +32,17 @@ def test_the_pin_comes_from_a_file_from_standard_input_or_from_the_environment(
     assert disrupt("status", case, "--pin-file", "-", stdin=f"{pin}\n").code == 0
     assert disrupt("status", case, pin=pin).code == 0
     assert disrupt("status", case).code == 2
-    assert disrupt("status", case, "--pin-file", tmp_path / "none").code == 2
+    missing, empty = tmp_path / "none", tmp_path / "empty"
+    empty.touch()
+    for file, option, words in (
+        (missing, "--pin-file", "n'existe pas"),
+        (missing, "--key-file", "n'existe pas"),
+        (empty, "--key-file", "est vide"),
+    ):
+        refused = disrupt("status", case, option, file, pin="" if "pin" in option else pin)
+        flat = " ".join(refused.err.split())
+        assert (refused.code, f"indiqué par {option}, {words}" in flat) == (2, True), refused.err
+        assert file.name in flat
     assert disrupt("status", case, pin="1234").code == 2
 
 
@@ -98,5 +108,6 @@ def test_the_key_comes_from_a_file_or_the_environment_and_without_one_it_is_usag
     assert none.code == 2
     assert "DISRUPT_KEY" in none.err
     assert "--key-file" in none.err
-    assert disrupt("match", file, "--key-file", tmp_path / "none", key="").code == 2
+    missing = disrupt("match", file, "--key-file", tmp_path / "none", key="")
+    assert (missing.code, "none, which --key-file names" in missing.err) == (2, True)
     assert "clé d'accès" in disrupt("submit", file, key="").err

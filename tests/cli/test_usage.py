@@ -139,12 +139,14 @@ def test_a_file_name_that_is_no_text_is_no_obstacle(disrupt: Shell, tmp_path: Pa
     strange = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")
     shutil.copy(picture(tmp_path / "a.png", 191), strange)
     for command in ("match", "submit"):
-        assert disrupt(command, strange).code == 0
-    (line,) = disrupt("match", "--json", strange).lines
+        assert disrupt.apart(command, strange).code == 0
+    (line,) = disrupt.apart("match", "--json", strange).lines
     assert line["input"] == strange
 
 
-@pytest.mark.parametrize("command", ["submit", "status", "withdraw", "match", "serve", "keys"])
+@pytest.mark.parametrize(
+    "command", ["submit", "status", "keep", "withdraw", "match", "serve", "keys"]
+)
 def test_help_has_an_example(command: str) -> None:
     done = typed(command, "--help")
     assert done.code == 0
@@ -167,7 +169,10 @@ def test_log_lines_do_not_come_between_json(command: tuple[str, ...], tmp_path: 
     assert "registry_head_unreadable" in done.stderr
 
 
-_SERVER_COMMANDS = ("serve", "keys", "erase", "backup", "restore", "doctor")
+_SERVER_COMMANDS = (
+    *("serve", "keys", "organisations", "banks", "items", "negatives"),
+    *("erase", "backup", "restore", "doctor"),
+)
 
 
 @pytest.fixture
@@ -198,6 +203,13 @@ def test_the_index_tool_names_the_extra_that_it_lacks(capsys: pytest.CaptureFixt
     assert capsys.readouterr().err.startswith('Error: disrupt-index needs the extra "server"')
 
 
+def test_the_gateway_names_the_extra_that_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "starlette" else name)
+    done = CliRunner().invoke(main, ["web"])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.endswith("pip install 'disrupt-hashes[web]'\n")
+
+
 @pytest.mark.usefixtures("no_extra")
 def test_the_list_of_commands_says_which_need_the_extra() -> None:
     listed = CliRunner().invoke(main, ["--help"]).stdout
@@ -224,7 +236,7 @@ def test_hashing_takes_one_thread() -> None:
 
 
 def test_completion_comes_with_the_shell(disrupt: Shell) -> None:
-    done = disrupt("submit", key="", _DISRUPT_COMPLETE="bash_source")
+    done = disrupt.apart("submit", key="", _DISRUPT_COMPLETE="bash_source")
     assert "complete" in done.out
     assert "_DISRUPT_COMPLETE" in disrupt("--help").out
 

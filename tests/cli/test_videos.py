@@ -46,7 +46,7 @@ def test_videos_are_registered_and_found_with_the_time(disrupt: Shell, tmp_path:
     begins_ms = 8000 + int(outcome.fingerprints["start_ms"][0])
     ends_ms = 8000 + int(outcome.fingerprints["end_ms"][-1])
     with MatchClient(disrupt.address, key=disrupt.match_key) as client:
-        eventually(lambda: all(client.match_video(rows).matches for _ in range(8)))
+        eventually(lambda: bool(client.match_video(rows).matches))
     for words in ((whole,), ("--send-pictures", whole), ("--vpdq", frames_file)):
         (line,) = disrupt("match", "--json", *words).lines
         (match,) = (listed for listed in line["matches"] if listed["item"] == first["item"])

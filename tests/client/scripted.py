@@ -98,6 +98,14 @@ def status_of(error: DisruptError, *extra: Message) -> status_pb2.Status:
             for violation in error.violations
         ]
         details.append(error_details_pb2.BadRequest(field_violations=violations))
+    if error.quotas:
+        used = [
+            error_details_pb2.QuotaFailure.Violation(
+                subject=quota.subject, description=quota.description
+            )
+            for quota in error.quotas
+        ]
+        details.append(error_details_pb2.QuotaFailure(violations=used))
     if error.retry_after_s is not None:
         delay = duration_pb2.Duration()
         delay.FromMicroseconds(round(error.retry_after_s * 1e6))

@@ -20,17 +20,24 @@ import pytest
 import disrupt.client
 from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from benchmarks.harness.videos import Codec, encode, footage
-from disrupt.client import AsyncMatchClient, HashAnswer, MatchClient, VideoAnswer
+from disrupt.client import AsyncMatchClient, HashAnswer, MatchClient, Outcome, VideoAnswer
 from disrupt.core.cases import AgeBand
 from disrupt.core.hashes import HASH_BYTES, PdqHash, unpack
 from disrupt.core.media import Assurance, MediaKind, Profile
 from disrupt.core.transforms import IDENTITY
-from disrupt.errors import InvalidMediaError, InvalidRequestError, UnauthenticatedError
+from disrupt.errors import (
+    DisruptError,
+    InvalidMediaError,
+    InvalidRequestError,
+    UnauthenticatedError,
+)
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.hashing.videos.frames import hash_video
 from disrupt.submission.client import SubmissionClient
 from tests.server.caller import eventually
 from tests.submission.examples import no_picture, picture, plain
+
+pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)
@@ -186,7 +193,7 @@ def test_the_examples_of_the_documentation_run(
     monkeypatch.chdir(tmp_path)
     text = (disrupt.client.__doc__ or "").replace("disrupt.example:50051", known.address)
     examples = re.findall(r"(?:^    .*\n|^\n(?=    ))+", text, re.MULTILINE)
-    assert len(examples) == 6
+    assert len(examples) == 8
     names: dict[str, Any] = {"key": known.key}
     for example in examples:
         exec(textwrap.dedent(example), names)  # noqa: S102 our own words
@@ -204,6 +211,29 @@ def test_the_flow_of_the_page_for_clients_runs(
         "64 answers, 0 too featureless to be searched",
         "2 answers, 1 too featureless to be searched",
     ]
+
+
+def test_the_example_of_the_page_on_outcomes_runs_and_asyncio_corrects_it(
+    known: Registered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(known.file, tmp_path / "upload.jpg")
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).parents[2] / "docs" / "outcomes.md"
+    (example,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {"server": known.address, "key": known.key}
+    exec(example, names)  # noqa: S102 our own words
+    (match,) = names["matches"]
+    forged = bytes(len(match.match_id))
+
+    async def correct() -> tuple[DisruptError | None, ...]:
+        async with AsyncMatchClient(known.address, key=known.key) as client:
+            await client.report(match.match_id, Outcome.FALSE_POSITIVE)
+            reports = [(own, Outcome.NOT_BLOCKED) for own in (match.match_id, forged)]
+            return await client.report_all(reports)
+
+    recorded, refused = asyncio.run(correct())
+    assert recorded is None
+    assert isinstance(refused, InvalidRequestError)
 
 
 def test_a_flow_gives_the_answers_of_single_calls_for_threads_and_asyncio(
@@ -294,3 +324,14 @@ def test_what_is_no_video_is_refused_before_anything_is_sent(known: Registered) 
             client.match_video(b"no video")
         with pytest.raises(InvalidRequestError):
             client.match_video(np.zeros((2, 32), np.uint8))
+
+
+def test_the_self_test_of_both_clients_passes(known: Registered) -> None:
+    async def aio() -> bool:
+        async with AsyncMatchClient(known.address, key=known.key) as client:
+            return (await client.self_test()).passed
+
+    with MatchClient(known.address, key=known.key) as client:
+        result = client.self_test()
+        assert result.passed, result
+    assert asyncio.run(aio())

@@ -9,7 +9,7 @@ import grpc
 import pytest
 from google.protobuf import any_pb2
 from google.rpc import status_pb2
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from disrupt.client import AsyncMatchClient, HashAnswer, MatchClient, RetryPolicy, requests
@@ -24,6 +24,7 @@ from disrupt.errors import (
     StorageFullError,
     UnauthenticatedError,
     UnavailableError,
+    UsedQuota,
     Violation,
 )
 from disrupt.v1 import match_pb2, types_pb2
@@ -70,6 +71,7 @@ def test_every_error_comes_back_as_itself(of: type[DisruptError]) -> None:
         said,
         "What to do.",
         violations=(Violation("options.banks", "no such bank"),),
+        quotas=(UsedQuota("organisation:p", "5 hashes looked up a second"),),
         retry_after_s=0.25,
         limit="7",
     )
@@ -83,6 +85,7 @@ def test_every_error_comes_back_as_itself(of: type[DisruptError]) -> None:
     assert type(got) is of
     assert (got.status, got.reason, got.message) == (of.status, of.reason, "What to do.")
     assert (got.violations, got.retry_after_s) == (said.violations, 0.25)
+    assert got.quotas == said.quotas
     assert got.metadata == {"limit": "7"}
 
 
@@ -200,7 +203,6 @@ def test_an_absent_server_is_named(look_up: LookUp) -> None:
     st.none() | st.floats(0, 20),
     st.floats(0.1, 100),
 )
-@settings(max_examples=100)
 def test_pauses_honour_retry_info_with_jitter_on_top_and_end_with_the_deadline(
     first_s: float, longest_s: float, jitter: float, retry_after_s: float | None, timeout_s: float
 ) -> None:

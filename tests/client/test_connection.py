@@ -109,6 +109,27 @@ def test_certificates_that_are_none_are_refused(tls_ca: bytes | Path) -> None:
         connect("localhost", "key", tls_ca)
 
 
+def test_a_client_certificate_needs_its_key_and_a_readable_pair(tmp_path: Path) -> None:
+    private, signed = certificate()
+    other_private, _ = certificate()
+    (tmp_path / "key.pem").write_bytes(private)
+    connection = connect("localhost", "key", None, signed, tmp_path / "key.pem")
+    assert connection.credentials is not None, "TLS on loopback, too"
+    for pair, setting in (
+        ((signed, None), "client_key"),
+        ((None, private), "client_cert"),
+        ((signed, other_private), "client_key"),
+        ((b"none", private), "client_cert"),
+        ((signed, b"none"), "client_key"),
+        ((signed, "/nowhere/key.pem"), "client_key"),
+        ((signed, 1), "client_key"),
+    ):
+        with pytest.raises(ConfigurationError) as refused:
+            connect("localhost", "key", None, *pair)
+        assert refused.value.metadata == {"setting": setting}
+
+
+@pytest.mark.slow
 def test_tls_works_with_the_authority_named_and_with_no_other(tmp_path: Path) -> None:
     private, signed = certificate()
     ca = tmp_path / "ca.pem"
@@ -173,11 +194,15 @@ def test_a_connection_that_does_not_come_about_says_why_and_what_to_do(
     tls = grpc.ssl_server_credentials([(private, signed)])
     elsewhere_tls = grpc.ssl_server_credentials([(elsewhere_private, elsewhere)])
     ended_tls = grpc.ssl_server_credentials([(ended_private, ended)])
+    mutual_tls = grpc.ssl_server_credentials(
+        [(private, signed)], root_certificates=other_certificate, require_client_auth=True
+    )
     with (
         scripted(answer) as plain,
         scripted(answer, credentials=tls) as secure,
         scripted(answer, credentials=elsewhere_tls) as renamed,
         scripted(answer, credentials=ended_tls) as expired,
+        scripted(answer, credentials=mutual_tls) as mutual,
     ):
         for address, tls_ca, advice in (
             (secure.address, None, "plaintext unless tls_ca is given"),
@@ -186,6 +211,7 @@ def test_a_connection_that_does_not_come_about_says_why_and_what_to_do(
             (secure.address.replace("127.0.0.1", "localhost"), signed, "for another name"),
             (renamed.address, elsewhere, "for another name"),
             (expired.address, ended, "has expired"),
+            (mutual.address, signed, "may ask for a client certificate.*--client-cert"),
             ("nowhere.invalid:1", None, "its name is not known"),
         ):
             with pytest.raises(UnavailableError, match=advice) as refused:

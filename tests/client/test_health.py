@@ -15,6 +15,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from disrupt.client.health import check_health
+from disrupt.errors import UnavailableError
+from disrupt.server.rights import SERVICES
 from tests.doctor.certificates import Pair, pair
 
 BIN = Path(sys.executable).parent
@@ -27,8 +30,8 @@ def server(status: Any, tls: Pair | None = None, **statuses: Any) -> Iterator[st
     """Run a gRPC server with the standard health service and yield its port."""
     servicer = health.HealthServicer()
     servicer.set("", status)
-    for service in ("MatchService", "FeedService", "RegistrationService"):
-        servicer.set(f"disrupt.v1.{service}", statuses.get(service, status))
+    for service in SERVICES:
+        servicer.set(service.full_name, statuses.get(service.name, status))
     running = grpc.server(ThreadPoolExecutor(2))
     health_pb2_grpc.add_HealthServicer_to_server(servicer, running)
     if tls:
@@ -56,6 +59,7 @@ def disrupt_health(*options: str | Path, **variables: str) -> subprocess.Complet
     return done
 
 
+@pytest.mark.slow
 def test_a_server_that_serves_is_healthy_and_the_exit_code_says_so() -> None:
     with server(SERVING) as port:
         done = disrupt_health("--server", f"127.0.0.1:{port}")
@@ -63,6 +67,7 @@ def test_a_server_that_serves_is_healthy_and_the_exit_code_says_so() -> None:
         assert disrupt_health(DISRUPT_LISTEN=f"0.0.0.0:{port}").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_serve_or_answer_is_not_healthy() -> None:
     with server(NOT_SERVING) as port:
         done = disrupt_health("--server", f"127.0.0.1:{port}")
@@ -72,6 +77,17 @@ def test_a_server_that_does_not_serve_or_answer_is_not_healthy() -> None:
     assert gone.returncode == 1
 
 
+@pytest.mark.parametrize("service", SERVICES, ids=[service.name for service in SERVICES])
+def test_every_service_is_asked_for(service: Any) -> None:
+    statuses: Any = {service.name: NOT_SERVING}
+    with (
+        server(SERVING, **statuses) as port,
+        pytest.raises(UnavailableError, match=f"{service.full_name}: NOT_SERVING"),
+    ):
+        check_health(f"127.0.0.1:{port}")
+
+
+@pytest.mark.slow
 def test_a_server_of_which_a_service_does_not_serve_is_not_healthy_and_it_is_named() -> None:
     with server(SERVING, RegistrationService=NOT_SERVING) as port:
         done = disrupt_health("--server", f"127.0.0.1:{port}")
@@ -80,6 +96,7 @@ def test_a_server_of_which_a_service_does_not_serve_is_not_healthy_and_it_is_nam
     assert "disrupt.v1.MatchService: SERVING" in done.stderr
 
 
+@pytest.mark.slow
 def test_on_its_own_machine_a_certificate_is_trusted_under_its_name(tmp_path: Path) -> None:
     tls = pair(tmp_path, "match.example.org")
     (tmp_path / "other").mkdir()
@@ -93,6 +110,7 @@ def test_on_its_own_machine_a_certificate_is_trusted_under_its_name(tmp_path: Pa
             assert done.returncode == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"-----BEGIN CERTIFICATE-----\nnone\n"])
 def test_a_file_that_is_no_certificate_is_usage(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "cert.pem"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from disrupt.client import requests
@@ -71,7 +71,6 @@ def hash_of(item: int, distance_bits: int = 0) -> PdqHash:
 
 
 @given(count=st.integers(0, 300), limit=st.integers(0, 150))
-@settings(max_examples=60)
 def test_every_hash_is_answered_in_its_place_by_parts_that_the_server_accepts(
     count: int, limit: int
 ) -> None:
@@ -111,7 +110,6 @@ def test_the_parts_of_a_flow_are_made_without_sending_them() -> None:
     st.lists(st.tuples(st.integers(0, 30), st.integers(0, 31)), min_size=1, max_size=200),
     st.integers(1, 100),
 )
-@settings(max_examples=60)
 def test_a_picture_is_answered_by_the_nearest_version_of_each_item_however_it_is_split(
     versions: list[tuple[int, int]], limit: int
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from disrupt.client import requests
@@ -19,7 +19,6 @@ hashes = st.lists(st.binary(min_size=32, max_size=32).map(PdqHash), max_size=40)
 
 
 @given(batch=hashes, most=st.integers(1, 12), with_qualities=st.booleans())
-@settings(max_examples=60)
 def test_the_parts_of_a_batch_ask_for_every_hash_once_in_order(
     *, batch: list[PdqHash], most: int, with_qualities: bool
 ) -> None:
@@ -42,7 +41,6 @@ def test_the_parts_of_a_batch_ask_for_every_hash_once_in_order(
 
 
 @given(hashes)
-@settings(max_examples=60)
 def test_values_arrays_and_packed_bytes_are_the_same_batch(batch: list[PdqHash]) -> None:
     packed = requests.pack(batch)
     assert requests.pack(stack(batch)) == requests.pack(packed) == packed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from disrupt.client import results
@@ -95,13 +95,11 @@ def to_response(said: list[HashAnswer]) -> match_pb2.MatchHashesResponse:
 
 
 @given(st.lists(answers, max_size=5))
-@settings(max_examples=60)
 def test_columns_become_the_answers_they_were_made_of(said: list[HashAnswer]) -> None:
     assert results.hash_answers(to_response(said), len(said)) == tuple(said)
 
 
 @given(match=matches, query=transforms, truncated=st.booleans())
-@settings(max_examples=60)
 def test_an_answer_to_a_picture_keeps_every_field(
     *, match: Match, query: Transform, truncated: bool
 ) -> None:
@@ -223,7 +221,6 @@ def test_a_query_that_was_not_asked_is_an_error_of_ours() -> None:
 
 
 @given(st.lists(st.tuples(transforms, answers), min_size=1, max_size=5), st.integers(1, 6))
-@settings(max_examples=80)
 def test_versions_of_a_picture_merge_to_the_nearest_entry_per_item(
     asked: list[tuple[Transform, HashAnswer]], max_matches: int
 ) -> None:

@@ -192,7 +192,7 @@ class Flow(RuleBasedStateMachine):
 
 
 TestFlow = Flow.TestCase
-TestFlow.settings = settings(max_examples=100, stateful_step_count=60)
+TestFlow.settings = settings(stateful_step_count=60)
 
 
 def window_of(count: int) -> tuple[Window, Clock]:

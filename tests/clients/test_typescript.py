@@ -15,7 +15,7 @@ import google.rpc
 import pytest
 from PIL import Image
 
-from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from disrupt.hashing import ImageFingerprints, fingerprint_image
 from tests.submission.examples import picture
 
@@ -72,7 +72,7 @@ def answers(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     outcome = fingerprint_image(file.read_bytes())
     assert isinstance(outcome, ImageFingerprints)
     canonical = outcome.fingerprints[0]
-    server = Deployment.start(directory / "data")
+    server = Deployment.start(directory / "data", workers=1, settings=FEW_DECODERS)
     try:
         printed = run(
             *("node", "dist/src/walkthrough.js", f"http://{server.address}"),

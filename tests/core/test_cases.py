@@ -174,6 +174,7 @@ def test_case_takes_only_the_allowed_steps() -> None:
         (CaseStatus.ACTIVE, CaseStatus.WITHDRAWN),
         (CaseStatus.ACTIVE, CaseStatus.REJECTED),
         (CaseStatus.REJECTED, CaseStatus.WITHDRAWN),
+        (CaseStatus.REJECTED, CaseStatus.ACTIVE),
     }
     for current in CaseStatus:
         for to in CaseStatus:

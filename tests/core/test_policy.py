@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from disrupt.core.cases import AgeBand
 from disrupt.core.policy import ADULTS, MINORS, ApiKey, Bank, Right, age_of, bank_for, scope
+from disrupt.core.waiting import may_be_hidden
 from disrupt.errors import InvalidRequestError, PermissionDeniedError
 
 STRICT = Bank(3, "strict", 20)
@@ -23,14 +24,16 @@ def test_unsure_age_goes_to_the_bank_of_minors() -> None:
     assert bank_for(AgeBand.MINOR) == bank_for(AgeBand.UNSURE) == MINORS
 
 
-def test_items_are_treated_as_of_a_minor_in_every_bank_but_that_of_adults() -> None:
+def test_a_bank_that_operators_made_says_no_age_of_its_items_and_none_is_hidden() -> None:
     assert age_of(ADULTS.number) == AgeBand.ADULT
-    assert age_of(MINORS.number) == age_of(STRICT.number) == AgeBand.MINOR
+    assert age_of(MINORS.number) == AgeBand.MINOR
+    assert age_of(STRICT.number) == AgeBand.UNSURE
+    assert [bank for bank in BANKS if may_be_hidden(bank.number)] == [ADULTS]
 
 
 def test_key_without_the_right_is_denied_by_name() -> None:
     key(ADULTS).require(Right.MATCH)
-    with pytest.raises(PermissionDeniedError, match="OPERATOR"):
+    with pytest.raises(PermissionDeniedError, match="the right operator;"):
         key(ADULTS).require(Right.OPERATOR)
 
 

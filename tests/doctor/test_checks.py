@@ -33,7 +33,7 @@ from disrupt.registry import journal, opening
 from disrupt.registry.integrity import has_wal_reset_bug
 from disrupt.registry.sql import SqlRegistry
 from tests.doctor.certificates import Pair, pair
-from tests.registry.examples import lay_out_revision_0001, registration
+from tests.registry.examples import ACT, lay_out_revision_0001, registration
 
 MIB = 2**20
 
@@ -63,6 +63,7 @@ def verdicts(data_dir: Path) -> dict[str, Verdict]:
     return {finding.name: finding.verdict for finding in findings(data.checks(data_dir))}
 
 
+@pytest.mark.slow
 def test_this_machine_hashes_and_searches_rightly() -> None:
     reported = list(findings(computing.checks()))
     assert [finding.name for finding in reported] == [
@@ -76,6 +77,7 @@ def test_this_machine_hashes_and_searches_rightly() -> None:
     assert {finding.verdict for finding in reported} == {Verdict.OK}, reported
 
 
+@pytest.mark.slow
 def test_a_build_that_hashes_otherwise_than_the_reference_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -96,6 +98,7 @@ def test_a_decoder_of_videos_that_does_not_start_is_a_warning(
     assert (reported["isolation"], reported["videos"]) == (Verdict.OK, Verdict.WARN)
 
 
+@pytest.mark.slow
 def test_a_search_that_loses_one_neighbour_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     for searched, name in (
         (FlatIndex, "faiss"),
@@ -292,8 +295,10 @@ def test_a_removal_that_the_writer_lists_a_moment_later_warns_of_nothing(
 ) -> None:
     before = (data_dir / JOURNAL).read_bytes()
     with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
-        writer.add_key(ApiKey("0000000a", "p", bytes(32), frozenset(), frozenset(), "2026-01-01"))
-        writer.revoke_key("0000000a", day="2026-01-02")
+        writer.add_key(
+            ApiKey("0000000a", "p", bytes(32), frozenset(), frozenset(), "2026-01-01"), act=ACT
+        )
+        writer.revoke_key("0000000a", day="2026-01-02", act=ACT)
     after = (data_dir / JOURNAL).read_bytes()
     for unfinished in (before, after[:-10]):
         (data_dir / JOURNAL).write_bytes(unfinished)
@@ -321,8 +326,10 @@ def test_a_missing_or_damaged_journal_of_removals_warns_and_another_file_fails(
         assert verdicts(data_dir)["removals"] == Verdict.OK
         journal.write(data_dir / JOURNAL, removed)
     with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
-        writer.add_key(ApiKey("0000000a", "p", bytes(32), frozenset(), frozenset(), "2026-01-01"))
-        writer.revoke_key("0000000a", day="2026-01-02")
+        writer.add_key(
+            ApiKey("0000000a", "p", bytes(32), frozenset(), frozenset(), "2026-01-01"), act=ACT
+        )
+        writer.revoke_key("0000000a", day="2026-01-02", act=ACT)
     assert verdicts(data_dir)["removals"] == Verdict.OK
     journal.write(data_dir / JOURNAL, [])
     assert verdicts(data_dir)["removals"] == Verdict.WARN
@@ -431,6 +438,20 @@ def test_a_private_key_that_others_may_read_warns(tmp_path: Path) -> None:
     readable.key.chmod(0o644)
     finding = only(network.certificate(network.Tls(readable.certificate, readable.key), _days(0)))
     assert finding.verdict == Verdict.WARN
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict"),
+    [(-2, Verdict.FAIL), (0, Verdict.OK), (85, Verdict.WARN), (91, Verdict.FAIL)],
+)
+def test_an_authority_of_client_certificates_is_judged_by_its_days(
+    tls: Pair, days: int, verdict: Verdict
+) -> None:
+    assert only(network.authorities(tls.certificate, _days(days))).verdict == verdict
+
+
+def test_a_file_without_authorities_fails(tls: Pair) -> None:
+    assert only(network.authorities(tls.key, _days(0))).verdict == Verdict.FAIL
 
 
 def test_an_address_in_the_open_needs_tls(tls: Pair) -> None:

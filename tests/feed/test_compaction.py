@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from disrupt.core.changes import Cursor
+from disrupt.core.media import ItemState
 from disrupt.errors import DataDirectoryError, SnapshotRefusedError
 from disrupt.feed import compaction
 from disrupt.feed.compaction import compact, is_due
@@ -22,7 +23,9 @@ from disrupt.index.live import LiveIndex
 from disrupt.index.manifest import FILES, TABLES
 from disrupt.registry.contract import NewItem
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
-from tests.registry.examples import DAY, new_item, registration
+from tests.registry.examples import ACT, DAY, new_item, registration
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -61,21 +64,28 @@ def test_a_compaction_equals_a_rebuild(
     writer: SqlRegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch, block_items: int
 ) -> None:
     monkeypatch.setattr(writing, "_BLOCK_ITEMS", block_items)
-    monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 60)
+    monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 30)
     chance = random.Random(1)
-    cases: list[str] = []
+    cases, hidden = list[str](), set[bytes]()
     for round_ in range(4):
         cases += register(writer, chance, 20)
         chance.shuffle(cases)
         for _ in range(5):  # cases of this round and of earlier ones
             writer.withdraw(cases.pop(), None, day=DAY)
+        records = filter(None, map(writer.case, cases))
+        items = [item.item_id for record in records for item in record.items]
+        hidden.intersection_update(items)
+        for item_id in chance.sample(items, len(items) // 3):
+            state = ItemState.LIVE if item_id in hidden else ItemState.DISABLED
+            writer.set_states([item_id], state, day=DAY, act=ACT)
+            hidden ^= {item_id}
         compacted = compact(writer, index_dir)
         written = content(index_dir)
         assert len(written) == len(FILES) + (len(TABLES) if round_ else 0)
         rebuilt = rebuild(writer, index_dir)
         assert content(index_dir) == written
         assert (compacted.items, compacted.hashes) == (rebuilt.items, rebuilt.hashes)
-        assert compacted.items == len(cases)
+        assert compacted.items == len(cases) - len(hidden)
         if round_ % 2:  # the next compaction starts from a compacted generation
             compact(writer, index_dir)
 
@@ -125,6 +135,36 @@ def test_what_is_erased_just_before_a_compaction_does_not_come_back(
     before_the_next_lock(monkeypatch, lambda: writer.withdraw(case, None, day=DAY))
     compact(writer, index_dir)
     assert item.item_id not in content(index_dir)["items.npy"]
+
+
+def test_what_is_added_and_enabled_during_a_compaction_is_left_to_the_next(
+    writer: SqlRegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(7)
+    item: NewItem = new_item(chance)
+    earlier = register(writer, chance, 2)
+    rebuild(writer, index_dir)
+    writer.withdraw(earlier[0], None, day=DAY)
+    cases: list[str] = []
+    head = writer.head
+
+    def before_its_changes_are_read() -> Cursor:
+        cursor = head()
+        monkeypatch.setattr(writer, "head", head)
+        cases.append(writer.register(registration(chance, None, item), day=DAY).case_number)
+        for state in (ItemState.DISABLED, ItemState.LIVE):
+            writer.set_states([item.item_id], state, day=DAY, act=ACT)
+        return cursor
+
+    monkeypatch.setattr(writer, "head", before_its_changes_are_read)
+    compact(writer, index_dir)
+    # A later removal would not count as one of this generation.
+    assert item.item_id not in content(index_dir)["items.npy"]
+    live = LiveIndex()
+    Follower(writer, live, index_dir).step()
+    assert len(live.search(item.fingerprints["hash"][:1], 0)) == 1
+    writer.withdraw(cases[0], None, day=DAY)
+    assert not erase(writer, index_dir).rebuilt
 
 
 def test_what_a_rebuild_published_just_before_a_compaction_can_be_withdrawn_and_erased(

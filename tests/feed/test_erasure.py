@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from disrupt.core.media import ItemState
 from disrupt.errors import DataDirectoryError, SnapshotRefusedError
 from disrupt.feed.erasure import erase
 from disrupt.feed.follower import Follower
@@ -25,7 +26,9 @@ from disrupt.index.manifest import TABLES
 from disrupt.registry.contract import NewItem
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
 from tests.index.examples import rewrite_manifest
-from tests.registry.examples import DAY, new_item, registration
+from tests.registry.examples import ACT, DAY, new_item, registration
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -99,6 +102,24 @@ def test_no_generation_holds_a_withdrawn_item_afterwards(
     assert generations(index_dir) == [4]
     assert holding(index_dir, gone) == []
     assert holding(index_dir, kept)
+
+
+def test_disabling_erases_nothing_and_what_is_withdrawn_while_disabled_is_erased(
+    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+) -> None:
+    item, case = register(writer, chance)
+    rebuild(writer, index_dir)
+    with_it = holding(index_dir, item)
+    writer.set_states([item.item_id], ItemState.DISABLED, day=DAY, act=ACT)
+    assert not erase(writer, index_dir).rebuilt
+    assert holding(index_dir, item) == with_it
+    writer.set_states([item.item_id], ItemState.LIVE, day=DAY, act=ACT)
+    rebuild(writer, index_dir)
+    writer.set_states([item.item_id], ItemState.DISABLED, day=DAY, act=ACT)
+    writer.withdraw(case, None, day=DAY)
+    assert len(holding(index_dir, item)) > len(with_it)
+    assert erase(writer, index_dir).rebuilt
+    assert holding(index_dir, item) == []
 
 
 def test_the_search_tables_of_no_generation_spell_a_withdrawn_hash_afterwards(

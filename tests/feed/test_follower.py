@@ -17,14 +17,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from structlog.testing import capture_logs
 
 from disrupt.core.changes import Change, Cursor
+from disrupt.core.media import ItemState
+from disrupt.core.policy import ADULTS, MINORS
 from disrupt.errors import OtherHistoryError, UnavailableError
+from disrupt.feed.compaction import compact
 from disrupt.feed.follower import Follower
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first
 from disrupt.index.live import LiveIndex
-from disrupt.registry.contract import NewItem
+from disrupt.registry.contract import NewItem, RegistryReader
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
-from tests.registry.examples import DAY, new_item, registration
+from tests.properties import FEW
+from tests.registry.examples import ACT, DAY, new_item, registration
 
 
 class Site:
@@ -35,6 +39,7 @@ class Site:
         self.writer = writer
         self.chance = random.Random(1)
         self.present: dict[bytes, NewItem] = {}
+        self.hidden: set[bytes] = set()
         self.cases: dict[bytes, str] = {}
         create_first(self.index_dir, writer.head().epoch)
         self.restart()
@@ -55,6 +60,11 @@ class Site:
     def withdraw(self, item_id: bytes) -> None:
         self.writer.withdraw(self.cases[item_id], [item_id], day=DAY)
         del self.present[item_id]
+        self.hidden.discard(item_id)
+
+    def set_state(self, item_id: bytes, state: ItemState) -> None:
+        self.writer.set_states([item_id], state, day=DAY, act=ACT)
+        (self.hidden.discard if state == ItemState.LIVE else self.hidden.add)(item_id)
 
     def matching(self, items: Sequence[NewItem]) -> set[bytes]:
         hits = self.live.search(np.concatenate([item.fingerprints["hash"] for item in items]), 0)
@@ -76,6 +86,96 @@ def test_a_registration_matches_after_the_next_step_and_a_withdrawal_no_more(sit
     site.follower.step()
     assert site.matching([first, second]) == {second.item_id}
     assert site.live.cursor == site.writer.head()
+
+
+def test_a_disabled_item_matches_no_more_after_the_next_step_and_enabled_again(
+    site: Site,
+) -> None:
+    first, second = site.register(2)
+    rebuild(site.writer, site.index_dir)
+    (third,) = site.register()
+    site.follower.step()
+    for item in (first, third):  # of the snapshot, of the delta
+        others = {second.item_id, first.item_id, third.item_id} - {item.item_id}
+        for _ in range(2):
+            site.set_state(item.item_id, ItemState.DISABLED)
+            site.follower.step()
+            assert site.matching([first, second, third]) == others
+            site.set_state(item.item_id, ItemState.LIVE)
+            site.follower.step()
+            assert site.matching([first, second, third]) == {*others, item.item_id}
+            assert site.live.status().items == 3
+    assert site.live.cursor == site.writer.head()
+
+
+def test_a_moved_item_matches_in_its_new_bank_alone_after_the_next_step(site: Site) -> None:
+    def found() -> list[tuple[bytes, int]]:
+        hits = site.live.search(np.concatenate([item.fingerprints["hash"] for item in items]), 0)
+        own = zip(hits.item_id, hits.bank, strict=True)
+        return sorted({(item_id.tobytes(), int(bank)) for item_id, bank in own})
+
+    items = site.register(2)
+    rebuild(site.writer, site.index_dir)
+    items += site.register()
+    site.follower.step()
+    banks = {item.item_id: ADULTS.number for item in items}
+    for bank in (MINORS.number, ADULTS.number):
+        for item in items[1:]:  # of the snapshot, of the delta
+            site.writer.move_items([item.item_id], bank, act=ACT)
+            banks[item.item_id] = bank
+            site.follower.step()
+            assert found() == sorted(banks.items())
+            assert site.live.status().items == 3
+    # Several changes of one item, read at once.
+    site.set_state(items[1].item_id, ItemState.DISABLED)
+    site.writer.move_items([items[1].item_id], MINORS.number, act=ACT)
+    site.set_state(items[1].item_id, ItemState.LIVE)
+    banks[items[1].item_id] = MINORS.number
+    site.follower.step()
+    assert found() == sorted(banks.items())
+    for publish in (compact, rebuild):
+        publish(site.writer, site.index_dir)
+        site.follower.step()
+        assert found() == sorted(banks.items())
+        site.restart()
+        assert found() == sorted(banks.items())
+
+
+def test_a_generation_is_of_live_items_and_what_it_lacks_is_found_once_enabled(
+    site: Site,
+) -> None:
+    first, second = site.register(2)
+    site.set_state(first.item_id, ItemState.DISABLED)
+    assert rebuild(site.writer, site.index_dir).items == 1
+    site.restart()
+    assert site.matching([first, second]) == {second.item_id}
+    site.set_state(first.item_id, ItemState.LIVE)
+    site.follower.step()
+    assert site.matching([first, second]) == {first.item_id, second.item_id}
+    assert compact(site.writer, site.index_dir).items == 2
+    site.restart()
+    assert site.matching([first, second]) == {first.item_id, second.item_id}
+    assert site.live.status().segments == 0
+
+
+def test_an_item_enabled_while_a_generation_is_made_is_answered_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (item,) = site.register()
+    site.set_state(item.item_id, ItemState.DISABLED)
+    head = site.writer.head
+
+    def enabled_just_after() -> Cursor:
+        cursor = head()
+        monkeypatch.setattr(site.writer, "head", head)
+        site.set_state(item.item_id, ItemState.LIVE)
+        return cursor
+
+    monkeypatch.setattr(site.writer, "head", enabled_just_after)
+    assert rebuild(site.writer, site.index_dir).items == 1
+    site.restart()
+    assert len(site.live.search(item.fingerprints["hash"][:1], 0)) == 1
+    assert site.live.status().items == 1
 
 
 def test_one_step_takes_in_more_than_a_page(site: Site) -> None:
@@ -208,7 +308,7 @@ def test_a_restored_registry_stops_lookups_until_a_rebuild(site: Site, tmp_path:
 class Unsteady:
     """A registry that cannot be read at times."""
 
-    def __init__(self, registry: SqlRegistry) -> None:
+    def __init__(self, registry: RegistryReader) -> None:
         self.registry = registry
         self.broken = False
 
@@ -302,7 +402,7 @@ def test_an_index_that_applies_changes_in_order_is_as_far_behind_as_the_oldest_i
 
 
 class SiteMachine(RuleBasedStateMachine):
-    """Registry, follower, rebuilds and restarts, against the plain model ``Site.present``."""
+    """Registry, follower, rebuilds, compactions and restarts, against the plain model of Site."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -325,9 +425,20 @@ class SiteMachine(RuleBasedStateMachine):
         place = data.draw(st.integers(0, len(self.site.present) - 1))
         self.site.withdraw(list(self.site.present)[place])
 
+    @precondition(lambda self: self.site.present)
+    @rule(data=st.data(), state=st.sampled_from(ItemState))
+    def set_state(self, data: st.DataObject, state: ItemState) -> None:
+        item_id = data.draw(st.sampled_from(sorted(self.site.present)))
+        self.site.set_state(item_id, state)
+
     @rule()
     def rebuild(self) -> None:
         rebuild(self.site.writer, self.site.index_dir)
+
+    @rule()
+    def compact(self) -> None:
+        compacted = compact(self.site.writer, self.site.index_dir)
+        assert compacted.items == len(self.site.present) - len(self.site.hidden)
 
     @rule()
     def restart(self) -> None:
@@ -337,8 +448,9 @@ class SiteMachine(RuleBasedStateMachine):
     @rule()
     def step_and_look_up(self) -> None:
         self.site.follower.step()
-        assert self.site.matching(self.every) == set(self.site.present)
-        assert self.site.live.status().items == len(self.site.present)
+        matchable = self.site.present.keys() - self.site.hidden
+        assert self.site.matching(self.every) == matchable
+        assert self.site.live.status().items == len(matchable)
 
     @invariant()
     def index_is_never_ahead_of_the_registry(self) -> None:
@@ -346,4 +458,4 @@ class SiteMachine(RuleBasedStateMachine):
 
 
 TestSiteMachine = SiteMachine.TestCase
-TestSiteMachine.settings = settings(max_examples=15, stateful_step_count=20)
+TestSiteMachine.settings = settings(max_examples=FEW, stateful_step_count=20)

@@ -19,6 +19,8 @@ from disrupt.index.multi_index import engine
 from disrupt.registry.sql import SqlRegistry
 from tests.feed.test_follower import Site
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:

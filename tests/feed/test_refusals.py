@@ -21,6 +21,9 @@ from disrupt.registry.sql import SqlRegistry
 from tests.feed.test_follower import Site
 from tests.index.examples import rewrite_manifest
 
+pytestmark = pytest.mark.slow
+
+
 _FILES = ("manifest.json", *FILES, *TABLES)
 
 
@@ -79,12 +82,12 @@ HARMS = (
 )
 
 
-@pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
 @pytest.mark.parametrize("name", _FILES)
 def test_a_damaged_file_is_refused_by_name_and_the_served_generation_goes_on(
-    site: Site, name: str, harm: Callable[[Path], None]
+    site: Site, name: str
 ) -> None:
-    check_refused(site, lambda directory: harm(directory / name), f"00000003/{name} refused")
+    for harm in HARMS:
+        check_refused(site, lambda directory: harm(directory / name), f"/{name} refused")
 
 
 def manifest_with(**changed: Any) -> Callable[[Path], None]:
@@ -142,22 +145,24 @@ def test_a_generation_of_another_history_stops_who_starts_until_somebody_decides
 
 def check_refused(site: Site, harm: Callable[[Path], None], reason: str) -> None:
     """Check that a server and a new process refuse the generation until a rebuild is there."""
+    served = site.live.status().generation
     items = site.register(1)
     rebuild(site.writer, site.index_dir)
-    harm(site.index_dir / "00000003")
+    harm(site.index_dir / f"{served + 1:08}")
     with capture_logs() as logs:
         for _ in range(2):
             site.follower.step()
     assert [entry["event"] for entry in logs] == ["snapshot_refused"]
-    assert "00000003/" in logs[0]["reason"]
+    assert f"{served + 1:08}/" in logs[0]["reason"]
     assert reason in logs[0]["reason"]
     assert "disrupt-index rebuild" in logs[0]["reason"]
     every_item = list(site.present.values())
-    for _ in range(2):
-        assert site.live.status().generation == 2
-        assert site.matching(every_item) == site.present.keys()
-        site.restart()
+    assert site.live.status().generation == served
+    assert site.matching(every_item) == site.present.keys()
+    site.restart()
+    assert site.live.status().generation == served
+    assert site.matching(every_item) == site.present.keys()
     rebuild(site.writer, site.index_dir)
     site.follower.step()
-    assert site.live.status().generation == 4
+    assert site.live.status().generation == served + 2
     assert site.matching(items) == {items[0].item_id}

@@ -29,6 +29,7 @@ from disrupt.hashing.videos.frames import hash_video
 from tests.hashing.pictures import PHOTOS, encode, registered, upright
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
 def test_an_animation_is_looked_up_by_its_distinct_frames_and_registered_by_its_first(
     kind: str,
@@ -73,6 +74,7 @@ def animation(frames: list[Image.Image], kind: str = "GIF", **options: Any) -> b
     return file.getvalue()
 
 
+@pytest.mark.slow
 def test_a_picture_behind_many_frames_is_found() -> None:
     earlier = [pattern(seed) for seed in range(30)]
     late = Image.fromarray(PHOTOS["cat"]).resize((560, 560))
@@ -95,6 +97,7 @@ def around(inner: Image.Image, contrast: float) -> Image.Image:
     return page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["GIF", "PNG"])
 @pytest.mark.parametrize("repeats", [1, 20])
 def test_what_changes_in_a_window_only_is_looked_up(kind: str, repeats: int) -> None:
@@ -141,6 +144,7 @@ def test_what_a_lookup_does_not_look_at_is_counted(monkeypatch: pytest.MonkeyPat
     assert still.frames_skipped == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
 def test_every_distinct_frame_is_registered_with_its_interval_when_asked(kind: str) -> None:
     blank = Image.new("RGB", (600, 400), "white")
@@ -177,6 +181,7 @@ def test_every_distinct_frame_is_registered_with_its_interval_when_asked(kind: s
         assert fingerprint.hash.distance_bits(looked_up) <= 8
 
 
+@pytest.mark.slow
 def test_frames_are_left_out_only_if_copies_of_them_match_what_is_stored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -211,6 +216,7 @@ def test_frames_last_as_long_as_browsers_show_them(kind: str, said_ms: int, show
     assert looked_up["end_ms"].max() == 3 * shown_ms
 
 
+@pytest.mark.slow
 def test_a_file_of_one_frame_is_the_same_picture_whether_every_frame_is_asked_for_or_not() -> None:
     still = encode(PHOTOS["coffee"], "GIF", duration=500)
     for data in (still, encode(PHOTOS["cat"], "JPEG"), encode(np.full((90, 90), 9, np.uint8))):
@@ -277,6 +283,7 @@ FIRST = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("disposals", [*itertools.product(range(4), repeat=2)])
 @pytest.mark.parametrize("name", FIRST)
 def test_frames_of_a_gif_are_painted_as_browsers_do(name: str, disposals: tuple[int, int]) -> None:

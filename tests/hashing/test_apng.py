@@ -165,6 +165,7 @@ def rgb(picture: Picture) -> NDArray[np.float64]:
     return picture.rgb(0, picture.height_px).astype(float)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize(("colour", "depth"), KINDS)
 def test_frames_are_painted_as_a_naive_painter_does(colour: int, depth: int, seed: int) -> None:

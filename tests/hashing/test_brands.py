@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.harness.videos import Frame, encode
 from disrupt.hashing.decoding.brands import picture_format
-from disrupt.hashing.decoding.videos import SNIFFED_BYTES, is_video
+from disrupt.hashing.decoding.video_formats import SNIFFED_BYTES, is_video
 from disrupt.hashing.videos.frames import hash_video
 from tests.hashing.videos import FPS
 
@@ -41,6 +41,7 @@ def test_the_first_brand_of_a_codec_of_pictures_decides(
 
 def test_brands_are_those_of_the_first_box_only() -> None:
     assert picture_format(b"\0\0\0\x08free" + branded(b"avif")) is None
+    assert picture_format(branded(b"avif").replace(b"ftyp", b"free")) is None
 
 
 @pytest.mark.parametrize("brand", [b"mif1", b"avif", b"heic"])

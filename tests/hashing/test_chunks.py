@@ -14,9 +14,9 @@ from disrupt.errors import InvalidMediaError
 from disrupt.hashing import ImageFingerprints, fingerprint_image
 from disrupt.hashing.decoding.chunks import with_sound_chunks
 from disrupt.hashing.decoding.pictures import decode, decode_frames
-from tests.hashing import test_formats
+from tests.hashing import formats
 
-PHOTO = test_formats.PHOTO.resize((200, 150))
+PHOTO = formats.PHOTO.resize((200, 150))
 PLAIN = Image.new("RGB", PHOTO.size)
 
 
@@ -112,6 +112,7 @@ def test_a_file_of_very_many_chunks_is_refused() -> None:
         decode(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
 def test_of_an_animation_that_begins_plain_the_first_other_frame_is_registered(kind: str) -> None:
     options = {"save_all": True, "append_images": [PHOTO, PLAIN, PHOTO.rotate(180)]}

@@ -18,6 +18,7 @@ from disrupt.hashing.regions.crops import (
     plain_shares,
     sample_crops,
 )
+from tests.properties import FEW
 
 PHOTOS = [
     Image.open(f"{data_dir}/{name}").convert("L")
@@ -40,10 +41,11 @@ def cropped(luma: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
     return averaged(luma[rows, width * left // 1000 : width - width * right // 1000])
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from(PHOTOS), st.lists(crops, min_size=1, max_size=5), st.sampled_from([256, 512])
 )
-@settings(max_examples=15)
+@settings(max_examples=FEW)
 def test_a_crop_of_a_reduced_picture_hashes_as_the_cropped_picture(
     photo: Image.Image, some: list[Crop], side_px: int
 ) -> None:
@@ -70,7 +72,7 @@ def test_nothing_cut_off_is_the_canonical_hash(photo: Image.Image) -> None:
 
 
 @given(st.lists(crops, min_size=1, max_size=5))
-@settings(max_examples=15)
+@settings(max_examples=FEW)
 def test_pictures_hashed_together_are_hashed_as_each_alone(some: list[Crop]) -> None:
     pictures = [np.asarray(photo.resize((128, 128), Image.Resampling.BOX)) for photo in PHOTOS]
     together = hash_crops_dihedral(np.stack(pictures), some)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from pillow_heif import register_heif_opener
@@ -167,7 +167,6 @@ def test_oriented_mirrors_then_turns_clockwise(dihedral: Dihedral) -> None:
 
 @pytest.mark.filterwarnings("ignore:::PIL")
 @given(st.binary(max_size=200))
-@settings(max_examples=100)
 def test_damaged_exif_does_not_make_a_picture_unreadable(exif: bytes) -> None:
     plain = encode(GREY, "JPEG")
     data = (
@@ -203,7 +202,6 @@ def test_an_empty_file_and_one_of_too_many_bytes_are_refused() -> None:
 
 
 @given(st.binary(min_size=1, max_size=100))
-@settings(max_examples=100)
 def test_what_is_no_picture_is_refused(data: bytes) -> None:
     assert ", ".join(FORMATS) in reason(data) or "damaged" in reason(data)
 
@@ -235,6 +233,7 @@ WHOLE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:::PIL")
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_truncated_file_is_refused_wherever_it_ends(name: str) -> None:
@@ -252,7 +251,6 @@ def test_a_truncated_file_is_refused_wherever_it_ends(name: str) -> None:
     st.sampled_from(sorted(WHOLE)),
     st.lists(st.tuples(st.integers(0), st.integers(1, 255)), min_size=1, max_size=9),
 )
-@settings(max_examples=200)
 def test_a_damaged_file_is_decoded_or_refused_and_nothing_else(
     name: str, flips: list[tuple[int, int]]
 ) -> None:
@@ -409,6 +407,7 @@ def many_scans(count: int) -> bytes:
     return whole[:-2] + whole[whole.rindex(b"\xff\xda") : -2] * count + whole[-2:]
 
 
+@pytest.mark.slow
 def test_a_picture_of_more_scans_than_its_size_may_have_is_refused() -> None:
     assert "scans" in reason(many_scans(100))
     assert decode(many_scans(50)).width_px == 4000

@@ -76,6 +76,7 @@ def finds(query: ImageQuery, registered: ImageFingerprints) -> bool:
     return bool((nearest <= limits_bits(looked_up)).any())
 
 
+@pytest.mark.slow
 def test_a_registered_picture_finds_itself() -> None:
     found = []
     for seed, lumps in NEAR_SHAPES:

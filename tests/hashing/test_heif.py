@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, features
 from PIL.AvifImagePlugin import AvifImageFile
@@ -26,7 +26,10 @@ from disrupt.hashing.decoding.pixels import oriented
 from disrupt.isolation.pictures import IsolatedHashing
 from tests.hashing.test_decode import COLOURS, encode, with_alpha
 
-pytestmark = pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF"),
+]
 
 Entries = list[tuple[int, list[int]]]
 """Items, and the numbers of their properties; 32768 is added to those of essential ones."""
@@ -237,7 +240,6 @@ def test_broken_boxes_are_refused(name: str) -> None:
     st.lists(st.tuples(st.integers(0), st.integers(1, 255)), max_size=6),
     st.integers(0, 1000),
 )
-@settings(max_examples=100, deadline=None)
 def test_damaged_boxes_are_decoded_or_refused_and_nothing_else(
     name: str, flips: list[tuple[int, int]], cut: int
 ) -> None:
@@ -274,7 +276,6 @@ def metadata(content: bytes) -> bytes:
 
 
 @given(st.binary(max_size=200) | box_trees() | box_trees().map(metadata))
-@settings(max_examples=150, deadline=None)
 def test_any_bytes_are_returned_or_made_as_long(data: bytes) -> None:
     assert len(with_one_ipma(data)) == len(data)
 
@@ -291,7 +292,6 @@ _OTHER_TYPES = st.sampled_from([b"ipco", b"free", b"uuid"])
     st.randoms(use_true_random=False),
     st.booleans(),
 )
-@settings(max_examples=150, deadline=None)
 def test_valid_boxes_are_joined_in_any_order(
     associations: list[bytes],
     unrelated: list[bytes],

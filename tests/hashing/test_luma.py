@@ -13,6 +13,7 @@ from disrupt.core.transforms import Dihedral
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.decoding.pixels import Picture, oriented
 from disrupt.hashing.pdq.luma import area_average, canonical_luma
+from tests.properties import FEW
 
 
 def units(values: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -35,10 +36,11 @@ def average(luma: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return area_average(lambda top, bottom: luma[top:bottom], width, height)
 
 
+@pytest.mark.slow
 @given(
     st.integers(1, 1100), st.integers(1, 1100), st.integers(0, 2**32 - 1), st.sampled_from([2, 256])
 )
-@settings(max_examples=40)
+@settings(max_examples=FEW)
 def test_area_average_equals_the_naive_integer_one(
     height: int, width: int, seed: int, levels: int
 ) -> None:
@@ -46,6 +48,7 @@ def test_area_average_equals_the_naive_integer_one(
     assert (average(luma) == naive(luma)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "width"), [(65_535, 3), (3, 65_535), (1, 513), (513, 1)])
 def test_area_average_is_exact_at_the_longest_side(height: int, width: int) -> None:
     luma = np.random.default_rng(1).integers(250, 256, (height, width), np.uint8)
@@ -64,8 +67,8 @@ def picture(luma: NDArray[np.uint8], orientation: Dihedral = Dihedral.IDENTITY) 
     return Picture(decode(file.getvalue()).image, orientation)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 700), st.integers(1, 700), st.sampled_from(Dihedral))
-@settings(max_examples=50)
 def test_canonical_luma_is_that_of_the_upright_picture(
     height: int, width: int, orientation: Dihedral
 ) -> None:

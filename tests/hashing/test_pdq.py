@@ -3,7 +3,7 @@
 import numpy as np
 import pdqhash
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -72,14 +72,12 @@ def test_crops_of_photographs_hash_bit_for_bit_as_the_reference() -> None:
 
 
 @given(regions(5, 700))
-@settings(max_examples=100)
 def test_luma_at_any_size_hashes_as_the_reference(region: Image.Image) -> None:
     luma = np.asarray(region.convert("L"))
     assert_as_the_reference(hash_luma(luma), luma)
 
 
 @given(regions(5, 1500), st.sampled_from(Dihedral))
-@settings(max_examples=50)
 def test_colours_at_full_size_hash_as_the_reference_of_the_turned_pixels(
     region: Image.Image, turn: Dihedral
 ) -> None:
@@ -89,7 +87,6 @@ def test_colours_at_full_size_hash_as_the_reference_of_the_turned_pixels(
 
 
 @given(regions(16, 512))
-@settings(max_examples=50)
 def test_each_dihedral_hash_is_the_reference_of_the_really_turned_pixels(
     region: Image.Image,
 ) -> None:
@@ -100,7 +97,6 @@ def test_each_dihedral_hash_is_the_reference_of_the_really_turned_pixels(
 
 
 @given(regions(64, 512), st.data())
-@settings(max_examples=50)
 def test_a_crop_is_a_slice(region: Image.Image, data: st.DataObject) -> None:
     luma = np.asarray(region.convert("L"))
     top, left = (data.draw(st.integers(0, side - 32)) for side in luma.shape)

@@ -12,32 +12,24 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
+from benchmarks.harness.colour_profiles import LEVELS, fixed, linear, profile
 from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.images import canonical_hash
-from tests.hashing import test_formats
-from tests.hashing.test_formats import DISPLAY_P3, fixed, profile
+from tests.hashing import formats
+from tests.hashing.formats import DISPLAY_P3
 
-PHOTO = test_formats.PHOTO.resize((300, 200))
+PHOTO = formats.PHOTO.resize((300, 200))
 GREY = PHOTO.convert("L")
-LEVELS = np.arange(256)
 
 
 def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
-
-
-def linear(levels: NDArray[Any]) -> NDArray[np.float64]:
-    shown = levels / 255
-    light: NDArray[np.float64] = np.where(
-        shown <= 0.04045, shown / 12.92, ((shown + 0.055) / 1.055) ** 2.4
-    )
-    return light
 
 
 def showing(levels: NDArray[Any], kind: bytes = b"mntrRGB XYZ ") -> bytes:
@@ -210,11 +202,21 @@ SHOWN: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHOWN)
 def test_what_a_profile_shows_is_hashed(name: str) -> None:
     data, expected = SHOWN[name](), registered(encode(PHOTO))
     assert registered(data).distance_bits(expected) <= 20
     assert nearest(data, expected) <= 20
+
+
+def test_curves_of_very_many_values_show_what_short_ones_do() -> None:
+    levels = Image.fromarray(LEVELS.astype(np.uint8).reshape(16, 16)).convert("RGB")
+    short, long = (
+        np.asarray(decode(encode(levels, icc_profile=shown)).image, np.int16)
+        for shown in (NEGATIVE, with_long_curves(255 - LEVELS))
+    )
+    assert np.abs(long - short).max() <= 2
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])

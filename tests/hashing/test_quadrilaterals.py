@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
+from benchmarks.harness.costly_pages import COSTLY_PAGES
 from disrupt.core.lookups import LOOKUP_CROPS, Effort
 from disrupt.core.media import LowQuality
 from disrupt.hashing import ImageQuery, fingerprint_image, hash_image
@@ -68,6 +69,7 @@ def test_a_straightened_picture_is_the_picture(name: str) -> None:
     assert np.bitwise_count(first.hashes ^ second.hashes).sum() <= 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PHOTOS)
 def test_a_copy_that_is_tilted_on_a_page_matches_and_its_transform_says_where(name: str) -> None:
     registered = fingerprint_image(encoded(PHOTOS[name]))
@@ -89,34 +91,10 @@ def test_upright_pictures_and_plain_pages_are_no_candidates() -> None:
     assert find_quadrilaterals(np.full((600, 800), 120, np.uint8), 2) == []
 
 
-def hostile() -> dict[str, NDArray[np.uint8]]:
-    rng = np.random.default_rng(3)
-    lines = np.full((2000, 2000), 255, np.uint8)
-    for start, stop in rng.integers(0, 2000, (3000, 2, 2)):
-        cv2.line(lines, start.tolist(), stop.tolist(), int(rng.integers(256)), 1)
-    nested = np.full((1500, 1500), 255, np.uint8)
-    square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * 700
-    for at in range(40):
-        turn = np.array([[np.cos(at), -np.sin(at)], [np.sin(at), np.cos(at)]])
-        corners = (square * 0.93**at @ turn + 750).astype(np.int32)
-        cv2.fillPoly(nested, [corners], int(rng.integers(256)))
-    cells = rng.integers(0, 256, (10, 10, 100, 100), np.uint8)
-    return {
-        "thousands of lines": lines,
-        "quadrilaterals within quadrilaterals": nested,
-        "a grid of 100 cells": cells.swapaxes(1, 2).reshape(1000, 1000),
-        "a frame of one colour": np.pad(np.full((700, 900), 90, np.uint8), 60),
-        "one line of pixels": rng.integers(0, 256, (1, 20_000), np.uint8),
-        "chessboard": np.kron(np.indices((40, 40)).sum(axis=0) % 2, np.ones((25, 25))).astype(
-            np.uint8
-        )
-        * 255,
-    }
-
-
-@pytest.mark.parametrize("name", hostile())
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COSTLY_PAGES)
 def test_pages_that_look_like_many_pictures_cost_bounded_hashes(name: str) -> None:
-    page = hostile()[name]
+    page = COSTLY_PAGES[name]()
     for effort in (Effort.STANDARD, Effort.THOROUGH):
         wanted = LOOKUP_CROPS[effort]
         assert len(find_quadrilaterals(page, wanted.tilted)) <= wanted.tilted

@@ -38,11 +38,13 @@ def with_alpha(colour: NDArray[Any], alpha: NDArray[Any], kind: str = "PNG") -> 
     return encode(rgba, kind, **({"lossless": True} if kind == "WEBP" else {}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
 def test_white_with_the_picture_in_its_alpha_is_looked_up_on_black(kind: str) -> None:
     assert nearest(with_alpha(np.full_like(GREY, 255), GREY, kind), GREY) <= 8
 
 
+@pytest.mark.slow
 def test_two_pictures_on_white_and_on_black_are_both_looked_up() -> None:
     on_white, on_black = DECOY / 2 + 128, GREY / 2
     alpha = 255 - (on_white - on_black)
@@ -108,6 +110,7 @@ def with_property(data: bytes, added: bytes) -> bytes:
     return bytes(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("left", "top"), [(0, 0), (330, 410)])
 def test_the_clean_aperture_of_an_avif_is_looked_up_beside_the_whole(left: int, top: int) -> None:
     rng = np.random.default_rng(1)
@@ -118,12 +121,14 @@ def test_the_clean_aperture_of_an_avif_is_looked_up_beside_the_whole(left: int, 
     assert nearest(data, page) <= 12
 
 
+@pytest.mark.slow
 def test_a_clean_aperture_outside_the_picture_is_passed_over() -> None:
     data = in_clean_aperture(COLOURS, 200, 0, 200)
     assert not decode(data, scaled=True).others
     assert nearest(data, COLOURS) <= 12
 
 
+@pytest.mark.slow
 def test_a_jpeg_that_is_higher_than_its_data_is_looked_up_without_the_rest() -> None:
     """Browsers show even rows in place of what is missing."""
     data = bytearray(encode(COLOURS, "JPEG", quality=95))
@@ -132,6 +137,7 @@ def test_a_jpeg_that_is_higher_than_its_data_is_looked_up_without_the_rest() -> 
     assert nearest(bytes(data), COLOURS, Effort.STANDARD) <= 24
 
 
+@pytest.mark.slow
 def test_orientation_is_applied_but_for_webp_as_in_browsers() -> None:
     exif = Image.Exif()
     exif[0x112] = 6
@@ -142,6 +148,7 @@ def test_orientation_is_applied_but_for_webp_as_in_browsers() -> None:
         assert nearest(file.getvalue(), shown) <= 12, kind
 
 
+@pytest.mark.slow
 def test_chroma_that_darkens_an_even_luma_is_looked_up() -> None:
     """Colours beyond white are cut off when they are shown."""
     chroma = 128 + (255 - GREY.astype(int)) // 2
@@ -152,6 +159,7 @@ def test_chroma_that_darkens_an_even_luma_is_looked_up() -> None:
     assert nearest(file.getvalue(), shown, Effort.STANDARD) <= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["TIFF", "HEIF"])
 def test_further_pages_count_as_what_is_not_registered_and_not_looked_up(kind: str) -> None:
     register_heif_opener()

@@ -63,6 +63,7 @@ def error(region: Region, true: Region) -> float:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*GROUPS["border"], *GROUPS["screen"]])
 def test_the_picture_is_among_the_regions_to_a_percent(name: str) -> None:
     edit = EDITS[name][1]
@@ -122,6 +123,7 @@ def test_cells_of_an_even_grid_are_found_all_of_them(rows: int, columns: int, gu
         assert min(error(region, cell) for region in regions) <= 0.015
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("effort", [Effort.STANDARD, Effort.THOROUGH])
 def test_a_negative_is_looked_up_by_the_complement_of_what_it_is_negative_of(
     effort: Effort,
@@ -168,6 +170,7 @@ def shown(luma: NDArray[np.uint8], transform: Transform) -> NDArray[np.uint8]:
     return 255 - averaged if transform.negative else averaged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("effort", [Effort.STANDARD, Effort.THOROUGH])
 def test_every_version_is_the_hash_of_the_pixels_that_its_transform_names(effort: Effort) -> None:
     page = np.full((1300, 1000), 255, np.uint8)
@@ -192,6 +195,7 @@ def test_every_version_is_the_hash_of_the_pixels_that_its_transform_names(effort
     assert max(distances) <= 31, "a thousandth of the page is much of its smallest parts"
 
 
+@pytest.mark.slow
 def test_crops_are_looked_up_of_what_is_likely_the_picture_and_of_all_with_more_effort() -> None:
     plain = encode(PHOTOS[1])
     framed = encode(np.pad(PHOTOS[1], ((90, 90), (60, 60), (0, 0)), constant_values=255))
@@ -214,6 +218,7 @@ def test_crops_are_looked_up_of_what_is_likely_the_picture_and_of_all_with_more_
     assert counts["framed", Effort.THOROUGH] <= MAX_PARTS + MAX_NEGATIVES + 8
 
 
+@pytest.mark.slow
 def test_of_a_region_larger_than_any_cell_of_a_collage_only_the_whole_is_looked_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -233,6 +238,7 @@ def test_where_one_region_weighs_much_those_that_weigh_little_are_left_out() -> 
         assert len(find_regions(np.asarray(Image.fromarray(framed).convert("L")), MOST)) <= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sides", [1, 2, 4])
 def test_crops_of_the_whole_are_looked_up_where_a_region_leaves_out_one_side_only(
     sides: int,

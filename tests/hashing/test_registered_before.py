@@ -19,6 +19,9 @@ from disrupt.core.hashes import HASH_BYTES, MAX_DISTANCE_BITS, distances_bits
 from disrupt.core.media import unpack
 from disrupt.hashing import ImageQuery, hash_image
 
+pytestmark = pytest.mark.slow
+
+
 FILES = Path(__file__).parent / "files" / "plan_1"
 BEFORE = json.loads((FILES / "distances.json").read_text("utf-8"))
 

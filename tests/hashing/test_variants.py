@@ -44,6 +44,7 @@ def stored(
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", [1, 2])
 @pytest.mark.parametrize("name", PHOTOS)
 def test_a_variant_is_the_hash_of_the_picture_cropped_or_turned(name: str, plan: int) -> None:
@@ -67,6 +68,7 @@ def test_a_variant_is_the_hash_of_the_picture_cropped_or_turned(name: str, plan:
         assert distance.sum() <= (24 if degrees else 10), transform
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", [1, 2])
 def test_a_tall_picture_has_the_variants_of_the_wide_one_with_its_axes_exchanged(
     plan: int,
@@ -97,6 +99,7 @@ def test_a_picture_has_at_most_300_hashes() -> None:
     assert most <= 300
 
 
+@pytest.mark.slow
 def test_no_stored_hash_is_near_another_or_of_low_quality() -> None:
     photo = np.asarray(PHOTOS["coffee"]).copy()
     full = stored(Image.fromarray(photo))

@@ -16,7 +16,8 @@ from benchmarks.harness.videos import Codec, Frame, encode, footage
 from disrupt.core.transforms import Dihedral
 from disrupt.core.videos import VideoFingerprints
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing.decoding.videos import SNIFFED_BYTES, Video, VideoLimits, is_video
+from disrupt.hashing.decoding.video_formats import SNIFFED_BYTES, is_video
+from disrupt.hashing.decoding.videos import Video, VideoLimits
 from disrupt.hashing.videos.frames import fingerprint_video, hash_video
 from tests.hashing.videos import FPS, SECONDS, upright, versions
 
@@ -82,6 +83,7 @@ def test_limits_hold_as_given(frames: list[Frame]) -> None:
     assert list(Video(io.BytesIO(data), VideoLimits(320 * 240, 0, 3)).samples(1000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["matroska", "avi", "mpegts"])
 def test_of_a_file_that_ends_early_the_beginning_is_hashed(
     container: str, frames: list[Frame]
@@ -126,6 +128,7 @@ def _with_chapters(data: bytes) -> bytes:
     return bytes(changed[:end]) + reference + bytes(changed[end:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", ["libvpx", "libvpx-vp9"])
 def test_a_video_with_alpha_is_hashed_as_on_a_white_page(encoder: str, frames: list[Frame]) -> None:
     file = io.BytesIO()
@@ -145,6 +148,7 @@ def test_a_video_with_alpha_is_hashed_as_on_a_white_page(encoder: str, frames: l
     assert np.bitwise_count(rows["hash"] ^ expected["hash"]).sum(axis=1).max() <= 20
 
 
+@pytest.mark.slow
 def test_what_is_broken_in_the_middle_is_said_to_be_incomplete(frames: list[Frame]) -> None:
     data = bytearray(encode(frames * 3, fps=FPS, codec=Codec("matroska", "mpeg4", {"b": "2M"})))
     middle = len(data) // 2
@@ -154,6 +158,7 @@ def test_what_is_broken_in_the_middle_is_said_to_be_incomplete(frames: list[Fram
     assert len(hashes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("from_ms", "shown_ms"), [(0, 1000), (2000, 1000), (2000, 5000)])
 def test_frames_that_an_edit_list_hides_are_looked_up_after_its_end(
     from_ms: int, shown_ms: int
@@ -187,6 +192,7 @@ def test_an_edit_list_that_only_starts_later_hides_nothing(frames: list[Frame]) 
     assert rows["end_ms"][-1] == 1000 * SECONDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("container", "cover"), [("matroska", False), ("mp4", False), ("mp4", True)]
 )
@@ -220,6 +226,7 @@ def test_of_several_videos_the_default_is_hashed_and_the_rest_is_said_to_be_miss
     assert np.bitwise_count(shown_rows["hash"] ^ expected["hash"]).sum(axis=1).max() <= 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("said_ms", "expected_incomplete"), [(1, False), (60_000, True)])
 def test_a_duration_that_lies_is_not_believed(
     said_ms: int,
@@ -258,6 +265,7 @@ def test_what_a_file_is_goes_by_its_bytes(frames: list[Frame], tmp_path: Path) -
     assert not is_video(picture.getvalue()[:SNIFFED_BYTES])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timed", [False, True])
 def test_a_transport_stream_is_told_by_the_bytes_between_its_packets(
     timed: bool, frames: list[Frame]

@@ -16,6 +16,9 @@ from disrupt.hashing.decoding.pixels import oriented
 from disrupt.hashing.videos.frames import fingerprint_video, hash_video
 from tests.hashing.videos import FPS, upright, versions
 
+pytestmark = pytest.mark.slow
+
+
 ONE = 1 << 16
 UPRIGHT, UPSIDE_DOWN = (ONE, 0, 0, ONE), (-ONE, 0, 0, -ONE)
 DISPUTED = {

@@ -20,7 +20,7 @@ from disrupt.core.transforms import ENLARGED, PLANS, Dihedral
 from disrupt.core.videos import FRAME, VideoFingerprints, fingerprints_of
 from disrupt.hashing.decoding.pictures import decode as decode_picture
 from disrupt.hashing.decoding.skipping import shown_for_ms
-from disrupt.hashing.decoding.videos import FORMATS
+from disrupt.hashing.decoding.video_formats import FORMATS
 from disrupt.hashing.images import canonical_hash, plain_fingerprints
 from disrupt.hashing.videos.frames import (
     LOOKUP_INTERVAL_MS,
@@ -84,6 +84,7 @@ def near(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return distances_bits(left["hash"], right["hash"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CODECS)
 def test_frames_have_the_times_and_the_hashes_of_their_pictures(
     kind: str, frames: list[Frame]
@@ -99,6 +100,7 @@ def test_frames_have_the_times_and_the_hashes_of_their_pictures(
         assert distances_bits(row["hash"], hashes_of_picture(shown)).min() <= 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "codec",
     [
@@ -127,6 +129,7 @@ def test_how_long_a_packet_is_shown_is_told_by_the_next_one_in_time() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("format_", "bits"), [("GIF", 16), ("WEBP", 10), ("PNG", 10)])
 def test_animations_are_videos(format_: str, bits: int, frames: list[Frame]) -> None:
     file = io.BytesIO()
@@ -147,6 +150,7 @@ def test_each_frame_is_also_hashed_mirrored(frames: list[Frame]) -> None:
     assert (near(as_mirrored, versions(mirrored, Dihedral.IDENTITY)) <= 10).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["letterbox", "feed", "viewer"])
 def test_a_frame_is_also_hashed_without_what_surrounds_the_video(layout: str) -> None:
     frames = list(footage(3, seconds=8, fps=5, size=(480, 270)))
@@ -160,6 +164,7 @@ def test_a_frame_is_also_hashed_without_what_surrounds_the_video(layout: str) ->
         assert distances_bits(here[:, None], shown[None]).min() <= 22
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("plain", "bars"), [((0, 0), (50, 0)), ((40, 0), (60, 0)), ((0, 40), (40, 0))]
 )
@@ -266,6 +271,7 @@ def test_moments_are_told_apart_by_each_of_their_versions() -> None:
     assert stored["ordinal"].tolist() == [0, 2, 0, 2, 2, 0, 2, 0, 0]
 
 
+@pytest.mark.slow
 def test_what_a_still_camera_shows_is_found_in_a_recorded_screen() -> None:
     size = (480, 270)
     still = next(footage(3, seconds=1, fps=1, size=size)).astype(float)
@@ -316,6 +322,7 @@ def test_a_video_of_less_than_two_seconds_is_sampled_as_densely_as_it_is_registe
     assert len(versions(hashes, Dihedral.IDENTITY)) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every_ms", [REGISTRATION_INTERVAL_MS, LOOKUP_INTERVAL_MS])
 @pytest.mark.parametrize("fps", [24, 25, 30])
 def test_frames_without_detail_at_each_step_of_the_sampling_hide_nothing(
@@ -351,6 +358,7 @@ def test_frames_at_uneven_times_keep_their_times(frames: list[Frame]) -> None:
     assert rows["end_ms"].tolist()[:3] == [1900, 2400, 6000]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rotation", [90, 180, 270])
 def test_a_turned_video_is_hashed_as_it_is_shown(rotation: int, frames: list[Frame]) -> None:
     stored = [np.rot90(frame, -rotation // 90) for frame in frames]
@@ -388,6 +396,7 @@ def test_frames_that_are_shapes_are_left_out(frames: list[Frame]) -> None:
     assert (beside.frames, beside.low_quality) == (16, 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("distinct", [2000, 2001, 2200, 3000, 14_000])
 @pytest.mark.parametrize("versions", [1, 2])
 def test_no_more_is_left_out_of_an_hour_than_has_to_be(distinct: int, versions: int) -> None:
@@ -423,6 +432,7 @@ def test_versions_of_too_many_frames_are_told_apart_less_before_frames_are_left_
     assert len(stored) == 1500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alike", [0, 12, 256])
 def test_an_hour_has_at_most_2000_fingerprints(alike: int) -> None:
     """Hash frames that are all, half or not at all like the frame before."""
@@ -443,6 +453,7 @@ def test_an_hour_has_at_most_2000_fingerprints(alike: int) -> None:
     assert stored["end_ms"][-1] > 3_590_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pictures", [2, 3, 4, 7, 8])
 def test_of_pictures_in_turn_each_is_kept_about_as_often(pictures: int) -> None:
     frames = np.zeros(4 * 3600, FRAME)
@@ -457,6 +468,7 @@ def test_of_pictures_in_turn_each_is_kept_about_as_often(pictures: int) -> None:
     assert min(kept) * pictures > 0.9 * sum(kept)
 
 
+@pytest.mark.slow
 def test_a_thousand_frames_a_second_are_sampled_as_others_are(frames: list[Frame]) -> None:
     fast = np.repeat(np.stack(frames), 1000 // FPS, axis=0)[:2500]
     rows = versions(hash_video(io.BytesIO(encode(fast, fps=1000)))[0], Dihedral.IDENTITY)

@@ -63,7 +63,6 @@ class SearchConformance:
         assert triples(above) == expected
 
     @settings(
-        max_examples=80,
         suppress_health_check=[
             HealthCheck.function_scoped_fixture,
             HealthCheck.differing_executors,

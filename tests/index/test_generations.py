@@ -33,6 +33,7 @@ from disrupt.index.generations import (
     open_generation,
     publish,
     roll_back,
+    unfinished_bytes,
 )
 from tests.index.examples import EPOCH, HEAD, Unmarked, blocks, published, some_items
 
@@ -104,8 +105,10 @@ def test_a_failed_build_publishes_nothing_and_leaves_nothing(tmp_path: Path) -> 
 def test_what_a_killed_writer_left_is_cleared(tmp_path: Path) -> None:
     (tmp_path / "building").mkdir()
     (tmp_path / "building" / "codes.faiss").write_bytes(b"half")
+    assert unfinished_bytes(tmp_path) == len(b"half")
     published(tmp_path, some_items(2), 2)
     assert not (tmp_path / "building").exists()
+    assert unfinished_bytes(tmp_path) == 0
 
 
 def test_a_second_writer_is_refused(tmp_path: Path) -> None:

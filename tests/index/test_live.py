@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from disrupt.core.changes import Addition, Change, Cursor, Removal
+from disrupt.core.changes import Addition, Change, Cursor, Removal, StateChange
 from disrupt.core.media import StoredItem
 from disrupt.errors import UnavailableError
 from disrupt.index import segments
@@ -28,6 +28,11 @@ from tests.index.examples import (
 
 def at(sequence: int) -> Cursor:
     return Cursor(EPOCH, sequence)
+
+
+def state(sequence: int, item: StoredItem, *, on: bool = False) -> StateChange:
+    what = (sequence, item.number, item.item_id, item.bank)
+    return StateChange(*what, item if on else None)
 
 
 def removal(sequence: int, number: int) -> Removal:
@@ -128,9 +133,9 @@ def test_what_takes_the_place_of_an_item_is_found_before_that_is_gone(
 ) -> None:
     bury, known = Part.bury, list[tuple[bool, Cursor]]()
 
-    def watched(part: Part, number: int) -> bool:
+    def watched(part: Part, number: int) -> None:
         known.append((live.find(11) is not None, live.cursor))
-        return bury(part, number)
+        bury(part, number)
 
     monkeypatch.setattr(Part, "bury", watched)
     apply(live, removal(11, 2), Addition(12, items[10]), removal(13, 3))
@@ -150,6 +155,7 @@ def test_changes_applied_again_change_nothing(live: LiveIndex, items: list[Store
     for _ in range(3):
         apply(live, *page)
     apply(live, *page[:2], *page, Addition(15, items[12]))
+    apply(live, Addition(15, items[12]))
     assert holds(live, [items[0], items[1], *items[3:10], items[11], items[12]])
 
 
@@ -211,6 +217,32 @@ def test_changes_do_not_wait_while_long_segments_are_joined(
         assert holds(live, kept)
 
 
+def test_what_is_switched_off_and_on_while_segments_are_joined_is_found_once(
+    live: LiveIndex, items: list[StoredItem], joining: threading.Event
+) -> None:
+    for place in (10, 11, 12):
+        apply(live, Addition(place + 1, items[place]))
+    # One comes back to the delta, one stays away, and one comes back to the snapshot.
+    apply(live, state(14, items[10]), state(15, items[11]), state(16, items[2]))
+    apply(live, state(17, items[10], on=True), state(18, items[2], on=True))
+    kept = [*items[:11], items[12]]
+    assert holds(live, kept)
+    joining.set()
+    while live.status().segments > 1:
+        joined_beside()
+        live.apply([], live.cursor)
+        assert holds(live, kept)
+
+
+def test_a_change_of_state_adds_nothing_that_is_there(
+    live: LiveIndex, items: list[StoredItem]
+) -> None:
+    apply(live, state(11, items[3], on=True))
+    apply(live, state(12, items[4]), state(13, items[4], on=True))
+    apply(live, state(14, items[20]), state(15, items[20], on=True))
+    assert holds(live, [*items[:10], items[20]])
+
+
 def test_a_join_that_fails_is_done_again(
     live: LiveIndex, items: list[StoredItem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +283,14 @@ def test_what_it_holds_of_an_item_can_be_read(live: LiveIndex, items: list[Store
         assert columns.entries["start_ms"].tolist() == stored.fingerprints["start_ms"].tolist()
         assert columns.items["number"].tolist() == [stored.number]
     assert live.find(99) is None
+
+
+def test_a_lookup_in_more_hashes_is_expected_to_take_longer(
+    live: LiveIndex, items: list[StoredItem]
+) -> None:
+    before_us = live.expected_us(31)
+    apply(live, *(Addition(sequence, items[sequence - 1]) for sequence in range(11, 61)))
+    assert live.expected_us(31) > before_us
 
 
 def test_without_a_snapshot_nothing_is_answered() -> None:
@@ -337,3 +377,24 @@ def test_searches_during_changes_and_swaps_miss_nothing_and_show_nothing_removed
         thread.join()
     assert shared.faults == []
     assert holds(live, shared.alive())
+
+
+def test_of_entries_and_items_only_what_is_found_is_in_memory(tmp_path: Path) -> None:
+    items = some_items(2000)
+    live = LiveIndex(published(tmp_path, items, 2000))
+    assert resident_kb("entries.npy") == resident_kb("items.npy") == 0
+    stored = items[1000]
+    assert len(live.search(stored.fingerprints["hash"], 0)) == len(stored.fingerprints)
+    assert resident_kb("entries.npy") > 0
+    assert holds(live, items)
+
+
+def resident_kb(file: str) -> int:
+    """Return how much of mapped files of this name is in this process's memory."""
+    kilobytes, is_file = 0, False
+    for line in Path("/proc/self/smaps").read_text("utf-8").splitlines():
+        if "-" in line.partition(" ")[0]:
+            is_file = line.endswith(f"/{file}")
+        elif is_file and line.startswith("Rss:"):
+            kilobytes += int(line.split()[1])
+    return kilobytes

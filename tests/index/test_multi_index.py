@@ -69,6 +69,7 @@ def around(codes: Codes, seed: int) -> Codes:
     return np.concatenate([np.stack(near), random_codes(2, seed + 1)])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tables_always")
 @pytest.mark.parametrize(("seed", "cut"), [(1, NARROW), (2, NARROW), *enumerate(CUTS)])
 def test_answers_are_exact_at_every_distance(seed: int, cut: Cut) -> None:
@@ -102,6 +103,7 @@ def test_answers_are_exact_where_differences_lie_in_one_place(cut: Cut) -> None:
         assert triples(neighbours) == compared(codes, queries, max_distance_bits)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tables_always")
 @pytest.mark.parametrize("cut", [NARROW, WIDE])
 def test_answers_are_exact_on_skewed_codes_numbered_beyond_16_bits(cut: Cut) -> None:
@@ -157,7 +159,6 @@ def in_order(answer: NearestItems) -> tuple[list[tuple[int, int, int]], list[int
 
 @pytest.mark.usefixtures("tables_always")
 @settings(
-    max_examples=50,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

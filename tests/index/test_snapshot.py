@@ -37,6 +37,7 @@ from tests.index.examples import (
     rewrite_manifest,
     some_items,
 )
+from tests.properties import FEW
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_an_empty_snapshot_finds_nothing(tmp_path: Path) -> None:
     assert answers(LiveIndex(snapshot).search(random_codes(3), 256)) == []
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=FEW, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(codes=near_codes(40), queries=near_codes(4), max_distance_bits=st.integers(0, 63))
 def test_stock_faiss_opens_the_codes_and_answers_the_same(
     tmp_path: Path, codes: Codes, queries: Codes, max_distance_bits: int
@@ -156,7 +157,7 @@ def test_a_truncated_file_is_refused_by_name(tabled: Path, name: str, kept: floa
         Snapshot.open(tabled)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1, exclude_max=True), mask=st.integers(1, 255), data=st.data())
 def test_any_altered_byte_of_any_file_is_refused_by_name(
     tabled: Path, place: float, mask: int, data: st.DataObject

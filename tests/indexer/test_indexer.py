@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from disrupt.core.changes import Addition
-from disrupt.core.media import FINGERPRINT, MediaKind, StoredItem
+from disrupt.core.media import FINGERPRINT, ItemState, MediaKind, StoredItem
 from disrupt.errors import SnapshotRefusedError
 from disrupt.feed.rebuild import rebuild
 from disrupt.index import verified, writing
@@ -31,7 +31,7 @@ from indexer.commands import main
 from indexer.stats import stats
 from indexer.verify import verify
 from tests.index.examples import Codes, blocks
-from tests.registry.examples import DAY, all_changes, registration
+from tests.registry.examples import ACT, DAY, all_changes, registration
 
 
 def run(*arguments: str | Path, **environment: str) -> Result:
@@ -89,6 +89,21 @@ def test_index_and_registry_are_equal_before_and_after_a_rebuild(
     assert (second.generation, second.items, second.differences) == (2, 29, ())
     assert second.hashes == first.hashes + 2
     assert first.lookups == second.lookups == 32
+
+
+def test_index_and_registry_are_equal_while_items_are_disabled_and_enabled(
+    data_dir: Path, writer: SqlRegistryWriter
+) -> None:
+    item_ids = [item.item_id for item in living(writer)[:4]]
+    for state, items in ((ItemState.DISABLED, 24), (ItemState.LIVE, 28)):
+        writer.set_states(item_ids, state, day=DAY, act=ACT)
+        verified = verify(writer, data_dir / "index")
+        assert (verified.items, verified.differences) == (items, ())
+    writer.set_states(item_ids, ItemState.WAITING, day=DAY, act=ACT)
+    rebuild(writer, data_dir / "index")
+    writer.set_states(item_ids[:1], ItemState.LIVE, day=DAY, act=ACT)
+    verified = verify(writer, data_dir / "index")
+    assert (verified.items, verified.differences) == (25, ())
 
 
 def broken(items: list[StoredItem], how: str) -> Iterator[StoredItem]:
@@ -256,6 +271,7 @@ def test_a_rebuild_published_while_verify_and_stats_begin_is_no_difference(
     assert stats(writer, data_dir / "index").changes_behind == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["rebuild", "compact", "verify", "stats"])
 @pytest.mark.usefixtures("writer")
 def test_every_command_prints_one_json_object_if_asked(data_dir: Path, command: str) -> None:
@@ -322,6 +338,7 @@ def test_a_second_indexer_is_refused_and_changes_nothing(data_dir: Path, command
     assert current(data_dir / "index") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("writer")
 @pytest.mark.parametrize("form", [(), ("--json",)])
 def test_what_cannot_be_printed_was_done_all_the_same(

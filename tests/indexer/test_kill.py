@@ -20,6 +20,9 @@ from disrupt.registry.sql import SqlRegistryWriter
 from indexer.verify import verify
 from tests.indexer.dying import rebuild_and_die
 
+pytestmark = pytest.mark.slow
+
+
 PROGRAM = str(Path(sys.executable).with_name("disrupt-index"))
 
 
@@ -36,7 +39,7 @@ def test_a_rebuild_killed_at_any_point_leaves_a_whole_snapshot(
     whole_s = time.monotonic() - begun_s
     chance = random.Random(3)
     killed = 0
-    while killed < 5:
+    while killed < 3:
         before, newest = current(index_dir), generations(index_dir)[0]
         process = start(data_dir)
         time.sleep(whole_s * chance.uniform(0.5, 1.0))

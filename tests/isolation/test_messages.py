@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from disrupt.core.hashes import PdqHash
@@ -71,13 +71,11 @@ ANSWERS = (
 )
 
 
-@settings(max_examples=100)
 @given(ANSWERS)
 def test_an_answer_arrives_as_it_was_sent(answer: Any) -> None:
     assert unpack_answer(pack_answer(answer)) == answer
 
 
-@settings(max_examples=200)
 @given(
     st.binary(max_size=200)
     | st.builds(lambda a, b: bytes([a]) + b, st.integers(0, 7), st.binary(max_size=120))

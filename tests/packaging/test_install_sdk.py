@@ -10,12 +10,13 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from disrupt.extras import SERVER_EXTRA
 from disrupt.hashing.decoding.pictures import HEIC_EXTRA
 from disrupt.hashing.decoding.videos import VIDEO_EXTRA
@@ -64,7 +65,9 @@ def shell(script: str, directory: Path) -> str:
     done = subprocess.run(
         ["bash", "-e", "-u", "-c", script],
         cwd=directory,
-        env=inherited | {"PATH": f"{directory / 'bin'}{os.pathsep}{path}"},
+        env=inherited
+        # pip would compile all that it installs, of which little is imported
+        | {"PATH": f"{directory / 'bin'}{os.pathsep}{path}", "PIP_COMPILE": "0"},
         capture_output=True,
         text=True,
         check=False,
@@ -80,7 +83,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    server = Deployment.start(tmp_path_factory.mktemp("server") / "data", workers=1)
+    server = Deployment.start(
+        tmp_path_factory.mktemp("server") / "data", workers=1, settings=FEW_DECODERS
+    )
     yield server
     server.stop()
 
@@ -95,6 +100,14 @@ def test_the_wheel_is_the_same_from_the_same_sources_elsewhere(wheel: Path, tmp_
     again = build(sources, tmp_path / "again")
     assert again.name == wheel.name
     assert again.read_bytes() == wheel.read_bytes()
+
+
+def test_the_wheel_has_the_texts_and_the_page(wheel: Path) -> None:
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    for folder in ("texts", "web"):
+        files = [path for path in (ROOT / "disrupt" / folder).rglob("*") if path.is_file()]
+        kept = {path.relative_to(ROOT).as_posix() for path in files if path.suffix != ".pyc"}
+        assert kept <= packed
 
 
 _OF_THE_SERVER = """

@@ -12,10 +12,23 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "system-packages"
+PACKAGES = {
+    "strace": "strace",
+    "node": "nodejs",
+    "npm": "npm",
+    "h2load": "nghttp2-client",
+    "promtool": "prometheus",
+    "haproxy": "haproxy",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+    "firefox-esr": "firefox-esr",
+    "WebKitWebDriver": "webkit2gtk-driver",
+    "Xvfb": "xvfb",
+}
 
 
 @pytest.mark.parametrize(
-    "present", [("strace", "node", "npm", "h2load", "haproxy"), ("strace",), ()], ids=str
+    "present", [tuple(PACKAGES), ("strace",), ()], ids=["all", "strace", "none"]
 )
 @pytest.mark.parametrize("uid", [0, 1000])
 def test_what_is_missing_is_installed_or_named(
@@ -31,14 +44,7 @@ def test_what_is_missing_is_installed_or_named(
     done = subprocess.run(
         [bash, SCRIPT], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True
     )
-    packages = {
-        "strace": "strace",
-        "node": "nodejs",
-        "npm": "npm",
-        "h2load": "nghttp2-client",
-        "haproxy": "haproxy",
-    }
-    missing = [package for command, package in packages.items() if command not in present]
+    missing = [package for command, package in PACKAGES.items() if command not in present]
     if not missing:
         assert done.stderr == ""
         return
@@ -47,13 +53,14 @@ def test_what_is_missing_is_installed_or_named(
     assert ("apt-get update" in done.stderr) == (uid == 0)
 
 
-def test_photographs_of_npm_are_locked_by_a_checksum_and_name_no_place() -> None:
-    folder = ROOT / "requirements" / "photographs"
+@pytest.mark.parametrize("folder", [ROOT, ROOT / "requirements" / "photographs"], ids=str)
+def test_packages_of_npm_are_locked_by_a_checksum_and_name_no_place(folder: Path) -> None:
     text = (folder / "package-lock.json").read_text()
     assert not re.search(r'"resolved"|"https?:', text)
     packages = {name: package for name, package in json.loads(text)["packages"].items() if name}
     assert all(package["integrity"].startswith("sha512-") for package in packages.values())
-    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    package = json.loads((folder / "package.json").read_text())
+    wanted = package.get("dependencies", {}) | package.get("devDependencies", {})
     assert wanted
     for name, version in wanted.items():
         assert packages[f"node_modules/{name}"]["version"] == version

@@ -11,14 +11,20 @@ from pathlib import Path
 import numpy as np
 
 from disrupt.core import media
+from disrupt.core.acts import OPERATOR, Act, Action
 from disrupt.core.cases import CASE_NUMBERS, case_number
-from disrupt.core.changes import Addition, Change, Cursor
+from disrupt.core.changes import Change, Cursor
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItems
+from disrupt.core.outcomes import Outcome as MatchOutcome
+from disrupt.core.outcomes import Report
 from disrupt.core.policy import ADULTS
 from disrupt.registry.contract import NewCase, NewItem, Registration, RegistryReader
 
 DAY = "2026-11-24"
 NEXT_DAY = "2026-11-25"
+
+ACT = Act(OPERATOR, Action.ITEMS_DISABLED, 1_795_000_000)
+"""An act to pass where a test is not about acts."""
 
 REVISION_0001 = Path(__file__).parent / "files" / "revision_0001"
 
@@ -40,6 +46,16 @@ def new_case(chance: random.Random) -> NewCase:
 def new_item(chance: random.Random, hashes: int = 2, kind: MediaKind = MediaKind.IMAGE) -> NewItem:
     raw = chance.randbytes(hashes * FINGERPRINT.itemsize)
     return NewItem(chance.randbytes(16), kind, np.frombuffer(raw, FINGERPRINT))
+
+
+def new_report(
+    chance: random.Random,
+    item_id: bytes,
+    outcome: MatchOutcome = MatchOutcome.BLOCKED,
+    reporter: str = "platform",
+) -> Report:
+    """Return a report of a match that nobody has reported."""
+    return Report(item_id, reporter, chance.randbytes(16), outcome)
 
 
 Row = tuple[int, int, int]
@@ -77,9 +93,9 @@ def registration(
 
 
 def plain(change: Change) -> tuple[object, ...]:
-    """Return a change without its sequence: (number, item id, bank), then an addition's data."""
-    if isinstance(change, Addition):
-        item = change.item
+    """Return a change without its sequence: (number, item id, bank), then what it shows."""
+    item = change.item
+    if item is not None:
         what = (item.kind, item.assurance, media.pack(item.fingerprints))
         return (item.number, item.item_id, item.bank, *what)
     return (change.number, change.item_id, change.bank)

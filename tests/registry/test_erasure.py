@@ -2,21 +2,25 @@
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from disrupt.core.media import MediaKind
+from disrupt.core.outcomes import Outcome
 from disrupt.core.renewals import identity_of
 from disrupt.registry.contract import Registration
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
 from tests.registry.examples import (
     DAY,
+    NEXT_DAY,
     OWN,
     all_changes,
     item_of,
     new_case,
     new_item,
+    new_report,
     registration,
 )
 
@@ -71,6 +75,7 @@ def example(chance: random.Random) -> Registration:
     return registration(chance, new_case(chance), *items)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_log_only", [True, False])
 def test_erased_bytes_are_found_before_withdrawal_and_nowhere_after(
     writer: SqlRegistryWriter, path: Path, *, in_log_only: bool
@@ -105,6 +110,7 @@ def test_what_a_renewed_item_had_alone_is_found_nowhere_after(
     assert all_in(path, [own], {"registry.db"})
 
 
+@pytest.mark.slow
 def test_digest_goes_with_the_first_withdrawn_item_and_the_other_items_stay(
     writer: SqlRegistryWriter, path: Path
 ) -> None:
@@ -175,3 +181,27 @@ def test_an_answer_that_named_an_item_is_erased_with_it_and_what_identifies_it(
     assert requests == [(None, None)] * 2
     assert places == []
     assert linked == [None] * 3
+
+
+@pytest.mark.parametrize("in_log_only", [True, False])
+def test_outcomes_of_a_withdrawn_item_are_found_nowhere_after(
+    writer: SqlRegistryWriter, path: Path, *, in_log_only: bool
+) -> None:
+    chance = random.Random(6)
+    kept, gone = registration(chance), registration(chance)
+    writer.register(kept, day=DAY)
+    number = writer.register(gone, day=DAY).case_number
+    stays, *goes = (
+        new_report(chance, request.items[0].item_id)
+        for request in (kept, *(gone for _ in range(60)))
+    )
+    for report in (stays, *goes):
+        writer.report(report, day=DAY)
+        writer.report(replace(report, outcome=Outcome.NOT_BLOCKED), day=NEXT_DAY)
+    if not in_log_only:
+        assert writer.checkpoint()
+    digests = [report.match_digest for report in goes]
+    assert all(files_with(path, digests))
+    writer.withdraw(number, None, day=DAY)
+    assert not any(files_with(path, digests))
+    assert all_in(path, [stays.match_digest], {"registry.db"})

@@ -18,7 +18,7 @@ from disrupt.core.policy import FIRST_BANKS, ApiKey, Right
 from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableError
 from disrupt.registry.contract import NewCase
 from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
-from tests.registry.examples import DAY, all_changes, new_case, new_item, plain, registration
+from tests.registry.examples import ACT, DAY, all_changes, new_case, new_item, plain, registration
 
 DiskFull = Callable[[SqlRegistryWriter], AbstractContextManager[None]]
 
@@ -182,6 +182,7 @@ def test_unreadable_column_is_refused_without_quoting_it(path: Path) -> None:
     assert "Abcdef" not in "".join(traceback.format_exception(caught.value))
 
 
+@pytest.mark.slow
 def test_registry_in_use_by_another_writer_is_refused(path: Path) -> None:
     with (
         SqlRegistry.open_writer(path) as writer,
@@ -202,6 +203,7 @@ def test_reader_does_not_wait_for_a_transaction_of_the_writer(path: Path) -> Non
         assert reader.banks() == FIRST_BANKS
 
 
+@pytest.mark.slow
 def test_locked_registry_is_unavailable_and_then_works_again(path: Path) -> None:
     request = registration(random.Random(4))
     with SqlRegistry.open_writer(path) as writer:
@@ -286,7 +288,7 @@ def test_a_record_that_cannot_be_read_is_named_as_such(path: Path, statement: st
     with SqlRegistry.open_writer(path) as writer:
         start = writer.head()
         writer.register(request, day=DAY)
-        writer.add_key(key)
+        writer.add_key(key, act=ACT)
         alter(path, statement)
         with SqlRegistry.open_reader(path) as reader:
             reads: list[Callable[[], object]] = [

@@ -62,6 +62,7 @@ def content(path: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in path.parent.iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("instead", ["backup", "copy", "late_copy"])
 @pytest.mark.parametrize("put", [shutil.copyfile, shutil.move], ids=["into it", "in its place"])
 @pytest.mark.parametrize("opened", [SqlRegistry.open_writer, SqlRegistry.open_reader])

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableError
@@ -41,7 +41,6 @@ def read(path: Path) -> journal.Contents:
 
 
 @given(records, st.lists(records, max_size=4))
-@settings(max_examples=50)
 def test_what_was_added_is_read_in_order(
     tmp_path_factory: pytest.TempPathFactory, first: list[Record], later: list[list[Record]]
 ) -> None:

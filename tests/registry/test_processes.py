@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
+
 from disrupt.core import media
 from disrupt.core.changes import Addition, Cursor, Removal
 from disrupt.registry.contract import NewItem, RegistryReader
@@ -16,6 +18,9 @@ from disrupt.registry.sql import SqlRegistry
 from tests.registry import register_until_killed
 from tests.registry.examples import DAY, all_changes, plain
 from tests.registry.register_until_killed import renewal_of, request_of
+
+pytestmark = pytest.mark.slow
+
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -32,6 +32,7 @@ from disrupt.registry.journal import Epoch, Removed, Revoked
 from disrupt.registry.sql import SqlRegistry
 from tests.registry import withdraw_under_strace
 from tests.registry.examples import (
+    ACT,
     DAY,
     OWN,
     REVISION_0001,
@@ -85,6 +86,7 @@ def test_every_withdrawn_item_is_in_the_journal_once(path: Path, chance: random.
         assert journaled(path) == [first.item_id, second.item_id]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     ["pwrite64:error=EIO:signal=KILL", "fsync:error=EIO:signal=KILL"],
@@ -114,6 +116,7 @@ def test_writer_killed_between_commit_and_journal_acknowledged_nothing_and_is_re
             assert writer.registered(renewal.request_id) is not None
 
 
+@pytest.mark.slow
 def test_opening_takes_few_bytes_for_each_item_ever_withdrawn(
     path: Path, chance: random.Random
 ) -> None:
@@ -186,6 +189,7 @@ def test_a_journal_mended_after_damage_names_the_present_epoch_only(
         assert epochs() == (present,)
 
 
+@pytest.mark.slow
 def test_withdrawal_whose_record_cannot_be_written_is_completed_by_repeating_it(
     path: Path, chance: random.Random
 ) -> None:
@@ -357,9 +361,9 @@ def revoked(path: Path) -> list[str]:
 def test_every_revoked_key_is_in_the_journal_once(path: Path) -> None:
     with SqlRegistry.open_writer(path) as writer:
         for key_id in ("00000001", "00000002"):
-            writer.add_key(api_key(key_id))
+            writer.add_key(api_key(key_id), act=ACT)
         for _ in range(2):
-            writer.revoke_key("00000001", day=DAY)
+            writer.revoke_key("00000001", day=DAY, act=ACT)
             assert revoked(path) == ["00000001"]
     path.with_name(JOURNAL).unlink()
     with SqlRegistry.open_writer(path):
@@ -370,23 +374,23 @@ def test_a_revocation_whose_record_cannot_be_written_is_completed_by_repeating_i
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with SqlRegistry.open_writer(path) as writer:
-        writer.add_key(api_key("00000001"))
+        writer.add_key(api_key("00000001"), act=ACT)
         monkeypatch.setattr(os, "pwrite", ShortWrites(5))
         with pytest.raises(StorageFullError):
-            writer.revoke_key("00000001", day=DAY)
+            writer.revoke_key("00000001", day=DAY, act=ACT)
         assert revoked(path) == []
         monkeypatch.undo()
-        writer.revoke_key("00000001", day=DAY)
+        writer.revoke_key("00000001", day=DAY, act=ACT)
         assert revoked(path) == ["00000001"]
 
 
 def test_an_older_registry_put_in_place_by_hand_revives_no_key(path: Path) -> None:
     with SqlRegistry.open_writer(path) as writer:
-        writer.add_key(api_key("00000001"))
-        writer.add_key(api_key("00000002"))
+        writer.add_key(api_key("00000001"), act=ACT)
+        writer.add_key(api_key("00000002"), act=ACT)
     older = path.read_bytes()
     with SqlRegistry.open_writer(path) as writer:
-        writer.revoke_key("00000001", day=DAY)
+        writer.revoke_key("00000001", day=DAY, act=ACT)
         epoch = writer.head().epoch
     path.write_bytes(older)
     with capture_logs() as logs, SqlRegistry.open_writer(path) as writer:

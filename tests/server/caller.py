@@ -20,6 +20,7 @@ from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from disrupt.v1.feed_pb2_grpc import FeedServiceStub
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
+from disrupt.v1.review_pb2_grpc import ReviewServiceStub
 
 PIN = "12345678"
 MESSAGE_BYTES = 33 * 2**20
@@ -38,7 +39,7 @@ class Caller:
     def __call__(self, method: str, request: Any, *, timeout: float | None = TIMEOUT_S) -> Any:
         """Call ``method`` of whichever service has it."""
         metadata = [("authorization", f"Bearer {self.key}")] if self.key is not None else []
-        for stub in (MatchServiceStub, RegistrationServiceStub, FeedServiceStub):
+        for stub in (MatchServiceStub, RegistrationServiceStub, FeedServiceStub, ReviewServiceStub):
             connected: Any = stub(self.channel)
             if hasattr(connected, method):
                 call = getattr(connected, method)
@@ -66,6 +67,7 @@ class Refused:
     domain: str
     fields: tuple[str, ...]
     retry_after_s: float | None
+    quotas: tuple[tuple[str, str], ...] = ()
 
 
 def refusal(call: Callable[[], Any]) -> Refused:
@@ -90,13 +92,13 @@ def outcome(call: Callable[[], Any]) -> grpc.StatusCode:
 def refused_of(error: Any) -> Refused:
     """Return the error with its google.rpc details."""
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-    retry = error_details_pb2.RetryInfo()
+    quota, retry = error_details_pb2.QuotaFailure(), error_details_pb2.RetryInfo()
     for name, value in error.trailing_metadata() or ():
         if name == "grpc-status-details-bin":
             status = status_pb2.Status.FromString(value)
             assert status.message == error.details()
             for detail in status.details:
-                assert any(detail.Unpack(known) for known in (info, bad, retry))
+                assert any(detail.Unpack(known) for known in (info, bad, quota, retry))
     return Refused(
         error.code(),
         error.details(),
@@ -104,6 +106,7 @@ def refused_of(error: Any) -> Refused:
         info.domain,
         tuple(violation.field for violation in bad.field_violations),
         retry.retry_delay.ToMilliseconds() / 1000 if retry.HasField("retry_delay") else None,
+        tuple((violation.subject, violation.description) for violation in quota.violations),
     )
 
 

@@ -1,4 +1,4 @@
-"""A real server for the tests of a module, and a disposable one for each test."""
+"""A real server that tests share, and a disposable one for each test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from tests.server.caller import Caller, calling
 
-RIGHTS = ("match", "register", "staff", "feed", "operator")
+RIGHTS = ("match", "register", "staff", "feed", "operator", "review")
 
 
 def _stop(server: Deployment) -> None:
@@ -22,8 +22,8 @@ def _stop(server: Deployment) -> None:
         server.process.stdout.close()
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Start a server of two workers, with limits low enough to be reached."""
     deployment = Deployment.start(
         tmp_path_factory.mktemp("server") / "data",
@@ -31,6 +31,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     )
     yield deployment
     _stop(deployment)
+
+
+@pytest.fixture(scope="module")
+def server(shared: Deployment) -> Deployment:
+    """Return the shared server; a module that needs another has a fixture of this name."""
+    return shared
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Start a server of one worker, for tests of a module that leave nothing behind."""
+    directory = tmp_path_factory.mktemp("server")
+    deployment = Deployment.start(directory / "data", workers=1, settings=FEW_DECODERS)
+    yield deployment
+    deployment.stop()
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +72,13 @@ def helpline(server: Deployment, secrets: dict[str, str]) -> Iterator[Caller]:
 def staff(server: Deployment, secrets: dict[str, str]) -> Iterator[Caller]:
     """Connect as staff, who register pictures on the server."""
     with calling(server.address, secrets["staff"]) as caller:
+        yield caller
+
+
+@pytest.fixture
+def reviewer(server: Deployment, secrets: dict[str, str]) -> Iterator[Caller]:
+    """Connect as staff, who review items."""
+    with calling(server.address, secrets["review"]) as caller:
         yield caller
 
 

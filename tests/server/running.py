@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
-from benchmarks.harness.deployment import Deployment
+from click.testing import CliRunner
+
+from benchmarks.harness.deployment import CommandFailedError, Deployment
+from disrupt.cli import main
+from indexer.commands import main as index_tool
+from tests.server.caller import TIMEOUT_S
 
 Start = Callable[..., Deployment]
 """The fixture ``start``, which starts a server."""
+
+
+def typed(command: str, *arguments: str | Path) -> str:
+    """Run a command in this process; return its output. Raises CommandFailedError on failure."""
+    words = [str(argument) for argument in arguments]
+    done = CliRunner().invoke({"disrupt": main, "disrupt-index": index_tool}[command], words)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
+    if done.exit_code:
+        raise CommandFailedError(f"`{' '.join([command, *words])}` failed:\n{done.output}")
+    return done.stdout
+
+
+def expire(server: Deployment, key_id: str) -> None:
+    """Let the last day of a key be long past, which no command does."""
+    with closing(sqlite3.connect(server.data_dir / "registry.db", timeout=TIMEOUT_S)) as connection:
+        connection.execute("UPDATE keys SET expires_on = '2020-01-01' WHERE key_id = ?", [key_id])
+        connection.commit()
 
 
 def children(pid: int, role: str = "") -> list[int]:

@@ -17,7 +17,7 @@ CHANGES = 5
 
 
 def test_a_cursor_is_given_out_some_steps_after_its_change_and_then_it_is(tmp_path: Path) -> None:
-    following = Following(Any, DataDirectory(tmp_path), 0.0, 300.0)  # type: ignore[arg-type]
+    following = Following(Any, DataDirectory(tmp_path), 0.0, 300.0, Any)  # type: ignore[arg-type]
     live = SimpleNamespace(serving=True, cursor=Cursor(EPOCH, 0))
     given: list[tuple[int, int]] = []
 

@@ -131,7 +131,7 @@ logs.configure("supervisor")
 config = Config(data_dir=Path("data"), hung_after_s=2.0)
 
 async def main():
-    running = supervisor._Supervisor(config)
+    running = supervisor._Supervisor(config, places={})
     {body}
 
 asyncio.run(main())
@@ -148,6 +148,7 @@ def supervised(body: str) -> tuple[list[str], list[dict[str, Any]]]:
     return done.stdout.splitlines(), [json.loads(line) for line in done.stderr.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_process_that_is_never_ready_is_killed_and_the_next_can_be_started() -> None:
     output, log = supervised("""
 for never_ready in (hang, wait):
@@ -159,6 +160,7 @@ for never_ready in (hang, wait):
     ] * 2
 
 
+@pytest.mark.slow
 def test_a_first_process_that_is_never_ready_ends_the_server_with_a_reason() -> None:
     output, _ = supervised("""
 await running._keep(supervisor._Child("writer", hang, start_s=0.5))
@@ -167,6 +169,7 @@ print(running._stop.is_set(), running._failure.message)
     assert output == ["True The writer did not start (exit code -9); the log says why."]
 
 
+@pytest.mark.slow
 def test_a_process_whose_event_loop_hangs_is_killed_and_replaced() -> None:
     output, _ = supervised("""
 ended = []

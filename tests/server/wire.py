@@ -8,7 +8,7 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _DATA, _HEADERS, _RESET, _SETTINGS, _PING, _WINDOW = 0, 1, 3, 4, 6, 8
@@ -81,7 +81,9 @@ class Wire:
         """Read what the server says within so long."""
         until_s = time.monotonic() + seconds
         while select.select([self._socket], [], [], max(0.0, until_s - time.monotonic()))[0]:
-            data = self._socket.recv(1 << 20)
+            data = b""
+            with suppress(ConnectionError):
+                data = self._socket.recv(1 << 20)
             if not data:
                 self.ended.update(self._rooms)
                 self._is_settled = True
@@ -93,10 +95,9 @@ class Wire:
                 body, self._unread = self._unread[9 : 9 + size], self._unread[9 + size :]
                 self._hear(kind, flags, call, body)
 
-    def settle(self, seconds: float) -> None:
-        """Acknowledge the server's settings, and read what else it says within so long."""
+    def settle(self) -> None:
+        """Acknowledge the server's settings."""
         self.until(lambda: self._is_settled)
-        self.read(seconds)
 
     def until(self, holds: Callable[[], bool], within_s: float = 60.0) -> None:
         """Read until something holds."""
@@ -140,8 +141,11 @@ def wires(
     """Open several connections, once the server has said how much it takes."""
     opened = [Wire(address, window=window) for _ in range(count)]
     try:
+        for wire in opened:  # in good time, or the server ends those that come last
+            wire.settle()
+        time.sleep(settle_s)
         for wire in opened:
-            wire.settle(settle_s)
+            wire.read()
         yield opened
     finally:
         for wire in opened:

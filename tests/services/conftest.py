@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ from disrupt.core.lookups import VideoMatches, VideoOptions
 from disrupt.core.media import StoredItem
 from disrupt.core.policy import Scope
 from disrupt.core.videos import FRAME
+from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.services.registration import Registrar, RegistrationLimits
+from tests.services.patient import Patient
+from tests.services.registrations import PEPPER, PINS
 from tests.services.videos import SCOPE, Codes, Find, frames, indexed, looking
 
 
@@ -30,3 +35,14 @@ def find(tmp_path: Path) -> Find:
         return lookup.matches()
 
     return look
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[SqlRegistryWriter]:
+    with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
+        yield writer
+
+
+@pytest.fixture
+def registrar(registry: SqlRegistryWriter) -> Registrar:
+    return Registrar(registry, PINS, Patient(PINS.verify), PEPPER, RegistrationLimits(4, 10, 6))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,12 @@ def _around(middle: _Codes, count: int, bits: int, seed: int) -> _Codes:
 
 
 _MIDDLE = np.random.default_rng(2).integers(0, 256, 32, np.uint8)
-_STORED = _around(_MIDDLE, _ITEMS * _HASHES_EACH, 8, 3).reshape(_ITEMS, _HASHES_EACH, 32)
 _ASKED = _around(_MIDDLE, _QUERIES, 4, 4)
+
+
+@cache
+def _stored() -> _Codes:
+    return _around(_MIDDLE, _ITEMS * _HASHES_EACH, 8, 3).reshape(_ITEMS, _HASHES_EACH, 32)
 
 
 def _item(number: int, codes: _Codes, bank: int) -> StoredItem:
@@ -70,7 +75,7 @@ def crowd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
     The crowd is alone in a snapshot, or among as many others, or added to an empty snapshot.
     """
-    items = [_item(number, codes, ADULTS.number) for number, codes in enumerate(_STORED, 1)]
+    items = [_item(number, codes, ADULTS.number) for number, codes in enumerate(_stored(), 1)]
     if request.param == "multi_index":
         unrelated = np.random.default_rng(7).integers(0, 256, (300, _HASHES_EACH, 32), np.uint8)
         items += [_item(1000 + at, codes, ADULTS.number) for at, codes in enumerate(unrelated)]
@@ -102,12 +107,13 @@ def _nearest(queries: _Codes) -> list[list[tuple[int, int]]]:
     other = _around(_MIDDLE, 1, 12, 5)
     answers = []
     for query in queries:
-        bits = np.bitwise_count(_STORED ^ query).sum(axis=2, dtype=np.int64).min(axis=1)
+        bits = np.bitwise_count(_stored() ^ query).sum(axis=2, dtype=np.int64).min(axis=1)
         nearest = sorted(zip(bits.tolist(), range(1, _ITEMS + 1), strict=True))[:_MOST_MATCHES]
         answers.append([*nearest, (int(np.bitwise_count(other ^ query).sum()), _OTHER)])
     return answers
 
 
+@pytest.mark.slow
 def test_a_step_near_a_crowd_takes_few_queries(crowd: _Counted) -> None:
     scope = Scope({ADULTS.number: 31, MINORS.number: 31})
     bounds: dict[str, Any] = {"most_matches": 10**6, "allowance": Allowance(math.inf)}
@@ -124,6 +130,7 @@ def test_a_step_near_a_crowd_takes_few_queries(crowd: _Counted) -> None:
     assert matches.truncated.tolist() == list(range(_QUERIES))
 
 
+@pytest.mark.slow
 def test_a_picture_near_a_crowd_is_answered_by_the_best_of_its_versions(crowd: _Counted) -> None:
     scope = Scope({ADULTS.number: 31, MINORS.number: 31})
     steps = picture_steps(crowd, _ASKED[:8], scope, _MOST_MATCHES, Allowance(math.inf))
@@ -131,7 +138,7 @@ def test_a_picture_near_a_crowd_is_answered_by_the_best_of_its_versions(crowd: _
     assert len(answered) > 1
     best: dict[int, int] = {}
     for query in _ASKED[:8]:
-        for number, codes in enumerate(_STORED, 1):
+        for number, codes in enumerate(_stored(), 1):
             bits = int(np.bitwise_count(codes ^ query).sum(axis=1, dtype=np.int64).min())
             best[number] = min(bits, best.get(number, 256))
     numbers = sorted(best, key=lambda number: (best[number], number))[:_MOST_MATCHES]
@@ -161,6 +168,7 @@ def test_what_a_budget_leaves_is_the_end_of_a_batch(
     assert near.truncated.tolist() == whole.truncated[whole.truncated < searched].tolist()
 
 
+@pytest.mark.slow
 def test_a_video_near_a_crowd_is_searched_in_small_steps(crowd: _Counted) -> None:
     rows = frames(_around(_MIDDLE, _QUERIES, 12, 8))
     scope = Scope({ADULTS.number: 31, MINORS.number: 31})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from disrupt.core.changes import EPOCH_BYTES, MARK_BYTES, PLAIN_CURSOR_CHARACTERS, Cursor
@@ -22,7 +22,6 @@ CURSORS = st.builds(
 
 
 @given(CURSORS, st.booleans())
-@settings(deadline=None)
 def test_what_was_sealed_opens_to_the_same(
     cursor: Cursor,
     same: bool,
@@ -43,7 +42,6 @@ def test_texts_of_one_cursor_have_no_more_in_common_than_those_of_two() -> None:
 
 
 @given(CURSORS, st.integers(0, 47), st.integers(1, 255))
-@settings(deadline=None)
 def test_an_altered_cursor_is_refused(cursor: Cursor, place: int, flip: int) -> None:
     altered = bytearray(base64.urlsafe_b64decode(SEALED.seal(cursor)))
     altered[place] ^= flip
@@ -52,7 +50,6 @@ def test_an_altered_cursor_is_refused(cursor: Cursor, place: int, flip: int) -> 
 
 
 @given(st.text() | st.binary().map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
-@settings(deadline=None)
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequestError):
         SEALED.open(text)

@@ -6,14 +6,14 @@ import math
 import time
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -59,6 +59,18 @@ def _near(version: int, distance_bits: int) -> NDArray[np.uint8]:
     return np.packbits(bits)
 
 
+@dataclass(frozen=True)
+class _Numbers:
+    """Holds back the items of these numbers."""
+
+    numbers: frozenset[int]
+
+    def holds(self, item_ids: NDArray[np.uint8], banks: NDArray[np.uint16]) -> NDArray[np.bool_]:
+        assert len(item_ids) == len(banks)
+        numbers = [int.from_bytes(item_id.tobytes()) for item_id in item_ids]
+        return np.array([number in self.numbers for number in numbers], np.bool_)
+
+
 @pytest.fixture(scope="module")
 def empty() -> Iterator[Snapshot]:
     with TemporaryDirectory() as directory:
@@ -70,15 +82,17 @@ def empty() -> Iterator[Snapshot]:
     st.dictionaries(st.integers(1, 3), st.integers(0, 40)) | st.just({1: 31, 2: 40, 3: 31}),
     st.integers(1, 4),
     st.booleans(),
+    st.none() | st.frozensets(st.integers(1, 6)),
 )
-@settings(max_examples=100)
 def test_each_query_gets_its_nearest_items_and_that_of_each_bank_by_their_best_entry(
     empty: Snapshot,
     rows: list[tuple[int, int, int, int, int]],
     limits: dict[int, int],
     max_matches: int,
     one_picture: bool,
+    held_back: frozenset[int] | None,
 ) -> None:
+    scope = Scope(limits, None if held_back is None else _Numbers(held_back))
     stored = {number: [row for row in rows if row[2] == number] for _, _, number, _, _ in rows}
     additions = []
     for number in sorted(stored):
@@ -91,15 +105,13 @@ def test_each_query_gets_its_nearest_items_and_that_of_each_bank_by_their_best_e
     live = LiveIndex(empty)
     live.apply(additions, Cursor(bytes(16), 10))
     if one_picture:
-        got = complete(
-            picture_steps(live, _VERSIONS, Scope(limits), max_matches, Allowance(math.inf))
-        )
+        got = complete(picture_steps(live, _VERSIONS, scope, max_matches, Allowance(math.inf)))
     else:
         got = complete(
             hash_steps(
                 live,
                 _VERSIONS,
-                Scope(limits),
+                scope,
                 max_matches,
                 most_matches=10**6,
                 allowance=Allowance(math.inf),
@@ -109,7 +121,7 @@ def test_each_query_gets_its_nearest_items_and_that_of_each_bank_by_their_best_e
     best: dict[tuple[int, int], tuple[int, int, int]] = {}
     for number, of_item in stored.items():
         for at, (version, distance, *_) in enumerate(of_item):
-            if distance > limits.get(_bank(number), -1):
+            if distance > limits.get(_bank(number), -1) or number in (held_back or ()):
                 continue
             place = (0 if one_picture else version, number)
             entry = (distance, version, at)
@@ -318,6 +330,53 @@ def test_the_item_of_another_bank_has_to_be_near_enough_too(
     assert answer.truncated.tolist() == [0]
 
 
+@pytest.mark.parametrize("one_picture", [False, True])
+def test_items_that_are_held_back_take_no_place_of_others(
+    empty: Snapshot, *, one_picture: bool
+) -> None:
+    live = LiveIndex(empty)
+    copies = []
+    for number in range(1, 13):
+        fingerprints = np.zeros(1, FINGERPRINT)
+        fingerprints["hash"] = _near(0, number)
+        bank = MINORS.number if number in {4, 12} else ADULTS.number
+        copies.append(_addition(number, bank, fingerprints))
+    live.apply(copies, Cursor(bytes(16), 12))
+
+    def found(held: set[int], max_matches: int) -> tuple[list[int], bool]:
+        scope = Scope({ADULTS.number: 31, MINORS.number: 31}, _Numbers(frozenset(held)))
+        allowance = Allowance(math.inf)
+        if one_picture:
+            steps = picture_steps(live, _VERSIONS, scope, max_matches, allowance)
+        else:
+            steps = hash_steps(
+                live, _VERSIONS, scope, max_matches, most_matches=99, allowance=allowance
+            )
+        answer = complete(steps)
+        return answer.distance_bits.tolist(), bool(len(answer.truncated))
+
+    assert found(set(), 3) == ([1, 2, 3, 4], True)
+    assert found({1, 2, 3}, 3) == ([4, 5, 6], True)
+    assert found({1, 2, 3, 4}, 3) == ([5, 6, 7, 12], True)
+    assert found({2}, 100) == ([1, *range(3, 13)], False)
+    assert found(set(range(1, 11)), 2) == ([11, 12], False)
+    assert found(set(range(1, 12)), 1) == ([12], False)
+    assert found(set(range(1, 13)), 1) == ([], False)
+    assert found({4, 12}, 100) == ([1, 2, 3, *range(5, 12)], False)
+
+
+def test_items_that_are_held_back_take_no_place_of_spared_ones(empty: Snapshot) -> None:
+    live, little = LiveIndex(empty), _LITTLE[1]  # matches within 12 bits, but for what is spared
+    additions = []
+    for number, kind in enumerate([MediaKind.IMAGE] * 3 + [MediaKind.VIDEO] * 4, 1):
+        fingerprints = _one_away(little, 12 + number, number).item.fingerprints
+        additions.append(_addition(number, ADULTS.number, fingerprints, kind))
+    live.apply(additions, Cursor(bytes(16), len(additions)))
+    scope = Scope({ADULTS.number: 31}, _Numbers(frozenset({4, 5})))
+    got = search_near(live, little[None], scope, 2, MediaKind.VIDEO)
+    assert sorted(got.hits.number.tolist()) == [6, 7]
+
+
 _LITTLE = np.stack([_VERSIONS[0], _ALIKE, _VERSIONS[1], ~_ALIKE])
 """Queries, of which the second and the fourth match within 12 bits only."""
 
@@ -335,7 +394,6 @@ _STORED = st.tuples(
     st.integers(1, 6),
     st.sampled_from([None, *MediaKind]),
 )
-@settings(max_examples=200)
 def test_what_is_too_far_hides_nothing_that_is_near_enough(
     empty: Snapshot,
     stored: list[tuple[int, int, int, MediaKind]],

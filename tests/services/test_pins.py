@@ -8,11 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher, profiles
 from structlog.testing import capture_logs
 
 from disrupt.errors import DataDirectoryError
 from disrupt.services.pins import Pins
 from disrupt.services.throttle import Asked, NotYetError, Throttle
+
+PIN = "12345678"
+PINS = Pins(b"p" * 32)
 
 
 class Hasher:
@@ -89,3 +93,18 @@ def test_a_damaged_hash_is_refused_alone_and_checks_go_on(damaged: str) -> None:
     assert ask("whole", 2.0)
     with pytest.raises(DataDirectoryError, match="damaged"):
         ask("damaged", 60.0)
+
+
+def test_a_pin_is_only_right_under_its_pepper() -> None:
+    encoded = PINS.hash(PIN)
+    assert encoded.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert PINS.verify(encoded, PINS.proof(PIN))
+    assert not PINS.verify(encoded, PINS.proof("12345679"))
+    assert not PINS.verify(encoded, Pins(b"q" * 32).proof(PIN))
+
+
+def test_pins_that_earlier_versions_hashed_are_still_right() -> None:
+    earlier = PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
+    encoded = earlier.hash(PINS.proof(PIN))
+    assert PINS.verify(encoded, PINS.proof(PIN))
+    assert not PINS.verify(encoded, PINS.proof("12345679"))

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from threading import Barrier
-from typing import Any
 
-import numpy as np
 import pytest
-from argon2 import PasswordHasher, profiles
 
 from disrupt.core.cases import (
     AgeBand,
@@ -23,66 +16,22 @@ from disrupt.core.cases import (
     new_case_number,
     parse_case_number,
 )
-from disrupt.core.changes import Addition, Cursor
-from disrupt.core.media import FINGERPRINT, MediaKind
-from disrupt.core.policy import ADULTS, MINORS, Right
+from disrupt.core.policy import ADULTS, MINORS, BankPolicy
 from disrupt.core.registrations import (
     CaseAccess,
-    MediaItem,
-    Outcome,
     Receipt,
-    RegistrationRequest,
 )
 from disrupt.errors import (
     CaseClosedError,
     CaseRefusedError,
-    InvalidRequestError,
-    LimitExceededError,
     NotFoundError,
     RequestIdReusedError,
-    UnauthenticatedError,
 )
-from disrupt.registry.contract import Registered
-from disrupt.registry.sql import SqlRegistry, SqlRegistryWriter
-from disrupt.services.keys import SECRET_PREFIX, KeyRing, create_key, list_keys, revoke_key
-from disrupt.services.pins import Pins
-from disrupt.services.registration import Registrar, RegistrationLimits
+from disrupt.registry.sql import SqlRegistryWriter
+from disrupt.services.registration import Registrar
 from disrupt.services.throttle import REFUSED_AFTER_S, Asked, NotYetError, Throttle
-from tests.services.patient import Patient
-
-DAY = "2026-11-25"
-PIN = "12345678"
-PEPPER = b"p" * 32
-PINS = Pins(PEPPER)
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Iterator[SqlRegistryWriter]:
-    with ExitStack() as stack:
-        yield stack.enter_context(SqlRegistry.open_writer(tmp_path / "registry.db"))
-
-
-@pytest.fixture
-def registrar(registry: SqlRegistryWriter) -> Registrar:
-    return Registrar(registry, PINS, Patient(PINS.verify), PEPPER, RegistrationLimits(4, 10, 6))
-
-
-def item(*qualities: int) -> MediaItem:
-    array = np.zeros(len(qualities), FINGERPRINT)
-    array["quality"] = qualities
-    array["profile"] = 1
-    array["hash"] = np.frombuffer(secrets.token_bytes(32 * len(qualities)), np.uint8).reshape(
-        -1, 32
-    )
-    return MediaItem(MediaKind.IMAGE, array)
-
-
-def request(
-    *items: MediaItem, case: str = "", pin: str = PIN, age: AgeBand = AgeBand.UNSURE
-) -> RegistrationRequest:
-    return RegistrationRequest(
-        secrets.token_bytes(16), CaseAccess(case, pin), age, items or (item(90),)
-    )
+from tests.registry.examples import ACT
+from tests.services.registrations import DAY, PEPPER, PIN, PINS, item, request
 
 
 def test_a_registration_opens_an_active_case_of_the_minors_bank_when_unsure(
@@ -114,13 +63,24 @@ def test_the_age_of_each_registration_decides_the_bank_of_its_items(
     assert record is not None
     expected = [ADULTS.number, MINORS.number, MINORS.number, ADULTS.number]
     assert [recorded.bank for recorded in record.items] == expected
-    shown = registrar.show(CaseAccess(case, PIN), caller="k", now_s=0)
+    shown = registrar.show(CaseAccess(case, PIN), caller="k", now_s=0, day=DAY)
     assert [shown_item.age_band for shown_item in shown.items] == [
         AgeBand.ADULT,
         AgeBand.MINOR,
         AgeBand.MINOR,
         AgeBand.ADULT,
     ]
+
+
+def test_a_person_who_said_adult_is_not_shown_as_a_minor_in_a_bank_that_operators_made(
+    registrar: Registrar, registry: SqlRegistryWriter
+) -> None:
+    receipt = registrar.register(request(age=AgeBand.ADULT), caller="k", now_s=0, day=DAY)
+    bank = registry.add_bank("partners", BankPolicy(), act=ACT)
+    item_ids = [item.item_id for item in receipt.items]
+    registry.move_items(item_ids, bank.number, act=ACT)
+    shown = registrar.show(CaseAccess(receipt.case_number, PIN), caller="k", now_s=0, day=DAY)
+    assert [shown_item.age_band for shown_item in shown.items] == [AgeBand.UNSURE]
 
 
 def test_a_new_case_has_the_number_that_follows_from_its_request_id(
@@ -214,7 +174,7 @@ def test_items_are_added_and_withdrawn_with_number_and_pin(registrar: Registrar)
     case = registrar.register(request(), caller="k", now_s=0, day=DAY).case_number
     added = registrar.register(request(case=case), caller="k", now_s=0, day=DAY)
     access = CaseAccess(case, PIN)
-    assert len(registrar.show(access, caller="k", now_s=0).items) == 2
+    assert len(registrar.show(access, caller="k", now_s=0, day=DAY).items) == 2
     gone = (added.items[0].item_id,)
     for _ in range(2):  # repeating it is safe
         shown, _ = registrar.withdraw(access, gone, caller="k", now_s=0, day=DAY)
@@ -237,12 +197,12 @@ def test_an_unknown_case_and_a_wrong_pin_get_one_and_the_same_answer_after_the_s
     for caller, number in (("k", case), ("l", case_number(12345))):
         access = CaseAccess(number, "00000000")
         with pytest.raises(NotYetError) as early:
-            registrar.show(access, caller=caller, now_s=0)
+            registrar.show(access, caller=caller, now_s=0, day=DAY)
         registrar.throttle.work(lambda: 0)
         with pytest.raises(NotYetError) as later:
-            registrar.show(access, caller=caller, now_s=REFUSED_AFTER_S - 0.1)
+            registrar.show(access, caller=caller, now_s=REFUSED_AFTER_S - 0.1, day=DAY)
         with pytest.raises(CaseRefusedError) as refused:
-            registrar.show(access, caller=caller, now_s=REFUSED_AFTER_S)
+            registrar.show(access, caller=caller, now_s=REFUSED_AFTER_S, day=DAY)
         waits = (early.value.wait_s, round(later.value.wait_s, 3))
         answers.append((waits, refused.value.message, refused.value.metadata))
     assert answers[0] == answers[1]
@@ -323,198 +283,3 @@ def test_what_is_stored_of_a_request_does_not_depend_on_its_pin(
         assert stored is not None
         digests.add(stored[0])
     assert len(digests) == 1
-
-
-@pytest.mark.parametrize(
-    ("items", "limit"),
-    [((item(90),) * 5, "4 items in one registration"), ((item(*[90] * 11),), "10 hashes of one")],
-)
-def test_caps_are_named(registrar: Registrar, items: tuple[MediaItem, ...], limit: str) -> None:
-    with pytest.raises(LimitExceededError, match=limit):
-        registrar.register(request(*items), caller="k", now_s=0, day=DAY)
-
-
-def shown(*times_ms: tuple[int, int], equal: bool = False) -> MediaItem:
-    """Return a video of hashes that are seen at these times."""
-    array = item(*[90] * len(times_ms)).fingerprints
-    if equal:
-        array["hash"] = array["hash"][0]
-    array["start_ms"], array["end_ms"] = np.array(times_ms).T
-    return MediaItem(MediaKind.VIDEO, array)
-
-
-def test_equal_hashes_of_one_moment_are_stored_once(
-    registrar: Registrar, registry: SqlRegistryWriter
-) -> None:
-    still = shown((0, 4000), (2000, 9000), (9000, 9500), (60_000, 61_000), equal=True)
-    asked = request(still, item(90, 90))
-    receipt = registrar.register(asked, caller="k", now_s=0, day=DAY)
-    assert [registered.hashes for registered in receipt.items] == [2, 2]
-    assert registrar.register(asked, caller="k", now_s=0, day=DAY) == receipt, "a replay"
-    stored = [
-        change.item.fingerprints
-        for change in registry.changes(Cursor(registry.head().epoch, 0), 10)[0]
-        if isinstance(change, Addition)
-    ]
-    assert stored[0][["start_ms", "end_ms"]].tolist() == [(0, 9500), (60_000, 61_000)]
-
-
-def test_a_moment_has_so_many_hashes_at_most(registry: SqlRegistryWriter) -> None:
-    registrar = Registrar(
-        registry,
-        PINS,
-        Patient(PINS.verify),
-        PEPPER,
-        RegistrationLimits(4, 10, 6, hashes_at_once=3),
-    )
-    later = [(at, at + 999) for at in range(0, 10_000, 1000)]
-    for allowed in (item(90, 90, 90), item(90, 90, 90, 10), shown(*later), shown(*[(5, 5)] * 3)):
-        assert registrar.register(request(allowed), caller="k", now_s=0, day=DAY).items
-    before = registry.head()
-    for refused in (
-        item(90, 90, 90, 90),
-        shown(*[(5, 5)] * 4),
-        shown(*later[:7], (0, 5), (1, 3000), (2, 3)),
-    ):
-        with pytest.raises(LimitExceededError, match="3 hashes of a picture, or of one moment"):
-            registrar.register(request(item(90), refused), caller="k", now_s=0, day=DAY)
-    assert registry.head() == before
-
-
-def test_a_case_has_room_for_so_many_items(registrar: Registrar) -> None:
-    pictures = [item(90) for _ in range(7)]
-    first = registrar.register(request(*pictures[:4]), caller="k", now_s=0, day=DAY)
-    case = first.case_number
-    with pytest.raises(LimitExceededError, match="6 items in one case"):
-        registrar.register(request(*pictures[4:], case=case), caller="k", now_s=0, day=DAY)
-    registrar.register(request(*pictures[3:6], case=case), caller="k", now_s=0, day=DAY)
-    again = registrar.register(
-        request(with_crops(pictures[0], 1), pictures[5], case=case), caller="k", now_s=0, day=DAY
-    )
-    assert outcomes(again) == [Outcome.RENEWED, Outcome.KEPT]
-    assert len(registrar.show(CaseAccess(case, PIN), caller="k", now_s=0).items) == 6
-
-
-def with_crops(picture: MediaItem, crops: int) -> MediaItem:
-    """Return the picture with hashes of plan 1."""
-    more = item(*[90] * crops).fingerprints
-    more["plan"], more["ordinal"] = 1, range(crops)
-    return MediaItem(picture.kind, np.concatenate([picture.fingerprints, more]))
-
-
-def outcomes(receipt: Receipt) -> list[Outcome]:
-    return [registered.outcome for registered in receipt.items]
-
-
-def test_a_picture_registered_again_is_in_its_case_once_under_the_age_said_last(
-    registrar: Registrar,
-) -> None:
-    poor = item(90)
-    rich = with_crops(poor, 3)
-    first = registrar.register(request(poor, item(90)), caller="k", now_s=0, day=DAY)
-    access = CaseAccess(first.case_number, PIN)
-
-    def again(*pictures: MediaItem, age: AgeBand = AgeBand.UNSURE) -> Receipt:
-        asked = request(*pictures, case=first.case_number, age=age)
-        receipt = registrar.register(asked, caller="k", now_s=0, day=DAY)
-        assert registrar.register(asked, caller="k", now_s=0, day=DAY) == receipt, "a replay"
-        return receipt
-
-    renewed = again(item(30), rich)
-    assert [(at.index, at.hashes, at.outcome) for at in renewed.items] == [(1, 4, Outcome.RENEWED)]
-    kept = again(poor, poor)
-    assert outcomes(kept) == [Outcome.KEPT] * 2
-    assert {named.item_id for named in kept.items} == {renewed.items[0].item_id}
-    assert kept.cursor == renewed.cursor
-    grown = again(poor, age=AgeBand.ADULT)
-    assert [(at.hashes, at.outcome) for at in grown.items] == [(4, Outcome.RENEWED)]
-    shown = registrar.show(access, caller="k", now_s=0)
-    assert shown.status == CaseStatus.ACTIVE
-    assert [(at.item_id, at.hashes, at.age_band) for at in shown.items] == [
-        (first.items[1].item_id, 1, AgeBand.MINOR),
-        (grown.items[0].item_id, 4, AgeBand.ADULT),
-    ]
-
-
-def test_additions_at_one_time_share_that_room(
-    registrar: Registrar, registry: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = registry.register
-
-    def store_late(*args: Any, **kwargs: Any) -> Registered:
-        time.sleep(0.5)
-        return store(*args, **kwargs)
-
-    monkeypatch.setattr(registry, "register", store_late)
-    case = registrar.register(request(item(90)), caller="k", now_s=0, day=DAY).case_number
-    together = Barrier(8)
-
-    def add(at: int) -> bool:
-        asked = request(item(90), item(90), case=case)
-        together.wait()
-        try:
-            registrar.register(asked, caller=f"k{at}", now_s=0, day=DAY)
-        except LimitExceededError:
-            return False
-        return True
-
-    with ThreadPoolExecutor(8) as threads:
-        assert sum(threads.map(add, range(8))) == 2
-    assert len(registrar.show(CaseAccess(case, PIN), caller="k", now_s=0).items) == 5
-
-
-def test_a_withdrawal_names_no_more_items_than_a_case_has(registrar: Registrar) -> None:
-    case = registrar.register(request(item(90)), caller="k", now_s=0, day=DAY).case_number
-    ids = tuple(number.to_bytes(16) for number in range(7))
-    with pytest.raises(LimitExceededError, match="6 items in one withdrawal"):
-        registrar.withdraw(CaseAccess(case, PIN), ids, caller="k", now_s=0, day=DAY)
-    with pytest.raises(NotFoundError):
-        registrar.withdraw(CaseAccess(case, PIN), ids[:6], caller="k", now_s=0, day=DAY)
-
-
-def test_a_pin_is_only_right_under_its_pepper() -> None:
-    encoded = PINS.hash(PIN)
-    assert encoded.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
-    assert PINS.verify(encoded, PINS.proof(PIN))
-    assert not PINS.verify(encoded, PINS.proof("12345679"))
-    assert not PINS.verify(encoded, Pins(b"q" * 32).proof(PIN))
-
-
-def test_pins_that_earlier_versions_hashed_are_still_right() -> None:
-    earlier = PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
-    encoded = earlier.hash(PINS.proof(PIN))
-    assert PINS.verify(encoded, PINS.proof(PIN))
-    assert not PINS.verify(encoded, PINS.proof("12345679"))
-
-
-def test_a_key_is_known_by_its_secret_until_it_is_revoked(registry: SqlRegistryWriter) -> None:
-    key, secret = create_key(registry, " platform ", [Right.MATCH], ["adults"], day=DAY)
-    everything, _ = create_key(registry, "mirror", [Right.FEED], [], day=DAY)
-    assert secret.startswith(SECRET_PREFIX)
-    assert (key.name, len(key.banks), len(everything.banks)) == ("platform", 1, 2)
-    assert KeyRing(list_keys(registry)).authenticate(secret) == key
-    for wrong in ("", secret[:-1], secret + "x", "ü\udcff"):
-        with pytest.raises(UnauthenticatedError):
-            KeyRing(list_keys(registry)).authenticate(wrong)
-    for _ in range(2):
-        assert revoke_key(registry, key.key_id, day=DAY).revoked_on == DAY
-    with pytest.raises(UnauthenticatedError):
-        KeyRing(list_keys(registry)).authenticate(secret)
-
-
-@pytest.mark.parametrize(
-    ("name", "rights", "banks", "field"),
-    [
-        ("", [Right.MATCH], [], "name"),
-        ("a\nb", [Right.MATCH], [], "name"),
-        ("x" * 101, [Right.MATCH], [], "name"),
-        ("a", [], [], "rights"),
-        ("a", [Right.MATCH], ["nobody's"], "banks"),
-    ],
-)
-def test_a_key_without_sense_is_refused_by_field(
-    registry: SqlRegistryWriter, name: str, rights: list[Right], banks: list[str], field: str
-) -> None:
-    with pytest.raises(InvalidRequestError) as refused:
-        create_key(registry, name, rights, banks, day=DAY)
-    assert [violation.field for violation in refused.value.violations] == [field]

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from disrupt.services import throttle as limits
 from disrupt.services.throttle import CHECKS_PER_S, KEPT_S, Asked, NotYetError, Throttle
+from tests.properties import FEW
 from tests.services.guessing import World
 
 TOKENS = 5000
@@ -34,6 +35,7 @@ def flood(world: World, origins: int, cases: Iterator[str], key: str = "key") ->
         world.send(world.guess(key, origin, cases), chance.random())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [0, 1, 89])
 def test_under_a_flood_of_tokens_an_owner_waits_a_minute_at_most(known: int) -> None:
     world = World(**{OWN: "right"}, **{f"known {at}": "x" for at in range(known)})
@@ -49,6 +51,7 @@ def test_under_a_flood_of_tokens_an_owner_waits_a_minute_at_most(known: int) -> 
     assert world.most_checks_in_a_second() <= CHECKS_PER_S
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other_cases", [0, 6])
 def test_whose_number_is_guessed_on_by_5000_tokens_waits_half_an_hour_at_most(
     other_cases: int,
@@ -125,7 +128,7 @@ def test_who_does_not_come_back_loses_the_place() -> None:
         max_size=200,
     )
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=FEW)
 def test_checks_are_bounded_however_attempts_come(
     attempts: list[tuple[float, int, str, int]],
 ) -> None:
@@ -147,7 +150,7 @@ def test_checks_are_bounded_however_attempts_come(
 
 
 @given(st.lists(st.floats(0, 2), min_size=1, max_size=30), st.integers(1, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=FEW)
 def test_attempts_on_a_case_are_answered_as_those_on_none(
     pauses_s: list[float], origins: int
 ) -> None:

@@ -42,6 +42,8 @@ from tests.services.videos import (
     video,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def flicker(seconds: int, step_ms: int) -> np.ndarray:
     """Return two pictures in turn, of which no frame is quite like another."""

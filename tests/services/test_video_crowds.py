@@ -85,6 +85,7 @@ def among(codes: Codes, count: int, seconds: float, first: int = 2) -> list[Stor
 ALL = VideoOptions(LookupOptions(max_matches=50))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [1, 90], ids=["original first", "original last"])
 @pytest.mark.parametrize("seconds", [60, 90])
 def test_videos_that_show_a_video_and_more_do_not_hide_it(
@@ -96,6 +97,7 @@ def test_videos_that_show_a_video_and_more_do_not_hide_it(
         assert numbers_of(find(noisy(sampled(query), 5), *stored, options=ALL)) == [first]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", [2, 3, 10])
 def test_videos_that_show_parts_of_a_video_do_not_hide_it(parts: int, find: Find) -> None:
     codes = shown(1, 30)
@@ -169,6 +171,7 @@ def test_a_video_that_is_an_intro_is_found_by_it(find: Find) -> None:
     assert numbers_of(find(sampled(query), *stored, options=ALL)) == [1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("copies", [1, 4, COMMON_VIDEOS, 16])
 def test_an_outro_that_many_share_is_no_evidence_for_what_many_registered(
     copies: int, find: Find

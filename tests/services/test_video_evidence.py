@@ -40,8 +40,6 @@ def test_what_is_found_is_what_comparing_all_frames_finds(seed: int, tmp_path: P
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(MediaKind), st.sampled_from([1, 64, 1 << 17]))
 @settings(
-    max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_what_speaks_for_an_item_is_what_comparing_each_pair_tells(

@@ -20,8 +20,9 @@ from disrupt.errors import (
     TooManyAttemptsError,
     UnavailableError,
 )
+from disrupt.submission import client as submission_client
 from disrupt.submission import waiting
-from disrupt.submission.client import ITEMS_PER_REQUEST, SubmissionClient
+from disrupt.submission.client import SubmissionClient
 from disrupt.submission.waiting import LoggedWaiting, Waiting
 from tests.client.scripted import scripted, status_of
 from tests.submission.examples import picture
@@ -87,6 +88,7 @@ def test_a_person_at_a_terminal_waits_for_their_turn_however_long_and_a_program_
         client.submit([file], **added)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lost", "last"),
     [
@@ -97,9 +99,10 @@ def test_a_person_at_a_terminal_waits_for_their_turn_however_long_and_a_program_
     ],
 )
 def test_where_no_attempt_was_answered_it_is_not_known_what_took_effect(
-    tmp_path: Path, lost: DisruptError, last: DisruptError | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: DisruptError, last: DisruptError | None
 ) -> None:
-    files = [picture(tmp_path / f"{at}.png", at) for at in range(ITEMS_PER_REQUEST + 1)]
+    monkeypatch.setattr(submission_client, "ITEMS_PER_REQUEST", 2)
+    files = [picture(tmp_path / f"{at}.png", at) for at in range(3)]
     script = [status_of(code) for code in (lost, last) if code]
     with (
         scripted(*script) as server,
@@ -108,9 +111,7 @@ def test_where_no_attempt_was_answered_it_is_not_known_what_took_effect(
         done = client.submit(files)
     assert done.case_number == derived(server)
     assert done.pin == asked(server.seen[0].request).access.pin
-    assert [unknown.source for unknown in done.unknown] == [
-        str(file) for file in files[:ITEMS_PER_REQUEST]
-    ]
+    assert [unknown.source for unknown in done.unknown] == [str(file) for file in files[:2]]
     assert [rejection.source for rejection in done.rejected] == [str(files[-1])]
 
 

@@ -42,6 +42,14 @@ from tests.submission.service import (
     register,
 )
 
+FEW = 2
+
+
+@pytest.fixture
+def few_items(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send few items in a request."""
+    monkeypatch.setattr(submission_client, "ITEMS_PER_REQUEST", FEW)
+
 
 def test_two_submissions_share_neither_request_id_nor_pin(tmp_path: Path) -> None:
     file = picture(tmp_path / "a.png", 1)
@@ -54,8 +62,9 @@ def test_two_submissions_share_neither_request_id_nor_pin(tmp_path: Path) -> Non
     assert first.access.pin != second.access.pin
 
 
+@pytest.mark.usefixtures("few_items")
 def test_many_files_become_one_case_under_one_pin(tmp_path: Path) -> None:
-    files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * ITEMS_PER_REQUEST + 1)]
+    files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * FEW + 1)]
     with scripted(register) as server, SubmissionClient(server.address, key="key") as client:
         done = client.submit(files)
     contexts, case = [asked(call.request) for call in server.seen], derived(server)
@@ -86,10 +95,11 @@ def test_what_a_server_does_not_say_or_this_version_does_not_know_was_added(
     assert outcomes == [added, added, renewed, kept, added]
 
 
+@pytest.mark.usefixtures("few_items")
 def test_a_failure_after_the_case_was_opened_loses_neither_its_number_nor_its_pin(
     tmp_path: Path,
 ) -> None:
-    files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * ITEMS_PER_REQUEST + 1)]
+    files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * FEW + 1)]
     with (
         scripted(register, status_of(StorageFullError("Full."))) as server,
         SubmissionClient(server.address, key="key") as client,
@@ -98,14 +108,15 @@ def test_a_failure_after_the_case_was_opened_loses_neither_its_number_nor_its_pi
     assert done.case_number == derived(server)
     assert done.pin == asked(server.seen[0].request).access.pin
     assert [registered.source for registered in done.registered] == [
-        str(file) for file in files[:ITEMS_PER_REQUEST]
+        str(file) for file in files[:FEW]
     ]
     assert [(rejection.source, rejection.reason) for rejection in done.rejected] == [
-        (str(file), "STORAGE_FULL") for file in files[ITEMS_PER_REQUEST:]
+        (str(file), "STORAGE_FULL") for file in files[FEW:]
     ]
     assert len(server.seen) == 2
 
 
+@pytest.mark.slow
 def test_an_interrupt_after_the_case_was_opened_loses_neither_its_number_nor_its_pin(
     tmp_path: Path,
 ) -> None:
@@ -176,6 +187,7 @@ def test_an_interrupt_at_any_line_after_the_answer_loses_no_case(
     assert lines > 10
 
 
+@pytest.mark.slow
 def test_a_path_that_is_given_several_times_is_reported_as_often(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,10 +218,11 @@ def reject(request: bytes) -> registration_pb2.RegisterHashesResponse:
     )
 
 
+@pytest.mark.usefixtures("few_items")
 def test_the_case_that_was_shown_is_opened_by_the_first_request_that_registers_something(
     tmp_path: Path,
 ) -> None:
-    files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * ITEMS_PER_REQUEST + 1)]
+    files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * FEW + 1)]
     shown: list[tuple[str, str]] = []
     with (
         scripted(reject, register) as server,
@@ -221,7 +234,7 @@ def test_the_case_that_was_shown_is_opened_by_the_first_request_that_registers_s
     case = done.case_number
     assert [context.new_case_number for context in contexts] == [case, case, ""]
     assert [context.access.case_number for context in contexts] == ["", "", case]
-    assert (len(done.rejected), len(done.registered)) == (ITEMS_PER_REQUEST, ITEMS_PER_REQUEST + 1)
+    assert (len(done.rejected), len(done.registered)) == (FEW, FEW + 1)
     with scripted(reject) as server, SubmissionClient(server.address, key="key") as client:
         assert client.submit(files[:1]).case_number == ""
 
@@ -342,6 +355,7 @@ def test_adding_goes_into_the_named_case_with_its_pin(tmp_path: Path) -> None:
     assert (done.case_number, done.pin) == (OTHER_CASE, "87654321")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "answer",
     [

@@ -6,12 +6,19 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from disrupt.cli import main
-from disrupt.errors import LimitExceededError, StorageFullError, UnavailableError
+from disrupt.errors import (
+    CaseRefusedError,
+    ErasurePendingError,
+    LimitExceededError,
+    StorageFullError,
+    UnavailableError,
+)
 from disrupt.submission import client as submission_client
 from disrupt.submission.client import SubmissionClient
 from disrupt.v1 import registration_pb2
@@ -120,6 +127,188 @@ def test_an_unforeseen_error_before_anything_is_sent_says_that_nothing_was_regis
     assert result.output.splitlines()[-1] == "(ZeroDivisionError)"
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "names"),
+    [
+        ([], []),
+        ([1], ["blocked"]),
+        ([2], ["not_blocked"]),
+        ([2, 1, 1], ["blocked", "not_blocked"]),
+        ([3, 4, 99], []),  # what no server says, or a later one
+    ],
+)
+def test_a_status_says_in_words_what_came_of_a_picture(
+    outcomes: list[Any], names: list[str]
+) -> None:
+    item = registration_pb2.CaseItem(item_id=bytes(16), outcomes=outcomes)
+    case = registration_pb2.Case(case_number=OTHER_CASE, items=[item])
+    answer = registration_pb2.GetCaseResponse(case=case)
+    result, flat = run("status", OTHER_CASE, answer=answer)
+    assert result.exit_code == 0
+    for name, french, english in (
+        ("blocked", "au moins une plateforme en a bloqué une copie", "blocked a copy of it"),
+        ("not_blocked", "en a reconnu une copie et la laisse en ligne", "leaves it up"),
+    ):
+        assert (french in flat) == (english in flat) == (name in names)
+    result, _ = run("status", "--json", OTHER_CASE, answer=answer)
+    assert json.loads(result.output)["items"][0]["outcomes"] == names
+
+
+@pytest.mark.parametrize(
+    ("states", "names", "means", "marks"),
+    [
+        ([0, 1], ["live", "live"], "peuvent bloquer ces images.", 0),
+        ([1, 2], ["live", "waiting"], "sauf celles marquées ci-dessous", 1),
+        ([2, 2], ["waiting", "waiting"], "ne bloquent pas encore ces images", 2),
+        ([99], [None], "ne bloquent pas encore ces images", 0),  # of a later server
+        ([1, 3], ["live", "disabled"], "sauf celles marquées ci-dessous", 0),
+        ([2, 3], ["waiting", "disabled"], "ne bloquent pas ces images en ce moment", 1),
+    ],
+)
+def test_a_status_says_which_pictures_wait_for_review(
+    states: list[Any], names: list[str | None], means: str, marks: int
+) -> None:
+    items = [registration_pb2.CaseItem(item_id=bytes(16), state=state) for state in states]
+    case = registration_pb2.Case(
+        case_number=OTHER_CASE, status=registration_pb2.CASE_STATUS_ACTIVE, items=items
+    )
+    answer = registration_pb2.GetCaseResponse(case=case)
+    result, flat = run("status", OTHER_CASE, answer=answer)
+    assert result.exit_code == 0
+    assert means in flat
+    assert flat.count("en attente de vérification") == flat.count("waiting for review") == marks
+    assert ("ne la bloquent pas en ce moment" in flat) == (None in names)
+    for contact in ("n'est pas recherchée actuellement", "is not looked for at present"):
+        assert (contact in flat) == ("disabled" in names)
+    result, _ = run("status", "--json", OTHER_CASE, answer=answer)
+    assert [item["state"] for item in json.loads(result.output)["items"]] == names
+
+
+@pytest.mark.parametrize(
+    ("state", "name", "means"),
+    [
+        (1, "live", "peuvent les bloquer."),
+        (2, "waiting", "ne les bloquent pas encore"),
+        (3, "disabled", "ne les bloquent pas en ce moment"),
+    ],
+)
+def test_a_receipt_says_that_a_picture_waits_for_review(
+    tmp_path: Path, state: Any, name: str, means: str
+) -> None:
+    file = str(picture(tmp_path / "a.png", 1))
+    receipt = registration_pb2.Receipt(
+        case_number=OTHER_CASE, status=registration_pb2.CASE_STATUS_ACTIVE
+    )
+    receipt.items.add(item_id=bytes(16), hashes=1, state=state)
+    answer = registration_pb2.RegisterHashesResponse(receipt=receipt)
+    result, flat = run("submit", "--case", OTHER_CASE, file, answer=answer)
+    assert result.exit_code == 0, result.output
+    assert means in flat
+    assert ("en attente de vérification" in flat) == (name == "waiting")
+    result, _ = run("submit", "--json", "--case", OTHER_CASE, file, answer=answer)
+    assert json.loads(result.output)["items"][0]["state"] == name
+
+
+REQUESTED = {"requested_on": "2026-11-26"}
+PENDING = REQUESTED | {"confirmed_on": "2026-11-27", "due_on": "2026-12-04"}
+DONE = PENDING | {"erased_on": "2026-12-04"}
+
+
+@pytest.mark.parametrize(
+    ("days", "status", "french", "english"),
+    [
+        ({}, 2, "", ""),
+        (REQUESTED, 2, "Rien n'est changé pour l'instant", "Nothing has changed yet"),
+        (PENDING, 2, "Depuis le 2026-11-27, les plateformes ne bloquent plus", "Since 2026-11-27"),
+        (DONE, 3, "Ce dossier a été effacé le 2026-12-04", "This case was erased on 2026-12-04"),
+    ],
+    ids=["none", "requested", "confirmed", "erased"],
+)
+def test_a_status_says_that_somebody_without_the_pin_asked_for_the_erasure(
+    days: dict[str, str], status: Any, french: str, english: str
+) -> None:
+    item = registration_pb2.CaseItem(item_id=bytes(16), state=3 if len(days) == 3 else 1)  # type: ignore[arg-type]
+    case = registration_pb2.Case(
+        case_number=OTHER_CASE,
+        status=status,
+        items=[item][: status == 2],
+        erasure=registration_pb2.CaseErasure(**days) if days else None,
+    )
+    answer = registration_pb2.GetCaseResponse(case=case)
+    result, flat = run("status", OTHER_CASE, answer=answer)
+    assert result.exit_code == 0
+    assert french in flat
+    assert english in flat
+    assert flat.index(french) <= flat.index(english)
+    assert ("Le 2026-11-26, quelqu'un a demandé" in flat) == (len(days) in {1, 3})
+    assert flat.count(f"disrupt keep {OTHER_CASE}") == (2 if len(days) in {1, 3} else 0)
+    assert ("le 2026-12-04, elles seront effacées" in flat) == (len(days) == 3)
+    # Platforms do not block what is off, and its remedy is named above.
+    assert ("peuvent bloquer ces images" in flat) == (len(days) < 2)
+    assert "contactez" not in flat
+    assert "voyez ci-dessous" not in flat
+    result, _ = run("status", "--json", OTHER_CASE, answer=answer)
+    nothing = dict.fromkeys(DONE)
+    assert json.loads(result.output)["erasure"] == (nothing | days if days else None)
+
+
+TO_ERASE = registration_pb2.GetCaseResponse(
+    case=registration_pb2.Case(
+        case_number=OTHER_CASE,
+        erasure=registration_pb2.CaseErasure(requested_on="2026-11-26"),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "french", "english"),
+    [
+        (2, "le service n'effacera pas ce dossier", "the hotline will not erase this case"),
+        (3, "Ce dossier est déjà retiré", "nothing is left to keep"),
+    ],
+)
+def test_keeping_a_case_says_what_holds_now(status: Any, french: str, english: str) -> None:
+    kept = registration_pb2.KeepCaseResponse(
+        case=registration_pb2.Case(case_number=OTHER_CASE, status=status)
+    )
+    result, flat = run("keep", OTHER_CASE, answer=(TO_ERASE, kept))
+    assert result.exit_code == 0
+    assert flat.index(french) < flat.index(english)
+    assert flat.index("quelqu'un d'autre connaît peut-être") < flat.index("somebody else may know")
+    result, _ = run("keep", "--json", OTHER_CASE, answer=(TO_ERASE, kept))
+    assert json.loads(result.output)["case"] == OTHER_CASE
+
+
+def test_keeping_a_case_that_nobody_asked_to_erase_changes_nothing_and_says_so() -> None:
+    with scripted(SHOWN) as server:
+        env = {"DISRUPT_SERVER": server.address, "DISRUPT_KEY": "key", "DISRUPT_PIN": PIN}
+        result = CliRunner().invoke(main, ["keep", OTHER_CASE], env=env)
+    assert result.exit_code == 0
+    flat = " ".join(result.output.split())
+    assert flat.index("rien n'a été changé") < flat.index("nothing was changed")
+    assert "quelqu'un d'autre" not in flat
+    assert len(server.seen) == 1
+
+
+def test_keeping_a_case_without_an_answer_is_not_known() -> None:
+    away = status_of(UnavailableError("Away.", retry_after_s=3600))
+    result, flat = run("keep", OTHER_CASE, answer=(TO_ERASE, away))
+    assert result.exit_code == 4
+    assert "On ne sait pas si le dossier est gardé" in flat
+    result, flat = run("keep", OTHER_CASE, answer=status_of(CaseRefusedError()))
+    assert result.exit_code == 1
+    assert "Rien n'a été changé" in flat
+
+
+def test_who_adds_to_a_case_that_is_to_be_erased_is_told_how_to_keep_it(tmp_path: Path) -> None:
+    file = str(picture(tmp_path / "a.png", 1))
+    refused = status_of(ErasurePendingError("Pending."))
+    result, flat = run("submit", "--case", OTHER_CASE, file, answer=(SHOWN, refused))
+    assert result.exit_code == 1
+    assert "disrupt keep" in flat
+    assert "Rien n'a été enregistré" in flat
+
+
 def test_who_names_too_many_items_to_withdraw_is_not_told_to_open_a_case() -> None:
     result, flat = run(*WITHDRAW, answer=status_of(LimitExceededError("At most 1000 items.")))
     assert result.exit_code == 1
@@ -143,6 +332,7 @@ def test_files_behind_an_unknown_first_request_are_added_only_if_the_case_exists
     assert "plus tard avec --case" in flat
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "advice"),
     [

@@ -16,6 +16,9 @@ from disrupt.submission.client import SubmissionClient
 from tests.submission.examples import picture
 from tests.submission.recording import recording
 
+pytestmark = pytest.mark.slow
+
+
 WINDOW_BYTES = 16
 
 

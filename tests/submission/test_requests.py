@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from disrupt.core.cases import AgeBand, case_number
@@ -28,7 +28,6 @@ items = st.lists(st.lists(fingerprints, min_size=1, max_size=5), min_size=1, max
 
 
 @given(items, st.sampled_from(AgeBand), st.none() | st.integers(0, 10**9))
-@settings(max_examples=60)
 def test_every_fingerprint_arrives_in_its_columns(
     given_items: list[list[Fingerprint]], age: AgeBand, number: int | None
 ) -> None:

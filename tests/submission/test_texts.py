@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from disrupt.core.cases import CaseStatus
+from disrupt.core.media import ItemState
 from disrupt.errors import DisruptError, OverloadedError, TooManyAttemptsError
-from disrupt.hashing.decoding.videos import FORMATS
+from disrupt.hashing.decoding.video_formats import FORMATS
 from disrupt.submission import reasons, texts
 from disrupt.submission.results import NOT_SENT, Rejected
-from disrupt.submission.texts import Phrase
+from disrupt.texts import Phrase
 
 
 def phrases() -> Iterator[Phrase]:
@@ -54,10 +55,21 @@ def test_what_is_said_of_fingerprints_is_the_same_everywhere() -> None:
     assert "les plateformes n'en reçoivent aucune" in texts.NEVER_LEFT.fr
 
 
+@pytest.mark.parametrize("reads_heic", [True, False])
+def test_heic_is_among_the_formats_that_are_named_only_where_it_is_read(
+    monkeypatch: pytest.MonkeyPatch, *, reads_heic: bool
+) -> None:
+    monkeypatch.setattr(reasons, "FORMATS", ("JPEG", "HEIC") if reads_heic else ("JPEG",))
+    phrase = reasons.rejection(Rejected("a.txt", "INVALID_MEDIA", ""))
+    assert ("BMP ou HEIC" in phrase.fr, "BMP or HEIC" in phrase.en) == (reads_heic, reads_heic)
+    assert ("exportez-la" in phrase.fr) != reads_heic
+
+
 @pytest.mark.parametrize(
     ("reason", "advice"),
     [
         ("CASE_CLOSED", "dans un nouveau dossier, sans --case"),
+        ("ERASURE_PENDING", "gardez-le avec « disrupt keep »"),
         ("LIMIT_EXCEEDED", "dans un nouveau dossier, sans --case"),
         ("CASE_REFUSED", "dans un nouveau dossier, sans --case"),
         ("KEY_REFUSED", "Demandez une nouvelle clé"),
@@ -86,6 +98,10 @@ def test_a_picture_that_is_too_large_is_told_both_limits() -> None:
         for said in reasons.REJECTIONS[reason]:
             assert "50" in said
             assert "32 M" in said
+
+
+def test_every_state_that_keeps_a_picture_from_being_found_has_words() -> None:
+    assert set(texts.STATES) == set(ItemState) - {ItemState.LIVE}
 
 
 def test_every_status_has_words() -> None:

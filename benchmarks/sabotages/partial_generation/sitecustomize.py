@@ -1,7 +1,8 @@
-"""Publish a generation as soon as half of it is written, and the whole a moment later."""
+"""Publish a generation as soon as half of it is written, and the whole two seconds later."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def _publish_twice(
         for block in blocks[: len(blocks) // 2]
     ]
     _publish(index_dir, half, cursor, progress)
+    time.sleep(2.0)
     return _publish(index_dir, blocks, cursor, progress)
 
 

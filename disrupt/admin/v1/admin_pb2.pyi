@@ -39,6 +39,8 @@ class _RightEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Right.ValueType
     """FeedService."""
     RIGHT_OPERATOR: _Right.ValueType  # 5
     """Thresholds up to 63 bits."""
+    RIGHT_REVIEW: _Right.ValueType  # 6
+    """ReviewService and ErasureService: for staff who review items, and erase cases whose PIN is lost."""
 
 class Right(_Right, metaclass=_RightEnumTypeWrapper):
     """What a key allows."""
@@ -55,7 +57,37 @@ RIGHT_FEED: Right.ValueType  # 4
 """FeedService."""
 RIGHT_OPERATOR: Right.ValueType  # 5
 """Thresholds up to 63 bits."""
+RIGHT_REVIEW: Right.ValueType  # 6
+"""ReviewService and ErasureService: for staff who review items, and erase cases whose PIN is lost."""
 Global___Right: _TypeAlias = Right  # noqa: Y015
+
+class _ItemState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ItemStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ItemState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ITEM_STATE_UNSPECIFIED: _ItemState.ValueType  # 0
+    """Not said. Refused."""
+    ITEM_STATE_LIVE: _ItemState.ValueType  # 1
+    """They do."""
+    ITEM_STATE_WAITING: _ItemState.ValueType  # 2
+    """They do not: it waits for review."""
+    ITEM_STATE_DISABLED: _ItemState.ValueType  # 3
+    """They do not: it was switched off."""
+
+class ItemState(_ItemState, metaclass=_ItemStateEnumTypeWrapper):
+    """Whether lookups find an item, and mirrors have it."""
+
+ITEM_STATE_UNSPECIFIED: ItemState.ValueType  # 0
+"""Not said. Refused."""
+ITEM_STATE_LIVE: ItemState.ValueType  # 1
+"""They do."""
+ITEM_STATE_WAITING: ItemState.ValueType  # 2
+"""They do not: it waits for review."""
+ITEM_STATE_DISABLED: ItemState.ValueType  # 3
+"""They do not: it was switched off."""
+Global___ItemState: _TypeAlias = ItemState  # noqa: Y015
 
 @_typing.final
 class Key(_message.Message):
@@ -69,6 +101,9 @@ class Key(_message.Message):
     BANKS_FIELD_NUMBER: _builtins.int
     CREATED_ON_FIELD_NUMBER: _builtins.int
     REVOKED_ON_FIELD_NUMBER: _builtins.int
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    EXPIRES_ON_FIELD_NUMBER: _builtins.int
+    USED_ON_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """Id, 8 lowercase hex digits."""
     name: _builtins.str
@@ -77,6 +112,12 @@ class Key(_message.Message):
     """Day it was made, YYYY-MM-DD, UTC."""
     revoked_on: _builtins.str
     """Day it was revoked; empty while valid."""
+    organisation: _builtins.str
+    """Organisation it belongs to, which may have several keys; at most 100 characters."""
+    expires_on: _builtins.str
+    """Last day on which it is valid, YYYY-MM-DD, UTC; empty for no end."""
+    used_on: _builtins.str
+    """Last day on which it was used, YYYY-MM-DD, UTC; empty for none."""
     @_builtins.property
     def rights(self) -> _containers.RepeatedScalarFieldContainer[Global___Right.ValueType]:
         """What it allows."""
@@ -94,10 +135,13 @@ class Key(_message.Message):
         banks: _abc.Iterable[_builtins.str] | None = ...,
         created_on: _builtins.str = ...,
         revoked_on: _builtins.str = ...,
+        organisation: _builtins.str = ...,
+        expires_on: _builtins.str = ...,
+        used_on: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["banks", b"banks", "created_on", b"created_on", "key_id", b"key_id", "name", b"name", "revoked_on", b"revoked_on", "rights", b"rights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["banks", b"banks", "created_on", b"created_on", "expires_on", b"expires_on", "key_id", b"key_id", "name", b"name", "organisation", b"organisation", "revoked_on", b"revoked_on", "rights", b"rights", "used_on", b"used_on"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -112,8 +156,14 @@ class CreateKeyRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     RIGHTS_FIELD_NUMBER: _builtins.int
     BANKS_FIELD_NUMBER: _builtins.int
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    EXPIRES_ON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of its holder, 1-100 characters."""
+    organisation: _builtins.str
+    """Organisation it belongs to, at most 100 characters. Empty: the same as the name."""
+    expires_on: _builtins.str
+    """Last day on which it is valid, YYYY-MM-DD, UTC, not before today. Empty: no end."""
     @_builtins.property
     def rights(self) -> _containers.RepeatedScalarFieldContainer[Global___Right.ValueType]:
         """What it allows, at least one."""
@@ -128,10 +178,12 @@ class CreateKeyRequest(_message.Message):
         name: _builtins.str = ...,
         rights: _abc.Iterable[Global___Right.ValueType] | None = ...,
         banks: _abc.Iterable[_builtins.str] | None = ...,
+        organisation: _builtins.str = ...,
+        expires_on: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["banks", b"banks", "name", b"name", "rights", b"rights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["banks", b"banks", "expires_on", b"expires_on", "name", b"name", "organisation", b"organisation", "rights", b"rights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -253,6 +305,897 @@ class RevokeKeyResponse(_message.Message):
 Global___RevokeKeyResponse: _TypeAlias = RevokeKeyResponse  # noqa: Y015
 
 @_typing.final
+class SetKeyRequest(_message.Message):
+    """Replaces what is given of a key that is not revoked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    RIGHTS_FIELD_NUMBER: _builtins.int
+    BANKS_FIELD_NUMBER: _builtins.int
+    EXPIRES_ON_FIELD_NUMBER: _builtins.int
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """Id of the key."""
+    expires_on: _builtins.str
+    """Last day on which it is valid, YYYY-MM-DD, UTC, not before today. Empty: no end. Not set: as it is already."""
+    organisation: _builtins.str
+    """Organisation it belongs to from now on, at most 100 characters. Empty: that which it belongs to already."""
+    @_builtins.property
+    def rights(self) -> _containers.RepeatedScalarFieldContainer[Global___Right.ValueType]:
+        """What it allows from now on. Empty: what it allows already."""
+
+    @_builtins.property
+    def banks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the banks it may search and mirror from now on. Empty: those it has already."""
+
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        rights: _abc.Iterable[Global___Right.ValueType] | None = ...,
+        banks: _abc.Iterable[_builtins.str] | None = ...,
+        expires_on: _builtins.str | None = ...,
+        organisation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_on", b"_expires_on", "expires_on", b"expires_on"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_on", b"_expires_on", "banks", b"banks", "expires_on", b"expires_on", "key_id", b"key_id", "organisation", b"organisation", "rights", b"rights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expires_on: _TypeAlias = _typing.Literal["expires_on"]  # noqa: Y015
+    _WhichOneofArgType__expires_on: _TypeAlias = _typing.Literal["_expires_on", b"_expires_on"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_on) -> _WhichOneofReturnType__expires_on | None: ...
+
+Global___SetKeyRequest: _TypeAlias = SetKeyRequest  # noqa: Y015
+
+@_typing.final
+class SetKeyResponse(_message.Message):
+    """The key is changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def key(self) -> Global___Key:
+        """The key."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___Key | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetKeyResponse: _TypeAlias = SetKeyResponse  # noqa: Y015
+
+@_typing.final
+class RotateKeyRequest(_message.Message):
+    """Makes a key with the name, organisation, rights and banks of one that is not revoked."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    OVERLAP_DAYS_FIELD_NUMBER: _builtins.int
+    EXPIRES_ON_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """Id of the key to replace."""
+    overlap_days: _builtins.int
+    """Days for which both are valid, from today, 0-366; 0: until the end of today, UTC. A key that ends before that
+    still does.
+    """
+    expires_on: _builtins.str
+    """Last day of the new key, YYYY-MM-DD, UTC, not before today. Empty: no end. Not set: no end, and refused if the
+    key to replace has a last day.
+    """
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        overlap_days: _builtins.int = ...,
+        expires_on: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_on", b"_expires_on", "expires_on", b"expires_on"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_on", b"_expires_on", "expires_on", b"expires_on", "key_id", b"key_id", "overlap_days", b"overlap_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expires_on: _TypeAlias = _typing.Literal["expires_on"]  # noqa: Y015
+    _WhichOneofArgType__expires_on: _TypeAlias = _typing.Literal["_expires_on", b"_expires_on"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_on) -> _WhichOneofReturnType__expires_on | None: ...
+
+Global___RotateKeyRequest: _TypeAlias = RotateKeyRequest  # noqa: Y015
+
+@_typing.final
+class RotateKeyResponse(_message.Message):
+    """The key has a successor."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    SECRET_FIELD_NUMBER: _builtins.int
+    REPLACED_FIELD_NUMBER: _builtins.int
+    secret: _builtins.str
+    """What its holder sends. Not stored: only its SHA-256 is."""
+    @_builtins.property
+    def key(self) -> Global___Key:
+        """The new key."""
+
+    @_builtins.property
+    def replaced(self) -> Global___Key:
+        """The key that it replaces, with its last day."""
+
+    def __init__(
+        self,
+        *,
+        key: Global___Key | None = ...,
+        secret: _builtins.str = ...,
+        replaced: Global___Key | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "replaced", b"replaced"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "replaced", b"replaced", "secret", b"secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateKeyResponse: _TypeAlias = RotateKeyResponse  # noqa: Y015
+
+@_typing.final
+class Quotas(_message.Message):
+    """Amounts that an organisation may take a second, on average. A field that is not set: what everybody may, by the
+    server's settings. Infinity: no limit.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HASHES_PER_S_FIELD_NUMBER: _builtins.int
+    PICTURES_PER_S_FIELD_NUMBER: _builtins.int
+    VIDEO_MIB_PER_S_FIELD_NUMBER: _builtins.int
+    hashes_per_s: _builtins.float
+    """Hashes looked up, above 0."""
+    pictures_per_s: _builtins.float
+    """Pictures decoded, above 0."""
+    video_mib_per_s: _builtins.float
+    """MiB of the files of videos decoded, above 0."""
+    def __init__(
+        self,
+        *,
+        hashes_per_s: _builtins.float | None = ...,
+        pictures_per_s: _builtins.float | None = ...,
+        video_mib_per_s: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_hashes_per_s", b"_hashes_per_s", "_pictures_per_s", b"_pictures_per_s", "_video_mib_per_s", b"_video_mib_per_s", "hashes_per_s", b"hashes_per_s", "pictures_per_s", b"pictures_per_s", "video_mib_per_s", b"video_mib_per_s"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_hashes_per_s", b"_hashes_per_s", "_pictures_per_s", b"_pictures_per_s", "_video_mib_per_s", b"_video_mib_per_s", "hashes_per_s", b"hashes_per_s", "pictures_per_s", b"pictures_per_s", "video_mib_per_s", b"video_mib_per_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__hashes_per_s: _TypeAlias = _typing.Literal["hashes_per_s"]  # noqa: Y015
+    _WhichOneofArgType__hashes_per_s: _TypeAlias = _typing.Literal["_hashes_per_s", b"_hashes_per_s"]  # noqa: Y015
+    _WhichOneofReturnType__pictures_per_s: _TypeAlias = _typing.Literal["pictures_per_s"]  # noqa: Y015
+    _WhichOneofArgType__pictures_per_s: _TypeAlias = _typing.Literal["_pictures_per_s", b"_pictures_per_s"]  # noqa: Y015
+    _WhichOneofReturnType__video_mib_per_s: _TypeAlias = _typing.Literal["video_mib_per_s"]  # noqa: Y015
+    _WhichOneofArgType__video_mib_per_s: _TypeAlias = _typing.Literal["_video_mib_per_s", b"_video_mib_per_s"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__hashes_per_s) -> _WhichOneofReturnType__hashes_per_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pictures_per_s) -> _WhichOneofReturnType__pictures_per_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__video_mib_per_s) -> _WhichOneofReturnType__video_mib_per_s | None: ...
+
+Global___Quotas: _TypeAlias = Quotas  # noqa: Y015
+
+@_typing.final
+class Organisation(_message.Message):
+    """Who answers for one or more keys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    QUOTAS_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name, as keys have it."""
+    certificate: _builtins.str
+    """Name that a client certificate has to have to come with its keys; empty if none is needed."""
+    @_builtins.property
+    def quotas(self) -> Global___Quotas:
+        """Its own quotas."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        quotas: Global___Quotas | None = ...,
+        certificate: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quotas", b"quotas"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "name", b"name", "quotas", b"quotas"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Organisation: _TypeAlias = Organisation  # noqa: Y015
+
+@_typing.final
+class ListOrganisationsRequest(_message.Message):
+    """Asks for the organisations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOrganisationsRequest: _TypeAlias = ListOrganisationsRequest  # noqa: Y015
+
+@_typing.final
+class ListOrganisationsResponse(_message.Message):
+    """The organisations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANISATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def organisations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Organisation]:
+        """In the order of their oldest keys."""
+
+    def __init__(
+        self,
+        *,
+        organisations: _abc.Iterable[Global___Organisation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["organisations", b"organisations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOrganisationsResponse: _TypeAlias = ListOrganisationsResponse  # noqa: Y015
+
+@_typing.final
+class SetOrganisationRequest(_message.Message):
+    """Replaces what is given of an organisation that has a key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    QUOTAS_FIELD_NUMBER: _builtins.int
+    EVERYBODYS_FIELD_NUMBER: _builtins.int
+    CERTIFICATE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the organisation."""
+    certificate: _builtins.str
+    """Name that a client certificate has to have, at most 100 characters. Empty: none is needed. Not set: as it is."""
+    @_builtins.property
+    def quotas(self) -> Global___Quotas:
+        """Quotas that are its own from now on. What is not set stays."""
+
+    @_builtins.property
+    def everybodys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of fields of Quotas that are everybody's from now on."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        quotas: Global___Quotas | None = ...,
+        everybodys: _abc.Iterable[_builtins.str] | None = ...,
+        certificate: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_certificate", b"_certificate", "certificate", b"certificate", "quotas", b"quotas"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_certificate", b"_certificate", "certificate", b"certificate", "everybodys", b"everybodys", "name", b"name", "quotas", b"quotas"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__certificate: _TypeAlias = _typing.Literal["certificate"]  # noqa: Y015
+    _WhichOneofArgType__certificate: _TypeAlias = _typing.Literal["_certificate", b"_certificate"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__certificate) -> _WhichOneofReturnType__certificate | None: ...
+
+Global___SetOrganisationRequest: _TypeAlias = SetOrganisationRequest  # noqa: Y015
+
+@_typing.final
+class SetOrganisationResponse(_message.Message):
+    """The organisation is changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def organisation(self) -> Global___Organisation:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        organisation: Global___Organisation | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["organisation", b"organisation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["organisation", b"organisation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetOrganisationResponse: _TypeAlias = SetOrganisationResponse  # noqa: Y015
+
+@_typing.final
+class KeyUse(_message.Message):
+    """The last use of a key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    USED_ON_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """Id of the key."""
+    used_on: _builtins.str
+    """Day on which it was used, YYYY-MM-DD, UTC."""
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        used_on: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "used_on", b"used_on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyUse: _TypeAlias = KeyUse  # noqa: Y015
+
+@_typing.final
+class NoteKeyUsesRequest(_message.Message):
+    """Tells what a worker saw of keys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def uses(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeyUse]:
+        """One for each key."""
+
+    def __init__(
+        self,
+        *,
+        uses: _abc.Iterable[Global___KeyUse] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["uses", b"uses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoteKeyUsesRequest: _TypeAlias = NoteKeyUsesRequest  # noqa: Y015
+
+@_typing.final
+class NoteKeyUsesResponse(_message.Message):
+    """The days are noted, unless later ones were."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoteKeyUsesResponse: _TypeAlias = NoteKeyUsesResponse  # noqa: Y015
+
+@_typing.final
+class Bank(_message.Message):
+    """A bank, and what holds of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MAX_DISTANCE_BITS_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    VISIBLE_TO_FIELD_NUMBER: _builtins.int
+    SHARE_PERCENT_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name, a lower-case identifier."""
+    max_distance_bits: _builtins.int
+    """Largest distance of a match, in bits, inclusive."""
+    waiting: _builtins.bool
+    """What is registered into it waits for review."""
+    share_percent: _builtins.int
+    """Share of its items that lookups answer, in percent."""
+    @_builtins.property
+    def visible_to(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Organisations whose keys may search and mirror it, if they have the bank. Empty: all."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        max_distance_bits: _builtins.int = ...,
+        waiting: _builtins.bool = ...,
+        visible_to: _abc.Iterable[_builtins.str] | None = ...,
+        share_percent: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_distance_bits", b"max_distance_bits", "name", b"name", "share_percent", b"share_percent", "visible_to", b"visible_to", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Bank: _TypeAlias = Bank  # noqa: Y015
+
+@_typing.final
+class Organisations(_message.Message):
+    """Organisations by name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Their names, at most 100 characters each. Empty: all organisations."""
+
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Organisations: _TypeAlias = Organisations  # noqa: Y015
+
+@_typing.final
+class BankPolicy(_message.Message):
+    """What is to hold of a bank. What is not set is as it was; of a new bank: 31 bits, live, all, 100 percent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_DISTANCE_BITS_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    VISIBLE_TO_FIELD_NUMBER: _builtins.int
+    SHARE_PERCENT_FIELD_NUMBER: _builtins.int
+    max_distance_bits: _builtins.int
+    """Largest distance of a match, in bits, inclusive, 0-31."""
+    waiting: _builtins.bool
+    """What is registered into it waits for review."""
+    share_percent: _builtins.int
+    """Share of its items that lookups answer, in percent, 1-100."""
+    @_builtins.property
+    def visible_to(self) -> Global___Organisations:
+        """Organisations whose keys may search and mirror it."""
+
+    def __init__(
+        self,
+        *,
+        max_distance_bits: _builtins.int | None = ...,
+        waiting: _builtins.bool | None = ...,
+        visible_to: Global___Organisations | None = ...,
+        share_percent: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_distance_bits", b"_max_distance_bits", "_share_percent", b"_share_percent", "_waiting", b"_waiting", "max_distance_bits", b"max_distance_bits", "share_percent", b"share_percent", "visible_to", b"visible_to", "waiting", b"waiting"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_distance_bits", b"_max_distance_bits", "_share_percent", b"_share_percent", "_waiting", b"_waiting", "max_distance_bits", b"max_distance_bits", "share_percent", b"share_percent", "visible_to", b"visible_to", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__max_distance_bits: _TypeAlias = _typing.Literal["max_distance_bits"]  # noqa: Y015
+    _WhichOneofArgType__max_distance_bits: _TypeAlias = _typing.Literal["_max_distance_bits", b"_max_distance_bits"]  # noqa: Y015
+    _WhichOneofReturnType__share_percent: _TypeAlias = _typing.Literal["share_percent"]  # noqa: Y015
+    _WhichOneofArgType__share_percent: _TypeAlias = _typing.Literal["_share_percent", b"_share_percent"]  # noqa: Y015
+    _WhichOneofReturnType__waiting: _TypeAlias = _typing.Literal["waiting"]  # noqa: Y015
+    _WhichOneofArgType__waiting: _TypeAlias = _typing.Literal["_waiting", b"_waiting"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_distance_bits) -> _WhichOneofReturnType__max_distance_bits | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__share_percent) -> _WhichOneofReturnType__share_percent | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__waiting) -> _WhichOneofReturnType__waiting | None: ...
+
+Global___BankPolicy: _TypeAlias = BankPolicy  # noqa: Y015
+
+@_typing.final
+class CreateBankRequest(_message.Message):
+    """Makes a bank."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name, 1-40 lower-case letters, digits, hyphens and underscores, beginning with a letter; not `test`."""
+    @_builtins.property
+    def policy(self) -> Global___BankPolicy:
+        """What is to hold of it."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        policy: Global___BankPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateBankRequest: _TypeAlias = CreateBankRequest  # noqa: Y015
+
+@_typing.final
+class CreateBankResponse(_message.Message):
+    """The bank is made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BANK_FIELD_NUMBER: _builtins.int
+    UNKNOWN_ORGANISATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def bank(self) -> Global___Bank:
+        """The bank."""
+
+    @_builtins.property
+    def unknown_organisations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Organisations among `visible_to` of which there is no key."""
+
+    def __init__(
+        self,
+        *,
+        bank: Global___Bank | None = ...,
+        unknown_organisations: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bank", b"bank"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bank", b"bank", "unknown_organisations", b"unknown_organisations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateBankResponse: _TypeAlias = CreateBankResponse  # noqa: Y015
+
+@_typing.final
+class ListBanksRequest(_message.Message):
+    """Asks for the banks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBanksRequest: _TypeAlias = ListBanksRequest  # noqa: Y015
+
+@_typing.final
+class ListBanksResponse(_message.Message):
+    """The banks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BANKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def banks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Bank]:
+        """Oldest first."""
+
+    def __init__(
+        self,
+        *,
+        banks: _abc.Iterable[Global___Bank] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["banks", b"banks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBanksResponse: _TypeAlias = ListBanksResponse  # noqa: Y015
+
+@_typing.final
+class SetBankRequest(_message.Message):
+    """Replaces what is given of a bank."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the bank."""
+    @_builtins.property
+    def policy(self) -> Global___BankPolicy:
+        """What is to hold of it."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        policy: Global___BankPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetBankRequest: _TypeAlias = SetBankRequest  # noqa: Y015
+
+@_typing.final
+class SetBankResponse(_message.Message):
+    """The bank is changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BANK_FIELD_NUMBER: _builtins.int
+    UNKNOWN_ORGANISATIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def bank(self) -> Global___Bank:
+        """The bank as it is now."""
+
+    @_builtins.property
+    def unknown_organisations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Organisations among `visible_to` of which there is no key."""
+
+    def __init__(
+        self,
+        *,
+        bank: Global___Bank | None = ...,
+        unknown_organisations: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bank", b"bank"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bank", b"bank", "unknown_organisations", b"unknown_organisations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetBankResponse: _TypeAlias = SetBankResponse  # noqa: Y015
+
+@_typing.final
+class FarLookup(_message.Message):
+    """A lookup that was near to an item, and far from those that were noted of its organisation before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    DISGUISED_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.bytes
+    """The item, 16 bytes."""
+    organisation: _builtins.str
+    """Organisation that looked up, 1-100 characters."""
+    disguised: _builtins.bytes
+    """Its hash, 32 bytes, in an order and under a mask of the day, which only processes of this server know."""
+    limit: _builtins.int
+    """How many lookups of an organisation are counted for an item of this kind, at least 1."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.bytes = ...,
+        organisation: _builtins.str = ...,
+        disguised: _builtins.bytes = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disguised", b"disguised", "item_id", b"item_id", "limit", b"limit", "organisation", b"organisation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FarLookup: _TypeAlias = FarLookup  # noqa: Y015
+
+@_typing.final
+class NoteFarLookupsRequest(_message.Message):
+    """Tells what a worker saw of lookups."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAY_FIELD_NUMBER: _builtins.int
+    LOOKUPS_FIELD_NUMBER: _builtins.int
+    day: _builtins.str
+    """Day of the lookups, YYYY-MM-DD, UTC. Those of another day than today are not counted."""
+    @_builtins.property
+    def lookups(self) -> _containers.RepeatedCompositeFieldContainer[Global___FarLookup]:
+        """At most 1000."""
+
+    def __init__(
+        self,
+        *,
+        day: _builtins.str = ...,
+        lookups: _abc.Iterable[Global___FarLookup] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "lookups", b"lookups"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoteFarLookupsRequest: _TypeAlias = NoteFarLookupsRequest  # noqa: Y015
+
+@_typing.final
+class NoteFarLookupsResponse(_message.Message):
+    """The lookups are counted, in memory."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoteFarLookupsResponse: _TypeAlias = NoteFarLookupsResponse  # noqa: Y015
+
+@_typing.final
+class AddNegativesRequest(_message.Message):
+    """Adds hashes of harmless pictures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: _builtins.int
+    HASHES_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """What the pictures are, 1-100 characters. Those of a label are removed together."""
+    hashes: _builtins.bytes
+    """PDQ hashes, 32 bytes each, 1-10000."""
+    def __init__(
+        self,
+        *,
+        label: _builtins.str = ...,
+        hashes: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes", b"hashes", "label", b"label"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddNegativesRequest: _TypeAlias = AddNegativesRequest  # noqa: Y015
+
+@_typing.final
+class AddNegativesResponse(_message.Message):
+    """The hashes are added."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDED_FIELD_NUMBER: _builtins.int
+    added: _builtins.int
+    """How many are new. The others keep their label."""
+    def __init__(
+        self,
+        *,
+        added: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added", b"added"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddNegativesResponse: _TypeAlias = AddNegativesResponse  # noqa: Y015
+
+@_typing.final
+class ListNegativesRequest(_message.Message):
+    """Asks for the harmless pictures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListNegativesRequest: _TypeAlias = ListNegativesRequest  # noqa: Y015
+
+@_typing.final
+class NegativesLabel(_message.Message):
+    """Harmless pictures of one label."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: _builtins.int
+    HASHES_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """What they are."""
+    hashes: _builtins.int
+    """How many hashes there are."""
+    def __init__(
+        self,
+        *,
+        label: _builtins.str = ...,
+        hashes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes", b"hashes", "label", b"label"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NegativesLabel: _TypeAlias = NegativesLabel  # noqa: Y015
+
+@_typing.final
+class ListNegativesResponse(_message.Message):
+    """The harmless pictures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABELS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___NegativesLabel]:
+        """By label."""
+
+    def __init__(
+        self,
+        *,
+        labels: _abc.Iterable[Global___NegativesLabel] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["labels", b"labels"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListNegativesResponse: _TypeAlias = ListNegativesResponse  # noqa: Y015
+
+@_typing.final
+class RemoveNegativesRequest(_message.Message):
+    """Removes harmless pictures."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LABEL_FIELD_NUMBER: _builtins.int
+    label: _builtins.str
+    """Their label, at least a character."""
+    def __init__(
+        self,
+        *,
+        label: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["label", b"label"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveNegativesRequest: _TypeAlias = RemoveNegativesRequest  # noqa: Y015
+
+@_typing.final
+class RemoveNegativesResponse(_message.Message):
+    """The harmless pictures are removed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REMOVED_FIELD_NUMBER: _builtins.int
+    removed: _builtins.int
+    """How many hashes there were."""
+    def __init__(
+        self,
+        *,
+        removed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["removed", b"removed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveNegativesResponse: _TypeAlias = RemoveNegativesResponse  # noqa: Y015
+
+@_typing.final
 class CheckpointRequest(_message.Message):
     """Asks to clear the log."""
 
@@ -290,3 +1233,137 @@ class CheckpointResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CheckpointResponse: _TypeAlias = CheckpointResponse  # noqa: Y015
+
+@_typing.final
+class Item(_message.Message):
+    """An item, without anything that says whose it is or what it shows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    BANK_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CHANGED_ON_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.bytes
+    """The item, 16 bytes."""
+    bank: _builtins.str
+    """Name of its bank."""
+    state: Global___ItemState.ValueType
+    """Whether it is found."""
+    changed_on: _builtins.str
+    """Day of the newest change of state, YYYY-MM-DD, UTC; empty if there was none."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.bytes = ...,
+        bank: _builtins.str = ...,
+        state: Global___ItemState.ValueType = ...,
+        changed_on: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bank", b"bank", "changed_on", b"changed_on", "item_id", b"item_id", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Item: _TypeAlias = Item  # noqa: Y015
+
+@_typing.final
+class SetItemStatesRequest(_message.Message):
+    """Changes the state of items."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_IDS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    state: Global___ItemState.ValueType
+    """The state that all of them are to have."""
+    @_builtins.property
+    def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The items, 1-1000, 16 bytes each."""
+
+    def __init__(
+        self,
+        *,
+        item_ids: _abc.Iterable[_builtins.bytes] | None = ...,
+        state: Global___ItemState.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_ids", b"item_ids", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetItemStatesRequest: _TypeAlias = SetItemStatesRequest  # noqa: Y015
+
+@_typing.final
+class SetItemStatesResponse(_message.Message):
+    """The items have the state."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Item]:
+        """As they are now, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___Item] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetItemStatesResponse: _TypeAlias = SetItemStatesResponse  # noqa: Y015
+
+@_typing.final
+class GetItemStatesRequest(_message.Message):
+    """Asks for the state of items."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The items, 1-1000, 16 bytes each."""
+
+    def __init__(
+        self,
+        *,
+        item_ids: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_ids", b"item_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetItemStatesRequest: _TypeAlias = GetItemStatesRequest  # noqa: Y015
+
+@_typing.final
+class GetItemStatesResponse(_message.Message):
+    """The state of items."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___Item]:
+        """As they are now, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___Item] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetItemStatesResponse: _TypeAlias = GetItemStatesResponse  # noqa: Y015

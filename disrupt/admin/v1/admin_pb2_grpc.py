@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub:
-    """Keys of callers, and the registry's files.
+    """Keys of callers, banks, states of items, and the registry's files.
     """
 
     def __init__(self, channel):
@@ -50,6 +50,76 @@ class AdminServiceStub:
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyRequest.SerializeToString,
                 response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyResponse.FromString,
                 _registered_method=True)
+        self.SetKey = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/SetKey',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetKeyRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetKeyResponse.FromString,
+                _registered_method=True)
+        self.RotateKey = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/RotateKey',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RotateKeyRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RotateKeyResponse.FromString,
+                _registered_method=True)
+        self.ListOrganisations = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/ListOrganisations',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListOrganisationsRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListOrganisationsResponse.FromString,
+                _registered_method=True)
+        self.SetOrganisation = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/SetOrganisation',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetOrganisationRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetOrganisationResponse.FromString,
+                _registered_method=True)
+        self.NoteKeyUses = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/NoteKeyUses',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesResponse.FromString,
+                _registered_method=True)
+        self.CreateBank = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/CreateBank',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CreateBankRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CreateBankResponse.FromString,
+                _registered_method=True)
+        self.ListBanks = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/ListBanks',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListBanksRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListBanksResponse.FromString,
+                _registered_method=True)
+        self.SetBank = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/SetBank',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetBankRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetBankResponse.FromString,
+                _registered_method=True)
+        self.NoteFarLookups = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/NoteFarLookups',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteFarLookupsRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteFarLookupsResponse.FromString,
+                _registered_method=True)
+        self.AddNegatives = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/AddNegatives',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.AddNegativesRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.AddNegativesResponse.FromString,
+                _registered_method=True)
+        self.ListNegatives = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/ListNegatives',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListNegativesRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListNegativesResponse.FromString,
+                _registered_method=True)
+        self.RemoveNegatives = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/RemoveNegatives',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RemoveNegativesRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RemoveNegativesResponse.FromString,
+                _registered_method=True)
+        self.SetItemStates = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/SetItemStates',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetItemStatesRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetItemStatesResponse.FromString,
+                _registered_method=True)
+        self.GetItemStates = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/GetItemStates',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.GetItemStatesRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.GetItemStatesResponse.FromString,
+                _registered_method=True)
         self.Checkpoint = channel.unary_unary(
                 '/disrupt.admin.v1.AdminService/Checkpoint',
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CheckpointRequest.SerializeToString,
@@ -58,7 +128,7 @@ class AdminServiceStub:
 
 
 class AdminServiceServicer:
-    """Keys of callers, and the registry's files.
+    """Keys of callers, banks, states of items, and the registry's files.
     """
 
     def CreateKey(self, request, context):
@@ -77,6 +147,105 @@ class AdminServiceServicer:
 
     def RevokeKey(self, request, context):
         """Revokes a key; every worker refuses it within a second. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetKey(self, request, context):
+        """Replaces the rights, banks, last day or organisation of a key; every worker knows within a second. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateKey(self, request, context):
+        """Makes a key like another, which ends some days later. The only time the new secret is shown.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOrganisations(self, request, context):
+        """Lists organisations that have a key, with their quotas and certificates.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetOrganisation(self, request, context):
+        """Replaces quotas or the certificate of an organisation; every worker knows within a second. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NoteKeyUses(self, request, context):
+        """Notes the days on which keys were last used. For workers, which ask at most once a day for each key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateBank(self, request, context):
+        """Makes a bank. There is no call that deletes one: items, and the numbers of its items, refer to it for ever.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBanks(self, request, context):
+        """Lists banks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetBank(self, request, context):
+        """Replaces what is given of a bank; every worker knows within a second. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NoteFarLookups(self, request, context):
+        """Notes lookups that were near to an item and far from each other. For workers, on hits only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddNegatives(self, request, context):
+        """Adds hashes of well-known harmless pictures: what is registered near to one waits for review. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListNegatives(self, request, context):
+        """Lists the labels of harmless pictures.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveNegatives(self, request, context):
+        """Removes harmless pictures. What waits already goes on waiting.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetItemStates(self, request, context):
+        """Changes the state of items: all of them, or none if one is unknown or withdrawn. Durable when it answers, and in
+        every worker within a second. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetItemStates(self, request, context):
+        """Shows the state of items. Fails as SetItemStates does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,6 +276,76 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyRequest.FromString,
                     response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyResponse.SerializeToString,
             ),
+            'SetKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetKey,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetKeyRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetKeyResponse.SerializeToString,
+            ),
+            'RotateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateKey,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RotateKeyRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RotateKeyResponse.SerializeToString,
+            ),
+            'ListOrganisations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOrganisations,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListOrganisationsRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListOrganisationsResponse.SerializeToString,
+            ),
+            'SetOrganisation': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetOrganisation,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetOrganisationRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetOrganisationResponse.SerializeToString,
+            ),
+            'NoteKeyUses': grpc.unary_unary_rpc_method_handler(
+                    servicer.NoteKeyUses,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesResponse.SerializeToString,
+            ),
+            'CreateBank': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateBank,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CreateBankRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CreateBankResponse.SerializeToString,
+            ),
+            'ListBanks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBanks,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListBanksRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListBanksResponse.SerializeToString,
+            ),
+            'SetBank': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetBank,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetBankRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetBankResponse.SerializeToString,
+            ),
+            'NoteFarLookups': grpc.unary_unary_rpc_method_handler(
+                    servicer.NoteFarLookups,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteFarLookupsRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteFarLookupsResponse.SerializeToString,
+            ),
+            'AddNegatives': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddNegatives,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.AddNegativesRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.AddNegativesResponse.SerializeToString,
+            ),
+            'ListNegatives': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNegatives,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListNegativesRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListNegativesResponse.SerializeToString,
+            ),
+            'RemoveNegatives': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveNegatives,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RemoveNegativesRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RemoveNegativesResponse.SerializeToString,
+            ),
+            'SetItemStates': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetItemStates,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetItemStatesRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetItemStatesResponse.SerializeToString,
+            ),
+            'GetItemStates': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetItemStates,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.GetItemStatesRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.GetItemStatesResponse.SerializeToString,
+            ),
             'Checkpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.Checkpoint,
                     request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CheckpointRequest.FromString,
@@ -121,7 +360,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService:
-    """Keys of callers, and the registry's files.
+    """Keys of callers, banks, states of items, and the registry's files.
     """
 
     @staticmethod
@@ -195,6 +434,384 @@ class AdminService:
             '/disrupt.admin.v1.AdminService/RevokeKey',
             disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyRequest.SerializeToString,
             disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/SetKey',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.SetKeyRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.SetKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/RotateKey',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.RotateKeyRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.RotateKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOrganisations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/ListOrganisations',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.ListOrganisationsRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.ListOrganisationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetOrganisation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/SetOrganisation',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.SetOrganisationRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.SetOrganisationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NoteKeyUses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/NoteKeyUses',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateBank(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/CreateBank',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.CreateBankRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.CreateBankResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBanks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/ListBanks',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.ListBanksRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.ListBanksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetBank(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/SetBank',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.SetBankRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.SetBankResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NoteFarLookups(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/NoteFarLookups',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteFarLookupsRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteFarLookupsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddNegatives(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/AddNegatives',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.AddNegativesRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.AddNegativesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNegatives(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/ListNegatives',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.ListNegativesRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.ListNegativesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveNegatives(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/RemoveNegatives',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.RemoveNegativesRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.RemoveNegativesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetItemStates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/SetItemStates',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.SetItemStatesRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.SetItemStatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetItemStates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/GetItemStates',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.GetItemStatesRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.GetItemStatesResponse.FromString,
             options,
             channel_credentials,
             insecure,

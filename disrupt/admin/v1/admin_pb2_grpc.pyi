@@ -29,7 +29,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminServiceStub:
-    """Keys of callers, and the registry's files."""
+    """Keys of callers, banks, states of items, and the registry's files."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -41,12 +41,42 @@ class AdminServiceStub:
     """Lists keys, revoked ones too."""
     RevokeKey: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RevokeKeyRequest, _admin_pb2.RevokeKeyResponse]
     """Revokes a key; every worker refuses it within a second. Safe to repeat."""
+    SetKey: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SetKeyRequest, _admin_pb2.SetKeyResponse]
+    """Replaces the rights, banks, last day or organisation of a key; every worker knows within a second. Safe to repeat."""
+    RotateKey: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RotateKeyRequest, _admin_pb2.RotateKeyResponse]
+    """Makes a key like another, which ends some days later. The only time the new secret is shown."""
+    ListOrganisations: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListOrganisationsRequest, _admin_pb2.ListOrganisationsResponse]
+    """Lists organisations that have a key, with their quotas and certificates."""
+    SetOrganisation: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SetOrganisationRequest, _admin_pb2.SetOrganisationResponse]
+    """Replaces quotas or the certificate of an organisation; every worker knows within a second. Safe to repeat."""
+    NoteKeyUses: _grpc.UnaryUnaryMultiCallable[_admin_pb2.NoteKeyUsesRequest, _admin_pb2.NoteKeyUsesResponse]
+    """Notes the days on which keys were last used. For workers, which ask at most once a day for each key."""
+    CreateBank: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreateBankRequest, _admin_pb2.CreateBankResponse]
+    """Makes a bank. There is no call that deletes one: items, and the numbers of its items, refer to it for ever."""
+    ListBanks: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListBanksRequest, _admin_pb2.ListBanksResponse]
+    """Lists banks."""
+    SetBank: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SetBankRequest, _admin_pb2.SetBankResponse]
+    """Replaces what is given of a bank; every worker knows within a second. Safe to repeat."""
+    NoteFarLookups: _grpc.UnaryUnaryMultiCallable[_admin_pb2.NoteFarLookupsRequest, _admin_pb2.NoteFarLookupsResponse]
+    """Notes lookups that were near to an item and far from each other. For workers, on hits only."""
+    AddNegatives: _grpc.UnaryUnaryMultiCallable[_admin_pb2.AddNegativesRequest, _admin_pb2.AddNegativesResponse]
+    """Adds hashes of well-known harmless pictures: what is registered near to one waits for review. Safe to repeat."""
+    ListNegatives: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListNegativesRequest, _admin_pb2.ListNegativesResponse]
+    """Lists the labels of harmless pictures."""
+    RemoveNegatives: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RemoveNegativesRequest, _admin_pb2.RemoveNegativesResponse]
+    """Removes harmless pictures. What waits already goes on waiting."""
+    SetItemStates: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SetItemStatesRequest, _admin_pb2.SetItemStatesResponse]
+    """Changes the state of items: all of them, or none if one is unknown or withdrawn. Durable when it answers, and in
+    every worker within a second. Safe to repeat.
+    """
+    GetItemStates: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetItemStatesRequest, _admin_pb2.GetItemStatesResponse]
+    """Shows the state of items. Fails as SetItemStates does."""
     Checkpoint: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CheckpointRequest, _admin_pb2.CheckpointResponse]
     """Clears the registry's log, so that what was withdrawn before is in no file of the registry any more."""
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
-    """Keys of callers, and the registry's files."""
+    """Keys of callers, banks, states of items, and the registry's files."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateKey: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateKeyRequest, _admin_pb2.CreateKeyResponse]  # type: ignore[assignment]
@@ -55,11 +85,41 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Lists keys, revoked ones too."""
     RevokeKey: _aio.UnaryUnaryMultiCallable[_admin_pb2.RevokeKeyRequest, _admin_pb2.RevokeKeyResponse]  # type: ignore[assignment]
     """Revokes a key; every worker refuses it within a second. Safe to repeat."""
+    SetKey: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetKeyRequest, _admin_pb2.SetKeyResponse]  # type: ignore[assignment]
+    """Replaces the rights, banks, last day or organisation of a key; every worker knows within a second. Safe to repeat."""
+    RotateKey: _aio.UnaryUnaryMultiCallable[_admin_pb2.RotateKeyRequest, _admin_pb2.RotateKeyResponse]  # type: ignore[assignment]
+    """Makes a key like another, which ends some days later. The only time the new secret is shown."""
+    ListOrganisations: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListOrganisationsRequest, _admin_pb2.ListOrganisationsResponse]  # type: ignore[assignment]
+    """Lists organisations that have a key, with their quotas and certificates."""
+    SetOrganisation: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetOrganisationRequest, _admin_pb2.SetOrganisationResponse]  # type: ignore[assignment]
+    """Replaces quotas or the certificate of an organisation; every worker knows within a second. Safe to repeat."""
+    NoteKeyUses: _aio.UnaryUnaryMultiCallable[_admin_pb2.NoteKeyUsesRequest, _admin_pb2.NoteKeyUsesResponse]  # type: ignore[assignment]
+    """Notes the days on which keys were last used. For workers, which ask at most once a day for each key."""
+    CreateBank: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateBankRequest, _admin_pb2.CreateBankResponse]  # type: ignore[assignment]
+    """Makes a bank. There is no call that deletes one: items, and the numbers of its items, refer to it for ever."""
+    ListBanks: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListBanksRequest, _admin_pb2.ListBanksResponse]  # type: ignore[assignment]
+    """Lists banks."""
+    SetBank: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetBankRequest, _admin_pb2.SetBankResponse]  # type: ignore[assignment]
+    """Replaces what is given of a bank; every worker knows within a second. Safe to repeat."""
+    NoteFarLookups: _aio.UnaryUnaryMultiCallable[_admin_pb2.NoteFarLookupsRequest, _admin_pb2.NoteFarLookupsResponse]  # type: ignore[assignment]
+    """Notes lookups that were near to an item and far from each other. For workers, on hits only."""
+    AddNegatives: _aio.UnaryUnaryMultiCallable[_admin_pb2.AddNegativesRequest, _admin_pb2.AddNegativesResponse]  # type: ignore[assignment]
+    """Adds hashes of well-known harmless pictures: what is registered near to one waits for review. Safe to repeat."""
+    ListNegatives: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListNegativesRequest, _admin_pb2.ListNegativesResponse]  # type: ignore[assignment]
+    """Lists the labels of harmless pictures."""
+    RemoveNegatives: _aio.UnaryUnaryMultiCallable[_admin_pb2.RemoveNegativesRequest, _admin_pb2.RemoveNegativesResponse]  # type: ignore[assignment]
+    """Removes harmless pictures. What waits already goes on waiting."""
+    SetItemStates: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetItemStatesRequest, _admin_pb2.SetItemStatesResponse]  # type: ignore[assignment]
+    """Changes the state of items: all of them, or none if one is unknown or withdrawn. Durable when it answers, and in
+    every worker within a second. Safe to repeat.
+    """
+    GetItemStates: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetItemStatesRequest, _admin_pb2.GetItemStatesResponse]  # type: ignore[assignment]
+    """Shows the state of items. Fails as SetItemStates does."""
     Checkpoint: _aio.UnaryUnaryMultiCallable[_admin_pb2.CheckpointRequest, _admin_pb2.CheckpointResponse]  # type: ignore[assignment]
     """Clears the registry's log, so that what was withdrawn before is in no file of the registry any more."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keys of callers, and the registry's files."""
+    """Keys of callers, banks, states of items, and the registry's files."""
 
     @_abc_1.abstractmethod
     def CreateKey(
@@ -84,6 +144,120 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.RevokeKeyResponse, _abc.Awaitable[_admin_pb2.RevokeKeyResponse]]:
         """Revokes a key; every worker refuses it within a second. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def SetKey(
+        self,
+        request: _admin_pb2.SetKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.SetKeyResponse, _abc.Awaitable[_admin_pb2.SetKeyResponse]]:
+        """Replaces the rights, banks, last day or organisation of a key; every worker knows within a second. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def RotateKey(
+        self,
+        request: _admin_pb2.RotateKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.RotateKeyResponse, _abc.Awaitable[_admin_pb2.RotateKeyResponse]]:
+        """Makes a key like another, which ends some days later. The only time the new secret is shown."""
+
+    @_abc_1.abstractmethod
+    def ListOrganisations(
+        self,
+        request: _admin_pb2.ListOrganisationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListOrganisationsResponse, _abc.Awaitable[_admin_pb2.ListOrganisationsResponse]]:
+        """Lists organisations that have a key, with their quotas and certificates."""
+
+    @_abc_1.abstractmethod
+    def SetOrganisation(
+        self,
+        request: _admin_pb2.SetOrganisationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.SetOrganisationResponse, _abc.Awaitable[_admin_pb2.SetOrganisationResponse]]:
+        """Replaces quotas or the certificate of an organisation; every worker knows within a second. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def NoteKeyUses(
+        self,
+        request: _admin_pb2.NoteKeyUsesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.NoteKeyUsesResponse, _abc.Awaitable[_admin_pb2.NoteKeyUsesResponse]]:
+        """Notes the days on which keys were last used. For workers, which ask at most once a day for each key."""
+
+    @_abc_1.abstractmethod
+    def CreateBank(
+        self,
+        request: _admin_pb2.CreateBankRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.CreateBankResponse, _abc.Awaitable[_admin_pb2.CreateBankResponse]]:
+        """Makes a bank. There is no call that deletes one: items, and the numbers of its items, refer to it for ever."""
+
+    @_abc_1.abstractmethod
+    def ListBanks(
+        self,
+        request: _admin_pb2.ListBanksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListBanksResponse, _abc.Awaitable[_admin_pb2.ListBanksResponse]]:
+        """Lists banks."""
+
+    @_abc_1.abstractmethod
+    def SetBank(
+        self,
+        request: _admin_pb2.SetBankRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.SetBankResponse, _abc.Awaitable[_admin_pb2.SetBankResponse]]:
+        """Replaces what is given of a bank; every worker knows within a second. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def NoteFarLookups(
+        self,
+        request: _admin_pb2.NoteFarLookupsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.NoteFarLookupsResponse, _abc.Awaitable[_admin_pb2.NoteFarLookupsResponse]]:
+        """Notes lookups that were near to an item and far from each other. For workers, on hits only."""
+
+    @_abc_1.abstractmethod
+    def AddNegatives(
+        self,
+        request: _admin_pb2.AddNegativesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.AddNegativesResponse, _abc.Awaitable[_admin_pb2.AddNegativesResponse]]:
+        """Adds hashes of well-known harmless pictures: what is registered near to one waits for review. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def ListNegatives(
+        self,
+        request: _admin_pb2.ListNegativesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListNegativesResponse, _abc.Awaitable[_admin_pb2.ListNegativesResponse]]:
+        """Lists the labels of harmless pictures."""
+
+    @_abc_1.abstractmethod
+    def RemoveNegatives(
+        self,
+        request: _admin_pb2.RemoveNegativesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.RemoveNegativesResponse, _abc.Awaitable[_admin_pb2.RemoveNegativesResponse]]:
+        """Removes harmless pictures. What waits already goes on waiting."""
+
+    @_abc_1.abstractmethod
+    def SetItemStates(
+        self,
+        request: _admin_pb2.SetItemStatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.SetItemStatesResponse, _abc.Awaitable[_admin_pb2.SetItemStatesResponse]]:
+        """Changes the state of items: all of them, or none if one is unknown or withdrawn. Durable when it answers, and in
+        every worker within a second. Safe to repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def GetItemStates(
+        self,
+        request: _admin_pb2.GetItemStatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.GetItemStatesResponse, _abc.Awaitable[_admin_pb2.GetItemStatesResponse]]:
+        """Shows the state of items. Fails as SetItemStates does."""
 
     @_abc_1.abstractmethod
     def Checkpoint(

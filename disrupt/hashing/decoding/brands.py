@@ -1,4 +1,4 @@
-"""What brands of ISO files (ISO 14496-12) say: MP4, QuickTime, AVIF and HEIC begin alike."""
+"""Brands of ISO files (ISO 14496-12), which tell MP4, QuickTime, AVIF and HEIC apart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ _BYTES_MAX = 4096
 """Bytes of brands that are read; files have some ten brands of four bytes."""
 
 _PICTURES = {b"avi": "AVIF", b"hei": "HEIC", b"hev": "HEIC"}
-"""How brands of pictures begin. Others, such as ``mif1`` and ``MA1B``, do not name the codec."""
+"""Formats of pictures, by the first three bytes of their brands.
+
+Other brands, such as ``mif1`` and ``MA1B``, do not name the codec.
+"""
 
 
 def picture_format(head: bytes) -> str | None:

@@ -16,8 +16,11 @@ _FRAMES = {b"fcTL", b"fdAT"}
 _ANYWHERE = {b"IHDR", b"eXIf"}
 _BEFORE_PIXELS = {b"PLTE", b"tRNS", b"acTL"}
 _BEFORE_PALETTE = {b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"pHYs"}
-"""What is read besides pixels and frames, the first of each. Pillow takes the last, and of texts
-any keyword for one of its own."""
+"""Chunks that must come before the palette.
+
+Of these and those above only the first of each kind is kept, and of texts none: Pillow would take
+the last chunk, and any keyword of a text for a key of its own.
+"""
 
 _MOST_FRAMES = 1 << 31
 

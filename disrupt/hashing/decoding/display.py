@@ -1,4 +1,4 @@
-"""How players turn and mirror the frames of a video: its display matrix, as FFmpeg gives it."""
+"""The display matrix of a video, by which players turn and mirror its frames, from FFmpeg."""
 
 from __future__ import annotations
 

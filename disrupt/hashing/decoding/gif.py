@@ -5,7 +5,7 @@ from __future__ import annotations
 from PIL import GifImagePlugin, Image
 
 _TO_PAGE, _TO_PREVIOUS = 2, 3
-"""What becomes of a frame before the next one is painted (GIF89a, section 23)."""
+"""Disposals of a frame, before the next one is painted (GIF89a, section 23)."""
 
 
 class GifFile(GifImagePlugin.GifImageFile):

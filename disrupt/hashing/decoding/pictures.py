@@ -69,7 +69,7 @@ _FIELD = "image"
 _SCALED_SIDE_PX = 512
 
 _DECODED = 3
-"""How often a JPEG file without the marker of its end is decoded, see ``with_end_of_jpeg``."""
+"""Most times that a JPEG file without its end marker is decoded, see ``with_end_of_jpeg``."""
 
 _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     # The classes themselves: Image.open would try other formats, and follow a JPEG's multi-picture
@@ -99,7 +99,7 @@ _REPAIRS = {
     "JPEG": with_sound_segments,
     "PNG": with_sound_chunks,
 }
-"""What browsers pass over, and decoders do not."""
+"""Repairs by format: they drop what browsers pass over and decoders refuse."""
 
 _ANIMATED = {"GIF", "WebP", "PNG", "AVIF"}
 
@@ -142,7 +142,7 @@ _ORIENTATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """What a file may be, inclusive: ``max_pixels`` width x height, ``max_bytes`` of the file.
+    """Limits of one file, inclusive: ``max_pixels`` of width x height, ``max_bytes`` of its size.
 
     ``frames_cpu_s`` is processor time: a lookup reads no frame that would go beyond it.
     ``max_scanned_px`` is what all scans of a JPEG file may visit together: the largest picture 25

@@ -17,7 +17,7 @@ _MOST_TAGS = 10_000
 
 _TABLE = b"A2B0"
 _TAGS = {_TABLE, b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC", b"kTRC"}
-"""What browsers read to show a picture."""
+"""Tags of a profile that browsers read to show a picture."""
 
 _COLOUR_TAGS = _TAGS - {_TABLE, b"kTRC"}
 
@@ -25,7 +25,7 @@ _BMP_HEADER_AT, _BMP_HEADER_BYTES = 14, 124
 
 _LEVELS = 256
 _LONG_CURVE = 0x7FFF
-"""Of more values than this others read no curve."""
+"""Other decoders ignore a curve that has more values than this."""
 
 _SRGB_CHROMATICITIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
 """x and y of white, red, green, blue."""

@@ -9,13 +9,13 @@ _HEAD_BYTES = 4
 _TEM, _FILL = 0x01, 0xFF
 _LAST = {0xDA, 0xD9}
 _PHOTOSHOP = 0xED
-"""What it holds no browser reads."""
+"""Marker of Photoshop's segment, whose content no browser reads."""
 _SHORTEST = {
     0xE0: (b"JFIF", 14),
     0xE2: (b"ICC_PROFILE\0", 14),
     0xEE: (b"Adobe", 12),
 }
-"""How the content of segments begins, and the bytes that it has at least."""
+"""By marker: how the content of a segment begins, and the fewest bytes that it has."""
 
 
 def with_sound_segments(data: bytes) -> bytes:

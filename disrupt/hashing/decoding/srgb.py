@@ -23,7 +23,7 @@ _FAR_LEVELS = 64
 """Ordinary profiles, wide ones too, move no luma by more than this."""
 
 _EXACT_LEVELS = 16
-"""What is quick to apply is used where it is no further than this from the profile."""
+"""Largest difference in luma at which a quick conversion replaces the exact one."""
 
 # A cube of colours, and greys of all levels: a curve may be unlike sRGB's between the cube's.
 _CUBE = np.indices((6, 6, 6)).reshape(3, -1).T * 51
@@ -38,7 +38,7 @@ class UnreadProfileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """How the colours of a picture become sRGB. For one thread.
+    """A conversion of a picture's colours to sRGB. For one thread.
 
     ``moves_far`` marks one without which the picture may be another one.
     """

@@ -5,15 +5,12 @@ A released revision never changes; a later one is a new module that names its pr
 
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 
 from disrupt.errors import DataDirectoryError, OlderSchemaError
 
 _PLACE = Path(__file__).parent
+_MODULE = "revision_"
 
 
 def upgrade(connection: Connection) -> None:
@@ -21,7 +18,11 @@ def upgrade(connection: Connection) -> None:
 
     DataDirectoryError if it is of a revision that this version does not know.
     """
-    _refuse_newer(_current(connection))
+    if _known(connection) == known_revisions()[-1]:
+        return
+    from alembic import command
+    from alembic.config import Config
+
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(_PLACE).replace("%", "%%"))
     command.upgrade(config, "head")
@@ -32,11 +33,10 @@ def check(connection: Connection) -> None:
 
     OlderSchemaError if it is of an earlier one.
     """
-    current = _current(connection)
-    _refuse_newer(current)
-    if current is None:
+    current = _known(connection)
+    if not current:
         raise DataDirectoryError("The registry is empty. Start `disrupt serve` once to fill it.")
-    if current != _revisions().get_current_head():
+    if current != known_revisions()[-1]:
         raise OlderSchemaError(
             "The registry is of an older version of Disrupt. Start `disrupt serve` once to bring it"
             " up to date."
@@ -45,21 +45,24 @@ def check(connection: Connection) -> None:
 
 def revision(connection: Connection) -> str:
     """Return the revision of the schema; empty if it has none."""
-    return _current(connection) or ""
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    revisions = connection.scalars(text("SELECT version_num FROM alembic_version"))
+    return ",".join(sorted(revisions))  # of more than one, none is known
 
 
-def _revisions() -> ScriptDirectory:
-    return ScriptDirectory(_PLACE)
+def known_revisions() -> list[str]:
+    """Return the revisions that this version knows, the newest last."""
+    names = (path.stem for path in (_PLACE / "versions").glob(f"{_MODULE}*.py"))
+    return sorted(name.removeprefix(_MODULE) for name in names)
 
 
-def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def _refuse_newer(current: str | None) -> None:
-    known = {script.revision for script in _revisions().walk_revisions()}
-    if current is not None and current not in known:
+def _known(connection: Connection) -> str:
+    """Return the revision of the schema, empty if it has none; raise if a newer version made it."""
+    current = revision(connection)
+    if current and current not in known_revisions():
         raise DataDirectoryError(
             "The registry is of a newer version of Disrupt. Install that version, or restore a"
             " backup that this one made."
         )
+    return current

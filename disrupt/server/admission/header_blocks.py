@@ -20,6 +20,10 @@ from disrupt.server.memory import private_bytes, trim
 
 _PAUSE_S = 0.05
 """Shortest pause between two looks."""
+_CALM_PAUSE_S = 0.5
+"""Longest pause between two looks, while memory does not grow: headers would take some."""
+_GROWTH_BYTES = 1 << 20
+"""Growth of memory since the last look that needs another."""
 _PAUSE_PER_LOOK = 20
 """Shortest pause, as a multiple of the processor time that the last look took."""
 _ALARMED_PAUSE_PER_LOOK = 2
@@ -56,6 +60,7 @@ class HeaderBlocks:
         self._sockets = Sockets()
         self._forgiven: dict[Address, int] = {}
         """What connections brought unexplained until a message was given up, or soon after."""
+        self._looked_s = time.monotonic()
         self._is_freed = False
         self._logged_s = -_LOG_PAUSE_S
 
@@ -73,6 +78,8 @@ class HeaderBlocks:
             is_alarming = unexplained_bytes > _ALARMING_BYTES
             pauses = _ALARMED_PAUSE_PER_LOOK if is_alarming else _PAUSE_PER_LOOK
             time.sleep(max(_PAUSE_S, pauses * (time.thread_time() - began_s)))
+            if not is_alarming:
+                _await_growth(memory_bytes)
             now_s = time.monotonic()
             calm_bytes = memory_bytes - round(
                 growth_bytes * max(0, 1 - (now_s - looked_s) / _CALM_S)
@@ -93,7 +100,8 @@ class HeaderBlocks:
             at: received - sent // _PER_SENT - explained.get(at, 0)
             for at, (received, sent) in traffic.items()
         }
-        given_up = self._receipts.given_up(time.monotonic() - _COMING_S)
+        given_up = self._receipts.given_up(self._looked_s - _COMING_S)
+        self._looked_s = time.monotonic()
         self._forgiven = {
             at: size if at in given_up else self._forgiven.get(at, 0)
             for at, size in unexplained.items()
@@ -124,6 +132,17 @@ class HeaderBlocks:
             self._logged_s = now_s
             grown_mb = growth_bytes // 10**6
             _log.warning("endless_headers", connections=connections, grown_mb=grown_mb)
+
+
+def _await_growth(memory_bytes: int) -> None:
+    """Return once this process takes more memory, or after some time."""
+    until_s = time.monotonic() + _CALM_PAUSE_S
+    while time.monotonic() < until_s:
+        now_bytes = private_bytes()
+        if now_bytes > memory_bytes + _GROWTH_BYTES:
+            return
+        memory_bytes = min(memory_bytes, now_bytes)
+        time.sleep(_PAUSE_S)
 
 
 def _excessive(sizes: dict[Address, int]) -> list[Address]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from disrupt.core.organisations import Kind
 from disrupt.server.admission.shares import Resource
 from disrupt.server.config import Config
 from disrupt.server.rights import WITHOUT_KEY
 from disrupt.services.video_matching import HELD_BYTES_MAX
 from disrupt.wire.payloads import ENVELOPE_BYTES_MAX
+from disrupt.wire.review import ITEMS_AT_ONCE
 
 CHUNK_BYTES_MAX = 1 << 20
 """Largest part of a video's file, which the server holds while a slow client sends it."""
@@ -23,6 +25,11 @@ _FINGERPRINT_BYTES = 64
 _ITEM_BYTES = 64
 """Bytes that a media item adds to its fingerprints, with room for fields to come."""
 _ITEM_ID_BYTES = 16 + 2
+_REVIEWS = (
+    "/disrupt.v1.ReviewService/SetItemStates",
+    "/disrupt.v1.ReviewService/MoveItems",
+    "/disrupt.v1.ReviewService/ConfirmItems",
+)
 
 _RECEIPT_S = 5.0
 """Base time for a message, which is sent with its call: enough for a network that loses some."""
@@ -86,6 +93,11 @@ def capacities(config: Config) -> dict[Resource, int]:
     }
 
 
+def rates(config: Config) -> dict[Kind, float]:
+    """Return the quotas of organisations that have none of their own, as amounts a second."""
+    return {kind: rate for kind in Kind if (rate := getattr(config, kind.value)) is not None}
+
+
 @dataclass(frozen=True, slots=True)
 class MessageLimits:
     """Most bytes of one message, by method; a message is refused by them before it is decoded."""
@@ -112,6 +124,7 @@ class MessageLimits:
             "/disrupt.v1.RegistrationService/WithdrawItems": (
                 config.max_items_per_case * _ITEM_ID_BYTES
             ),
+            **dict.fromkeys(_REVIEWS, ITEMS_AT_ONCE * _ITEM_ID_BYTES),
         }
         most = config.max_message_bytes
         return cls(

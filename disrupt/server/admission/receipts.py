@@ -20,6 +20,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
@@ -103,14 +104,14 @@ class Receipt:
             self._task.cancel()
 
     def __enter__(self) -> Self:
-        self._receipts.under_way[self] = None
+        self._receipts.begin(self)
         self.connection.add(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, _error: BaseException | None, _: object
     ) -> None:
-        del self._receipts.under_way[self]
+        self._receipts.finish(self)
         self.connection.remove(self, is_whole=kind is None)
         if kind is not None:
             self._receipts.note_given_up(self.connection.peer)
@@ -225,6 +226,8 @@ class Receipts:
         self._admission = admission
         self.under_way: dict[Receipt, None] = {}
         """In the order in which they began."""
+        self._due = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
         self._explained: dict[str, int] = {}
         """What connections brought for whole messages, by peer."""
         self._given_up_s: dict[str, float] = {}
@@ -233,6 +236,18 @@ class Receipts:
         self._connections: dict[str, Connection] = {}
         self._sockets = Sockets()
         self._freed = False
+
+    def begin(self, receipt: Receipt) -> None:
+        """Note that a message is under way."""
+        self.under_way[receipt] = None
+        self._look_later()
+
+    def finish(self, receipt: Receipt) -> None:
+        """Note that a message is no more under way."""
+        del self.under_way[receipt]
+        if self._timer is not None and not (self.under_way or self._freed):
+            self._timer.cancel()  # nearly all messages are whole by now
+            self._timer = None
 
     def connection(self, peer: str, now_s: float) -> Connection:
         """Return the connection of a peer, checked a moment ago."""
@@ -285,10 +300,15 @@ class Receipts:
         return {at for peer in peers if (at := address_of(peer)) is not None}
 
     async def watch(self) -> None:
-        """Check all messages every ``_LOOK_S`` until cancelled."""
+        """Check all messages every ``_LOOK_S`` while there are any, until cancelled."""
         trimmed_s = forgot_s = 0.0
         while True:
-            await asyncio.sleep(_LOOK_S)
+            self._due.clear()
+            if self.under_way or self._freed:
+                self._look_later()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FORGET_S):  # wait_for may drop a cancellation
+                    await self._due.wait()
             now_s = asyncio.get_running_loop().time()
             if self.under_way:
                 self.look(now_s)
@@ -298,6 +318,14 @@ class Receipts:
             if self._freed and now_s - trimmed_s > _TRIM_S:
                 self._freed, trimmed_s = False, now_s
                 await asyncio.to_thread(trim)
+
+    def _look_later(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_LOOK_S, self._timed)
+
+    def _timed(self) -> None:
+        self._timer = None
+        self._due.set()
 
     def look(self, now_s: float) -> None:
         """End messages that take too long, or hold too much."""
@@ -416,7 +444,7 @@ def _too_large(receipt: Receipt) -> DisruptError:
 
 def _too_much() -> DisruptError:
     return OverloadedError(
-        "The server receives too many large messages, many of them of this key; nothing was done."
+        "The server receives too many large messages, many of your organisation; nothing was done."
         " Try again in a moment.",
         retry_after_s=1.0,
     )

@@ -44,6 +44,19 @@ _libc = ctypes.PyDLL(None)
 _copying = threading.Lock()
 
 
+class _Answers(threading.local):
+    """Where the kernel writes its answers: to make room for each takes longer than to ask."""
+
+    def __init__(self) -> None:
+        self.address = ctypes.create_string_buffer(_SOCKADDR_BYTES)
+        self.info = ctypes.create_string_buffer(_TCP_INFO_BYTES)
+        self.size = ctypes.c_uint32()
+        self.size_at = ctypes.byref(self.size)
+
+
+_answers = _Answers()
+
+
 class Sockets:
     """The connected TCP sockets of this process, by peer as gRPC names it."""
 
@@ -56,29 +69,23 @@ class Sockets:
         address = address_of(peer)
         if address is None:
             return None
-        descriptor = self._descriptors.get(address)
-        if descriptor is not None:
-            current, info = _look(descriptor)
-            if current == address:
-                return _received_bytes(info)
+        info = _info(self._descriptors.get(address), address)
         # Looking through many connections takes a while: new ones must not ask for it at will.
-        if time.monotonic() < self._next_s:
-            return None
-        began_s = time.thread_time()
-        self._descriptors = _connected()
-        took_s = time.thread_time() - began_s
-        self._next_s = time.monotonic() + _PAUSE_PER_SCAN * took_s
-        descriptor = self._descriptors.get(address)
-        return None if descriptor is None else _received_bytes(_look(descriptor)[1])
+        if not info and time.monotonic() >= self._next_s:
+            began_s = time.thread_time()
+            self._descriptors = _connected()
+            took_s = time.thread_time() - began_s
+            self._next_s = time.monotonic() + _PAUSE_PER_SCAN * took_s
+            info = _info(self._descriptors.get(address), address)
+        return _received_bytes(info) if info else None
 
     def traffic(self) -> dict[Address, tuple[int, int]]:
         """Return the bytes received, and those sent, on each connection; some µs for each."""
         self._descriptors = _connected()
-        looks = ((at, *_look(descriptor)) for at, descriptor in self._descriptors.items())
         return {
-            at: (_received_bytes(info) or 0, _sent_bytes(info))
-            for at, peer, info in looks
-            if peer == at
+            at: (_received_bytes(info), _sent_bytes(info))
+            for at, descriptor in self._descriptors.items()
+            if (info := _info(descriptor, at))
         }
 
     def shut(self, peers: Collection[str]) -> None:
@@ -105,12 +112,12 @@ def bound(most: int) -> None:
 
     Each time, take the one that was silent for longest, of the network with most connections.
     """
-    if len(_descriptors()) <= most:
+    if len(descriptors()) <= most:
         return
     connected = _connected()
     by_network: dict[str, list[tuple[int, int, Address]]] = defaultdict(list)
     for address, descriptor in connected.items():
-        silent = (_silent_ms(descriptor), descriptor, address)
+        silent = (_silent_ms(descriptor, address), descriptor, address)
         by_network[_network(address[0])].append(silent)
     largest = []
     for name, connections in by_network.items():
@@ -153,7 +160,7 @@ def _plain(host: str) -> str:
     return host.removeprefix("::ffff:")
 
 
-def _descriptors() -> Sequence[int]:
+def descriptors() -> Sequence[int]:
     """Return what this process has open; where none is left to read that with, all there can be."""
     try:
         _kept()  # while there is a descriptor left for it
@@ -171,7 +178,7 @@ def _kept() -> tuple[int, int]:
 
 
 @contextmanager
-def _copied(descriptor: int) -> Iterator[socket.socket]:
+def copied(descriptor: int) -> Iterator[socket.socket]:
     """Copy a socket, as gRPC may close it meanwhile; OSError where it is closed, or is none."""
     with _copying:
         null, place = _kept()
@@ -186,17 +193,17 @@ def _copied(descriptor: int) -> Iterator[socket.socket]:
 
 
 def _connected() -> dict[Address, int]:
-    peers = ((_peer(descriptor), descriptor) for descriptor in _descriptors())
+    peers = ((_peer(descriptor), descriptor) for descriptor in descriptors())
     return {peer: descriptor for peer, descriptor in peers if peer is not None}
 
 
 def _peer(descriptor: int) -> Address | None:
     """Return the peer of a connected socket; None of anything else."""
-    size = ctypes.c_uint32(_SOCKADDR_BYTES)
-    address = ctypes.create_string_buffer(_SOCKADDR_BYTES)
-    if _libc.getpeername(descriptor, address, ctypes.byref(size)):
+    answers = _answers
+    answers.size.value = _SOCKADDR_BYTES
+    if _libc.getpeername(descriptor, answers.address, answers.size_at):
         return None
-    return _parsed(address.raw[: size.value])
+    return _parsed(answers.address.raw[: answers.size.value])
 
 
 @functools.lru_cache(8192)
@@ -210,26 +217,28 @@ def _parsed(sockaddr: bytes) -> Address | None:
     return None
 
 
-def _look(descriptor: int) -> tuple[Address | None, bytes]:
-    """Return the peer of a socket, and its struct tcp_info, empty where that is not known."""
-    peer = _peer(descriptor)
-    size = ctypes.c_uint32(_TCP_INFO_BYTES)
-    info = ctypes.create_string_buffer(_TCP_INFO_BYTES)
-    answer = _libc.getsockopt(
-        descriptor, socket.IPPROTO_TCP, socket.TCP_INFO, info, ctypes.byref(size)
+def _info(descriptor: int | None, address: Address) -> bytes:
+    """Return the struct tcp_info of a connection; empty where that is not known."""
+    if descriptor is None:
+        return b""
+    answers = _answers
+    answers.size.value = _TCP_INFO_BYTES
+    failed = _libc.getsockopt(
+        descriptor, socket.IPPROTO_TCP, socket.TCP_INFO, answers.info, answers.size_at
     )
-    # Meanwhile gRPC may have closed it, and the descriptor be another's.
-    if peer is None or _peer(descriptor) != peer:
-        return None, b""
-    return peer, b"" if answer or size.value < _TCP_INFO_BYTES else info.raw
+    if failed or answers.size.value < _TCP_INFO_BYTES:
+        return b""
+    info = answers.info.raw
+    # gRPC may have closed it, and the descriptor be another's.
+    return info if _peer(descriptor) == address else b""
 
 
-def _received_bytes(info: bytes) -> int | None:
-    return struct.unpack_from("=Q", info, _BYTES_RECEIVED_AT)[0] if info else None
+def _received_bytes(info: bytes) -> int:
+    return int(struct.unpack_from("=Q", info, _BYTES_RECEIVED_AT)[0])
 
 
 def _sent_bytes(info: bytes) -> int:
-    return int(struct.unpack_from("=Q", info, _BYTES_ACKED_AT)[0]) if info else 0
+    return int(struct.unpack_from("=Q", info, _BYTES_ACKED_AT)[0])
 
 
 def _shut(descriptor: int | None, address: Address) -> bool:
@@ -237,7 +246,7 @@ def _shut(descriptor: int | None, address: Address) -> bool:
     if descriptor is None:
         return False
     try:
-        with _copied(descriptor) as copy:
+        with copied(descriptor) as copy:
             host, port = copy.getpeername()[:2]
             if (_plain(host), port) != address:
                 return False
@@ -255,7 +264,7 @@ def _drain(shut: socket.socket) -> None:
             pass
 
 
-def _silent_ms(descriptor: int) -> int:
+def _silent_ms(descriptor: int, address: Address) -> int:
     """Return the time since a peer last sent something; 0 where that is not known."""
-    _, info = _look(descriptor)
+    info = _info(descriptor, address)
     return int(struct.unpack_from("=I", info, _SILENT_MS_AT)[0]) if info else 0

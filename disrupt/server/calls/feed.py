@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from disrupt.core.changes import PLAIN_CURSOR_CHARACTERS, Addition, Change, Cursor
-from disrupt.core.policy import ApiKey
+from disrupt.core.changes import PLAIN_CURSOR_CHARACTERS, Change, Cursor
+from disrupt.core.media import ITEM_ID_BYTES
+from disrupt.core.policy import ApiKey, visible
 from disrupt.registry.contract import RegistryReader
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Context
@@ -56,8 +57,8 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
         head = self._reader.head()
         if after is None:
             after = Cursor(head.epoch, 0)
-        bank_names = self._following.ring.bank_names
-        banks = key.banks & bank_names.keys()
+        ring = self._following.ring
+        banks = visible(key, ring.banks)
         changes, end, give_up_s = list[Change](), after, time.monotonic() + _PASSING_S
         read_bytes = 0
         while True:
@@ -77,7 +78,7 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
             after = Cursor(end.epoch, last.sequence, last.mark)
         return wire.page(
             changes[:count],
-            bank_names,
+            ring.bank_names,
             self._cursors.seal(after),
             caught_up=after.sequence >= head.sequence,
         )
@@ -94,6 +95,4 @@ def _count_that_fit(changes: Sequence[Change], size: int) -> int:
 
 
 def _size_bytes(change: Change) -> int:
-    if isinstance(change, Addition):
-        return change.item.fingerprints.nbytes
-    return len(change.item_id)
+    return ITEM_ID_BYTES if change.item is None else change.item.fingerprints.nbytes

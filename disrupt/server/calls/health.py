@@ -24,6 +24,8 @@ OVERALL = ""
 MATCH = "disrupt.v1.MatchService"
 FEED = "disrupt.v1.FeedService"
 REGISTRATION = "disrupt.v1.RegistrationService"
+WRITTEN = (REGISTRATION, "disrupt.v1.ReviewService", "disrupt.v1.ErasureService")
+"""Services that the writer answers: they serve where it does."""
 
 WRITER_LOOK_S = 1.0
 """Pause between two checks of the writer by a worker."""
@@ -50,8 +52,16 @@ class Health:
         self.servicer = HealthServicer()
         self._serving: dict[str, bool] = {}
 
-    async def tell(self, service: str, *, serving: bool, reason: str) -> None:
-        """Set whether a service serves; ``reason`` is logged if it does not."""
+    def serves(self, service: str) -> bool:
+        """Tell whether a service serves, as was last set."""
+        return self._serving.get(service, False)
+
+    async def tell(self, services: Sequence[str], *, serving: bool, reason: str) -> None:
+        """Set whether services serve; ``reason`` is logged for each that does not any more."""
+        for service in services:
+            await self._tell(service, serving=serving, reason=reason)
+
+    async def _tell(self, service: str, *, serving: bool, reason: str) -> None:
         if serving != self._serving.get(service):
             if not serving:
                 _log.error("not_serving", service=service, reason=reason)
@@ -74,7 +84,7 @@ async def look_at_index(
     following.check()
     fresh = behind_s <= most_behind_s
     reason = f"The registry was last followed {behind_s:.0f} s ago."
-    await health.tell(FEED, serving=fresh, reason=reason)
+    await health.tell([FEED], serving=fresh, reason=reason)
     if fresh and not following.serving:
         reason = "There is no index."
     serving = fresh and following.serving
@@ -82,26 +92,25 @@ async def look_at_index(
     if serving and without_s > _WITHOUT_DECODER_S:
         serving = False
         reason = f"No process that decodes pictures has started or answered for {without_s:.0f} s."
-    for service in (MATCH, OVERALL):
-        await health.tell(service, serving=serving, reason=reason)
+    await health.tell([MATCH, OVERALL], serving=serving, reason=reason)
 
 
 async def look_at_writer(health: Health, channel: aio.Channel) -> None:
-    """Check, in a worker, that the writer answers and can write, as registrations need."""
+    """Check, in a worker, that the writer answers and can write, as what it serves needs."""
     writer: Any = health_pb2_grpc.HealthStub(channel)  # the stubs do not know its calls
     request = health_pb2.HealthCheckRequest(service=REGISTRATION)
     try:
         answer = await writer.Check(request, timeout=_ANSWER_WITHIN_S)
     except aio.AioRpcError as error:
         reason = f"The writer does not answer ({error.code().name})."
-        await health.tell(REGISTRATION, serving=False, reason=reason)
+        await health.tell(WRITTEN, serving=False, reason=reason)
     else:
         serving = answer.status == health_pb2.HealthCheckResponse.SERVING
-        await health.tell(REGISTRATION, serving=serving, reason="The writer cannot write.")
+        await health.tell(WRITTEN, serving=serving, reason="The writer cannot write.")
 
 
 async def look_at_storage(health: Health, registry: RegistryWriter, pools: Sequence[Pool]) -> None:
-    """Check, in the writer, that storage takes registrations and that threads work.
+    """Check, in the writer, that storage takes writes and that threads work.
 
     The check goes through every one of ``pools``, as calls do, so that it sees what they see.
     """
@@ -122,6 +131,6 @@ async def look_at_storage(health: Health, registry: RegistryWriter, pools: Seque
     writing = asyncio.create_task(through_pools())
     if not (await asyncio.wait({writing}, timeout=_WRITE_WITHIN_S))[0]:
         reason = f"The registry was not written to for {_WRITE_WITHIN_S:g} s."
-        await health.tell(REGISTRATION, serving=False, reason=reason)
+        await health.tell(WRITTEN, serving=False, reason=reason)
     reason = await writing
-    await health.tell(REGISTRATION, serving=not reason, reason=reason)
+    await health.tell(WRITTEN, serving=not reason, reason=reason)

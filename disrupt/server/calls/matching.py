@@ -5,29 +5,39 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import NoReturn, TypeVar
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
+import numpy as np
+from grpc import aio
+from numpy.typing import NDArray
+
+from disrupt import test_bank
 from disrupt.core.changes import Cursor
-from disrupt.core.hashes import stack
+from disrupt.core.hashes import MAX_DISTANCE_BITS, stack
 from disrupt.core.lookups import LookupOptions, Matches
 from disrupt.core.media import LowQuality
-from disrupt.core.policy import ApiKey, Scope, scope
+from disrupt.core.organisations import Kind
+from disrupt.core.outcomes import Outcome
+from disrupt.core.policy import ApiKey, Scope, scope, visible
 from disrupt.core.status import Limits
-from disrupt.errors import CursorExpiredError, UnimplementedError
+from disrupt.errors import CursorExpiredError
+from disrupt.index.part import Part
 from disrupt.isolation.pictures import IsolatedHashing
 from disrupt.isolation.videos import IsolatedVideos
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Context
-from disrupt.server.admission.shares import Resource, holder
-from disrupt.server.calls.interceptors import caller, remaining_s
+from disrupt.server.admission.shares import Counts, Resource, holder
+from disrupt.server.calls.interceptors import allowed_s, caller
+from disrupt.server.calls.relay import Relay
 from disrupt.server.calls.videos import VideoSearch, first_part, in_time
 from disrupt.server.config import Config
 from disrupt.server.following import Following
 from disrupt.services import matching
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.keys import KeyRing
-from disrupt.services.matching import Allowance, Steps, advance
+from disrupt.services.matching import Allowance, Index, Steps, advance
+from disrupt.services.slow_start import SlowStart, draw_key
 from disrupt.services.tokens import MatchTokens
 from disrupt.services.video_matching import VideoLookup
 from disrupt.v1 import match_pb2, match_pb2_grpc
@@ -60,14 +70,19 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         self,
         config: Config,
         following: Following,
-        tokens: MatchTokens,
-        cursors: SealedCursors,
+        secret: bytes,
         hashing: IsolatedHashing,
         videos: IsolatedVideos,
+        writer: aio.Channel,
+        counts: Counts,
     ) -> None:
+        """``secret`` seals match ids and cursors, and draws what a slow start answers."""
+        self._counts = counts
         self._config = config
+        self._writer = match_pb2_grpc.MatchServiceStub(writer)
+        self._relay = Relay(writer, config.max_call_s)
         self._following = following
-        self._tokens = tokens
+        self._tokens = MatchTokens(secret)
         self._hashing = hashing
         self._videos = videos
         self._searching = Pool(
@@ -81,9 +96,10 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             threads=max(1, config.search_threads - 1),
             queued=config.max_concurrent_calls,
         )
-        self._cursors = cursors
-        self._cursor_text = _CursorText(cursors)
-        self._scopes = _Scopes()
+        self._cursors = SealedCursors(secret)
+        self._cursor_text = _CursorText(self._cursors)
+        self._scopes = _Scopes(draw_key(secret))
+        self._test_bank = Part.of(test_bank.items(), tables=False)
 
     async def MatchHashes(  # noqa: N802 gRPC's name
         self, request: match_pb2.MatchHashesRequest, context: Context
@@ -107,17 +123,19 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     async def _match_hashes(
         self, request: match_pb2.MatchHashesRequest, key: ApiKey, context: Context
     ) -> match_pb2.MatchHashesResponse:
+        by = holder.get()
+        by.check_quota(Kind.HASHES)  # before work is done
         lookup = wire.hash_lookup(request, most=self._config.max_hashes_per_lookup)
         searched = self._scope(key, lookup.options)
         # read before the search, which includes at least this
         cursor = self._cursor()
-        queries = lookup.queries
+        queries, index = lookup.queries, self._index(searched)
 
         def answer(allowance: Allowance) -> Steps[match_pb2.MatchHashesResponse]:
             matches = matching.NO_MATCHES
             if searched.limits:
                 matches = yield from matching.hash_steps(
-                    self._following.live,
+                    index,
                     queries,
                     searched,
                     lookup.options.max_matches,
@@ -125,16 +143,21 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                     allowance=allowance,
                 )
             return wire.hashes_answer(
-                lookup, matches, self._seal(matches, key), self._following.ring.bank_names, cursor
+                lookup,
+                matches,
+                self._seal(matches, key, queries, searched),
+                self._following.ring.bank_names,
+                cursor,
             )
 
-        by = holder.get()
         allowance = self._allowance(context)
         steps = answer(allowance)
-        response = self._inline(steps, len(queries), searched)
+        response = self._inline(steps, len(queries), index, searched)
         if response is not None:
+            by.charge(Kind.HASHES, len(queries))
             return response
         with by.holding(Resource.HASHES, len(queries)):
+            by.charge(Kind.HASHES, len(queries))
             return await self._search(steps, allowance)
 
     async def MatchImage(  # noqa: N802 gRPC's name
@@ -146,24 +169,27 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         key, options = caller.get(), wire.options(request.message.options)
         searched = self._scope(key, options)
         self._cursor()  # raises without an index, before anything is decoded
-        with holder.get().holding(Resource.PICTURES):
+        by = holder.get()
+        by.check_quota(Kind.PICTURES)
+        with by.holding(Resource.PICTURES):
+            by.charge(Kind.PICTURES, 1)
             query = await self._hashing.hash_image(request.image, options.effort)
         cursor = self._cursor()
         if isinstance(query, LowQuality):
             return wire.low_quality_answer(query, cursor)
-        queries = stack(hash_bytes for hash_bytes, _ in query.hashes)
+        queries, index = stack(hash_bytes for hash_bytes, _ in query.hashes), self._index(searched)
 
         def answer(allowance: Allowance) -> Steps[match_pb2.MatchImageResponse]:
             matches = matching.NO_MATCHES
             if searched.limits:
                 matches = yield from matching.picture_steps(
-                    self._following.live, queries, searched, options.max_matches, allowance
+                    index, queries, searched, options.max_matches, allowance
                 )
             return wire.picture_answer(
                 query.quality,
                 [transform for _, transform in query.hashes],
                 matches,
-                self._seal(matches, key),
+                self._seal(matches, key, queries, searched),
                 self._following.ring.bank_names,
                 cursor,
                 frames_skipped=query.frames_skipped,
@@ -171,7 +197,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
 
         allowance = self._allowance(context)
         steps = answer(allowance)
-        response = self._inline(steps, len(queries), searched)
+        response = self._inline(steps, len(queries), index, searched)
         if response is not None:
             return response
         return await self._search(steps, allowance)
@@ -180,7 +206,8 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         self, request: match_pb2.GetIndexStatusRequest, _context: Context
     ) -> match_pb2.GetIndexStatusResponse:
         """Return what the index holds, how fresh it is, and which limits hold."""
-        config, status = self._config, self._following.live.status(caller.get().banks)
+        config, banks = self._config, visible(caller.get(), self._following.ring.banks)
+        status = self._following.live.status(banks)
         asked = self._cursors.open(request.cursor) if request.cursor else status.cursor
         if asked.epoch != status.cursor.epoch:
             raise CursorExpiredError(
@@ -216,11 +243,23 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         searched = self._scope(key, options.lookup)
         cursor = self._cursor()
         allowance = Allowance(time.monotonic() + allowed_s(context, self._config.max_video_call_s))
-        lookup = VideoLookup(self._following.live, searched, options, allowance)
+        lookup = VideoLookup(self._index(searched), searched, options, allowance)
         search = VideoSearch(lookup, options, self._comparing)
 
         def answer() -> match_pb2.MatchVideoResponse:
             result = lookup.matches()
+            if result.matches and _counts(searched):
+                self._following.seen.note_hashes(
+                    [match.item_id for match in result.matches],
+                    [match.kind for match in result.matches],
+                    stack(match.query_hash for match in result.matches),
+                    key.organisation,
+                    self._following.ring.day,
+                )
+            self._counts.matched(
+                np.array([match.bank for match in result.matches], np.uint16),
+                np.array([match.distance_bits for match in result.matches], np.uint16),
+            )
             pairs = [(match.item_id, match.distance_bits) for match in result.matches]
             match_ids = self._tokens.seal(
                 [item_id for item_id, _ in pairs],
@@ -247,13 +286,20 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         return response
 
     async def ReportOutcome(  # noqa: N802 gRPC's name
-        self, _request: match_pb2.ReportOutcomeRequest, _context: Context
+        self, request: match_pb2.ReportOutcomeRequest, context: Context
     ) -> match_pb2.ReportOutcomeResponse:
         """Tell the hotline what came of a match."""
-        unimplemented("ReportOutcome", "keep the match id and report later")
+        response = await self._relay(self._writer.ReportOutcome, request, context)
+        self._counts.reported(Outcome(request.outcome), holder.get().place)
+        return response
 
     def _scope(self, key: ApiKey, options: LookupOptions) -> Scope:
         return self._scopes(self._following.ring, key, options)
+
+    def _index(self, searched: Scope) -> Index:
+        """Return what is searched: the live index must be there in any case."""
+        live = self._following.live
+        return self._test_bank if searched.is_test else live
 
     def _cursor(self) -> str:
         return self._cursor_text(self._following.settled)
@@ -261,14 +307,16 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
     def _allowance(self, context: Context) -> Allowance:
         return Allowance(time.monotonic() + allowed_s(context, self._config.max_call_s))
 
-    def _inline(self, steps: Steps[_Answer], queries: int, searched: Scope) -> _Answer | None:
+    def _inline(
+        self, steps: Steps[_Answer], queries: int, index: Index, searched: Scope
+    ) -> _Answer | None:
         """Take the first step to an answer, if the search seems short enough for the event loop.
 
         There is no answer yet near a crowd, of which the estimate does not know.
         """
         if queries > _INLINE_MAX_HASHES:
             return None
-        if queries * self._following.live.expected_us(searched.radius_bits) > _INLINE_MAX_US:
+        if queries * index.expected_us(searched.radius_bits) > _INLINE_MAX_US:
             return None
         return advance(steps, 0.0)
 
@@ -282,12 +330,28 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             raise
         return answer
 
-    def _seal(self, matches: Matches, key: ApiKey) -> list[bytes]:
+    def _seal(
+        self, matches: Matches, key: ApiKey, queries: NDArray[np.uint8], searched: Scope
+    ) -> list[bytes]:
+        """Return the match ids of ``matches``; count the lookup of ``queries``, if any matched."""
         if not len(matches):
             return []
+        self._counts.matched(matches.bank, matches.distance_bits)
+        if _counts(searched):
+            day = self._following.ring.day
+            self._following.seen.note(matches, queries, key.organisation, day)
         item_ids = [item_id.tobytes() for item_id in matches.item_ids]
         distances_bits = matches.distance_bits.tolist()
         return self._tokens.seal(item_ids, distances_bits, key.key_id, int(time.time()))
+
+
+def _counts(searched: Scope) -> bool:
+    """Tell whether what a lookup is near to may be counted against items.
+
+    Not of the test bank; and not where an operator asks for more than the distance within which two
+    lookups near to one hash are at most ``FAR_BITS`` from each other.
+    """
+    return not searched.is_test and searched.radius_bits <= MAX_DISTANCE_BITS
 
 
 @dataclass(slots=True)
@@ -309,30 +373,33 @@ class _CursorText:
 
 
 class _Scopes:
-    """Cache of the scopes of keys whose lookups narrow nothing, until keys or banks change."""
+    """Scopes of lookups, cached for keys whose lookups narrow nothing until keys or banks change.
 
-    def __init__(self) -> None:
+    ``draw_key`` decides which items the banks of a slow start hold back.
+    """
+
+    def __init__(self, draw_key: bytes) -> None:
+        self._draw_key = draw_key
         self._ring: KeyRing | None = None
+        self._slow_start: SlowStart | None = None
         self._kept: dict[int, tuple[ApiKey, Scope]] = {}
 
     def __call__(self, ring: KeyRing, key: ApiKey, options: LookupOptions) -> Scope:
-        if options is not wire.DEFAULT:
-            return scope(key, ring.banks, options.banks, options.max_distance_bits)
         if ring is not self._ring:
             self._ring, self._kept = ring, {}
+            self._slow_start = SlowStart.of(self._draw_key, ring.banks)
+        if options.banks or options.max_distance_bits is not None:
+            narrowed = scope(key, ring.banks, options.banks, options.max_distance_bits)
+            return self._held_back(narrowed)
         kept = self._kept.get(id(key))
         if kept is None:
             # keep the key, so that no other object gets its id
-            kept = self._kept[id(key)] = key, scope(key, ring.banks, (), None)
+            kept = key, self._held_back(scope(key, ring.banks, (), None))
+            self._kept[id(key)] = kept
         return kept[1]
 
-
-def allowed_s(context: Context, most_s: float) -> float:
-    """Return the time that a call may take from now: until its deadline, at most ``most_s``."""
-    given_s = remaining_s(context)
-    return most_s if given_s is None else min(given_s, most_s)
-
-
-def unimplemented(call: str, instead: str) -> NoReturn:
-    """Refuse a call that is part of the contract and not answered by this version."""
-    raise UnimplementedError(f"This server does not answer {call} yet: {instead}.")
+    def _held_back(self, searched: Scope) -> Scope:
+        """Return a scope without the items that its banks hold back."""
+        if self._slow_start is None or self._slow_start.banks.isdisjoint(searched.limits):
+            return searched
+        return replace(searched, held=self._slow_start)

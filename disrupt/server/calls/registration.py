@@ -10,8 +10,10 @@ from disrupt.isolation.fair_queue import turn_of
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Context, Decode
 from disrupt.server.calls.pin_waits import PinWaits
-from disrupt.server.calls.relay import CALLER_KEY
-from disrupt.server.upkeep.administration import today
+from disrupt.server.calls.relay import relayed_for
+from disrupt.server.days import now_s as time_s
+from disrupt.server.days import today
+from disrupt.services.case_erasures import CaseErasures
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.registration import Registrar
 from disrupt.v1 import registration_pb2, registration_pb2_grpc
@@ -29,12 +31,14 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
     def __init__(
         self,
         registrar: Registrar,
+        erasures: CaseErasures,
         decode: Decode,
         pool: Pool,
         registering: Pool,
         cursors: SealedCursors,
     ) -> None:
         self._registrar = registrar
+        self._erasures = erasures
         self._decode = decode
         self._pool = pool
         self._registering = registering
@@ -54,7 +58,9 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         self, data: bytes, *, caller: str, now_s: float, day: str
     ) -> registration_pb2.RegisterHashesResponse:
         request = wire.registration(self._decode(data))
-        receipt = self._registrar.register(request, caller=caller, now_s=now_s, day=day)
+        receipt = self._registrar.register(
+            request, caller=caller, now_s=now_s, day=day, at_s=time_s()
+        )
         # a replayed answer is the same in every byte
         cursor = self._cursors.seal(receipt.cursor, same=True) if receipt.cursor else ""
         return wire.registered_answer(receipt, cursor)
@@ -64,7 +70,7 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
     ) -> registration_pb2.GetCaseResponse:
         """Show a case."""
         access = wire.access(request.access)
-        case = await self._run(self._registrar.show, context, access)
+        case = await self._run(self._registrar.show, context, access, day=today())
         return wire.case_answer(case)
 
     async def WithdrawItems(  # noqa: N802 gRPC's name
@@ -84,6 +90,15 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         access = wire.access(request.access)
         case, cursor = await self._run(self._registrar.withdraw, context, access, None, day=today())
         return wire.case_withdrawn_answer(case, self._cursors.seal(cursor))
+
+    async def KeepCase(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.KeepCaseRequest, context: Context
+    ) -> registration_pb2.KeepCaseResponse:
+        """Keep a case that staff were asked to erase."""
+        access, day = wire.access(request.access), today()
+        stop = partial(self._erasures.stop, day=day, at_s=time_s())
+        case, cursor = await self._run(self._registrar.keep, context, access, stop, day=day)
+        return wire.case_kept_answer(case, self._cursors.seal(cursor))
 
     async def RegisterImage(self, _request: object, _context: Context) -> Any:  # noqa: ANN401, N802
         """Raise: workers relay it as RegisterHashes, so pictures do not come here."""
@@ -106,7 +121,6 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
 
         Callers take turns at the pools.
         """
-        pairs: Any = context.invocation_metadata() or ()
-        caller = next((value for name, value in pairs if name == CALLER_KEY), "")
+        caller = relayed_for(context)
         turn_of.set(caller)
         return partial(use_case, *args, caller=caller, **kwargs)

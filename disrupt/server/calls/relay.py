@@ -1,29 +1,30 @@
-"""RegistrationService in a worker: relayed to the writer, which alone writes and checks PINs."""
+"""Calls that a worker relays to the writer, which alone writes and checks PINs."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NoReturn, TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.message import Message
 from grpc import aio
 
 from disrupt.core.media import LowQuality, MediaKind, columns
+from disrupt.core.organisations import Kind
 from disrupt.core.registrations import MediaItem, Receipt, RejectedItem
 from disrupt.errors import UnavailableError
 from disrupt.isolation.pictures import IsolatedHashing
 from disrupt.isolation.videos import IsolatedVideos
 from disrupt.server.admission.receiving import Context
 from disrupt.server.admission.shares import Resource, holder
-from disrupt.server.calls.interceptors import caller
-from disrupt.server.calls.matching import allowed_s
+from disrupt.server.calls.interceptors import RelayedError, allowed_s, caller
 from disrupt.server.calls.videos import fingerprint, first_part
 from disrupt.server.config import Config
 from disrupt.v1 import registration_pb2, registration_pb2_grpc
 from disrupt.wire import registration as wire
-from disrupt.wire.errors import DETAILS_KEY
 from disrupt.wire.payloads import WithImage
 
 CALLER_KEY = "disrupt-key-id"
@@ -32,6 +33,11 @@ CALLER_KEY = "disrupt-key-id"
 
 _TURNED_AWAY_S = 2.0
 """Whoever the writer turns away waits so long for that answer: asking costs it more than this."""
+
+_STARTS_S = 5.0
+"""Longest wait for a writer that is being started anew; on a busy machine it may take longer."""
+
+_NO_WRITER = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 
 _Response = TypeVar("_Response", bound=Message)
 
@@ -51,6 +57,48 @@ def writer_channel(address: str, max_message_bytes: int) -> aio.Channel:
     )
 
 
+def relayed_for(context: Context) -> str:
+    """Return, in the writer, the id of the key whose call a worker relays."""
+    # the stubs do not know that the pairs can be unpacked
+    pairs: Any = context.invocation_metadata() or ()
+    return next((value for name, value in pairs if name == CALLER_KEY), "")
+
+
+class Relay:
+    """Make a call of the writer for the caller of the call that is being answered."""
+
+    def __init__(self, writer: aio.Channel, max_call_s: float) -> None:
+        self._channel = writer
+        self._max_call_s = max_call_s
+
+    async def __call__(
+        self, call: Callable[..., Awaitable[_Response]], request: Message | bytes, context: Context
+    ) -> _Response:
+        """Return the writer's answer. Raises RelayedError, or UnavailableError without it."""
+        metadata = ((CALLER_KEY, caller.get().key_id),)
+        by = holder.get()
+        size = len(request) if isinstance(request, bytes) else request.ByteSize()
+        timeout_s = allowed_s(context, self._max_call_s)
+        try:
+            with by.holding(Resource.WRITES), by.holding(Resource.WRITTEN_BYTES, size):
+                timeout_s -= await self._connected(timeout_s / 2)
+                return await call(request, timeout=timeout_s, metadata=metadata)
+        except aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                # nothing is held meanwhile but the call itself
+                await asyncio.sleep(min(_TURNED_AWAY_S, timeout_s / 4))
+            raise _given_back(error) from None
+
+    async def _connected(self, within_s: float) -> float:
+        """Wait for a writer that is being started anew; return for how long that was."""
+        if self._channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY:
+            return 0.0
+        began_s = time.monotonic()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._channel.channel_ready(), min(within_s, _STARTS_S))
+        return time.monotonic() - began_s
+
+
 class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
     """Relay the calls of proto/disrupt/v1/registration.proto to the writer."""
 
@@ -68,7 +116,7 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
                 response_deserializer=registration_pb2.RegisterHashesResponse.FromString,
             )
         )
-        self._max_call_s = config.max_call_s
+        self._relay = Relay(channel, config.max_call_s)
         self._hashing = hashing
         self._videos = videos
 
@@ -88,7 +136,10 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
         """Hash one picture in memory and register it; for staff."""
         asked = request.message.context
         wire.context(asked)  # raises, so that what is refused anyway is not decoded
-        with holder.get().holding(Resource.PICTURES):
+        by = holder.get()
+        by.check_quota(Kind.PICTURES)
+        with by.holding(Resource.PICTURES):
+            by.charge(Kind.PICTURES, 1)
             fingerprinted = await self._hashing.fingerprint_image(
                 request.image, every_frame=request.message.every_frame
             )
@@ -152,30 +203,18 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
         """Withdraw a whole case."""
         return await self._relay(self._writer.WithdrawCase, request, context)
 
-    async def _relay(
-        self, call: Callable[..., Awaitable[_Response]], request: Message | bytes, context: Context
-    ) -> _Response:
-        timeout_s = allowed_s(context, self._max_call_s)
-        metadata = ((CALLER_KEY, caller.get().key_id),)
-        by = holder.get()
-        size = len(request) if isinstance(request, bytes) else request.ByteSize()
-        try:
-            with by.holding(Resource.WRITES), by.holding(Resource.WRITTEN_BYTES, size):
-                return await call(request, timeout=timeout_s, metadata=metadata)
-        except aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
-                # nothing is held meanwhile but the call itself
-                await asyncio.sleep(min(_TURNED_AWAY_S, timeout_s / 4))
-            await _give_back(error, context)
+    async def KeepCase(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.KeepCaseRequest, context: Context
+    ) -> registration_pb2.KeepCaseResponse:
+        """Keep a case that staff were asked to erase."""
+        return await self._relay(self._writer.KeepCase, request, context)
 
 
-async def _give_back(error: aio.AioRpcError, context: Context) -> NoReturn:
-    """Abort with the writer's own error; raise UnavailableError if there is no writer now."""
-    # the stubs do not know that the pairs can be unpacked
-    pairs: Any = error.trailing_metadata() or ()
-    details = tuple((name, value) for name, value in pairs if name == DETAILS_KEY)
-    if not details and error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
-        raise UnavailableError(
-            "Registrations cannot be answered just now. Try again in a moment.", retry_after_s=1.0
-        ) from None
-    await context.abort(error.code(), error.details() or "", details)
+def _given_back(error: aio.AioRpcError) -> Exception:
+    """Return the writer's own error, or UnavailableError if there is no writer now."""
+    relayed = RelayedError(error)
+    if relayed.details or relayed.code not in _NO_WRITER:
+        return relayed
+    return UnavailableError(
+        "This call cannot be answered just now. Try again in a moment.", retry_after_s=1.0
+    )

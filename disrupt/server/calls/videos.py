@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from disrupt.core.lookups import Effort, VideoOptions
 from disrupt.core.media import LowQuality
+from disrupt.core.organisations import Kind
 from disrupt.core.videos import Versions, VideoFingerprints
 from disrupt.errors import (
     DeadlineExceededError,
@@ -58,7 +59,9 @@ async def fingerprint(
         interval_ms=REGISTRATION_INTERVAL_MS,
         versions=Versions.STORED,
     )
-    with holder.get().holding(Resource.VIDEOS):
+    by = holder.get()
+    by.check_quota(Kind.VIDEO_MIB)
+    with by.holding(Resource.VIDEOS):
         async with aclosing(hashing) as answers:
             async for answer in answers:
                 if isinstance(answer, Ended):
@@ -112,7 +115,9 @@ class VideoSearch:
         fast = self.options.lookup.effort == Effort.FAST
         versions = Versions.NONE if fast else Versions.SEARCHED
         hashing = videos.hash(chunks, interval_ms=self.options.interval_ms, versions=versions)
-        with holder.get().holding(Resource.VIDEOS):
+        by = holder.get()
+        by.check_quota(Kind.VIDEO_MIB)
+        with by.holding(Resource.VIDEOS):
             async with aclosing(hashing) as answers:
                 async for answer in answers:
                     if isinstance(answer, Ended):
@@ -128,7 +133,8 @@ class VideoSearch:
         part: match_pb2.MatchVideoRequest | None,
         parts: AsyncIterator[match_pb2.MatchVideoRequest],
     ) -> None:
-        last_ms = 0
+        last_ms, by = 0, holder.get()
+        by.check_quota(Kind.HASHES)
         while part is not None:
             if part.WhichOneof("part") != "frames":
                 raise _invalid("after frames only frames can come")
@@ -139,6 +145,7 @@ class VideoSearch:
                     Violation("frames.start_ms", "frames must ascend in time")
                 )
             last_ms = int(frames[-1]["start_ms"][0])
+            by.charge(Kind.HASHES, len(frames))
             self._waiting += frames
             if self.lookup.hashed + len(self._waiting) > FRAMES_MAX:
                 raise LimitExceededError(
@@ -207,6 +214,8 @@ async def _chunks(parts: AsyncIterator[_Part], first: _Part | None = None) -> As
                 Violation("chunk", f"{len(part.chunk)} bytes; at most {CHUNK_BYTES_MAX} in a part")
             )
         if part.chunk:
+            # A file's size is not known before it has come: what is over is owed.
+            holder.get().charge(Kind.VIDEO_MIB, len(part.chunk) / CHUNK_BYTES_MAX)
             yield part.chunk
 
 

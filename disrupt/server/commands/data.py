@@ -13,6 +13,7 @@ from disrupt.registry.backup import back_up
 from disrupt.server.commands.printing import report
 from disrupt.server.upkeep import erasure
 from disrupt.server.upkeep import restore as restoring
+from disrupt.wording import counted
 
 _PATH = click.Path(path_type=Path)
 _H = 3600.0
@@ -28,7 +29,7 @@ _data_dir = click.option(
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
-@click.command(short_help="Erase every byte of what was withdrawn, now.")
+@click.command()
 @_data_dir
 @click.option(
     "--older-than-h",
@@ -64,7 +65,7 @@ def erase(data_dir: Path, older_than_h: float, *, as_json: bool) -> None:
         report("Of what was withdrawn before, no byte is left in the data directory.")
 
 
-@click.command(short_help="Back up the registry and the secrets.")
+@click.command()
 @_data_dir
 @click.option("--to", "target", required=True, type=_PATH, help="New directory for the backup.")
 @_json
@@ -88,7 +89,7 @@ def backup(data_dir: Path, target: Path, *, as_json: bool) -> None:
         report(f"Made the backup {target}, as of change {written.sequence}.")
 
 
-@click.command(short_help="Put a backup in place of the data directory's content.")
+@click.command()
 @click.option("--from", "source", required=True, type=_PATH, help="Directory of the backup.")
 @_data_dir
 @click.option(
@@ -117,7 +118,8 @@ def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool, as_j
     if as_json:
         report(json.dumps(asdict(restored)))
         return
-    report(f"Restored: {restored.items} items, {restored.hashes} hashes.")
+    hashes = counted(restored.hashes, "hash", "hashes")
+    report(f"Restored: {counted(restored.items, 'item')}, {hashes}.")
     if not restored.removals_known:
         report("What was withdrawn since the backup matches again where it was not known.")
     if restored.unsure_keys:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -31,3 +32,10 @@ def show(text: str, otherwise: str = "Standard output cannot be written") -> Non
 def report(text: str) -> None:
     """Print the outcome of what was done. Raises DisruptError, which says that it was."""
     show(text, "It is done, but standard output cannot be written")
+
+
+def table(lines: Sequence[Sequence[str]]) -> str:
+    """Return lines of equally many cells, each column as wide as its longest cell."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ([*map(str.ljust, line, widths)] for line in lines)
+    return "\n".join("  ".join(cells).rstrip() for cells in padded)

@@ -4,71 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
+from typing import Any
 
 import click
 
 from disrupt.isolation.child import LIBRARIES
+from disrupt.server.commands.settings import settings, settings_options
 from disrupt.server.config import Config
 
-FILE = click.Path(dir_okay=False, path_type=Path)
 
-data_dir_option = click.option(
-    "--data-dir",
-    envvar="DISRUPT_DATA_DIR",
-    required=True,
-    show_envvar=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Data directory of the server, which makes it where it is missing.",
-)
-
-
-@click.command(short_help="Run the server until SIGTERM or Ctrl-C.")
-@data_dir_option
-@click.option(
-    "--listen",
-    envvar="DISRUPT_LISTEN",
-    show_envvar=True,
-    help="HOST:PORT to serve on, port 0 for a free one.  [127.0.0.1:50051]",
-)
-@click.option(
-    "--workers",
-    envvar="DISRUPT_WORKERS",
-    show_envvar=True,
-    type=int,
-    help="Processes that answer calls.  [as many as cores]",
-)
-@click.option(
-    "--config",
-    "file",
-    envvar="DISRUPT_CONFIG",
-    show_envvar=True,
-    type=FILE,
-    help="TOML file of settings; options go over it.",
-)
-@click.option(
-    "--tls-cert",
-    envvar="DISRUPT_TLS_CERT",
-    show_envvar=True,
-    type=FILE,
-    help="Certificate chain, PEM; needed beyond loopback.",
-)
-@click.option(
-    "--tls-key",
-    envvar="DISRUPT_TLS_KEY",
-    show_envvar=True,
-    type=FILE,
-    help="Its private key, PEM.",
-)
-def serve(
-    data_dir: Path,
-    listen: str | None,
-    workers: int | None,
-    file: Path | None,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-) -> None:
+@click.command()
+@click.option("--check", is_flag=True, help="Only say whether it could begin; change nothing.")
+@settings_options
+def serve(*, check: bool, **options: Any) -> None:  # noqa: ANN401 one for each setting
     """Run the server until SIGTERM or Ctrl-C; calls in flight are finished.
+
+    On SIGHUP it reads its settings again, and changes to the version that is
+    installed, while it goes on to answer.
 
     \b
     Prints `Disrupt is ready on HOST:PORT` once it answers; logs go to
@@ -81,14 +33,8 @@ def serve(
     \b
     Example: disrupt serve --data-dir data
     """
-    config = Config.load(
-        file,
-        data_dir=data_dir,
-        listen=listen,
-        workers=workers,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-    )
+    config = Config.load(settings(**options))
     # Libraries read these variables when they are loaded, and the C library when it starts.
-    arguments = [sys.executable, "-P", "-m", "disrupt.server", config.model_dump_json()]
+    command = ["--check"] if check else sys.orig_argv[1:]
+    arguments = [sys.executable, "-P", "-m", "disrupt.server", config.model_dump_json(), *command]
     os.execve(sys.executable, arguments, os.environ | LIBRARIES)  # noqa: S606 this package

@@ -37,13 +37,13 @@ class Forked:
         self.pid = pid
         self.code: int | None = None
         """Exit code, as in subprocess; None while it runs."""
-        self._pipe = pipe
+        self.pipe = pipe
         self._ended = os.pidfd_open(pid)
 
     async def lines(self) -> AsyncIterator[str]:
         """Yield the lines that it writes to standard output, until it ends."""
         rest = b""
-        while await _readable(self._pipe) and (read := os.read(self._pipe, _PIPE_BYTES)):
+        while await _readable(self.pipe) and (read := os.read(self.pipe, _PIPE_BYTES)):
             *whole, rest = (rest + read).split(b"\n")
             for line in whole:
                 yield line.decode()
@@ -54,7 +54,7 @@ class Forked:
         _, status = os.waitpid(self.pid, 0)  # noqa: ASYNC222  (it has ended)
         self.code = os.waitstatus_to_exitcode(status)
         os.close(self._ended)
-        os.close(self._pipe)
+        os.close(self.pipe)
         return self.code
 
     def kill(self, number: int) -> None:

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from grpc import aio
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # its stubs leave it out
 
+from disrupt.server.processes import closing
 from disrupt.server.supervision import forever, vital
 
 READY = "ready"
@@ -62,10 +63,11 @@ async def until_told_to_stop(
     await server.start()
     accepting = vital("server", _accept(server))
     say(READY)
-    beating = vital("heartbeat", forever(_beat, BEAT_S))
+    beating = vital("heartbeat", forever(beat, BEAT_S))
     await stop.wait()
     accepting.cancel()
     await draining()
+    await closing.run_empty()
     await server.stop(grace_s)
     beating.cancel()
 
@@ -78,7 +80,8 @@ def _keep_tracebacks_out_of_the_log() -> None:
     cygrpc.traceback = SimpleNamespace(**vars(traceback) | {"print_exc": lambda: None})
 
 
-async def _beat() -> None:
+async def beat() -> None:
+    """Show the supervisor that the event loop does not hang."""
     say(BEAT)
 
 

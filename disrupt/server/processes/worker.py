@@ -6,14 +6,12 @@ import asyncio
 from functools import partial
 from typing import cast
 
-import grpc
 from grpc import aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_reflection.v1alpha.reflection_pb2_grpc import add_ServerReflectionServicer_to_server
 
 from disrupt.data_directory import DataDirectory
-from disrupt.errors import ConfigurationError
 from disrupt.hashing import ImageLimits
 from disrupt.hashing.decoding.videos import VideoLimits
 from disrupt.isolation.picture_process import IsolationLimits
@@ -32,6 +30,7 @@ from disrupt.server.admission.limits import (
     UNADMITTED_CALLS_MAX,
     MessageLimits,
     capacities,
+    rates,
 )
 from disrupt.server.admission.receipts import Receipts
 from disrupt.server.admission.receiving import Decode, Receiver
@@ -39,22 +38,33 @@ from disrupt.server.admission.refusals import Refusals
 from disrupt.server.admission.shares import Admission, Board, Resource
 from disrupt.server.admission.sockets import Sockets, bound, most_connections
 from disrupt.server.admission.unadmitted import Unadmitted
+from disrupt.server.calls import far_lookups
+from disrupt.server.calls import key_uses as key_uses_calls
+from disrupt.server.calls.erasing import RelayingErasureServicer
 from disrupt.server.calls.feed import FeedServicer
 from disrupt.server.calls.health import WRITER_LOOK_S, Health, look_at_index, look_at_writer
 from disrupt.server.calls.interceptors import Authentication, Errors
 from disrupt.server.calls.matching import MatchServicer
-from disrupt.server.calls.relay import RelayingServicer, writer_channel
+from disrupt.server.calls.relay import Relay, RelayingServicer, writer_channel
+from disrupt.server.calls.review import RelayingReviewServicer
 from disrupt.server.calls.revocation import OpenCalls
 from disrupt.server.config import Config
 from disrupt.server.following import Following
 from disrupt.server.memory import keep_little, trim
+from disrupt.server.metrics import families, gauges
+from disrupt.server.metrics.counting import Counting
+from disrupt.server.metrics.figures import Row
+from disrupt.server.processes import listeners
 from disrupt.server.processes.serving import OneQueue, until_told_to_stop
 from disrupt.server.supervision import forever, vital
 from disrupt.services.cursors import SealedCursors
-from disrupt.services.tokens import MatchTokens
+from disrupt.services.far_lookups import SeenLookups
+from disrupt.services.keys import KeyRing
+from disrupt.v1.erasure_pb2_grpc import add_ErasureServiceServicer_to_server
 from disrupt.v1.feed_pb2_grpc import add_FeedServiceServicer_to_server
 from disrupt.v1.match_pb2_grpc import add_MatchServiceServicer_to_server
 from disrupt.v1.registration_pb2_grpc import add_RegistrationServiceServicer_to_server
+from disrupt.v1.review_pb2_grpc import add_ReviewServiceServicer_to_server
 from disrupt.wire import payloads
 
 _FRAMES_SHARE = 0.8
@@ -81,8 +91,11 @@ _CONNECTIONS_LOOK_S = 0.25
 """Connections that come meanwhile may fill the table of descriptors for so long."""
 
 
-async def run(config: Config, board: Board, row: int) -> None:
-    """Serve until SIGTERM; ``row`` of the board is this worker's."""
+async def run(config: Config, board: Board, row: int, sketch_secret: bytes, figures: Row) -> None:
+    """Serve until SIGTERM; ``row`` of the board, and ``figures``, are this worker's.
+
+    ``sketch_secret``, 32 random bytes, is the same in all workers, and on no disk.
+    """
     keep_little()
     directory = DataDirectory(config.data_dir)
     room = capacities(config)
@@ -95,6 +108,7 @@ async def run(config: Config, board: Board, row: int) -> None:
             cpu_s=config.hashing_cpu_s,
             timeout_s=config.max_call_s,
         ),
+        died=partial(figures.add, families.DECODER_ENDS, "pictures"),
     )
     videos = IsolatedVideos(
         workers=config.video_workers,
@@ -107,11 +121,18 @@ async def run(config: Config, board: Board, row: int) -> None:
             cpu_s=config.video_cpu_s,
             stall_s=config.video_stall_s,
         ),
+        died=partial(figures.add, families.DECODER_ENDS, "videos"),
     )
     with opening.reading(directory) as reader:
         # started before there is a server, and ready before it serves
         async with hashing, videos:
-            await _serve(config, directory, reader, hashing, videos, (board, row))
+            seen = SeenLookups(sketch_secret, config.lookup_policy)
+            following = Following(
+                reader, directory, config.follow_interval_s, config.stale_closes_s, seen
+            )
+            await _serve(
+                config, directory, reader, hashing, videos, (board, row), following, figures
+            )
 
 
 async def _serve(
@@ -121,13 +142,18 @@ async def _serve(
     hashing: IsolatedHashing,
     videos: IsolatedVideos,
     counted_in: tuple[Board, int],
+    following: Following,
+    figures: Row,
 ) -> None:
     rights.check(rights.SERVICES)
-    following = Following(reader, directory, config.follow_interval_s, config.stale_closes_s)
+    counting = Counting(figures, config.logged_calls_share)
     admission = Admission(
         *counted_in,
         capacities(config),
-        number_of=lambda key_id: following.ring.number(key_id),  # noqa: PLW0108 rings come and go
+        following.number_of,
+        following.organisation,
+        rates(config),
+        counts=counting,
     )
     receipts = Receipts(admission)
     other_bytes = admission.capacities[Resource.VIDEO_BYTES]
@@ -137,7 +163,9 @@ async def _serve(
     statuses = Health()
     server = aio.server(
         interceptors=[
-            Authentication(following.authenticate, admission, unadmitted, refusals, receipts),
+            Authentication(
+                following.authenticate, admission, unadmitted, refusals, receipts, counting.called
+            ),
             Errors(
                 Receiver(MessageLimits.of(config), _DECODERS, receipts),
                 config.max_call_s,
@@ -145,22 +173,31 @@ async def _serve(
                 calls.while_valid,
                 unadmitted,
                 refusals,
+                counting.called,
             ),
         ],
         options=_options(config),
         maximum_concurrent_rpcs=config.max_concurrent_calls + _MORE_CALLS,
     )
     secret = directory.secrets().match_tokens
-    tokens, cursors = MatchTokens(secret), SealedCursors(secret)
     channel = writer_channel(directory.socket_address, config.max_message_bytes)
     services = cast("aio.Server", OneQueue(server))
     add_MatchServiceServicer_to_server(
-        MatchServicer(config, following, tokens, cursors, hashing, videos), services
+        MatchServicer(config, following, secret, hashing, videos, channel, counting),
+        services,
     )
     add_RegistrationServiceServicer_to_server(
         RelayingServicer(config, channel, hashing, videos), services
     )
-    add_FeedServiceServicer_to_server(FeedServicer(reader, following, cursors), services)
+    add_ErasureServiceServicer_to_server(
+        RelayingErasureServicer(channel, Relay(channel, config.max_call_s)), services
+    )
+    add_FeedServiceServicer_to_server(
+        FeedServicer(reader, following, SealedCursors(secret)), services
+    )
+    add_ReviewServiceServicer_to_server(
+        RelayingReviewServicer(config.max_call_s, channel), services
+    )
     health_pb2_grpc.add_HealthServicer_to_server(statuses.servicer, services)
     names = [service.full_name for service in rights.SERVICES]
     reflected = [*names, health.SERVICE_NAME, reflection.SERVICE_NAME]
@@ -173,16 +210,22 @@ async def _serve(
     trim()
     index = partial(look_at_index, statuses, following, hashing, config.stale_not_ready_s)
     writer = partial(look_at_writer, statuses, channel)
+    key_uses = partial(key_uses_calls.tell_writer, following.uses, channel)
+    lookups = partial(far_lookups.tell_writer, following.seen, channel)
     await index()  # raises where the registry could not be read
     await writer()
-    _listen(server, config)
+    listeners.listen(server, config)
     header_blocks.start()
+    shown = partial(gauges.show_worker, figures, following, admission, statuses, hashing, videos)
     connections = partial(asyncio.to_thread, bound, most_connections(CONNECTIONS_MAX))
     tasks = [
         vital("changes", following.follow_changes()),
-        vital("keys", following.follow_keys(calls.end_revoked)),
+        vital("keys", following.follow_keys(partial(_follow_keys, calls, admission))),
+        vital("key uses", forever(key_uses, key_uses_calls.TELL_S)),
+        vital("far lookups", forever(lookups, far_lookups.TELL_S)),
         vital("freshness", forever(index, config.follow_interval_s)),
         vital("writer's health", forever(writer, WRITER_LOOK_S)),
+        vital("gauges", forever(shown, gauges.SHOW_S)),
         vital("receipts", receipts.watch()),
         vital("refusals", refusals.watch()),
         vital("connections", forever(connections, _CONNECTIONS_LOOK_S)),
@@ -219,14 +262,7 @@ def _options(config: Config) -> list[tuple[str, int]]:
     ]
 
 
-def _listen(server: aio.Server, config: Config) -> None:
-    try:
-        if config.tls_cert is None or config.tls_key is None:
-            server.add_insecure_port(config.listen)
-            return
-        pair = (config.tls_key.read_bytes(), config.tls_cert.read_bytes())
-        server.add_secure_port(config.listen, grpc.ssl_server_credentials([pair]))
-    except (OSError, RuntimeError) as error:
-        raise ConfigurationError(
-            f"Cannot listen on {config.listen}: check listen, tls_cert and tls_key ({error})."
-        ) from error
+def _follow_keys(calls: OpenCalls, admission: Admission, ring: KeyRing) -> None:
+    """Take up what was read of keys and organisations."""
+    calls.end_refused(ring)
+    admission.refresh()

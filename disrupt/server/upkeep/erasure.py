@@ -13,6 +13,7 @@ from disrupt.feed import erasure
 from disrupt.feed.erasure import Erased
 from disrupt.registry import opening
 from disrupt.server.upkeep.administration import Administration, administration
+from disrupt.wire import admin as wire
 
 _HELD_UP_FOR_S = 30.0
 _RETRY_S = 0.2
@@ -41,7 +42,7 @@ def erase(data_dir: Path, progress: Progress = quiet, *, older_than_s: float = 0
 
 def _clear_log(admin: Administration) -> None:
     give_up_s = time.monotonic() + _HELD_UP_FOR_S
-    while not admin.checkpoint().done:
+    while not admin.checkpoint(wire.checkpoint_request()).done:
         if time.monotonic() >= give_up_s:
             raise UnavailableError(
                 "Something reads the registry all the time, so that its log cannot be cleared."

@@ -1,10 +1,18 @@
 """The promises of every registry backend: subclass this, and define the two fixtures."""
 
+from tests.registry.conformance.acts import ActsConformance
+from tests.registry.conformance.banks import BanksConformance
+from tests.registry.conformance.erasing import ErasingConformance
 from tests.registry.conformance.feed import FeedConformance
 from tests.registry.conformance.keys import KeysConformance
 from tests.registry.conformance.opened import OpenReader, OpenWriter
+from tests.registry.conformance.organisations import OrganisationsConformance
 from tests.registry.conformance.registering import RegisteringConformance
 from tests.registry.conformance.renewing import RenewingConformance
+from tests.registry.conformance.reporting import ReportingConformance
+from tests.registry.conformance.reviewing import ReviewingConformance
+from tests.registry.conformance.states import StatesConformance
+from tests.registry.conformance.waiting import WaitingConformance
 from tests.registry.conformance.withdrawing import WithdrawingConformance
 
 __all__ = ["OpenReader", "OpenWriter", "RegistryConformance"]
@@ -14,7 +22,15 @@ class RegistryConformance(
     RegisteringConformance,
     RenewingConformance,
     WithdrawingConformance,
+    ReportingConformance,
+    StatesConformance,
+    WaitingConformance,
+    ErasingConformance,
     FeedConformance,
     KeysConformance,
+    BanksConformance,
+    ActsConformance,
+    ReviewingConformance,
+    OrganisationsConformance,
 ):
     """Subclasses define fixtures ``open_writer`` and ``open_reader``, on the same registry."""

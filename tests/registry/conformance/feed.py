@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from hypothesis import settings
 
 from disrupt.core.changes import Addition, Cursor
 from disrupt.errors import (
@@ -27,6 +28,9 @@ from tests.registry.examples import (
     plain_items,
     registration,
 )
+
+FOLLOWED = settings().max_examples
+"""Registrations that readers follow, which read as fast as they can: fewer in a quick run."""
 
 
 class FeedConformance(Opened):
@@ -245,15 +249,15 @@ class FeedConformance(Opened):
                         return seen
 
         with ThreadPoolExecutor(3) as pool:
-            followers = [pool.submit(follow, limit) for limit in (1, 3, 50)]
+            followers = [pool.submit(follow, limit) for limit in (1, 3, 20)]
             try:
-                for _ in range(60):
+                for _ in range(FOLLOWED):
                     request = registration(chance, None, new_item(chance), new_item(chance))
                     writer.register(request, day=DAY)
             finally:
                 finished.set()
         everything = list(map(plain, all_changes(writer)))
-        assert len(everything) == 120
+        assert len(everything) == 2 * FOLLOWED
         assert [follower.result() for follower in followers] == [everything] * 3
 
     def test_changes_of_some_banks_are_all_changes_of_these(

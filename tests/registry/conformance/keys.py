@@ -14,6 +14,7 @@ from disrupt.registry.contract import (
 )
 from tests.registry.conformance.opened import Opened, OpenWriter
 from tests.registry.examples import (
+    ACT,
     DAY,
     NEXT_DAY,
 )
@@ -41,17 +42,17 @@ class KeysConformance(Opened):
         ]
         with open_writer() as writer:
             for key in keys:
-                writer.add_key(key)
-            revoked = writer.revoke_key("zz", day=NEXT_DAY)
+                writer.add_key(key, act=ACT)
+            revoked = writer.revoke_key("zz", day=NEXT_DAY, act=ACT)
             assert revoked.revoked_on == NEXT_DAY
-            assert writer.revoke_key("zz", day="2026-12-01") == revoked
+            assert writer.revoke_key("zz", day="2026-12-01", act=ACT) == revoked
         with open_writer() as writer:
             assert writer.keys() == (revoked, keys[1])
             assert revoked.secret_sha256 == keys[0].secret_sha256
             assert (revoked.rights, revoked.banks) == (keys[0].rights, keys[0].banks)
             with pytest.raises(UnavailableError):
-                writer.add_key(keys[1])
+                writer.add_key(keys[1], act=ACT)
 
     def test_revoking_an_unknown_key_is_refused(self, writer: RegistryWriter) -> None:
         with pytest.raises(NotFoundError):
-            writer.revoke_key("nobody", day=DAY)
+            writer.revoke_key("nobody", day=DAY, act=ACT)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from grpc import aio
 
 from disrupt.server.admission.limits import MessageLimits
@@ -64,6 +65,7 @@ class Cancelling(grpc.GenericRpcHandler):
         await context.abort(grpc.StatusCode.CANCELLED)
 
 
+@pytest.mark.slow
 def test_a_message_whose_call_is_cancelled_before_it_is_read_is_freed(tmp_path: Path) -> None:
     def call(port: int) -> None:
         options = [("grpc.max_send_message_length", -1)]

@@ -15,6 +15,9 @@ from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from tests.server.caller import MESSAGE_BYTES, PIN, TIMEOUT_S, calling, refusal
 from tests.server.running import Start, peak_bytes
 
+pytestmark = pytest.mark.slow
+
+
 EMPTY_ITEM = b"\x12\x00"
 EMPTY_TRANSFORM = b"\x42\x00"
 
@@ -41,17 +44,18 @@ def field(number: int, data: bytes) -> bytes:
     return head + bytes([length]) + data
 
 
-REGISTRATIONS = [
-    EMPTY_ITEM * (MESSAGE_BYTES // 2 - 10),
-    field(2, field(2, EMPTY_TRANSFORM * (MESSAGE_BYTES // 2 - 20))),
-    field(2, field(2, field(1, bytes(MESSAGE_BYTES - 40)))),
-]
+REGISTRATIONS = {
+    "items": lambda: EMPTY_ITEM * (MESSAGE_BYTES // 2 - 10),
+    "transforms": lambda: field(2, field(2, EMPTY_TRANSFORM * (MESSAGE_BYTES // 2 - 20))),
+    "hashes": lambda: field(2, field(2, field(1, bytes(MESSAGE_BYTES - 40)))),
+}
 
 
-@pytest.mark.parametrize("message", REGISTRATIONS, ids=["items", "transforms", "hashes"])
+@pytest.mark.parametrize("of", REGISTRATIONS)
 def test_a_registration_beyond_the_limits_costs_no_memory_beside_its_bytes(
-    quiet: Deployment, message: bytes
+    quiet: Deployment, of: str
 ) -> None:
+    message = REGISTRATIONS[of]()
     key = quiet.make_key("helpline", "register")
     pids = processes(quiet.process.pid, "worker") + processes(quiet.process.pid, "writer")
     before = [peak_bytes(pid) for pid in pids]

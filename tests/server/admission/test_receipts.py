@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from disrupt.errors import DisruptError, LimitExceededError, OverloadedError
+from disrupt.server.admission import receipts
 from disrupt.server.admission.receipts import Receipt, Receipts
 from disrupt.server.admission.shares import Admission, Board, Resource
 from disrupt.server.admission.sockets import Sockets
@@ -298,3 +299,36 @@ def test_a_connection_that_brings_nothing_is_asked_about_less_often_and_again_on
     asked, error = played(play, monkeypatch)
     assert asked <= 25
     assert type(error) is LimitExceededError
+
+
+def test_messages_are_watched_from_the_first_on_and_nothing_while_there_are_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    timers: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        timers.append(seconds)
+        await pause(seconds)
+
+    async def play(connection: Connection) -> None:
+        looks: list[float] = []
+        monkeypatch.setattr(connection.receipts, "look", looks.append)
+        watch = asyncio.create_task(connection.receipts.watch())
+        for _ in range(2):
+            looks.clear()
+            timers.clear()
+            await pause(0.2)
+            assert len(timers) <= 1
+            message = connection.begin(MB)
+            async with asyncio.timeout(60):
+                while len(looks) < 3:
+                    await pause(0.01)
+            message.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await message
+        watch.cancel()
+
+    pause = asyncio.sleep
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(receipts, "_FORGET_S", 3600.0)
+    played(play, monkeypatch)

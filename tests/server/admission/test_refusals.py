@@ -88,6 +88,7 @@ def test_many_callers_who_make_few_are_all_answered() -> None:
         assert not shut
 
 
+@pytest.mark.slow
 def test_of_very_many_strangers_those_who_make_most_end_and_keys_and_checks_of_health_do_not() -> (
     None
 ):
@@ -121,6 +122,7 @@ limits.REFUSALS_PER_S = limits.REFUSALS_LEAST = 8
 """A module that lowers the limit, which a slow machine might not reach otherwise."""
 
 
+@pytest.mark.slow
 def test_a_key_that_resets_its_calls_loses_its_connection(start: Start, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(_FEW)
     server = start(workers=1, wrapper=("env", f"PYTHONPATH={tmp_path}"))
@@ -136,6 +138,7 @@ def test_a_key_that_resets_its_calls_loses_its_connection(start: Start, tmp_path
         reset_many()
 
 
+@pytest.mark.slow
 def test_a_key_that_resets_some_calls_keeps_its_connection(start: Start) -> None:
     server = start(workers=1)
     with calling(server.address, server.make_key("p", "match")) as caller:

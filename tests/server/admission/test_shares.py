@@ -106,7 +106,7 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestMachine.settings = settings(stateful_step_count=40)
 
 
 def greedy(holder: Holder, resource: Resource) -> int:

@@ -46,7 +46,8 @@ def test_connections_are_bounded_where_no_descriptor_is_free() -> None:
             client.settimeout(60)
         files = list[int]()
         try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (servers[-1].fileno() + 20, limits[1]))
+            highest = max(servers[-1].fileno(), *sockets._kept())
+            resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 20, limits[1]))
             with suppress(OSError):
                 while True:
                     files.append(os.open(os.devnull, os.O_RDONLY))

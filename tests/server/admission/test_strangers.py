@@ -17,20 +17,24 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 from grpc_reflection.v1alpha import reflection_pb2
 
 from benchmarks.harness.deployment import Deployment
-from disrupt.server.admission.limits import (
-    REFUSALS_PER_S,
-    STRANGER_CALLS_MAX,
-    UNADMITTED_CALLS_MAX,
-)
+from disrupt.server.admission.limits import REFUSALS_PER_S, STRANGER_CALLS_MAX
 from disrupt.server.admission.strangers import Strangers
-from disrupt.server.admission.unadmitted import Unadmitted
 from tests.server.caller import Caller, calling, eventually, lookup
 from tests.server.running import Start
 from tests.server.wire import Wire, begun, wires
 
+pytestmark = pytest.mark.slow
+
+
 _REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 SERVING = health_pb2.HealthCheckResponse.SERVING
 REQUEST = health_pb2.HealthCheckRequest()
+
+
+@pytest.fixture(scope="module")
+def server(single: Deployment) -> Deployment:
+    """Return a server of one worker."""
+    return single
 
 
 def test_watches_of_health_leave_places_for_calls_with_a_key_and_the_latest_are_let_in(
@@ -85,8 +89,9 @@ def _levels_logged(server: Deployment) -> set[str]:
     "method",
     ["/grpc.health.v1.Health/Check", "/disrupt.v1.MatchService/MatchHashes", "/no.such/Call"],
 )
-def test_answers_that_strangers_do_not_take_keep_nobody_out(start: Start, method: str) -> None:
-    server = start("--workers", "1")
+def test_answers_that_strangers_do_not_take_keep_nobody_out(
+    server: Deployment, method: str
+) -> None:
     key = server.make_key("match", "match")
     with (
         calling(server.address, None) as stranger,
@@ -104,8 +109,7 @@ def test_answers_that_strangers_do_not_take_keep_nobody_out(start: Start, method
             assert _health(stranger).Check(REQUEST).status == SERVING
 
 
-def test_calls_that_are_refused_delay_nobody_else(start: Start) -> None:
-    server = start("--workers", "1")
+def test_calls_that_are_refused_delay_nobody_else(server: Deployment) -> None:
     key = server.make_key("match", "match")
     with (
         calling(server.address, None) as stranger,
@@ -243,38 +247,3 @@ def test_of_many_addresses_the_newest_lose_their_calls_but_the_last_is_let_in() 
 
     kept = STRANGER_CALLS_MAX - 1
     assert asyncio.run(run()) == [False] * kept + [True] * STRANGER_CALLS_MAX + [False]
-
-
-async def _shut_by(*crowds: list[str]) -> list[str]:
-    """Hold the calls of one crowd after another; return the peers that were shut down."""
-    shut: list[str] = []
-    unadmitted = Unadmitted(shut.extend)
-
-    async def call(peer: str, end: asyncio.Event) -> None:
-        unadmitted.add(peer)
-        await end.wait()
-
-    for crowd in crowds:
-        end = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            for peer in crowd:
-                group.create_task(call(peer, end))
-            await asyncio.sleep(0)
-            end.set()
-    return shut
-
-
-def test_of_equal_connections_the_newest_end_but_not_the_last() -> None:
-    peers = [f"ipv4:10.0.{at // 256}.{at % 256}:1000" for at in range(UNADMITTED_CALLS_MAX)]
-    shut = asyncio.run(_shut_by([*peers, "ipv4:10.9.9.9:1000"]))
-    assert shut == peers[: UNADMITTED_CALLS_MAX // 2 - 2 : -1]
-
-
-def test_the_connections_of_whoever_has_most_untaken_answers_end() -> None:
-    few = [f"ipv4:10.0.0.{at}:1000" for at in range(10)]
-    most = [f"ipv4:10.9.9.9:{at % 8}" for at in range(UNADMITTED_CALLS_MAX)]
-    # calls that end make room for as many
-    later = [f"ipv4:10.8.8.8:{at}" for at in range(UNADMITTED_CALLS_MAX)]
-    shut = asyncio.run(_shut_by([*few, *most], later, later))
-    assert shut
-    assert all(peer.startswith("ipv4:10.9.9.9:") for peer in shut)

@@ -7,7 +7,7 @@ import secrets
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import grpc
@@ -35,6 +35,9 @@ from tests.server.caller import (
 from tests.server.running import Start, peak_bytes, unexpected_errors
 from tests.server.wire import begun, wires
 
+pytestmark = pytest.mark.slow
+
+
 HASHES = "/disrupt.v1.MatchService/MatchHashes"
 IMAGE = "/disrupt.v1.MatchService/MatchImage"
 VIDEO = "/disrupt.v1.MatchService/MatchVideo"
@@ -43,10 +46,10 @@ WATCH = "/grpc.health.v1.Health/Watch"
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
-@pytest.fixture
-def deployment(start: Start) -> Deployment:
-    """Start a server of one worker."""
-    return start(workers=1)
+@pytest.fixture(scope="module")
+def deployment(single: Deployment) -> Deployment:
+    """Return a server of one worker; calls end with the connections of their test."""
+    return single
 
 
 @contextmanager
@@ -68,14 +71,17 @@ def test_a_thousand_lookups_that_never_end_shut_nobody_else_out_and_are_ended(
 ) -> None:
     attacker = deployment.make_key("attacker", "match")
     with bystander(deployment) as caller, wires(deployment.address, 40) as connections:
+        calls = 0
         for wire in connections:
-            for _ in range(30):
-                wire.begin(HASHES, attacker, begun(1000, bytes(10)))
+            with suppress(ConnectionError):  # it may end connections on which many were refused
+                for _ in range(30):
+                    wire.begin(HASHES, attacker, begun(1000, bytes(10)))
+                    calls += 1
         # The server refuses at once those beyond the attacker's share.
-        eventually(lambda: _read(connections) >= 700)
+        eventually(lambda: _read(connections) >= calls - 500)
         caller("MatchHashes", lookup(bytes(32)))
         assert is_healthy(caller)
-        eventually(lambda: _read(connections) == 1200)
+        eventually(lambda: _read(connections) >= calls)
     assert unexpected_errors(deployment) == []
 
 
@@ -117,7 +123,8 @@ def test_a_watch_that_reads_nothing_holds_no_status_up(deployment: Deployment) -
             eventually(lambda: not caller("MatchHashes", lookup(value)).matches.queries)
 
 
-def test_large_messages_that_never_end_hold_four_of_them_at_most(deployment: Deployment) -> None:
+def test_large_messages_that_never_end_hold_four_of_them_at_most(start: Start) -> None:
+    deployment = start(workers=1)
     attacker = deployment.make_key("attacker", "match")
     (worker,) = processes(deployment.process.pid, "worker")
     size = MESSAGE_BYTES - 1024

@@ -13,6 +13,9 @@ from tests.server.caller import calling, distinctive, eventually, lookup, outcom
 from tests.server.running import Start
 from tests.server.wire import begun, wires
 
+pytestmark = pytest.mark.slow
+
+
 HASHES = "/disrupt.v1.MatchService/MatchHashes"
 FLOW = "/disrupt.v1.MatchService/StreamMatchHashes"
 CALLS = 6

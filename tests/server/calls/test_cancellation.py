@@ -21,13 +21,16 @@ from disrupt.v1 import match_pb2, types_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from tests.server.caller import Caller, calling, eventually, lookup, outcome
 
+pytestmark = pytest.mark.slow
+
+
 HASHES = 19_000
 """So few that every query is compared with all of them: so small an index has no tables."""
 
 DECODER = "disrupt.isolation.video_worker"
 
-STARTED_S = 4.0
-"""Processor time beyond which a decoder is at its video: it takes a tenth of that to start."""
+STARTED_S = 1.5
+"""Processor time beyond which a decoder is at its video: it takes a quarter of that to start."""
 
 MANY = 1_000_000
 """Queries that take half a minute of processor time."""

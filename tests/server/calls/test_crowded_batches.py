@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 from skimage import data
 
 from benchmarks.harness.deployment import FEW_DECODERS, Deployment
@@ -15,6 +16,9 @@ from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from tests.server.caller import calling, lookup
+
+pytestmark = pytest.mark.slow
+
 
 NEAR = 10_000
 """Hashes of one call, each of which is near something and compared with all shapes."""

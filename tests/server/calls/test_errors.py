@@ -21,13 +21,12 @@ from grpc import aio
 from PIL import Image
 from structlog.testing import capture_logs
 
-from benchmarks.harness.deployment import Deployment, run
+from benchmarks.harness.deployment import Deployment
 from disrupt.core.cases import case_number
 from disrupt.server.admission.limits import MessageLimits
 from disrupt.server.admission.receiving import Receiver
 from disrupt.server.calls.interceptors import Errors
 from disrupt.server.config import Config
-from disrupt.server.rights import RIGHTS, SERVICES
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceServicer, add_MatchServiceServicer_to_server
 from tests.server.caller import (
@@ -41,8 +40,11 @@ from tests.server.caller import (
     refusal,
     register,
 )
-from tests.server.running import Start
+from tests.server.running import Start, typed
 from tests.submission.examples import picture, plain
+
+pytestmark = pytest.mark.slow
+
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 HASH = bytes(range(32))
@@ -149,34 +151,6 @@ def test_a_message_over_the_limit_is_refused_with_the_limit(platform: Caller) ->
     )
 
 
-@pytest.mark.parametrize(
-    "words", [None, "Bearer", "Bearer disrupt_unknown", "Bearer " + "x" * 5000, "Basic abc"]
-)
-def test_no_key_or_an_unknown_one_is_unauthenticated(server: Deployment, words: str | None) -> None:
-    with calling(server.address, None) as caller:
-        metadata = [] if words is None else [("authorization", words)]
-        stub: Any = caller.channel.unary_unary("/disrupt.v1.MatchService/MatchHashes")
-        refused = refusal(lambda: stub(b"", metadata=metadata, timeout=TIMEOUT_S))
-    check(refused, grpc.StatusCode.UNAUTHENTICATED, "KEY_REFUSED")
-
-
-def test_every_call_needs_its_right_and_no_other(
-    server: Deployment, secrets: dict[str, str]
-) -> None:
-    methods = {f"/{s.full_name}/{m.name}" for s in SERVICES for m in s.methods}
-    assert set(RIGHTS) == methods
-    for right, key in secrets.items():
-        with calling(server.address, key) as caller:
-            for method, needed in RIGHTS.items():
-                if needed.name.lower() == right:
-                    continue
-                call: Any = caller.channel.stream_stream(method)
-                metadata = [("authorization", f"Bearer {key}")]
-                answers = call(iter([b""]), metadata=metadata, timeout=TIMEOUT_S)
-                refused = refusal(partial(list, answers))
-                check(refused, grpc.StatusCode.PERMISSION_DENIED, "RIGHT_MISSING")
-
-
 def test_a_bank_that_the_key_may_not_search_is_denied(server: Deployment) -> None:
     adults = server.make_key("some", "match", banks=("adults",))
     with calling(server.address, adults) as caller:
@@ -251,12 +225,12 @@ def test_a_flow_ends_with_the_first_batch_that_is_refused(platform: Caller) -> N
 
 def test_a_flow_ends_when_its_key_is_revoked(server: Deployment) -> None:
     words = ("create", "some", "--right", "match", "--json", "--data-dir", server.data_dir)
-    made_key = json.loads(run("disrupt", "keys", *words))
+    made_key = json.loads(typed("disrupt", "keys", *words))
     batch = match_pb2.StreamMatchHashesRequest(batch=lookup(HASH))
     with calling(server.address, made_key["secret"]) as revoked:
         answered = revoked("StreamMatchHashes", repeat(batch))
         next(answered)
-        run("disrupt", "keys", "revoke", made_key["key_id"], "--data-dir", server.data_dir)
+        typed("disrupt", "keys", "revoke", made_key["key_id"], "--data-dir", server.data_dir)
         refused = refusal(lambda: deque(answered, maxlen=0))
     check(refused, grpc.StatusCode.UNAUTHENTICATED, "KEY_REFUSED")
 
@@ -264,7 +238,7 @@ def test_a_flow_ends_when_its_key_is_revoked(server: Deployment) -> None:
 def test_a_call_that_waits_for_its_caller_ends_when_its_key_is_revoked(start: Start) -> None:
     server = start(settings="max_call_s = 600\nvideo_stall_s = 600\n", workers=1)
     words = ("create", "some", "--right", "match", "--right", "staff", "--json")
-    made_key = json.loads(run("disrupt", "keys", *words, "--data-dir", server.data_dir))
+    made_key = json.loads(typed("disrupt", "keys", *words, "--data-dir", server.data_dir))
     over = Event()
     firsts = {
         "StreamMatchHashes": match_pb2.StreamMatchHashesRequest(batch=lookup(HASH)),
@@ -290,17 +264,12 @@ def test_a_call_that_waits_for_its_caller_ends_when_its_key_is_revoked(start: St
         calls = [threads.submit(refused, caller, method) for method in firsts]
         try:
             assert all(event.wait(TIMEOUT_S) for event in sent.values())
-            run("disrupt", "keys", "revoke", made_key["key_id"], "--data-dir", server.data_dir)
+            typed("disrupt", "keys", "revoke", made_key["key_id"], "--data-dir", server.data_dir)
             for running_call in calls:
                 answer = running_call.result()
                 check(answer, grpc.StatusCode.UNAUTHENTICATED, "KEY_REFUSED")
         finally:
             over.set()
-
-
-def test_calls_of_later_versions_are_unimplemented_in_typed_words(platform: Caller) -> None:
-    refused = refusal(lambda: platform("ReportOutcome", match_pb2.ReportOutcomeRequest()))
-    check(refused, grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")
 
 
 def test_a_call_that_does_not_exist_is_unimplemented(platform: Caller) -> None:

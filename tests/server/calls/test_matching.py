@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from disrupt.index.nearest import UNLIMITED, Budget
 from disrupt.isolation.fair_queue import turn_of
 from disrupt.server.admission.limits import capacities
 from disrupt.server.admission.pool import Pool
-from disrupt.server.admission.shares import Admission, Board, holder
+from disrupt.server.admission.shares import Admission, Board, Counts, holder
 from disrupt.server.calls import matching
 from disrupt.server.calls.interceptors import caller
 from disrupt.server.calls.matching import MatchServicer
@@ -54,7 +55,7 @@ def servicer(index: LiveIndex, monkeypatch: pytest.MonkeyPatch) -> MatchServicer
         live=index, ring=SimpleNamespace(bank_names={}), settled=Cursor(bytes(16), 0)
     )
     nothing: Any = None
-    made = MatchServicer(CONFIG, following, nothing, nothing, nothing, nothing)
+    made = MatchServicer(CONFIG, following, bytes(32), nothing, nothing, Mock(), Counts())
     monkeypatch.setattr(made, "_scope", lambda *_: Scope({ADULTS.number: 31}))
     monkeypatch.setattr(made, "_cursor", str)
     return made

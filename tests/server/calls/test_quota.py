@@ -5,9 +5,12 @@ from __future__ import annotations
 import secrets
 
 import grpc
+import pytest
 
 from tests.server.caller import calling, refusal, register
 from tests.server.running import Start
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_key_that_has_registered_a_lot_is_told_when_to_come_back(start: Start) -> None:
@@ -21,7 +24,7 @@ def test_a_key_that_has_registered_a_lot_is_told_when_to_come_back(start: Start)
         refused = refusal(lambda: busy("RegisterHashes", register(secrets.token_bytes(32))))
         assert (refused.code, refused.reason) == (
             grpc.StatusCode.RESOURCE_EXHAUSTED,
-            "OVERLOADED",
+            "QUOTA_EXCEEDED",
         )
         assert refused.retry_after_s
         assert busy("RegisterHashes", first) == answer

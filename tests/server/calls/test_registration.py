@@ -13,6 +13,7 @@ from disrupt.core.changes import Cursor
 from disrupt.core.registrations import Receipt, ShownCase
 from disrupt.server.admission.pool import Pool
 from disrupt.server.calls.registration import RegistrationServicer
+from disrupt.services.case_erasures import CaseErasures
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.registration import Registrar
 from disrupt.v1 import registration_pb2
@@ -45,6 +46,7 @@ class Context:
 async def withdraw_behind_registrations(registrar: Slow) -> list[bool]:
     servicer = RegistrationServicer(
         cast("Registrar", registrar),
+        cast("CaseErasures", None),
         registration_pb2.RegisterHashesRequest.FromString,
         Pool("writer", threads=4, queued=100),
         Pool("register", threads=2, queued=100),

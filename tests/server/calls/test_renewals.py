@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.harness.deployment import Deployment, run
+from benchmarks.harness.deployment import Deployment
 from disrupt.core.cases import AgeBand
 from disrupt.core.media import MediaKind, columns
 from disrupt.core.registrations import MediaItem, Outcome
@@ -22,7 +22,10 @@ from disrupt.registry import journal
 from disrupt.submission import requests
 from disrupt.v1 import registration_pb2
 from tests.server.caller import PIN, Caller, access, calling, eventually, items, lookup
+from tests.server.running import typed
 from tests.submission.examples import picture
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -128,7 +131,7 @@ def test_nothing_of_the_item_that_was_replaced_is_left(
             if path.is_file() and any(half in path.read_bytes() for half in (gone[:16], gone[16:]))
         }
 
-    run("disrupt-index", "rebuild", "--data-dir", server.data_dir)
+    typed("disrupt-index", "rebuild", "--data-dir", server.data_dir)
     assert holding() >= {"codes.faiss"}
     eventually(lambda: matched(platforms, gone) == {(old,)})
 
@@ -141,7 +144,7 @@ def test_nothing_of_the_item_that_was_replaced_is_left(
     own = fingerprints[0]["hash"].tobytes()
     eventually(lambda: matched(platforms, own) == {(new,)})
     assert not holding() & {"registry.db", "registry.db-wal"}
-    run("disrupt", "erase", "--data-dir", server.data_dir)
+    typed("disrupt", "erase", "--data-dir", server.data_dir)
     assert holding() == set()
     assert matched(platforms, own) == {(new,)}
 

@@ -16,6 +16,9 @@ from disrupt.client import Batch, MatchClient
 from disrupt.v1 import match_pb2
 from tests.server.caller import Caller, calling, eventually, lookup, outcome, refusal
 
+pytestmark = pytest.mark.slow
+
+
 MANY = 10_000
 """Messages of a flow: far more than a server takes ahead, and few enough to end."""
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from disrupt.isolation.video_messages import Frames
 from disrupt.isolation.videos import IsolatedVideos
 from disrupt.server.admission.limits import capacities
 from disrupt.server.admission.pool import Pool
-from disrupt.server.admission.shares import Admission, Board, Holder, Resource, holder
+from disrupt.server.admission.shares import Admission, Board, Counts, Holder, Resource, holder
 from disrupt.server.calls.interceptors import caller
 from disrupt.server.calls.matching import MatchServicer
 from disrupt.server.calls.videos import VideoSearch, fingerprint
@@ -32,6 +33,9 @@ from disrupt.services.matching import Allowance, Steps
 from disrupt.services.video_matching import HELD_BYTES_MAX, VideoLookup
 from disrupt.v1 import match_pb2
 from disrupt.wire.videos import frames_message
+
+pytestmark = pytest.mark.slow
+
 
 CONFIG = Config(data_dir="data")  # type: ignore[arg-type]
 NO_VIDEOS = cast("IsolatedVideos", None)
@@ -143,7 +147,9 @@ def test_lookups_by_hash_find_a_thread_while_videos_are_compared(
         following: Any = SimpleNamespace(live=LiveIndex(), ring=None)
         config = CONFIG.model_copy(update={"search_threads": threads})
         nothing: Any = None
-        servicer: Any = MatchServicer(config, following, nothing, nothing, nothing, nothing)
+        servicer: Any = MatchServicer(
+            config, following, bytes(32), nothing, nothing, Mock(), Counts()
+        )
         monkeypatch.setattr(servicer, "_scope", lambda *_: Scope({ADULTS.number: 31}))
         monkeypatch.setattr(servicer, "_cursor", str)
         key: Any = SimpleNamespace(key_id="0")

@@ -14,7 +14,7 @@ from disrupt.core.lookups import VideoOptions
 from disrupt.errors import InvalidRequestError
 from disrupt.server.admission.limits import CHUNK_BYTES_MAX
 from disrupt.server.admission.pool import Pool
-from disrupt.server.admission.shares import holder
+from disrupt.server.admission.shares import Admission, Board, Resource, holder
 from disrupt.server.calls.videos import VideoSearch, _chunks
 from disrupt.v1 import match_pb2
 from disrupt.wire import videos as wire
@@ -25,6 +25,7 @@ def chunk(data: bytes) -> match_pb2.MatchVideoRequest:
 
 
 OPTIONS = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
+CALLER = Admission(Board(1), 0, dict.fromkeys(Resource, 1 << 40), lambda _: 0).holder("key")
 LARGEST = bytes(CHUNK_BYTES_MAX)
 
 
@@ -36,6 +37,7 @@ def received(
             yield part
 
     async def receive() -> list[bytes]:
+        holder.set(CALLER)
         return [data async for data in _chunks(sent(), first)]
 
     return asyncio.run(receive())
@@ -86,8 +88,7 @@ def test_a_message_of_many_frames_is_not_walked_on_the_event_loop(
 
     async def search() -> None:
         lookup: Any = SimpleNamespace(hashed=0, held_bytes=0, adding=adding)
-        by: Any = SimpleNamespace(spend=lambda *_: None, take=lambda *_: None)
-        holder.set(by)
+        holder.set(CALLER)
         videos: Any = None
         part = match_pb2.MatchVideoRequest()
         part.frames.SetInParent()

@@ -6,6 +6,7 @@ import io
 import secrets as random
 import threading
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -16,21 +17,35 @@ from PIL import Image
 
 from benchmarks.harness.deployment import Deployment
 from benchmarks.harness.processes import processes
-from benchmarks.harness.videos import Codec, encode, footage
+from benchmarks.harness.videos import Codec, Frame, encode, footage
 from disrupt.core.videos import FRAME
 from disrupt.hashing.videos.frames import hash_video
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from disrupt.wire.videos import VERSIONS_MAX, frames_message
 from tests.server.caller import PIN, Caller, access, calling, eventually, outcome, refusal, register
 
+pytestmark = pytest.mark.slow
+
+
 DECODER = "disrupt.isolation.video_worker"
 MKV = Codec("matroska")
-SECRET = list(footage(11, seconds=6, size=(320, 240)))
-UNRELATED = list(footage(12, seconds=20, size=(320, 240)))
-COMPILATION = [*UNRELATED[:95], *SECRET, *UNRELATED[95:]]
-"""The secret from 9.5 s to 15.5 s."""
 ENDLESS = b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\1mdat" + (1 << 40).to_bytes(8)
 """An MP4 file whose index comes after a terabyte."""
+
+
+@cache
+def secret() -> list[Frame]:
+    return list(footage(11, seconds=6, size=(320, 240)))
+
+
+@cache
+def unrelated() -> list[Frame]:
+    return list(footage(12, seconds=20, size=(320, 240)))
+
+
+def compilation() -> list[Frame]:
+    """Return what shows the secret from 9.5 s to 15.5 s."""
+    return [*unrelated()[:95], *secret(), *unrelated()[95:]]
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +64,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 def registered(server: Deployment, secrets: dict[str, str]) -> registration_pb2.Receipt:
     """Register the secret by staff, and wait until it matches."""
     with calling(server.address, secrets["staff"]) as staff:
-        answer = staff("RegisterVideo", registration(encode(SECRET, codec=MKV)))
+        answer = staff("RegisterVideo", registration(encode(secret(), codec=MKV)))
     assert not answer.incomplete
     assert answer.frames_hashed == 24
     with calling(server.address, secrets["match"]) as platform:
-        eventually(lambda: bool(platform("MatchVideo", lookup(encode(SECRET))).matches))
+        eventually(lambda: bool(platform("MatchVideo", lookup(encode(secret()))).matches))
     receipt: registration_pb2.Receipt = answer.receipt
     return receipt
 
@@ -93,7 +108,7 @@ def only(answer: match_pb2.MatchVideoResponse) -> match_pb2.Match:
 def test_a_smaller_copy_at_another_rate_is_found_whole(
     platform: Caller, registered: registration_pb2.Receipt
 ) -> None:
-    small = [np.asarray(Image.fromarray(frame).resize((160, 120))) for frame in SECRET]
+    small = [np.asarray(Image.fromarray(frame).resize((160, 120))) for frame in secret()]
     answer = platform("MatchVideo", lookup(encode(small, codec=Codec("webm", "libvpx"))))
     match = only(answer)
     assert match.item_id == registered.items[0].item_id
@@ -117,7 +132,7 @@ def test_a_smaller_copy_at_another_rate_is_found_whole(
 def test_it_is_found_inside_a_compilation_mirrored(
     platform: Caller, registered: registration_pb2.Receipt
 ) -> None:
-    mirrored = [np.ascontiguousarray(frame[:, ::-1]) for frame in COMPILATION]
+    mirrored = [np.ascontiguousarray(frame[:, ::-1]) for frame in compilation()]
     match = only(platform("MatchVideo", lookup(encode(mirrored))))
     assert match.item_id == registered.items[0].item_id
     assert match.query_transform.dihedral == types_pb2.DIHEDRAL_MIRROR
@@ -143,7 +158,7 @@ def test_an_animation_of_many_parts_is_registered_and_found(
 
 @pytest.mark.usefixtures("registered")
 def test_what_is_not_registered_is_not_found(platform: Caller) -> None:
-    answer = platform("MatchVideo", lookup(encode(UNRELATED)))
+    answer = platform("MatchVideo", lookup(encode(unrelated())))
     assert not answer.matches
     assert answer.frames_hashed == 20
 
@@ -151,7 +166,7 @@ def test_what_is_not_registered_is_not_found(platform: Caller) -> None:
 def test_frames_hashed_by_the_caller_get_the_same_answer(
     platform: Caller, registered: registration_pb2.Receipt
 ) -> None:
-    video = encode(COMPILATION)
+    video = encode(compilation())
     rows, _ = hash_video(io.BytesIO(video))
     halves = (rows[:40], rows[40:])
     here = platform(
@@ -171,7 +186,7 @@ def test_a_picture_finds_the_video_that_shows_it(
     platform: Caller, registered: registration_pb2.Receipt
 ) -> None:
     file = io.BytesIO()
-    Image.fromarray(SECRET[20]).save(file, "JPEG")
+    Image.fromarray(secret()[20]).save(file, "JPEG")
     answer = platform("MatchImage", match_pb2.MatchImageRequest(image=file.getvalue()))
     assert only(answer).item_id == registered.items[0].item_id
     assert only(answer).kind == types_pb2.MEDIA_KIND_VIDEO
@@ -180,7 +195,7 @@ def test_a_picture_finds_the_video_that_shows_it(
 @pytest.mark.usefixtures("registered")
 def test_an_early_answer_comes_without_the_rest(platform: Caller) -> None:
     sent = threading.Event()
-    shown = encode([*SECRET, *UNRELATED, *UNRELATED], codec=MKV)
+    shown = encode([*secret(), *unrelated(), *unrelated()], codec=MKV)
 
     def endless() -> Iterator[match_pb2.MatchVideoRequest]:
         yield asked(answer_early=True, sample_interval_ms=250)
@@ -310,7 +325,7 @@ def test_more_bytes_than_the_limit_are_refused_and_the_limit_named(platform: Cal
 def test_who_stops_sending_is_told_and_who_disappears_leaves_the_decoder_to_others(
     server: Deployment, platform: Caller
 ) -> None:
-    video = encode(SECRET, codec=MKV)
+    video = encode(secret(), codec=MKV)
     ended = threading.Event()
 
     def stopping() -> Iterator[match_pb2.MatchVideoRequest]:
@@ -348,7 +363,7 @@ def test_who_stops_sending_frames_is_told(
 
 
 def test_a_broken_file_registers_its_beginning_and_says_so(staff: Caller) -> None:
-    video = encode([*SECRET, *UNRELATED], codec=MKV)
+    video = encode([*secret(), *unrelated()], codec=MKV)
     answer = staff("RegisterVideo", registration(video[: len(video) // 2]))
     assert answer.incomplete
     assert answer.receipt.case_number
@@ -356,12 +371,12 @@ def test_a_broken_file_registers_its_beginning_and_says_so(staff: Caller) -> Non
 
 
 def test_a_registration_is_replayed_and_a_plain_video_rejected(staff: Caller) -> None:
-    video, request_id = encode(UNRELATED[:30]), random.token_bytes(16)
+    video, request_id = encode(unrelated()[:30]), random.token_bytes(16)
     first, second = (
         staff("RegisterVideo", registration(video, request_id=request_id)) for _ in range(2)
     )
     assert first == second
-    black = encode([np.zeros_like(UNRELATED[0])] * 10)
+    black = encode([np.zeros_like(unrelated()[0])] * 10)
     rejected = staff("RegisterVideo", registration(black)).receipt
     assert not rejected.case_number
     assert [rejection.index for rejection in rejected.rejected] == [0]

@@ -24,6 +24,9 @@ from disrupt.errors import StorageFullError
 from tests.cli.shell import BIN
 from tests.server.caller import TIMEOUT_S, eventually, health
 
+pytestmark = pytest.mark.slow
+
+
 CONNECTIONS = 4
 
 
@@ -97,6 +100,13 @@ def test_a_key_whose_secret_cannot_be_shown_is_revoked(tmp_path: Path) -> None:
     listed = CliRunner().invoke(main, ["keys", "list", "--json", "--data-dir", data_dir])
     (key,) = json.loads(listed.stdout)["keys"]
     assert key["revoked_on"]
+    made = ["keys", "create", "p", "--right", "match", "--json", "--data-dir", data_dir]
+    old = json.loads(CliRunner().invoke(main, made).stdout)["key_id"]
+    said = unseen("keys", "rotate", old, "--data-dir", data_dir)
+    assert f"then rotate again, with --expires-on. The key {old} ends on " in said
+    listed = CliRunner().invoke(main, ["keys", "list", "--json", "--data-dir", data_dir])
+    ended = [bool(row["revoked_on"]) for row in json.loads(listed.stdout)["keys"]]
+    assert ended == [True, False, True]
     revoked = unseen("keys", "revoke", key["key_id"], "--data-dir", data_dir)
     for form in ((), ("--json",)):
         unlisted = unseen("keys", "list", "--data-dir", data_dir, *form)

@@ -14,6 +14,9 @@ from benchmarks.harness.processes import client_of_each_worker, processes
 from tests.server.caller import calling, eventually, lookup, outcome, register
 from tests.server.running import Start
 
+pytestmark = pytest.mark.slow
+
+
 _HUNG_AFTER_S = 6.0
 
 

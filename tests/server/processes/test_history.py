@@ -14,7 +14,10 @@ from disrupt.data_directory import DataDirectory
 from disrupt.registry.sql import SqlRegistry
 from tests.registry.examples import DAY, registration
 from tests.server.caller import calling, eventually, lookup, matches, outcome, refusal, register
-from tests.server.running import Start
+from tests.server.running import Start, typed
+
+pytestmark = pytest.mark.slow
+
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 
@@ -50,28 +53,28 @@ def test_an_older_registry_beside_a_newer_index_is_not_served_until_somebody_dec
     grow(registry, Random(1))
     older = registry.read_bytes()
     grow(registry, Random(2))
-    run("disrupt-index", "rebuild", *data)
+    typed("disrupt-index", "rebuild", *data)
     newer = registry.read_bytes()
     registry.write_bytes(older)
 
     refused = r"registry\.db is not the one that index/00000001 was built from"
     for command in (("disrupt-index", "gc"), ("disrupt", "erase")):
         with pytest.raises(CommandFailedError, match=refused):
-            run(*command, *data)
+            typed(*command, *data)
     for grown in range(3, 5):  # the copy grows to the index's change, and beyond
         with pytest.raises(CommandFailedError, match=refused) as caught:
             run("disrupt", "serve", "--listen", "127.0.0.1:0", *data)
         for remedy in ("disrupt restore", "disrupt-index rebuild --accept-registry"):
             assert remedy in str(caught.value)
         with pytest.raises(CommandFailedError, match=refused):
-            run("disrupt-index", "rebuild", *data)
+            typed("disrupt-index", "rebuild", *data)
         grow(registry, Random(grown))
 
     kept = registry.read_bytes()
     registry.write_bytes(newer)
-    run("disrupt-index", "verify", *data)
+    typed("disrupt-index", "verify", *data)
     registry.write_bytes(kept)
-    assert "Published generation 2: 3 items" in run(
+    assert "Published generation 2: 3 items" in typed(
         "disrupt-index", "rebuild", "--accept-registry", *data
     )
     start(workers=1)
@@ -99,7 +102,7 @@ def test_a_registry_exchanged_under_a_running_server_is_neither_served_nor_writt
     desk = Desk(server)
     kept = desk.register()
     registry = server.data_dir / "registry.db"
-    run("disrupt", "backup", "--to", str(tmp_path / "older"), "--data-dir", str(server.data_dir))
+    typed("disrupt", "backup", "--to", str(tmp_path / "older"), "--data-dir", str(server.data_dir))
     desk.register()
     (tmp_path / "older" / "registry.db").replace(registry)
 

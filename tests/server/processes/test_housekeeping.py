@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import secrets as random
 
+import pytest
+
 from disrupt.v1 import match_pb2, registration_pb2
 from tests.server.caller import access, calling, eventually, items, lookup, near, register
 from tests.server.running import Start
+
+pytestmark = pytest.mark.slow
+
 
 _HASHES = 320
 """Hashes of each of 64 pictures: more than 20 000 in all, enough for tables."""

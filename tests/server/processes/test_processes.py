@@ -7,20 +7,23 @@ import resource
 import secrets as random
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import grpc
 import pytest
+from click.testing import CliRunner
 from grpc_health.v1 import health_pb2
 from PIL import Image
 
-from benchmarks.harness.deployment import BIN, CommandFailedError, Deployment, run
-from disrupt.v1 import match_pb2, registration_pb2
+from benchmarks.harness.deployment import CommandFailedError, Deployment
+from disrupt.cli import main
+from disrupt.v1 import feed_pb2, match_pb2, registration_pb2
 from tests.server.caller import (
     access,
     calling,
@@ -34,7 +37,9 @@ from tests.server.caller import (
     refused_of,
     register,
 )
-from tests.server.running import Start, alive, children
+from tests.server.running import Start, alive, children, typed
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_killed_server_loses_nothing_and_comes_back_at_once_on_its_port(start: Start) -> None:
@@ -73,8 +78,7 @@ def test_the_supervisor_has_one_thread_and_its_processes_share_what_it_loaded(
             assert int(pages["Shared_Dirty:"]) > 2 * int(pages["Private_Dirty:"])
 
 
-def test_the_writer_lets_workers_go_first(start: Start) -> None:
-    server = start(workers=2)
+def test_the_writer_lets_workers_go_first(server: Deployment) -> None:
     (writer,) = children(server.process.pid, "writer")
     workers = children(server.process.pid, "worker")
     assert len(workers) == 2
@@ -83,11 +87,10 @@ def test_the_writer_lets_workers_go_first(start: Start) -> None:
 
 
 def test_a_second_server_or_writer_is_refused_and_the_first_goes_on(
-    start: Start, tmp_path: Path
+    server: Deployment, tmp_path: Path
 ) -> None:
-    server = start(workers=1)
     with pytest.raises(CommandFailedError, match="Another server or command uses"):
-        start()
+        Deployment.start(server.data_dir)
     with pytest.raises(CommandFailedError, match="Cannot listen on"):
         Deployment.start(tmp_path / "other", listen=server.address)
     assert health(server.address) == health_pb2.HealthCheckResponse.SERVING
@@ -187,20 +190,44 @@ def test_a_worker_that_dies_is_replaced(start: Start) -> None:
         caller("MatchHashes", lookup(bytes(32)))
 
 
-def test_a_revoked_key_is_refused_by_every_worker(start: Start) -> None:
-    server = start()
-    key = server.make_key("p", "match")
-    (key_id,) = [
-        line.split()[0]
-        for line in run("disrupt", "keys", "list", "--data-dir", server.data_dir).splitlines()[1:]
-    ]
+def test_a_revoked_key_is_refused_by_every_worker(server: Deployment) -> None:
+    key = server.make_key("revoked soon", "match")
+    listed = typed("disrupt", "keys", "list", "--data-dir", server.data_dir).splitlines()
+    (key_id,) = (line.split()[0] for line in listed if line.endswith("revoked soon"))
     assert all(matches(server.address, key, bytes(32)) == 0 for _ in range(8))
-    run("disrupt", "keys", "revoke", key_id, "--data-dir", server.data_dir)
+    typed("disrupt", "keys", "revoke", key_id, "--data-dir", server.data_dir)
 
     def seen() -> set[grpc.StatusCode]:
         return {outcome(lambda: matches(server.address, key, bytes(32))) for _ in range(8)}
 
     eventually(lambda: seen() == {grpc.StatusCode.UNAUTHENTICATED})
+
+
+def test_a_disabled_item_is_found_in_no_worker_and_in_no_feed_until_it_is_enabled(
+    server: Deployment,
+) -> None:
+    match, feed, helpline = (
+        server.make_key(right, right) for right in ("match", "feed", "register")
+    )
+    value = random.token_bytes(32)
+    with calling(server.address, helpline) as caller:
+        (item,) = caller("RegisterHashes", register(value)).receipt.items
+
+    def is_found(count: int) -> bool:
+        return all(matches(server.address, match, value) == count for _ in range(8))
+
+    def mirrored() -> str | None:
+        with calling(server.address, feed) as caller:
+            page = caller("ListChanges", feed_pb2.ListChangesRequest(page_size=1000))
+        last = page.changes[-1]
+        assert item.item_id in {last.added.item_id, last.removed.item_id}
+        return str(last.WhichOneof("change"))
+
+    eventually(lambda: is_found(1))
+    for act, count, change in (("disable", 0, "removed"), ("enable", 1, "added")):
+        typed("disrupt", "items", act, item.item_id.hex(), "--data-dir", server.data_dir)
+        eventually(partial(is_found, count))
+        assert mirrored() == change
 
 
 def test_a_damaged_snapshot_is_refused_by_name_until_a_rebuild_is_there(start: Start) -> None:
@@ -209,7 +236,7 @@ def test_a_damaged_snapshot_is_refused_by_name_until_a_rebuild_is_there(start: S
     value = random.token_bytes(32)
     with calling(first.address, helpline) as caller:
         caller("RegisterHashes", register(value))
-    run("disrupt-index", "rebuild", "--data-dir", first.data_dir)
+    typed("disrupt-index", "rebuild", "--data-dir", first.data_dir)
     assert first.stop() == 0
     for codes in (first.data_dir / "index").glob("*/codes.faiss"):
         codes.unlink()
@@ -227,7 +254,7 @@ def test_a_damaged_snapshot_is_refused_by_name_until_a_rebuild_is_there(start: S
         serving = health_pb2.HealthCheckResponse.SERVING
         assert health(server.address, "disrupt.v1.RegistrationService") == serving
         caller("RegisterHashes", register(random.token_bytes(32)))
-        run("disrupt-index", "rebuild", "--data-dir", server.data_dir)
+        typed("disrupt-index", "rebuild", "--data-dir", server.data_dir)
         eventually(lambda: health(server.address) == serving)
         assert items(platform("MatchHashes", lookup(value)))
 
@@ -238,16 +265,16 @@ def test_keys_are_made_without_a_server_and_the_socket_and_files_are_the_owners_
     key_file = tmp_path / "platform.key"
     words = ("create", "p", "--right", "match", "--data-dir", tmp_path / "data")
     with pytest.raises(CommandFailedError, match="There is no data directory"):
-        run("disrupt", "keys", *words)
+        typed("disrupt", "keys", *words)
     (tmp_path / "data").mkdir(0o700)
-    said = run("disrupt", "keys", *words, "--secret-file", key_file)
+    said = typed("disrupt", "keys", *words, "--secret-file", key_file)
     secret = key_file.read_text().strip()
     assert secret not in said
     assert key_file.stat().st_mode & 0o777 == 0o600
     with pytest.raises(CommandFailedError, match="exists already"):
-        run("disrupt", "keys", *words, "--secret-file", key_file)
+        typed("disrupt", "keys", *words, "--secret-file", key_file)
     assert key_file.read_text().strip() == secret
-    assert run("disrupt", "keys", "list", "--data-dir", tmp_path / "data").count("match") == 1
+    assert typed("disrupt", "keys", "list", "--data-dir", tmp_path / "data").count("match") == 1
     server = start(workers=1)
     assert matches(server.address, secret, bytes(32)) == 0
     assert server.data_dir.stat().st_mode & 0o777 == 0o700
@@ -290,26 +317,31 @@ def test_logs_carry_neither_keys_nor_pins_nor_hashes_nor_addresses(start: Start)
         ("", "--listen=example.org:0", "give tls_cert and tls_key"),
         ("", "--listen=nonsense", "not HOST:PORT"),
         ("", "--tls-cert=cert.pem", "belong together"),
+        ("", "--client-listen=127.0.0.1:0", "client_listen and client_ca belong together"),
+        ('client_ca = "ca.pem"', "--client-listen=127.0.0.1:0", "client_listen needs tls_cert"),
+        ("hashes_per_s = 0", "--workers=1", "hashes_per_s"),
     ],
 )
 def test_a_configuration_that_makes_no_sense_is_refused_by_setting(
-    tmp_path: Path, settings: str, option: str, complaint: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str, option: str, complaint: str
 ) -> None:
+    started = Mock()
+    monkeypatch.setattr(os, "execve", started)
     file = tmp_path / "config.toml"
     file.write_text(settings)
-    words: list[str | Path] = [BIN / "disrupt", "serve", "--data-dir", tmp_path / "data"]
-    words += ["--config", file, *([option] if option else [])]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+    words = ["serve", "--data-dir", str(tmp_path / "data"), "--config", str(file)]
+    done = CliRunner().invoke(main, [*words, *([option] if option else [])])
+    assert done.exit_code == 2
     assert complaint in done.stderr
     assert not (tmp_path / "data").exists()
+    started.assert_not_called()
 
 
 def test_a_data_directory_whose_secrets_are_gone_is_not_served_with_others(
     start: Start, tmp_path: Path
 ) -> None:
     (tmp_path / "data").mkdir(0o700)
-    run("disrupt", "keys", "list", "--data-dir", tmp_path / "data")
+    typed("disrupt", "keys", "list", "--data-dir", tmp_path / "data")
     (tmp_path / "data" / "secrets.json").unlink()
     with pytest.raises(CommandFailedError, match=r"secrets\.json is missing"):
         start()
@@ -326,15 +358,14 @@ def test_ctrl_c_in_a_terminal_stops_it_with_0(start: Start) -> None:
     assert server._ended() == 0
 
 
-def test_a_crowd_of_unfinished_connections_does_not_stop_others(start: Start) -> None:
-    server = start(workers=1)
+def test_a_crowd_of_unfinished_connections_does_not_stop_others(server: Deployment) -> None:
     match = server.make_key("p", "match")
     host, _, port = server.address.rpartition(":")
-    crowd = [socket.create_connection((host, int(port))) for _ in range(100)]
+    crowd = [socket.create_connection((host, int(port))) for _ in range(200)]
     try:
-        for connection in crowd[:50]:
+        for connection in crowd[:100]:
             connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + random.token_bytes(50))
-        assert matches(server.address, match, bytes(32)) == 0
+        assert [matches(server.address, match, bytes(32)) for _ in range(8)] == [0] * 8
     finally:
         for connection in crowd:
             connection.close()

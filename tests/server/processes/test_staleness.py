@@ -8,6 +8,7 @@ import resource
 import secrets as random
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from benchmarks.harness.deployment import BIN, Deployment, run
+from benchmarks.harness.deployment import BIN, Deployment
 from disrupt.server.calls.relay import CALLER_KEY
 from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
@@ -31,7 +32,10 @@ from tests.server.caller import (
     outcome,
     register,
 )
-from tests.server.running import Start, alive, children
+from tests.server.running import Start, alive, children, typed
+
+pytestmark = pytest.mark.slow
+
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -126,7 +130,7 @@ def test_a_generation_that_a_worker_had_no_descriptor_for_is_taken_up_later(star
         resource.prlimit(worker, resource.RLIMIT_NOFILE, few)
         taken = len(list(Path(f"/proc/{worker}/fd").iterdir()))
         assert taken <= few[0]
-        run("disrupt-index", "rebuild", "--data-dir", server.data_dir)
+        typed("disrupt-index", "rebuild", "--data-dir", server.data_dir)
         # it may fail once or at each look: the worker closes some between
         eventually(lambda: any(event["event"] == "follower_fault" for event in log(server)))
         resource.prlimit(worker, resource.RLIMIT_NOFILE, limits)
@@ -243,8 +247,17 @@ def test_registrations_are_said_to_be_served_while_the_writer_takes_them(
     assert (done.returncode, done.stdout) == (0, "serving\n")
 
 
+ON_A_TERMINAL = """
+import os, pty, sys
+control, terminal = pty.openpty()
+os.set_inheritable(control, True)
+os.dup2(terminal, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
 def test_a_terminal_that_closes_ends_no_process_and_each_logs_it(start: Start) -> None:
-    server = start(workers=2)
+    server = start(workers=2, wrapper=(sys.executable, "-c", ON_A_TERMINAL))
     match = server.make_key("p", "match")
 
     def processes() -> set[int]:

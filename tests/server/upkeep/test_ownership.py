@@ -80,6 +80,7 @@ def state(directory: Path) -> dict[str, tuple[int, int, int]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -111,6 +112,7 @@ def test_root_is_refused_in_the_directory_of_another_user_before_anything_is_wri
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_server_does_not_start_as_another_user_than_the_owner(data_dir: Path) -> None:
     before = state(data_dir)
     daemon = pwd.getpwnam("daemon")

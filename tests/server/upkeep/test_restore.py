@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import multiprocessing
 import random
+import shutil
 import signal
-import subprocess
-import sys
+from copy import copy
 from pathlib import Path
+from typing import Self
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from disrupt.cli import main
+from disrupt.core.acts import ActRecord, Verification
 from disrupt.core.changes import Addition, Cursor, Removal
+from disrupt.core.media import ItemState
 from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.errors import CursorExpiredError, DataDirectoryError, DataDirectoryInUseError
 from disrupt.feed.follower import Follower
@@ -30,10 +33,8 @@ from disrupt.server.upkeep.erasure import erase
 from disrupt.server.upkeep.restore import Restored, restore
 from indexer.commands import main as index_main
 from indexer.verify import verify
-from tests.registry.examples import DAY, all_changes, new_item, registration
+from tests.registry.examples import ACT, DAY, all_changes, new_item, registration
 from tests.server.upkeep.dying import restore_and_die
-
-DISRUPT = str(Path(sys.executable).with_name("disrupt"))
 
 
 class Site:
@@ -62,6 +63,13 @@ class Site:
             writer.withdraw(writer.register(self.late, day=DAY).case_number, None, day=DAY)
             self.before = writer.register(self.lost, day=DAY).cursor
 
+    def copied(self, folder: Path) -> Self:
+        """Return it in another folder, as if it had been made there."""
+        shutil.copytree(self.data_dir.parent, folder, dirs_exist_ok=True)
+        site = copy(self)
+        site.data_dir, site.backup = folder / "data", folder / "backup"
+        return site
+
     def restore(self, *, accept: bool = False) -> Restored:
         return restore(self.backup, self.data_dir, accept_unknown_removals=accept)
 
@@ -79,9 +87,14 @@ class Site:
             return "old" if alive >= ids(self.lost) else "restored"
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return Site(tmp_path_factory.mktemp("site"))
+
+
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path)
+def site(first: Site, tmp_path: Path) -> Site:
+    return first.copied(tmp_path)
 
 
 def ids(request: Registration) -> set[bytes]:
@@ -125,6 +138,27 @@ def test_nothing_withdrawn_since_the_backup_comes_back(site: Site, lost: str) ->
         assert contents is not None
         expected = ids(site.gone) if lost == "journal" else ids(site.gone) | ids(site.late)
         assert expected <= {removal.item_id for removal in contents.removed}
+
+
+def test_a_restore_keeps_the_acts_of_the_backup_and_their_chain_goes_on(site: Site) -> None:
+    item_ids = [item.item_id for item in site.kept.items]
+
+    def disable(*disabled: bytes) -> list[ActRecord]:
+        with SqlRegistry.open_writer(site.data_dir / "registry.db") as writer:
+            writer.set_states(disabled, ItemState.DISABLED, day=DAY, act=ACT)
+            return [*writer.acts(0, 9)]
+
+    before = disable(item_ids[0])
+    shutil.rmtree(site.backup)
+    back_up(site.data_dir, site.backup)
+    assert len(disable(item_ids[1])) == 2
+    site.restore()
+    acts = disable(*item_ids)
+    assert acts[:1] == before
+    assert [act.number for act in acts] == [1, 2]
+    verification = Verification()
+    verification.read(acts)
+    assert verification.broken is None
 
 
 def test_a_restored_directory_is_served_from_a_snapshot_of_its_own_epoch(site: Site) -> None:
@@ -182,6 +216,7 @@ def test_an_accepted_restore_leaves_a_journal_that_still_does_not_know_the_remov
         restore(site.backup, new, accept_unknown_removals=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", ["nothing", "journal"])
 def test_a_restore_that_knows_the_removals_can_be_repeated_from_its_journal(
     site: Site, lost: str
@@ -271,16 +306,15 @@ def test_a_restore_is_refused_while_a_server_or_an_indexer_is_there(site: Site) 
     assert site.state() == "old"
 
 
+@pytest.mark.slow
 def test_killed_at_any_step_it_leaves_the_old_state_or_the_restored_one_and_can_be_repeated(
-    tmp_path: Path,
+    first: Site, tmp_path: Path
 ) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.server.upkeep.dying"])
     states: list[str] = []
     for step in range(1, 400, 5):
-        folder = tmp_path / str(step)
-        folder.mkdir()
-        site = Site(folder)
+        site = first.copied(tmp_path / str(step))
         arguments = (step, site.backup, site.data_dir)
         process = context.Process(target=restore_and_die, args=arguments)
         process.start()
@@ -307,6 +341,7 @@ def test_what_a_killed_restore_left_goes_with_the_next_holder(site: Site) -> Non
         assert not (site.data_dir / "restoring").exists()
 
 
+@pytest.mark.slow
 def test_what_an_interrupted_restore_left_is_completed_by_an_erasure_and_read_by_nothing_before(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,21 +363,25 @@ def test_what_an_interrupted_restore_left_is_completed_by_an_erasure_and_read_by
     assert files_with(site.data_dir, site.gone) == []
 
 
+@pytest.mark.slow
 def test_commands_say_what_they_did(site: Site, tmp_path: Path) -> None:
     target, data = tmp_path / "by command", ("--data-dir", site.data_dir)
     backup = disrupt("backup", "--to", target, *data)
-    assert (backup.returncode, backup.stderr) == (0, "")
+    assert (backup.exit_code, backup.stderr) == (0, "")
     assert str(target) in backup.stdout
     again = disrupt("backup", "--to", target, *data)
-    assert (again.returncode, again.stdout) == (1, "")
+    assert (again.exit_code, again.stdout) == (1, "")
     assert "exists already" in again.stderr
     erased = disrupt("erase", *data)
-    assert erased.returncode == 0, erased.stderr
+    assert erased.exit_code == 0, erased.stderr
     assert "no byte is left" in erased.stdout
     assert files_with(site.data_dir, site.gone) == []
+    misnamed = disrupt("restore", "--from", tmp_path / "bakup", *data)
+    assert misnamed.exit_code == again.exit_code
+    assert f"There is no directory {tmp_path / 'bakup'}." in misnamed.stderr
     site.damage()
     restored = disrupt("restore", "--from", site.backup, *data)
-    assert restored.returncode == 0, restored.stderr
+    assert restored.exit_code == 0, restored.stderr
     assert restored.stdout == "Restored: 2 items, 4 hashes.\n"
     assert current(site.data_dir / "index") == 1
 
@@ -359,8 +398,8 @@ def test_erasing_where_there_is_no_registry_makes_none(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
-def disrupt(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([DISRUPT, *arguments], capture_output=True, text=True, check=False)
+def disrupt(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def make_key(data_dir: Path, name: str) -> str:
@@ -383,13 +422,13 @@ def test_on_a_new_machine_a_key_revoked_since_stays_revoked_and_an_older_journal
     with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
         before = registration(random.Random(3))
         writer.withdraw(writer.register(before, day=DAY).case_number, None, day=DAY)
-    assert disrupt("backup", "--to", source, "--data-dir", data_dir).returncode == 0
-    assert disrupt("keys", "revoke", gone, "--data-dir", data_dir).returncode == 0
+    assert disrupt("backup", "--to", source, "--data-dir", data_dir).exit_code == 0
+    assert disrupt("keys", "revoke", gone, "--data-dir", data_dir).exit_code == 0
     new.mkdir()
 
     (new / JOURNAL).write_bytes(older)
     refused = disrupt("restore", "--from", source, "--data-dir", new)
-    assert (refused.returncode, refused.stdout) == (1, "")
+    assert (refused.exit_code, refused.stdout) == (1, "")
     assert "removals.journal is older than the backup, or" in refused.stderr
     assert f"{kept} (kept)" in refused.stderr
     assert f"{gone} (gone)" in refused.stderr
@@ -398,13 +437,13 @@ def test_on_a_new_machine_a_key_revoked_since_stays_revoked_and_an_older_journal
 
     (new / JOURNAL).write_bytes((data_dir / JOURNAL).read_bytes())
     restored = disrupt("restore", "--from", source, "--data-dir", new)
-    assert restored.returncode == 0, restored.stderr
+    assert restored.exit_code == 0, restored.stderr
     assert valid_keys(new) == {kept}
 
     (new / JOURNAL).write_bytes(older)
     (new / "registry.db").unlink()
     accepted = disrupt("restore", "--from", source, "--data-dir", new, "--accept-unknown-removals")
-    assert accepted.returncode == 0, accepted.stderr
+    assert accepted.exit_code == 0, accepted.stderr
     assert "may have been revoked since" in accepted.stdout
     assert gone in accepted.stdout
     contents = journal.read(new / JOURNAL)

@@ -1,0 +1,1 @@
+"""Load by open and closed loops, and a soak."""
