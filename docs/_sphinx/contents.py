@@ -16,7 +16,7 @@ def contents(text: str) -> str:
     heading, *sections = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
     for caption, section in zip(["", *sections[::2]], [heading, *sections[1::2]], strict=True):
         items = re.split(r"^(?:- |\| )", section.split("\n\n[")[0], flags=re.MULTILINE)[1:]
-        pages = re.findall(r"\]\(([\w/-]+)\.md(?:#[^)]*)?\)", "".join(items))
+        pages = re.findall(r"\]\(([\w./-]+)\.md(?:#[^)]*)?\)", "".join(items))
         pages = [page for page in dict.fromkeys(pages) if page not in listed]
         listed.update(pages)
         if pages:
