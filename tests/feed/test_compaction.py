@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from disrupt.core.changes import Cursor
-from disrupt.errors import DataDirectoryError, SnapshotRefusedError
+from disrupt.errors import SnapshotRefusedError
 from disrupt.feed import compaction
 from disrupt.feed.compaction import compact, is_due
 from disrupt.feed.erasure import erase
 from disrupt.feed.follower import Follower
 from disrupt.feed.rebuild import rebuild
 from disrupt.index import writing
-from disrupt.index.generations import create_first, current, directory_of, locked
+from disrupt.index.generations import create_first, current, directory_of
 from disrupt.index.live import LiveIndex
 from disrupt.index.manifest import FILES, TABLES
 from disrupt.registry.contract import NewItem
@@ -198,10 +198,3 @@ def test_a_generation_that_does_not_fit_is_refused_and_nothing_published(
     assert not (index_dir / "building").exists()
     assert rebuild(writer, index_dir, accept_registry=True).items == 3
     assert erase(writer, index_dir).generation == current(index_dir)
-
-
-def test_a_second_writer_of_the_index_is_refused(
-    writer: SqlRegistryWriter, index_dir: Path
-) -> None:
-    with locked(index_dir), pytest.raises(DataDirectoryError, match="Another process"):
-        compact(writer, index_dir)

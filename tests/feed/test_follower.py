@@ -68,57 +68,11 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield Site(tmp_path, writer)
 
 
-def test_a_registration_matches_after_the_next_step_and_a_withdrawal_no_more(site: Site) -> None:
-    first, second = site.register(2)
-    assert site.matching([first, second]) == set()
-    site.follower.step()
-    assert site.matching([first, second]) == {first.item_id, second.item_id}
-    site.withdraw(first.item_id)
-    site.follower.step()
-    assert site.matching([first, second]) == {second.item_id}
-    assert site.live.cursor == site.writer.head()
-
-
 def test_one_step_takes_in_more_than_a_page(site: Site) -> None:
     items = [item for _ in range(12) for item in site.register(100)]
     site.follower.step()
     assert site.live.cursor == site.writer.head()
     assert site.matching(items) == {item.item_id for item in items}
-
-
-def test_a_restarted_process_replays_what_came_after_the_snapshot(site: Site) -> None:
-    items = site.register(3)
-    rebuild(site.writer, site.index_dir)
-    items += site.register(2)
-    site.withdraw(items[0].item_id)
-    site.restart()
-    assert site.live.status().generation == 2
-    assert site.matching(items) == {item.item_id for item in items[1:]}
-    assert site.live.status().tombstones == 1
-
-
-def test_a_published_snapshot_is_taken_up_with_the_changes_since(site: Site) -> None:
-    items = site.register(4)
-    site.follower.step()
-    rebuild(site.writer, site.index_dir)
-    items += site.register(2)
-    site.withdraw(items[0].item_id)
-    site.follower.step()
-    status = site.live.status()
-    assert (status.generation, status.items, status.tombstones) == (2, 5, 1)
-    assert site.matching(items) == {item.item_id for item in items[1:]}
-
-
-def test_an_older_snapshot_is_taken_up_without_reviving_what_was_withdrawn(site: Site) -> None:
-    items = site.register(2)
-    rebuild(site.writer, site.index_dir)
-    site.withdraw(items[0].item_id)
-    rebuild(site.writer, site.index_dir)
-    site.follower.step()
-    (site.index_dir / "CURRENT").write_text("00000002\n")
-    site.follower.step()
-    assert site.live.status().generation == 2
-    assert site.matching(items) == {items[1].item_id}
 
 
 class Watched(LiveIndex):
@@ -144,30 +98,6 @@ def test_no_search_sees_an_earlier_state_at_a_swap(site: Site) -> None:
     head = site.writer.head().sequence
     follower.step()
     assert live.swaps == [(head, head)]
-
-
-def test_a_refused_snapshot_is_logged_once_and_the_served_one_stays(site: Site) -> None:
-    items = site.register(2)
-    site.follower.step()
-    rebuild(site.writer, site.index_dir)
-    codes = site.index_dir / "00000002" / "codes.faiss"
-    codes.write_bytes(codes.read_bytes()[:-1] + b"x")
-    with capture_logs() as logs:
-        for _ in range(3):
-            site.follower.step()
-    assert [entry["event"] for entry in logs] == ["snapshot_refused"]
-    assert "00000002/codes.faiss" in logs[0]["reason"]
-    assert site.live.status().generation == 1
-    assert site.matching(items) == {item.item_id for item in items}
-
-
-def test_a_process_that_starts_on_a_damaged_snapshot_serves_the_previous_one(site: Site) -> None:
-    items = site.register(2)
-    rebuild(site.writer, site.index_dir)
-    (site.index_dir / "00000002" / "entries.npy").unlink()
-    site.restart()
-    assert site.live.status().generation == 1
-    assert site.matching(items) == {item.item_id for item in items}
 
 
 def test_deleting_the_faiss_file_makes_lookups_fail_until_a_rebuild(site: Site) -> None:

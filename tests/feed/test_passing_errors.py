@@ -70,19 +70,6 @@ def test_a_generation_that_met_no_free_descriptor_is_taken_up_when_there_is_one(
     assert site.matching(items + late) == {item.item_id for item in (*items[1:], *late)}
 
 
-@pytest.mark.parametrize("spare", range(1, 4))
-def test_wherever_descriptors_run_out_the_generation_is_opened_later(
-    site: Site, spare: int
-) -> None:
-    items = site.register(2)
-    rebuild(site.writer, site.index_dir)
-    with few_descriptors(spare):
-        site.follower.step()
-    site.follower.step()
-    assert site.live.status().generation == 2
-    assert site.matching(items) == {item.item_id for item in items}
-
-
 FILES = ["CURRENT", "manifest.json", "codes.faiss", "entries.npy", "items.npy", "search-low.npy"]
 FAILURES = [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EIO, errno.EACCES]
 
