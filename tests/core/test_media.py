@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from disrupt.core import media
-from disrupt.core.hashes import MIN_QUALITY, PdqHash
+from disrupt.core.hashes import PdqHash
 from disrupt.core.media import FINGERPRINT, Fingerprint, LowQuality, Profile
 
 FINGERPRINTS = st.lists(
@@ -95,11 +95,6 @@ def test_fields_in_other_order_or_width_are_packed_alike() -> None:
     assert media.pack(big_endian) == media.pack(array)
 
 
-def test_low_quality_says_what_would_have_been_enough() -> None:
-    assert LowQuality(3).minimum_quality == MIN_QUALITY
-    assert LowQuality(3).advice
-
-
 def test_a_low_quality_is_named_and_a_sufficient_one_is_not_blamed() -> None:
     low, regular = LowQuality(3, advice="Do this."), LowQuality(50, advice="Do that.")
     assert low.message.endswith("quality 3, and 50 is needed. Do this.")
@@ -113,27 +108,6 @@ def entries(*rows: tuple[int, int, int, int]) -> np.ndarray:
         Fingerprint(PdqHash(bytes(31) + bytes([value])), at, Profile.PDQ_512, 0, *rest)
         for at, (value, *rest) in enumerate(rows)
     )
-
-
-def test_equal_entries_that_overlap_or_touch_become_one_interval() -> None:
-    array = entries(
-        (7, 0, 500, 900),
-        (8, 0, 0, 100),
-        (7, 0, 0, 500),  # touches the first
-        (7, 2, 0, 100),  # another version
-        (7, 0, 901, 1000),  # later
-        (7, 0, 100, 200),  # within
-    )
-    folded = media.folded(array)
-    assert folded[["quality", "start_ms", "end_ms"]].tolist() == [
-        (0, 0, 900),
-        (1, 0, 100),
-        (3, 0, 100),
-        (4, 901, 1000),
-    ]
-    pictures = entries((7, 0, 0, 0), (7, 1, 0, 0), (7, 0, 0, 0))
-    assert media.folded(pictures)["quality"].tolist() == [0, 1]
-    assert len(media.folded(array[:0])) == 0
 
 
 ENTRY = st.tuples(st.integers(0, 2), st.integers(0, 1), st.integers(0, 20), st.integers(0, 4)).map(

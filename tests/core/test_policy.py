@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from disrupt.core.cases import AgeBand
-from disrupt.core.policy import ADULTS, MINORS, ApiKey, Bank, Right, age_of, bank_for, scope
+from disrupt.core.policy import ADULTS, MINORS, ApiKey, Bank, Right, age_of, scope
 from disrupt.errors import InvalidRequestError, PermissionDeniedError
 
 STRICT = Bank(3, "strict", 20)
@@ -16,11 +16,6 @@ def key(*banks: Bank, operator: bool = False) -> ApiKey:
     rights = {Right.MATCH, Right.OPERATOR} if operator else {Right.MATCH}
     numbers = frozenset(bank.number for bank in banks)
     return ApiKey("k", "platform", bytes(32), frozenset(rights), numbers, "2026-11-24")
-
-
-def test_unsure_age_goes_to_the_bank_of_minors() -> None:
-    assert bank_for(AgeBand.ADULT) == ADULTS
-    assert bank_for(AgeBand.MINOR) == bank_for(AgeBand.UNSURE) == MINORS
 
 
 def test_items_are_treated_as_of_a_minor_in_every_bank_but_that_of_adults() -> None:

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from disrupt.core.transforms import (
-    IDENTITY,
     PLANS,
     Crop,
     Dihedral,
@@ -67,32 +66,6 @@ def test_every_place_of_a_plan_is_found_and_no_other() -> None:
         listed = [transform_of(plan, ordinal) for ordinal in range(len(transforms) + 2)]
         assert listed == [*transforms, None, None]
     assert transform_of(max(PLANS) + 1, 0) is None
-
-
-@pytest.mark.parametrize(
-    ("transform", "text"),
-    [
-        (IDENTITY, "identity"),
-        (Transform(Dihedral.MIRROR), "mirror"),
-        (
-            Transform(Dihedral.MIRROR, crop_left_permille=100, crop_right_permille=50),
-            "mirror crop 100,0,50,0",
-        ),
-        (Transform(rotation_millidegrees=-3500), "turned -3.5°"),
-        (Transform(scale_side_px=320), "scaled to 320 px"),
-        (
-            Transform(scale_side_px=512, plain_edges_cut=True),
-            "scaled to 512 px without plain edges",
-        ),
-        (Transform(negative=True), "negative"),
-        (
-            Transform(crop_top_permille=40, corners=(100, 90, 900, 120, 880, 910, 90, 890)),
-            "straightened crop 0,40,0,0",
-        ),
-    ],
-)
-def test_transform_is_readable(transform: Transform, text: str) -> None:
-    assert str(transform) == text
 
 
 def test_one_turn_after_another_is_what_their_pixels_say() -> None:
