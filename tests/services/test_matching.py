@@ -6,7 +6,6 @@ import math
 import time
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -301,30 +300,6 @@ def test_a_hash_that_says_little_has_to_be_nearer(
     )
     assert answer.query.tolist() == [1] * matches
     assert len(complete(_picture_steps(live, asked, scope, 3, Allowance(math.inf)))) == matches
-
-
-def test_what_is_too_far_for_its_hash_is_not_said_to_be_more(empty: Snapshot) -> None:
-    live = LiveIndex(empty)
-    far = [_one_away(_ALIKE, 13 + at, 2 + at) for at in range(3)]
-    live.apply([_one_away(_ALIKE, 3, 1), *far], Cursor(bytes(16), 4))
-    answer = _match(live, 1, _ALIKE)
-    assert answer.distance_bits.tolist() == [3]
-    assert not len(answer.truncated)
-
-
-@pytest.mark.parametrize("distance_bits", [12, 13])
-def test_the_item_of_another_bank_has_to_be_near_enough_too(
-    empty: Snapshot, distance_bits: int
-) -> None:
-    live = LiveIndex(empty)
-    minor = replace(_one_away(_ALIKE, distance_bits, 9).item, bank=MINORS.number)
-    copies = [_one_away(_ALIKE, 1, number) for number in range(1, 5)]
-    live.apply([*copies, Addition(9, minor)], Cursor(bytes(16), 9))
-    scope = Scope({ADULTS.number: 31, MINORS.number: 31})
-    asked = {"most_matches": 10, "allowance": Allowance(math.inf)}
-    answer = complete(hash_steps(live, _ALIKE[None], scope, 2, **asked))  # type: ignore[arg-type]
-    assert answer.distance_bits.tolist() == [1, 1, 12][: 15 - distance_bits]
-    assert answer.truncated.tolist() == [0]
 
 
 _LITTLE = np.stack([_VERSIONS[0], _ALIKE, _VERSIONS[1], ~_ALIKE])

@@ -217,13 +217,6 @@ def test_of_a_long_video_less_than_half_can_be_made_common_by_what_is_not_looked
         assert sum(1 in own_numbers_of(find(clip, *stored)) for clip in clips) >= 3
 
 
-def test_copies_that_one_key_registers_hide_no_video(find: Find) -> None:
-    codes = shown(1, 30)
-    stored = [video(number, codes) for number in range(1, 40)]
-    for query in (codes, codes[40:60]):
-        assert len(find(sampled(query), *stored, options=ALL).matches) == len(stored)
-
-
 def test_a_video_that_is_an_intro_is_found_by_it(find: Find) -> None:
     intro = shown(1, 5)
     stored = [video(1, intro), *among(intro, COMMON_VIDEOS + 2, 30)]

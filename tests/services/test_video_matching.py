@@ -14,7 +14,7 @@ from disrupt.core.changes import Addition, Change, Cursor, Removal
 from disrupt.core.lookups import LookupOptions, VideoMatches, VideoOptions
 from disrupt.core.media import FINGERPRINT, MediaKind
 from disrupt.core.policy import ADULTS, MINORS, Bank, Scope
-from disrupt.core.transforms import PLANS, Dihedral
+from disrupt.core.transforms import PLANS
 from disrupt.core.videos import fingerprints_of
 from disrupt.index.live import LiveIndex
 from disrupt.services import video_matching
@@ -40,15 +40,6 @@ from tests.services.videos import (
     shown,
     video,
 )
-
-
-def test_a_copy_matches_from_beginning_to_end(find: Find) -> None:
-    codes = shown(1, 60)
-    match = only(find(noisy(sampled(codes, 2), 12), video(1, codes), video(2, shown(2, 60))))
-    assert match.item_id == (1).to_bytes(16)
-    assert match.distance_bits <= 24
-    assert min(match.query_share_permille, match.stored_share_permille) >= 990
-    assert edges(match) == [pytest.approx((0, 60, 0, 60), abs=1)]
 
 
 @pytest.mark.parametrize("first", [0, 1, 2, 3])
@@ -292,16 +283,6 @@ def test_an_animation_without_times_is_found_as_earlier_clients_registered_it(
     rows["end_ms"] = np.append(rows["start_ms"][1:], 100 * count)
     match = only(find(rows, item(1, stored, MediaKind.VIDEO)))
     assert (match.query_share_permille, match.stored_share_permille) == (1000, 1000)
-
-
-def test_the_version_that_matches_is_told(tmp_path: Path) -> None:
-    codes, other_codes = shown(1, 10), shown(2, 10)
-    rows = np.repeat(frames(sampled(other_codes), 1000), 2)
-    rows["hash"][1::2], rows["dihedral"][1::2] = sampled(codes), Dihedral.MIRROR
-    lookup = looking(indexed(tmp_path, video(1, codes)))
-    lookup.add(rows[at : at + 2] for at in range(0, len(rows), 2))
-    assert only(lookup.matches()).query_transform.dihedral == Dihedral.MIRROR
-    assert (lookup.hashed, lookup.low_quality) == (10, 0)
 
 
 def test_a_match_is_certain_once_some_frames_agree(tmp_path: Path) -> None:
