@@ -198,14 +198,6 @@ def test_no_new_registry_takes_the_place_of_one_that_is_gone(
         assert writer.head().sequence == 0
 
 
-def test_withdrawal_leaves_every_point_of_history_known(path: Path, chance: random.Random) -> None:
-    with SqlRegistry.open_writer(path) as writer:
-        done = [writer.register(registration(chance), day=DAY) for _ in range(3)]
-        for receipt in done:
-            writer.withdraw(receipt.case_number, None, day=DAY)
-        assert all(writer.knows(receipt.cursor) for receipt in done)
-
-
 def replaced(path: Path) -> None:
     other_path = path.with_name("other.db")
     shutil.copyfile(path, other_path)

@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import os
-import resource
 from contextlib import closing
 from pathlib import Path
 
@@ -58,10 +57,6 @@ def test_what_was_added_is_read_in_order(
             opened.add(batch)
             first = first + batch
             assert read(path) == journal.Contents(tuple(first))
-
-
-def test_a_missing_journal_is_none(path: Path) -> None:
-    assert journal.read(path) is None
 
 
 @pytest.mark.parametrize("left", range(1, 2 * RECORD_BYTES))
@@ -127,22 +122,6 @@ def test_another_file_is_refused_and_kept(path: Path, content: bytes) -> None:
     assert path.read_bytes() == content
 
 
-def test_what_could_not_be_written_is_written_by_the_next_call(path: Path) -> None:
-    journal.write(path, some(1))
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with closing(Journal.open(path)) as opened:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2 * RECORD_BYTES + 50, hard))
-        try:
-            for batch in (some(2, 2), []):
-                with pytest.raises(StorageFullError):
-                    opened.add(batch)
-                assert read(path) == journal.Contents(tuple(some(1)))
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        opened.add([])
-        assert read(path) == journal.Contents(tuple(some(3)))
-
-
 @pytest.mark.parametrize("exchange", ["replaced", "deleted"])
 def test_a_journal_whose_file_is_exchanged_is_not_added_to(path: Path, exchange: str) -> None:
     journal.write(path, some(1))
@@ -176,16 +155,6 @@ class ShortWrites:
 
 
 _PWRITE = os.pwrite
-
-
-def test_short_writes_go_on_until_everything_is_written(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    journal.write(path, some(1))
-    monkeypatch.setattr(os, "pwrite", ShortWrites(3 * RECORD_BYTES))
-    with closing(Journal.open(path)) as opened:
-        opened.add(some(3, 2))
-    assert read(path) == journal.Contents(tuple(some(4)))
 
 
 @pytest.mark.parametrize("room_bytes", [0, 1, 47, 48, 70, 95])

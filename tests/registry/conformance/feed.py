@@ -31,14 +31,6 @@ from tests.registry.examples import (
 class FeedConformance(Opened):
     """The feed delivers each change once, in order, from any cursor that was given out."""
 
-    def test_checkpoint_changes_nothing_that_is_read(
-        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
-    ) -> None:
-        writer.register(registration(chance), day=DAY)
-        before = list(map(plain, all_changes(reader)))
-        assert writer.checkpoint()
-        assert list(map(plain, all_changes(reader))) == before
-
     def test_removed_since_counts_what_was_there_and_is_gone(
         self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
     ) -> None:
