@@ -65,13 +65,6 @@ def test_damage_of_what_the_pixels_need_is_refused() -> None:
         decode(PNG[:29] + bytes(4) + PNG[33:])
 
 
-def test_the_image_that_is_no_part_of_an_animation_is_not_registered() -> None:
-    data = encode(PLAIN, save_all=True, append_images=[PHOTO, PLAIN], default_image=True)
-    assert (np.asarray(decode(data).image.convert("RGB")) == np.asarray(PHOTO)).all()
-    assert [picture.frames_left for picture in decode_frames(data)] == [1, 0]
-    assert len(list(decode_frames(data, scaled=True))) == 3
-
-
 def frame_control(number: int, width: int, height: int) -> bytes:
     content = struct.pack(">IIIIIHHBB", number, width, height, 0, 0, 1, 10, 0, 0)
     return chunk(b"fcTL", content)
