@@ -1,25 +1,19 @@
 """Animated PNG files are painted as the specification has it: on a page that has alpha."""
 
-import io
-import re
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from random import Random
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing.decoding.pictures import decode_frames
 from disrupt.hashing.decoding.pixels import Picture
-from tests.hashing.pictures import PHOTOS
 
 KEEP, TO_PAGE, TO_PREVIOUS = range(3)
 SOURCE, OVER = range(2)
@@ -197,26 +191,6 @@ def test_a_first_image_that_is_no_frame_is_looked_up_and_not_painted_on() -> Non
     assert (looked_up == looked_up[0, 0]).all()
     for picture, page in zip(pictures, source.pages(), strict=True):
         assert np.abs(picture - page).max() <= 2
-
-
-def test_a_photograph_that_ffmpeg_hides_and_reveals_is_revealed() -> None:
-    photo = Image.fromarray(PHOTOS["astronaut"]).resize((480, 360)).convert("RGBA")
-    hidden = photo.copy()
-    ImageDraw.Draw(hidden).rectangle((150, 90, 400, 300), "black")
-    card = hidden.copy()
-    for y in range(0, 360, 20):
-        ImageDraw.Draw(card).line((0, y, 480, y), "white", 9)
-    shown = [hidden, card, photo]
-    file = io.BytesIO()
-    with av.open(file, "w", format="apng") as output:
-        stream = output.add_stream("apng", rate=Fraction(1), width=480, height=360, pix_fmt="rgba")
-        for image in shown:
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(image), format="rgba")))
-        output.mux(stream.encode())
-    controls = re.findall(rb"fcTL.{24}(.)(.)", file.getvalue(), re.DOTALL)
-    assert (bytes([TO_PREVIOUS]), bytes([OVER])) in controls
-    for picture, image in zip(decode_frames(file.getvalue()), shown, strict=True):
-        assert (rgb(picture) == np.asarray(image)[..., :3]).all()
 
 
 @pytest.mark.parametrize("right", [WIDTH - 1, WIDTH])

@@ -99,17 +99,6 @@ def test_each_dihedral_hash_is_the_reference_of_the_really_turned_pixels(
         assert_as_the_reference(hashed, oriented(luma, turn), turn)
 
 
-@given(regions(64, 512), st.data())
-@settings(max_examples=50)
-def test_a_crop_is_a_slice(region: Image.Image, data: st.DataObject) -> None:
-    luma = np.asarray(region.convert("L"))
-    top, left = (data.draw(st.integers(0, side - 32)) for side in luma.shape)
-    bottom = data.draw(st.integers(top + 32, luma.shape[0]))
-    right = data.draw(st.integers(left + 32, luma.shape[1]))
-    crop = luma[top:bottom, left:right]
-    assert_as_the_reference(hash_luma(crop), crop)
-
-
 def test_a_batch_gives_what_its_pictures_give() -> None:
     frames = np.stack([np.asarray(photo.convert("L").resize((300, 200))) for photo in PHOTOS])
     for hashing in (hash_luma, hash_dihedral):
