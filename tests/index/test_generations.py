@@ -42,14 +42,6 @@ def names(index_dir: Path) -> set[str]:
     return {path.name for path in index_dir.iterdir()}
 
 
-def test_a_published_generation_is_current(tmp_path: Path) -> None:
-    snapshot = published(tmp_path, some_items(3), 3)
-    assert (snapshot.generation, snapshot.manifest.items) == (1, 3)
-    assert current(tmp_path) == 1
-    assert open_current(tmp_path, HEAD).generation == 1
-    assert names(tmp_path) == {"00000001", "CURRENT", "lock"}
-
-
 def test_the_previous_generation_stays_and_older_ones_go(tmp_path: Path) -> None:
     for count in range(1, 5):
         published(tmp_path, some_items(count), count)

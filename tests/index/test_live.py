@@ -66,14 +66,6 @@ def live(tmp_path: Path, items: list[StoredItem]) -> LiveIndex:
     return LiveIndex(published(tmp_path, items[:10], 10))
 
 
-def test_snapshot_and_additions_answer_as_one(live: LiveIndex, items: list[StoredItem]) -> None:
-    apply(live, Addition(11, items[10]), Addition(12, items[11]))
-    apply(live, Addition(13, items[12]))
-    assert live.cursor == at(13)
-    assert holds(live, items[:13])
-    assert live.status().delta_hashes == 6
-
-
 def test_hits_name_the_item(live: LiveIndex, items: list[StoredItem]) -> None:
     apply(live, Addition(11, items[10]))
     for stored in (items[2], items[10]):

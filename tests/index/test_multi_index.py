@@ -3,8 +3,6 @@ from __future__ import annotations
 import weakref
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -239,9 +237,3 @@ def test_tables_are_the_same_in_memory_and_in_files(tmp_path: Path, cut: Cut) ->
     assert in_memory_tables.size_bytes == sum(
         getattr(in_memory_tables, name).nbytes for name in names
     )
-
-
-def test_skew_is_measured_by_the_posting_list_of_the_median_code() -> None:
-    lists = [[0, 4, 5, 6, 10, 11, 12], [0, 2, 4, 6, 8, 10, 12], [0, 12, 12, 12, 12, 12, 12]]
-    tables: Any = SimpleNamespace(starts=np.array(lists))
-    assert engine._postings(tables, 12).tolist() == [4, 2, 12]

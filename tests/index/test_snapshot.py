@@ -19,8 +19,7 @@ from disrupt.index import manifest as manifests
 from disrupt.index import writing
 from disrupt.index.columns import columns_of
 from disrupt.index.live import LiveIndex
-from disrupt.index.manifest import FILES, TABLES, FileSum, Manifest
-from disrupt.index.multi_index import engine
+from disrupt.index.manifest import FILES, TABLES, FileSum
 from disrupt.index.snapshot import Snapshot
 from disrupt.index.writing import write
 from tests.index.examples import (
@@ -30,7 +29,6 @@ from tests.index.examples import (
     blocks,
     brute_force,
     damage,
-    flipped,
     item,
     near_codes,
     random_codes,
@@ -267,17 +265,6 @@ def test_a_pickle_is_refused_and_not_read(tabled: Path, tmp_path: Path) -> None:
         (tabled / name).write_bytes(good)
 
 
-def test_tables_are_searched_where_that_is_quicker(
-    tabled: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine, "CODE_NS", 1e9)
-    snapshot = Snapshot.open(tabled)
-    assert snapshot.index.name == "multi_index"
-    items = some_items(30)
-    queries = np.concatenate([flipped(stored.fingerprints["hash"], 31) for stored in items])
-    assert answers(search(LiveIndex(snapshot), queries, 31)) == brute_force(items, queries, 31)
-
-
 @pytest.fixture
 def read_whole(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Record the names of the files that are read whole from here on."""
@@ -362,9 +349,3 @@ def test_items_that_do_not_ascend_are_not_written(tmp_path: Path) -> None:
         write(tmp_path / "a", map(columns_of, ([second], [first])), Cursor(EPOCH, 2))
     with pytest.raises(DisruptError, match="ascend"):
         write(tmp_path / "b", blocks([first, first]), Cursor(EPOCH, 2))
-
-
-def test_the_manifest_survives_its_own_reading(path: Path) -> None:
-    manifest = manifests.read(path)
-    assert isinstance(manifest, Manifest)
-    assert manifest.to_bytes() == (path / "manifest.json").read_bytes()
