@@ -1,7 +1,6 @@
 """Frames are sampled by presentation time, whatever the container, codec and frame rate."""
 
 import io
-from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 
@@ -11,16 +10,14 @@ import pytest
 from PIL import Image
 
 from benchmarks.harness.photographs import EVERYWHERE
-from benchmarks.harness.videos import H264, Codec, Frame, decode, encode, footage, photograph
+from benchmarks.harness.videos import H264, Codec, Frame, encode, footage, photograph
 from benchmarks.recall.layouts import screenshot
-from disrupt.client.commands import match
 from disrupt.core.hashes import MIN_QUALITY, distances_bits
 from disrupt.core.media import LowQuality, Profile
 from disrupt.core.transforms import ENLARGED, PLANS, Dihedral
 from disrupt.core.videos import FRAME, VideoFingerprints, fingerprints_of
 from disrupt.hashing.decoding.pictures import decode as decode_picture
 from disrupt.hashing.decoding.skipping import shown_for_ms
-from disrupt.hashing.decoding.videos import FORMATS
 from disrupt.hashing.images import canonical_hash, plain_fingerprints
 from disrupt.hashing.videos.frames import (
     LOOKUP_INTERVAL_MS,
@@ -52,13 +49,6 @@ CODECS = {
     "WMV": Codec("asf", "wmv2", {"b": "2000000"}),
     "Ogg VP8": Codec("ogg", "libvpx", {"deadline": "realtime", "b": "2000000"}),
 }
-
-
-def test_the_formats_that_are_read_are_named() -> None:
-    names = {"MOV": "QuickTime", "MKV": "Matroska", "MPEG-TS": "MPEG"}
-    containers = (kind.split()[0] for kind in CODECS)
-    assert {names.get(kind, kind) for kind in containers} | {"GIF", "WebP", "PNG"} == set(FORMATS)
-    assert all(name in str(match.help) for name in FORMATS)
 
 
 def saved(frame: Frame, format_: str = "PNG") -> bytes:
@@ -369,11 +359,6 @@ def test_near_frames_are_one_fingerprint_and_plain_ones_none(frames: list[Frame]
     assert (outcome.frames, outcome.low_quality, outcome.incomplete) == (32, 8, False)
 
 
-def test_a_video_without_detail_is_an_outcome_and_no_error() -> None:
-    data = encode([np.zeros((64, 64, 3), np.uint8)] * 10)
-    assert isinstance(fingerprint_video(io.BytesIO(data)), LowQuality)
-
-
 def test_frames_that_are_shapes_are_left_out(frames: list[Frame]) -> None:
     rows, columns = np.indices(frames[0].shape[:2])
     edge = np.repeat(np.where(rows + 2 * columns > 370, 255, 0)[..., None], 3, 2).astype(np.uint8)
@@ -463,13 +448,3 @@ def test_a_thousand_frames_a_second_are_sampled_as_others_are(frames: list[Frame
     usual = versions(hash_video(io.BytesIO(encode(frames, fps=FPS)))[0], Dihedral.IDENTITY)
     assert rows["start_ms"].tolist() == usual["start_ms"].tolist()[: len(rows)]
     assert len(rows) == 3
-
-
-def test_decoded_footage_is_what_was_encoded(frames: list[Frame]) -> None:
-    """Check the premise of the tests above."""
-    kept: Iterator[Frame] = decode(encode(frames, fps=FPS))
-    apart = [
-        np.abs(kept_frame.astype(int) - frame).mean()
-        for kept_frame, frame in zip(kept, frames, strict=True)
-    ]
-    assert max(apart) < 8
