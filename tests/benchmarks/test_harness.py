@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from benchmarks.harness import hash_sets, photographs, report
 from benchmarks.harness.brute_force import brute_force
@@ -48,27 +45,6 @@ def test_every_tenth_query_is_planted_at_the_distance_of_its_turn() -> None:
     assert nearest[::10].tolist() == [hash_sets.planted_bits(turn) for turn in range(40)]
     assert sorted(map(hash_sets.planted_bits, range(32))) == list(range(32))
     assert nearest.reshape(40, 10)[:, 1:].min() > 31
-
-
-def test_a_selected_photograph_is_named_by_its_package_and_left_out_where_it_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(photographs, "_CACHE", tmp_path)
-    before = [name for name, _ in photographs.photographs()]
-    expected = {
-        "palapeli-data/usr/share/palapeli/collection/citrus-fruits.jpg": (
-            "palapeli-data-citrus-fruits"
-        ),
-        "node_modules/startbootstrap-grayscale/dist/assets/img/bg-signup.jpg": (
-            "startbootstrap-grayscale-bg-signup"
-        ),
-    }
-    for file in expected:
-        (tmp_path / file).parent.mkdir(parents=True)
-        Image.new("RGBA", (16, 8)).save(tmp_path / file, "PNG")
-    added = {name: load() for name, load in photographs.photographs() if name not in before}
-    assert sorted(added) == sorted(expected.values())
-    assert all(picture.mode == "RGB" and picture.size == (16, 8) for picture in added.values())
 
 
 def test_photographs_that_every_machine_has_come_last_and_names_are_unique() -> None:

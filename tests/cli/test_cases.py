@@ -355,16 +355,6 @@ def test_each_obstacle_of_a_file_has_words_of_its_own(disrupt: Shell, tmp_path: 
         assert said.index(french) < said.index(english)
 
 
-def test_a_file_without_a_name_is_no_folder(disrupt: Shell) -> None:
-    done = disrupt("submit", "")
-    assert done.code == 3
-    said = " ".join(done.out.split())
-    assert said.index("Le nom de ce fichier est vide") < said.index(
-        "The name of this file is empty"
-    )
-    assert "folder" not in said
-
-
 def test_every_frame_of_an_animation_is_registered_when_asked(
     disrupt: Shell, tmp_path: Path
 ) -> None:
@@ -410,36 +400,3 @@ def test_a_picture_file_that_ends_early_is_said_to_be_a_part_and_no_animation(
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 9 // 10])
     assert disrupt("match", "--json", cut).lines[0]["frames_skipped"] == 1
     assert "(a part: it has 1 more frames or pages, or ends early)" in disrupt("match", cut).out
-
-
-def test_what_a_victim_reads_is_french_first_with_english_beside_it(
-    disrupt: Shell, tmp_path: Path
-) -> None:
-    bad, file = no_picture(tmp_path / "note.txt"), picture(tmp_path / "a.png", 170)
-    done = disrupt("submit", file, bad, plain(tmp_path / "plain.png"))
-    assert done.code == 3
-    for french, english in (
-        ("C'est fait.", "Done."),
-        ("Numéro de dossier", "Case number"),
-        ("Code PIN", "PIN: "),
-        ("Nous ne pouvons pas retrouver le code PIN.", "We cannot recover the PIN."),
-        ("Vos fichiers n'ont pas quitté cet appareil", "Your files have not left this device"),
-        ("n'est pas une image", "is not a picture"),
-        ("Essayez l'original", "Try the original"),
-        ("Besoin d'en parler", "Want to talk"),
-    ):
-        flat = " ".join(done.out.replace("│", " ").split())
-        assert french in flat, done.out
-        assert english in flat, done.out
-        assert flat.index(french) < flat.index(english)
-    assert "3018" in done.out
-    case = re.search(r"Case number: (\S+)", done.out)
-    pin = re.search(r"PIN: ([0-9 ]+)", done.out)
-    assert case
-    assert pin
-    shown = disrupt("status", case[1], pin=pin[1].strip())
-    assert shown.code == 0
-    assert shown.out.startswith("Numéro de dossier · Case number: ")
-    gone = disrupt("withdraw", "--yes", case[1], pin=pin[1].strip())
-    assert gone.out.startswith("Le dossier est retiré")
-    assert "The case is withdrawn" in gone.out

@@ -32,7 +32,7 @@ from tests.cli.shell import BIN, Done, Shell
 from tests.cli.terminal import at_terminal
 from tests.client.scripted import scripted, status_of
 from tests.server.caller import eventually
-from tests.submission.examples import no_picture, picture
+from tests.submission.examples import picture
 from tests.submission.service import asked, register
 
 NUMBER = r"[2-9A-Z]{4}-[2-9A-Z]{4}-[2-9A-Z]{3}"
@@ -402,17 +402,6 @@ def test_ctrl_c_while_a_refused_call_waits_says_that_nothing_changed(
         assert terminal.end() == 1
     assert re.search("Interrompu. Interrupted. Rien n'a été (enregistré|retiré)", terminal.flat)
     assert "On ne sait pas" not in terminal.flat
-
-
-def test_where_nothing_is_added_to_a_case_its_number_is_given_and_no_pin(tmp_path: Path) -> None:
-    with scripted(registration_pb2.GetCaseResponse(), register) as server:
-        env = variables(server.address, DISRUPT_PIN="0" * 12)
-        file = no_picture(tmp_path / "note.txt")
-        done = ended(started("submit", "--json", "--case", "2222-2222-223", file, env=env))
-        assert [call.method for call in server.seen] == ["GetCase"]
-    assert done.code == 3
-    assert (done.json["case"], done.json["pin"]) == ("2222-2222-223", None)
-    assert (done.json["items"], len(done.json["rejected"])) == ([], 1)
 
 
 def test_what_was_acknowledged_is_printed_even_if_a_remark_cannot_be(

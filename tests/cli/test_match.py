@@ -9,7 +9,6 @@ from PIL import Image, ImageOps
 
 from disrupt.hashing import ImageQuery, hash_image
 from tests.cli.shell import Shell
-from tests.cli.terminal import at_terminal
 from tests.submission.examples import no_picture, picture, plain
 
 
@@ -78,36 +77,3 @@ def test_hashes_that_are_none_are_named_and_the_others_looked_up(disrupt: Shell)
         "INVALID_REQUEST",
         None,
     ]
-
-
-def test_item_ids_are_whole_on_a_narrow_terminal(disrupt: Shell, tmp_path: Path) -> None:
-    file = picture(tmp_path / "a.png", 151)
-    item = disrupt.registered(file).registered[0].item_id
-    disrupt.match(file, until=1)
-    env = {"DISRUPT_SERVER": disrupt.address, "DISRUPT_KEY": disrupt.match_key}
-    with at_terminal("match", file, columns=40, env=env) as terminal:
-        assert terminal.end() == 0
-    assert f"\n  {item}  adults, 0 bits" in terminal.shown
-
-
-def test_nothing_found_is_no_failure(disrupt: Shell, tmp_path: Path) -> None:
-    file = picture(tmp_path / "a.png", 150)
-    done = disrupt("match", file)
-    assert done.code == 0
-    assert "no match" in done.out
-
-
-def test_an_unknown_bank_or_too_large_a_distance_is_refused(disrupt: Shell, tmp_path: Path) -> None:
-    file = picture(tmp_path / "a.png", 183)
-    for options in (["--bank", "nowhere"], ["--max-distance", "32"]):
-        done = disrupt("match", *options, file)
-        assert done.code == 1
-        assert "options" in done.err
-
-
-def test_a_large_picture_is_refused_with_its_limit(disrupt: Shell, tmp_path: Path) -> None:
-    large = tmp_path / "large.png"
-    Image.new("1", (8000, 7000)).save(large)
-    (line,) = disrupt("match", "--json", large).lines
-    assert line["error"]["reason"] == "INVALID_MEDIA"
-    assert "50 megapixels and 32 MiB" in line["error"]["message"]

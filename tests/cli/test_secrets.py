@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import subprocess
 from pathlib import Path
 
 from disrupt.core.cases import case_number
-from tests.cli.shell import BIN, Shell
+from tests.cli.shell import Shell
+from tests.cli.terminal import at_terminal
 from tests.submission.examples import picture
 
 
@@ -40,39 +38,14 @@ def test_at_a_terminal_the_pin_is_asked_for_in_french_first_and_not_shown(
     disrupt: Shell, tmp_path: Path
 ) -> None:
     opened = disrupt.registered(picture(tmp_path / "a.png", 162))
-    typist, terminal = pty.openpty()
-    try:
-        process = subprocess.Popen(
-            [BIN / "disrupt", "status", opened.case_number],
-            stdin=terminal,
-            stdout=terminal,
-            stderr=terminal,
-            start_new_session=True,
-            env=os.environ
-            | {
-                "DISRUPT_SERVER": disrupt.address,
-                "DISRUPT_KEY": disrupt.register_key,
-                "TERM": "dumb",
-                "COLUMNS": "200",
-            },
-        )
-        os.close(terminal)
-        shown = b""
-        while b"PIN" not in shown:
-            shown += os.read(typist, 4096)
-        assert shown.index(b"Code PIN") < shown.index(b"shown")
-        os.write(typist, f"{opened.pin}\n".encode())
-        while True:
-            try:
-                shown += os.read(typist, 4096)
-            except OSError:  # the other side is closed
-                break
-        assert process.wait() == 0
-    finally:
-        os.close(typist)
-    text = shown.decode()
-    assert opened.case_number in text
-    assert opened.pin not in text
+    env = {"DISRUPT_SERVER": disrupt.address, "DISRUPT_KEY": disrupt.register_key}
+    with at_terminal("status", opened.case_number, columns=200, env=env) as terminal:
+        terminal.until("PIN (it is not shown)")
+        assert terminal.flat.index("Code PIN") < terminal.flat.index("shown")
+        terminal.type(opened.pin)
+        assert terminal.end() == 0
+    assert opened.case_number in terminal.flat
+    assert opened.pin not in terminal.shown
 
 
 def test_a_refused_key_or_a_missing_right_fails(disrupt: Shell, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from disrupt.core.cases import AgeBand
 from disrupt.core.hashes import HASH_BYTES, PdqHash, unpack
 from disrupt.core.media import Assurance, MediaKind, Profile
 from disrupt.core.transforms import IDENTITY
-from disrupt.errors import InvalidMediaError, InvalidRequestError, UnauthenticatedError
+from disrupt.errors import InvalidMediaError, InvalidRequestError
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.hashing.videos.frames import hash_video
 from disrupt.submission.client import SubmissionClient
@@ -189,14 +189,6 @@ def test_the_examples_of_the_documentation_run(
     assert names["matched"] == []
 
 
-def test_an_unknown_key_is_refused(known: Registered) -> None:
-    with (
-        MatchClient(known.address, key="unknown") as client,
-        pytest.raises(UnauthenticatedError),
-    ):
-        client.index_status()
-
-
 @pytest.fixture(scope="module")
 def clip(known: Registered) -> Clip:
     """Register a video from this device, and make another that holds it from 5 s to 9 s."""
@@ -247,11 +239,3 @@ def test_the_async_client_finds_videos_too(known: Registered, clip: Clip) -> Non
 
     for answer in asyncio.run(look_up()):
         assert [match.item_id for match in answer.matches] == [clip.item_id]
-
-
-def test_what_is_no_video_is_refused_before_anything_is_sent(known: Registered) -> None:
-    with MatchClient(known.address, key=known.key) as client:
-        with pytest.raises(InvalidMediaError):
-            client.match_video(b"no video")
-        with pytest.raises(InvalidRequestError):
-            client.match_video(np.zeros((2, 32), np.uint8))

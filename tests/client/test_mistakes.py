@@ -18,7 +18,6 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from google.rpc import status_pb2
 
 from benchmarks.harness.videos import encode, footage
 from disrupt.client import AsyncMatchClient, MatchClient, PdqHash, RetryPolicy, media
@@ -36,8 +35,7 @@ from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
 from disrupt.hashing.videos import frames
 from disrupt.server.config import Config
 from disrupt.v1 import match_pb2
-from tests.client.scripted import scripted, status_of
-from tests.submission.examples import picture
+from tests.client.scripted import scripted
 
 HASH = bytes(HASH_BYTES)
 NEVER = "127.0.0.1:1"
@@ -259,31 +257,11 @@ def test_a_file_that_cannot_be_read_is_not_taken_for_broken_media(
                 assert str(path) not in refused.message
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_cannot_be_read(call: Call, tmp_path: Path) -> None:
-    file = picture(tmp_path / "a.png", 1)
-    file.chmod(0)
-    assert isinstance(refuse(call, "match_image", file), UnreadableMediaError)
-
-
 @pytest.mark.parametrize("name", ["match_image", "match_video"])
 def test_an_empty_file_was_read_and_shows_nothing(call: Call, tmp_path: Path, name: str) -> None:
     file = tmp_path / "empty.jpg"
     file.touch()
     assert isinstance(refuse(call, name, file), InvalidMediaError)
-
-
-def test_a_file_that_vanishes_between_attempts_cannot_be_read(call: Call, tmp_path: Path) -> None:
-    file = tmp_path / "video.mp4"
-    file.write_bytes(bytes(1000))
-
-    def vanish(_: bytes) -> status_pb2.Status:
-        file.unlink(missing_ok=True)
-        return status_of(UnavailableError("Away."))
-
-    with scripted(vanish) as server:
-        options = {"address": server.address, "hash_locally": False, "attempts": 6}
-        assert isinstance(refuse(call, "match_video", file, **options), UnreadableMediaError)
 
 
 def test_an_error_of_the_disk_in_the_middle_of_a_video_is_no_end_of_it(

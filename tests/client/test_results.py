@@ -12,7 +12,7 @@ from disrupt.client import results
 from disrupt.client.results import HashAnswer, Match
 from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import Extent
-from disrupt.core.media import Assurance, LowQuality, MediaKind
+from disrupt.core.media import Assurance, MediaKind
 from disrupt.core.transforms import IDENTITY, Dihedral, Transform
 from disrupt.errors import DisruptError
 from disrupt.hashing import ImageQuery
@@ -284,15 +284,3 @@ def _match_in(bank: str) -> results.Match:
         ordinal=0,
         match_id=b"",
     )
-
-
-def test_a_featureless_picture_is_an_answer_with_its_score_and_advice() -> None:
-    sent = results.image_answer(
-        match_pb2.MatchImageResponse(
-            low_quality=types_pb2.LowQuality(quality=12, minimum_quality=50, advice="Do this.")
-        )
-    )
-    assert (sent.low_quality, sent.quality, sent.advice) == (True, 12, "Do this.")
-    here = results.low_quality(LowQuality(12))
-    assert (here.low_quality, here.quality, here.matches) == (True, 12, ())
-    assert here.advice

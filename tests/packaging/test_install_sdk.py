@@ -16,9 +16,6 @@ import pytest
 
 from benchmarks.harness.deployment import Deployment
 from disrupt.extras import SERVER_EXTRA
-from disrupt.hashing.decoding.pictures import HEIC_EXTRA
-from disrupt.hashing.decoding.videos import VIDEO_EXTRA
-from tests.document import table
 from tests.submission.examples import picture
 
 ROOT = Path(__file__).parents[2]
@@ -151,20 +148,3 @@ def test_the_page_leads_to_a_first_lookup(
         (tmp_path / wheel.name).write_bytes(wheel.read_bytes() + b"\0")
         with pytest.raises(AssertionError, match=r"(?i)hash"):
             shell(commands("Install with uv").replace("uv venv venv", "uv venv other"), tmp_path)
-
-
-def test_names_versions_and_extras_are_those_of_the_project_file() -> None:
-    facts = dict(re.findall(r"^\| (\w+) \| (.*) \|$", PAGE, re.MULTILINE))
-    assert facts["distribution"] == f"`{PROJECT['name']}`"
-    lines = [
-        re.fullmatch(r".*Python :: (3\.\d+)", classifier) for classifier in PROJECT["classifiers"]
-    ]
-    assert facts["Python"] == ", ".join(match[1] for match in lines if match)
-    documented = {row[0]: row[2] for row in table(PAGE, "What it brings")}
-    decoders = {key: PROJECT["optional-dependencies"][key] for key in documented}
-    assert documented == {
-        name: f'pip install "{requirement}"' for name, (requirement,) in decoders.items()
-    }
-    assert f"`{SERVER_EXTRA}`" in PAGE
-    assert documented == {"heic": HEIC_EXTRA, "video": VIDEO_EXTRA}
-    assert f"`{PROJECT['name'].replace('-', '_')}-VERSION-py3-none-any.whl`" in PAGE

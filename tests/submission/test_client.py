@@ -327,19 +327,6 @@ def test_nothing_that_can_be_hashed_asks_the_service_nothing(tmp_path: Path) -> 
     assert (done.case_number, done.pin, done.registered) == ("", "", ())
 
 
-def test_adding_goes_into_the_named_case_with_its_pin(tmp_path: Path) -> None:
-    with (
-        scripted(SHOWN, register) as server,
-        SubmissionClient(server.address, key="key") as client,
-    ):
-        done = client.submit(
-            [picture(tmp_path / "a.png", 1)], case_number=OTHER_CASE, pin="210987654321"
-        )
-    context = asked(server.seen[1].request)
-    assert (context.access.case_number, context.access.pin) == (OTHER_CASE, "210987654321")
-    assert (done.case_number, done.pin) == (OTHER_CASE, "210987654321")
-
-
 @pytest.mark.parametrize(
     "answer",
     [

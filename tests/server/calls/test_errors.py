@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import secrets as random
@@ -15,19 +14,12 @@ from typing import Any
 
 import grpc
 import pytest
-from grpc import aio
 from PIL import Image
-from structlog.testing import capture_logs
 
 from benchmarks.harness.deployment import Deployment, run
 from disrupt.core.cases import case_number
-from disrupt.server.admission.limits import MessageLimits
-from disrupt.server.admission.receiving import Receiver
-from disrupt.server.calls.interceptors import Errors
-from disrupt.server.config import Config
 from disrupt.server.rights import RIGHTS, SERVICES
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2
-from disrupt.v1.match_pb2_grpc import MatchServiceServicer, add_MatchServiceServicer_to_server
 from tests.server.caller import (
     PIN,
     TIMEOUT_S,
@@ -262,49 +254,15 @@ def test_a_call_that_waits_for_its_caller_ends_when_its_key_is_revoked(start: St
             over.set()
 
 
-def test_calls_of_later_versions_are_unimplemented_in_typed_words(platform: Caller) -> None:
+def test_a_call_that_does_not_exist_is_unimplemented(platform: Caller) -> None:
     refused = refusal(lambda: platform("ReportOutcome", match_pb2.ReportOutcomeRequest()))
     check(refused, grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")
-
-
-def test_a_call_that_does_not_exist_is_unimplemented(platform: Caller) -> None:
-    call: Any = platform.channel.unary_unary("/disrupt.v1.MatchService/Nothing")
-    assert refusal(lambda: call(b"", timeout=TIMEOUT_S)).code == grpc.StatusCode.UNIMPLEMENTED
-    admin: Any = platform.channel.unary_unary("/disrupt.admin.v1.AdminService/ListKeys")
-    assert refusal(lambda: admin(b"", timeout=TIMEOUT_S)).code == grpc.StatusCode.UNIMPLEMENTED
-
-
-def test_a_call_that_does_not_exist_is_refused_by_the_server_where_no_key_is_needed(
-    platform: Caller,
-) -> None:
-    call: Any = platform.channel.unary_unary("/grpc.health.v1.Health/Nothing")
-    refused = refusal(lambda: call(b"", timeout=TIMEOUT_S))
+    health: Any = platform.channel.unary_unary("/grpc.health.v1.Health/Nothing")  # needs no key
+    refused = refusal(lambda: health(b"", timeout=TIMEOUT_S))
     check(refused, grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")
-
-
-def test_a_call_that_a_servicer_lacks_is_unimplemented_and_leaves_the_log_alone(
-    tmp_path: Path,
-) -> None:
-    async def refused() -> Refused:
-        receiver = Receiver(MessageLimits.of(Config(data_dir=tmp_path)), {})
-        lacking = aio.server(interceptors=[Errors(receiver, TIMEOUT_S, TIMEOUT_S)])
-        servicer: Any = MatchServiceServicer
-        add_MatchServiceServicer_to_server(servicer(), lacking)
-        address = f"unix:{tmp_path}/socket"
-        lacking.add_insecure_port(address)
-        await lacking.start()
-        try:
-            with calling(address, None) as caller:
-                return await asyncio.to_thread(
-                    refusal,
-                    lambda: caller("GetIndexStatus", match_pb2.GetIndexStatusRequest()),
-                )
-        finally:
-            await lacking.stop(None)
-
-    with capture_logs() as lines:
-        check(asyncio.run(refused()), grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")
-    assert not lines
+    for method in ("v1.MatchService/Nothing", "admin.v1.AdminService/ListKeys"):
+        call: Any = platform.channel.unary_unary(f"/disrupt.{method}")
+        assert refusal(partial(call, b"", timeout=TIMEOUT_S)).code == grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_compressed_messages_are_refused_before_they_are_inflated(platform: Caller) -> None:
