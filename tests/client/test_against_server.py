@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import disrupt.client
@@ -24,12 +23,11 @@ from disrupt.core.cases import AgeBand
 from disrupt.core.hashes import HASH_BYTES, PdqHash, unpack
 from disrupt.core.media import Assurance, MediaKind, Profile
 from disrupt.core.transforms import IDENTITY
-from disrupt.errors import InvalidMediaError, InvalidRequestError
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.hashing.videos.frames import hash_video
 from disrupt.submission.client import SubmissionClient
 from tests.server.caller import eventually
-from tests.submission.examples import no_picture, picture, plain
+from tests.submission.examples import picture, plain
 
 
 @dataclass(frozen=True)
@@ -124,21 +122,6 @@ def test_many_hashes_find_each_hash_at_its_place(known: Registered) -> None:
     assert tuple(at for at, answer in enumerate(answers) if answer.matches) == places
 
 
-def test_the_threshold_is_inclusive_and_never_lowered_in_silence(known: Registered) -> None:
-    bits = np.unpackbits(np.frombuffer(known.hash.value, np.uint8))
-    bits[np.random.default_rng(5).choice(256, 9, replace=False)] ^= 1
-    near = PdqHash(np.packbits(bits).tobytes())
-    with MatchClient(known.address, key=known.key) as client:
-        for most, matches in ((8, 0), (9, 1), (31, 1)):
-            (answer,) = client.match_hashes([near], max_distance_bits=most)
-            assert len(answer.matches) == matches
-        with pytest.raises(InvalidRequestError) as refused:
-            client.match_hashes([near], max_distance_bits=32)
-    assert [violation.field for violation in refused.value.violations] == [
-        "options.max_distance_bits"
-    ]
-
-
 def test_featureless_pictures_and_hashes_are_typed_outcomes(
     known: Registered, tmp_path: Path
 ) -> None:
@@ -152,19 +135,6 @@ def test_featureless_pictures_and_hashes_are_typed_outcomes(
         low, high = client.match_hashes([known.hash] * 2, qualities=[49, 50])
     assert (low.low_quality, low.matches) == (True, ())
     assert (high.low_quality, len(high.matches)) == (False, 1)
-
-
-def test_what_is_no_picture_is_refused_alike_here_and_there(
-    known: Registered, tmp_path: Path
-) -> None:
-    file = no_picture(tmp_path / "note.txt")
-    said = []
-    with MatchClient(known.address, key=known.key) as client:
-        for locally in (True, False):
-            with pytest.raises(InvalidMediaError) as refused:
-                client.match_image(file, hash_locally=locally)
-            said.append((refused.value.message, refused.value.violations))
-    assert said[0] == said[1]
 
 
 def test_many_threads_share_one_client(known: Registered) -> None:

@@ -37,11 +37,3 @@ def peak_bytes(pid: int) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     (peak,) = (line.split()[1] for line in lines if line.startswith("VmHWM"))
     return int(peak) * 1024
-
-
-def unexpected_errors(server: Deployment) -> list[str]:
-    """Return what its log says of errors that it has no name for."""
-    log = server.data_dir.with_name(f"{server.data_dir.name}.log").read_text()
-    return [
-        line for line in log.splitlines() if '"error_unread"' in line or '"call_failed"' in line
-    ]

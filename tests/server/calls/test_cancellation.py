@@ -135,15 +135,6 @@ def test_the_search_of_a_video_whose_sender_disappears_stops(server: Deployment)
         assert not call.done()
 
 
-def test_more_hashes_than_allowed_are_refused_without_a_search(server: Deployment) -> None:
-    key = server.make_key("platform", "match")
-    (worker,) = processes(server.process.pid, "worker")
-    with calling(server.address, key, large=True) as caller:
-        call = many(caller, count=MANY + 1)
-        assert outcome(call.result) == grpc.StatusCode.INVALID_ARGUMENT
-        assert not busy(worker)
-
-
 def test_a_call_without_a_deadline_has_the_servers(tmp_path: Path) -> None:
     with serving(tmp_path, max_call_s=2) as server:
         key = server.make_key("platform", "match")

@@ -10,9 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from disrupt.core.changes import Cursor
 from disrupt.core.policy import ADULTS, ApiKey, Right
-from disrupt.registry.contract import RegistryReader
 from disrupt.registry.sqlite.sql import SqlRegistry
 from disrupt.server.calls.feed import FeedServicer
 from disrupt.server.calls.interceptors import caller
@@ -24,34 +22,6 @@ _CONTEXT: Any = None
 _MIB = 2**20
 _KEY = ApiKey("k", "mirror", bytes(32), frozenset([Right.FEED]), frozenset([ADULTS.number]), DAY)
 _FOLLOWING: Any = SimpleNamespace(ring=SimpleNamespace(bank_names={ADULTS.number: ADULTS.name}))
-
-
-class Counting:
-    """A registry that counts how often changes are read."""
-
-    def __init__(self, registry: RegistryReader) -> None:
-        self.head = registry.head
-        self.reads = 0
-        self._changes = registry.changes
-
-    def changes(self, after: Cursor, limit: int, banks: frozenset[int]) -> object:
-        self.reads += 1
-        return self._changes(after, limit, banks)
-
-
-def test_a_page_that_is_full_or_the_last_is_read_at_once(tmp_path: Path) -> None:
-    chance = random.Random(2)
-    items = [new_item(chance) for _ in range(3)]
-    with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
-        writer.register(registration(chance, None, *items), day=DAY)
-        reader: Any = Counting(writer)
-        servicer = FeedServicer(reader, _FOLLOWING, SealedCursors(secrets.token_bytes(32)))
-        caller.set(_KEY)
-        for page_size, changes, caught_up in ((1, 1, False), (3, 3, True), (4, 3, True)):
-            reader.reads = 0
-            request = feed_pb2.ListChangesRequest(page_size=page_size)
-            page = asyncio.run(servicer.ListChanges(request, _CONTEXT))
-            assert (len(page.changes), page.caught_up, reader.reads) == (changes, caught_up, 1)
 
 
 def test_a_page_of_the_largest_items_takes_memory_for_few_of_them(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets as random
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -145,28 +144,3 @@ def test_nothing_of_the_item_that_was_replaced_is_left(
     run("disrupt", "erase", "--data-dir", server.data_dir)
     assert holding() == set()
     assert matched(platforms, own) == {(new,)}
-
-
-def test_a_picture_that_comes_at_once_from_many_is_in_the_case_once(
-    server: Deployment,
-    secrets: dict[str, str],
-    helpline: Caller,
-    platforms: list[Caller],
-    fingerprints: NDArray[np.void],
-) -> None:
-    own = fingerprints[fingerprints["plan"] == 0]
-    case = submit(helpline, fingerprints[1:2]).case_number
-    with ExitStack() as stack:
-        callers = [
-            stack.enter_context(calling(server.address, secrets["register"])) for _ in range(6)
-        ]
-
-        def register(at: int) -> Outcome:
-            return named(submit(callers[at], (own, fingerprints)[at % 2], case))[2]
-
-        with ThreadPoolExecutor(6) as threads:
-            outcomes = set(threads.map(register, range(6)))
-    assert outcomes >= {Outcome.ADDED, Outcome.KEPT}
-    _, (left, hashes) = shown(helpline, case)
-    assert hashes == len(fingerprints)
-    eventually(lambda: matched(platforms, own[0]["hash"].tobytes()) == {(left,)})

@@ -13,7 +13,7 @@ import pytest
 from grpc import aio
 
 from disrupt.core.lookups import VideoOptions
-from disrupt.errors import DeadlineExceededError, InvalidRequestError
+from disrupt.errors import DeadlineExceededError
 from disrupt.server.admission.limits import CHUNK_BYTES_MAX
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.shares import holder
@@ -50,17 +50,6 @@ def test_chunks_come_in_order_once_and_without_empty_ones() -> None:
     assert received(chunk(b"b"), first=chunk(b"a")) == [b"a", b"b"]
     assert received(first=chunk(LARGEST)) == [LARGEST]
     assert received() == []
-
-
-@pytest.mark.parametrize(
-    ("part", "field"), [(OPTIONS, "part"), (chunk(LARGEST + b"a"), "chunk")], ids=["kind", "size"]
-)
-def test_what_is_no_chunk_of_1_mib_is_refused(
-    part: match_pb2.MatchVideoRequest, field: str
-) -> None:
-    with pytest.raises(InvalidRequestError) as refused:
-        received(chunk(b"a"), part)
-    assert [violation.field for violation in refused.value.violations] == [field]
 
 
 def test_a_message_of_many_frames_is_not_walked_on_the_event_loop(

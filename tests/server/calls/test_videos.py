@@ -128,26 +128,6 @@ def test_it_is_found_inside_a_compilation_mirrored(
     assert not platform("MatchVideo", lookup(encode(mirrored), options=as_it_is)).matches
 
 
-def test_an_animation_of_many_parts_is_registered_and_found(
-    server: Deployment, secrets: dict[str, str], platform: Caller
-) -> None:
-    frames = [Image.fromarray(frame).resize((640, 480)) for frame in footage(14, seconds=1)]
-    file = io.BytesIO()
-    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=500)
-    assert len(file.getvalue()) > 1 << 20
-    with calling(server.address, secrets["staff"]) as staff:
-        answer = staff("RegisterVideo", registration(file.getvalue()))
-    assert answer.frames_hashed == len(frames)
-    eventually(lambda: bool(platform("MatchVideo", lookup(file.getvalue())).matches))
-
-
-@pytest.mark.usefixtures("registered")
-def test_what_is_not_registered_is_not_found(platform: Caller) -> None:
-    answer = platform("MatchVideo", lookup(encode(UNRELATED)))
-    assert not answer.matches
-    assert answer.frames_hashed == 20
-
-
 def test_frames_hashed_by_the_caller_get_the_same_answer(
     platform: Caller, registered: registration_pb2.Receipt
 ) -> None:
@@ -165,16 +145,6 @@ def test_frames_hashed_by_the_caller_get_the_same_answer(
     for answer in (here, there):
         only(answer).match_id = b""
     assert here == there
-
-
-def test_a_picture_finds_the_video_that_shows_it(
-    platform: Caller, registered: registration_pb2.Receipt
-) -> None:
-    file = io.BytesIO()
-    Image.fromarray(SECRET[20]).save(file, "JPEG")
-    answer = platform("MatchImage", match_pb2.MatchImageRequest(image=file.getvalue()))
-    assert only(answer).item_id == registered.items[0].item_id
-    assert only(answer).kind == types_pb2.MEDIA_KIND_VIDEO
 
 
 @pytest.mark.usefixtures("registered")

@@ -1,9 +1,8 @@
-"""A worker or writer that hangs is replaced; one suspended with all others is not."""
+"""Processes that were suspended are not taken for hanging."""
 
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 import time
 
@@ -11,7 +10,6 @@ import pytest
 
 from benchmarks.harness.deployment import Deployment
 from benchmarks.harness.processes import client_of_each_worker, processes
-from tests.server.caller import calling, eventually, lookup, outcome, register
 from tests.server.running import Start
 
 _HUNG_AFTER_S = 6.0
@@ -27,48 +25,6 @@ def family(server: Deployment) -> list[int]:
     return [
         process for role in ("writer", "worker") for process in processes(server.process.pid, role)
     ]
-
-
-def answering(server: Deployment, key: str) -> int:
-    """Return how many workers answer lookups: one that is being started does not."""
-    try:
-        with client_of_each_worker(server, key) as clients:
-            return len(clients)
-    except RuntimeError:
-        return 0
-
-
-def test_a_worker_that_hangs_is_replaced_and_the_other_serves_meanwhile(
-    server: Deployment,
-) -> None:
-    key = server.make_key("platform", "match")
-    with client_of_each_worker(server, key) as clients:
-        hanging, healthy = clients
-        os.kill(hanging, signal.SIGSTOP)
-        clients[healthy].match_hashes(bytes(32))
-        eventually(lambda: len(set(processes(server.process.pid, "worker")) - {hanging}) == 2)
-        clients[healthy].match_hashes(bytes(32))
-    assert hanging not in processes(server.process.pid, "worker")
-    assert healthy in processes(server.process.pid, "worker")
-    eventually(lambda: answering(server, key) == 2)
-
-
-def test_a_writer_that_hangs_is_replaced_and_lookups_go_on_meanwhile(server: Deployment) -> None:
-    platform, helpline = (
-        server.make_key("platform", "match"),
-        server.make_key("helpline", "register"),
-    )
-    (writer,) = processes(server.process.pid, "writer")
-    with calling(server.address, platform) as match, calling(server.address, helpline) as caller:
-        os.kill(writer, signal.SIGSTOP)
-        match("MatchHashes", lookup(bytes(32)))
-        eventually(lambda: processes(server.process.pid, "writer") not in ([], [writer]))
-        request = register(secrets.token_bytes(32))
-
-        def is_registered() -> bool:
-            return outcome(lambda: caller("RegisterHashes", request)).name == "OK"
-
-        eventually(is_registered)
 
 
 def test_processes_that_were_suspended_together_go_on(server: Deployment) -> None:

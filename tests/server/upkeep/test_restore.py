@@ -385,12 +385,6 @@ def test_commands_say_what_they_did(site: Site, tmp_path: Path) -> None:
     assert current(site.data_dir / "index") == 1
 
 
-@pytest.mark.parametrize("command", ["backup", "restore", "erase"])
-def test_commands_have_help_with_an_example_and_refuse_wrong_usage(command: str) -> None:
-    assert f"Example: disrupt {command} " in CliRunner().invoke(main, [command, "--help"]).stdout
-    assert CliRunner().invoke(main, [command]).exit_code == 2
-
-
 def test_erasing_where_there_is_no_registry_makes_none(tmp_path: Path) -> None:
     with pytest.raises(DataDirectoryError, match="There is no registry"):
         erase(tmp_path / "nowhere")
