@@ -162,37 +162,15 @@ def test_a_head_older_than_the_served_generation_is_refused_and_nothing_publishe
     assert current(index_dir) == 2
 
 
-def spoil_epoch(writer: SqlRegistryWriter, index_dir: Path) -> None:
-    writing.write(directory_of(index_dir, 9), (), Cursor(bytes(16), writer.head().sequence))
-    (index_dir / "CURRENT").write_text("00000009\n")
-
-
-def spoil_head(writer: SqlRegistryWriter, index_dir: Path) -> None:
-    head = writer.head()
-    writing.write(directory_of(index_dir, 9), (), Cursor(head.epoch, head.sequence + 1))
-    (index_dir / "CURRENT").write_text("00000009\n")
-
-
-def spoil_file(_: SqlRegistryWriter, index_dir: Path) -> None:
-    path = directory_of(index_dir, current(index_dir)) / "codes.faiss"
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-@pytest.mark.parametrize(
-    ("spoil", "named"),
-    [(spoil_epoch, "older copy"), (spoil_head, "older copy"), (spoil_file, "codes.faiss")],
-)
-def test_a_generation_that_does_not_fit_is_refused_and_nothing_published(
-    writer: SqlRegistryWriter,
-    index_dir: Path,
-    spoil: Callable[[SqlRegistryWriter, Path], None],
-    named: str,
+def test_a_damaged_generation_is_refused_and_nothing_published(
+    writer: SqlRegistryWriter, index_dir: Path
 ) -> None:
     register(writer, random.Random(4), 3)
     rebuild(writer, index_dir)
-    spoil(writer, index_dir)
     before = current(index_dir)
-    with pytest.raises(SnapshotRefusedError, match=named):
+    path = directory_of(index_dir, before) / "codes.faiss"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(SnapshotRefusedError, match=r"codes\.faiss"):
         compact(writer, index_dir)
     assert current(index_dir) == before
     assert not (index_dir / "building").exists()
