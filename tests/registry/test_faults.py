@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from disrupt.core.policy import FIRST_BANKS, ApiKey, Right
+from disrupt.core.policy import ApiKey, Right
 from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableError
 from disrupt.registry.contract import NewCase
 from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
@@ -135,16 +135,6 @@ def test_registry_in_use_by_another_writer_is_refused(path: Path) -> None:
         SqlRegistry.open_writer(path),
     ):
         pass
-
-
-def test_reader_does_not_wait_for_a_transaction_of_the_writer(path: Path) -> None:
-    with (
-        SqlRegistry.open_writer(path) as writer,
-        writer._writer.begin() as connection,
-        SqlRegistry.open_reader(path) as reader,
-    ):
-        connection.exec_driver_sql("DELETE FROM banks")
-        assert reader.banks() == FIRST_BANKS
 
 
 def test_locked_registry_is_unavailable_and_then_works_again(path: Path) -> None:
