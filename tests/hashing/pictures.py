@@ -1,6 +1,8 @@
 """Photographs of packages, their files, and what registers and finds them."""
 
 import io
+import struct
+import zlib
 from functools import partial
 from typing import Any
 
@@ -32,10 +34,17 @@ PHOTOS = {
 }
 
 
-def encode(pixels: NDArray[np.uint8], kind: str = "PNG", **options: Any) -> bytes:
+def encode(picture: NDArray[np.uint8] | Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, kind, **options)
+    image.save(file, kind, **options)
     return file.getvalue()
+
+
+def chunk(kind: bytes, content: bytes, crc: int | None = None) -> bytes:
+    """Return a chunk of a PNG file."""
+    crc = zlib.crc32(kind + content) if crc is None else crc
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
 
 
 def registered(data: bytes) -> dict[Profile, PdqHash]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing.decoding.pictures import decode_frames
 from disrupt.hashing.decoding.pixels import Picture
+from tests.hashing.pictures import chunk
 
 KEEP, TO_PAGE, TO_PREVIOUS = range(3)
 SOURCE, OVER = range(2)
@@ -122,11 +123,6 @@ def over(upper: NDArray[np.float64], lower: NDArray[np.float64]) -> NDArray[np.f
     alpha = sum(shares)
     colours = upper[..., :3] * shares[0] + lower[..., :3] * shares[1]
     return np.concatenate([colours / np.where(alpha, alpha, 1), alpha], axis=-1)
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    checksum = zlib.crc32(kind + content)
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
 
 def animation(colour: int, depth: int, seed: int) -> Animation:

@@ -1,13 +1,11 @@
 """Every mode and orientation gives the same picture; other files are refused with a reason."""
 
 import gc
-import io
 import struct
 import subprocess
 import sys
 import weakref
 import zlib
-from typing import Any
 
 import numpy as np
 import pytest
@@ -28,17 +26,12 @@ from disrupt.hashing.decoding.pictures import (
     decode_frames,
 )
 from disrupt.hashing.decoding.pixels import oriented
+from tests.hashing.pictures import chunk, encode
 
 register_heif_opener()  # Pillow needs it to write them; the code under test uses the class itself
 
 COLOURS = Image.open(f"{data_dir}/astronaut.png").resize((97, 61))
 GREY = COLOURS.convert("L")
-
-
-def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def colours(data: bytes) -> np.ndarray:
@@ -160,15 +153,6 @@ def test_a_damaged_file_is_decoded_or_refused_and_nothing_else(
         colours(bytes(data))
     except InvalidMediaError as refused:
         assert refused.violations[0].field == "image"  # noqa: PT017
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return (
-        struct.pack(">I", len(content))
-        + kind
-        + content
-        + struct.pack(">I", zlib.crc32(kind + content))
-    )
 
 
 def huge_png(width: int, height: int) -> bytes:

@@ -20,6 +20,7 @@ from disrupt.errors import InvalidMediaError
 from disrupt.hashing import fingerprint_image, hash_image, images, queries
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.images import canonical_hash
+from tests.hashing.pictures import encode
 
 register_heif_opener()  # Pillow needs it to write them; the code under test uses the class itself
 
@@ -79,12 +80,6 @@ def files() -> Iterator[tuple[str, int, Image.Image, str, dict[str, Any]]]:
     yield "TIFF LAB", 4, in_lab(PHOTO), "TIFF", {}
     yield "BigTIFF", 4, PHOTO, "TIFF", {"big_tiff": True}
     yield "TIFF of two pages", 4, PHOTO, "TIFF", {"save_all": True, "append_images": [GREY_16]}
-
-
-def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def grey_tiff(pixels: bytes, bits: int, photometric: int) -> bytes:

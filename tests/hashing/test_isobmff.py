@@ -23,7 +23,8 @@ from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.decoding.pixels import oriented
 from disrupt.hashing.decoding.sniffing import SNIFFED_BYTES, is_video
 from disrupt.hashing.videos.frames import hash_video
-from tests.hashing.test_decode import COLOURS, encode, with_alpha
+from tests.hashing.pictures import encode
+from tests.hashing.test_decode import COLOURS, with_alpha
 from tests.hashing.videos import FPS
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")

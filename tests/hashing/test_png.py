@@ -1,9 +1,7 @@
 """PNG files that browsers show whole are hashed whole, whatever chunks stand beside the pixels."""
 
-import io
 import struct
 import zlib
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,20 +11,10 @@ from disrupt.errors import InvalidMediaError
 from disrupt.hashing.decoding import png
 from disrupt.hashing.decoding.pictures import decode, decode_frames
 from tests.hashing import test_formats
+from tests.hashing.pictures import chunk, encode
 
 PHOTO = test_formats.PHOTO.resize((200, 150))
 PLAIN = Image.new("RGB", PHOTO.size)
-
-
-def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
-
-
-def chunk(kind: bytes, content: bytes, crc: int | None = None) -> bytes:
-    crc = zlib.crc32(kind + content) if crc is None else crc
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
 
 
 PNG = encode(PHOTO)

@@ -1,6 +1,5 @@
 """A colour profile that shows another picture than the stored one hides neither."""
 
-import io
 import struct
 import zlib
 from collections.abc import Callable
@@ -20,17 +19,12 @@ from disrupt.hashing import ImageQuery, hash_image
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.images import canonical_hash
 from tests.hashing import test_formats
+from tests.hashing.pictures import chunk, encode
 from tests.hashing.test_formats import DISPLAY_P3, fixed, profile
 
 PHOTO = test_formats.PHOTO.resize((300, 200))
 GREY = PHOTO.convert("L")
 LEVELS = np.arange(256)
-
-
-def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def linear(levels: NDArray[Any]) -> NDArray[np.float64]:
@@ -87,15 +81,6 @@ BANDS = np.where(LEVELS % 51, 255 - LEVELS, LEVELS)
 
 def stored(levels: NDArray[Any], image: Image.Image = PHOTO) -> Image.Image:
     return Image.fromarray(levels[np.asarray(image)].astype(np.uint8))
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return (
-        struct.pack(">I", len(content))
-        + kind
-        + content
-        + struct.pack(">I", zlib.crc32(kind + content))
-    )
 
 
 def with_chunks(png: bytes, *chunks: bytes) -> bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import cv2
 import numpy as np
 import pytest
@@ -17,6 +15,7 @@ from disrupt.hashing import ImageQuery, fingerprint_image, hash_image
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.regions.quadrilaterals import find_quadrilaterals, straightened
+from tests.hashing.pictures import encode
 
 PHOTOS = {
     name: np.asarray(Image.fromarray(getattr(data, name)()).convert("L"))
@@ -38,12 +37,6 @@ def tilted(photo: NDArray[np.uint8], level: int, corners: NDArray[np.float64]) -
     cover = cv2.warpPerspective(np.full_like(photo, 255), matrix, (wide, high)) > 127
     page[cover] = np.asarray(shown)[cover]
     return page
-
-
-def encoded(pixels: NDArray[np.uint8], form: str = "JPEG") -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, form)
-    return file.getvalue()
 
 
 @pytest.mark.parametrize("level", [40, 120, 255])
@@ -70,8 +63,8 @@ def test_a_straightened_picture_is_the_picture(name: str) -> None:
 
 @pytest.mark.parametrize("name", PHOTOS)
 def test_a_copy_that_is_tilted_on_a_page_matches_and_its_transform_says_where(name: str) -> None:
-    registered = fingerprint_image(encoded(PHOTOS[name]))
-    query = hash_image(encoded(tilted(PHOTOS[name], 200, CORNERS)))
+    registered = fingerprint_image(encode(PHOTOS[name], "JPEG"))
+    query = hash_image(encode(tilted(PHOTOS[name], 200, CORNERS), "JPEG"))
     assert not isinstance(registered, LowQuality)
     assert isinstance(query, ImageQuery)
     nearest, version = min(
@@ -120,6 +113,6 @@ def test_pages_that_look_like_many_pictures_cost_bounded_hashes(name: str) -> No
     for effort in (Effort.STANDARD, Effort.THOROUGH):
         wanted = LOOKUP_CROPS[effort]
         assert len(find_quadrilaterals(page, wanted.tilted)) <= wanted.tilted
-        query = hash_image(encoded(page, "PNG"), effort=effort)
+        query = hash_image(encode(page), effort=effort)
         if isinstance(query, ImageQuery):
             assert len(query.hashes) <= MAX_PARTS + MAX_NEGATIVES + 16

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -25,6 +24,7 @@ from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.pdq.luma import area_average
 from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.regions.detection import Region, find_regions, reduction
+from tests.hashing.pictures import encode
 
 PHOTOS = [
     np.asarray(ImageOps.contain(Image.open(f"{data_dir}/{name}").convert("RGB"), (900, 900)))
@@ -147,12 +147,6 @@ def test_any_size_of_picture_is_looked_at(shape: tuple[int, int]) -> None:
     for region in find_regions(luma, MOST):
         assert 0 <= region.left < region.right <= 1
         assert 0 <= region.top < region.bottom <= 1
-
-
-def encode(pixels: NDArray[np.uint8]) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
 
 
 def shown(luma: NDArray[np.uint8], transform: Transform) -> NDArray[np.uint8]:

@@ -1,6 +1,5 @@
 """Files that end early are not registered; what they have of a picture is looked up."""
 
-import io
 import struct
 import zlib
 from collections.abc import Callable
@@ -16,14 +15,9 @@ from disrupt.errors import InvalidMediaError
 from disrupt.hashing import ImageQuery, fingerprint_frames, fingerprint_image, hash_image
 from disrupt.hashing.decoding.pictures import decode, decode_frames
 from disrupt.hashing.decoding.pixels import Picture
+from tests.hashing.pictures import chunk, encode
 
 PHOTO = Image.open(f"{data_dir}/coffee.png").convert("RGB").resize((120, 81))
-
-
-def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def looked_up(data: bytes) -> Picture | None:
@@ -67,13 +61,7 @@ def chunks(png: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def joined(head: bytes, parts: list[tuple[bytes, bytes]]) -> bytes:
-    return head + b"".join(
-        struct.pack(">I", len(content))
-        + kind
-        + content
-        + struct.pack(">I", zlib.crc32(kind + content))
-        for kind, content in parts
-    )
+    return head + b"".join(chunk(*part) for part in parts)
 
 
 def rewritten(png: bytes, change: Callable[[bytes], bytes]) -> bytes:
