@@ -57,18 +57,15 @@ def test_the_generation_that_was_served_stays_even_if_it_is_not_the_newest(tmp_p
     assert generations(tmp_path) == [3, 1]
 
 
-def test_numbers_are_not_reused_when_generations_are_lost(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost", ["generations", "CURRENT"])
+def test_numbers_are_not_reused_when_something_is_lost(lost: str, tmp_path: Path) -> None:
     for count in range(1, 4):
         published(tmp_path, some_items(count), count)
-    for generation in generations(tmp_path):
-        shutil.rmtree(directory_of(tmp_path, generation))
-    assert published(tmp_path, some_items(1), 1).generation == 4
-
-
-def test_numbers_are_not_reused_when_current_is_lost(tmp_path: Path) -> None:
-    for count in range(1, 4):
-        published(tmp_path, some_items(count), count)
-    (tmp_path / "CURRENT").unlink()
+    if lost == "CURRENT":
+        (tmp_path / "CURRENT").unlink()
+    else:
+        for generation in generations(tmp_path):
+            shutil.rmtree(directory_of(tmp_path, generation))
     assert published(tmp_path, some_items(1), 1).generation == 4
 
 
