@@ -28,33 +28,32 @@ from disrupt.hashing.videos.frames import hash_video
 from tests.hashing.pictures import PHOTOS, encode, registered, upright
 
 
+def animation(frames: list[Image.Image], kind: str = "GIF", **options: Any) -> bytes:
+    return encode(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+
+
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF"])
 def test_an_animation_is_looked_up_by_its_distinct_frames_and_registered_by_its_first(
     kind: str,
 ) -> None:
     frames = [Image.fromarray(PHOTOS[name]).resize((600, 400)) for name in ("coffee", "cat")]
     shown = [frames[0], frames[0], frames[1], frames[0], frames[1]]
-    options = {"save_all": True, "append_images": shown[1:], "duration": 90, "quality": 90}
-    file = io.BytesIO()
-    shown[0].save(file, kind, **options)
-    query = upright(file.getvalue())
+    data = animation(shown, kind, duration=90, quality=90)
+    query = upright(data)
     assert not isinstance(query, LowQuality)
     assert [transform for _, transform in query.hashes] == [IDENTITY, IDENTITY]
     for (hash_, _), frame in zip(query.hashes, frames, strict=True):
         plain = registered(encode(np.asarray(frame)))[Profile.PDQ_512]
         assert hash_.distance_bits(plain) <= 10
-    first = registered(file.getvalue())[Profile.PDQ_512]
+    first = registered(data)[Profile.PDQ_512]
     assert first.distance_bits(query.hashes[0][0]) <= 4
 
 
 def test_a_blank_first_frame_hides_nothing_and_only_blank_ones_are_low_quality() -> None:
     blank = Image.new("RGB", (600, 400), "white")
     photo = Image.fromarray(PHOTOS["coffee"])
-    outcomes = []
-    for frames in ([blank, photo], [blank, Image.new("RGB", (600, 400), "black")]):
-        file = io.BytesIO()
-        frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:])
-        outcomes.append(upright(file.getvalue()))
+    black = Image.new("RGB", (600, 400), "black")
+    outcomes = [upright(animation([blank, second], "WEBP")) for second in (photo, black)]
     assert isinstance(outcomes[0], ImageQuery)
     assert len(outcomes[0].hashes) == 1
     assert isinstance(outcomes[1], LowQuality)
@@ -64,12 +63,6 @@ def pattern(seed: int, side_px: int = 560) -> Image.Image:
     """Return a picture unlike those of other seeds."""
     coarse = np.random.default_rng(seed).integers(0, 256, (8, 8), np.uint8)
     return Image.fromarray(np.kron(coarse, np.ones((side_px // 8,) * 2, np.uint8)))
-
-
-def animation(frames: list[Image.Image], kind: str = "GIF", **options: Any) -> bytes:
-    file = io.BytesIO()
-    frames[0].save(file, kind, save_all=True, append_images=frames[1:], **options)
-    return file.getvalue()
 
 
 def test_a_picture_behind_many_frames_is_found() -> None:

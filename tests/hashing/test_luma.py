@@ -1,18 +1,16 @@
 """The area average to 512x512 is exact, for every size and orientation."""
 
-import io
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
 
 from disrupt.core.transforms import Dihedral
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.decoding.pixels import Picture, oriented
 from disrupt.hashing.pdq.luma import area_average, canonical_luma
+from tests.hashing.pictures import encode
 
 
 def units(values: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -59,9 +57,7 @@ def test_halves_are_rounded_up() -> None:
 
 
 def picture(luma: NDArray[np.uint8], orientation: Dihedral = Dihedral.IDENTITY) -> Picture:
-    file = io.BytesIO()
-    Image.fromarray(luma).save(file, "PNG", compress_level=0)
-    return Picture(decode(file.getvalue()).image, orientation)
+    return Picture(decode(encode(luma, compress_level=0)).image, orientation)
 
 
 @given(st.integers(1, 700), st.integers(1, 700), st.sampled_from(Dihedral))

@@ -4,7 +4,6 @@
 ``distances.json`` how near, in bits, a lookup of an edited copy came to them at that commit.
 """
 
-import io
 import json
 import zlib
 from pathlib import Path
@@ -18,6 +17,7 @@ from benchmarks.recall.edits import EDITS, Scene
 from disrupt.core.hashes import HASH_BYTES, MAX_DISTANCE_BITS, distances_bits
 from disrupt.core.media import unpack
 from disrupt.hashing import ImageQuery, hash_image
+from tests.hashing.pictures import encode
 
 FILES = Path(__file__).parent / "files" / "plan_1"
 BEFORE = json.loads((FILES / "distances.json").read_text("utf-8"))
@@ -31,10 +31,8 @@ def edited(name: str, edit: str) -> bytes:
     (other,) = (picture for stem, picture in pixels.items() if stem != name)
     scene = Scene(pixels[name], np.random.default_rng(zlib.crc32(edit.encode())), lambda: other)
     copy, _ = EDITS[edit][1](scene)
-    file = io.BytesIO()
     quality = scene.encoding.get("quality", 85)
-    Image.fromarray(np.ascontiguousarray(copy)).save(file, "JPEG", quality=quality)
-    return file.getvalue()
+    return encode(np.ascontiguousarray(copy), "JPEG", quality=quality)
 
 
 @pytest.mark.parametrize("name", BEFORE)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.regions.rotation import turned
 from disrupt.hashing.variants import NEAR_BITS
 from disrupt.hashing.variants import PLANS as STORED_PLANS
+from tests.hashing.pictures import encode
 
 PHOTOS = {
     name: Image.fromarray(getattr(data, name)()).resize((1200, 900), Image.Resampling.BICUBIC)
@@ -25,17 +26,11 @@ PHOTOS = {
 }
 
 
-def file_of(picture: Image.Image, **options: object) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, "PNG", compress_level=1, **options)
-    return file.getvalue()
-
-
 def stored(
-    picture: Image.Image, plan: int | None = None, **options: object
+    picture: Image.Image, plan: int | None = None, **options: Any
 ) -> dict[tuple[int, int], Fingerprint]:
     """Return what is registered of a picture beside plan 0, by plan and ordinal."""
-    outcome = fingerprint_image(file_of(picture, **options))
+    outcome = fingerprint_image(encode(picture, compress_level=1, **options))
     assert isinstance(outcome, ImageFingerprints)
     return {
         (fingerprint.plan, fingerprint.ordinal): fingerprint
@@ -121,5 +116,5 @@ def test_no_part_is_stored_of_a_shape_on_a_plain_page() -> None:
     page = np.full((900, 1200), 255, np.uint8)
     page[300:330, 200:900] = page[300:700, 870:900] = 0
     page[600:640, 400:600] = 90
-    assert isinstance(fingerprint_image(file_of(Image.fromarray(page))), ImageFingerprints)
+    assert isinstance(fingerprint_image(encode(page)), ImageFingerprints)
     assert not stored(Image.fromarray(page))
