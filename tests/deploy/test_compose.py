@@ -44,6 +44,8 @@ def unusable() -> str:
     """Return why namespaces cannot be used here; empty where they can."""
     if why := proxied.unusable() or plain_root.usable():
         return why
+    if any(ROOT.is_relative_to(target) for target in SERVICES["server"].get("tmpfs", ())):
+        return "needs a checkout elsewhere: the container has a file system of its own there"
     return "" if shutil.which("ip") else "needs ip, of iproute2"
 
 
