@@ -39,25 +39,19 @@ from tests.client.scripted import scripted
 
 HASH = bytes(HASH_BYTES)
 NEVER = "127.0.0.1:1"
+ONCE = RetryPolicy(attempts=1)
 Call = Callable[..., Any]
 
 
-def in_thread(
-    name: str, *arguments: object, address: str = NEVER, attempts: int = 1, **named: object
-) -> object:
-    retries = RetryPolicy(attempts, first_pause_s=0.01)
-    with MatchClient(address, key="key", retries=retries) as client:
+def in_thread(name: str, *arguments: object, address: str = NEVER, **named: object) -> object:
+    with MatchClient(address, key="key", retries=ONCE) as client:
         answer: object = getattr(client, name)(*arguments, **named)
         return answer
 
 
-def in_loop(
-    name: str, *arguments: object, address: str = NEVER, attempts: int = 1, **named: object
-) -> object:
-    retries = RetryPolicy(attempts, first_pause_s=0.01)
-
+def in_loop(name: str, *arguments: object, address: str = NEVER, **named: object) -> object:
     async def ask() -> object:
-        async with AsyncMatchClient(address, key="key", retries=retries) as client:
+        async with AsyncMatchClient(address, key="key", retries=ONCE) as client:
             answer: object = await getattr(client, name)(*arguments, **named)
             return answer
 

@@ -36,7 +36,6 @@ class Instruction:
 class Stage:
     """One FROM, and the instructions that follow."""
 
-    image: str
     name: str
     instructions: list[Instruction] = field(default_factory=list)
 
@@ -57,8 +56,8 @@ def parse(text: str) -> list[Stage]:
             flags[flag[1]] = flag[2]
             rest = rest[flag.end() :]
         if name == "FROM":
-            image, *as_name = rest.split()
-            stages.append(Stage(image, as_name[1] if as_name else str(len(stages))))
+            _, *as_name = rest.split()
+            stages.append(Stage(as_name[1] if as_name else str(len(stages))))
         else:
             stages[-1].instructions.append(Instruction(name, flags, rest.strip()))
     return stages

@@ -6,19 +6,11 @@ import os
 import signal
 import time
 
-import pytest
-
 from benchmarks.harness.deployment import Deployment
 from benchmarks.harness.processes import client_of_each_worker, processes
 from tests.server.running import Start
 
 _HUNG_AFTER_S = 6.0
-
-
-@pytest.fixture
-def server(start: Start) -> Deployment:
-    """Start a server of two workers, which soon count as hanging."""
-    return start(settings=f"hung_after_s = {_HUNG_AFTER_S}\n")
 
 
 def family(server: Deployment) -> list[int]:
@@ -27,7 +19,8 @@ def family(server: Deployment) -> list[int]:
     ]
 
 
-def test_processes_that_were_suspended_together_go_on(server: Deployment) -> None:
+def test_processes_that_were_suspended_together_go_on(start: Start) -> None:
+    server = start(settings=f"hung_after_s = {_HUNG_AFTER_S}\n")
     key = server.make_key("platform", "match")
     before = family(server)
     with client_of_each_worker(server, key) as clients:
