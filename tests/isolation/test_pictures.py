@@ -6,9 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,10 +32,8 @@ from disrupt.hashing.decoding.pictures import FORMATS, ImageLimits
 from disrupt.isolation.child import Cause
 from disrupt.isolation.picture_process import SLOTS, IsolationLimits, Process
 from disrupt.isolation.pictures import IsolatedHashing
+from tests.isolation.conftest import Run, failure
 from tests.proofs.mutations import png_bomb, repeated_scans, seeds
-
-_T = TypeVar("_T")
-Run = Callable[[Awaitable[_T]], _T]
 
 SEEDS = seeds()
 GOOD = SEEDS["PNG"][0]
@@ -44,17 +42,6 @@ LONG = repeated_scans(4000, 20_000)
 
 MEMORY_MIB = 640
 """Little, but above the 530 MiB of addresses that a process has at its start."""
-
-
-@pytest.fixture(scope="module")
-def run() -> Iterator[Run[Any]]:
-    """Run everything in one event loop for the processes of this module."""
-    with asyncio.Runner() as runner:
-        yield lambda awaitable: runner.run(awaited(awaitable))
-
-
-async def awaited(awaitable: Awaitable[_T]) -> _T:
-    return await awaitable
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +56,6 @@ def hashing(run: Run[Any]) -> Iterator[IsolatedHashing]:
     run(isolated.__aenter__())
     yield isolated
     run(isolated.__aexit__(None, None, None))
-
-
-async def failure(call: Awaitable[object]) -> DisruptError:
-    with pytest.raises(DisruptError) as raised:
-        await call
-    return raised.value
 
 
 async def whole(hashing: IsolatedHashing, processes: int) -> None:

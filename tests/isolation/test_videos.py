@@ -4,10 +4,10 @@ import asyncio
 import io
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,27 +36,14 @@ from disrupt.isolation.video_messages import (
 )
 from disrupt.isolation.video_worker import AHEAD_BYTES
 from disrupt.isolation.videos import IsolatedVideos, VideoIsolationLimits
+from tests.isolation.conftest import Run, failure
 from tests.proofs.mutations_videos import repeated
-
-_T = TypeVar("_T")
-Run = Callable[[Awaitable[_T]], _T]
 
 LIMITS = VideoLimits(max_bytes=32 << 20, max_duration_s=60)
 FOOTAGE = list(footage(5, seconds=4, fps=10))
 GOOD = encode(FOOTAGE, codec=Codec("matroska"))
 NOISE = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
 JPEG = Codec("avi", "mjpeg", {"qmin": "1", "qmax": "1"}, "yuvj420p")
-
-
-@pytest.fixture(scope="module")
-def run() -> Iterator[Run[Any]]:
-    """Run everything in one event loop for the processes of this module."""
-    with asyncio.Runner() as runner:
-        yield lambda awaitable: runner.run(awaited(awaitable))
-
-
-async def awaited(awaitable: Awaitable[_T]) -> _T:
-    return await awaitable
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +89,6 @@ async def gone(videos: IsolatedVideos) -> None:
     """Wait until there is no process."""
     while videos.pids:
         await asyncio.sleep(0.01)
-
-
-async def failure(call: Awaitable[object]) -> DisruptError:
-    with pytest.raises(DisruptError) as raised:
-        await call
-    return raised.value
 
 
 @pytest.mark.parametrize(
