@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import termios
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
@@ -304,27 +303,6 @@ def test_a_refused_submission_leaves_whole_json_and_says_that_the_number_is_void
     assert "il n'ouvre aucun dossier" in " ".join(done.err.split())
     shown = disrupt("status", done.json["case"], pin=done.json["pin"])
     assert (shown.code, "Aucun dossier" in shown.err) == (1, True)
-
-
-def test_a_wait_is_shown_while_it_lasts(tmp_path: Path) -> None:
-    file = picture(tmp_path / "a.png", 309)
-    busy = status_of(OverloadedError("Busy.", retry_after_s=3))
-    away = status_of(UnavailableError("Away.", retry_after_s=2))
-    over = threading.Event()
-
-    def late(request: bytes) -> Any:
-        over.wait(300)
-        return register(request)
-
-    with (
-        scripted(busy, away, late) as server,
-        at_terminal("submit", "--age=adult", file, env=variables(server.address)) as terminal,
-    ):
-        terminal.until("Le service est très demandé. Nouvel essai dans 2 s.")
-        terminal.until("Le service ne répond pas. Nouvel essai dans 1 s.")
-        terminal.until("The service has not answered yet (2 s). Please wait.")
-        over.set()
-        assert terminal.end() == 0
 
 
 def test_a_whole_case_is_withdrawn_only_after_a_yes(disrupt: Shell, tmp_path: Path) -> None:

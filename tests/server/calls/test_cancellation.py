@@ -16,7 +16,6 @@ import pytest
 from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from benchmarks.harness.prepared import prepare
 from benchmarks.harness.processes import cpu_s, processes
-from disrupt.v1 import match_pb2, types_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from tests.server.caller import Caller, calling, eventually, lookup, outcome
 
@@ -78,20 +77,12 @@ def stopping(pid: int) -> Iterator[None]:
     assert cpu_s(pid) - before_s < FEW_S
 
 
-def many(caller: Caller, count: int = MANY, timeout: float | None = None) -> Any:
+def many(caller: Caller, timeout: float | None = None) -> Any:
     """Start a large lookup without waiting for it."""
     return MatchServiceStub(caller.channel).MatchHashes.future(
-        lookup(secrets.token_bytes(32 * count)),
+        lookup(secrets.token_bytes(32 * MANY)),
         metadata=(("authorization", f"Bearer {caller.key}"),),
         timeout=timeout,
-    )
-
-
-def send(caller: Caller, *parts: match_pb2.MatchVideoRequest) -> Any:
-    """Send a video without waiting for the answer; keep the returned call until then."""
-    options = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
-    return MatchServiceStub(caller.channel).MatchVideo.future(
-        iter([options, *parts]), metadata=(("authorization", f"Bearer {caller.key}"),)
     )
 
 
@@ -109,30 +100,6 @@ def test_the_search_of_a_call_that_nobody_waits_for_stops(
                 call.cancel()
             else:
                 assert outcome(call.result) == grpc.StatusCode.DEADLINE_EXCEEDED
-
-
-def frames(first: int, count: int, versions: int) -> match_pb2.MatchVideoRequest:
-    """Return ``count`` frames of a video from ``first`` on, as hashed by the caller."""
-    starts_ms = np.repeat(np.arange(first, first + count) * 1000, versions)
-    return match_pb2.MatchVideoRequest(
-        frames=types_pb2.Fingerprints(
-            hashes=secrets.token_bytes(32 * count * versions),
-            qualities=bytes([90]) * (count * versions),
-            start_ms=starts_ms.tolist(),
-            end_ms=(starts_ms + 1000).tolist(),
-        )
-    )
-
-
-def test_the_search_of_a_video_whose_sender_disappears_stops(server: Deployment) -> None:
-    key = server.make_key("platform", "match")
-    (worker,) = processes(server.process.pid, "worker")
-    parts = [frames(first, 1000, 64) for first in range(0, MANY // 64, 1000)]
-    with stopping(worker), calling(server.address, key, large=True) as caller:
-        call = send(caller, *parts)
-        # The worker is busy for longer than it takes to receive the messages.
-        eventually(lambda: all(busy(worker) for _ in range(6)))
-        assert not call.done()
 
 
 def test_a_call_without_a_deadline_has_the_servers(tmp_path: Path) -> None:
