@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageOps
 
 from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import Effort
@@ -20,7 +20,7 @@ from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.images import canonical_hash
 from tests.hashing import test_formats
 from tests.hashing.pictures import chunk, encode
-from tests.hashing.test_formats import DISPLAY_P3, fixed, profile
+from tests.hashing.test_formats import DISPLAY_P3, fixed, in_lab, profile
 
 PHOTO = test_formats.PHOTO.resize((300, 200))
 GREY = PHOTO.convert("L")
@@ -56,15 +56,8 @@ def with_a_table(shown: bytes, *, named: bytes) -> bytes:
     """Return a profile that has a table of colours, which shows the negative, too."""
     corners = np.indices((2, 2, 2)).reshape(3, -1).T * 255
     colours = Image.fromarray((255 - corners)[None].astype(np.uint8))
-    in_lab = ImageCms.applyTransform(
-        colours,
-        ImageCms.buildTransform(
-            ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
-        ),
-    )
-    assert in_lab is not None
     straight = bytes(range(256))
-    table = np.asarray(in_lab) ^ np.array([0, 128, 128], np.uint8)
+    table = np.asarray(in_lab(colours)) ^ np.array([0, 128, 128], np.uint8)
     head = b"mft1\0\0\0\0" + bytes([3, 3, 2, 0]) + fixed(np.eye(3).ravel())
     body = head + 3 * straight + table.tobytes() + 3 * straight
     tags = {}
