@@ -42,7 +42,7 @@ _HASHES_PER_ITEM = 10
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """What was measured from one moment to another."""
+    """Measurements of one stretch of time."""
 
     calls: list[Call]
     cpu_s: float

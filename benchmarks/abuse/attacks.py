@@ -39,7 +39,7 @@ _PICTURE_PX = 4000
 """Edge of a picture that takes a third of a second to decode and hash, and few bytes to send."""
 _READ_BYTES = 32 << 20
 _READ_PART_BYTES = 1 << 18
-"""What each brings in half a second: not the whole within the time for a message."""
+"""Bytes that each connection sends in half a second: too few to complete a message in time."""
 
 
 @dataclass(frozen=True, slots=True)

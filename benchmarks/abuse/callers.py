@@ -26,7 +26,7 @@ from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 
 _BATCH = 64
 _PICTURES_EVERY = 20
-"""Of so many lookups, the first is of a picture."""
+"""Lookups from one picture to the next; the others are of hashes."""
 _PICTURE_PX = 512
 _CONNECTIONS = 4
 _WITHIN_S = 10.0

@@ -140,9 +140,9 @@ def rows_of(kind: str, results: dict[str, list[Measured]]) -> list[dict[str, obj
 def _bits(mine: Measured, registered: Measured) -> int:
     """Return the least distance of two files' hashes; 0 where neither has one."""
     distances = [
-        (int(one, 16) ^ int(other, 16)).bit_count()
-        for one in mine.hashes
-        for other in registered.hashes
+        (int(hex_of_mine, 16) ^ int(hex_of_registered, 16)).bit_count()
+        for hex_of_mine in mine.hashes
+        for hex_of_registered in registered.hashes
     ]
     return min(distances, default=0 if mine.hashes == registered.hashes else 256)
 

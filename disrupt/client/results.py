@@ -67,7 +67,7 @@ class Match:
 
     @property
     def extent(self) -> Extent:
-        """How much of both pictures agrees."""
+        """Return how much of both pictures agrees, from the two shares."""
         return extent_of(self.query_area_permille, self.stored_area_permille)
 
 

@@ -26,7 +26,7 @@ class Effort(IntEnum):
 
 
 class Extent(StrEnum):
-    """How much of both pictures agrees."""
+    """The part of both pictures that agrees: the whole of one, a part, or not known."""
 
     WHOLE = "whole"
     """The whole of at least one of them, or nearly."""

@@ -29,14 +29,14 @@ or turned, and cut (left, top, right, bottom). Versions of a frame follow each
 other and have the same times; the frame as it is comes first."""
 
 HELD_BYTES_MAX = 16 * 2**20
-"""What one lookup may hold of its frames and of what they are near to.
+"""Most bytes that one lookup may hold of its frames and of the hits of these.
 
 That is 50 000 frames of 5 versions that differ, or an hour of frames that a thousand items show.
 """
 
 
 class Versions(IntEnum):
-    """Which versions of each frame are hashed.
+    """The versions of each frame that are hashed.
 
     Where players differ in how they turn a video, each version is also hashed as it is stored.
     """

@@ -1,4 +1,4 @@
-"""What the decoding processes have in common: they warm up, lock themselves down, and answer.
+"""Run a decoding process: warm up, lock down, and answer.
 
 Their arguments are SOCKET MEDIA PARENT MEMORY: descriptors of the socket and of the shared memory
 that media lie in, process id of the parent, bytes of address space.

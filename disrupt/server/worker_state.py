@@ -86,7 +86,7 @@ class WorkerState:
 
     @property
     def serving(self) -> bool:
-        """Whether there is an index to look up in."""
+        """Tell whether there is an index to search."""
         return self._live.serving
 
     def behind_s(self) -> float:

@@ -29,7 +29,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Waiting:
-    """What an origin waits for."""
+    """The call that an origin waits for."""
 
     hashes: int = 0
     """Most that it asked for: who shares an origin, and asks for less, does not overtake others."""

@@ -135,7 +135,7 @@ class _Line:
         self._by_origin = False
 
     def __bool__(self) -> bool:
-        """Whether an attempt waits."""
+        """Tell whether an attempt waits."""
         return bool(self._origins)
 
     def refusal_s(self, now_s: float) -> float:

@@ -1,4 +1,4 @@
-"""How players turn and mirror the frames of a video: its display matrix, as FFmpeg gives it."""
+"""Read how players turn and mirror a video: its display matrix, as FFmpeg gives it."""
 
 from __future__ import annotations
 

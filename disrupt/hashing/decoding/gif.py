@@ -12,7 +12,7 @@ _IMAGE, _EXTENSION, _TRAILER = b",!;"
 _CONTROL = 0xF9
 
 _TO_PAGE, _TO_PREVIOUS = 2, 3
-"""What becomes of a frame before the next one is painted (GIF89a, section 23)."""
+"""Disposal of a frame before the next one is painted (GIF89a, section 23)."""
 
 
 class GifFile(CountsRows, GifImagePlugin.GifImageFile):

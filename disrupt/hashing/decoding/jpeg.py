@@ -32,7 +32,7 @@ _EXIF, _EXIF_MARK = 0xE1, b"Exif\0"
 _PROFILE, _PROFILE_MARK = 0xE2, b"ICC_PROFILE\0"
 
 _PHOTOSHOP = 0xED
-"""What it holds no browser reads."""
+"""Segment whose content no browser reads."""
 _SHORTEST = {
     0xE0: (b"JFIF", 14),
     _PROFILE: (_PROFILE_MARK, 14),

@@ -46,7 +46,7 @@ _VIEWS = {
     Dihedral.MIRROR_ROTATE_180: (True, False, False),
     Dihedral.MIRROR_ROTATE_270: (False, False, True),
 }
-"""How to sample a picture as if it were turned: rows mirrored, columns mirrored, transposed."""
+"""Sampling that turns a picture: rows mirrored, columns mirrored, transposed."""
 
 _PLACES = np.array([2 * rows + columns for rows, columns, _ in _VIEWS.values()])
 _TRANSPOSED = np.flatnonzero([transposed for _, _, transposed in _VIEWS.values()])

@@ -71,16 +71,16 @@ class VideoHashing:
         self._versions = versions
         self._borders = Borders()
         self.small = True
-        """Whether no frame had a side of over 512 px."""
+        """Tell whether no frame had a side of over 512 px."""
 
     @property
     def declared_ms(self) -> int:
-        """How long the file says that it lasts; 0 where it does not."""
+        """Return the duration that the file declares; 0 where it declares none."""
         return self._video.declared_ms
 
     @property
     def incomplete(self) -> bool:
-        """Whether the file ended, or broke, before its end, or holds another video."""
+        """Tell whether the file ended or broke early, or holds another video."""
         return self._video.incomplete
 
     def __iter__(self) -> Iterator[NDArray[np.void]]:

@@ -1,4 +1,4 @@
-"""What a registration adds to a case, what it replaces there, and what its answer names.
+"""Plan a registration: the items that it adds to a case, those it replaces, and its answer.
 
 The rules are those of ``core.renewals``: a case has each picture or video once.
 """

@@ -1,4 +1,4 @@
-"""Which file the log beside the registry (``-wal``) belongs to.
+"""Record the database file that the log beside it (``-wal``) belongs to.
 
 SQLite writes a log into whichever file lies beside it, also into a copy put in that place: that
 spoils the copy, and what only the log held is lost. So a writer gives the file a random number,

@@ -22,7 +22,7 @@ _RETRY_AFTER_S = 1.0
 
 
 class Resource(IntEnum):
-    """What calls hold while they last. A worker counts all but the last two, the writer these."""
+    """Resources that calls hold. A worker counts all but the last two, the writer these two."""
 
     CALLS = 0
     READS = auto()
@@ -104,7 +104,7 @@ class Holder:
 
 
 class Admission:
-    """What there is of each resource in one process, and who holds how much of it."""
+    """The capacity of each resource in one process, and the amount that each caller holds."""
 
     def __init__(self, capacities: Capacities) -> None:
         self.capacities = capacities

@@ -19,10 +19,10 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined]  # its stubs leave
 from disrupt.server.part_failure import forever, vital
 
 READY = "ready"
-"""What a process prints on standard output once it serves."""
+"""Word that a process prints on standard output once it serves."""
 
 COMPACT = "compact"
-"""What the writer prints when the index is to be compacted."""
+"""Word that the writer prints when the index is to be compacted."""
 
 BEAT = "beat"
 """What a process that serves prints every ``BEAT_S``, to show that its event loop does not hang.

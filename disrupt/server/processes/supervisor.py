@@ -82,7 +82,7 @@ class _Child:
     beat_s: float | None = None
     """When the running process printed something last, of time.monotonic; None while it starts."""
     report: dict[str, object] = field(default_factory=dict)
-    """What it said of itself last."""
+    """The last state that the process reported."""
 
     def state(self) -> dict[str, object]:
         """Describe the process, for operators."""
