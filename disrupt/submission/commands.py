@@ -22,9 +22,9 @@ from disrupt.submission.ages import AgeChange, AgeRule
 from disrupt.submission.client import SubmissionClient
 from disrupt.submission.results import Case, Withdrawal
 from disrupt.submission.showing import NotShownError, SubmissionPrinter, say
-from disrupt.submission.texts import Phrase
 from disrupt.submission.usage import Mistyped, mistyped
 from disrupt.submission.waiting import LoggedWaiting, ShownWaiting
+from disrupt.texts import Phrase
 
 _EXIT_CODES = """
 \b

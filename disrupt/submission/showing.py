@@ -26,7 +26,7 @@ from disrupt.submission.results import (
     Submission,
     Withdrawal,
 )
-from disrupt.submission.texts import Phrase
+from disrupt.texts import Phrase
 
 _PIN_GROUP = 4
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from disrupt.client import terminal
 from disrupt.submission import texts
 from disrupt.submission.showing import say
-from disrupt.submission.texts import Phrase
+from disrupt.texts import Phrase
 
 
 class Mistyped(click.UsageError):

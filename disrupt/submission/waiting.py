@@ -14,7 +14,7 @@ from rich.text import Text
 from disrupt.errors import DisruptError, OverloadedError, TooManyAttemptsError
 from disrupt.submission import texts
 from disrupt.submission.showing import say
-from disrupt.submission.texts import Phrase
+from disrupt.texts import Phrase
 
 _SHOWN_AFTER_S = 1.0
 """Time before a wait is shown: most calls are answered sooner, so that nothing flickers."""
