@@ -1,9 +1,9 @@
 """Count false matches: look up pictures that are unrelated to everything stored.
 
 Half of all sources (photographs, drawings, screenshots, pages, textures, scenes, screens) are
-stored, in views that are registered as pictures are; views of the other half are looked up as files
-at STANDARD. Every match is a false one, and makes the exit code 1. The report is rewritten during
-the run, so that an interrupted run has its figures; --show makes pictures of the matches.
+stored, in views that are registered as pictures are; views of the other half are looked up as
+files. Every match is a false one, and makes the exit code 1. The report is rewritten during the
+run, so that an interrupted run has its figures; --show makes pictures of the matches.
 
     ./scripts/bench unrelated --json unrelated.json --show found
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,8 +31,9 @@ from benchmarks.recall.sources import Source, Split, file_of, sources, square, v
 from benchmarks.recall.unrelated_stored import Stored, kept, shares
 from benchmarks.recall.unrelated_tail import SAMPLED, Tail
 from disrupt.core.hashes import stack
+from disrupt.core.lookups import Effort, extent_of
 from disrupt.core.media import LowQuality
-from disrupt.core.transforms import PLANS
+from disrupt.core.transforms import PLANS, Transform
 from disrupt.hashing import hash_image
 from disrupt.services.matching import UNBOUNDED, complete, hash_steps, picture_steps
 
@@ -62,11 +64,13 @@ class Kind:
 class Count:
     """Look views up among everything stored, and count the matches."""
 
-    def __init__(self, stored: Stored, lookups: int, seed: int) -> None:
+    def __init__(self, stored: Stored, lookups: int, seed: int, effort: Effort) -> None:
         self._stored = stored
+        self._effort = effort
         self._index = index_of(stored.items)
         self._places = {item_id_of(at): at for at in range(len(stored.items))}
         self._kinds: dict[str, Kind] = {}
+        self._versions: dict[str, Counter[str]] = {"hashes": Counter(), "found_hashes": Counter()}
         self._examples: list[dict[str, Any]] = []
         self._tail = Tail(stored)
         self._rng = np.random.default_rng(seed)
@@ -76,7 +80,7 @@ class Count:
 
     def look_up(self, source: Source, place: int, luma: NDArray[np.uint8]) -> None:
         """Look up one view of a source; skip it where it is too featureless."""
-        query = hash_image(file_of(luma))
+        query = hash_image(file_of(luma), effort=self._effort)
         if isinstance(query, LowQuality):
             return
         codes = stack(hash_ for hash_, _ in query.hashes)
@@ -88,6 +92,8 @@ class Count:
             self._tail.add(codes[self._rng.integers(len(codes))])
         before_s = time.thread_time()
         transforms = [transform for _, transform in query.hashes]
+        versions = [_version(transform) for transform in transforms]
+        self._versions["hashes"].update(versions)
         matches = complete(
             picture_steps(self._index, codes, transforms, SCOPE, _MATCHES, UNBOUNDED)
         )
@@ -99,7 +105,9 @@ class Count:
         hits = complete(
             hash_steps(self._index, codes, SCOPE, 1, most_matches=len(codes), allowance=UNBOUNDED)
         )
-        kind.matched_hashes += len(np.unique(hits.query))
+        near = np.unique(hits.query).tolist()
+        kind.matched_hashes += len(near)
+        self._versions["found_hashes"].update(versions[place] for place in near)
         for at, item_id in enumerate(matches.item_ids):
             stored_at = self._places[item_id.tobytes()]
             origin = self._stored.sources[stored_at]
@@ -110,6 +118,9 @@ class Count:
                     "asked": [source.kind, source.name, place],
                     "stored": [origin.kind, origin.name, self._stored.places[stored_at]],
                     "distance_bits": int(matches.distance_bits[at]),
+                    "extent": extent_of(
+                        int(matches.query_area_permille[at]), int(matches.stored_area_permille[at])
+                    ),
                     "looked_up": str(asked),
                     "variant": str(variant),
                     "steps": [
@@ -123,6 +134,10 @@ class Count:
         bounds = _bounds(self._kinds)
         return {
             **bounds,
+            "versions": {
+                name: {counted: of[name] for counted, of in self._versions.items()}
+                for name in sorted(self._versions["hashes"])
+            },
             "stored": self._stored.counts,
             "cpu_s": time.process_time() - self._began_s,
             "search_us_per_hash": 1e6 * self._searched_s / max(bounds["hashes"], 1),
@@ -138,11 +153,12 @@ def false_matches(
     minutes: float,
     seed: int,
     sabotage: Sabotage | None = None,
+    effort: Effort = Effort.STANDARD,
 ) -> Iterator[dict[str, Any]]:
     """Store about so many hashes, look so many pictures up or as many as time allows; reports."""
     until_s = time.monotonic() + 60 * minutes
     stored = kept([media for media in every if media.stored or sabotage], hashes, seed)
-    count = Count(stored, lookups, seed)
+    count = Count(stored, lookups, seed, effort)
     asked = [media for media in every if not media.stored]
     order = list(zip(asked, shares(asked, lookups), strict=True))
     order = [order[at] for at in np.random.default_rng(seed).permutation(len(order))]
@@ -177,6 +193,12 @@ def rows_of(report: dict[str, Any]) -> list[dict[str, object]]:
     kinds = report["kinds"] | {"all": report}
     columns = (*_COUNTED, "upper_95", "upper_95_sources", "upper_95_hashes")
     return [{"looked up": name} | {key: row[key] for key in columns} for name, row in kinds.items()]
+
+
+def _version(transform: Transform) -> str:
+    """Name the kind of version that a hash is looked up of; cells of a grid are parts."""
+    name = "straightened" if transform.corners else "part" if any(transform.crop) else "whole"
+    return f"{name}, negative" if transform.negative else name
 
 
 def _bounds(kinds: dict[str, Kind]) -> dict[str, Any]:
@@ -269,6 +291,13 @@ def turned(luma: NDArray[np.uint8], dihedral: int) -> NDArray[np.uint8]:
     show_default=True,
     help="How sources are split; each split looks up other pairs of them.",
 )
+@click.option(
+    "--effort",
+    type=click.Choice([Effort.STANDARD.name, Effort.THOROUGH.name]),
+    default=Effort.STANDARD.name,
+    show_default=True,
+    help="Of the lookups.",
+)
 def main(  # noqa: PLR0913 options
     *,
     json_path: Path | None,
@@ -280,15 +309,23 @@ def main(  # noqa: PLR0913 options
     sabotage: Sabotage | None,
     seed: int,
     split: Split,
+    effort: str,
 ) -> None:
     """Count, print, write."""
     every = sources(folder, split)
-    settings = {"seed": seed, "split": split, "sabotage": sabotage, "version": code_version()}
+    settings = {
+        "seed": seed,
+        "split": split,
+        "effort": effort,
+        "sabotage": sabotage,
+        "version": code_version(),
+    }
     report: dict[str, Any] = {}
-    for report in false_matches(every, stored, lookups, minutes, seed, sabotage):
+    for report in false_matches(every, stored, lookups, minutes, seed, sabotage, Effort[effort]):
         click.echo(said(report))
         figures.write(json_path, {"false_matches": report, "settings": settings})
     figures.show(rows_of(report))
+    figures.show([{"looked up": name, **of} for name, of in report["versions"].items()])
     figures.show([{"within": name, **of} for name, of in report["pairs"].items()])
     if show:
         pairs_shown(every, report, seed, show)

@@ -84,6 +84,7 @@ def test_unrelated_lookups_find_nothing_unless_what_is_looked_up_is_stored(
     assert code == (1 if sabotage else 0)
     result = report["false_matches"]
     assert result["hashes"] > result["lookups"] >= result["sources"] > 0
+    assert sum(of["hashes"] for of in result["versions"].values()) == result["hashes"]
     assert result["pairs"]["crop"]["all"] > result["pairs"]["crop"]["90"]
     assert (result["found"] > 0) == (result["found_hashes"] > 0) == (sabotage is not None)
     assert len(list(show.glob("*.png"))) == len(result["examples"])
