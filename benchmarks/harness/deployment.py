@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from disrupt.core.policy import Right
-from disrupt.server.upkeep.administration import administration
+from disrupt.server.admin import open_admin
 from disrupt.wire import admin as wire
 
 BIN = Path(sys.executable).parent
@@ -101,7 +101,7 @@ class Deployment:
         """Make a key, for all banks where none is named; return its secret."""
         granted = tuple(Right[right.upper()] for right in rights)
         # As `disrupt keys create` does, without the second that a new interpreter takes.
-        with administration(self.data_dir) as admin:
+        with open_admin(self.data_dir) as admin:
             secret: str = admin.create(wire.create_request(name, granted, banks)).secret
         return secret
 

@@ -77,24 +77,24 @@ class _Chain:
 class _Moments:
     """Offsets at which a frame may be one of some stored frames: disjoint ranges, ascending.
 
-    ``of_places`` gives the index of each stored frame's range.
+    ``ranges`` gives the index of each stored frame's range.
     """
 
     lows_ms: NDArray[np.float64]
     highs_ms: NDArray[np.float64]
-    of_places: NDArray[np.intp]
+    ranges: NDArray[np.intp]
 
     @classmethod
-    def of(cls, places: NDArray[np.intp], time_ms: int, stored: Timeline) -> _Moments:
-        """Build from stored frames in any order; adjacent ones are one moment."""
-        order = np.argsort(places)
-        lows_ms = stored.starts_ms[places[order]] - (_SLACK_MS + time_ms)
-        highs_ms = np.maximum.accumulate(stored.ends_ms[places[order]] + (_SLACK_MS - time_ms))
+    def of(cls, frames: NDArray[np.intp], time_ms: int, stored: Timeline) -> _Moments:
+        """Build from indices of stored frames in any order; adjacent ones are one moment."""
+        order = np.argsort(frames)
+        lows_ms = stored.starts_ms[frames[order]] - (_SLACK_MS + time_ms)
+        highs_ms = np.maximum.accumulate(stored.ends_ms[frames[order]] + (_SLACK_MS - time_ms))
         begins = np.append(True, lows_ms[1:] > highs_ms[:-1])
-        of_places = np.empty(len(places), np.intp)
-        of_places[order] = np.cumsum(begins) - 1
-        lasts = np.append(np.flatnonzero(begins)[1:] - 1, len(places) - 1)
-        return cls(lows_ms[begins].astype(float), highs_ms[lasts].astype(float), of_places)
+        ranges = np.empty(len(frames), np.intp)
+        ranges[order] = np.cumsum(begins) - 1
+        lasts = np.append(np.flatnonzero(begins)[1:] - 1, len(frames) - 1)
+        return cls(lows_ms[begins].astype(float), highs_ms[lasts].astype(float), ranges)
 
 
 def align(
@@ -119,9 +119,9 @@ def align(
     chains: list[_Chain] = []
     ended: list[_Chain] = []
     most_ended = _MOST_ENDED
-    for frame, places in near:
+    for frame, stored_frames in near:
         time_ms = int(query.starts_ms[frame])
-        moments = _Moments.of(places, time_ms, stored)
+        moments = _Moments.of(stored_frames, time_ms, stored)
         old = [time_ms - int(query.starts_ms[chain.frames[-1]]) > lost_ms for chain in chains]
         ended += [chain for chain, is_old in zip(chains, old, strict=True) if is_old]
         chains = [chain for chain, is_old in zip(chains, old, strict=True) if not is_old]
@@ -161,7 +161,7 @@ def _extend(chains: list[_Chain], frame: int, moments: _Moments, query: Timeline
             chain.low_ms, chain.high_ms = low_ms, high_ms
             chain.add(frame, *offsets_ms)
             taken.add(at)
-    for at in moments.of_places:
+    for at in moments.ranges:
         if len(taken) == _MOST_MOMENTS:
             return
         if at not in taken:

@@ -33,8 +33,8 @@ from disrupt.errors import (
     UnauthenticatedError,
     UnimplementedError,
 )
+from disrupt.server.admin import open_admin
 from disrupt.server.rights import SERVICES
-from disrupt.server.upkeep.administration import administration
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from disrupt.wire import admin as wire
@@ -177,7 +177,7 @@ def test_made_up_keys_are_refused_by_the_proxy_and_known_ones_and_health_go_on(
 
 def revoke(server: Deployment, name: str) -> None:
     """Revoke the key of this name."""
-    with administration(server.data_dir) as admin:
+    with open_admin(server.data_dir) as admin:
         (key_id,) = (key.key_id for key in admin.list().keys if key.name == name)
         admin.revoke(wire.revoke_request(key_id))
 

@@ -22,7 +22,7 @@ from disrupt.registry.backup import Known, back_up, bring_up_to_date, check, kno
 from disrupt.registry.contract import Removed, Revoked
 from disrupt.registry.journal import Epoch, Record
 from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
-from disrupt.server.upkeep.restore import restore
+from disrupt.server.restore import restore
 from tests.registry.examples import (
     DAY,
     all_changes,

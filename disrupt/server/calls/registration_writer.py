@@ -7,11 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from disrupt.server.admin import today
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Context, Decode
 from disrupt.server.admission.shares import Resource, holder
 from disrupt.server.calls.pin_waits import PinWaits
-from disrupt.server.upkeep.administration import today
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.registration import Registrar
 from disrupt.v1 import registration_pb2, registration_pb2_grpc

@@ -10,9 +10,9 @@ import click
 
 from disrupt import logs
 from disrupt.registry.backup import CONFIG, back_up, copy_journal
+from disrupt.server import erasure
+from disrupt.server import restore as restoring
 from disrupt.server.commands.printing import report
-from disrupt.server.upkeep import erasure
-from disrupt.server.upkeep import restore as restoring
 
 _PATH = click.Path(path_type=Path)
 _H = 3600.0

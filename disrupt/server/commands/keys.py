@@ -15,9 +15,9 @@ from disrupt import logs
 from disrupt.admin.v1 import admin_pb2
 from disrupt.core.policy import Right
 from disrupt.errors import ConfigurationError, DisruptError
+from disrupt.server.admin import open_admin
 from disrupt.server.commands.printing import echo, report, show
 from disrupt.server.commands.serve import FILE, data_dir_option
-from disrupt.server.upkeep.administration import administration
 from disrupt.wire import admin as wire
 
 _RIGHTS = [right.name.lower() for right in Right]
@@ -67,7 +67,7 @@ def create(
     Example: disrupt keys create platform --right match --data-dir data
     """
     granted = tuple(Right[right.upper()] for right in rights)
-    with administration(data_dir) as admin, _secret_file(secret_file) as opened:
+    with open_admin(data_dir) as admin, _secret_file(secret_file) as opened:
         created = admin.create(wire.create_request(name, granted, banks))
         try:
             if opened is not None:
@@ -106,7 +106,7 @@ def list_command(data_dir: Path, *, as_json: bool) -> None:
     \b
     Example: disrupt keys list --data-dir data
     """
-    with administration(data_dir) as admin:
+    with open_admin(data_dir) as admin:
         rows = [_row(key) for key in admin.list().keys]
     if as_json:
         show(json.dumps({"keys": rows}))
@@ -131,7 +131,7 @@ def revoke(key_id: str, data_dir: Path, *, as_json: bool) -> None:
     \b
     Example: disrupt keys revoke 0a1b2c3d --data-dir data
     """
-    with administration(data_dir) as admin:
+    with open_admin(data_dir) as admin:
         key = admin.revoke(wire.revoke_request(key_id)).key
     if as_json:
         report(json.dumps(_row(key)))

@@ -1,1 +1,1 @@
-"""The server's processes: supervisor, writer, workers, housekeeping."""
+"""The server's processes: supervisor, writer, workers, maintenance."""

@@ -36,7 +36,7 @@ from disrupt.registry import opening
 from disrupt.server import part_failure
 from disrupt.server.config import Config
 from disrupt.server.part_failure import vital
-from disrupt.server.processes import forking, housekeeping, worker
+from disrupt.server.processes import forking, maintenance, worker
 from disrupt.server.processes import writer as _writer
 from disrupt.server.processes.forking import Forked
 from disrupt.server.processes.serving import BEAT, BEAT_S, COMPACT, READY
@@ -194,7 +194,7 @@ class _Supervisor:
         ]
         # It never becomes ready, so `start_s` bounds all of its time.
         keeper = _Child(
-            "housekeeping", partial(housekeeping.run, self._config), start_s=housekeeping.LONGEST_S
+            "maintenance", partial(maintenance.run, self._config), start_s=maintenance.LONGEST_S
         )
         watches: list[asyncio.Task[None]] = []
         telling = await self._tell_states([writer, *workers])
@@ -204,13 +204,13 @@ class _Supervisor:
                 watches += [vital(child.role, self._keep(child)) for child in children]
                 await self._unless_stopped(*(child.ready.wait() for child in children))
             if not self._stop.is_set():
-                upkeep = housekeeping.keep_house(
+                maintaining = maintenance.run_when_due(
                     self._config,
                     lambda: self._run_once(keeper),
                     self._compact,
                     self._stop,
                 )
-                watches.append(vital("upkeep", upkeep))
+                watches.append(vital("maintenance", maintaining))
                 notify("READY=1")
                 _log.info("server_ready", version=disrupt.__version__, workers=len(workers))
                 ready()

@@ -13,11 +13,12 @@ from disrupt.admin.v1 import admin_pb2_grpc
 from disrupt.data_directory import DataDirectory
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryWriter
+from disrupt.server.admin import DirectAdmin
 from disrupt.server.admission.limits import MessageLimits, capacities
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Receiver
 from disrupt.server.admission.shares import Admission
-from disrupt.server.calls.administration import AdminServicer
+from disrupt.server.calls.admin import AdminServicer
 from disrupt.server.calls.health import Health
 from disrupt.server.calls.health_of_writer import STORAGE_LOOK_S, look_at_storage
 from disrupt.server.calls.interceptors import Errors, RelayedCalls
@@ -25,9 +26,8 @@ from disrupt.server.calls.registration_writer import RegistrationServicer
 from disrupt.server.config import Config
 from disrupt.server.memory import keep_little
 from disrupt.server.part_failure import forever, vital
-from disrupt.server.processes import housekeeping
+from disrupt.server.processes import maintenance
 from disrupt.server.processes.serving import until_told_to_stop
-from disrupt.server.upkeep.administration import InRegistry
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.pins import Pins
 from disrupt.services.quotas import Quota
@@ -97,7 +97,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         server,
     )
     admin_pb2_grpc.add_AdminServiceServicer_to_server(
-        AdminServicer(InRegistry(registry), pool), server
+        AdminServicer(DirectAdmin(registry), pool), server
     )
     health_pb2_grpc.add_HealthServicer_to_server(statuses.servicer, server)
 
@@ -109,7 +109,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     await storage()
 
     tasks = [
-        vital("compaction", housekeeping.watch(config, registry)),
+        vital("compaction", maintenance.request_compaction(config, registry)),
         vital("storage", forever(storage, STORAGE_LOOK_S)),
     ]
     await until_told_to_stop(

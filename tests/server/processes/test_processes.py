@@ -21,8 +21,8 @@ from grpc_health.v1 import health_pb2
 
 from benchmarks.harness.deployment import BIN, CommandFailedError, Deployment, run
 from disrupt.errors import ConfigurationError
+from disrupt.server.admin import open_admin
 from disrupt.server.config import Config
-from disrupt.server.upkeep.administration import administration
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from disrupt.wire import admin as wire
 from tests.server.caller import (
@@ -164,7 +164,7 @@ def test_a_process_that_dies_is_replaced_and_lookups_go_on_without_the_writer(
 def test_a_revoked_key_is_refused_by_every_worker(server: Deployment) -> None:
     secret = server.make_key("revoked", "match")
     assert all(matches(server.address, secret, bytes(32)) == 0 for _ in range(8))
-    with administration(server.data_dir) as admin:
+    with open_admin(server.data_dir) as admin:
         (key_id,) = [key.key_id for key in admin.list().keys if key.name == "revoked"]
         admin.revoke(wire.revoke_request(key_id))
 

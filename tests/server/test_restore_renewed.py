@@ -19,7 +19,7 @@ from disrupt.index.live import LiveIndex
 from disrupt.registry.backup import back_up
 from disrupt.registry.contract import NewItem
 from disrupt.registry.sqlite.sql import SqlRegistry
-from disrupt.server.upkeep.restore import Restored, restore
+from disrupt.server.restore import Restored, restore
 from tests.index.examples import search
 from tests.registry.examples import DAY, OWN, item_of, new_case, registration
 

@@ -1,4 +1,4 @@
-"""Erase withdrawn items from every file: at once by command, in time by ``housekeeping``."""
+"""Erase withdrawn items from every file: at once by command, in time by ``maintenance``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from disrupt.errors import UnavailableError
 from disrupt.feed import erasure
 from disrupt.feed.erasure import Erased
 from disrupt.registry import opening
-from disrupt.server.upkeep.administration import Administration, administration
+from disrupt.server.admin import DirectAdmin, RemoteAdmin, open_admin
 
 _HELD_UP_FOR_S = 30.0
 _RETRY_S = 0.2
@@ -33,13 +33,13 @@ def erase(data_dir: Path, progress: Progress = quiet, *, older_than_s: float = 0
         with opening.reading(directory):
             pass  # Opening refuses what is no registry, before anything is made.
     # The lock is not held for longer: a server may start while the index is rebuilt.
-    with administration(data_dir) as admin:
+    with open_admin(data_dir) as admin:
         _clear_log(admin)
     with opening.reading(directory) as reader:
         return erasure.erase(reader, directory.index, progress, older_than_s=older_than_s)
 
 
-def _clear_log(admin: Administration) -> None:
+def _clear_log(admin: DirectAdmin | RemoteAdmin) -> None:
     give_up_s = time.monotonic() + _HELD_UP_FOR_S
     while not admin.checkpoint().done:
         if time.monotonic() >= give_up_s:

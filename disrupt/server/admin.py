@@ -1,4 +1,4 @@
-"""Manage keys and the database's log through the running writer or, without one, directly."""
+"""Make, list and revoke keys, and clear the database's log: by the writer or, without one, here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import grpc
 
@@ -26,10 +26,8 @@ from disrupt.services import keys
 from disrupt.wire import admin as wire
 
 _TIMEOUT_S = 10.0
-_OPTIONS: Any = {
-    "timeout": _TIMEOUT_S,
-    "wait_for_ready": True,
-}  # a server that starts has no writer yet
+_OPTIONS: Any = {"timeout": _TIMEOUT_S, "wait_for_ready": True}
+"""Options of each call: a server that starts has no writer yet."""
 
 
 def today() -> str:
@@ -37,25 +35,9 @@ def today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
-class Administration(Protocol):
-    """The calls of AdminService."""
-
-    def create(self, request: admin_pb2.CreateKeyRequest) -> admin_pb2.CreateKeyResponse:
-        """Make a key."""
-
-    def list(self) -> admin_pb2.ListKeysResponse:
-        """List keys."""
-
-    def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
-        """Revoke a key."""
-
-    def checkpoint(self) -> admin_pb2.CheckpointResponse:
-        """Clear the registry's log."""
-
-
 @dataclass(frozen=True, slots=True)
-class InRegistry:
-    """Administration that writes to the registry; this process holds its lock."""
+class DirectAdmin:
+    """Write to the registry; this process holds its lock."""
 
     registry: RegistryWriter
 
@@ -82,8 +64,8 @@ class InRegistry:
 
 
 @dataclass(frozen=True, slots=True)
-class OverSocket:
-    """Administration that asks the running writer."""
+class RemoteAdmin:
+    """Ask the running writer, by AdminService on its Unix socket."""
 
     stub: AdminServiceStub
 
@@ -109,8 +91,8 @@ class OverSocket:
 
 
 @contextmanager
-def administration(data_dir: Path) -> Iterator[Administration]:
-    """Open the registry itself or, while a server runs, its writer's socket.
+def open_admin(data_dir: Path) -> Iterator[DirectAdmin | RemoteAdmin]:
+    """Open the registry or, while a server runs, a channel to its writer.
 
     Raises DataDirectoryError where there is no such directory: its name may be mistyped.
     """
@@ -126,11 +108,11 @@ def administration(data_dir: Path) -> Iterator[Administration]:
         except DataDirectoryInUseError:
             options = [("grpc.enable_http_proxy", 0)]
             channel = grpc.insecure_channel(directory.socket_address, options=options)
-            yield OverSocket(AdminServiceStub(stack.enter_context(channel)))
+            yield RemoteAdmin(AdminServiceStub(stack.enter_context(channel)))
         else:
             directory.secrets()
             registry = stack.enter_context(opening.writing(directory))
-            yield InRegistry(registry)
+            yield DirectAdmin(registry)
 
 
 def _bank_names(registry: RegistryReader) -> dict[int, str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from disrupt.admin.v1 import admin_pb2, admin_pb2_grpc
+from disrupt.server.admin import DirectAdmin
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Context
-from disrupt.server.upkeep.administration import InRegistry
 
 
 class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     """Answer the calls of proto/disrupt/admin/v1/admin.proto."""
 
-    def __init__(self, registry: InRegistry, pool: Pool) -> None:
+    def __init__(self, registry: DirectAdmin, pool: Pool) -> None:
         self._registry = registry
         self._pool = pool
 

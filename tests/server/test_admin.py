@@ -16,9 +16,9 @@ from disrupt.admin.v1 import admin_pb2_grpc
 from disrupt.cli import main
 from disrupt.data_directory import DataDirectory
 from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.server.admin import DirectAdmin
 from disrupt.server.admission.pool import Pool
-from disrupt.server.calls.administration import AdminServicer
-from disrupt.server.upkeep.administration import InRegistry
+from disrupt.server.calls.admin import AdminServicer
 
 _T = TypeVar("_T")
 
@@ -28,7 +28,7 @@ async def beside_a_writer(data_dir: Path, function: Callable[[], _T]) -> _T:
     directory = DataDirectory(data_dir)
     with directory.locked(), SqlRegistry.open_writer(directory.registry) as registry:
         server = aio.server()
-        servicer = AdminServicer(InRegistry(registry), Pool("writer", threads=1, queued=1))
+        servicer = AdminServicer(DirectAdmin(registry), Pool("writer", threads=1, queued=1))
         admin_pb2_grpc.add_AdminServiceServicer_to_server(servicer, server)
         server.add_insecure_port(directory.socket_address)
         await server.start()

@@ -28,8 +28,8 @@ from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first, current, directory_of, generations
 from disrupt.registry.sqlite.sql import SqlRegistry
 from disrupt.server.config import Config
-from disrupt.server.processes import housekeeping
-from disrupt.server.upkeep.erasure import erase
+from disrupt.server.erasure import erase
+from disrupt.server.processes import maintenance
 from indexer.commands import main as indexer
 from tests.registry.examples import DAY, registration
 
@@ -170,7 +170,7 @@ def test_an_erasure_that_cannot_delete_a_file_says_whose_it_is(
     monkeypatch.setattr(os, "nice", lambda _: 0)
     config = Config(data_dir=data_dir, erase_within_h=1e-9)
     with acting_as(OWNER), capture_logs() as logs, pytest.raises(SystemExit) as ended:
-        asyncio.run(housekeeping.run(config))
+        asyncio.run(maintenance.run(config))
     assert ended.value.code == 1
     failures = [entry for entry in logs if entry["event"] == "erasure_failed"]
     assert [re.search(message, entry["reason"]) is not None for entry in failures] == [True]

@@ -24,13 +24,13 @@ from disrupt.registry import journal
 from disrupt.registry.backup import back_up
 from disrupt.registry.contract import Registration
 from disrupt.registry.sqlite.sql import SqlRegistry
-from disrupt.server.upkeep.administration import administration
-from disrupt.server.upkeep.erasure import erase
-from disrupt.server.upkeep.restore import Restored, restore
+from disrupt.server.admin import open_admin
+from disrupt.server.erasure import erase
+from disrupt.server.restore import Restored, restore
 from indexer.commands import main as index_main
 from indexer.verify import verify
 from tests.registry.examples import DAY, all_changes, new_item, registration
-from tests.server.upkeep.dying import restore_and_die
+from tests.server.dying import restore_and_die
 
 
 class Site:
@@ -266,7 +266,7 @@ def test_beside_what_an_empty_server_made_the_journal_is_refused_with_what_to_do
 
 def test_a_lock_that_cannot_be_taken_is_no_running_server(tmp_path: Path) -> None:
     (tmp_path / "lock").mkdir()
-    with pytest.raises(DataDirectoryError, match="cannot be used"), administration(tmp_path):
+    with pytest.raises(DataDirectoryError, match="cannot be used"), open_admin(tmp_path):
         pytest.fail("there is no server to ask")
 
 
@@ -308,7 +308,7 @@ def test_killed_at_any_step_it_leaves_the_old_state_or_the_restored_one_and_can_
     tmp_path: Path,
 ) -> None:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.server.upkeep.dying"])
+    context.set_forkserver_preload(["tests.server.dying"])
     states: list[str] = []
     for step in range(1, 400, 9):
         folder = tmp_path / str(step)

@@ -20,9 +20,9 @@ from disrupt.errors import DisruptError
 from disrupt.feed.compaction import compact, is_due
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryReader
+from disrupt.server import erasure
 from disrupt.server.config import Config
 from disrupt.server.processes.serving import COMPACT, say
-from disrupt.server.upkeep import erasure
 
 _LOOKS = 24
 """Number of checks for withdrawn items to erase, within ``erase_within_h``."""
@@ -43,7 +43,7 @@ _NICE = 5
 _log = structlog.get_logger(__name__)
 
 
-async def keep_house(
+async def run_when_due(
     config: Config, start: Callable[[], Awaitable[int]], compact: asyncio.Event, stop: asyncio.Event
 ) -> None:
     """Have ``start`` run a process whenever one is due, until ``stop``.
@@ -59,13 +59,13 @@ async def keep_house(
         look_s = time.monotonic() + pause_s
         code = await start()
         if code and not stop.is_set():
-            _log.error("process_died", died="housekeeping", code=code)
+            _log.error("process_died", died="maintenance", code=code)
         await _stopped(stop, min(_REST_S, pause_s))
         compact.clear()
 
 
-async def watch(config: Config, reader: RegistryReader) -> None:
-    """Tell the supervisor, from the writer, when to compact the index, until cancelled."""
+async def request_compaction(config: Config, reader: RegistryReader) -> None:
+    """Tell the supervisor, from the writer, when the index is to be compacted, until cancelled."""
     index = DataDirectory(config.data_dir).index
     while True:
         await asyncio.sleep(_COUNT_S)

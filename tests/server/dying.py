@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from disrupt.server.upkeep.restore import restore
+from disrupt.server.restore import restore
 
 STEPS = ("fsync", "mkdir", "rename", "replace", "rmdir", "unlink")
 """The calls that make restored files durable, visible or gone."""

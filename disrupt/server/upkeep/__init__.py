@@ -1,1 +1,0 @@
-"""Operations on stored data for operators and housekeeping: keys, erasure, restore."""
