@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import ssl
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +19,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 
-from disrupt.client.connection import DEFAULT_PORT, connect_without_key
+from disrupt.client.connection import DEFAULT_SERVER, connect_without_key
 from disrupt.client.failures import failure
 from disrupt.data_directory import DataDirectory
-from disrupt.errors import ConfigurationError, DisruptError, UnavailableError
+from disrupt.errors import DisruptError, UnavailableError
 
 _HELP = """Ask a server whether all of it serves. Needs no key.
 
@@ -31,8 +31,7 @@ and then one worker, as callers reach it, by the standard gRPC health protocol. 
 knows address and certificate. Run it as the server's user.
 
 From elsewhere, or with --server: asks one worker, which says nothing of the others. --tls-ca names
-the authorities to trust; --tls-cert trusts the certificate that the server shows as it is, under
-whatever name it bears.
+the authorities to trust.
 
 Over TLS, prints until when the certificate that is served is valid, whatever its file says by now.
 
@@ -56,14 +55,6 @@ _SERVICES = (
 )
 """Services that are checked; the empty name stands for the server."""
 
-_FILE = click.Path(dir_okay=False, path_type=Path)
-
-
-def _own_address() -> str:
-    """Return this machine's address, with the port that a server here would listen on."""
-    port = os.environ.get("DISRUPT_LISTEN", "").rpartition(":")[2]
-    return f"127.0.0.1:{port or DEFAULT_PORT}"
-
 
 @click.command("health", help=_HELP)
 @click.option(
@@ -77,17 +68,15 @@ def _own_address() -> str:
     "--server",
     envvar="DISRUPT_SERVER",
     show_envvar=True,
-    show_default="this machine, at the port of DISRUPT_LISTEN or 50051",
+    default=DEFAULT_SERVER,
+    show_default=True,
     help="Server to ask instead, HOST:PORT.",
 )
 @click.option(
-    "--tls-cert",
-    envvar="DISRUPT_TLS_CERT",
-    show_envvar=True,
-    type=_FILE,
-    help="PEM file of the certificate that the server shows.",
+    "--tls-ca",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="PEM file of the authorities to trust.",
 )
-@click.option("--tls-ca", type=_FILE, help="PEM file of the authorities to trust.")
 @click.option(
     "--certificate-days",
     type=click.IntRange(0),
@@ -106,8 +95,7 @@ def _own_address() -> str:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def health(
     data_dir: Path | None,
-    server: str | None,
-    tls_cert: Path | None,
+    server: str,
     tls_ca: Path | None,
     certificate_days: int,
     timeout_s: float,
@@ -118,26 +106,24 @@ def health(
     give_up_s = time.monotonic() + timeout_s
     processes: list[dict[str, Any]] = []
     report: dict[str, Any] = {"asked": "one worker"}
-    file: Path | None = None
+    of_this_machine = False
     source = click.get_current_context().get_parameter_source("server")
     if data_dir is not None and source is not ParameterSource.COMMANDLINE:
         told = _told_by_supervisor(data_dir, timeout_s)
         processes = told["processes"]
         report = {"asked": "supervisor", "version": told["version"], "processes": processes}
         server = _reachable(told["address"])
-        file = told["tls_cert"] and Path(told["tls_cert"])
-    server = server or _own_address()
+        of_this_machine = bool(told["tls_cert"])
     lines = [_line(process) for process in processes]
     error: DisruptError | None = None
     try:
         _check_processes(processes)
-        trusted: Path | bytes | None = tls_cert
-        if file or connect_without_key(server, tls_cert or tls_ca).credentials:
+        own: x509.Certificate | None = None
+        if of_this_machine or connect_without_key(server, tls_ca).credentials:
             served = _served_certificate(server, timeout_s)
-            if file:  # of the server of this machine, which may not have read what it has now
-                trusted = served.public_bytes(Encoding.PEM)
-            report["certificate_valid_until"] = served.not_valid_after_utc.isoformat()
+            own = served if of_this_machine else None
             days = (served.not_valid_after_utc - datetime.now(UTC)).days
+            report["certificate_valid_until"] = served.not_valid_after_utc.isoformat()
             lines.append(
                 f"certificate valid until {served.not_valid_after_utc:%Y-%m-%d}, {days} days"
             )
@@ -146,10 +132,14 @@ def health(
                     f"The certificate that is served is valid for {days} more days: renew it, and"
                     " restart the server, which reads it when it starts."
                 )
-        else:
-            _check_nothing_is_asked_of_a_certificate(server, certificate_days)
+        elif certificate_days:
+            raise UnavailableError(
+                f"{server} was asked without TLS, and showed no certificate. Ask where one is"
+                " served, as by the proxy: --server HOST:PORT, with --tls-ca for an authority of"
+                " your own."
+            )
         left_s = max(give_up_s - time.monotonic(), 0)
-        check_health(server, tls_ca=tls_ca, tls_cert=trusted, timeout_s=left_s)
+        check_health(server, tls_ca=tls_ca, own=own, timeout_s=left_s)
     except DisruptError as failed:
         error = failed
     if as_json:
@@ -162,14 +152,6 @@ def health(
             click.echo(f"serving ({every})")
     if error is not None:
         raise error
-
-
-def _check_nothing_is_asked_of_a_certificate(server: str, certificate_days: int) -> None:
-    if certificate_days:
-        raise UnavailableError(
-            f"{server} was asked without TLS, and showed no certificate. Ask where one is served,"
-            " as by the proxy: --server HOST:PORT, with --tls-ca for an authority of your own."
-        )
 
 
 def _told_by_supervisor(data_dir: Path, timeout_s: float) -> dict[str, Any]:
@@ -244,17 +226,17 @@ def check_health(
     server: str,
     *,
     tls_ca: Path | None = None,
-    tls_cert: Path | bytes | None = None,
+    own: x509.Certificate | None = None,
     timeout_s: float = 5.0,
 ) -> None:
     """Return if every service of the server serves; raise a class of disrupt.errors otherwise.
 
-    ``tls_cert`` is the certificate of the server itself, in PEM or its path, trusted under whatever
-    name it bears; else ``tls_ca`` are authorities to trust, as in ``connect_without_key``.
+    ``own`` is the certificate of a server of this machine, trusted as it is and under whatever name
+    it bears; else ``tls_ca`` are authorities to trust, as in ``connect_without_key``.
     """
-    connection = connect_without_key(server, tls_cert or tls_ca)
-    if tls_cert:
-        connection = replace(connection, certificate_name=_name(tls_cert))
+    connection = connect_without_key(server, own.public_bytes(Encoding.PEM) if own else tls_ca)
+    if own:
+        connection = replace(connection, certificate_name=_name(own))
     with connection.open() as channel:
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
@@ -279,24 +261,16 @@ def check_health(
         raise UnavailableError(f"Not all of the server at {connection.server} serves ({states}).")
 
 
-def _name(tls_cert: Path | bytes) -> str:
-    """Return a name that a certificate is for."""
-    try:
-        pem = tls_cert if isinstance(tls_cert, bytes) else tls_cert.read_bytes()
-        leaf = x509.load_pem_x509_certificates(pem)[0]
-        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (OSError, ValueError, x509.ExtensionNotFound) as error:
-        raise ConfigurationError(
-            f"{_shown(tls_cert)} is no certificate in PEM with a subjectAltName."
-        ) from error
-    hosts = [
-        *names.get_values_for_type(x509.DNSName),
-        *map(str, names.get_values_for_type(x509.IPAddress)),
-    ]
+def _name(certificate: x509.Certificate) -> str:
+    """Return a name that a certificate is for. Raises UnavailableError where it has none."""
+    hosts: list[str] = []
+    with suppress(x509.ExtensionNotFound):
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        hosts += names.get_values_for_type(x509.DNSName)
+        hosts += map(str, names.get_values_for_type(x509.IPAddress))
     if not hosts:
-        raise ConfigurationError(f"{_shown(tls_cert)} names no host in its subjectAltName.")
+        raise UnavailableError(
+            "The certificate that is served names no host in its subjectAltName: no client accepts"
+            " it. Give the server one that does."
+        )
     return hosts[0].replace("*", "wildcard")
-
-
-def _shown(tls_cert: Path | bytes) -> str:
-    return "What the server shows" if isinstance(tls_cert, bytes) else str(tls_cert)
