@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,24 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from disrupt import ownership
+from disrupt import logs, ownership
 from disrupt.core.progress import Progress
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryReader
+from disrupt.server.commands.printing import report, show
 
 if TYPE_CHECKING:
     from disrupt.feed.rebuild import Rebuilt
 
 _SHOWN_DIFFERENCES = 50
-_NOT_SHOWN = 3
-"""Exit code of a command that did its work, but could not print the result."""
 
 
 class _Group(click.Group):
@@ -66,13 +63,9 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 def main() -> None:
     """Build, check, count and tidy the index. Safe while a server runs.
 
-    Exit codes: 0 fine, 1 failed or differences found, 2 wrong usage, 3 done, but standard output
-    took no report of it.
+    Exit codes: 0 fine, 1 failed or differences found, 2 wrong usage.
     """
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger("warning"),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    logs.configure("disrupt-index", "warning")
 
 
 @main.command(name="rebuild", short_help="Build the index anew from the registry.")
@@ -125,7 +118,7 @@ def verify_command(data_dir: Path, *, as_json: bool) -> None:
     with _registry(data_dir) as reader, _progress() as progress:
         verified = verify(reader, DataDirectory(data_dir).index, progress)
     if as_json:
-        _print_json(verified)
+        show(json.dumps(asdict(verified)))
     else:
         for difference in verified.differences[:_SHOWN_DIFFERENCES]:
             click.echo(f"item {difference.number}: {difference.problem}")
@@ -154,7 +147,7 @@ def stats_command(data_dir: Path, *, as_json: bool) -> None:
     with _registry(data_dir) as reader:
         counted = stats(reader, DataDirectory(data_dir).index)
     if as_json:
-        _print_json(counted)
+        show(json.dumps(asdict(counted)))
         return
     rows = {
         "generation": counted.generation,
@@ -239,25 +232,12 @@ def _report_published(published: Rebuilt, *, as_json: bool) -> None:
 
 
 def _report(result: Any, text: str, *, as_json: bool) -> None:  # noqa: ANN401  (any dataclass)
-    """Print what was done; where that fails, say on standard error that it was, and exit with 3."""
-    try:
-        if as_json:
-            _print_json(result)
-        else:
-            click.echo(text)
-    except OSError as error:
-        # What is left in the buffer would fail again when the process ends: discard it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        click.echo(f"{text} But standard output cannot be written: {error}", err=True)
-        sys.exit(_NOT_SHOWN)
+    """Print what was done. Raises DisruptError, which says that it was."""
+    report(json.dumps(asdict(result)) if as_json else text)
 
 
 def _listed(counts: dict[str, Any]) -> str:
     return ", ".join(f"{name}: {count}" for name, count in counts.items()) or "none"
-
-
-def _print_json(result: Any) -> None:  # noqa: ANN401  (any of the dataclasses)
-    click.echo(json.dumps(asdict(result)))
 
 
 def _registry(data_dir: Path) -> AbstractContextManager[RegistryReader]:
