@@ -51,7 +51,7 @@ class DirectAdmin:
 
     def list(self) -> admin_pb2.ListKeysResponse:
         """List keys."""
-        return wire.list_answer(keys.list_keys(self.registry), _bank_names(self.registry))
+        return wire.list_answer(self.registry.keys(), _bank_names(self.registry))
 
     def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
         """Revoke a key."""

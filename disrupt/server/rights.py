@@ -1,13 +1,10 @@
-"""Table of the right that each call needs. The server does not start if a call is missing."""
+"""Table of the right that each call needs; a call that is missing is refused."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 from google.protobuf.descriptor import ServiceDescriptor
 
 from disrupt.core.policy import Right
-from disrupt.errors import ConfigurationError
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2
 
 SERVICES: tuple[ServiceDescriptor, ...] = (
@@ -37,12 +34,3 @@ WITHOUT_KEY = "/grpc.health.v1.Health/"
 
 WITH_ANY_KEY = "/grpc.reflection."
 """Prefix of the calls that need a key, whatever its rights."""
-
-
-def check(services: Iterable[ServiceDescriptor]) -> None:
-    """Raise ConfigurationError unless every call of the services is in the table."""
-    for service in services:
-        for method in service.methods:
-            name = f"/{service.full_name}/{method.name}"
-            if name not in RIGHTS:
-                raise ConfigurationError(f"No right is named for the call {name}.")

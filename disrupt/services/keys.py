@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from disrupt.core.policy import ApiKey, Bank, Right
 from disrupt.errors import InvalidRequestError, UnauthenticatedError, Violation
-from disrupt.registry.contract import RegistryReader, RegistryWriter
+from disrupt.registry.contract import RegistryWriter
 
 SECRET_PREFIX = "disrupt_"  # noqa: S105 the prefix lets scanners find leaked secrets
 _SECRET_BYTES = 32
@@ -43,7 +43,8 @@ def create_key(
         raise InvalidRequestError.of(
             Violation("banks", f"no bank is named {unknown!r}; there are: {known}")
         )
-    taken = {key.key_id for key in list_keys(registry)}
+    keys = registry.keys()
+    taken = {key.key_id for key in keys}
     key_id = secrets.token_hex(_KEY_ID_BYTES)
     while key_id in taken:
         key_id = secrets.token_hex(_KEY_ID_BYTES)
@@ -53,11 +54,6 @@ def create_key(
     key = ApiKey(key_id, name, _digest(secret), granted, banks, created_on=day)
     registry.add_key(key)
     return key, secret
-
-
-def list_keys(registry: RegistryReader) -> tuple[ApiKey, ...]:
-    """Return all keys, oldest first, revoked ones too."""
-    return registry.keys()
 
 
 def revoke_key(registry: RegistryWriter, key_id: str, *, day: str) -> ApiKey:

@@ -43,7 +43,7 @@ from disrupt.errors import (
 )
 from disrupt.registry.contract import Registered
 from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
-from disrupt.services.keys import SECRET_PREFIX, KeyRing, create_key, list_keys, revoke_key
+from disrupt.services.keys import SECRET_PREFIX, KeyRing, create_key, revoke_key
 from disrupt.services.pins import Pins
 from disrupt.services.registration import Registrar, RegistrationLimits
 from disrupt.services.throttle import REFUSED_AFTER_S, Asked, NotYetError, Throttle
@@ -489,14 +489,14 @@ def test_a_key_is_known_by_its_secret_until_it_is_revoked(registry: SqlRegistryW
     everything, _ = create_key(registry, "mirror", [Right.FEED], [], day=DAY)
     assert secret.startswith(SECRET_PREFIX)
     assert (key.name, len(key.banks), len(everything.banks)) == ("platform", 1, 2)
-    assert KeyRing(list_keys(registry)).authenticate(secret) == key
+    assert KeyRing(registry.keys()).authenticate(secret) == key
     for wrong in ("", secret[:-1], secret + "x", "ü\udcff"):
         with pytest.raises(UnauthenticatedError):
-            KeyRing(list_keys(registry)).authenticate(wrong)
+            KeyRing(registry.keys()).authenticate(wrong)
     for _ in range(2):
         assert revoke_key(registry, key.key_id, day=DAY).revoked_on == DAY
     with pytest.raises(UnauthenticatedError):
-        KeyRing(list_keys(registry)).authenticate(secret)
+        KeyRing(registry.keys()).authenticate(secret)
 
 
 @pytest.mark.parametrize(

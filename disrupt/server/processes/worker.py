@@ -108,7 +108,6 @@ async def _serve(
     4. Look at what health reports, then listen.
     5. Follow the registry and health until told to stop.
     """
-    rights.check(rights.SERVICES)
     state = WorkerState(
         reader,
         directory,
