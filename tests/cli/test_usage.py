@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -117,6 +116,23 @@ def test_a_pin_with_letters_is_told_what_a_pin_may_have() -> None:
         assert "rien d'autre que des espaces ou des tirets" in " ".join(done.err.split())
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("revoke", "\udcff"),
+        ("create", "a\udcff", "--right", "match"),
+        ("create", "a", "--right", "match", "--bank", "\udcff"),
+    ],
+)
+def test_words_for_keys_that_are_not_utf8_are_refused_in_a_line(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    done = typed("keys", *words, "--data-dir", tmp_path)
+    assert done.code == 1
+    assert done.err.startswith("Error: ")
+    assert done.err.endswith(": not UTF-8\n")
+
+
 def test_names_cannot_write_on_the_terminal(disrupt: Shell, tmp_path: Path) -> None:
     evil = tmp_path / "\x1b[2J[bold red]x\u202egnp.png"
     shutil.copy(picture(tmp_path / "a.png", 190), evil)
@@ -145,13 +161,6 @@ def test_log_lines_do_not_come_between_json(command: tuple[str, ...], tmp_path: 
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert json.loads(done.stdout)
     assert "registry_head_unreadable" in done.stderr
-
-
-@pytest.mark.parametrize("command", ["submit", "status", "withdraw"])
-def test_help_for_victims_is_french_first_and_names_the_exit_codes(command: str) -> None:
-    out = typed(command, "--help").out
-    assert re.search("Enregistrer|Voir|Retirer", out)
-    assert "Codes de sortie" in out
 
 
 @pytest.mark.skipif(os.cpu_count() == 1, reason="OpenBLAS starts no threads")

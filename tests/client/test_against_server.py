@@ -122,21 +122,6 @@ def test_many_hashes_find_each_hash_at_its_place(known: Registered) -> None:
     assert tuple(at for at, answer in enumerate(answers) if answer.matches) == places
 
 
-def test_featureless_pictures_and_hashes_are_typed_outcomes(
-    known: Registered, tmp_path: Path
-) -> None:
-    file = plain(tmp_path / "plain.png")
-    with MatchClient(known.address, key=known.key) as client:
-        for locally in (True, False):
-            answer = client.match_image(file, hash_locally=locally)
-            assert (answer.low_quality, answer.matches) == (True, ())
-            assert answer.quality < 50
-            assert answer.advice
-        low, high = client.match_hashes([known.hash] * 2, qualities=[49, 50])
-    assert (low.low_quality, low.matches) == (True, ())
-    assert (high.low_quality, len(high.matches)) == (False, 1)
-
-
 def test_many_threads_share_one_client(known: Registered) -> None:
     with MatchClient(known.address, key=known.key) as client, ThreadPoolExecutor(16) as threads:
         answers = list(threads.map(lambda _: client.match_hashes([known.hash]), range(200)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,31 +12,26 @@ from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import current, open_current
 from disrupt.registry.sqlite.sql import SqlRegistryWriter
 from indexer.verify import verify
-from tests.indexer.dying import rebuild_and_die
+from tests.dying import ended_at, rebuild_index
 from tests.proofs import strace
 
 
 def test_a_rebuild_killed_at_each_step_of_publishing_leaves_a_whole_snapshot(
     data_dir: Path, writer: SqlRegistryWriter
 ) -> None:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.indexer.dying"])
     index_dir = data_dir / "index"
     rebuild(writer, index_dir)
     served: list[int] = []
     for step in range(1, 60):
         before = current(index_dir)
-        process = context.Process(target=rebuild_and_die, args=(step, data_dir))
-        process.start()
-        process.join()
+        code = ended_at(step, rebuild_index, data_dir)
         after = open_current(index_dir, writer)
         assert after.generation == current(index_dir)
         assert verify(writer, index_dir).differences == ()
-        if process.exitcode == 0:
+        if code == 0:
             break
-        assert process.exitcode == -signal.SIGKILL
         served.append(after.generation - before)
-    assert process.exitcode == 0
+    assert code == 0
     assert len(served) > 8
     assert served[0] == 0
     assert served[-1] > 0

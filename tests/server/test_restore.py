@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import random
-import signal
 from pathlib import Path
 
 import pytest
@@ -13,13 +11,11 @@ from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
 from disrupt.cli import main
-from disrupt.core.changes import Addition, Cursor, Removal
+from disrupt.core.changes import Addition, Removal
 from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.errors import CursorExpiredError, DataDirectoryError, DataDirectoryInUseError
-from disrupt.feed.follower import Follower
 from disrupt.feed.rebuild import rebuild
-from disrupt.index.generations import create_first, current, generations, locked
-from disrupt.index.live import LiveIndex
+from disrupt.index.generations import create_first, current, locked
 from disrupt.registry import journal
 from disrupt.registry.backup import back_up
 from disrupt.registry.contract import Registration
@@ -29,8 +25,8 @@ from disrupt.server.erasure import erase
 from disrupt.server.restore import Restored, restore
 from indexer.commands import main as index_main
 from indexer.verify import verify
+from tests.dying import ended_at, restore_backup
 from tests.registry.examples import DAY, all_changes, new_item, registration
-from tests.server.dying import restore_and_die
 
 
 class Site:
@@ -141,21 +137,6 @@ def test_a_refused_restore_leaves_nothing_behind(site: Site, tmp_path: Path) -> 
     with pytest.raises(DataDirectoryError, match="refused"):
         restore(tmp_path / "none", site.data_dir, accept_unknown_removals=False)
     assert sorted(site.data_dir.rglob("*")) == before
-
-
-def test_a_restored_directory_is_served_from_a_snapshot_of_its_own_epoch(site: Site) -> None:
-    with SqlRegistry.open_reader(site.data_dir / "registry.db") as reader:
-        old = reader.head().epoch
-    site.restore()
-    assert generations(site.data_dir / "index") == [1]
-    with SqlRegistry.open_reader(site.data_dir / "registry.db") as reader:
-        assert reader.head().epoch != old
-        live = LiveIndex()
-        Follower(reader, live, site.data_dir / "index").step()
-        assert live.status().items == 2
-        assert live.cursor == reader.head()
-        with pytest.raises(CursorExpiredError):
-            reader.changes(Cursor(old, 0), 1)
 
 
 @pytest.mark.parametrize("there", ["nothing", "another server"])
@@ -307,37 +288,25 @@ def test_a_restore_is_refused_while_a_server_or_an_indexer_is_there(site: Site) 
 def test_killed_at_any_step_it_leaves_the_old_state_or_the_restored_one_and_can_be_repeated(
     tmp_path: Path,
 ) -> None:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.server.dying"])
     states: list[str] = []
     for step in range(1, 400, 9):
         folder = tmp_path / str(step)
         folder.mkdir()
         site = Site(folder)
-        arguments = (step, site.backup, site.data_dir)
-        process = context.Process(target=restore_and_die, args=arguments)
-        process.start()
-        process.join()
+        code = ended_at(step, restore_backup, site.backup, site.data_dir)
         with DataDirectory(site.data_dir).locked():  # as the next command does
             states.append(site.state())
-        if process.exitcode == 0:
+            assert not (site.data_dir / "restoring").exists()
+        if code == 0:
             break
-        assert process.exitcode == -signal.SIGKILL
         site.restore()
         assert site.state() == "restored"
         assert files_with(site.data_dir, site.gone) == []
         assert not (site.data_dir / "restoring").exists()
-    assert process.exitcode == 0
+    assert code == 0
     assert len(states) > 8
     assert states == sorted(states)  # first old states, then restored ones
     assert set(states) == {"old", "restored"}
-
-
-def test_what_a_killed_restore_left_goes_with_the_next_holder(site: Site) -> None:
-    (site.data_dir / "restoring").mkdir()
-    (site.data_dir / "restoring" / "registry.db").write_bytes(b"some of it")
-    with DataDirectory(site.data_dir).locked():
-        assert not (site.data_dir / "restoring").exists()
 
 
 def test_what_an_interrupted_restore_left_is_completed_by_an_erasure_and_read_by_nothing_before(

@@ -4,78 +4,61 @@ from __future__ import annotations
 
 import select
 import socket
-import struct
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_DATA, _HEADERS, _RESET, _SETTINGS, _PING, _WINDOW = 0, 1, 3, 4, 6, 8
-_INITIAL_WINDOW = 4
-_ACK = _END_STREAM = 1
-_END_HEADERS = 4
-_FRAME_BYTES_MAX = 16384
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import RemoteSettingsChanged, StreamEnded, StreamReset
+from h2.settings import SettingCodes
 
-STRANGE_HOST = "127.9.9.9"
-"""Address that the connections come from: another than that of gRPC's own clients."""
+_WINDOW_MAX = 2**31 - 1
 
 
 class Wire:
     """One connection. It obeys flow control, and reads only when asked to."""
 
-    def __init__(self, address: str, *, window: int = 2**31 - 1) -> None:
+    def __init__(self, address: str, *, window: int = _WINDOW_MAX) -> None:
         """Open a connection that takes ``window`` bytes of each answer."""
         host, _, port = address.rpartition(":")
-        self._socket = socket.create_connection((host, int(port)), 60, (STRANGE_HOST, 0))
-        settings = struct.pack(">HI", _INITIAL_WINDOW, window)
-        all_answers = _frame(_WINDOW, 0, 0, (2**31 - 1 - 65535).to_bytes(4))
-        self._socket.sendall(_PREFACE + _frame(_SETTINGS, 0, 0, settings) + all_answers)
-        self._unread = b""
-        self._room = self._first_room = 65535
-        self._rooms: dict[int, int] = {}
+        self._socket = socket.create_connection((host, int(port)), 60)
+        self._h2 = H2Connection(H2Configuration(header_encoding="utf-8"))
+        self._h2.initiate_connection()
+        self._h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: window})
+        self._h2.increment_flow_control_window(_WINDOW_MAX - 65535)
+        self._flush()
+        self._calls: set[int] = set()
         self._is_settled = False
-        """Whether the server's settings were acknowledged, or the connection is over."""
+        """True once the server's settings are known, or the connection is over."""
         self.ended: set[int] = set()
         """Calls that the server has ended."""
-        self.answered_bytes = Counter[int]()
-        """What came of the answers of each call."""
 
     def begin(self, method: str, key: str | None, data: bytes = b"") -> int:
-        """Begin a call, and send bytes of it."""
-        call = 2 * len(self._rooms) + 1
-        headers = {
-            ":method": "POST",
-            ":scheme": "http",
-            ":path": method,
-            ":authority": "test",
-            "te": "trailers",
-            "content-type": "application/grpc",
-        }
-        if key is not None:
-            headers["authorization"] = f"Bearer {key}"
-        block = b"".join(b"\0" + _text(name) + _text(value) for name, value in headers.items())
-        self._rooms[call] = self._first_room
-        self._socket.sendall(_frame(_HEADERS, _END_HEADERS, call, block))
+        """Begin a call, send as many bytes of it as there is room for, and return its number."""
+        call = self._h2.get_next_available_stream_id()
+        headers = [
+            *((":method", "POST"), (":scheme", "http"), (":path", method), (":authority", "test")),
+            *(("te", "trailers"), ("content-type", "application/grpc")),
+            *([("authorization", f"Bearer {key}")] if key is not None else []),
+        ]
+        self._h2.send_headers(call, headers)
+        self._calls.add(call)
         self.send(call, data)
         return call
 
     def send(self, call: int, data: bytes) -> int:
-        """Send as much as there is room for; how much that was."""
+        """Send as many bytes as there is room for; return how many that were."""
         sent = 0
         while call not in self.ended:
-            size = min(len(data) - sent, _FRAME_BYTES_MAX, self._room, self._rooms[call])
+            room = self._h2.local_flow_control_window(call)
+            size = min(len(data) - sent, self._h2.max_outbound_frame_size, room)
             if size <= 0:
                 break
-            self._socket.sendall(_frame(_DATA, 0, call, data[sent : sent + size]))
+            self._h2.send_data(call, data[sent : sent + size])
+            self._flush()
             sent += size
-            self._room -= size
-            self._rooms[call] -= size
+        self._flush()
         return sent
-
-    def reset(self, call: int) -> None:
-        """Give a call up."""
-        self._socket.sendall(_frame(_RESET, 0, call, (8).to_bytes(4)))
 
     def read(self, seconds: float = 0.0) -> None:
         """Read what the server says within so long."""
@@ -83,20 +66,19 @@ class Wire:
         while select.select([self._socket], [], [], max(0.0, until_s - time.monotonic()))[0]:
             data = self._socket.recv(1 << 20)
             if not data:
-                self.ended.update(self._rooms)
+                self.ended.update(self._calls)
                 self._is_settled = True
                 return
-            self._unread += data
-            while len(self._unread) >= 9 + (size := int.from_bytes(self._unread[:3])):
-                kind, flags = self._unread[3:5]
-                call = int.from_bytes(self._unread[5:9]) & 0x7FFFFFFF
-                body, self._unread = self._unread[9 : 9 + size], self._unread[9 + size :]
-                self._hear(kind, flags, call, body)
+            for event in self._h2.receive_data(data):
+                if isinstance(event, StreamEnded | StreamReset):
+                    self.ended.add(event.stream_id or 0)
+                elif isinstance(event, RemoteSettingsChanged):
+                    self._is_settled = True
+            self._flush()
 
-    def settle(self, seconds: float) -> None:
-        """Acknowledge the server's settings, and read what else it says within so long."""
+    def settle(self) -> None:
+        """Read until the server's settings are known."""
         self.until(lambda: self._is_settled)
-        self.read(seconds)
 
     def until(self, holds: Callable[[], bool], within_s: float = 60.0) -> None:
         """Read until something holds."""
@@ -105,60 +87,14 @@ class Wire:
             assert time.monotonic() < give_up_s
             self.read(0.05)
 
-    def _hear(self, kind: int, flags: int, call: int, body: bytes) -> None:
-        if kind == _DATA:
-            self.answered_bytes[call] += len(body)
-        if kind == _WINDOW:
-            more = int.from_bytes(body)
-            if call:
-                self._rooms[call] += more
-            else:
-                self._room += more
-        elif kind == _SETTINGS and not flags & _ACK:
-            for at in range(0, len(body), 6):
-                name, value = struct.unpack_from(">HI", body, at)
-                if name == _INITIAL_WINDOW:
-                    for stream in self._rooms:
-                        self._rooms[stream] += value - self._first_room
-                    self._first_room = value
-            self._socket.sendall(_frame(_SETTINGS, _ACK, 0, b""))
-            self._is_settled = True
-        elif kind == _PING and not flags & _ACK:
-            self._socket.sendall(_frame(_PING, _ACK, 0, body))
-        elif kind == _RESET or (kind in {_DATA, _HEADERS} and flags & _END_STREAM):
-            self.ended.add(call)
-
     def close(self) -> None:
         """Drop the connection."""
         self._socket.close()
 
-
-@contextmanager
-def wires(
-    address: str, count: int, *, window: int = 2**31 - 1, settle_s: float = 0.2
-) -> Iterator[list[Wire]]:
-    """Open several connections, once the server has said how much it takes."""
-    opened = [Wire(address, window=window) for _ in range(count)]
-    try:
-        for wire in opened:
-            wire.settle(settle_s)
-        yield opened
-    finally:
-        for wire in opened:
-            wire.close()
+    def _flush(self) -> None:
+        self._socket.sendall(self._h2.data_to_send())
 
 
 def begun(size_bytes: int, data: bytes = b"") -> bytes:
     """Return the beginning of a message of ``size_bytes``."""
     return b"\0" + size_bytes.to_bytes(4) + data
-
-
-def _frame(kind: int, flags: int, call: int, body: bytes) -> bytes:
-    return len(body).to_bytes(3) + bytes([kind, flags]) + call.to_bytes(4) + body
-
-
-def _text(value: str) -> bytes:
-    """Encode a string of HPACK, of less than 254 bytes."""
-    encoded = value.encode(errors="surrogateescape")
-    size = len(encoded)
-    return (bytes([size]) if size < 0x7F else bytes([0x7F, size - 0x7F])) + encoded

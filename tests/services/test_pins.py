@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from disrupt.errors import DataDirectoryError
 from disrupt.services.pins import Pins
 from disrupt.services.throttle import Asked, NotYetError, Throttle
+from tests.server.caller import eventually
 
 
 class Hasher:
@@ -37,13 +38,6 @@ class Hasher:
         self.go_on.wait()
         self._running -= 1
         return True
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    give_up_s = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < give_up_s
-        time.sleep(0.01)
 
 
 def test_pins_are_hashed_one_at_a_time_and_checks_pass_those_that_wait() -> None:

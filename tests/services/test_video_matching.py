@@ -70,14 +70,6 @@ def test_a_compilation_of_10_min_is_found_by_a_clip_of_5_s(first: int, find: Fin
     assert edges(match) == [pytest.approx((0, 5 - apart_s, 297 + apart_s, 302), abs=1.5)]
 
 
-def test_two_compilations_that_share_a_clip_match_there(find: Find) -> None:
-    clip = shown(1, 6)
-    stored = np.concatenate([shown(2, 90), clip, shown(3, 90)])
-    query = np.concatenate([shown(4, 30), clip, shown(5, 200)])
-    match = only(find(sampled(query, 1), video(1, stored)))
-    assert edges(match) == [pytest.approx((29.75, 35.75, 90, 96), abs=1)]
-
-
 def test_what_shows_something_else_does_not_match(find: Find) -> None:
     stored = [video(number, shown(number, 120)) for number in range(1, 9)]
     assert find(sampled(shown(99, 600)), *stored) == VideoMatches((), truncated=False)

@@ -11,7 +11,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from disrupt.errors import OverloadedError
 from disrupt.server.admission.limits import MessageLimits, capacities
-from disrupt.server.admission.shares import Admission, Holder, Resource
+from disrupt.server.admission.shares import Admission, Resource
 from disrupt.server.config import Config
 
 CAPACITY = 12
@@ -76,24 +76,6 @@ class Machine(RuleBasedStateMachine):
 
 TestMachine = Machine.TestCase
 TestMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
-
-
-def greedy(holder: Holder, resource: Resource) -> int:
-    """Return how many a caller gets that takes one after the other."""
-    taken = 0
-    while holder.may_take(resource, 1):
-        holder.take(resource)
-        taken += 1
-    return taken
-
-
-def test_a_caller_alone_has_half_and_two_have_a_third_each() -> None:
-    worker = admission(capacity=999)
-    assert greedy(worker.holder("a"), Resource.CALLS) == 499
-    assert greedy(worker.holder("b"), Resource.CALLS) == 250
-    worker.holder("a").give_back(Resource.CALLS, 499)
-    assert greedy(worker.holder("a"), Resource.CALLS) == 374
-    assert worker.holder("c").may_take(Resource.CALLS, 100)
 
 
 def test_what_is_held_is_given_back_however_a_call_ends() -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 from benchmarks.harness.deployment import Deployment, run
 from disrupt.core.cases import case_number
 from disrupt.server.rights import RIGHTS, SERVICES
-from disrupt.v1 import feed_pb2, match_pb2, registration_pb2
+from disrupt.v1 import match_pb2, registration_pb2
 from tests.server.caller import (
     PIN,
     TIMEOUT_S,
@@ -51,12 +51,8 @@ def check(refused: Refused, code: grpc.StatusCode, reason: str, *fields: str) ->
     ("request_", "field"),
     [
         (match_pb2.MatchHashesRequest(), "hashes"),
-        (match_pb2.MatchHashesRequest(hashes=HASH[:-1]), "hashes"),
-        (match_pb2.MatchHashesRequest(hashes=HASH * 1001), "hashes"),
-        (match_pb2.MatchHashesRequest(hashes=HASH, qualities=b"\x65"), "qualities[0]"),
         (lookup(HASH, max_distance_bits=32), "options.max_distance_bits"),
         (lookup(HASH, max_distance_bits=2**32 - 1), "options.max_distance_bits"),
-        (lookup(HASH, max_matches=1001), "options.max_matches"),
         (lookup(HASH, banks=["nobody's"]), "options.banks"),
     ],
 )
@@ -194,33 +190,6 @@ def test_an_unknown_case_and_a_wrong_pin_get_one_and_the_same_answer(helpline: C
             seen.add(refusal(lambda: helpline(method, request)))
     (answer,) = seen
     check(answer, grpc.StatusCode.NOT_FOUND, "CASE_REFUSED")
-
-
-def test_a_wrong_registration_is_refused_by_field(helpline: Caller) -> None:
-    for request, field in (
-        (registration_pb2.RegisterHashesRequest(), "context.request_id"),
-        (register(HASH, pin="123"), "context.access.pin"),
-        (register(HASH, case="AAAA-AAAA-AAA"), "context.access.case_number"),
-        (register(HASH[:-1]), "items[0].fingerprints.hashes"),
-        (register(), "items"),
-    ):
-        refused = refusal(lambda: helpline("RegisterHashes", request))
-        check(refused, INVALID, "INVALID_REQUEST", field)
-    refused = refusal(lambda: helpline("RegisterHashes", register(*[HASH] * 65)))
-    check(refused, grpc.StatusCode.RESOURCE_EXHAUSTED, "LIMIT_EXCEEDED")
-    assert "64 items" in refused.message
-
-
-def test_a_cursor_is_given_back_unaltered_or_refused(
-    server: Deployment, secrets: dict[str, str]
-) -> None:
-    with calling(server.address, secrets["feed"]) as mirror:
-        request = feed_pb2.ListChangesRequest(cursor="nonsense")
-        check(refusal(lambda: mirror("ListChanges", request)), INVALID, "INVALID_REQUEST", "cursor")
-        large = feed_pb2.ListChangesRequest(page_size=1001)
-        check(
-            refusal(lambda: mirror("ListChanges", large)), INVALID, "INVALID_REQUEST", "page_size"
-        )
 
 
 def test_a_call_that_waits_for_its_caller_ends_when_its_key_is_revoked(start: Start) -> None:

@@ -28,7 +28,6 @@ def chunk(data: bytes) -> match_pb2.MatchVideoRequest:
     return match_pb2.MatchVideoRequest(chunk=data)
 
 
-OPTIONS = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
 LARGEST = bytes(CHUNK_BYTES_MAX)
 
 
