@@ -66,5 +66,5 @@ def _words(bits: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 @cache
 def shape_words() -> NDArray[np.uint64]:
-    """Return the words of all shapes, shape (4, n)."""
-    return orientations(shapes())[0]
+    """Return the words of all shapes, shape (4, n), contiguous."""
+    return np.ascontiguousarray(orientations(shapes())[0])

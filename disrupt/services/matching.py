@@ -21,12 +21,16 @@ from disrupt.index.live import LiveIndex
 from disrupt.index.nearest import UNLIMITED, Budget
 from disrupt.services.nearness import near_enough
 
-BLOCK_QUERIES = 64
-"""Most queries searched at once, fewer in a crowd of near-duplicates. Between blocks, the lookup
-checks whether its call still waits."""
+BLOCK_QUERIES = 1024
+"""Most queries searched at once, fewer in a crowd of near-duplicates: so a batch takes one search
+and one step of its answer. Between blocks, the lookup checks whether its call still waits."""
 
-_FIRST_BLOCK = Budget(4096, strict=True)
-"""Half a ms: the first block may be searched on the event loop."""
+INLINE_QUERIES = 2
+"""Most hashes of a lookup whose first step is short, so that an event loop may take it: where
+something is near, each takes some ms more (see nearness)."""
+
+_INLINE = Budget(4096, strict=True)
+"""Half a ms."""
 
 STEP = Budget(1 << 15)
 """Some ms, and the last of their queries."""
@@ -38,7 +42,7 @@ _T = TypeVar("_T")
 Steps: TypeAlias = Generator[None, None, _T]
 """Work that pauses between blocks of queries, and returns a value in the end.
 
-The first step is short, whatever is near.
+With at most INLINE_QUERIES the first step is short, whatever is near.
 """
 
 
@@ -221,7 +225,7 @@ def _blocks(
     allowance: Allowance,
 ) -> Iterator[tuple[int, NearestHits, bool]]:
     """Yield the index of each block's first query, the block's hits, and whether more follow."""
-    start, budget = 0, _FIRST_BLOCK
+    start, budget = 0, _INLINE if len(queries) <= INLINE_QUERIES else STEP
     while start < len(queries):
         allowance.check()
         block = queries[start : start + BLOCK_QUERIES]
@@ -245,7 +249,7 @@ def search_near(
     ``budget`` is of each search that this takes: one, and one for each bank.
     """
     near = _search_kept(index, queries, scope, scope, most_items, spared, budget)
-    if near is NOTHING_NEAR:
+    if not len(near.truncated):
         return near
     parts, end = [near.hits], len(queries) - near.left
     for bank, limit_bits in scope.limits.items():
@@ -280,10 +284,10 @@ def _search_kept(
     if near is NOTHING_NEAR:
         return near
     kept = near_enough(near, queries, scope, spared, compiled=index.compiled)
+    if spared is None or len(kept.truncated) == len(near.truncated):
+        return kept
     # Dropped items have taken the places of spared ones: search for these again.
     again = np.setdiff1d(near.truncated, kept.truncated)
-    if spared is None or not len(again):
-        return kept
     stays = ~np.isin(kept.hits.query, again) | (kept.hits.kind != spared)
     more = index.search(queries[again], *wanted, kind=spared)
     hits = replace(more.hits, query=again[more.hits.query])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
-from disrupt.distinctiveness.limits import limits_bits
+from disrupt.distinctiveness.limits import are_within
 from disrupt.index.columns import NOTHING_NEAR, NearestHits
 
 
@@ -25,13 +25,12 @@ def near_enough(
     Nothing is dropped if the scope searches any bank beyond 31 bits, because an operator asks for
     that or because the bank allows it, and no item of the kind ``spared``. Queries that lost hits
     leave ``truncated``: of these only spared items were cut off. ``compiled`` is that of
-    ``limits_bits``.
+    ``are_within``.
     """
     if near is NOTHING_NEAR or scope.radius_bits > MAX_DISTANCE_BITS:
         return near
     query = near.hits.query
-    asked, place = np.unique(query, return_inverse=True)
-    kept = near.hits.distance <= limits_bits(queries[asked], compiled=compiled)[place]
+    kept = are_within(queries, query, near.hits.distance, compiled=compiled)
     if spared is not None:
         kept |= near.hits.kind == spared
     if kept.all():

@@ -43,9 +43,6 @@ _INLINE_MAX_US = 500.0
 Handing it to a thread costs a fifth of one, and the thread has to wait for the loop's GIL.
 """
 
-_INLINE_MAX_HASHES = 2
-"""Most hashes of such a search: where something is near, each takes some ms more (see nearness)."""
-
 _TURN_S = 0.02
 """Length of a search from which on it lets others have its thread: a batch of 10 000 hashes that
 are near something takes 20 s."""
@@ -260,7 +257,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
 
         There is no answer yet near a crowd, of which the estimate does not know.
         """
-        if queries > _INLINE_MAX_HASHES:
+        if queries > matching.INLINE_QUERIES:
             return None
         if queries * self._state.live.expected_us(searched.radius_bits) > _INLINE_MAX_US:
             return None
