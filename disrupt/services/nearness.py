@@ -9,7 +9,7 @@ from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import Scope
 from disrupt.distinctiveness.limits import are_within
-from disrupt.index.columns import NOTHING_NEAR, NearestHits
+from disrupt.index.columns import NearestHits
 
 
 def near_enough(
@@ -27,7 +27,7 @@ def near_enough(
     leave ``truncated``: of these only spared items were cut off. ``compiled`` is that of
     ``are_within``.
     """
-    if near is NOTHING_NEAR or scope.radius_bits > MAX_DISTANCE_BITS:
+    if not len(near.hits) or scope.radius_bits > MAX_DISTANCE_BITS:
         return near
     query = near.hits.query
     kept = are_within(queries, query, near.hits.distance, compiled=compiled)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,10 +55,8 @@ def test_nothing_is_dropped_where_more_than_31_bits_are_asked_for() -> None:
     shape = shapes()[:1]
     assert near_enough(near, shape, Scope({0: MAX_DISTANCE_BITS + 1}), compiled=False) is near
     assert not len(near_enough(near, shape, Scope({0: MAX_DISTANCE_BITS}), compiled=False).hits)
-    assert (
-        near_enough(NOTHING_NEAR, shape, Scope({0: MAX_DISTANCE_BITS}), compiled=False)
-        is NOTHING_NEAR
-    )
+    for empty in (NOTHING_NEAR, replace(NOTHING_NEAR, left=1)):
+        assert near_enough(empty, shape, Scope({0: MAX_DISTANCE_BITS}), compiled=True) is empty
 
 
 def test_no_two_hashes_of_one_shape_match() -> None:
