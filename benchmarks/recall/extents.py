@@ -108,7 +108,7 @@ def _of_copies(
 
 def _of_people(background: Pixels, people: int, at: int) -> Iterator[Extent | None]:
     files = [
-        encoded(_before(background, np.random.default_rng([2, at, person])))
+        encoded(before(background, np.random.default_rng([2, at, person])))
         for person in range(people)
     ]
     for registered in range(people - 1):
@@ -150,7 +150,7 @@ def _wall(rng: np.random.Generator) -> Pixels:
     return page
 
 
-def _before(background: Pixels, rng: np.random.Generator) -> Pixels:
+def before(background: Pixels, rng: np.random.Generator) -> Pixels:
     """Draw a head and shoulders, 45 to 95 % of the height, before a background."""
     scale = _SIDE_PX / max(background.shape[:2])
     page = cv2.resize(background, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

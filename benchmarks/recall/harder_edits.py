@@ -230,6 +230,73 @@ def cropped_negative(scene: Scene) -> Edited:
     return 255 - cropped(scene.pixels, left, top, 1 - right, 1 - bottom), 0
 
 
+# Listed after plans, crops and regions had been chosen: nothing was tuned to these
+
+
+def turn_in_frame(scene: Scene, *, blurred: bool = False) -> Edited:
+    """Turn by 5 to 20 degrees within the picture's own frame.
+
+    Its corners are cut off; the empty corners are black, or show it enlarged and blurred.
+    """
+    rng, (height, width) = scene.rng, scene.pixels.shape[:2]
+    degrees = rng.uniform(5, 20) * rng.choice([-1, 1])
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, 1)
+    page = np.zeros_like(scene.pixels)
+    if blurred:
+        page = cv2.resize(cropped(scene.pixels, 0.15, 0.15, 0.85, 0.85), (width, height))
+        page = cv2.GaussianBlur(page, (0, 0), rng.uniform(0.02, 0.05) * max(height, width))
+    turned = cv2.warpAffine(
+        scene.pixels,
+        matrix,
+        (width, height),
+        dst=page,
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_TRANSPARENT,
+    )
+    return turned, abs(degrees)
+
+
+def band_across(scene: Scene) -> Edited:
+    """Cover 10 to 25 % of the height, in the middle third, with an opaque band of text."""
+    rng, (height, width) = scene.rng, scene.pixels.shape[:2]
+    share = rng.uniform(0.1, 0.25)
+    tall = round(share * height)
+    top = round(rng.uniform(1 / 3, 2 / 3) * height - tall / 2)
+    ink, paper = (BLACK, WHITE) if rng.random() < 0.5 else (WHITE, BLACK)
+    shown = text_bar(tall, width, rng, ink, paper, lines=int(rng.integers(1, 4)))
+    return paste(scene.pixels, shown, top, 0), 100 * share
+
+
+def cropped_in_collage(scene: Scene) -> Edited:
+    """Place it in an even grid of 1 x 2 to 3 x 3, each picture cropped on its own before.
+
+    Each loses up to 15 % at each side, and is then cropped to its cell at any place.
+    """
+    rng = scene.rng
+    columns, rows = int(rng.integers(1, 4)), int(rng.integers(2, 4))
+    wide, tall = 1800 // columns, round(1800 / columns / (1, 4 / 5, 3 / 4)[rng.integers(3)])
+    gutter = int(rng.integers(3, 24)) if rng.random() < 0.5 else 0
+    page = _page(rng, rows * (tall + gutter) + gutter, columns * (wide + gutter) + gutter)
+    mine = rng.integers(rows * columns)
+    for at in range(rows * columns):
+        left, top, right, bottom = rng.uniform(0, 0.15, 4)
+        pixels = scene.pixels if at == mine else scene.other()
+        part = cropped(pixels, left, top, 1 - right, 1 - bottom)
+        part, _ = to_aspect(part, wide / tall, rng.uniform(0, 1))
+        shown = cv2.resize(part, (wide, tall), interpolation=cv2.INTER_AREA)
+        row, column = divmod(at, columns)
+        page = paste(page, shown, gutter + row * (tall + gutter), gutter + column * (wide + gutter))
+    scene.encoding["side_px"] = int(rng.integers(1280, 1921))
+    return page, float(rows * columns)
+
+
+def other_ratio(scene: Scene) -> Edited:
+    """Crop to any ratio of 1:2 to 2:1, as large as fits, anywhere."""
+    aspect = 2 ** scene.rng.uniform(-1, 1)
+    pixels, kept = to_aspect(scene.pixels, aspect, scene.rng.uniform(0, 1))
+    return pixels, 100 * (1 - kept)
+
+
 HARDER: dict[str, dict[str, Edit]] = {
     "cut_side": {"cut_side": cut_side},
     "ratio": {"ratio": ratio},
@@ -254,6 +321,13 @@ HARDER: dict[str, dict[str, Edit]] = {
     "cropped_negative": {"cropped_negative": cropped_negative},
     "patterned_surround": {"patterned_surround": patterned_surround},
     "cut_screen": {"cut_screen": cut_screen},
+    "turn_in_frame": {
+        "turn_in_frame_black": turn_in_frame,
+        "turn_in_frame_blurred": partial(turn_in_frame, blurred=True),
+    },
+    "band_across": {"band_across": band_across},
+    "cropped_in_collage": {"cropped_in_collage": cropped_in_collage},
+    "other_ratio": {"other_ratio": other_ratio},
 }
 """Edits by the row of the table of harder edits that they belong to."""
 

@@ -35,6 +35,7 @@ from disrupt.core.lookups import Effort, extent_of
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import PLANS, Transform
 from disrupt.hashing import hash_image
+from disrupt.hashing.regions.quadrilaterals import straightened
 from disrupt.services.matching import UNBOUNDED, complete, hash_steps, picture_steps
 
 Sabotage = Literal["both_sides"]
@@ -123,9 +124,7 @@ class Count:
                     ),
                     "looked_up": str(asked),
                     "variant": str(variant),
-                    "steps": [
-                        [int(transform.dihedral), *transform.crop] for transform in (asked, variant)
-                    ],
+                    "steps": [list(asked), list(variant)],
                 }
             )
 
@@ -237,22 +236,25 @@ def pairs_shown(every: Sequence[Source], report: dict[str, Any], seed: int, fold
     for at, example in enumerate(report["examples"]):
         shown = []
         sides = (example["asked"], seed + 1), (example["stored"], seed)
-        for ((kind, name, place), of), (turn, *crop) in zip(sides, example["steps"], strict=True):
-            luma = turned(next(views(by_name[kind, name], [place], of)), turn)
-            height, width = luma.shape
-            left, top, right, bottom = (permille / 1000 for permille in crop)
-            part = luma[
-                int(top * height) : max(math.ceil((1 - bottom) * height), 1),
-                int(left * width) : max(math.ceil((1 - right) * width), 1),
-            ]
-            shown += [square(luma), square(part)]
+        for ((kind, name, place), of), steps in zip(sides, example["steps"], strict=True):
+            luma = next(views(by_name[kind, name], [place], of))
+            shown += [square(luma), square(version(luma, Transform(*steps)))]
         cv2.imwrite(str(folder / f"{at:03}-{example['distance_bits']}.png"), np.hstack(shown))
 
 
-def turned(luma: NDArray[np.uint8], dihedral: int) -> NDArray[np.uint8]:
-    """Turn an image as ``Dihedral`` says."""
-    mirrored, quarters = divmod(dihedral, 4)
-    return np.rot90(luma[:, ::-1] if mirrored else luma, -quarters)
+def version(luma: NDArray[np.uint8], transform: Transform) -> NDArray[np.uint8]:
+    """Return what a version shows of a picture, (height, width); turned by right angles only."""
+    if transform.corners:
+        luma = straightened(luma, transform.corners)
+    mirrored, quarters = divmod(transform.dihedral, 4)
+    turned = np.rot90(luma[:, ::-1] if mirrored else luma, -quarters)
+    left, top, right, bottom = (permille / 1000 for permille in transform.crop)
+    height, width = turned.shape
+    part = turned[
+        int(top * height) : max(math.ceil((1 - bottom) * height), 1),
+        int(left * width) : max(math.ceil((1 - right) * width), 1),
+    ]
+    return 255 - part if transform.negative else part
 
 
 @click.command(help=__doc__)

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from benchmarks.recall import extents, recall, sources, unrelated
+from benchmarks.recall import alike, extents, recall, sources, unrelated
 from benchmarks.recall.edits import Scene, upload
 from benchmarks.recall.harder_edits import EVERY_EDIT
+from benchmarks.recall.kinds import KINDS, drawn
 from benchmarks.recall.recall import interval
 from benchmarks.videos import video
 from tests.benchmarks.conftest import Bench
@@ -61,6 +62,25 @@ def test_copies_match_as_wholes_and_people_before_one_background_in_part(
     assert all(row["matched"] for row in rows.values())
     assert all(rows[name]["share"] >= 0.99 for name in ("whole", "framed", "cropped"))
     assert rows["people, one background"]["share"] <= 0.11
+
+
+def test_pictures_of_a_kind_differ_and_are_the_same_every_time() -> None:
+    photographs = [np.asarray(getattr(data, name)()) for name in ("coffee", "chelsea", "rocket")]
+    for kind in KINDS:
+        shown = drawn(kind, 0, photographs)
+        assert np.array_equal(shown, drawn(kind, 0, photographs)), kind
+        assert not np.array_equal(shown, drawn(kind, 1, photographs)), kind
+
+
+def test_what_matches_tells_whether_both_parts_show_the_same(bench: Bench, folder: Path) -> None:
+    kinds = ("--kind", "memes of one template", "--kind", "maps")
+    sizes = ("--registered", "1", "--lookups", "2")
+    code, report = bench(alike.main, "--folder", folder, *kinds, *sizes)
+    assert code == 0
+    memes, maps = report["rows"]
+    assert (memes["matched"], memes["nothing_shared"]) == (2, 0)
+    assert memes["whole"] + memes["part"] == 2
+    assert maps["matched"] == 0
 
 
 def test_an_interval_is_wider_where_trials_of_a_photograph_hang_together() -> None:

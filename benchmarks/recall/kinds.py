@@ -1,0 +1,348 @@
+"""Draw pictures of the kinds that people upload, of which those of one kind resemble each other.
+
+Each kind has a template, as an application or a form has, and each picture its own content.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from benchmarks.recall.edits import to_aspect
+from benchmarks.recall.extents import before
+from benchmarks.recall.layouts import BLACK, WHITE, Pixels, fitted, paste, text_bar
+
+_WIDE, _TALL = 720, 1440
+_GREY = (120, 120, 120)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Numbers and photographs of one picture; ``template`` is the photograph of its kind."""
+
+    rng: np.random.Generator
+    photograph: Pixels
+    template: Pixels
+
+
+def _page(height: int, width: int, colour: tuple[int, ...] = WHITE) -> Pixels:
+    return np.full((height, width, 3), colour, np.uint8)
+
+
+def _colour(rng: np.random.Generator) -> tuple[int, ...]:
+    return tuple(int(level) for level in rng.integers(0, 256, 3))
+
+
+def _text(page: Pixels, words: str, x: int, y: int, size: float, ink: tuple[int, ...]) -> None:
+    """Write words centred at x, y."""
+    thickness = max(round(2 * size), 1)
+    (width, height), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, size, thickness)
+    place = (x - width // 2, y + height // 2)
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    cv2.putText(page, words, place, font, size, ink, thickness, cv2.LINE_AA)
+
+
+def _name(rng: np.random.Generator, letters: int = 6) -> str:
+    return "".join(rng.choice(list("abcdefghiklmnoprstuvwz"), letters)).title()
+
+
+def _lines(
+    page: Pixels, content: Content, top: int, bottom: int, left: int, right: int, lines: int
+) -> None:
+    shown = text_bar(bottom - top, right - left, content.rng, BLACK, WHITE, lines=lines)
+    page[top:bottom, left:right] = shown
+
+
+def chat(content: Content) -> Pixels:
+    """Draw a chat above a keyboard, which is open in all."""
+    rng, page = content.rng, _page(_TALL, _WIDE)
+    cv2.rectangle(page, (0, 0), (_WIDE, 110), (235, 235, 240), -1)
+    cv2.circle(page, (70, 60), 36, _colour(rng), -1)
+    _text(page, _name(rng), 220, 60, 1.0, BLACK)
+    y = 150
+    while y < 780:
+        tall, wide = 60 * int(rng.integers(1, 4)), int(rng.integers(200, 520))
+        left = 30 if rng.random() < 0.5 else _WIDE - 30 - wide
+        bubble = (220, 240, 220) if left > 30 else (230, 230, 230)
+        cv2.rectangle(page, (left, y), (left + wide, y + tall), bubble, -1)
+        for line in range(tall // 60):
+            words = _name(rng, int(rng.integers(4, max(wide // 26, 5))))
+            _text(page, words, left + wide // 2, y + 30 + 60 * line, 0.8, BLACK)
+        y += tall + 24
+    page[900:] = 205
+    for row, keys in enumerate(("qwertyuiop", "asdfghjkl", "zxcvbnm")):
+        for at, key in enumerate(keys):
+            x = round(_WIDE / 2 + (at - len(keys) / 2) * 71)
+            top = 930 + 125 * row
+            cv2.rectangle(page, (x + 4, top), (x + 66, top + 105), WHITE, -1)
+            _text(page, key, x + 35, top + 52, 1.0, BLACK)
+    cv2.rectangle(page, (160, 1305), (560, 1410), WHITE, -1)
+    return page
+
+
+def keypad(content: Content) -> Pixels:
+    """Draw the keypad of a lock screen under a heading."""
+    page = _page(_TALL, _WIDE, (30, 34, 48))
+    _text(page, f"Enter {_name(content.rng)} PIN", _WIDE // 2, 260, 1.2, WHITE)
+    for at, digit in enumerate("123456789*0#"):
+        x, y = 160 + 200 * (at % 3), 520 + 210 * (at // 3)
+        cv2.circle(page, (x, y), 80, (70, 76, 96), -1, cv2.LINE_AA)
+        _text(page, digit, x, y, 1.8, WHITE)
+    return page
+
+
+def sensitive_screen(content: Content) -> Pixels:
+    """Blur a photograph under a notice of sensitive content."""
+    shown = cv2.resize(to_aspect(content.photograph, 4 / 5, 0.5)[0], (_WIDE, 900))
+    page = (cv2.GaussianBlur(shown, (0, 0), 45) * 0.45).astype(np.uint8)
+    cv2.ellipse(page, (360, 300), (80, 46), 0, 0, 360, WHITE, 7, cv2.LINE_AA)
+    cv2.circle(page, (360, 300), 24, WHITE, -1, cv2.LINE_AA)
+    cv2.line(page, (280, 370), (440, 230), WHITE, 9, cv2.LINE_AA)
+    _text(page, "Sensitive content", 360, 450, 1.5, WHITE)
+    _text(page, "This photo may contain something", 360, 520, 0.9, WHITE)
+    _text(page, "that some people find upsetting.", 360, 560, 0.9, WHITE)
+    cv2.rectangle(page, (220, 720), (500, 790), WHITE, 3)
+    _text(page, "See photo", 360, 755, 1.0, WHITE)
+    return page
+
+
+def placeholder(content: Content) -> Pixels:
+    """Draw the picture of a picture that is not available, with a word that differs."""
+    page = _page(600, 800, (232, 232, 232))
+    cv2.rectangle(page, (280, 170), (520, 350), _GREY, 8)
+    cv2.circle(page, (340, 220), 20, _GREY, -1)
+    hills = np.array([[290, 340], [370, 250], [420, 300], [460, 260], [510, 340]])
+    cv2.fillPoly(page, [hills.astype(np.int32)], _GREY)
+    _text(page, f"{_name(content.rng)} is not available", 400, 430, 1.0, _GREY)
+    return page
+
+
+def meme(content: Content) -> Pixels:
+    """Write another caption above and below one photograph."""
+    rng, picture = content.rng, fitted(content.template, 800, 800)
+    bars = [
+        text_bar(int(rng.integers(90, 200)), picture.shape[1], rng, BLACK, WHITE, lines=lines)
+        for lines in rng.integers(1, 4, 2).tolist()
+    ]
+    return np.concatenate([bars[0], picture, bars[1]])
+
+
+def document(content: Content) -> Pixels:
+    """Draw a page of paragraphs."""
+    rng, page, y = content.rng, _page(1414, 1000), 90
+    while y < 1250:
+        lines = int(rng.integers(1, 9))
+        bottom = min(y + 34 * (lines + 1), 1330)
+        _lines(page, content, y, bottom, 80, int(rng.integers(700, 941)), lines)
+        y = bottom + int(rng.integers(5, 50))
+    return page
+
+
+def letterhead(content: Content) -> Pixels:
+    """Draw a document under one letterhead, above one footer."""
+    page, blue = document(content), (20, 60, 140)
+    page[:220] = page[1280:] = 255
+    cv2.circle(page, (130, 120), 60, blue, -1, cv2.LINE_AA)
+    cv2.circle(page, (160, 120), 40, (240, 190, 40), -1, cv2.LINE_AA)
+    _text(page, "Harbour & Lane Partners", 560, 110, 1.5, blue)
+    cv2.line(page, (60, 205), (940, 205), blue, 5)
+    cv2.line(page, (60, 1310), (940, 1310), blue, 3)
+    _text(page, "Registered in the harbour register, no 4711", 500, 1350, 0.7, _GREY)
+    return page
+
+
+def call(content: Content) -> Pixels:
+    """Draw a call of two to six people whose cameras are off."""
+    rng, page = content.rng, _page(720, 1280, (32, 33, 36))
+    people = int(rng.integers(2, 7))
+    columns = 2 if people <= 4 else 3
+    rows = math.ceil(people / columns)
+    wide, tall = 1240 // columns, 590 // rows
+    for at in range(people):
+        left, top = 20 + wide * (at % columns), 20 + tall * (at // columns)
+        cv2.rectangle(page, (left, top), (left + wide - 16, top + tall - 16), (60, 64, 67), -1)
+        middle = (left + wide // 2 - 8, top + tall // 2 - 8)
+        cv2.circle(page, middle, tall // 4, _colour(rng), -1, cv2.LINE_AA)
+        _text(page, _name(rng, 1), *middle, tall / 160, WHITE)
+        _text(page, _name(rng), left + 80, top + tall - 45, 0.7, WHITE)
+    for at in range(5):
+        colour = (220, 60, 50) if at == 4 else (90, 94, 98)
+        cv2.circle(page, (480 + 80 * at, 665), 30, colour, -1, cv2.LINE_AA)
+    return page
+
+
+def person(content: Content) -> Pixels:
+    """Draw a person before one background."""
+    return before(content.template, content.rng)
+
+
+def slide(content: Content) -> Pixels:
+    """Draw a slide of one template: title, bullets, a logo."""
+    rng, page = content.rng, _page(720, 1280)
+    cv2.rectangle(page, (0, 0), (1280, 130), (24, 70, 120), -1)
+    _text(page, " ".join(_name(rng) for _ in range(3)), 560, 65, 1.6, WHITE)
+    cv2.circle(page, (1190, 65), 40, (250, 190, 40), -1, cv2.LINE_AA)
+    for at in range(int(rng.integers(3, 7))):
+        y = 190 + 80 * at
+        cv2.circle(page, (90, y + 25), 9, (24, 70, 120), -1, cv2.LINE_AA)
+        _lines(page, content, y, y + 56, 110, int(rng.integers(500, 1200)), 1)
+    cv2.line(page, (40, 680), (1240, 680), (24, 70, 120), 3)
+    return page
+
+
+def feed(content: Content) -> Pixels:
+    """Draw a feed of one app that shows a photograph."""
+    rng, page = content.rng, _page(_TALL, _WIDE)
+    _text(page, "Pictures", 130, 60, 1.3, BLACK)
+    cv2.circle(page, (650, 60), 26, BLACK, 4, cv2.LINE_AA)
+    cv2.circle(page, (60, 170), 36, _colour(rng), -1, cv2.LINE_AA)
+    _text(page, _name(rng), 200, 170, 0.9, BLACK)
+    page = paste(page, cv2.resize(to_aspect(content.photograph, 4 / 5, 0.5)[0], (720, 900)), 230, 0)
+    for at in range(3):
+        cv2.circle(page, (50 + 80 * at, 1180), 24, BLACK, 4, cv2.LINE_AA)
+    _lines(page, content, 1220, 1320, 20, 700, 2)
+    for at in range(5):
+        cv2.rectangle(page, (52 + 144 * at, 1370), (92 + 144 * at, 1410), BLACK, 4)
+    return page
+
+
+def product(content: Content) -> Pixels:
+    """Cut a thing out of a photograph's texture, on white, with a soft shadow."""
+    rng, page = content.rng, _page(900, 900)
+    mask = np.zeros((900, 900), np.uint8)
+    wide, tall = (int(length) for length in rng.integers(150, 330, 2))
+    cv2.ellipse(mask, (450, 450), (wide, tall), float(rng.uniform(0, 180)), 0, 360, 255, -1)
+    for _ in range(int(rng.integers(1, 4))):
+        middle = (int(rng.integers(300, 600)), int(rng.integers(300, 600)))
+        size = tuple(int(length) for length in rng.integers(60, 200, 2))
+        cv2.ellipse(mask, middle, size, float(rng.uniform(0, 180)), 0, 360, 255, -1, cv2.LINE_AA)
+    shadow = cv2.GaussianBlur(np.roll(mask, 30, axis=0), (0, 0), 25).astype(np.float32)[..., None]
+    lit = page - shadow * np.float32(0.35)
+    weight = mask[..., None].astype(np.float32) / 255
+    shown = cv2.resize(content.photograph, (900, 900), interpolation=cv2.INTER_AREA)
+    return np.asarray(shown * weight + lit * (1 - weight), np.uint8)
+
+
+def _uneven(rng: np.random.Generator, cells: int, height: int, width: int) -> Pixels:
+    """Return smooth noise, float32 of about 0 to 1."""
+    coarse = rng.random((cells, cells)).astype(np.float32)
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
+
+
+def night(content: Content) -> Pixels:
+    """Draw a night: hills, a few lights and a moon in grain."""
+    rng = content.rng
+    page = np.tile(np.linspace(8, 40, 700, dtype=np.float32)[:, None, None], (1, 1000, 3))
+    ridge = 420 + 160 * _uneven(rng, 7, 1, 1000)[0]
+    page[np.arange(700)[:, None] > ridge] = 6
+    for _ in range(int(rng.integers(3, 40))):
+        x = int(rng.integers(0, 1000))
+        place = (x, int(rng.uniform(ridge[x], 700)))
+        cv2.circle(page, place, int(rng.integers(1, 5)), (255, 220, 150), -1, cv2.LINE_AA)
+    if rng.random() < 0.6:
+        place = (int(rng.integers(50, 950)), int(rng.integers(40, 300)))
+        cv2.circle(page, place, int(rng.integers(12, 45)), (240, 240, 220), -1, cv2.LINE_AA)
+    lit = cv2.GaussianBlur(page, (0, 0), 1.2)
+    return np.asarray((lit + rng.normal(0, 5, page.shape)).clip(0, 255), np.uint8)
+
+
+def sky(content: Content) -> Pixels:
+    """Draw a sky with clouds above a dark horizon."""
+    rng = content.rng
+    clouds = sum((_uneven(rng, 2**size, 700, 1000) / size for size in range(2, 6)), np.float32(0))
+    share = ((clouds - 0.6) * 2).clip(0, 1)[..., None]
+    blue = np.linspace(0.6, 1, 700, dtype=np.float32)[:, None, None] * np.array([120, 170, 235])
+    page = blue * (1 - share) + 245 * share
+    horizon = rng.uniform(0.7, 1) * 700 + 60 * _uneven(rng, 9, 1, 1000)[0]
+    page[np.arange(700)[:, None] > horizon] = (40, 55, 40)
+    return np.asarray(page.clip(0, 255), np.uint8)
+
+
+def street_map(content: Content) -> Pixels:
+    """Draw a map: parks, a river, streets, names."""
+    rng, page = content.rng, _page(900, 900, (242, 239, 233))
+    for _ in range(int(rng.integers(2, 6))):
+        corners = rng.integers(0, 900, 2) + rng.integers(-160, 160, (5, 2))
+        cv2.fillPoly(page, [cv2.convexHull(corners.astype(np.int32))], (200, 230, 190))
+    for wide, colour, count in ((45, (170, 211, 223), 1), (9, WHITE, 28), (16, (252, 214, 120), 4)):
+        for _ in range(count):
+            start, angle = rng.uniform(0, 900, 2), rng.uniform(0, math.pi)
+            along = 1300 * np.array([math.cos(angle), math.sin(angle)])
+            bent = start + rng.uniform(-60, 60, 2)
+            way = np.array([start - along, bent, start + along]).astype(np.int32)
+            cv2.polylines(page, [way], isClosed=False, color=colour, thickness=wide)
+    for _ in range(int(rng.integers(6, 14))):
+        x, y = rng.integers(60, 840, 2).tolist()
+        _text(page, _name(rng, int(rng.integers(4, 10))), x, y, 0.7, (80, 80, 80))
+    return page
+
+
+def qr_code(content: Content) -> Pixels:
+    """Draw the QR code of a page of one site."""
+    code = cv2.QRCodeEncoder.create().encode(
+        f"https://example.org/{content.rng.integers(10**7, 10**8)}"
+    )
+    square = cv2.resize(code, (600, 600), interpolation=cv2.INTER_NEAREST)
+    return np.repeat(np.pad(square, 40, constant_values=255)[..., None], 3, 2)
+
+
+def chess_diagram(content: Content) -> Pixels:
+    """Draw a position on a chessboard."""
+    rng, page = content.rng, _page(800, 800, (238, 216, 181))
+    for place in range(64):
+        row, column = divmod(place, 8)
+        x, y = 100 * column, 100 * row
+        if (row + column) % 2:
+            cv2.rectangle(page, (x, y), (x + 99, y + 99), (181, 136, 99), -1)
+        if rng.random() < 0.35:
+            cv2.circle(page, (x + 50, y + 50), 36, WHITE if rng.random() < 0.5 else BLACK, -1)
+            _text(page, rng.choice(list("KQRBNP")), x + 50, y + 50, 1.5, _GREY)
+    return page
+
+
+def calendar(content: Content) -> Pixels:
+    """Draw a month."""
+    rng, page = content.rng, _page(760, 900)
+    _text(page, f"{_name(rng)} {rng.integers(2020, 2030)}", 450, 60, 1.6, BLACK)
+    first, days = int(rng.integers(0, 7)), int(rng.integers(28, 32))
+    for at in range(42):
+        x, y = 30 + 120 * (at % 7), 130 + 100 * (at // 7)
+        cv2.rectangle(page, (x, y), (x + 120, y + 100), _GREY, 2)
+        if 0 <= at - first < days:
+            _text(page, str(at - first + 1), x + 28, y + 28, 0.9, BLACK)
+    return page
+
+
+KINDS: dict[str, Callable[[Content], Pixels]] = {
+    "chats with one keyboard": chat,
+    "sensitive-content screens": sensitive_screen,
+    "memes of one template": meme,
+    "letterheads": letterhead,
+    "calls, cameras off": call,
+    "people, one background": person,
+    "slides of one template": slide,
+    "feeds of one app": feed,
+    "products on white": product,
+    "nights": night,
+    "skies": sky,
+    "documents": document,
+    "maps": street_map,
+    "keypads of one lock screen": keypad,
+    "placeholders of one site": placeholder,
+    "QR codes of one site": qr_code,
+    "chess diagrams": chess_diagram,
+    "months of one calendar": calendar,
+}
+"""Functions that draw the kinds, by their names."""
+
+
+def drawn(kind: str, number: int, photographs: Sequence[Pixels]) -> Pixels:
+    """Return picture ``number`` of a kind: the same every time; no two show one photograph."""
+    name = list(KINDS).index(kind)
+    rng = np.random.default_rng([name, number])
+    photograph = photographs[(number + 1) % len(photographs)]
+    return KINDS[kind](Content(rng, photograph, photographs[0]))
