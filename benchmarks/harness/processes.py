@@ -17,7 +17,7 @@ _ESTABLISHED = "01"
 
 
 def processes(parent: int, role: str) -> list[int]:
-    """Return the ids of the processes of a role, under their parent.
+    """Return the ids of the living processes of a role, under their parent.
 
     The role is ``writer`` or ``worker`` under a supervisor, which forks and names them so, or a
     module under a worker, which starts it as a new program.
@@ -25,8 +25,9 @@ def processes(parent: int, role: str) -> list[int]:
     ids = []
     for process in _PROC.glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            its_parent = re.search(r"\nPPid:\s+(\d+)", (process / "status").read_text())
-            if its_parent is None or int(its_parent[1]) != parent:
+            status = (process / "status").read_text()
+            its_parent = re.search(r"\nPPid:\s+(\d+)", status)
+            if its_parent is None or int(its_parent[1]) != parent or "\nState:\tZ" in status:
                 continue
             words = (process / "cmdline").read_bytes().split(b"\0")
             name = (process / "comm").read_text().strip()

@@ -134,12 +134,13 @@ def test_the_server_holds_out(
 @pytest.mark.parametrize(
     ("kind", "sabotage", "text"),
     [
-        ("videos", "server-crash", "answered with UNAVAILABLE"),
+        ("videos", "server-crash", "a process of the server died"),
         ("pictures", "swallowed-crash", "decoders died of CRASH, and 0 calls were told so"),
     ],
 )
 def test_a_crash_is_found(kind: str, sabotage: str, text: str, tmp_path: Path) -> None:
-    tally = mutate(tmp_path, KINDS[kind], Size(4, 100, 4), sabotage)
+    only_bombs = Size(2, 1, 1)  # one at least is refused, whatever the libraries make of files
+    tally = mutate(tmp_path, KINDS[kind], only_bombs, sabotage)
     assert any(text in failure for failure in tally.failures), tally.failures
 
 
