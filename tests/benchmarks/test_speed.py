@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -15,6 +17,10 @@ from benchmarks.speed import changes, hashing, lifecycle, lookup_cost, search, s
 from benchmarks.speed.hashing import Measured, disagreeing, rows_of
 from benchmarks.speed.search_engines import SETTINGS
 from benchmarks.speed.service_run import WORKLOADS
+from disrupt.core.changes import Addition, Change, Cursor
+from disrupt.index.live import LiveIndex
+from disrupt.index.multi_index.engine import MultiIndex
+from disrupt.index.nearest import NearestItems
 from tests.benchmarks.conftest import Bench
 
 
@@ -38,6 +44,22 @@ def test_every_engine_is_measured_on_both_distributions_and_found_exact(
     printed = capsys.readouterr().out
     assert "| size | distribution | engine | lookups_per_s |" in printed
     assert printed.count("| 3 000 | ") == len(rows)
+
+
+def test_an_answer_that_a_search_leaves_out_is_found(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete = MultiIndex.search
+
+    def leaving_one_out(*asked: Any) -> NearestItems:
+        hits = complete(*asked)
+        rest = {name: getattr(hits, name)[1:] for name in ("query", "entry", "distance")}
+        return replace(hits, **rest)
+
+    monkeypatch.setattr(MultiIndex, "search", leaving_one_out)
+    words = ("--engine", "disrupt", "--distribution", "uniform", "--queries", "300")
+    code, _ = bench(search.main, "--size", "3000", "--seconds", "0", *words)
+    assert code == 1
 
 
 def test_each_pipeline_is_measured_and_lookups_agree_with_what_is_registered(bench: Bench) -> None:
@@ -85,12 +107,32 @@ def test_a_lookup_is_timed_of_every_kind_of_picture(bench: Bench, tmp_path: Path
         assert 8 < row["hashes"] <= 2200
 
 
+_LIFE = (
+    *("--hashes-per-item", "8", "--most-changes", "1000"),
+    *("--rounds", "1", "--openings", "1"),
+)
+
+
 def test_the_life_of_an_index_is_measured_and_answers_are_exact(bench: Bench) -> None:
-    words = ("--size", "24000", "--hashes-per-item", "8", "--most-changes", "1000")
     with mock.patch.object(lifecycle, "_QUERIES", 200):
-        code, report = bench(lifecycle.main, *words, "--rounds", "1", "--openings", "1")
+        code, report = bench(lifecycle.main, "--size", "24000", *_LIFE)
     assert (code, report["wrong"]) == (0, 0)
     assert [(row["changes"], row["count"]) for row in report["changes"]] == [
         (kind, count) for kind in changes.KINDS for count in (0, 1000)
     ]
     assert all(value > 0 for value in (*report["build"].values(), *report["memory"].values()))
+
+
+def test_removals_that_an_index_ignores_are_found(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply = LiveIndex.apply
+
+    def without_removals(index: LiveIndex, page: list[Change], cursor: Cursor) -> None:
+        apply(index, [change for change in page if isinstance(change, Addition)], cursor)
+
+    monkeypatch.setattr(LiveIndex, "apply", without_removals)
+    monkeypatch.setattr(lifecycle, "server_memory", lambda _: {"steady_mb": 1.0})
+    code, report = bench(lifecycle.main, "--size", "24000", *_LIFE)
+    assert code == 1
+    assert {row["changes"] for row in report["changes"] if row["wrong"]} == {"removals", "both"}

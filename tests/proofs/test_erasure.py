@@ -24,6 +24,7 @@ from PIL import Image
 
 from benchmarks.harness.deployment import FEW_DECODERS, Deployment, run
 from benchmarks.harness.processes import client_of_each_worker
+from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
 from disrupt.core.hashes import PdqHash
 from disrupt.hashing import ImageFingerprints, fingerprint_image
@@ -48,9 +49,11 @@ class Case:
 class Site:
     """A data directory and its server."""
 
-    def __init__(self, work: Path) -> None:
+    def __init__(self, work: Path, sabotage: str | None = None) -> None:
         self.work, self.data_dir = work, work / "data"
-        self.server = Deployment.start(self.data_dir, settings=FEW_DECODERS)
+        self.server = Deployment.start(
+            self.data_dir, settings=FEW_DECODERS, wrapper=broken_by(sabotage)
+        )
         self._chance = np.random.default_rng(1)
         self._register_key = self.server.make_key("helpline", "register")
         self.match_key = self.server.make_key("platform", "match")
@@ -112,7 +115,17 @@ def _matched_until(case: Case, clients: list[MatchClient], *, matches: bool) -> 
 def test_what_is_withdrawn_is_in_no_worker_no_file_and_no_restore(
     tmp_path: Path, whole: bool, figures: Callable[[str], None]
 ) -> None:
-    site, backup = Site(tmp_path), tmp_path / "backup"
+    figures(erasure(tmp_path, whole=whole))
+
+
+def test_hashes_left_in_freed_pages_are_found(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match=r"assert not \{'registry\.db'\}"):
+        erasure(tmp_path, whole=False, sabotage="freed-pages-kept")
+
+
+def erasure(work: Path, *, whole: bool, sabotage: str | None = None) -> str:
+    """Register, withdraw, erase, restore; return a line of figures. AssertionError for a trace."""
+    site, backup = Site(work, sabotage), work / "backup"
     try:
         case = site.spread()
         holders = site.holders(case)
@@ -140,7 +153,7 @@ def test_what_is_withdrawn_is_in_no_worker_no_file_and_no_restore(
         (site.data_dir / "registry.db").write_bytes(bytes(100_000))
         for name in ("registry.db-wal", "registry.db-shm"):
             (site.data_dir / name).unlink(missing_ok=True)
-        without_journal = tmp_path / "without-journal"
+        without_journal = work / "without-journal"
         shutil.copytree(site.data_dir, without_journal)
         (without_journal / "removals.journal").unlink()
         restore = ("disrupt", "restore", "--from", backup, "--data-dir")
@@ -159,7 +172,7 @@ def test_what_is_withdrawn_is_in_no_worker_no_file_and_no_restore(
     finally:
         with suppress(ProcessLookupError):
             site.server.kill()
-    figures(
+    return (
         f"matches in no worker {took_s:.2f} s after the withdrawal; in no file after `disrupt"
         f" erase`, a restore, and unattended within {unattended_s:.0f} s (set to {within_s:.0f} s)"
     )
