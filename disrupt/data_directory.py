@@ -172,14 +172,14 @@ class DataDirectory:
         if (self.restored / self.registry.name).exists():
             for suffix in ("-wal", "-shm"):  # These belong to the old database.
                 self.registry.with_name(self.registry.name + suffix).unlink(missing_ok=True)
-            sync_directory(self.path)
+            sync(self.path)
         for part in list(self.restored.iterdir()):
             if part.name == self.index.name and self.index.exists():
                 shutil.rmtree(self.index)
             part.replace(self.path / part.name)
-        sync_directory(self.path)
+        sync(self.path)
         self.restored.rmdir()
-        sync_directory(self.path)
+        sync(self.path)
 
     def secrets(self) -> Secrets:
         """Return the secrets; make them together with a new data directory.
@@ -256,7 +256,7 @@ def write_private(file: Path, text: str) -> None:
             opened.write(text)
         os.fsync(descriptor)
         aside.rename(file)
-    sync_directory(file.parent)
+    sync(file.parent)
 
 
 def _opened_alone(stack: ExitStack, path: Path) -> int:
@@ -269,8 +269,8 @@ def _opened_alone(stack: ExitStack, path: Path) -> int:
                 return descriptor  # and none that its writer has renamed meanwhile
 
 
-def sync_directory(path: Path) -> None:
-    """Make durable what was made, renamed and removed in a directory."""
+def sync(path: Path) -> None:
+    """Make durable what was written to a file, or made, renamed and removed in a directory."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

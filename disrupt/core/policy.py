@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
 from disrupt.core.cases import AgeBand
@@ -74,12 +74,11 @@ class Scope:
     """Banks that one lookup searches: the largest distance of a match, in bits, by bank number."""
 
     limits: dict[int, int]
-    radius_bits: int = field(init=False)
-    """Radius that covers every bank; -1 for no bank."""
 
-    def __post_init__(self) -> None:
-        """Compute radius_bits, the largest distance of any bank."""
-        object.__setattr__(self, "radius_bits", max(self.limits.values(), default=-1))
+    @property
+    def radius_bits(self) -> int:
+        """Return the radius that covers every bank; -1 for no bank."""
+        return max(self.limits.values(), default=-1)
 
 
 def scope(

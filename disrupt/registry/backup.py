@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from disrupt import ownership
 from disrupt.core.policy import ApiKey
-from disrupt.data_directory import HEAD_NOTE, JOURNAL, REGISTRY, SECRETS, DataDirectory
+from disrupt.data_directory import HEAD_NOTE, JOURNAL, REGISTRY, SECRETS, DataDirectory, sync
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
 from disrupt.registry import head_note, journal, opening
 from disrupt.registry.contract import RegistryReader, Removed, Revoked
@@ -100,7 +100,7 @@ def back_up(data_dir: Path, target: Path, config: Path | None = None) -> BackupM
     try:
         manifest = _write(data_dir, aside, config)
         aside.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     except OSError as error:
         raise DataDirectoryError(f"The backup cannot be written: {error}") from error
     finally:
@@ -143,7 +143,7 @@ def copy_journal(data_dir: Path, target: Path) -> None:
                 " stopped, or give another name."
             )
         aside.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     except OSError as error:
         raise DataDirectoryError(f"{JOURNAL} cannot be copied: {error}") from error
     finally:
@@ -312,8 +312,8 @@ def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> UpToD
         keys, epoch = writer.keys(), Epoch(writer.head().epoch)
         undone, lost = _renewals(writer, together)
     journal.write(unpacked / JOURNAL, [*together, epoch])
-    _sync(unpacked / REGISTRY)
-    _sync(unpacked)
+    sync(unpacked / REGISTRY)
+    sync(unpacked)
     return UpToDate(tuple(key for key in keys if not key.revoked_on), undone, lost)
 
 
@@ -335,7 +335,7 @@ def _write(data_dir: Path, aside: Path, config: Path | None) -> BackupManifest:
         _copy(config, aside / CONFIG)
     (aside / REGISTRY).touch(mode=0o600)
     copy_database(data_dir / REGISTRY, aside / REGISTRY)
-    _sync(aside / REGISTRY)
+    sync(aside / REGISTRY)
     _copy(data_dir / SECRETS, aside / SECRETS)
     _check_pair(DataDirectory(aside))
     epoch, sequence, revision = described(aside / REGISTRY)
@@ -349,8 +349,8 @@ def _write(data_dir: Path, aside: Path, config: Path | None) -> BackupManifest:
     text = json.dumps(manifest.model_dump(mode="json"), indent=2)
     (aside / MANIFEST).touch(mode=0o600)
     (aside / MANIFEST).write_text(f"{text}\n", encoding="ascii")
-    _sync(aside / MANIFEST)
-    _sync(aside)
+    sync(aside / MANIFEST)
+    sync(aside)
     return manifest
 
 
@@ -367,15 +367,7 @@ def _check_pair(copy: DataDirectory) -> None:
 def _copy(source: Path, target: Path) -> None:
     target.touch(mode=0o600)
     shutil.copyfile(source, target)
-    _sync(target)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(target)
 
 
 def _sum(path: Path) -> FileSum:

@@ -25,6 +25,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.data_directory import sync
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
 from disrupt.registry.contract import Removed, Revoked
 
@@ -169,7 +170,7 @@ def write_packed(path: Path, records: NDArray[np.uint64]) -> None:
             file.flush()
             os.fsync(descriptor)
         aside.rename(path)
-        _sync_directory(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise _translate(error) from error
 
@@ -276,14 +277,6 @@ def _checks(records: NDArray[np.uint64]) -> NDArray[np.uint64]:
         sums = b"".join([hashlib.sha256(body).digest()[:_CHECK_BYTES] for body in bodies])
         checks[first : first + _AT_ONCE] = np.frombuffer(sums, PACKED)
     return checks
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _translate(error: OSError, done: str = "") -> DisruptError:

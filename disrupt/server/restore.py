@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from disrupt.core.policy import ApiKey
-from disrupt.data_directory import JOURNAL, REGISTRY, SECRETS, DataDirectory, sync_directory
+from disrupt.data_directory import JOURNAL, REGISTRY, SECRETS, DataDirectory, sync
 from disrupt.errors import DataDirectoryError
 from disrupt.feed.rebuild import rebuild
 from disrupt.index import generations
@@ -60,7 +60,7 @@ def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool) -> R
                     path.rmdir() if path.is_dir() else path.unlink()
             raise
         directory.restoring.rename(directory.restored)
-        sync_directory(data_dir)
+        sync(data_dir)
         directory.complete_restore()
     return restored
 
@@ -86,7 +86,7 @@ def _make_ready(
             cursor = reader.head().to_text()
         for suffix in ("-wal", "-shm"):  # empty files, which a reader leaves
             (aside / f"{REGISTRY}{suffix}").unlink(missing_ok=True)
-        sync_directory(aside)
+        sync(aside)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 from click.core import ParameterSource
@@ -17,12 +17,12 @@ from rich.console import Console
 from disrupt.client import terminal
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
 from disrupt.errors import DisruptError, InvalidRequestError
-from disrupt.submission import reasons, requests, showing, texts
+from disrupt.submission import requests, showing, texts
 from disrupt.submission.ages import AgeChange, AgeRule
+from disrupt.submission.bilingual import BilingualCommand, EndedError, complain
 from disrupt.submission.client import SubmissionClient
 from disrupt.submission.results import Case, Withdrawal
-from disrupt.submission.showing import NotShownError, SubmissionPrinter, say
-from disrupt.submission.usage import Mistyped, mistyped
+from disrupt.submission.showing import SubmissionPrinter, say
 from disrupt.submission.waiting import LoggedWaiting, ShownWaiting
 from disrupt.texts import Phrase
 
@@ -104,81 +104,6 @@ Exemples · Examples:
 _AGES = {"adult": AgeBand.ADULT, "minor": AgeBand.MINOR, "unsure": AgeBand.UNSURE}
 
 
-class _EndedError(Exception):
-    """Ends a command with a phrase and an exit code."""
-
-    def __init__(self, phrase: Phrase, code: int) -> None:
-        super().__init__(phrase.en)
-        self.phrase = phrase
-        self.code = code
-
-
-class _Bilingual(click.Command):
-    """A command whose errors are French first.
-
-    ``unchanged`` is printed after an error or an interrupt that the command raises, unless its
-    client may have changed a case. ``advice`` replaces what ``reasons.explain`` says of errors, by
-    their reason.
-    """
-
-    def __init__(
-        self,
-        *args: Any,  # noqa: ANN401 click's
-        unchanged: Phrase | None = None,
-        advice: Mapping[str, Phrase] | None = None,
-        **kwargs: Any,  # noqa: ANN401 click's
-    ) -> None:
-        super().__init__(*args, **kwargs)
-        self._unchanged = unchanged
-        self._advice = advice or {}
-
-    def parse_args(self, context: click.Context, args: list[str], /) -> list[str]:
-        """Say in French that the command is mistyped, before click explains it in English."""
-        try:
-            return super().parse_args(context, args)
-        except click.UsageError as error:
-            raise mistyped(error, context) from error
-
-    def invoke(self, context: click.Context, /) -> Any:  # noqa: ANN401 click's
-        """Run the command; explain errors in French first, with the server's words below."""
-        try:
-            return super().invoke(context)
-        except click.UsageError as error:
-            raise Mistyped(error.message, context) from error
-        except DisruptError as error:
-            self._fail(context, self._advice.get(error.reason) or reasons.explain(error))
-            detail = f"{error.reason}: {terminal.clean(error.message)}"
-            click.echo(f"({texts.DETAIL}: {detail})", err=True)
-            context.exit(terminal.exit_code(error))
-        except NotShownError as error:
-            _complain(error.phrase)
-            context.exit(terminal.EXIT_FAILED)
-        except _EndedError as error:
-            _complain(error.phrase)
-            context.exit(error.code)
-        except (KeyboardInterrupt, click.Abort):
-            self._fail(context, texts.INTERRUPTED)
-            context.exit(terminal.EXIT_FAILED)
-        except (click.ClickException, click.exceptions.Exit):
-            raise
-        except Exception as error:
-            if _may_have_changed(context):
-                raise
-            self._fail(context, texts.UNFORESEEN)
-            click.echo(f"({texts.DETAIL}: {type(error).__name__})", err=True)
-            context.exit(terminal.EXIT_FAILED)
-
-    def _fail(self, context: click.Context, phrase: Phrase) -> None:
-        """Say what happened, and that nothing was changed where that is certain."""
-        unchanged = None if _may_have_changed(context) else self._unchanged
-        _complain(phrase, *([unchanged] if unchanged else []))
-
-
-def _may_have_changed(context: click.Context) -> bool:
-    client = context.find_object(SubmissionClient)
-    return client is not None and client.may_have_changed
-
-
 _connection = terminal.connection_options(
     server="Adresse du service · Address of the service, HOST:PORT.",
     key_file="Fichier de la clé d'accès · File of the access key.  [DISRUPT_KEY]",
@@ -198,7 +123,7 @@ _case = click.argument("case_number", metavar="NUMÉRO")
 
 @click.command(
     "submit",
-    cls=_Bilingual,
+    cls=BilingualCommand,
     help=_SUBMIT + _EXIT_CODES + _SOME_REJECTED + _NOT_KNOWN,
     unchanged=texts.NOTHING_WAS_REGISTERED,
 )
@@ -295,7 +220,7 @@ def submit(
         click.get_current_context().exit(terminal.EXIT_SOME_REJECTED)
 
 
-@click.command("status", cls=_Bilingual, help=_STATUS + _EXIT_CODES)
+@click.command("status", cls=BilingualCommand, help=_STATUS + _EXIT_CODES)
 @_case
 @_pin_file
 @_json
@@ -322,7 +247,7 @@ def status(
 
 @click.command(
     "withdraw",
-    cls=_Bilingual,
+    cls=BilingualCommand,
     help=_WITHDRAW + _EXIT_CODES + _NOT_KNOWN,
     unchanged=texts.NOTHING_WAS_WITHDRAWN,
     advice={"LIMIT_EXCEEDED": texts.TOO_MANY_TO_WITHDRAW},
@@ -384,7 +309,7 @@ def withdraw(
             raise
         if not is_shown:
             unknown = texts.WITHDRAWAL_NOT_KNOWN.format(number=number)
-            raise _EndedError(unknown, terminal.EXIT_NOT_KNOWN) from failure
+            raise EndedError(unknown, terminal.EXIT_NOT_KNOWN) from failure
 
 
 def _may_be_all(case: Case, items: Sequence[str]) -> bool:
@@ -421,9 +346,9 @@ def _show_withdrawn(withdrawal: Withdrawal, *, whole: bool, as_json: bool) -> No
 
 def _ask_whether_to_withdraw(question: Phrase) -> None:
     """End the command unless the person says yes."""
-    _complain(question)
+    complain(question)
     if not _says_yes(texts.TYPE_YES):
-        raise _EndedError(texts.NOTHING_WAS_WITHDRAWN, terminal.EXIT_FAILED)
+        raise EndedError(texts.NOTHING_WAS_WITHDRAWN, terminal.EXIT_FAILED)
 
 
 def _says_yes(question: Phrase) -> bool:
@@ -433,7 +358,7 @@ def _says_yes(question: Phrase) -> bool:
 
 def _ask_age() -> AgeBand:
     """Ask until the answer is an age; none is proposed."""
-    _complain(texts.ASK_AGE)
+    complain(texts.ASK_AGE)
     while True:
         answer = click.prompt(str(texts.TYPE_AGE), err=True).strip().lower()
         if answer in texts.AGE_ANSWERS:
@@ -465,17 +390,12 @@ def _client(
     return client
 
 
-def _complain(*phrases: Phrase) -> None:
-    for phrase in phrases:
-        say(Console(stderr=True, highlight=False), phrase, style="bold")
-
-
 def _usage(phrase: Phrase) -> NoReturn:
     raise click.UsageError(f"{phrase.fr}\n{phrase.en}")
 
 
 def _can_ask() -> bool:
-    """Whether somebody at a terminal can answer; standard input is None where it was closed."""
+    """Tell whether somebody at a terminal can answer; without standard input nobody can."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 

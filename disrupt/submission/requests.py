@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from disrupt.core.cases import AgeBand, new_case_number, parse_case_number, parse_pin
+from disrupt.core.media import ITEM_ID_BYTES
 from disrupt.core.registrations import MediaItem
 from disrupt.errors import InvalidRequestError, Violation
 from disrupt.v1 import registration_pb2
 from disrupt.wire.fields import fingerprints_message
 
-_ITEM_ID_BYTES = 16
 _NUMBER_DIGITS = 6
 
 
@@ -54,10 +54,10 @@ def item(text: str) -> bytes | int:
     if text.isascii() and text.isdigit() and len(text) <= _NUMBER_DIGITS and int(text):
         return int(text)
     try:
-        value = bytes.fromhex(text) if len(text) == 2 * _ITEM_ID_BYTES else b""
+        value = bytes.fromhex(text) if len(text) == 2 * ITEM_ID_BYTES else b""
     except ValueError:
         value = b""
-    if len(value) != _ITEM_ID_BYTES:
+    if len(value) != ITEM_ID_BYTES:
         raise InvalidRequestError.of(
             Violation("item_ids", "write an item as its number, or its id of 32 hex digits")
         )

@@ -17,11 +17,11 @@ NOT_SENT = "NOT_SENT"
 class Registered:
     """One file that is registered: its item id, 32 hex digits, and how many hashes are stored.
 
-    ``number`` is its number in the case, 0 from a server that does not number items. ``age`` is the
-    age as which it is treated; UNSURE is minor, because no age was said. ``outcome`` says
-    whether the case had it before. ``incomplete``: only a part was registered, of a video
-    that ends early, is broken or is not alone. ``first_frame_only``: other frames of an
-    animation were not, see ``every_frame``, or other pages and pictures of a TIFF or HEIC file.
+    ``number`` is its number in the case. ``age`` is the age as which it is treated; UNSURE is
+    minor, because no age was said. ``outcome`` says whether the case had it before. ``incomplete``:
+    only a part was registered, of a video that ends early, is broken or is not alone.
+    ``first_frame_only``: other frames of an animation were not, see ``every_frame``, or other pages
+    and pictures of a TIFF or HEIC file.
     """
 
     source: str

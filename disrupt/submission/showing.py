@@ -151,7 +151,7 @@ class SubmissionPrinter:
 
 
 def show_next(console: Console, number: str, options: str, item: int) -> None:
-    """Print the next commands of a case, to be copied; ``item`` is one of its numbers, or 0."""
+    """Print the next commands of a case, to be copied; ``item`` is the number of an item."""
     say(console, texts.NEXT)
     for what, command in (
         (texts.NEXT_STATUS, f"status {number}"),
@@ -159,9 +159,8 @@ def show_next(console: Console, number: str, options: str, item: int) -> None:
         (texts.NEXT_WITHDRAW_ONE.format(item=item), f"withdraw {number} --item {item}"),
         (texts.NEXT_WITHDRAW, f"withdraw {number}"),
     ):
-        if item or what is not texts.NEXT_WITHDRAW_ONE:
-            _whole(console, f"  {what}")
-            _whole(console, f"    disrupt {command}{options}")
+        _whole(console, f"  {what}")
+        _whole(console, f"    disrupt {command}{options}")
     console.print()
 
 
@@ -365,6 +364,6 @@ def _detail(console: Console, message: str) -> None:
     say(console, detail, style="dim", indent="    ")
 
 
-def _whole(console: Console, text: Text | str, style: str = "") -> None:
+def _whole(console: Console, text: Text | str) -> None:
     """Print a line unbroken, however narrow the terminal: people copy it."""
-    console.print(text if isinstance(text, Text) else Text(text, style), soft_wrap=True)
+    console.print(text if isinstance(text, Text) else Text(text), soft_wrap=True)

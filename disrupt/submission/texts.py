@@ -73,7 +73,6 @@ KINDS = {
 REGISTERED_ON = text("registered_on")
 WITHDRAWN_NUMBERS = text("withdrawn_numbers")
 REJECTED = text("rejected")
-UNKNOWN = text("unknown")
 STATUS = text("case.status")
 AGES = {
     AgeBand.ADULT: text("treated.ADULT"),

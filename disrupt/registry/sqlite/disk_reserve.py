@@ -32,25 +32,24 @@ class DiskReserve:
     It guarantees nothing on a copy-on-write file system, or where others take freed space at once.
     """
 
-    def __init__(self, path: Path, size_bytes: int = SIZE_BYTES) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._size_bytes = size_bytes
         self._lacking = False
 
     def fill(self) -> None:
         """Allocate the space, or what there is of it, unless that is held; does not raise."""
         held_bytes = self._held_bytes()
-        if held_bytes >= self._size_bytes:
+        if held_bytes >= SIZE_BYTES:
             return
         lacking = not held_bytes
         with suppress(OSError):
             disk = os.statvfs(self._path.parent)
             room_bytes = held_bytes + disk.f_bavail * disk.f_frsize
-            size_bytes = min(self._size_bytes, room_bytes // _STEP_BYTES * _STEP_BYTES)
+            size_bytes = min(SIZE_BYTES, room_bytes // _STEP_BYTES * _STEP_BYTES)
             if size_bytes > held_bytes and self._take(size_bytes, held_bytes):
                 lacking = False
         if lacking and not self._lacking:  # at the beginning, not at every attempt
-            _log.error("disk_reserve_lacking", size_bytes=self._size_bytes)
+            _log.error("disk_reserve_lacking", size_bytes=SIZE_BYTES)
         self._lacking = lacking
 
     def _take(self, size_bytes: int, held_bytes: int) -> bool:
