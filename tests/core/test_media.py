@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from disrupt.core import media
 from disrupt.core.hashes import PdqHash
-from disrupt.core.media import FINGERPRINT, Fingerprint, LowQuality, Profile
+from disrupt.core.media import FINGERPRINT, Fingerprint, Profile
 
 FINGERPRINTS = st.lists(
     st.builds(
@@ -93,13 +93,6 @@ def test_fields_in_other_order_or_width_are_packed_alike() -> None:
     array = media.columns([Fingerprint(PdqHash(bytes(range(32))), 90, Profile.PDQ_512, 1, 2, 3, 4)])
     big_endian = array.astype(FINGERPRINT.newbyteorder(">"))
     assert media.pack(big_endian) == media.pack(array)
-
-
-def test_a_low_quality_is_named_and_a_sufficient_one_is_not_blamed() -> None:
-    low, regular = LowQuality(3, advice="Do this."), LowQuality(50, advice="Do that.")
-    assert low.message.endswith("quality 3, and 50 is needed. Do this.")
-    assert (regular.message, low.is_too_regular) == ("Do that.", False)
-    assert regular.is_too_regular
 
 
 def entries(*rows: tuple[int, int, int, int]) -> np.ndarray:

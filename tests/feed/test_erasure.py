@@ -242,21 +242,6 @@ def test_an_erasure_beside_another_writer_of_the_index_says_that_it_did_not_happ
     assert current(index_dir) == 2
 
 
-def test_a_server_takes_the_new_generation_up_without_a_lookup_refused(
-    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
-) -> None:
-    (_, case), (kept, _) = register(writer, chance), register(writer, chance)
-    rebuild(writer, index_dir)
-    live = LiveIndex()
-    follower = Follower(writer, live, index_dir)
-    follower.step()
-    writer.withdraw(case, None, day=DAY)
-    erase(writer, index_dir)
-    follower.step()
-    assert (live.status().generation, live.status().tombstones) == (3, 0)
-    assert kept.item_id in search(live, kept.fingerprints["hash"], 0).item_id.tobytes()
-
-
 def test_rolled_back_index_replays_later_removals_before_it_serves(
     writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
 ) -> None:

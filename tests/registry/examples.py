@@ -10,7 +10,7 @@ from disrupt.core import media
 from disrupt.core.cases import CASE_NUMBERS, case_number
 from disrupt.core.changes import Addition, Change, Cursor
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItems
-from disrupt.core.policy import ADULTS
+from disrupt.core.policy import ADULTS, ApiKey, Right
 from disrupt.registry.contract import NewCase, NewItem, Registration, RegistryReader
 
 DAY = "2026-11-24"
@@ -59,6 +59,12 @@ def registration(
         Assurance.SELF_REPORTED,
         items or (new_item(chance),),
     )
+
+
+def api_key(key_id: str) -> ApiKey:
+    """Return a valid key of this id, of 8 characters."""
+    secret = key_id.encode() * 4
+    return ApiKey(key_id, "somebody", secret, frozenset({Right.MATCH}), frozenset({1}), DAY)
 
 
 def plain(change: Change) -> tuple[object, ...]:

@@ -65,6 +65,7 @@ class ModelCase:
     """The number in the case of each item that it ever had."""
     successors: dict[bytes, bytes] = field(default_factory=dict)
     """What took the place of items that were renewed."""
+    closed_on: str = ""
 
     def given(self) -> int:
         return max(self.numbers.values(), default=0)
@@ -73,8 +74,6 @@ class ModelCase:
         """Return the older ids of an item's picture, oldest last."""
         older = [old for old, new in self.successors.items() if new == item_id]
         return older + [name for old in older for name in self.names(old)]
-
-    closed_on: str = ""
 
 
 def rows_of(item: NewItem) -> set[tuple[object, ...]]:

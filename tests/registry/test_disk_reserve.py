@@ -12,14 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from disrupt.core.policy import ApiKey, Right
 from disrupt.data_directory import JOURNAL, RESERVE
 from disrupt.errors import StorageFullError
 from disrupt.registry import journal
 from disrupt.registry.sqlite import disk_reserve
 from disrupt.registry.sqlite.disk_reserve import DiskReserve
 from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
-from tests.registry.examples import DAY, all_changes, new_item, registration
+from tests.registry.examples import DAY, all_changes, api_key, new_item, registration
 
 
 @pytest.fixture
@@ -63,12 +62,7 @@ def test_withdrawals_take_the_reserve_one_after_another_and_give_it_back(disk: P
 
 def test_a_key_can_be_revoked_on_a_full_disk(disk: Path) -> None:
     with SqlRegistry.open_writer(disk / "registry.db") as writer:
-        keys = [
-            ApiKey(
-                f"{at}" * 8, "a", bytes([at]) * 32, frozenset({Right.MATCH}), frozenset({1}), DAY
-            )
-            for at in range(4)
-        ]
+        keys = [api_key(f"{at}" * 8) for at in range(4)]
         for key in keys:
             writer.add_key(key)
         for key in keys:

@@ -22,11 +22,6 @@ from tests.registry.examples import (
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "registry.db"
-
-
-@pytest.fixture
 def writer(path: Path) -> Iterator[SqlRegistryWriter]:
     with SqlRegistry.open_writer(path) as writer:
         yield writer

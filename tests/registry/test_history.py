@@ -22,16 +22,6 @@ from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry.examples import DAY, all_changes, new_case, registration
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "registry.db"
-
-
-@pytest.fixture
-def chance() -> random.Random:
-    return random.Random(91)
-
-
 def grow(path: Path, chance: random.Random, changes: int) -> Cursor:
     with SqlRegistry.open_writer(path) as writer:
         for _ in range(changes):

@@ -19,7 +19,6 @@ from structlog.testing import capture_logs
 
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Removal
-from disrupt.core.policy import ApiKey, Right
 from disrupt.data_directory import JOURNAL
 from disrupt.errors import (
     CursorExpiredError,
@@ -36,6 +35,7 @@ from tests.registry.examples import (
     DAY,
     OWN,
     all_changes,
+    api_key,
     item_of,
     new_case,
     new_item,
@@ -46,16 +46,6 @@ from tests.registry.test_journal import ShortWrites
 from tests.registry.withdraw_under_strace import renewal_of, request_of
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "registry.db"
-
-
-@pytest.fixture
-def chance() -> random.Random:
-    return random.Random(11)
 
 
 def journaled(path: Path) -> list[bytes]:
@@ -347,11 +337,6 @@ def test_a_record_torn_between_short_writes_is_mended_at_the_next_start(
     assert contents.torn
     with SqlRegistry.open_writer(path):
         assert set(journaled(path)) == {item.item_id for item in request.items}
-
-
-def api_key(key_id: str) -> ApiKey:
-    secret = key_id.encode() * 4
-    return ApiKey(key_id, "somebody", secret, frozenset({Right.MATCH}), frozenset({1}), DAY)
 
 
 def revoked(path: Path) -> list[str]:

@@ -48,18 +48,3 @@ def test_other_secrets_are_refused_until_the_right_ones_are_back(
     with opening.writing(directory):
         pass
     back_up(directory.path, tmp_path / "backup")
-
-
-def test_a_restored_registry_is_known_by_its_secrets(
-    directory: DataDirectory, other: bytes, tmp_path: Path
-) -> None:
-    back_up(directory.path, tmp_path / "backup")
-    restored = DataDirectory(tmp_path / "restored")
-    restored.make()
-    for name in ("registry.db", "secrets.json"):
-        (restored.path / name).write_bytes((tmp_path / "backup" / name).read_bytes())
-    with opening.writing(restored) as registry:
-        assert registry.takes_pepper(restored.secrets().pepper_check)
-    restored.secrets_file.write_bytes(other)
-    with pytest.raises(DataDirectoryError, match=BELONGS), opening.writing(restored):
-        pass

@@ -17,11 +17,6 @@ from tests.registry.examples import DAY, registration
 
 
 @pytest.fixture
-def chance() -> random.Random:
-    return random.Random(17)
-
-
-@pytest.fixture
 def backup(tmp_path: Path) -> Path:
     return tmp_path / "backup.db"
 

@@ -170,21 +170,3 @@ def test_without_standard_input_the_commands_say_what_to_do(
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("Erreur · Error: ")
     assert advice in done.stderr
-
-
-def test_a_number_and_a_pin_out_of_a_document_open_the_case() -> None:
-    number = OTHER_CASE.replace("-", "\N{NON-BREAKING HYPHEN}")
-    shown = registration_pb2.GetCaseResponse(case=registration_pb2.Case(case_number=OTHER_CASE))
-    with scripted(shown) as server:
-        result = CliRunner().invoke(
-            main,
-            ["status", number],
-            env={
-                "DISRUPT_SERVER": server.address,
-                "DISRUPT_KEY": "key",
-                "DISRUPT_PIN": "1234\N{NO-BREAK SPACE}56789012",
-            },
-        )
-    assert result.exit_code == 0
-    request = registration_pb2.GetCaseRequest.FromString(server.seen[0].request)
-    assert (request.access.case_number, request.access.pin) == (OTHER_CASE, PIN)
