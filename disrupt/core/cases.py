@@ -23,7 +23,7 @@ PIN_DIGITS = 12
 
 
 class CaseStatus(IntEnum):
-    """Where a case stands; the numbers are those of proto/ and of stored columns."""
+    """Status of a case; the numbers are those of proto/ and of stored columns."""
 
     RECEIVED = 1
     ACTIVE = 2

@@ -1,4 +1,4 @@
-"""Builds a new generation of the index from the registry."""
+"""Build a new generation of the index from the registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading the registry's feed from a cursor to its head."""
+"""Read the registry's feed from a cursor to its head."""
 
 from __future__ import annotations
 

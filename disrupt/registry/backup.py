@@ -192,7 +192,7 @@ Removal = Removed | Revoked
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a data directory lists as withdrawn and revoked since a backup.
+    """The removals and revocations since a backup that a data directory lists.
 
     ``doubt`` is a clause that says why something may be missing from ``removals``; else empty, and
     ``epochs`` are those whose removals are all known.

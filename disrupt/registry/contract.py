@@ -62,7 +62,7 @@ class Registration:
 
 
 class HeldItem(NamedTuple):
-    """What the case holds for one item of a registration: an item and its number of hashes.
+    """The stored item that answers for an item of a registration, with its number of hashes.
 
     ``number`` is its number in the case, from 1.
     """

@@ -55,9 +55,9 @@ class Epoch:
 Record = Removed | Revoked | Epoch
 
 PACKED = np.dtype("<u8")
-"""Of records as the file has them, for millions of which objects would be too much: shape (n, 6),
-in words of 8 bytes. The first is the number of an item, or else the kind; the next two are the id,
-the two after that the successor's; the last is the check."""
+"""Dtype of records as the file has them, shape (n, 6): objects would take too much memory for
+millions of them. The first word of a record is the number of an item, or else the kind; the next
+two are the id, the two after that the successor's; the last is the check."""
 
 
 @dataclass(frozen=True, slots=True)

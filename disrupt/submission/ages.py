@@ -1,4 +1,4 @@
-"""Under which age each picture of a submission is registered."""
+"""Choose the age under which each picture of a submission is registered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Register, show and withdraw from a person's device. Files are hashed here, hashes are sent."""
+"""Register, show and withdraw from a person's device. Files are hashed here, and hashes sent."""
 
 from __future__ import annotations
 
@@ -90,16 +90,16 @@ def new_pin() -> str:
 
 @dataclass(slots=True)
 class _Begun:
-    """What is known of a submission while it runs. ``sending`` are the files of the last request.
+    """The state of a submission while it runs. ``sending`` are the files of the last request.
 
-    ``opens`` names the case once it exists, ``number`` is the one that a new case gets.
+    ``opens`` names the case once it exists, ``number`` is the one that a new case gets. ``adds`` is
+    True where the case existed before.
     """
 
     sources: Sequence[str] = ()
     number: str = ""
     opens: registration_pb2.CaseAccess = field(default_factory=registration_pb2.CaseAccess)
     adds: bool = False
-    """Whether the case existed before."""
     registered: list[Registered] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     sending: list[Hashed] = field(default_factory=list)
@@ -153,7 +153,7 @@ class SubmissionClient:
 
     @property
     def may_have_changed(self) -> bool:
-        """Whether the last submission or withdrawal changed a case, or may have, unanswered."""
+        """True if the last submission or withdrawal changed a case, or may have, unanswered."""
         return self._unclear or bool(self._begun.registered)
 
     def reach(self) -> None:

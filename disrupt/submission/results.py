@@ -50,7 +50,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """What became of files. ``case_number`` is empty when all were rejected and no case opened.
+    """The result of a submission. ``case_number`` is empty when no file opened a case.
 
     ``pin`` is empty where the service has not confirmed it: for an existing case to which nothing
     was added. For ``unknown`` files no answer came: of those sent together, all are registered or

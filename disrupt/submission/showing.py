@@ -73,7 +73,7 @@ class SubmissionPrinter:
         self._is_open = False
         self._outcome = Submission("", "", (), ())
         self.is_finished = False
-        """Whether it was shown what became of the files."""
+        """True once the outcome was shown."""
 
     def __enter__(self) -> Self:
         return self

@@ -26,7 +26,7 @@ VALUES = st.integers(0, CASE_NUMBERS - 1)
 DASHES = ["\N{NON-BREAKING HYPHEN}", "\N{EN DASH}", "\N{EM DASH}"]
 SPACES = ["\t", "\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}", "\N{ZERO WIDTH SPACE}",
           "\N{LEFT-TO-RIGHT MARK}", "\N{ZERO WIDTH NO-BREAK SPACE}"]  # fmt: skip
-"""What word processors and messengers put in place of a hyphen or a space, or around a copy."""
+"""Characters that word processors and messengers put in place of a hyphen or a space."""
 
 
 def accepted(text: str) -> bool:

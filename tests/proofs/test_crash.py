@@ -220,13 +220,13 @@ def _look_up(server: Deployment, key: str, known: list[Write]) -> Iterator[str]:
     with MatchClient(server.address, key=key, connections=1) as client:
         while hashes:
             answers = iter(client.match_hashes(hashes, max_distance_bits=0))
-            found = [
+            are_matched = [
                 item_id.hex() in {match.item_id for match in answer.matches}
                 for write in known
                 for item_id, answer in zip(write.item_ids, answers, strict=False)
             ]
             expected = [write.withdrawal is None for write in known for _ in write.item_ids]
-            if found == expected:
+            if are_matched == expected:
                 return
             if time.monotonic() > give_up_s:
                 yield "lookups do not find what is registered, or find what is withdrawn"

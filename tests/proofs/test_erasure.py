@@ -1,4 +1,4 @@
-"""What a person withdraws is gone: from every worker, every file and every restore.
+"""A withdrawn picture is gone: from every worker, every file and every restore.
 
 It calls a real server over real sockets. Each file that should hold a hash must hold it before, or
 finding it nowhere afterwards would prove nothing. So must a backup that is restored without the

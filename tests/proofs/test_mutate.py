@@ -97,7 +97,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Size:
-    """How many files are sent, and how many lie from bomb to bomb and from good to good."""
+    """Number of files to send, and the distances from bomb to bomb and between good files."""
 
     count: int
     bomb_every: int
@@ -233,7 +233,7 @@ class _Run:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def send(self, part: int) -> None:
-        """Send every so manyth file over one connection, and good ones between them."""
+        """Send every sixth file from ``part`` on over one connection, and good ones between."""
         with MatchClient(
             self.address, key=self.key, connections=1, timeout_s=_DEADLINE_S, retries=_ONCE
         ) as client:

@@ -77,7 +77,7 @@ _PAIR = re.compile(r"UNIX-STREAM:\[(\d+)->(\d+)(,.*)?\]")
 
 @dataclass
 class Report:
-    """What was searched and found; ``leaks`` name a secret and the data that has a part of it."""
+    """Counts of the search; ``leaks`` name a secret and the data that has a part of it."""
 
     written_files: set[str] = field(default_factory=set)
     unknown_files: set[str] = field(default_factory=set)
@@ -114,7 +114,7 @@ def test_pictures_in_temporary_files_in_the_log_and_in_known_files_are_found(
         "file of picture.png, base64 from byte 0: data.log",
         "pixels of picture.png, raw: data/lock",
     ):
-        assert any(found.startswith(leak) for found in report.leaks), leak
+        assert any(each.startswith(leak) for each in report.leaks), leak
 
 
 def privacy(work: Path, formats: Sequence[str], *, sabotage: str | None = None) -> Report:

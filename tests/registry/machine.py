@@ -54,7 +54,7 @@ SHOWN = st.lists(
     max_size=3,
 )
 Shown = list[tuple[int, list[Row], MediaKind]]
-"""What a registration shows: few pictures and videos, with any of few hashes of later plans."""
+"""Contents of a registration: few pictures and videos, with any of few hashes of later plans."""
 
 
 @dataclass
@@ -64,7 +64,7 @@ class ModelCase:
     numbers: dict[bytes, int] = field(default_factory=dict)
     """The number in the case of each item that it ever had."""
     successors: dict[bytes, bytes] = field(default_factory=dict)
-    """What took the place of items that were renewed."""
+    """Maps renewed items to those that took their places."""
     closed_on: str = ""
 
     def given(self) -> int:

@@ -13,7 +13,7 @@ QUICK = RetryPolicy(attempts=4, first_pause_s=0.01, longest_pause_s=0.02)
 OTHER_CASE = case_number(2)
 
 SHOWN = registration_pb2.GetCaseResponse(case=registration_pb2.Case(case_number=OTHER_CASE))
-"""What checks the PIN of OTHER_CASE before files are added to it."""
+"""Answer to the call that checks the PIN of OTHER_CASE before files are added to it."""
 
 
 def register(request: bytes) -> registration_pb2.RegisterHashesResponse:

@@ -1,4 +1,4 @@
-"""What the commands say where they are broken off, and where they cannot ask."""
+"""The commands say what is certain where they are broken off, and where they cannot ask."""
 
 from __future__ import annotations
 

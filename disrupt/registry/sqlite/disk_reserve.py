@@ -18,7 +18,7 @@ some of the space.
 """
 
 _STEP_BYTES = 2**20
-"""What is held is a multiple of it, so that the disk's own bookkeeping has room."""
+"""The size of the reserve is a multiple of it, so that the disk's own bookkeeping has room."""
 
 _BLOCK_BYTES = 512
 """The unit of ``st_blocks``, whatever the file system's is."""

@@ -315,16 +315,16 @@ def _answer(outcome: ColumnElement[int]) -> Select[Any]:
 def living(connection: Connection, item_ids: Collection[bytes]) -> set[bytes]:
     """Return those of the ids that are of items that are not erased."""
     items, wanted = schema.items.c, list(item_ids)
-    found = set[bytes]()
+    alive = set[bytes]()
     for at in range(0, len(wanted), _ITEMS_AT_ONCE):
-        found |= set(
+        alive |= set(
             connection.scalars(
                 select(items.item_id).where(
                     items.item_id.in_(wanted[at : at + _ITEMS_AT_ONCE]), items.case_id.is_not(None)
                 )
             )
         )
-    return found
+    return alive
 
 
 def journaled(connection: Connection) -> list[Removed | Revoked]:

@@ -1,4 +1,4 @@
-"""Makes the registry and its journal of removals agree, whichever of them is behind."""
+"""Make the registry and its journal of removals agree, whichever of them is behind."""
 
 from pathlib import Path
 

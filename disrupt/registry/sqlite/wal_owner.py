@@ -18,9 +18,9 @@ from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableErro
 from disrupt.registry.sqlite.engine import translated_errors
 
 _OFFSET_BYTES, _SIZE_BYTES = 68, 4
-"""Where an SQLite file has its application id, big-endian."""
+"""Place of the application id in an SQLite file; it is big-endian."""
 _LOG_HEADER_BYTES = 32
-"""At the beginning of a log: random numbers, drawn whenever it is begun anew, among others."""
+"""Size of the header of a log, with random numbers that are drawn whenever it is begun anew."""
 
 
 def draw() -> int:

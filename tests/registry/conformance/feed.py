@@ -1,4 +1,4 @@
-"""What the feed of changes promises."""
+"""Promises of the feed of changes."""
 
 import random
 import threading

@@ -1,4 +1,4 @@
-"""What keeping keys promises."""
+"""Promises of keeping keys."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""What registering promises, from a new registry on."""
+"""Promises of registering, from a new registry on."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What registering a picture again in its case promises."""
+"""Promises of registering a picture again in its case."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What withdrawing promises."""
+"""Promises of withdrawing."""
 
 import random
 
