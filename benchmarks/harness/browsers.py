@@ -1,0 +1,132 @@
+"""Run modules of the submission page in Debian's Chromium and Firefox, without the gateway."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, TypeAlias
+
+Json: TypeAlias = Any
+"""A decoded JSON value."""
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = {"chromium": "chromium", "firefox": "firefox-esr"}
+
+_CHROMIUM = (
+    *("--headless=new", "--disable-gpu", "--force-color-profile=srgb", "--no-first-run"),
+    "--no-sandbox",  # Chromium's own sandbox does not start as root.
+)
+_TIMEOUT_S = 600
+_CSP = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self';"
+    " connect-src 'self'; media-src blob:; img-src blob:"
+)
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    """Serve the page as the gateway does, and beside it modules of tests and files."""
+
+    files: Path
+    script: str
+    results: queue.SimpleQueue[Json]
+
+    def translate_path(self, path: str) -> str:
+        if path == "/hashing/shapes.npy":
+            return str(ROOT / "disrupt/distinctiveness/shapes.npy")
+        if path.startswith("/files/"):
+            return str(self.files / Path(path).name)
+        if path.startswith("/tests/"):
+            return f"{ROOT}{path}"
+        return f"{ROOT}/disrupt/web/page{path.removeprefix('/disrupt/web/page')}"
+
+    def do_GET(self) -> None:
+        """Send a file; ``/run`` is an empty page with the script, ``/files/`` lists the files."""
+        if self.path == "/run":
+            self._send(f'<script type="module" src="{self.script}"></script>', "text/html")
+        elif self.path == "/files/":
+            names = sorted(path.name for path in self.files.iterdir())
+            self._send(json.dumps(names), "application/json")
+        else:
+            super().do_GET()
+
+    def do_POST(self) -> None:
+        """Take the result of the script."""
+        self.results.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self._send("", "text/plain")
+
+    def _send(self, text: str, kind: str) -> None:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", kind)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def end_headers(self) -> None:
+        self.send_header("Content-Security-Policy", _CSP)
+        super().end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+@contextlib.contextmanager
+def serving(files: Path, script: str) -> Iterator[tuple[str, queue.SimpleQueue[Json]]]:
+    """Serve a page that runs a module, and ``files`` under /files/; yield address and results."""
+    results: queue.SimpleQueue[Json] = queue.SimpleQueue()
+    handler = type("Handler", (_Handler,), {"files": files, "script": script, "results": results})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/run", results
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextlib.contextmanager
+def browser(
+    engine: str, url: str, profile: Path, preferences: dict[str, Any] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a browser with its files in ``profile``, at a page; ``preferences`` of Firefox."""
+    if engine == "chromium":
+        command = [*_CHROMIUM, f"--user-data-dir={profile}"]
+    else:
+        lines = [
+            f"user_pref({json.dumps(name)}, {json.dumps(value)});"
+            for name, value in {"app.normandy.enabled": False, **(preferences or {})}.items()
+        ]
+        (profile / "user.js").write_text("\n".join(lines))
+        command = ["--headless", "--no-remote", "--profile", str(profile)]
+    program = shutil.which(PROGRAMS[engine])
+    if program is None:
+        raise FileNotFoundError(PROGRAMS[engine])
+    with subprocess.Popen(
+        [program, *command, url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def result_of(
+    engine: str,
+    script: str,
+    files: Path,
+    profile: Path,
+    preferences: dict[str, Any] | None = None,
+) -> Json:
+    """Return what a module of tests sends from a page, by POST to /result."""
+    with (
+        serving(files, script) as (url, results),
+        browser(engine, url, profile, preferences) as _,
+    ):
+        return results.get(timeout=_TIMEOUT_S)
