@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from disrupt.errors import DisruptError
-from disrupt.extras import lacking_server
+from disrupt.extras import lacking
 
 _COMMANDS = {
     "submit": (
@@ -37,6 +37,10 @@ _COMMANDS = {
         "disrupt.server.commands.data:restore",
         "Put a backup in place of the data directory's content.",
     ),
+    "web": (
+        "disrupt.web.commands:web",
+        "Serve the page for people affected until SIGTERM or Ctrl-C.",
+    ),
     "health": ("disrupt.client.health:health", "Ask a server whether it serves."),
     "doctor": (
         "disrupt.doctor.commands:doctor",
@@ -45,8 +49,8 @@ _COMMANDS = {
 }
 """Where each command is, and what the list of commands says of it, without importing it."""
 
-_OF_THE_SERVER = ("disrupt.server.", "disrupt.doctor.")
-"""Rooms whose commands need the extra ``server``."""
+_EXTRAS = {"disrupt.server.": "server", "disrupt.doctor.": "server", "disrupt.web.": "web"}
+"""Rooms whose commands need an extra."""
 
 _HELP = """Enregistrer des images intimes pour bloquer leur diffusion.
 
@@ -55,7 +59,7 @@ Register intimate pictures so that their sharing is stopped, and look pictures u
 \b
 Personnes concernées · people affected:  submit, status, withdraw
 Platforms:                               match
-Operators:                               serve, keys, erase, backup, restore,
+Operators:                               serve, web, keys, erase, backup, restore,
                                          doctor, health; disrupt-index
 """
 
@@ -102,7 +106,8 @@ def _make_readable() -> None:
 def _lacking(name: str) -> DisruptError | None:
     """Return why a command cannot run in this installation; None where it can."""
     module, _ = _COMMANDS[name]
-    return lacking_server(f"disrupt {name}") if module.startswith(_OF_THE_SERVER) else None
+    extra = next((extra for room, extra in _EXTRAS.items() if module.startswith(room)), None)
+    return None if extra is None else lacking(f"disrupt {name}", extra)
 
 
 def _refused(name: str, error: DisruptError) -> click.Command:
@@ -136,7 +141,7 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(
                 [
-                    (name, 'Needs the extra "server".' if _lacking(name) else text)
+                    (name, "Needs an extra: run it to see which." if _lacking(name) else text)
                     for name, (_, text) in _COMMANDS.items()
                 ]
             )

@@ -1,4 +1,4 @@
-"""The extra ``server``: packages that platforms do without, and what its commands say there."""
+"""Extras: packages that only servers and gateways need, and what commands say without them."""
 
 from __future__ import annotations
 
@@ -6,27 +6,32 @@ from importlib.util import find_spec
 
 from disrupt.errors import ConfigurationError
 
-SERVER_EXTRA = "pip install 'disrupt-hashes[server]'"
-"""Command that adds the extra to an environment with this distribution."""
+PACKAGES = {
+    "server": (
+        "alembic",
+        "argon2",
+        "faiss",
+        "grpc_reflection",
+        "numba",
+        "pydantic",
+        "sqlalchemy",
+        "structlog",
+        "uvloop",
+    ),
+    "web": ("starlette", "structlog", "uvicorn"),
+}
+"""Packages of each extra, by import name."""
 
-SERVER_PACKAGES = (
-    "alembic",
-    "argon2",
-    "faiss",
-    "grpc_reflection",
-    "numba",
-    "pydantic",
-    "sqlalchemy",
-    "structlog",
-    "uvloop",
-)
-"""Packages of the extra, by import name."""
+
+def install(extra: str) -> str:
+    """Return the command that adds an extra to an environment with this distribution."""
+    return f"pip install 'disrupt-hashes[{extra}]'"
 
 
-def lacking_server(command: str) -> ConfigurationError | None:
-    """Return why a command of the server cannot run here; None where it can."""
-    if all(map(find_spec, SERVER_PACKAGES)):
+def lacking(command: str, extra: str) -> ConfigurationError | None:
+    """Return why a command that needs an extra cannot run here; None where it can."""
+    if all(map(find_spec, PACKAGES[extra])):
         return None
     return ConfigurationError(
-        f'{command} needs the extra "server", which is not installed here: {SERVER_EXTRA}'
+        f'{command} needs the extra "{extra}", which is not installed here: {install(extra)}'
     )

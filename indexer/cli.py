@@ -6,14 +6,14 @@ import sys
 
 import click
 
-from disrupt.extras import lacking_server
+from disrupt.extras import lacking
 
 _USAGE = 2
 
 
 def main() -> None:
     """Run the command."""
-    if error := lacking_server("disrupt-index"):
+    if error := lacking("disrupt-index", "server"):
         click.echo(f"Error: {error.message}", err=True)
         sys.exit(_USAGE)
     from indexer.commands import main as command

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import disrupt
-from disrupt.extras import SERVER_PACKAGES
+from disrupt.extras import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGURATION = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -23,10 +23,10 @@ def _names(requirements: list[str]) -> set[str]:
     return {re.split("[^a-z0-9-]", requirement)[0] for requirement in requirements}
 
 
-def _added_by_the_server() -> set[str]:
-    """Return what the extra adds; of what all need it may demand another version."""
+def _added_by(extra: str) -> set[str]:
+    """Return what an extra adds; of what all need it may demand another version."""
     project = CONFIGURATION["project"]
-    return _names(project["optional-dependencies"]["server"]) - _names(project["dependencies"])
+    return _names(project["optional-dependencies"][extra]) - _names(project["dependencies"])
 
 
 def test_version_is_that_of_the_project_file() -> None:
@@ -50,16 +50,17 @@ def test_each_lock_is_part_of_the_next_and_servers_have_the_decoders_of_the_extr
     assert sdk
     assert sdk.items() | decoders.items() <= runtime.items() <= dev.items()
     assert decoders.keys() == {"av", "pillow-heif"}
-    assert runtime.keys() - sdk.keys() > _added_by_the_server() | decoders.keys()
+    assert runtime.keys() - sdk.keys() > _added_by("server") | decoders.keys()
 
 
-def test_the_packages_of_the_extra_server_are_those_that_are_looked_for_and_kept_out() -> None:
+@pytest.mark.parametrize("extra", list(PACKAGES))
+def test_the_packages_of_an_extra_are_those_that_are_looked_for_and_kept_out(extra: str) -> None:
     distributions = packages_distributions()
-    provided = {name.lower() for package in SERVER_PACKAGES for name in distributions[package]}
-    assert provided == _added_by_the_server()
+    provided = {name.lower() for package in PACKAGES[extra] for name in distributions[package]}
+    assert provided == _added_by(extra)
     contracts = CONFIGURATION["tool"]["importlinter"]["contracts"]
-    (contract,) = (contract for contract in contracts if contract["id"] == "extra-server")
-    assert contract["forbidden_modules"] == list(SERVER_PACKAGES)
+    (contract,) = (contract for contract in contracts if contract["id"] == f"extra-{extra}")
+    assert contract["forbidden_modules"] == list(PACKAGES[extra])
 
 
 def test_the_distribution_is_looked_up_by_its_name() -> None:

@@ -23,8 +23,8 @@ three bytes for each, and in base64 with the violations."""
 _CODES = {code.name: code for code in grpc.StatusCode}
 
 
-def status(error: DisruptError) -> grpc.Status:
-    """Return the code, message and trailing metadata that report ``error`` to a caller."""
+def details(error: DisruptError) -> list[Message]:
+    """Return ErrorInfo, and BadRequest and RetryInfo where there is something to say in them."""
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
     details: list[Message] = [info]
     if error.violations:
@@ -37,8 +37,13 @@ def status(error: DisruptError) -> grpc.Status:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(round(error.retry_after_s * 1000))
         details.append(retry)
+    return details
+
+
+def status(error: DisruptError) -> grpc.Status:
+    """Return the code, message and trailing metadata that report ``error`` to a caller."""
     packed = []
-    for detail in details:
+    for detail in details(error):
         packed.append(any_pb2.Any())
         packed[-1].Pack(detail)
     code: int = _CODES[error.status].value[0]

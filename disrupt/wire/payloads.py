@@ -42,13 +42,13 @@ class WithImage(Generic[_Message]):
 def match_image(data: bytes) -> WithImage[match_pb2.MatchImageRequest]:
     """Decode a lookup by picture."""
     envelope, image = _split(data, match_pb2.MatchImageRequest.IMAGE_FIELD_NUMBER)
-    return WithImage(_parsed(match_pb2.MatchImageRequest, envelope), image)
+    return WithImage(parsed(match_pb2.MatchImageRequest, envelope), image)
 
 
 def register_image(data: bytes) -> WithImage[registration_pb2.RegisterImageRequest]:
     """Decode a registration of a picture."""
     envelope, image = _split(data, registration_pb2.RegisterImageRequest.IMAGE_FIELD_NUMBER)
-    return WithImage(_parsed(registration_pb2.RegisterImageRequest, envelope), image)
+    return WithImage(parsed(registration_pb2.RegisterImageRequest, envelope), image)
 
 
 def match_video(data: bytes, *, hashes_max: int) -> match_pb2.MatchVideoRequest:
@@ -57,7 +57,7 @@ def match_video(data: bytes, *, hashes_max: int) -> match_pb2.MatchVideoRequest:
         for number, value in _fields(memoryview(data), _ENVELOPE_FIELDS_MAX):
             if number == match_pb2.MatchVideoRequest.FRAMES_FIELD_NUMBER:
                 _count_fields(value, _COLUMNS * hashes_max)
-    return _parsed(match_pb2.MatchVideoRequest, data)
+    return parsed(match_pb2.MatchVideoRequest, data)
 
 
 def register_hashes(
@@ -72,10 +72,11 @@ def register_hashes(
             for inner, value in _fields(item, _ENVELOPE_FIELDS_MAX):
                 if inner == registration_pb2.MediaItem.FINGERPRINTS_FIELD_NUMBER:
                     left -= _count_fields(value, left)
-    return _parsed(registration_pb2.RegisterHashesRequest, data)
+    return parsed(registration_pb2.RegisterHashesRequest, data)
 
 
-def _parsed(kind: type[_Message], data: bytes) -> _Message:
+def parsed(kind: type[_Message], data: bytes) -> _Message:
+    """Decode a message whose size bounds what it repeats. Raises InvalidRequestError."""
     try:
         return kind.FromString(data)
     except DecodeError:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.harness.deployment import Deployment
-from disrupt.extras import SERVER_EXTRA
+from disrupt.extras import install
 from tests.submission.examples import picture
 
 ROOT = Path(__file__).parents[2]
@@ -88,8 +88,8 @@ def test_the_wheel_is_the_same_from_the_same_sources_elsewhere(wheel: Path, tmp_
 
 _OF_THE_SERVER = """
 from importlib.util import find_spec
-from disrupt.extras import SERVER_PACKAGES
-print([name for name in SERVER_PACKAGES if find_spec(name)])
+from disrupt.extras import PACKAGES
+print([name for name in PACKAGES["server"] if find_spec(name)])
 """
 
 
@@ -111,7 +111,7 @@ def try_the_commands(server: Deployment, directory: Path) -> None:
 
     for command in ("disrupt serve --data-dir data", "disrupt doctor --help", "disrupt-index"):
         sentence, code = shell(f"venv/bin/{command} 2>&1 || echo $?", directory).splitlines()
-        assert sentence.endswith(SERVER_EXTRA)
+        assert sentence.endswith(install("server"))
         assert code == "2"
 
 

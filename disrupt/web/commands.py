@@ -1,0 +1,191 @@
+"""The operators' command ``disrupt web``."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import click
+import uvicorn
+
+from disrupt import logs
+from disrupt.client import terminal
+from disrupt.client.connection import Connection, connect
+from disrupt.errors import ConfigurationError
+from disrupt.web.files import File, read_page
+from disrupt.web.gateway import HEADERS, Gateway
+from disrupt.web.origins import Origins
+from disrupt.web.upstream import Upstream
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+_CONNECTIONS_MAX = 1000
+"""Open connections; one more is answered 503."""
+_KEEP_ALIVE_S = 15
+_DRAIN_S = 40
+"""Longest time for requests under way when the gateway stops."""
+
+
+@click.command("web")
+@click.option(
+    "--listen",
+    envvar="DISRUPT_WEB_LISTEN",
+    show_envvar=True,
+    default="127.0.0.1:8080",
+    show_default=True,
+    help="HOST:PORT to serve on, port 0 for a free one.",
+)
+@click.option(
+    "--tls-cert",
+    envvar="DISRUPT_WEB_TLS_CERT",
+    show_envvar=True,
+    type=_FILE,
+    help="Certificate chain of the page, PEM; needed beyond loopback.",
+)
+@click.option(
+    "--tls-key",
+    envvar="DISRUPT_WEB_TLS_KEY",
+    show_envvar=True,
+    type=_FILE,
+    help="Its private key, PEM.",
+)
+@click.option(
+    "--trusted-proxy",
+    "trusted",
+    envvar="DISRUPT_WEB_TRUSTED_PROXY",
+    show_envvar=True,
+    multiple=True,
+    metavar="NETWORK",
+    help="Address or network of a proxy whose X-Forwarded-For counts; may be repeated.",
+)
+@terminal.connection_options(
+    server="HOST:PORT of the server.",
+    key_file="File of a key of right `register`.  [DISRUPT_KEY]",
+    tls_ca="PEM file of the authorities to trust, instead of the system's.",
+    no_key="Name the file of a key of right `register` with --key-file, or set DISRUPT_KEY.",
+)
+def web(
+    *,
+    listen: str,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    trusted: tuple[str, ...],
+    target: terminal.Target,
+) -> None:
+    r"""Serve the page for people affected, until SIGTERM or Ctrl-C.
+
+    Passes on what the page sends to a server, with a key of right `register`. Requests under way
+    are finished. Prints `The page is ready on URL` once it answers; logs go to standard error.
+
+    \b
+    Exit codes: 0 stopped when told to, 1 could not run, 2 wrong usage or configuration.
+
+    \b
+    Example: disrupt web --server match.example.org:443 --key-file web.key
+    """
+    address, _, port = listen.rpartition(":")
+    host = address.strip("[]")
+    if (tls_cert is None) != (tls_key is None):
+        raise ConfigurationError(
+            "--tls-cert and --tls-key belong together: give both or none.", setting="tls_cert"
+        )
+    if tls_cert is None and not _is_loopback(host):
+        raise ConfigurationError(
+            f"{host!r} is reachable from other machines: give --tls-cert and --tls-key, or listen"
+            " on 127.0.0.1.",
+            setting="listen",
+        )
+    files, connection = read_page(), connect(target.server, target.key, target.tls_ca)
+    options = {"ssl_certfile": tls_cert, "ssl_keyfile": tls_key, **_proxies(trusted)}
+    # uvicorn and asyncio name addresses, and quote what was sent.
+    logging.disable(logging.CRITICAL)
+    logs.configure("web")
+    asyncio.run(serve(files, connection, _bind(host, port), options))
+
+
+async def serve(
+    files: dict[str, File],
+    connection: Connection,
+    listening: socket.socket,
+    options: dict[str, Any],
+) -> None:
+    """Serve on a socket until SIGTERM or SIGINT, and finish the requests under way.
+
+    ``options`` are further ones of uvicorn. Prints the address once connections are accepted.
+    """
+    upstream = Upstream(connection)
+    server = uvicorn.Server(configuration(Gateway(files, upstream, Origins()), options))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn handles both while it serves, and raises them again at the end.
+        signal.signal(number, server.handle_exit)
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    scheme = "https" if server.config.is_ssl else "http"
+    click.echo(f"The page is ready on {scheme}://{shown}:{port}")
+    # The log says what is wrong with the server from the start on.
+    looking = asyncio.create_task(upstream.is_serving())
+    try:
+        await server.serve([listening])
+    finally:
+        looking.cancel()
+        await upstream.close()
+
+
+def configuration(gateway: Gateway, options: dict[str, Any]) -> uvicorn.Config:
+    """Return uvicorn's configuration. Raises ConfigurationError for a certificate it cannot use."""
+    config = uvicorn.Config(
+        gateway.application(),
+        http="h11",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        headers=list(HEADERS),
+        limit_concurrency=_CONNECTIONS_MAX,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_DRAIN_S,
+        **options,
+    )
+    try:
+        config.load()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The certificate (--tls-cert, --tls-key) cannot be used: {error}.", setting="tls_cert"
+        ) from error
+    return config
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _proxies(trusted: tuple[str, ...]) -> dict[str, Any]:
+    """Return uvicorn's options for proxies whose forwarded addresses count."""
+    try:
+        networks = [str(ipaddress.ip_network(text)) for text in trusted]
+    except ValueError as error:
+        raise ConfigurationError(
+            f"--trusted-proxy takes addresses and networks: {error}.", setting="trusted_proxy"
+        ) from error
+    return {"proxy_headers": bool(networks), "forwarded_allow_ips": networks}
+
+
+def _bind(host: str, port: str) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, int(port)), family=family, backlog=1024)
+    except (OSError, ValueError, OverflowError) as error:
+        raise ConfigurationError(
+            f"Cannot listen on {host!r}, port {port!r} (--listen HOST:PORT): {error}.",
+            setting="listen",
+        ) from error

@@ -1,0 +1,224 @@
+"""The application: the page's files, and the calls that are passed on to the server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import math
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from disrupt.errors import DeadlineExceededError, DisruptError, LimitExceededError
+from disrupt.v1 import registration_pb2
+from disrupt.web.files import File
+from disrupt.web.origins import Origins, busy
+from disrupt.web.upstream import Upstream
+from disrupt.wire.errors import details
+from disrupt.wire.payloads import ENVELOPE_BYTES_MAX, parsed, register_hashes
+
+CONTENT_TYPE = "application/proto"
+SERVICE = "/disrupt.v1.RegistrationService"
+
+_ITEMS_MAX, _HASHES_MAX = 64, 64_000
+"""Most items and hashes of a registration: defaults of the server's settings."""
+_REGISTRATION_BYTES_MAX = 64 * (_HASHES_MAX + _ITEMS_MAX) + ENVELOPE_BYTES_MAX
+
+_REGISTRATIONS, _OTHER_CALLS = 16, 64
+"""Calls at the server, of both kinds apart: registrations keep nobody from withdrawing."""
+_BODIES_BYTES_MAX = 128 * 2**20
+"""Bodies in memory, those that are still arriving too."""
+_BODY_S = 90.0
+"""Longest time for a body: 4 MB at 46 kB a second."""
+_RETRY_AFTER_S = 5.0
+
+HEADERS = (
+    (
+        "Content-Security-Policy",
+        (
+            "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self';"
+            " img-src 'self' blob:; media-src blob:; connect-src 'self'; worker-src 'self';"
+            " form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+        ),
+    ),
+    ("Cache-Control", "no-store"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), display-capture=(), geolocation=(), microphone=()"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-DNS-Prefetch-Control", "off"),
+)
+"""Headers of every answer. No Strict-Transport-Security: browsers would keep the site's name."""
+
+_HTTP_STATUS = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+"""As Connect maps them; any other is 500."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call: how its request is decoded, where the case's access is, and its largest size."""
+
+    decode: Callable[[bytes], Any]
+    access: Callable[[Any], Any] = lambda message: message.access
+    bytes_max: int = ENVELOPE_BYTES_MAX
+
+
+def _decoder(kind: type[Any]) -> Callable[[bytes], Any]:
+    return lambda body: parsed(kind, body)
+
+
+_CALLS = {
+    "RegisterHashes": _Call(
+        lambda body: register_hashes(body, items_max=_ITEMS_MAX, hashes_max=_HASHES_MAX),
+        lambda message: message.context.access,
+        _REGISTRATION_BYTES_MAX,
+    ),
+    "GetCase": _Call(_decoder(registration_pb2.GetCaseRequest)),
+    "WithdrawItems": _Call(_decoder(registration_pb2.WithdrawItemsRequest)),
+    "WithdrawCase": _Call(_decoder(registration_pb2.WithdrawCaseRequest)),
+}
+
+
+class Gateway:
+    """What the gateway answers. For one event loop."""
+
+    def __init__(self, files: Mapping[str, File], upstream: Upstream, origins: Origins) -> None:
+        self._files = files
+        self._upstream = upstream
+        self._origins = origins
+        self._registrations = asyncio.Semaphore(_REGISTRATIONS)
+        self._other_calls = asyncio.Semaphore(_OTHER_CALLS)
+        self._bodies_bytes = 0
+
+    def application(self) -> Starlette:
+        """Return the application for an ASGI server."""
+        return Starlette(
+            routes=[
+                Route(f"{SERVICE}/{{method}}", self._call, methods=["POST"]),
+                Route("/health", self._health, methods=["GET"]),
+                Route("/{path:path}", self._file, methods=["GET"]),
+            ],
+            exception_handlers={HTTPException: _nothing_here, Exception: _failed},
+        )
+
+    async def _file(self, request: Request) -> Response:
+        file = self._files.get(request.scope["path"])
+        if file is None:
+            raise HTTPException(404)
+        headers = {"Vary": "Accept-Encoding"}
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return Response(file.body, headers=headers, media_type=file.media_type)
+        headers["Content-Encoding"] = "gzip"
+        return Response(file.compressed, headers=headers, media_type=file.media_type)
+
+    async def _health(self, _request: Request) -> Response:
+        """Say whether the server behind the gateway serves."""
+        serving = await self._upstream.is_serving()
+        return PlainTextResponse(
+            "serving\n" if serving else "not serving\n", 200 if serving else 503
+        )
+
+    async def _call(self, request: Request) -> Response:
+        method = request.path_params["method"]
+        call = _CALLS.get(method)
+        if call is None or request.headers.get("content-type") != CONTENT_TYPE:
+            raise HTTPException(404)
+        origin = self._origins.token(request.client.host if request.client else "")
+        places = self._registrations if method == "RegisterHashes" else self._other_calls
+        body = bytearray()
+        try:
+            with self._origins.asking(origin):
+                await self._read(request, body, call.bytes_max)
+                message = await _with_origin(call, bytes(body), origin)
+                if places.locked():
+                    raise busy(_RETRY_AFTER_S)
+                async with places:
+                    answer = await self._upstream.call(f"{SERVICE}/{method}", message)
+        except ClientDisconnect:
+            return Response(status_code=400)  # to nobody
+        except DisruptError as error:
+            return _refusal(error)
+        finally:
+            self._bodies_bytes -= len(body)
+        return Response(answer, media_type=CONTENT_TYPE)
+
+    async def _read(self, request: Request, body: bytearray, bytes_max: int) -> None:
+        """Read a body. Raises DisruptError for one that is too large or slow, or has no room."""
+        try:
+            async with asyncio.timeout(_BODY_S):
+                async for part in request.stream():
+                    body += part
+                    self._bodies_bytes += len(part)
+                    if len(body) > bytes_max:
+                        raise LimitExceededError(
+                            f"At most {bytes_max} bytes. Nothing was changed: send less.",
+                            limit=str(bytes_max),
+                        )
+                    if self._bodies_bytes > _BODIES_BYTES_MAX:
+                        raise busy(_RETRY_AFTER_S)
+        except TimeoutError:
+            message = "The request came too slowly. Nothing was changed."
+            raise DeadlineExceededError(message) from None
+
+
+async def _with_origin(call: _Call, body: bytes, origin: bytes) -> bytes:
+    """Return a request with the token of its origin, in place of what the caller wrote there."""
+
+    def encoded() -> bytes:
+        message = call.decode(body)
+        call.access(message).origin_token = origin
+        whole: bytes = message.SerializeToString()
+        return whole
+
+    return encoded() if len(body) <= ENVELOPE_BYTES_MAX else await asyncio.to_thread(encoded)
+
+
+def _refusal(error: DisruptError) -> Response:
+    """Return an error as Connect writes it, https://connectrpc.com/docs/protocol."""
+    content = {
+        "code": error.status.lower(),
+        "message": error.message,
+        "details": [
+            {
+                "type": detail.DESCRIPTOR.full_name,
+                "value": base64.b64encode(detail.SerializeToString()).decode().rstrip("="),
+            }
+            for detail in details(error)
+        ],
+    }
+    response = JSONResponse(content, _HTTP_STATUS.get(error.status, 500))
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    return response
+
+
+async def _nothing_here(_request: Request, error: Exception) -> Response:
+    status = cast("HTTPException", error).status_code
+    return PlainTextResponse("There is nothing here.\n", status)
+
+
+async def _failed(_request: Request, error: Exception) -> Response:
+    """Answer without a detail, and log where it failed: the message could quote what was sent."""
+    frames = traceback.format_tb(error.__traceback__)
+    _log.error("request_failed", kind=type(error).__name__, frames=frames)
+    return _refusal(DisruptError("The gateway failed. Its log says how."))

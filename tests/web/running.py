@@ -1,0 +1,94 @@
+"""A gateway in this process, on a port of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+
+from disrupt.client.connection import connect
+from disrupt.web.commands import configuration
+from disrupt.web.files import File
+from disrupt.web.gateway import CONTENT_TYPE, SERVICE, Gateway
+from disrupt.web.origins import Origins
+from disrupt.web.upstream import Upstream
+
+PAGE = {"/": File(b"<!doctype html>", b"", "text/html; charset=utf-8")}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back for a request."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+
+@dataclass
+class Running:
+    """A running gateway."""
+
+    port: int
+    origins: Origins
+    hosts: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
+        """Make a request; underscores in names of headers are hyphens."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        try:
+            connection.request(method, path, body, named)
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read())
+        finally:
+            connection.close()
+
+    def call(self, method: str, body: bytes, **headers: str) -> Answer:
+        """Make a call as the page does."""
+        headers = {"content_type": CONTENT_TYPE} | headers
+        return self.ask("POST", f"{SERVICE}/{method}", body, **headers)
+
+
+@contextmanager
+def running(
+    server: str,
+    files: dict[str, File] = PAGE,
+    origins: Origins | None = None,
+    **options: Any,
+) -> Iterator[Running]:
+    """Run a gateway before the server at an address."""
+    origins = origins or Origins()
+    listening = socket.create_server(("127.0.0.1", 0))
+    started: list[uvicorn.Server] = []
+    ready = threading.Event()
+
+    async def serve() -> None:
+        upstream = Upstream(connect(server, "key-of-the-gateway"))
+        options.setdefault("proxy_headers", False)
+        config = configuration(Gateway(files, upstream, origins), options)
+        started.append(uvicorn.Server(config))
+        ready.set()
+        await started[0].serve([listening])
+        await upstream.close()
+
+    thread = threading.Thread(target=asyncio.run, args=[serve()])
+    thread.start()
+    ready.wait()
+    try:
+        yield Running(listening.getsockname()[1], origins)
+    finally:
+        started[0].should_exit = True
+        thread.join()
+        listening.close()

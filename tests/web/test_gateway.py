@@ -1,0 +1,301 @@
+"""The gateway passes on what the page sends, with the token of its origin and with its key."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2
+
+from disrupt.core.cases import case_number
+from disrupt.errors import (
+    CaseRefusedError,
+    DisruptError,
+    InvalidRequestError,
+    LimitExceededError,
+    OverloadedError,
+    PermissionDeniedError,
+    TooManyAttemptsError,
+    UnavailableError,
+    Violation,
+)
+from disrupt.v1 import registration_pb2
+from disrupt.web import gateway, origins
+from disrupt.web.origins import Origins
+from tests.client.scripted import ScriptedServer, scripted, status_of
+from tests.web.running import Answer, Running, running
+
+ACCESS = registration_pb2.CaseAccess(case_number=case_number(7), pin="123456789012")
+GET = registration_pb2.GetCaseRequest(access=ACCESS)
+SHOWN = registration_pb2.GetCaseResponse(
+    case=registration_pb2.Case(case_number=case_number(7), status=2, withdrawn_numbers=[1, 300])  # type: ignore[arg-type]
+)
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with scripted(SHOWN) as script:
+        yield script
+
+
+@pytest.fixture
+def page(server: ScriptedServer) -> Iterator[Running]:
+    with running(server.address) as started:
+        yield started
+
+
+@pytest.fixture
+def lines() -> Iterator[list[dict[str, Any]]]:
+    with structlog.testing.capture_logs() as captured:
+        yield captured  # type: ignore[misc]
+
+
+def token(request: bytes) -> bytes:
+    origin_token: bytes = registration_pb2.GetCaseRequest.FromString(request).access.origin_token
+    return origin_token
+
+
+def reason_of(answer: Answer) -> str:
+    details = json.loads(answer.body)["details"]
+    value = details[0]["value"]
+    assert details[0]["type"] == "google.rpc.ErrorInfo"
+    padded = value + "=" * (-len(value) % 4)
+    return error_details_pb2.ErrorInfo.FromString(base64.b64decode(padded)).reason
+
+
+def test_a_call_is_passed_on_with_origin_and_key_and_its_answer_comes_back(
+    server: ScriptedServer, page: Running
+) -> None:
+    answer = page.call("GetCase", GET.SerializeToString())
+    assert (answer.status, answer.body) == (200, SHOWN.SerializeToString())
+    assert answer.headers["content-type"] == "application/proto"
+    (seen,) = server.seen
+    assert seen.method == "GetCase"
+    assert seen.metadata["authorization"] == "Bearer key-of-the-gateway"
+    passed = registration_pb2.GetCaseRequest.FromString(seen.request)
+    assert len(passed.access.origin_token) == 32
+    passed.access.origin_token = b""
+    assert passed == GET
+
+
+def test_whoever_writes_an_origin_token_gets_that_of_their_network(
+    server: ScriptedServer, page: Running
+) -> None:
+    forged = registration_pb2.GetCaseRequest(access=ACCESS)
+    forged.access.origin_token = b"somebody else's"
+    context = registration_pb2.RegistrationContext(access=forged.access)
+    registration = registration_pb2.RegisterHashesRequest(context=context)
+    for _ in range(60):
+        registration.items.add().fingerprints.hashes = bytes(2000)  # decoded in a thread
+    page.call("GetCase", forged.SerializeToString())
+    page.call("RegisterHashes", registration.SerializeToString())
+    first, second = (seen.request for seen in server.seen)
+    whole = registration_pb2.RegisterHashesRequest.FromString(second)
+    assert token(first) == whole.context.access.origin_token
+    assert len(token(first)) == 32
+    assert whole.items == registration.items
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "retry_after"),
+    [
+        (CaseRefusedError(), 404, None),
+        (OverloadedError("Busy.", retry_after_s=1.5), 429, "2"),
+        (TooManyAttemptsError("Wait.", retry_after_s=30.0), 429, "30"),
+        (LimitExceededError("Too much."), 429, None),
+        (InvalidRequestError.of(Violation("items", "none")), 400, None),
+        (DisruptError("Why?"), 500, None),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_errors_are_connects(error: DisruptError, status: int, retry_after: str | None) -> None:
+    with scripted(status_of(error)) as server, running(server.address) as page:
+        answer = page.call("WithdrawCase", GET.SerializeToString())
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["retry-after"] == retry_after
+    assert json.loads(answer.body)["code"] == error.status.lower()
+    assert json.loads(answer.body)["message"] == error.message
+    assert reason_of(answer) == error.reason
+
+
+def test_trouble_with_key_or_server_is_unavailable_to_people_and_in_the_log(
+    lines: list[dict[str, Any]], free_port: int
+) -> None:
+    lacking = status_of(PermissionDeniedError("This key has no right register."))
+    with scripted(lacking) as server, running(server.address) as page:
+        answers = [page.call("GetCase", GET.SerializeToString())]
+    with running(f"127.0.0.1:{free_port}") as page:
+        answers.append(page.call("GetCase", GET.SerializeToString()))
+        assert page.ask("GET", "/health").status == 503
+    for answer in answers:
+        assert (answer.status, reason_of(answer)) == (503, UnavailableError.reason)
+        assert answer.headers["retry-after"]
+        assert b"key" not in answer.body
+    events = [(line["event"], line["reason"]) for line in lines]
+    assert ("gateway_key_refused", "RIGHT_MISSING") in events
+    assert ("server_unavailable", "UNAVAILABLE") in events
+
+
+def test_nothing_else_is_answered(server: ScriptedServer, page: Running) -> None:
+    body = GET.SerializeToString()
+    for answer in (
+        page.call("RegisterImage", body),
+        page.call("GetCase", body, content_type="application/json"),
+        page.ask("POST", "/disrupt.v1.MatchService/MatchHashes", body),
+        page.ask("GET", "/../gateway.py"),
+        page.ask("GET", "/%2e%2e/gateway.py"),
+        page.ask("GET", "/nothing"),
+    ):
+        assert answer.status in {404, 405}
+        assert answer.body == b"There is nothing here.\n"
+    for damaged in (b"\x0a\xff\x01", b"\xff"):
+        answer = page.call("GetCase", damaged)
+        assert (answer.status, reason_of(answer)) == (400, "INVALID_REQUEST")
+    too_large = page.call("GetCase", bytes(70_000))
+    assert (too_large.status, reason_of(too_large)) == (429, "LIMIT_EXCEEDED")
+    assert not server.seen
+
+
+def test_every_answer_forbids_what_the_page_does_not_need(page: Running) -> None:
+    answers = [
+        page.ask("GET", "/"),
+        page.ask("GET", "/nothing"),
+        page.call("GetCase", GET.SerializeToString()),
+        page.call("GetCase", b"\xff"),
+    ]
+    for answer in answers:
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe-inline" not in policy
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert not {"set-cookie", "etag", "last-modified", "server"} & {*answer.headers}
+    assert page.ask("GET", "/health").body == b"serving\n"
+
+
+def test_forwarded_addresses_count_only_from_a_proxy_that_is_named(server: ScriptedServer) -> None:
+    body = GET.SerializeToString()
+    fixed = Origins(lambda: "2026-01-01")
+    with running(server.address, origins=fixed) as page:
+        page.call("GetCase", body, x_forwarded_for="192.0.2.1")
+    options: dict[str, Any] = {"proxy_headers": True, "forwarded_allow_ips": ["127.0.0.0/8"]}
+    with running(server.address, origins=fixed, **options) as page:
+        for forwarded in ("192.0.2.1", "192.0.2.9, 192.0.2.1", "2001:db8::1", "no address"):
+            page.call("GetCase", body, x_forwarded_for=forwarded)
+    tokens = [token(seen.request) for seen in server.seen]
+    named = ["127.0.0.1", "192.0.2.1", "192.0.2.1", "2001:db8::ffff", ""]
+    assert tokens == [fixed.token(host) for host in named]
+
+
+def test_an_origin_that_asks_too_often_is_told_when_to_come_back(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(origins, "BURST_CALLS", 3)
+    options: dict[str, Any] = {"proxy_headers": True, "forwarded_allow_ips": ["127.0.0.1"]}
+    with running(server.address, origins=Origins(clock=lambda: 0.0), **options) as page:
+        body = GET.SerializeToString()
+        answers = [page.call("GetCase", body, x_forwarded_for="192.0.2.1") for _ in range(5)]
+        other = page.call("GetCase", body, x_forwarded_for="192.0.2.2")
+    assert [answer.status for answer in answers] == [200, 200, 200, 429, 429]
+    assert reason_of(answers[-1]) == "OVERLOADED"
+    assert answers[-1].headers["retry-after"] == "1"
+    assert other.status == 200
+    assert len(server.seen) == 4
+
+
+def test_registrations_that_take_all_places_leave_withdrawals_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gateway, "_REGISTRATIONS", 1)
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow(_request: bytes) -> Message:
+        entered.set()
+        leave.wait()
+        return registration_pb2.RegisterHashesResponse()
+
+    with scripted(slow, SHOWN) as server, running(server.address) as page:
+        held = threading.Thread(target=page.call, args=["RegisterHashes", b""])
+        held.start()
+        entered.wait()
+        refused = page.call("RegisterHashes", b"")
+        withdrawn = page.call("WithdrawCase", GET.SerializeToString())
+        leave.set()
+        held.join()
+    assert (refused.status, reason_of(refused)) == (429, "OVERLOADED")
+    assert withdrawn.status == 200
+
+
+def test_an_error_of_the_gateway_shows_nothing_of_what_was_sent(
+    page: Running, lines: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError(str(ACCESS))
+
+    monkeypatch.setattr(Origins, "token", fail)
+    answer = page.call("GetCase", GET.SerializeToString())
+    assert (answer.status, reason_of(answer)) == (500, "INTERNAL")
+    (line,) = lines
+    assert (line["event"], line["kind"]) == ("request_failed", "ValueError")
+    for text in (repr(line), answer.body.decode()):
+        assert ACCESS.pin not in text
+        assert ACCESS.case_number not in text
+
+
+@pytest.mark.skipif(
+    not shutil.which("node") and "CI" not in os.environ,
+    reason="needs node; scripts/system-packages says how to install it",
+)
+def test_the_pages_calls_read_answers_and_errors(free_port: int) -> None:
+    receipt = registration_pb2.Receipt(case_number=case_number(7), status=2)  # type: ignore[arg-type]
+    receipt.items.add(index=0, item_id=bytes(range(16)), hashes=2, outcome=1, number=1)
+    receipt.rejected.add(index=1).low_quality.quality = 12
+    script = (
+        registration_pb2.RegisterHashesResponse(receipt=receipt),
+        SHOWN,
+        status_of(CaseRefusedError()),
+        status_of(TooManyAttemptsError("Wait.", retry_after_s=2.5)),
+        registration_pb2.WithdrawItemsResponse(
+            case=SHOWN.case,
+            withdrawn=[registration_pb2.WithdrawnItem(item_id=bytes(16), number=3)],
+        ),
+    )
+    with scripted(*script) as server, running(server.address) as page:
+        done = subprocess.run(
+            ["node", "--no-warnings", Path(__file__).with_name("calling.js")],
+            env=os.environ
+            | {"PAGE": page.url, "NOBODY": f"http://127.0.0.1:{free_port}"}
+            | {"NUMBER": case_number(7)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    answers = json.loads(done.stdout)
+    assert answers["registered"]["items"][0]["number"] == 1
+    assert answers["registered"]["items"][0]["outcome"] == "ADDED"
+    assert answers["registered"]["rejected"][0]["lowQuality"]["quality"] == 12
+    assert answers["case"]["status"] == "ACTIVE"
+    assert answers["refused"] == {"reason": "CASE_REFUSED", "offline": False}
+    assert answers["waits"] == {"reason": "TOO_MANY_ATTEMPTS", "retryAfterS": 2.5, "offline": False}
+    assert answers["withdrawn"]["withdrawn"][0]["number"] == 3
+    assert answers["nobody"] == {"reason": "UNAVAILABLE", "offline": True}
+    assert answers["stopped"]["reason"] == "STOPPED"
+    sent = registration_pb2.RegisterHashesRequest.FromString(server.seen[0].request)
+    assert sent.context.new_case_number == case_number(7)
+    assert sent.context.age_band == registration_pb2.AGE_BAND_MINOR
+    assert list(sent.items[0].fingerprints.ordinals) == [0, 300]
+    numbers = registration_pb2.WithdrawItemsRequest.FromString(server.seen[-1].request)
+    assert list(numbers.item_numbers) == [3]

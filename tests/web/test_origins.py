@@ -1,0 +1,78 @@
+"""Origins: a token for each network and day, and how much each may ask."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from disrupt.errors import OverloadedError
+from disrupt.web import origins
+from disrupt.web.origins import BURST_CALLS, CALLS_PER_S, ORIGIN_CALLS, Origins
+
+
+def test_a_token_stands_for_an_ipv4_address_or_64_bits_of_ipv6_and_shows_neither() -> None:
+    known = Origins()
+    alike = [
+        ("192.0.2.1", "::ffff:192.0.2.1"),
+        ("2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff"),
+        ("no address", ""),
+    ]
+    for first, second in alike:
+        assert known.token(first) == known.token(second)
+    hosts = ["192.0.2.1", "192.0.2.2", "2001:db8:0:1::1", "2001:db8:0:2::1", ""]
+    tokens = {known.token(host) for host in hosts}
+    assert len(tokens) == len(hosts)
+    assert {len(token) for token in tokens} == {32}
+    assert not tokens & {Origins().token(host) for host in hosts}, "a secret for each process"
+
+
+def test_a_token_changes_with_the_day() -> None:
+    days = iter(["2026-11-30", "2026-11-30", "2026-12-01"])
+    known = Origins(lambda: next(days))
+    first, same, other = (known.token("192.0.2.1") for _ in range(3))
+    assert first == same != other
+
+
+def test_an_origin_has_a_burst_that_grows_back_and_takes_nothing_from_others() -> None:
+    now_s = 1000.0
+    known = Origins(clock=lambda: now_s)
+
+    def asks(origin: bytes) -> float | None:
+        """Return the time to wait, None where the call is let in."""
+        try:
+            with known.asking(origin):
+                return None
+        except OverloadedError as error:
+            return error.retry_after_s
+
+    assert [asks(b"a") for _ in range(BURST_CALLS)] == [None] * BURST_CALLS
+    assert asks(b"a") == 1.0
+    assert asks(b"b") is None
+    now_s += 5
+    assert [asks(b"a") for _ in range(11)].count(None) == 5 * CALLS_PER_S
+    now_s += 2 * BURST_CALLS / CALLS_PER_S
+    assert [asks(b"a") for _ in range(BURST_CALLS + 1)].count(None) == BURST_CALLS
+
+
+def test_an_origin_has_some_calls_under_way_and_leaves_nothing_behind() -> None:
+    known = Origins()
+    with ExitStack() as under_way:
+        for _ in range(ORIGIN_CALLS):
+            under_way.enter_context(known.asking(b"a"))
+        with pytest.raises(OverloadedError), known.asking(b"a"):
+            pass
+        with known.asking(b"b"):
+            pass
+    with known.asking(b"a"):
+        pass
+    assert not known._under_way
+
+
+def test_few_origins_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(origins, "ORIGINS_MAX", 3)
+    known = Origins(clock=lambda: 0.0)
+    for origin in (b"a", b"b", b"c", b"a", b"d"):
+        with known.asking(origin):
+            pass
+    assert list(known._full_at_s) == [b"c", b"a", b"d"]
