@@ -5,7 +5,7 @@ video are registered and looked up, hashed on the device and on the server. Ever
 their processes opens for writing must be a known one. Then all that they wrote to files, logs and
 sockets, and all that lies in the data directory, is searched for every run of 16 bytes of the
 files, of their decoded pixels (RGB and grey; some frames of the video), and of the hex and base64
-of these. Runs of one pixel value are left out.
+of these. Runs of one pixel value are left out. No file's name may leave the device.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ from tests.proofs import strace
 from tests.proofs.strace import Call, TraceError
 from tests.proofs.windows import DIFFERENT_MIN, WINDOW_BYTES, Searched, Secret, in_all_forms
 
+_NAMES_OF_FILES = ("a-name-that-stays-here", "other")
 _FRAMES = 6
 _SECRET_FRAMES = 2
 
@@ -85,7 +86,7 @@ class Report:
     windows: int = 0
     leaks: set[str] = field(default_factory=set)
     unseen: list[str] = field(default_factory=list)
-    """Hashes that should have been found and were not, so the search saw too little."""
+    """Hashes and names that should have been found and were not: the search saw too little."""
 
 
 @pytest.mark.usefixtures("needs_strace")
@@ -109,10 +110,10 @@ def test_pictures_in_temporary_files_in_the_log_and_in_known_files_are_found(
     report = privacy(tmp_path, ("png",), sabotage="kept-pictures")
     assert report.unknown_files
     for leak in (
-        "file of picture.png, raw: server wrote /",
-        "file of picture.mp4, raw: server wrote /",
-        "file of picture.png, base64 from byte 0: data.log",
-        "pixels of picture.png, raw: data/lock",
+        "file of a-name-that-stays-here.png, raw: server wrote /",
+        "file of a-name-that-stays-here.mp4, raw: server wrote /",
+        "file of a-name-that-stays-here.png, base64 from byte 0: data.log",
+        "pixels of a-name-that-stays-here.png, raw: data/lock",
     ):
         assert any(each.startswith(leak) for each in report.leaks), leak
 
@@ -125,7 +126,7 @@ def privacy(work: Path, formats: Sequence[str], *, sabotage: str | None = None) 
             *(_picture(work / "pictures" / f"{name}.{format_}", at) for format_ in formats),
             _video(work / "pictures" / f"{name}.mp4", at),
         ]
-        for at, name in enumerate(("picture", "other"))
+        for at, name in enumerate(_NAMES_OF_FILES)
     )
     server = Deployment.start(
         work / "data",
@@ -282,6 +283,7 @@ def _search(
             for secret in in_all_forms(f"{what} of {picture.name}", data, common, pixel_bytes):
                 report.windows += len(secret.data)
                 report.leaks |= {f"{secret.name}: {place}" for place in searched.leaks(secret)}
+        _search_name(report, searched, picture)
         _see_hashes(report, searched, picture)
 
 
@@ -296,6 +298,17 @@ def _secrets(picture: Path) -> Iterator[tuple[str, bytes, int]]:
     with Image.open(picture) as opened:
         yield "pixels", opened.convert("RGB").tobytes(), 3
         yield "grey", opened.convert("L").tobytes(), 1
+
+
+def _search_name(report: Report, searched: Searched, picture: Path) -> None:
+    """Search for a file's name where the commands do not print it."""
+    secret = Secret(f"name of {picture.name}", picture.stem.encode(), 1)
+    places = searched.leaks(secret)
+    if "submit.log" not in places:
+        report.unseen.append(secret.name)
+    sent = {place for place in places if "wrote TCP" in place}
+    kept = {place for place in places if place.startswith(("server", "data"))}
+    report.leaks |= {f"{secret.name}: {place}" for place in sent | kept}
 
 
 def _see_hashes(report: Report, searched: Searched, picture: Path) -> None:
