@@ -21,7 +21,7 @@ from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryReader
-from disrupt.server.commands.printing import report, show
+from disrupt.server.commands.printing import json_option, report, show
 
 if TYPE_CHECKING:
     from disrupt.feed.rebuild import Rebuilt
@@ -45,9 +45,6 @@ class _Group(click.Group):
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that every command takes."""
-    command = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(
-        command
-    )
     return click.option(
         "--data-dir",
         envvar="DISRUPT_DATA_DIR",
@@ -55,7 +52,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         show_envvar=True,
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         help="Data directory of the server.",
-    )(command)
+    )(json_option(command))
 
 
 @click.group(cls=_Group)
@@ -156,7 +153,6 @@ def stats_command(data_dir: Path, *, as_json: bool) -> None:
         "oldest withdrawn": f"{counted.oldest_withdrawn_s} s; erased within 86400",
         "engine": counted.engine,
         "expected a lookup": f"{counted.expected_lookup_us} us",
-        "bucket skew": f"{counted.bucket_skew} times; longest {counted.longest_bucket}",
         "memory": f"{counted.memory_bytes} bytes, shared",
         "items": counted.items,
         "hashes": counted.hashes,

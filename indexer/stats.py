@@ -16,7 +16,6 @@ from disrupt.core.media import MediaKind, Profile
 from disrupt.feed.erasure import oldest_withdrawn_s
 from disrupt.feed.walk import walk
 from disrupt.index.generations import current, directory_of, generations, open_generation
-from disrupt.index.multi_index.engine import MultiIndex
 from disrupt.registry.contract import RegistryReader
 
 
@@ -37,10 +36,7 @@ class Stats:
     bound on the age of the oldest withdrawn byte in all generations, 0 where there is none, and
     counts from 1970 where it is unknown.
     ``memory_bytes`` is what all processes that serve it share. ``expected_lookup_us`` is estimated,
-    at the recommended distance, for the machine of docs/measurements. ``bucket_skew`` is the length
-    of the posting list that holds the median hash, divided by the mean length of a list, in the
-    table in which that is largest: 1 for random hashes. ``longest_bucket`` is the length of the
-    longest list. Both are 0 where there are no tables.
+    at the recommended distance, for the machine of docs/measurements.
     """
 
     generation: int
@@ -51,8 +47,6 @@ class Stats:
     oldest_withdrawn_s: int
     engine: str
     expected_lookup_us: float
-    bucket_skew: float
-    longest_bucket: int
     memory_bytes: int
     items: int
     hashes: int
@@ -74,9 +68,6 @@ def stats(reader: RegistryReader, index_dir: Path) -> Stats:
         Generation(number, size_bytes(directory_of(index_dir, number)), number == served)
         for number in generations(index_dir)
     )
-    skew, longest = 0.0, 0
-    if isinstance(snapshot.index, MultiIndex):
-        skew, longest = snapshot.index.skew, int(np.diff(snapshot.index.tables.starts).max())
     return Stats(
         generation=served,
         cursor=snapshot.cursor.to_text(),
@@ -86,8 +77,6 @@ def stats(reader: RegistryReader, index_dir: Path) -> Stats:
         oldest_withdrawn_s=math.ceil(oldest_withdrawn_s(reader, index_dir)),
         engine=snapshot.index.name,
         expected_lookup_us=round(snapshot.index.expected_us(MAX_DISTANCE_BITS), 1),
-        bucket_skew=round(skew, 2),
-        longest_bucket=longest,
         memory_bytes=sum(array.nbytes for array in snapshot.arrays),
         items=snapshot.manifest.items,
         hashes=snapshot.manifest.hashes,

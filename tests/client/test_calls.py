@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import pytest
@@ -12,7 +12,7 @@ from google.rpc import status_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from disrupt.client import AsyncMatchClient, HashAnswer, MatchClient, RetryPolicy
+from disrupt.client import MatchClient, RetryPolicy
 from disrupt.client.retries import Attempts
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.errors import (
@@ -27,34 +27,16 @@ from disrupt.errors import (
     Violation,
 )
 from disrupt.v1 import match_pb2, types_pb2
+from tests.client.calling import Call
 from tests.client.scripted import scripted, status_of
 
-QUICK = RetryPolicy(attempts=4, first_pause_s=0.01, longest_pause_s=0.02)
+ATTEMPTS = 4
+QUICK: dict[str, Any] = {
+    "retries": RetryPolicy(attempts=ATTEMPTS, first_pause_s=0.01, longest_pause_s=0.02),
+    "timeout_s": 60,
+}
 HASH = bytes(HASH_BYTES)
 EMPTY = match_pb2.MatchHashesResponse(index_cursor="cursor")
-
-LookUp = Callable[[str, bytes, float], tuple[HashAnswer, ...]]
-
-
-def in_thread(address: str, batch: bytes, timeout_s: float) -> tuple[HashAnswer, ...]:
-    with MatchClient(address, key="key", timeout_s=timeout_s, retries=QUICK) as client:
-        return client.match_hashes(batch)
-
-
-def in_loop(address: str, batch: bytes, timeout_s: float) -> tuple[HashAnswer, ...]:
-    async def look_up() -> tuple[HashAnswer, ...]:
-        async with AsyncMatchClient(
-            address, key="key", timeout_s=timeout_s, retries=QUICK
-        ) as client:
-            return await client.match_hashes(batch)
-
-    return asyncio.run(look_up())
-
-
-@pytest.fixture(params=[in_thread, in_loop])
-def look_up(request: pytest.FixtureRequest) -> LookUp:
-    chosen: LookUp = request.param
-    return chosen
 
 
 def classes(root: type[DisruptError] = DisruptError) -> Iterator[type[DisruptError]]:
@@ -120,22 +102,22 @@ def test_details_that_cannot_be_read_do_not_hide_the_failure() -> None:
     ids=["unavailable", "overloaded", "overloaded-without-retry-info", "draining"],
 )
 def test_a_busy_or_absent_server_is_asked_again_until_it_answers(
-    look_up: LookUp, failing: status_pb2.Status
+    call: Call, failing: status_pb2.Status
 ) -> None:
     with scripted(*[failing] * 3, EMPTY) as server:
-        (answer,) = look_up(server.address, HASH, 60)
+        (answer,) = call("match_hashes", HASH, address=server.address, settings=QUICK)
     assert answer.index_cursor == "cursor"
     assert len(server.seen) == 4
     assert len({call.request for call in server.seen}) == 1
 
 
-def test_after_the_last_attempt_the_failure_is_raised(look_up: LookUp) -> None:
+def test_after_the_last_attempt_the_failure_is_raised(call: Call) -> None:
     with (
         scripted(status_of(OverloadedError("Busy.", retry_after_s=0.01))) as server,
         pytest.raises(OverloadedError),
     ):
-        look_up(server.address, HASH, 60)
-    assert len(server.seen) == QUICK.attempts
+        call("match_hashes", HASH, address=server.address, settings=QUICK)
+    assert len(server.seen) == ATTEMPTS
 
 
 @pytest.mark.parametrize(
@@ -148,18 +130,18 @@ def test_after_the_last_attempt_the_failure_is_raised(look_up: LookUp) -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_what_cannot_succeed_is_asked_once(look_up: LookUp, error: DisruptError) -> None:
+def test_what_cannot_succeed_is_asked_once(call: Call, error: DisruptError) -> None:
     with scripted(status_of(error)) as server, pytest.raises(type(error)):
-        look_up(server.address, HASH, 60)
+        call("match_hashes", HASH, address=server.address, settings=QUICK)
     assert len(server.seen) == 1
 
 
-def test_a_wait_beyond_the_deadline_is_not_begun(look_up: LookUp) -> None:
+def test_a_wait_beyond_the_deadline_is_not_begun(call: Call) -> None:
     with (
         scripted(status_of(OverloadedError("Busy.", retry_after_s=3600))) as server,
         pytest.raises(OverloadedError) as raised,
     ):
-        look_up(server.address, HASH, 30)
+        call("match_hashes", HASH, address=server.address, settings=QUICK)
     assert len(server.seen) == 1
     assert raised.value.retry_after_s == 3600
 
@@ -167,16 +149,16 @@ def test_a_wait_beyond_the_deadline_is_not_begun(look_up: LookUp) -> None:
 def test_a_message_over_the_limit_of_grpc_is_a_limit_and_asked_once() -> None:
     with (
         scripted(match_pb2.MatchImageResponse()) as server,
-        MatchClient(server.address, key="key", retries=QUICK) as client,
+        MatchClient(server.address, key="key", **QUICK) as client,
         pytest.raises(LimitExceededError),
     ):
         client.match_image(bytes(5 * 2**20), hash_locally=False)
     assert server.seen == []
 
 
-def test_a_server_that_does_not_answer_in_time_is_its_own_error(look_up: LookUp) -> None:
+def test_a_server_that_does_not_answer_in_time_is_its_own_error(call: Call) -> None:
     with scripted(EMPTY) as server, server.lock, pytest.raises(DeadlineExceededError):
-        look_up(server.address, HASH, 0.3)
+        call("match_hashes", HASH, address=server.address, settings=QUICK | {"timeout_s": 0.3})
 
 
 @given(
@@ -233,11 +215,11 @@ def echo(request: bytes) -> match_pb2.MatchHashesResponse:
 
 
 def test_many_hashes_are_asked_for_by_the_thousand_over_several_connections(
-    look_up: LookUp,
+    call: Call,
 ) -> None:
     batch = b"".join(at.to_bytes(16) + bytes(16) for at in range(5_500))
     with scripted(echo) as server:
-        answers = look_up(server.address, batch, 10)
+        answers = call("match_hashes", batch, address=server.address, settings=QUICK)
     assert [answer.matches[0].item_id for answer in answers] == [
         at.to_bytes(16).hex() for at in range(5_500)
     ]
@@ -248,18 +230,18 @@ def test_many_hashes_are_asked_for_by_the_thousand_over_several_connections(
     assert len({call.peer for call in server.seen}) == 4
 
 
-def test_an_empty_batch_asks_nothing(look_up: LookUp) -> None:
+def test_an_empty_batch_asks_nothing(call: Call) -> None:
     with scripted(EMPTY) as server:
-        assert look_up(server.address, b"", 10) == ()
+        assert call("match_hashes", b"", address=server.address, settings=QUICK) == ()
     assert server.seen == []
 
 
-def test_one_part_that_fails_fails_the_batch(look_up: LookUp) -> None:
+def test_one_part_that_fails_fails_the_batch(call: Call) -> None:
     with (
         scripted(EMPTY, status_of(StorageFullError("Full."))) as server,
         pytest.raises(StorageFullError),
     ):
-        look_up(server.address, HASH * 3000, 10)
+        call("match_hashes", HASH * 3000, address=server.address, settings=QUICK)
 
 
 def test_the_key_goes_into_the_metadata_and_nowhere_else() -> None:

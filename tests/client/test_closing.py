@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,11 +17,10 @@ from disrupt.errors import (
     ClientUnusableError,
 )
 from disrupt.v1 import match_pb2
+from tests.client.calling import NEVER, Call
 from tests.client.scripted import scripted
 
 HASH = bytes(HASH_BYTES)
-NEVER = "127.0.0.1:1"
-Call = Callable[..., Any]
 
 
 def uses(client: MatchClient | AsyncMatchClient) -> list[Call]:

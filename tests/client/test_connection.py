@@ -2,57 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import datetime as dt
-import ipaddress
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from disrupt.client import AsyncMatchClient, MatchClient, RetryPolicy
+from disrupt.client import MatchClient
 from disrupt.client.connection import connect
 from disrupt.errors import ConfigurationError, UnavailableError
 from disrupt.v1 import match_pb2
+from tests.certificates import self_signed
+from tests.client.calling import ONCE, Call
 from tests.client.scripted import scripted
-
-ONCE = RetryPolicy(attempts=1)
-
-
-def certificate(*, ended: bool = False, ip: str = "127.0.0.1") -> tuple[bytes, bytes]:
-    """Return the key and self-signed certificate of an address, as PEM; ``ended``: expired."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=2))
-        .not_valid_after(now + dt.timedelta(hours=-1 if ended else 1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(ip))]),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return private, signed.public_bytes(serialization.Encoding.PEM)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +61,7 @@ def test_what_is_no_address_is_refused(server: str) -> None:
 
 
 def test_tls_works_with_the_authority_named_and_with_no_other(tmp_path: Path) -> None:
-    private, signed = certificate()
+    private, signed = self_signed("127.0.0.1")
     ca = tmp_path / "ca.pem"
     ca.write_bytes(signed)
     credentials = grpc.ssl_server_credentials([(private, signed)])
@@ -105,12 +69,12 @@ def test_tls_works_with_the_authority_named_and_with_no_other(tmp_path: Path) ->
     with scripted(answer, credentials=credentials) as server:
         with MatchClient(server.address, key="key", tls_ca=ca) as client:
             assert client.index_status().generation == 5
-        _, other_certificate = certificate()
+        _, other_certificate = self_signed("127.0.0.1")
         other_ca = tmp_path / "other.pem"
         other_ca.write_bytes(other_certificate)
         for tls_ca in (other_certificate, None):
             with (
-                MatchClient(server.address, key="key", tls_ca=tls_ca, retries=ONCE) as client,
+                MatchClient(server.address, key="key", tls_ca=tls_ca, **ONCE) as client,
                 pytest.raises(UnavailableError),
             ):
                 client.index_status()
@@ -130,33 +94,14 @@ def test_tls_works_with_the_authority_named_and_with_no_other(tmp_path: Path) ->
     assert len(done.stderr.splitlines()) == 1, "one sentence, and no log lines of gRPC"
 
 
-def in_thread(address: str, tls_ca: bytes | None) -> None:
-    with MatchClient(address, key="key", tls_ca=tls_ca, retries=ONCE) as client:
-        client.index_status()
-
-
-def in_loop(address: str, tls_ca: bytes | None) -> None:
-    async def ask() -> None:
-        async with AsyncMatchClient(address, key="key", tls_ca=tls_ca, retries=ONCE) as client:
-            await client.index_status()
-
-    asyncio.run(ask())
-
-
-@pytest.fixture(params=[in_thread, in_loop])
-def ask(request: pytest.FixtureRequest) -> Callable[[str, bytes | None], None]:
-    chosen: Callable[[str, bytes | None], None] = request.param
-    return chosen
-
-
 def test_a_connection_that_does_not_come_about_says_why_and_what_to_do(
-    ask: Callable[[str, bytes | None], None],
+    call: Call,
 ) -> None:
     answer = match_pb2.GetIndexStatusResponse()
-    private, signed = certificate()
-    _, other_certificate = certificate()
-    ended_private, ended = certificate(ended=True)
-    elsewhere_private, elsewhere = certificate(ip="127.0.0.2")
+    private, signed = self_signed("127.0.0.1")
+    _, other_certificate = self_signed("127.0.0.1")
+    ended_private, ended = self_signed("127.0.0.1", days=-0.5)
+    elsewhere_private, elsewhere = self_signed("127.0.0.2")
     tls = grpc.ssl_server_credentials([(private, signed)])
     elsewhere_tls = grpc.ssl_server_credentials([(elsewhere_private, elsewhere)])
     ended_tls = grpc.ssl_server_credentials([(ended_private, ended)])
@@ -176,7 +121,7 @@ def test_a_connection_that_does_not_come_about_says_why_and_what_to_do(
             ("nowhere.invalid:1", None, "its name is not known"),
         ):
             with pytest.raises(UnavailableError, match=advice) as refused:
-                ask(address, tls_ca)
+                call("index_status", address=address, settings=ONCE | {"tls_ca": tls_ca})
             assert address in refused.value.message
     with pytest.raises(UnavailableError, match="nothing listens there"):
-        ask(plain.address, None)
+        call("index_status", address=plain.address)

@@ -7,11 +7,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from disrupt.client import AsyncMatchClient, MatchClient, RetryPolicy
+from disrupt.client import MatchClient, RetryPolicy
 from disrupt.client.calls import TIMEOUT_S
 from disrupt.client.lookups import Call as Asked
 from disrupt.client.retries import Attempts
@@ -26,34 +25,15 @@ from disrupt.server.config import Config
 from disrupt.server.processes.supervisor import KILL_MARGIN_S
 from disrupt.server.processes.worker import channel_options
 from disrupt.v1 import match_pb2
+from tests.client.calling import Call
 from tests.client.scripted import scripted
 from tests.server.in_process import CONFIG, Stub, serving
 
 _START_S = 8.0
 """Time for a start: of 2 s where the machine is idle."""
 
+SHORT = {"timeout_s": 0.05}
 VIDEO = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(1000)
-
-Call = Callable[..., Any]
-
-
-def in_thread(method: str, media: object, address: str, **named: Any) -> Any:
-    with MatchClient(address, key="key", timeout_s=0.05) as client:
-        return getattr(client, method)(media, **named)
-
-
-def in_loop(method: str, media: object, address: str, **named: Any) -> Any:
-    async def ask() -> Any:
-        async with AsyncMatchClient(address, key="key", timeout_s=0.05) as client:
-            return await getattr(client, method)(media, **named)
-
-    return asyncio.run(ask())
-
-
-@pytest.fixture(params=[in_thread, in_loop])
-def call(request: pytest.FixtureRequest) -> Call:
-    chosen: Call = request.param
-    return chosen
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.5, 1.0])
@@ -76,7 +56,7 @@ def test_hashing_a_picture_ends_with_the_time_of_the_call(
             scripted(match_pb2.MatchHashesResponse()) as server,
             pytest.raises(DeadlineExceededError, match="Hashing"),
         ):
-            call("match_image", b"picture", server.address)
+            call("match_image", b"picture", address=server.address, settings=SHORT)
         assert not go_on.is_set()
         assert not server.seen
     finally:
@@ -100,7 +80,7 @@ def test_hashing_a_video_ends_with_the_time_of_the_call_and_leaves_no_work(
         scripted(match_pb2.MatchVideoResponse()) as server,
         pytest.raises(DeadlineExceededError, match="Hashing"),
     ):
-        call("match_video", VIDEO, server.address, timeout_s=0.05)
+        call("match_video", VIDEO, address=server.address, timeout_s=0.05)
     assert ended.wait(60)
     assert not server.seen
 
@@ -113,7 +93,7 @@ def test_a_video_given_as_a_picture_is_a_mistake_that_names_match_video(
     path = tmp_path / "upload"
     path.write_bytes(VIDEO)
     with pytest.raises(InvalidRequestError, match="match_video") as refused:
-        call("match_image", path if as_path else VIDEO, "127.0.0.1:1", hash_locally=hash_locally)
+        call("match_image", path if as_path else VIDEO, hash_locally=hash_locally)
     assert not isinstance(refused.value, InvalidMediaError)
     assert [violation.field for violation in refused.value.violations] == ["image"]
 

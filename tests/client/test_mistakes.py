@@ -35,33 +35,10 @@ from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
 from disrupt.hashing.videos import frames
 from disrupt.server.config import Config
 from disrupt.v1 import match_pb2
+from tests.client.calling import NEVER, Call, in_loop, in_thread
 from tests.client.scripted import scripted
 
 HASH = bytes(HASH_BYTES)
-NEVER = "127.0.0.1:1"
-ONCE = RetryPolicy(attempts=1)
-Call = Callable[..., Any]
-
-
-def in_thread(name: str, *arguments: object, address: str = NEVER, **named: object) -> object:
-    with MatchClient(address, key="key", retries=ONCE) as client:
-        answer: object = getattr(client, name)(*arguments, **named)
-        return answer
-
-
-def in_loop(name: str, *arguments: object, address: str = NEVER, **named: object) -> object:
-    async def ask() -> object:
-        async with AsyncMatchClient(address, key="key", retries=ONCE) as client:
-            answer: object = await getattr(client, name)(*arguments, **named)
-            return answer
-
-    return asyncio.run(ask())
-
-
-@pytest.fixture(params=[in_thread, in_loop])
-def call(request: pytest.FixtureRequest) -> Call:
-    chosen: Call = request.param
-    return chosen
 
 
 def refuse(call: Call, *arguments: object, **named: object) -> DisruptError:

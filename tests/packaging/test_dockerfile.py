@@ -26,7 +26,7 @@ import pytest
 from cryptography import x509
 
 from disrupt.client.health import check_health
-from tests.doctor.certificates import pair
+from tests.certificates import pair
 from tests.packaging import plain_root
 from tests.packaging.dockerfile import in_context, parse
 from tests.packaging.plain_root import Image, inside

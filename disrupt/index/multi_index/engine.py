@@ -82,11 +82,6 @@ class MultiIndex:
         """Engine of a lookup at the recommended distance."""
         return self.plan(MAX_DISTANCE_BITS).engine
 
-    @property
-    def skew(self) -> float:
-        """Ratio of the longest of ``postings`` to that of random codes; 1 or more."""
-        return int(self.postings.max()) / -(-len(self) // self.tables.cut.keys)
-
     def plan(self, max_distance_bits: int) -> Plan:
         """Return how lookups at this distance go."""
         plan = self._plans.get(max_distance_bits)

@@ -12,31 +12,22 @@ from disrupt import logs
 from disrupt.registry.backup import CONFIG, back_up, copy_journal
 from disrupt.server import erasure
 from disrupt.server import restore as restoring
-from disrupt.server.commands.printing import report
+from disrupt.server.commands.printing import json_option, report
+from disrupt.server.commands.serve import data_dir_option
 
 _PATH = click.Path(path_type=Path)
 _H = 3600.0
 
-_data_dir = click.option(
-    "--data-dir",
-    envvar="DISRUPT_DATA_DIR",
-    required=True,
-    show_envvar=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Data directory of the server.",
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-
 
 @click.command()
-@_data_dir
+@data_dir_option
 @click.option(
     "--older-than-h",
     default=0.0,
     type=click.FloatRange(min=0),
     help="Only if the index holds what was withdrawn in a generation of this age, in hours.",
 )
-@_json
+@json_option
 def erase(data_dir: Path, older_than_h: float, *, as_json: bool) -> None:
     """Erase every byte of what was withdrawn, now; with the server running or not.
 
@@ -65,7 +56,7 @@ def erase(data_dir: Path, older_than_h: float, *, as_json: bool) -> None:
 
 
 @click.command()
-@_data_dir
+@data_dir_option
 @click.option("--to", "target", type=_PATH, help="New directory for the backup.")
 @click.option(
     "--config",
@@ -79,7 +70,7 @@ def erase(data_dir: Path, older_than_h: float, *, as_json: bool) -> None:
     type=_PATH,
     help="File to replace by a copy of removals.journal, apart from backups.",
 )
-@_json
+@json_option
 def backup(
     data_dir: Path,
     target: Path | None,
@@ -118,14 +109,14 @@ def backup(
 
 @click.command()
 @click.option("--from", "source", required=True, type=_PATH, help="Directory of the backup.")
-@_data_dir
+@data_dir_option
 @click.option(
     "--accept-unknown-removals",
     is_flag=True,
     help="Restore though it is not known what was withdrawn and revoked since: that matches again,"
     " and these keys are valid again.",
 )
-@_json
+@json_option
 def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool, as_json: bool) -> None:
     """Replace what is in the data directory by a backup; while no server runs.
 

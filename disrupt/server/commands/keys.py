@@ -16,13 +16,11 @@ from disrupt.admin.v1 import admin_pb2
 from disrupt.core.policy import Right
 from disrupt.errors import ConfigurationError, DisruptError
 from disrupt.server.admin import open_admin
-from disrupt.server.commands.printing import echo, report, show
+from disrupt.server.commands.printing import echo, json_option, report, show
 from disrupt.server.commands.serve import FILE, data_dir_option
 from disrupt.wire import admin as wire
 
 _RIGHTS = [right.name.lower() for right in Right]
-
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group()
@@ -51,7 +49,7 @@ def keys() -> None:
 )
 @click.option("--bank", "banks", multiple=True, help="Banks it may search.  [all there are now]")
 @click.option("--secret-file", type=FILE, help="New file for the secret, for you alone to read.")
-@_json
+@json_option
 def create(
     name: str,
     data_dir: Path,
@@ -99,7 +97,7 @@ def _show(created: admin_pb2.CreateKeyResponse, secret: dict[str, str], *, as_js
 
 @keys.command(name="list")
 @data_dir_option
-@_json
+@json_option
 def list_command(data_dir: Path, *, as_json: bool) -> None:
     """List all keys, oldest first, revoked ones too.
 
@@ -124,7 +122,7 @@ def list_command(data_dir: Path, *, as_json: bool) -> None:
 @keys.command()
 @click.argument("key_id")
 @data_dir_option
-@_json
+@json_option
 def revoke(key_id: str, data_dir: Path, *, as_json: bool) -> None:
     """Revoke the key KEY_ID; within a second it is refused everywhere. Safe to repeat.
 

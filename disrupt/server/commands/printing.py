@@ -9,6 +9,8 @@ import click
 
 from disrupt.errors import DisruptError
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
 
 def echo(text: str) -> None:
     """Print a text. Raises OSError."""

@@ -19,7 +19,7 @@ data_dir_option = click.option(
     required=True,
     show_envvar=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Data directory of the server, which makes it where it is missing.",
+    help="Data directory of the server.",
 )
 
 
@@ -69,6 +69,8 @@ def serve(
     tls_key: Path | None,
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C; calls in flight are finished.
+
+    Makes the data directory where it is missing.
 
     \b
     Prints `Disrupt is ready on HOST:PORT` once it answers; logs go to
