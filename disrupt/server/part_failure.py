@@ -25,7 +25,7 @@ _FAILED = 70
 _log = structlog.get_logger(__name__)
 
 
-def arrange() -> None:
+def install_handlers() -> None:
     """Prepare this process and its running event loop, before they do anything else.
 
     An error in a thread that nobody waits for ends the process. One in a task or callback that
@@ -47,10 +47,10 @@ def vital(name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     return task
 
 
-async def forever(look: Callable[[], Awaitable[None]], pause_s: float) -> NoReturn:
-    """Await ``look`` again and again, with a pause after each time."""
+async def forever(step: Callable[[], Awaitable[None]], pause_s: float) -> NoReturn:
+    """Await ``step`` again and again, with a pause after each time."""
     while True:
-        await look()
+        await step()
         await asyncio.sleep(pause_s)
 
 

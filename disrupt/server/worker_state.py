@@ -57,14 +57,14 @@ class WorkerState:
         self._stale_s = stale_s
         self._cursors: deque[Cursor] = deque(maxlen=1 + _SETTLED_STEPS)
         """State of the index after each of the last steps."""
-        self._looked = asyncio.Event()
+        self._keys_read = asyncio.Event()
         self._waiting = 0
         self._fault = ""
 
     @property
     def live(self) -> LiveIndex:
         """The live index; UnavailableError where it is stale."""
-        self.check()
+        self.check_fresh()
         return self._live
 
     @property
@@ -81,7 +81,7 @@ class WorkerState:
     @property
     def ring(self) -> KeyRing:
         """The keys and banks that are valid; UnavailableError where that is not known any more."""
-        self.check()
+        self.check_fresh()
         return self._ring
 
     @property
@@ -113,7 +113,7 @@ class WorkerState:
             report |= {"generation": status.generation, "tombstones": status.tombstones}
         return report
 
-    def check(self) -> None:
+    def check_fresh(self) -> None:
         """Raise UnavailableError where index or keys are older than ``stale_s``."""
         if self.behind_s() > self._stale_s:
             raise UnavailableError(
@@ -121,12 +121,12 @@ class WorkerState:
                 retry_after_s=1.0,
             )
 
-    def look(self) -> None:
+    def read_registry(self) -> None:
         """Read the registry once: changes and snapshots, then keys and banks."""
         self._follower.step()
-        self._look_at_keys()
+        self._read_keys()
 
-    def _look_at_keys(self) -> None:
+    def _read_keys(self) -> None:
         read_s = time.monotonic()
         try:
             self._ring = KeyRing(self._reader.keys(), self._reader.banks())
@@ -154,13 +154,13 @@ class WorkerState:
         It runs beside ``follow_changes``, so that a revocation does not wait for a snapshot.
         """
 
-        async def look() -> None:
-            await asyncio.to_thread(self._look_at_keys)
+        async def read_once() -> None:
+            await asyncio.to_thread(self._read_keys)
             read(self._ring)
-            waiting, self._looked = self._looked, asyncio.Event()
+            waiting, self._keys_read = self._keys_read, asyncio.Event()
             waiting.set()
 
-        await forever(look, self._interval_s)
+        await forever(read_once, self._interval_s)
 
     async def authenticate(self, secret: str) -> ApiKey:
         """Return the key with this secret. Raises UnauthenticatedError where there is none.
@@ -177,7 +177,7 @@ class WorkerState:
         try:
             # two reads: the one under way may have read the keys before this one was made
             for _ in range(2):
-                await self._looked.wait()
+                await self._keys_read.wait()
         finally:
             self._waiting -= 1
         return self.ring.authenticate(secret)

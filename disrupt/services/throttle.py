@@ -108,7 +108,7 @@ class _Case:
         return self.paid_s - (FREE_CHECKS - 1) * REST_S
 
 
-class _Line:
+class _KeyQueue:
     """The attempts of one key that wait, in two queues: by case and by origin.
 
     1. ``add`` puts an attempt into both.
@@ -226,7 +226,7 @@ class Throttle:
         self._lock = threading.Lock()
         self._news = threading.Event()
         self._attempts: _Queue = OrderedDict()
-        self._lines: OrderedDict[str, _Line] = OrderedDict()
+        self._queues: OrderedDict[str, _KeyQueue] = OrderedDict()
         self._begun_s: deque[float] = deque(maxlen=CHECKS_PER_S)
         self._wrong: Counter[str] = Counter()
 
@@ -263,7 +263,7 @@ class Throttle:
             attempt.judge(right=right)
             self._report(attempt)
         with self._lock:
-            return self._closed_s(clock()) if any(self._lines.values()) else None
+            return self._closed_s(clock()) if any(self._queues.values()) else None
 
     def run(self) -> NoReturn:
         """Check attempts for ever, in a thread of its own."""
@@ -287,9 +287,9 @@ class Throttle:
             return attempt
         if attempt is not None:
             self._drop(attempt)
-        line = self._lines.setdefault(asked.key, _Line())
-        attempt = Attempt(asked, pin_hash, line.refusal_s(now_s), now_s, now_s)
-        line.add(attempt)
+        queue = self._queues.setdefault(asked.key, _KeyQueue())
+        attempt = Attempt(asked, pin_hash, queue.refusal_s(now_s), now_s, now_s)
+        queue.add(attempt)
         self._attempts[asked] = attempt
         if len(self._attempts) > _MOST_ATTEMPTS:
             self._drop(next(iter(self._attempts.values())))
@@ -299,23 +299,23 @@ class Throttle:
     def _drop(self, attempt: Attempt) -> None:
         """Forget an attempt; if it is being checked, the result is ignored."""
         del self._attempts[attempt.asked]
-        self._lines[attempt.asked.key].remove(attempt)
+        self._queues[attempt.asked.key].remove(attempt)
 
     def _next(self, clock: Callable[[], float]) -> Attempt | None:
         """Remove and return the attempt to check now; None if there is none."""
         with self._lock:
             now_s = clock()
             while self._closed_s(now_s) <= 0:
-                key = next((key for key, line in self._lines.items() if line), None)
+                key = next((key for key, queue in self._queues.items() if queue), None)
                 if key is None:
                     return None
-                line = self._lines[key]
-                self._lines.move_to_end(key)
-                attempt = line.next(now_s)
+                queue = self._queues[key]
+                self._queues.move_to_end(key)
+                attempt = queue.next(now_s)
                 if now_s - attempt.seen_s > KEPT_S:
                     self._attempts.pop(attempt.asked, None)
                     continue
-                line.count(attempt, now_s)
+                queue.count(attempt, now_s)
                 attempt.due_s = max(attempt.due_s, now_s + REFUSED_AFTER_S)
                 if attempt.pin_hash is None:
                     attempt.judge(right=False)

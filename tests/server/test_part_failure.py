@@ -25,7 +25,7 @@ async def forever_():
     await asyncio.sleep(600)
 
 async def main():
-    part_failure.arrange()
+    part_failure.install_handlers()
     {body}
 
 asyncio.run(main())
@@ -124,7 +124,7 @@ async def wait():
     await asyncio.sleep(600)
 
 async def serve_and_hang():
-    serving.say(serving.READY)
+    serving.tell_supervisor(serving.READY)
     time.sleep(600)
 
 logs.configure("supervisor")
@@ -161,7 +161,7 @@ for never_ready in (hang, wait):
 
 def test_a_first_process_that_is_never_ready_ends_the_server_with_a_reason() -> None:
     output, _ = supervised("""
-await running._keep(supervisor._Child("writer", hang, start_s=0.5))
+await running._keep_running(supervisor._Child("writer", hang, start_s=0.5))
 print(running._stop.is_set(), running._failure.message)
 """)
     assert output == ["True The writer did not start (exit code -9); the log says why."]
@@ -176,7 +176,7 @@ async def counted(child):
         running._stop.set()
     return ended[-1]
 running._run_once = counted
-await running._keep(supervisor._Child("worker", serve_and_hang))
+await running._keep_running(supervisor._Child("worker", serve_and_hang))
 print(ended, running._failure)
 """)
     assert output == [f"{[-int(signal.SIGKILL)] * 2} None"]

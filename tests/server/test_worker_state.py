@@ -77,11 +77,11 @@ def test_neither_index_nor_keys_are_given_out_when_one_of_them_is_stale(
     state = WorkerState(unsteady, DataDirectory(tmp_path), 0.2, STALE_S)  # type: ignore[arg-type]
     with pytest.raises(UnavailableError):
         _ = state.ring  # nothing is known before the first look
-    state.look()
+    state.read_registry()
     unsteady.broken.add(broken)
     for _ in range(30):
         clock.now_s += 10
-        state.look()
+        state.read_registry()
     assert state.behind_s() == STALE_S
     assert state.ring.authenticate(secret) == key
     assert state.live.serving
@@ -90,7 +90,7 @@ def test_neither_index_nor_keys_are_given_out_when_one_of_them_is_stale(
         with pytest.raises(UnavailableError):
             getattr(state, given_out)
     unsteady.broken.clear()
-    state.look()
+    state.read_registry()
     assert state.behind_s() == 0
     assert state.ring.authenticate(secret) == key
     assert state.live.serving

@@ -263,8 +263,8 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(NotYetError):
             throttle.ask(asked, "hash" if at % 2 else None, 0.0)
         throttle.work(lambda: 0.0)
-    line = throttle._lines["key"]
+    queue = throttle._queues["key"]
     assert len(throttle._attempts) == 10
-    assert len(line._cases) <= 10 + len(throttle._attempts) + 2
-    assert len(line._origins) <= 10
-    assert line._resting.keys() <= line._cases.keys()
+    assert len(queue._cases) <= 10 + len(throttle._attempts) + 2
+    assert len(queue._origins) <= 10
+    assert queue._resting.keys() <= queue._cases.keys()

@@ -27,7 +27,7 @@ class Health:
         """Return the services that do not serve."""
         return [service for service, serving in self._serving.items() if not serving]
 
-    async def tell(self, service: str, *, serving: bool, reason: str) -> None:
+    async def set(self, service: str, *, serving: bool, reason: str) -> None:
         """Set whether a service serves; ``reason`` is logged if it does not."""
         if serving != self._serving.get(service):
             if not serving:

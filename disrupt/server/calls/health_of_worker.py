@@ -11,7 +11,7 @@ from disrupt.isolation.pictures import IsolatedHashing
 from disrupt.server.calls.health import FEED, MATCH, OVERALL, REGISTRATION, Health
 from disrupt.server.worker_state import WorkerState
 
-WRITER_LOOK_S = 1.0
+WRITER_CHECK_S = 1.0
 """Pause between two checks of the writer."""
 
 _ANSWER_WITHIN_S = 5.0
@@ -22,7 +22,7 @@ _WITHOUT_DECODER_S = 10.0
 5 s of its time at most."""
 
 
-async def look_at_index(
+async def check_index(
     health: Health, state: WorkerState, hashing: IsolatedHashing, most_behind_s: float
 ) -> None:
     """Check that index and keys are not older than ``most_behind_s``.
@@ -31,10 +31,10 @@ async def look_at_index(
     index or keys are too old to serve on.
     """
     behind_s = state.behind_s()
-    state.check()
+    state.check_fresh()
     fresh = behind_s <= most_behind_s
     reason = f"The registry was last followed {behind_s:.0f} s ago."
-    await health.tell(FEED, serving=fresh, reason=reason)
+    await health.set(FEED, serving=fresh, reason=reason)
     if fresh and not state.serving:
         reason = "There is no index."
     serving = fresh and state.serving
@@ -43,10 +43,10 @@ async def look_at_index(
         serving = False
         reason = f"No process that decodes pictures has started or answered for {without_s:.0f} s."
     for service in (MATCH, OVERALL):
-        await health.tell(service, serving=serving, reason=reason)
+        await health.set(service, serving=serving, reason=reason)
 
 
-async def look_at_writer(health: Health, channel: aio.Channel) -> None:
+async def check_writer(health: Health, channel: aio.Channel) -> None:
     """Check that the writer answers and can write, as registrations need."""
     writer: Any = health_pb2_grpc.HealthStub(channel)  # the stubs do not know its calls
     request = health_pb2.HealthCheckRequest(service=REGISTRATION)
@@ -54,7 +54,7 @@ async def look_at_writer(health: Health, channel: aio.Channel) -> None:
         answer = await writer.Check(request, timeout=_ANSWER_WITHIN_S)
     except aio.AioRpcError as error:
         reason = f"The writer does not answer ({error.code().name})."
-        await health.tell(REGISTRATION, serving=False, reason=reason)
+        await health.set(REGISTRATION, serving=False, reason=reason)
     else:
         serving = answer.status == health_pb2.HealthCheckResponse.SERVING
-        await health.tell(REGISTRATION, serving=serving, reason="The writer cannot write.")
+        await health.set(REGISTRATION, serving=serving, reason="The writer cannot write.")

@@ -10,14 +10,14 @@ from disrupt.registry.contract import RegistryWriter
 from disrupt.server.admission.pool import Pool
 from disrupt.server.calls.health import REGISTRATION, Health
 
-STORAGE_LOOK_S = 5.0
+STORAGE_CHECK_S = 5.0
 """Pause between two checks; each writes a page and waits for it."""
 
 _WRITE_WITHIN_S = 10.0
 """A registration that is large, or many, may hold the database for some seconds."""
 
 
-async def look_at_storage(health: Health, registry: RegistryWriter, pools: Sequence[Pool]) -> None:
+async def check_storage(health: Health, registry: RegistryWriter, pools: Sequence[Pool]) -> None:
     """Check once that storage takes registrations and that threads work.
 
     The check goes through every one of ``pools``, as calls do, so that it sees what they see.
@@ -39,6 +39,6 @@ async def look_at_storage(health: Health, registry: RegistryWriter, pools: Seque
     writing = asyncio.create_task(through_pools())
     if not (await asyncio.wait({writing}, timeout=_WRITE_WITHIN_S))[0]:
         reason = f"The registry was not written to for {_WRITE_WITHIN_S:g} s."
-        await health.tell(REGISTRATION, serving=False, reason=reason)
+        await health.set(REGISTRATION, serving=False, reason=reason)
     reason = await writing
-    await health.tell(REGISTRATION, serving=not reason, reason=reason)
+    await health.set(REGISTRATION, serving=not reason, reason=reason)

@@ -122,13 +122,13 @@ def _fork(role: str, run: Callable[[], None], output: int) -> int:
     try:
         pid = os.fork()
         if not pid:
-            _live(role, run, output, parent, mask)
+            _run_child(role, run, output, parent, mask)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return pid
 
 
-def _live(
+def _run_child(
     role: str, run: Callable[[], None], output: int, parent: int, mask: set[signal.Signals | int]
 ) -> NoReturn:
     """Run a forked process to its end. It never returns into its parent's code.

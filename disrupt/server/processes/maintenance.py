@@ -22,7 +22,7 @@ from disrupt.registry import opening
 from disrupt.registry.contract import RegistryReader
 from disrupt.server import erasure
 from disrupt.server.config import Config
-from disrupt.server.processes.serving import COMPACT, say
+from disrupt.server.processes.serving import COMPACT, tell_supervisor
 
 _LOOKS = 24
 """Number of checks for withdrawn items to erase, within ``erase_within_h``."""
@@ -71,7 +71,7 @@ async def request_compaction(config: Config, reader: RegistryReader) -> None:
         await asyncio.sleep(_COUNT_S)
         with contextlib.suppress(DisruptError, OSError):  # the workers log what is wrong
             if await asyncio.to_thread(is_due, reader, index, config.compact_after_hashes):
-                say(COMPACT)
+                tell_supervisor(COMPACT)
 
 
 async def run(config: Config) -> None:

@@ -33,7 +33,7 @@ BEAT_S = 1.0
 """Pause between two beats."""
 
 
-def say(word: str) -> None:
+def tell_supervisor(word: str) -> None:
     """Send the supervisor a word; drop it where it has not read for hours, as one suspended."""
     with suppress(BlockingIOError):
         os.write(sys.stdout.fileno(), f"{word}\n".encode())
@@ -55,7 +55,7 @@ async def until_told_to_stop(
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     await server.start()
     accepting = vital("server", _accept(server))
-    say(READY)
+    tell_supervisor(READY)
     beating = vital("heartbeat", forever(partial(_beat, report), BEAT_S))
     await stop.wait()
     accepting.cancel()
@@ -73,7 +73,7 @@ def _keep_tracebacks_out_of_the_log() -> None:
 
 
 async def _beat(report: Callable[[], dict[str, object]]) -> None:
-    say(f"{BEAT} {json.dumps(report())}")
+    tell_supervisor(f"{BEAT} {json.dumps(report())}")
 
 
 async def _accept(server: aio.Server) -> None:

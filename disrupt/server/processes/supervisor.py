@@ -183,7 +183,7 @@ class _Supervisor:
         self._failure: DisruptError | None = None
 
     async def run(self, ready: Callable[[], None]) -> None:
-        part_failure.arrange()
+        part_failure.install_handlers()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
@@ -197,11 +197,11 @@ class _Supervisor:
             "maintenance", partial(maintenance.run, self._config), start_s=maintenance.LONGEST_S
         )
         watches: list[asyncio.Task[None]] = []
-        telling = await self._tell_states([writer, *workers])
+        states_server = await self._serve_states([writer, *workers])
         try:
             # the writer first: the health that workers report from their start on needs it
             for children in ([writer], workers):
-                watches += [vital(child.role, self._keep(child)) for child in children]
+                watches += [vital(child.role, self._keep_running(child)) for child in children]
                 await self._unless_stopped(*(child.ready.wait() for child in children))
             if not self._stop.is_set():
                 maintaining = maintenance.run_when_due(
@@ -219,18 +219,18 @@ class _Supervisor:
             self._stop.set()
             _log.info("server_stopping")
             notify("STOPPING=1")
-            await self._end(keeper)
+            await self._stop_child(keeper)
             # workers first: they relay to the writer until their last call is answered
-            await asyncio.gather(*(self._end(child) for child in workers))
-            await self._end(writer)
+            await asyncio.gather(*(self._stop_child(child) for child in workers))
+            await self._stop_child(writer)
             await asyncio.gather(*watches)
-            if telling:
-                telling.close()
+            if states_server:
+                states_server.close()
                 DataDirectory(self._config.data_dir).health_socket.unlink(missing_ok=True)
         if self._failure is not None:
             raise self._failure
 
-    async def _tell_states(self, children: list[_Child]) -> asyncio.Server | None:
+    async def _serve_states(self, children: list[_Child]) -> asyncio.Server | None:
         """Answer ``disrupt health``; None where that fails, since serving is worth more."""
         certificate = self._config.tls_cert
 
@@ -258,7 +258,7 @@ class _Supervisor:
             future.cancel()
         await asyncio.gather(*futures, return_exceptions=True)
 
-    async def _keep(self, child: _Child) -> None:
+    async def _keep_running(self, child: _Child) -> None:
         """Fill the role until the server stops; restart it ever more slowly while it fails."""
         backoff_s = _FIRST_BACKOFF_S
         while not self._stop.is_set():
@@ -291,13 +291,13 @@ class _Supervisor:
             _log.error("fork_failed", failed=child.role, reason=str(error))
             return 1
         child.process, child.beat_s, child.report = process, None, {}
-        patience = _Patience(child.start_s)
-        watch = vital(f"watch over {child.role}", _kill_if_hung(child.role, process, patience))
+        countdown = _Countdown(child.start_s)
+        watch = vital(f"watch over {child.role}", _kill_if_hung(child.role, process, countdown))
         try:
             async for line in process.lines():
                 word, _, report = line.partition(" ")
                 if word in {READY, BEAT}:
-                    patience.left_s = self._config.hung_after_s
+                    countdown.left_s = self._config.hung_after_s
                     child.beat_s = time.monotonic()
                 if word == READY:
                     child.ready.set()
@@ -312,7 +312,7 @@ class _Supervisor:
             watch.cancel()
         return code
 
-    async def _end(self, child: _Child) -> None:
+    async def _stop_child(self, child: _Child) -> None:
         process = child.process
         if process is None:
             return
@@ -332,7 +332,7 @@ class _Supervisor:
 
 
 @dataclass(slots=True)
-class _Patience:
+class _Countdown:
     """Time that a process has left to print something.
 
     The supervisor's event loop counts it down instead of comparing clocks, so that no process seems
@@ -341,15 +341,15 @@ class _Patience:
 
     left_s: float
 
-    async def run_out(self) -> None:
+    async def expired(self) -> None:
         """Return when no time is left."""
         while self.left_s > 0:
             await asyncio.sleep(BEAT_S)
             self.left_s -= BEAT_S
 
 
-async def _kill_if_hung(role: str, process: Forked, patience: _Patience) -> None:
-    await patience.run_out()
+async def _kill_if_hung(role: str, process: Forked, countdown: _Countdown) -> None:
+    await countdown.expired()
     process.kill(signal.SIGKILL)
     _log.error(
         "process_killed",
@@ -363,12 +363,12 @@ def _run(role: str, run: _Run) -> None:
     """Run one process of the server to its end."""
     logs.configure(role)
 
-    async def arranged() -> None:
-        part_failure.arrange()
+    async def run_with_handlers() -> None:
+        part_failure.install_handlers()
         await run()
 
     try:
-        uvloop.run(arranged())
+        uvloop.run(run_with_handlers())
     except DisruptError as error:
         _log.error("start_failed", reason=error.message)
         sys.exit(1)

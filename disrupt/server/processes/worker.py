@@ -25,7 +25,7 @@ from disrupt.server.admission.receiving import Decode, Receiver
 from disrupt.server.admission.shares import Admission, Resource
 from disrupt.server.calls.feed import FeedServicer
 from disrupt.server.calls.health import Health
-from disrupt.server.calls.health_of_worker import WRITER_LOOK_S, look_at_index, look_at_writer
+from disrupt.server.calls.health_of_worker import WRITER_CHECK_S, check_index, check_writer
 from disrupt.server.calls.interceptors import Authentication, Errors
 from disrupt.server.calls.matching import MatchServicer
 from disrupt.server.calls.registration_relay import RelayingServicer, writer_channel
@@ -146,11 +146,11 @@ async def _serve(
         [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
     )
 
-    await asyncio.to_thread(state.look)
+    await asyncio.to_thread(state.read_registry)
     trim()
 
-    index = partial(look_at_index, statuses, state, hashing, config.stale_not_ready_s)
-    writer = partial(look_at_writer, statuses, channel)
+    index = partial(check_index, statuses, state, hashing, config.stale_not_ready_s)
+    writer = partial(check_writer, statuses, channel)
     await index()  # raises where the registry could not be read
     await writer()
     _listen(server, config)
@@ -159,7 +159,7 @@ async def _serve(
         vital("changes", state.follow_changes()),
         vital("keys", state.follow_keys(calls.end_revoked)),
         vital("freshness", forever(index, config.follow_interval_s)),
-        vital("writer's health", forever(writer, WRITER_LOOK_S)),
+        vital("writer's health", forever(writer, WRITER_CHECK_S)),
     ]
     try:
         drain = statuses.servicer.enter_graceful_shutdown

@@ -20,7 +20,7 @@ from disrupt.server.admission.receiving import Receiver
 from disrupt.server.admission.shares import Admission
 from disrupt.server.calls.admin import AdminServicer
 from disrupt.server.calls.health import Health
-from disrupt.server.calls.health_of_writer import STORAGE_LOOK_S, look_at_storage
+from disrupt.server.calls.health_of_writer import STORAGE_CHECK_S, check_storage
 from disrupt.server.calls.interceptors import Errors, RelayedCalls
 from disrupt.server.calls.registration_writer import RegistrationServicer
 from disrupt.server.config import Config
@@ -105,12 +105,12 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     mask = os.umask(0o177)  # the socket is for this user alone
     server.add_insecure_port(directory.socket_address)
     os.umask(mask)
-    storage = partial(look_at_storage, statuses, registry, (pool, registering))
+    storage = partial(check_storage, statuses, registry, (pool, registering))
     await storage()
 
     tasks = [
         vital("compaction", maintenance.request_compaction(config, registry)),
-        vital("storage", forever(storage, STORAGE_LOOK_S)),
+        vital("storage", forever(storage, STORAGE_CHECK_S)),
     ]
     await until_told_to_stop(
         server,

@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2
 
 from disrupt.errors import UnavailableError
 from disrupt.server.calls.health import FEED, MATCH, OVERALL, Health
-from disrupt.server.calls.health_of_worker import look_at_index
+from disrupt.server.calls.health_of_worker import check_index
 
 
 @pytest.mark.parametrize(
@@ -25,11 +25,11 @@ def test_lookups_are_not_served_where_no_picture_can_be_decoded(
 ) -> None:
     async def statuses() -> list[bool]:
         health = Health()
-        following: Any = SimpleNamespace(behind_s=float, check=lambda: None, serving=True)
+        following: Any = SimpleNamespace(behind_s=float, check_fresh=lambda: None, serving=True)
         hashing: Any = SimpleNamespace(
             without_decoder_s=lambda: without_s, silent_s=lambda: silent_s
         )
-        await look_at_index(health, following, hashing, 30.0)
+        await check_index(health, following, hashing, 30.0)
         context: Any = None
         return [
             (
@@ -46,7 +46,7 @@ def test_where_index_or_keys_are_too_old_to_serve_on_that_is_an_error() -> None:
     def check() -> None:
         raise UnavailableError("This server has not seen what changed for too long.")
 
-    following: Any = SimpleNamespace(behind_s=lambda: 301.0, check=check, serving=True)
+    following: Any = SimpleNamespace(behind_s=lambda: 301.0, check_fresh=check, serving=True)
     hashing: Any = SimpleNamespace(without_decoder_s=float)
     with pytest.raises(UnavailableError):
-        asyncio.run(look_at_index(Health(), following, hashing, 30.0))
+        asyncio.run(check_index(Health(), following, hashing, 30.0))

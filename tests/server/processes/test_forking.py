@@ -62,10 +62,10 @@ asyncio.run(main())
 
 def test_a_parent_that_does_not_read_holds_nobody_up() -> None:
     output = run("""
-from disrupt.server.processes.serving import BEAT, say
+from disrupt.server.processes.serving import BEAT, tell_supervisor
 def speak():
     for _ in range(100_000):
-        say(BEAT)
+        tell_supervisor(BEAT)
 async def main():
     print(await forking.fork("worker", speak).wait())
 asyncio.run(main())

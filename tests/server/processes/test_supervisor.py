@@ -47,7 +47,7 @@ def test_only_a_process_that_does_not_end_in_its_time_is_killed(
         running = supervisor._Supervisor(Config(data_dir=Path("data"), drain_grace_s=0))
         child = supervisor._Child("worker", cast("Any", None))
         child.process = cast("Forked", process)
-        await asyncio.wait_for(running._end(child), 20)
+        await asyncio.wait_for(running._stop_child(child), 20)
 
     asyncio.run(end())
     assert process.signals == signals
