@@ -1,0 +1,90 @@
+/**
+ * Hash the chosen files in a worker, one after the other.
+ *
+ * @module
+ */
+
+/** @typedef {import('../messages/messages.js').Media} Media */
+/** @typedef {{media: Media} | {reason: string}} Outcome */
+/** @typedef {{id: number, end: (outcome: Outcome) => void, onShare: (share: number) => void}} Job */
+
+/** The worker of one page. It reads one file at a time, so that an old phone has the memory. */
+export class Hasher {
+  /** @type {Worker | undefined} */
+  #worker;
+  #lastId = 0;
+  /** @type {Job | undefined} */
+  #job;
+
+  /**
+   * Hash a file. Not to be called again before it has answered.
+   * @param {File} file
+   * @param {(share: number) => void} onShare called with 0 to 1
+   * @returns {Promise<Outcome>} never rejects: a worker that fails refuses the file
+   */
+  hash(file, onShare) {
+    const id = ++this.#lastId;
+    return new Promise((resolve) => {
+      this.#job = { id, onShare, end: resolve };
+      try {
+        this.#start().postMessage({ type: 'hash', id, file, kind: kindOf(file) });
+      } catch {
+        this.#fail('internal');
+      }
+    });
+  }
+
+  /** Give up the file that is being hashed. */
+  cancel() {
+    if (this.#job) this.#worker?.postMessage({ type: 'cancel', id: this.#job.id });
+  }
+
+  /** End the worker, with all that it holds. */
+  close() {
+    this.#worker?.terminate();
+    this.#worker = undefined;
+  }
+
+  #start() {
+    if (!this.#worker) {
+      this.#worker = new Worker('/worker.js', { type: 'module' });
+      this.#worker.onmessage = ({ data }) => this.#hear(data);
+      // An error of its script has a message; one that could not be loaded has none.
+      this.#worker.onerror = (event) =>
+        this.#fail(event instanceof ErrorEvent ? 'internal' : 'not-loaded');
+      this.#worker.onmessageerror = () => this.#fail('internal');
+    }
+    return this.#worker;
+  }
+
+  /** @param {{type: string, id: number, share: number, media: Media, reason: string}} message */
+  #hear({ type, id, share, media, reason }) {
+    if (id !== this.#job?.id) return;
+    if (type === 'progress') this.#job.onShare(share);
+    else if (type === 'done') this.#end({ media });
+    // The next file gets a worker that tries again.
+    else if (reason === 'not-loaded') this.#fail(reason);
+    else if (type === 'refused') this.#end({ reason });
+  }
+
+  /**
+   * The worker died, perhaps for want of memory: the next file gets a new one.
+   * @param {string} reason
+   */
+  #fail(reason) {
+    this.close();
+    this.#end({ reason });
+  }
+
+  /** @param {Outcome} outcome */
+  #end(outcome) {
+    const job = this.#job;
+    this.#job = undefined;
+    job?.end(outcome);
+  }
+}
+
+/** @param {File} file */
+export function kindOf({ name, type }) {
+  return type.startsWith('video/') || /\.(mkv|avi|mov|mp4|webm)$/i.test(name) ? 'video' : 'picture';
+}

@@ -1,0 +1,149 @@
+/**
+ * The frame of the page: shows one step at a time, in either language, without a history entry.
+ *
+ * @module
+ */
+
+import { button, element, fill, paragraph } from './elements.js';
+import { Session } from './session.js';
+import { caseStep, openStep, withdrawStep } from './steps/case.js';
+import { chooseStep } from './steps/choose.js';
+import { helpStep } from './steps/help.js';
+import { numberStep } from './steps/number.js';
+import { dialable } from './steps/parts.js';
+import { receiptStep } from './steps/receipt.js';
+import { sendStep } from './steps/send.js';
+import { ageStep, welcomeStep, whoStep } from './steps/welcome.js';
+import { currentLanguage, setLanguage, text } from './texts.js';
+
+/** @typedef {keyof typeof STEPS} Step */
+
+const STEPS = {
+  welcome: welcomeStep,
+  who: whoStep,
+  age: ageStep,
+  choose: chooseStep,
+  number: numberStep,
+  send: sendStep,
+  receipt: receiptStep,
+  open: openStep,
+  case: caseStep,
+  withdraw: withdrawStep,
+  help: helpStep,
+};
+
+/** What steps get: the session, the way to other steps, and `signal`, aborted when one ends. */
+export class Page {
+  session = new Session();
+  /** @type {Step} */
+  step = 'welcome';
+  /**
+   * A message shown at the top of the step: the key of a text.
+   * @type {string | undefined}
+   */
+  notice;
+  /**
+   * What the person asked to withdraw; undefined: the whole case.
+   * @type {import('../messages/messages.js').CaseItem | undefined}
+   */
+  withdrawing;
+  #header = part('header');
+  #main = part('main');
+  #footer = part('footer');
+  /**
+   * The step to show once help is closed, and its notice.
+   * @type {[step: Step, notice?: string]}
+   */
+  #afterHelp = ['welcome'];
+  #shown = new AbortController();
+
+  constructor() {
+    // By `exit.js`, and when the page goes in any other way.
+    for (const name of ['leaving', 'pagehide']) addEventListener(name, () => this.session.close());
+    // A page that the browser kept aside would come back without what it knew.
+    addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
+    const [loaded] = performance.getEntriesByType('navigation');
+    const { type } = /** @type {PerformanceNavigationTiming} */ (loaded) ?? {};
+    this.notice = type === 'reload' || type === 'back_forward' ? 'welcome.reloaded' : undefined;
+    this.#render();
+  }
+
+  /** Aborted when the step that is shown is left. */
+  get signal() {
+    return this.#shown.signal;
+  }
+
+  /**
+   * Show a step, and move the focus to its heading.
+   * @param {Step} step
+   * @param {string} [notice] key of a text
+   */
+  go(step, notice) {
+    this.step = step;
+    this.notice = notice;
+    this.#render();
+    scrollTo(0, 0);
+    this.#main.querySelector('h1')?.focus();
+  }
+
+  /**
+   * Show a step that comes by itself: while somebody reads the help, once they have closed it.
+   * @param {Step} step
+   * @param {string} [notice] key of a text
+   */
+  goAfterHelp(step, notice) {
+    if (this.step === 'help') this.#afterHelp = [step, notice];
+    else this.go(step, notice);
+  }
+
+  /** Show the help; or what was shown before it. */
+  toggleHelp() {
+    if (this.step === 'help') {
+      this.go(...this.#afterHelp);
+    } else {
+      this.#afterHelp = [this.step, this.notice];
+      this.go('help');
+    }
+  }
+
+  /** Begin anew: nothing of before is kept. */
+  restart() {
+    this.session.close();
+    this.session = new Session();
+    this.go('welcome');
+  }
+
+  #render() {
+    this.#shown.abort();
+    this.#shown = new AbortController();
+    document.documentElement.lang = currentLanguage();
+    document.title = text('title');
+    this.#main.dataset.step = this.step;
+    this.#header.setAttribute('aria-label', text('header'));
+    // `exit.js` hears the click of the exit.
+    const exit = { type: 'button', id: 'exit', title: text('exit.keys') };
+    fill(this.#header, this.#languageButton(), element('button', exit, text('exit')));
+    fill(this.#main, STEPS[this.step](this));
+    const label = text(this.step === 'help' ? 'help.back' : 'help.open');
+    const help = button(label, () => this.toggleHelp(), { class: 'plain' });
+    fill(this.#footer, help, paragraph(dialable('help.call')));
+  }
+
+  #languageButton() {
+    const other = currentLanguage() === 'fr' ? 'en' : 'fr';
+    const switchLanguage = () => {
+      setLanguage(other);
+      this.#render();
+      document.getElementById('language')?.focus();
+    };
+    const attributes = { id: 'language', class: 'plain', lang: other };
+    return button({ fr: 'Français', en: 'English' }[other], switchLanguage, attributes);
+  }
+}
+
+/** @param {string} id @returns {HTMLElement} */
+function part(id) {
+  const found = document.getElementById(id);
+  if (!found) throw new Error(`no element ${id}`);
+  return found;
+}

@@ -1,0 +1,233 @@
+/**
+ * A case: open it, see where it stands, withdraw items or all.
+ *
+ * @module
+ */
+
+import { getCase, withdrawCase, withdrawItems } from '../../messages/calls.js';
+import { parseCaseNumber, parsePin } from '../../messages/cases.js';
+import { button, element, fill, paragraph } from '../elements.js';
+import { dayInWords, firstKey, text } from '../texts.js';
+import { actions, dialable, heading, warning } from './parts.js';
+import { asking, showCase } from './waiting.js';
+
+/** @typedef {import('../page.js').Page} Page */
+/** @typedef {import('../../messages/messages.js').Case} Case */
+/** @typedef {import('../../messages/messages.js').CaseItem} CaseItem */
+
+/**
+ * Where the form of number and PIN leads, which is never sent. For any other form Chromium asks a
+ * server of Google what its fields mean, and so says who has opened a case.
+ */
+const SEARCH = '/search';
+
+/** @type {{[status: string]: string}} what a status means, as keys of texts */
+const MEANINGS = { ACTIVE: 'case.live', RECEIVED: 'case.received', REJECTED: 'case.rejected' };
+
+/** @param {Page} page */
+export function openStep(page) {
+  const { session } = page;
+  const { part, ask, forget } = asking(page);
+  const number = field('number.case', 'open-number', text('open.number.hint'), {
+    autocapitalize: 'characters',
+    value: session.typed.number,
+  });
+  const pin = field('number.pin', 'open-pin', text('open.pin.hint'), {
+    inputmode: 'numeric',
+    value: session.typed.pin,
+  });
+  // The step is shown anew in another language, and after the help.
+  const keep = () => {
+    session.typed = { number: number.input.value, pin: pin.input.value };
+  };
+  const back = () => {
+    session.typed = { number: '', pin: '' };
+    page.go('welcome');
+  };
+  const open = async () => {
+    const caseNumber = parseCaseNumber(number.input.value);
+    const digits = parsePin(pin.input.value);
+    forget();
+    number.say(caseNumber ? '' : text('number.bad'));
+    pin.say(digits ? '' : text('open.pin.bad'));
+    if (!caseNumber || !digits) {
+      (caseNumber ? pin : number).input.focus();
+      return;
+    }
+    const access = { caseNumber, pin: digits };
+    const opened = await ask((options) => getCase({ access }, options));
+    if (opened) showCase(page, access, opened);
+  };
+  const submit = button(text('open.open'), open, { class: 'primary' });
+  const enter = (/** @type {KeyboardEvent} */ event) => event.key === 'Enter' && submit.click();
+  return [
+    heading(page, text('open.title')),
+    paragraph(text('open.lead')),
+    element('form', { action: SEARCH, keydown: enter, input: keep }, number.part, pin.part),
+    part,
+    actions(submit, button(text('back'), back, { class: 'plain' })),
+    element('p', { class: 'hint' }, text('open.lost')),
+  ];
+}
+
+/**
+ * A labelled input that browsers neither keep, correct nor send to be checked.
+ * @param {string} label key of a text
+ * @param {string} id
+ * @param {string} hint
+ * @param {{[name: string]: string}} attributes
+ */
+function field(label, id, hint, attributes) {
+  const input = element('input', {
+    id,
+    type: 'text',
+    autocomplete: 'off',
+    autocorrect: 'off',
+    spellcheck: 'false',
+    translate: 'no',
+    'aria-describedby': `${id}-hint ${id}-problem`,
+    ...attributes,
+  });
+  const problem = element('p', { class: 'field-problem', id: `${id}-problem`, role: 'alert' });
+  /** @param {string} what */
+  const say = (what) => {
+    fill(problem, what);
+    input.setAttribute('aria-invalid', String(what !== ''));
+  };
+  const part = element(
+    'div',
+    { class: 'field' },
+    element('label', { for: id }, text(label)),
+    element('p', { class: 'hint', id: `${id}-hint` }, hint),
+    input,
+    problem,
+  );
+  return { input, say, part };
+}
+
+/** @param {Page} page */
+export function caseStep(page) {
+  const { session } = page;
+  const opened = /** @type {Case} */ (session.case);
+  const { status, items, withdrawnNumbers } = opened;
+  const isOpen = status === 'ACTIVE' || status === 'RECEIVED';
+  const { part, ask } = asking(page);
+  if (session.isCaseUnclear) void askAgain(page, ask);
+  /** @param {CaseItem} [item] */
+  const withdraw = (item) => {
+    page.withdrawing = item;
+    page.go('withdraw');
+  };
+  const add = () => {
+    session.forgetItems();
+    page.go('age');
+  };
+  /** @param {string} label @param {string} value */
+  const fact = (label, value) =>
+    element('div', {}, element('dt', {}, label), element('dd', { translate: 'no' }, value));
+  return [
+    heading(page, text('case.title')),
+    part,
+    status in MEANINGS && element('p', { class: 'lead' }, dialable(MEANINGS[status])),
+    element(
+      'dl',
+      { class: 'facts' },
+      fact(text('number.case'), opened.caseNumber),
+      fact(text('case.status'), text(firstKey(`status.${status}`, 'status.unknown'))),
+      fact(text('case.opened'), dayInWords(opened.openedOn)),
+      opened.closedOn && fact(text('case.closed'), dayInWords(opened.closedOn)),
+    ),
+    items.length > 0 &&
+      element(
+        'ul',
+        { class: 'files' },
+        items.map((item) => caseItem(item, isOpen && withdraw)),
+      ),
+    withdrawnNumbers.length > 0 &&
+      paragraph(text('case.withdrawn', { numbers: withdrawnNumbers.join(', ') })),
+    actions(
+      isOpen ? button(text('case.add'), add, { class: 'primary' }) : null,
+      isOpen ? button(text('case.withdraw'), () => withdraw()) : null,
+      button(text('receipt.end'), () => page.restart()),
+    ),
+  ];
+}
+
+/**
+ * Ask how the case stands after a change that was not answered; one that does not show yet may
+ * still come.
+ * @param {Page} page
+ * @param {ReturnType<typeof asking>['ask']} ask
+ */
+async function askAgain(page, ask) {
+  const { access, case: before } = page.session;
+  const opened = await ask((options) => getCase({ access }, options));
+  if (!opened) return;
+  const isAsBefore =
+    opened.status === before?.status && opened.items.length === before.items.length;
+  showCase(page, access, opened, isAsBefore ? 'case.unclear' : undefined);
+}
+
+/** @param {CaseItem} item @param {false | ((item: CaseItem) => void)} withdraw */
+function caseItem(item, withdraw) {
+  const name = itemName(item);
+  const label = [text('case.withdraw_item'), element('span', { class: 'visually-hidden' }, ` ${name}`)];
+  return element(
+    'li',
+    {},
+    element('p', { class: 'file-name' }, element('strong', {}, name)),
+    element(
+      'p',
+      { class: 'file-state' },
+      text('case.since', { day: dayInWords(item.registeredOn) }),
+      ' ',
+      text(item.ageBand === 'ADULT' ? 'case.adult' : 'case.minor'),
+    ),
+    withdraw &&
+      element(
+        'div',
+        { class: 'file-actions' },
+        button(label, () => withdraw(item), { class: 'plain' }),
+      ),
+  );
+}
+
+/** @param {CaseItem} item */
+function itemName({ kind, number }) {
+  return text(kind === 'VIDEO' ? 'case.video' : 'case.image', { number });
+}
+
+/** @param {Page} page */
+export function withdrawStep(page) {
+  const { withdrawing } = page;
+  const { access, case: opened } = page.session;
+  const { part, ask } = asking(page);
+  const withdraw = async () => {
+    const itemNumbers = withdrawing ? [withdrawing.number] : [];
+    const answer = await ask(
+      (options) =>
+        withdrawing
+          ? withdrawItems({ access, itemNumbers }, options)
+          : withdrawCase({ access }, options),
+      { isChange: true },
+    );
+    if (!answer) return;
+    const isWhole = answer.case.status === 'WITHDRAWN';
+    showCase(page, access, answer.case, isWhole ? 'withdraw.done' : 'withdraw.done.item');
+  };
+  const isLast = withdrawing && opened?.items.length === 1;
+  const kind = withdrawing?.kind === 'VIDEO' ? 'withdraw.title.video' : 'withdraw.title.item';
+  const title = withdrawing ? text(kind, { number: withdrawing.number }) : text('withdraw.title');
+  const effect = withdrawing ? 'withdraw.effect.item' : 'withdraw.effect';
+  return [
+    heading(page, title),
+    isLast ? warning(text('withdraw.effect.last')) : paragraph(text(effect)),
+    paragraph(text('withdraw.erased')),
+    paragraph(text('withdraw.again')),
+    part,
+    actions(
+      button(text(withdrawing ? 'withdraw.item' : 'withdraw.all'), withdraw, { class: 'danger' }),
+      button(text('withdraw.cancel'), () => page.go('case')),
+    ),
+  ];
+}

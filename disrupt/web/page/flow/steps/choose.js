@@ -1,0 +1,192 @@
+/**
+ * Choosing files, while they are hashed in the background.
+ *
+ * @module
+ */
+
+import { button, element, fill, paragraph } from '../elements.js';
+import { kindOf } from '../hasher.js';
+import { togglePreview } from '../session.js';
+import { counted, text } from '../texts.js';
+import { actions, backButton, heading, itemLabel, refusal } from './parts.js';
+
+/** @typedef {import('../page.js').Page} Page */
+/** @typedef {import('../session.js').Item} Item */
+
+/** Kinds of files that the picker offers; what can be read is decided by what is in them. */
+const ACCEPT = 'image/*,video/*,.heic,.heif,.avif,.mkv';
+
+/** @param {Page} page */
+export function chooseStep(page) {
+  const { session, signal } = page;
+  const files = element('ul', { class: 'files', 'aria-label': text('choose.files') });
+  const summary = element('p', { class: 'summary', role: 'status' });
+  const onward = button(text('continue'), () => goOn(page), { class: 'primary' });
+  const { zone, pick } = dropZone(page);
+  /** @type {Map<Item, () => void>} */
+  let updates = new Map();
+  const update = () => {
+    fill(summary, summaryOf(page));
+    const isUsable = session.isHashing || session.itemsAt('READY').length > 0;
+    onward.setAttribute('aria-disabled', String(!isUsable));
+    // The main button is the one that leads on.
+    pick.className = isUsable ? '' : 'primary';
+    fill(pick, text(session.items.length ? 'choose.pick.more' : 'choose.pick'));
+  };
+  const show = () => {
+    const rows = session.items.map((item) => fileRow(page, item));
+    updates = new Map(rows.map((row) => [row.item, row.update]));
+    fill(
+      files,
+      rows.map(({ row }) => row),
+    );
+    if (!rows.length) files.replaceChildren();
+    update();
+  };
+  /** @param {Event} event */
+  const showOne = (event) => {
+    updates.get(/** @type {CustomEvent<Item>} */ (event).detail)?.();
+    update();
+  };
+  session.addEventListener('items', show, { signal });
+  session.addEventListener('item', showOne, { signal });
+  show();
+  return [
+    heading(page, text('choose.title'), session.hasCase ? undefined : 3),
+    paragraph(text(session.isHelper ? 'choose.lead.other' : 'choose.lead')),
+    zone,
+    files,
+    summary,
+    actions(onward, backButton(page, 'age')),
+  ];
+}
+
+/** @param {Page} page */
+async function goOn(page) {
+  await page.session.drawCase();
+  page.go(page.session.hasCase ? 'send' : 'number');
+}
+
+/**
+ * Say how many files are ready; nothing before there are any.
+ * @param {Page} page
+ */
+function summaryOf({ session }) {
+  const { length } = session.items;
+  if (!length) return '';
+  const ready = session.itemsAt('READY').length;
+  if (session.isHashing) return text('choose.hashing', { ready, count: length });
+  if (!ready) return text('choose.none');
+  const refused = session.itemsAt('REFUSED').length;
+  return [counted('choose.ready', ready), refused ? counted('choose.refused', refused) : '']
+    .join(' ')
+    .trim();
+}
+
+/** @param {Page} page */
+function dropZone({ session }) {
+  const input = element('input', {
+    type: 'file',
+    id: 'files',
+    multiple: true,
+    accept: ACCEPT,
+    hidden: true,
+  });
+  input.addEventListener('change', () => {
+    session.add(input.files ?? []);
+    // So that the same file may be chosen again after it was taken away.
+    input.value = '';
+  });
+  const pick = button('', () => input.click());
+  const zone = element(
+    'div',
+    {
+      class: 'drop',
+      dragover: () => zone.classList.add('over'),
+      dragleave: () => zone.classList.remove('over'),
+      drop: (/** @type {DragEvent} */ event) => {
+        zone.classList.remove('over');
+        session.add(event.dataTransfer?.files ?? []);
+      },
+    },
+    input,
+    pick,
+    element('p', { class: 'hint' }, text('choose.drop')),
+  );
+  return { zone, pick };
+}
+
+/**
+ * Make the row of a file. Its update moves the bar and changes texts without a new element, so
+ * that the focus stays.
+ * @param {Page} page
+ * @param {Item} item
+ */
+function fileRow(page, item) {
+  const label = itemLabel(page, item);
+  const ofIt = () => element('span', { class: 'visually-hidden' }, ` ${label}`);
+  const bar = element('progress', { max: 1, 'aria-label': text('choose.progress', { label }) });
+  const name = element('strong');
+  const state = element('p', { class: 'file-state' });
+  const preview = element('div', { class: 'preview' });
+  const toggle = () => {
+    togglePreview(item);
+    showPreview();
+  };
+  const show = button('', toggle, { class: 'plain' });
+  const remove = button('', () => page.session.remove(item), { class: 'plain' });
+  const showPreview = () => {
+    preview.replaceChildren(...(item.preview ? [previewOf(item, label)] : []));
+    show.replaceChildren(text(item.preview ? 'choose.hide' : 'choose.preview'), ofIt());
+  };
+  let shown = '';
+  const update = () => {
+    bar.value = item.share;
+    if (shown === item.step) return;
+    shown = item.step;
+    const isGoing = item.step === 'WAITING' || item.step === 'HASHING';
+    bar.hidden = !isGoing;
+    fill(name, itemLabel(page, item));
+    state.replaceChildren(...stateOf(item));
+    state.classList.toggle('problem', item.step === 'REFUSED');
+    state.classList.toggle('done', item.step === 'READY');
+    show.hidden = item.step === 'REFUSED';
+    remove.replaceChildren(text(isGoing ? 'choose.cancel' : 'choose.remove'), ofIt());
+  };
+  update();
+  showPreview();
+  const fileName = element('span', { translate: 'no' }, item.file.name);
+  const row = element(
+    'li',
+    {},
+    element('p', { class: 'file-name' }, name, ' ', fileName),
+    bar,
+    state,
+    preview,
+    element('div', { class: 'file-actions' }, show, remove),
+  );
+  return { item, row, update };
+}
+
+/**
+ * The file itself; words in its place if the browser cannot show it.
+ * @param {Item} item
+ * @param {string} label
+ */
+function previewOf(item, label) {
+  const fail = () => shown.replaceWith(text('choose.no_preview'));
+  const isVideo = (item.media?.kind ?? kindOf(item.file)) === 'video';
+  const shown = isVideo
+    ? element('video', { src: item.preview, controls: true, 'aria-label': label, error: fail })
+    : element('img', { src: item.preview, alt: label, error: fail });
+  return shown;
+}
+
+/** @param {Item} item */
+function stateOf(item) {
+  if (item.step === 'REFUSED') return refusal(item.reason);
+  if (item.step === 'WAITING') return [text('choose.waiting')];
+  if (item.step === 'HASHING') return [text('choose.working')];
+  if (item.media?.incomplete) return [text('choose.incomplete')];
+  return [text(item.media?.firstFrameOnly ? 'choose.first_frame' : 'choose.done')];
+}

@@ -1,0 +1,42 @@
+/**
+ * Help: whom to turn to, what platforms do, what a minor should know, what the exit does not hide.
+ *
+ * @module
+ */
+
+import { button, element, paragraph } from '../elements.js';
+import { text } from '../texts.js';
+import { actions, dialable, heading, outerLink } from './parts.js';
+
+/** @typedef {import('../page.js').Page} Page */
+
+const LINKS = [
+  { key: 'help.link.3018', href: 'https://3018.fr/' },
+  { key: 'help.link.hotline', href: 'https://www.pointdecontact.net/' },
+  { key: 'help.link.pharos', href: 'https://www.internet-signalement.gouv.fr/' },
+];
+
+/** Parts of the help, with the number of their paragraphs. */
+const SECTIONS = { platforms: 3, minors: 3, exit: 3, privacy: 3 };
+
+/** @param {Page} page */
+export function helpStep(page) {
+  return [
+    heading(page, text('help.title')),
+    element('p', { class: 'lead' }, dialable('help.call')),
+    element(
+      'ul',
+      { class: 'links' },
+      LINKS.map(({ key, href }) =>
+        element('li', {}, outerLink(href, text(key)), element('br'), text(`${key}.hint`)),
+      ),
+    ),
+    Object.entries(SECTIONS).flatMap(([section, paragraphs]) => [
+      element('h2', {}, text(`help.${section}.title`)),
+      ...Array.from({ length: paragraphs }, (_, place) =>
+        paragraph(dialable(`help.${section}.${place + 1}`)),
+      ),
+    ]),
+    actions(button(text('help.back'), () => page.toggleHelp(), { class: 'primary' })),
+  ];
+}

@@ -1,0 +1,210 @@
+/**
+ * What several steps show.
+ *
+ * @module
+ */
+
+import { groupedPin } from '../../messages/cases.js';
+import { button, element, fill, paragraph } from '../elements.js';
+import { kindOf } from '../hasher.js';
+import { firstKey, text } from '../texts.js';
+
+/** @typedef {import('../page.js').Page} Page */
+/** @typedef {import('../session.js').Item} Item */
+/** @typedef {import('../elements.js').Child} Child */
+
+/** Steps from the first question to the receipt. */
+const STEPS = 6;
+
+/** The numbers that the texts say to call; 3018.fr is a site. */
+const NUMBERS = /\b(3018|119|112|17)\b(?!\.fr)/;
+
+/**
+ * The heading of a step, with the notice that it begins with.
+ * @param {Page} page
+ * @param {string} title
+ * @param {number} [step] place among STEPS
+ */
+export function heading(page, title, step) {
+  const done = (/** @type {number} */ place) => (step && place < step ? 'past' : null);
+  const marks = Array.from({ length: STEPS }, (_, place) => element('i', { class: done(place) }));
+  return [
+    step
+      ? element(
+          'p',
+          { class: 'step' },
+          element('span', { class: 'marks', 'aria-hidden': 'true' }, marks),
+          text('step', { step, steps: STEPS }),
+        )
+      : null,
+    element('h1', { tabindex: -1 }, title),
+    page.notice ? element('p', { class: 'notice', role: 'status' }, text(page.notice)) : null,
+  ];
+}
+
+/**
+ * A text whose telephone numbers can be tapped.
+ * @param {string} key
+ * @param {{[name: string]: string | number}} [values] none that looks like a number to call
+ */
+export function dialable(key, values) {
+  return text(key, values)
+    .split(NUMBERS)
+    .map((part, place) => (place % 2 ? element('a', { href: `tel:${part}` }, part) : part));
+}
+
+/**
+ * A list of texts.
+ * @param {string} kind class of the list
+ * @param {Child[]} lines
+ */
+export function list(kind, lines) {
+  return element(
+    'ul',
+    { class: kind },
+    lines.map((line) => element('li', {}, line)),
+  );
+}
+
+/**
+ * The buttons at the end of a step.
+ * @param {...(HTMLElement | null)} buttons
+ */
+export function actions(...buttons) {
+  return element('div', { class: 'actions' }, buttons);
+}
+
+/** @param {Page} page @param {import('../page.js').Step} step */
+export function backButton(page, step) {
+  return button(text('back'), () => page.go(step), { class: 'plain' });
+}
+
+/**
+ * A warning, with a sign that is no colour alone.
+ * @param {...Child} texts
+ */
+export function warning(...texts) {
+  return element(
+    'div',
+    { class: 'warning' },
+    texts.map((each) => paragraph(each)),
+  );
+}
+
+/**
+ * Number and PIN, large; never translated by the browser, which would send them.
+ * @param {Page} page
+ */
+export function numberCard({ session }) {
+  const { caseNumber, pin } = session.access;
+  /** @param {string} key @param {string} value @param {string} id */
+  const entry = (key, value, id) => [
+    element('dt', {}, text(key)),
+    element('dd', { id, translate: 'no', spellcheck: 'false' }, value),
+  ];
+  return element(
+    'dl',
+    { class: 'card' },
+    entry('number.case', caseNumber, 'case-number'),
+    entry('number.pin', groupedPin(pin), 'pin'),
+  );
+}
+
+/** A name that tells nothing to whoever sees it among downloads. */
+const SAVED_AS = 'notes.txt';
+
+/**
+ * The ways to keep number and PIN.
+ * @param {Page} page
+ */
+export function keeping(page) {
+  const { access, items } = page.session;
+  const done = element('p', { role: 'status' });
+  const lines = [
+    `${text('number.case')}: ${access.caseNumber}`,
+    `${text('number.pin')}: ${groupedPin(access.pin)}`,
+    ...items.flatMap((item) =>
+      item.registered ? `${itemLabel(page, item)}: ${item.registered.number}` : [],
+    ),
+    location.origin,
+  ];
+  const copy = () =>
+    navigator.clipboard.writeText(lines.join('\r\n')).then(
+      () => fill(done, text('number.copied')),
+      () => fill(done, text('number.not_copied')),
+    );
+  const save = () => {
+    const url = URL.createObjectURL(new Blob([lines.join('\r\n')], { type: 'text/plain' }));
+    element('a', { href: url, download: SAVED_AS }).click();
+    // The browser reads it after the click.
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    fill(done, text('number.saved', { name: SAVED_AS }));
+  };
+  return element(
+    'div',
+    { class: 'keeping' },
+    button(text('number.print'), () => print()),
+    button(text('number.save'), save),
+    button(text('number.copy'), copy),
+    done,
+  );
+}
+
+/**
+ * Name a file on this page.
+ * @param {Page} page
+ * @param {Item} item
+ */
+export function itemLabel({ session }, item) {
+  const place = session.items.indexOf(item) + 1;
+  if (item.reason === 'not-media') return text('item.file', { place });
+  return text(`item.${item.media?.kind ?? kindOf(item.file)}`, { place });
+}
+
+/**
+ * A link to another site, in a tab of its own: the page and what it knows stay.
+ * @param {string} href
+ * @param {string} label
+ */
+export function outerLink(href, label) {
+  const attributes = {
+    href,
+    target: '_blank',
+    rel: 'noopener noreferrer',
+    referrerpolicy: 'no-referrer',
+  };
+  const hint = element('span', { class: 'visually-hidden' }, ` (${text('new_tab')})`);
+  return element('a', attributes, label, hint);
+}
+
+/**
+ * A file with what became of it.
+ * @param {Page} page
+ * @param {Item} item
+ * @param {Child} line
+ * @param {'problem' | 'done'} kind
+ */
+export function fileLine(page, item, line, kind) {
+  const name = element('span', { class: 'no-print', translate: 'no' }, ` ${item.file.name}`);
+  return element(
+    'li',
+    {},
+    element('p', { class: 'file-name' }, element('strong', {}, itemLabel(page, item)), name),
+    element('p', { class: `file-state ${kind}` }, line),
+  );
+}
+
+/** Reasons that the catalogues know by the name that the service has for them. */
+const KEYS = new Map([
+  ['featureless', 'LOW_QUALITY'],
+  ['colours', 'UNREAD_COLOURS'],
+]);
+
+/**
+ * Why a file is not registered, and what can be done.
+ * @param {string} [reason]
+ */
+export function refusal(reason = 'internal') {
+  const name = KEYS.get(reason) ?? reason.toUpperCase().replaceAll('-', '_');
+  return dialable(firstKey(`refused.${name}`, 'refused.INTERNAL'));
+}

@@ -1,0 +1,191 @@
+/**
+ * What will be sent, and the sending.
+ *
+ * @module
+ */
+
+import { button, element, fill, paragraph } from '../elements.js';
+import { counted, text } from '../texts.js';
+import { actions, backButton, fileLine, heading, list, refusal } from './parts.js';
+import { failureText, waitingLine } from './waiting.js';
+
+/** @typedef {import('../page.js').Page} Page */
+/** @typedef {import('../sending.js').Sending} Sending */
+
+const HASH_BYTES = 32;
+
+/** @param {Page} page */
+export function sendStep(page) {
+  const { session, signal } = page;
+  const { sending } = session;
+  const waiting = waitingLine(signal);
+  const bar = element('progress', { max: 1, 'aria-label': text('send.going') });
+  const stop = button(text('send.stop'), () => sending.stop());
+  const going = element('div', {}, paragraph(text('send.going')), bar, waiting.line, stop);
+  const start = async () => {
+    if (sending.isRunning) return;
+    const run = sending.run();
+    before.part.hidden = true;
+    going.hidden = false;
+    stop.focus();
+    await run;
+    await after(page, sending);
+  };
+  const before = beforeSending(page, sending, start);
+  // The step may be shown anew, in another language, while it is sent.
+  sending.onWait = waiting.show;
+  const update = () => {
+    const answered = session.itemsAt('REGISTERED', 'REJECTED').length;
+    bar.value = answered / Math.max(1, session.items.length - session.itemsAt('REFUSED').length);
+    if (!sending.isRunning) before.update();
+  };
+  session.addEventListener('item', update, { signal });
+  going.hidden = !sending.isRunning;
+  before.part.hidden = sending.isRunning;
+  update();
+  return [heading(page, text('send.title'), session.case ? undefined : 5), before.part, going];
+}
+
+/**
+ * Show what became of it.
+ * @param {Page} page
+ * @param {Sending} sending
+ */
+async function after(page, sending) {
+  const { session } = page;
+  // Its files were forgotten meanwhile.
+  if (session.sending !== sending) return;
+  if (!sending.failure) page.goAfterHelp('receipt');
+  else if (sending.failure.reason === 'REQUEST_ID_REUSED' && !session.hasCase) {
+    sending.failure = undefined;
+    await session.drawCase({ isTaken: true });
+    page.goAfterHelp('number', 'number.taken');
+  } else page.goAfterHelp('send');
+}
+
+/**
+ * What is shown before it is sent: `part`, and `update` for when a file changed. The buttons stay,
+ * so that they can be pressed while files are hashed.
+ * @param {Page} page
+ * @param {Sending} sending
+ * @param {() => unknown} start
+ */
+function beforeSending(page, sending, start) {
+  const { session } = page;
+  const label = text(sending.failure ? 'send.again' : 'send.send');
+  const send = button(label, start, { class: 'primary' });
+  const end = button(text('send.end'), () => page.go('receipt'));
+  // A request of which no answer came is sent again as it was: nothing may change before.
+  const isBegun = session.itemsAt('UNKNOWN', 'REGISTERED').length > 0;
+  const contents = element('div');
+  const hashing = element('p', { role: 'status' });
+  let shown = '';
+  const update = () => {
+    const steps = session.items.map(({ step }) => step).join();
+    if (steps === shown) return;
+    shown = steps;
+    fill(contents, contentsOf(page));
+    fill(hashing, session.isHashing ? text('send.hashing') : '');
+    const isReady = !session.isHashing && session.itemsAt('READY', 'UNKNOWN').length > 0;
+    send.setAttribute('aria-disabled', String(!isReady));
+  };
+  const part = element(
+    'div',
+    {},
+    sending.failure && failureOf(page, sending.failure),
+    rejectedOf(page),
+    contents,
+    hashing,
+    actions(send, isBegun ? end : backButton(page, session.hasCase ? 'choose' : 'number')),
+  );
+  return { part, update };
+}
+
+/**
+ * What goes, and what does not.
+ * @param {Page} page
+ */
+function contentsOf({ session }) {
+  const items = session.itemsAt('READY', 'UNKNOWN');
+  const age = session.ageBand === 'ADULT' ? 'send.age.adult' : 'send.age.minor';
+  return [
+    element('h2', {}, text('send.sent.title')),
+    list('does', [
+      counted('send.fingerprints', items.length),
+      text(age),
+      text(session.hasCase ? 'send.case.known' : 'send.case.new'),
+    ]),
+    knownOf(session),
+    element('h2', {}, text('send.stays.title')),
+    list('does-not', [text('send.stays.files'), text('send.stays.names'), text('send.stays.you')]),
+    detailsOf(items),
+  ];
+}
+
+/**
+ * The files that the case has already under another age, and whether to change that.
+ * @param {import('../session.js').Session} session
+ */
+function knownOf(session) {
+  const { ageBand } = session;
+  const known = session.itemsAt('READY').filter(({ age }) => age && age !== ageBand);
+  if (!known.length || ageBand === 'UNSPECIFIED') return null;
+  const change = element('input', { type: 'checkbox', checked: session.changesAges });
+  change.addEventListener('change', () => {
+    session.changesAges = change.checked;
+  });
+  return element(
+    'div',
+    { class: 'warning' },
+    paragraph(counted('send.known', known.length)),
+    element('label', {}, change, ' ', text('send.known.change')),
+  );
+}
+
+/**
+ * The fingerprints themselves, for whoever wants to see them.
+ * @param {import('../session.js').Item[]} items
+ */
+function detailsOf(items) {
+  const [first] = items;
+  if (!first?.media) return null;
+  const bytes = Array.from(first.media.hashes.subarray(0, HASH_BYTES));
+  const hex = bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  const count = items.reduce((sum, { media }) => sum + (media?.qualities.length ?? 0), 0);
+  return element(
+    'details',
+    {},
+    element('summary', {}, text('send.details')),
+    paragraph(text('send.details.count', { count })),
+    element('p', { class: 'hex', translate: 'no' }, hex),
+  );
+}
+
+/**
+ * What was sent and what was not, and why.
+ * @param {Page} page
+ * @param {import('../calling.js').Failure} failure
+ */
+function failureOf({ session }, failure) {
+  const sent = session.itemsAt('REGISTERED').length;
+  const unknown = session.itemsAt('UNKNOWN').length;
+  const left = session.itemsAt('READY').length;
+  return element(
+    'div',
+    { class: 'warning', role: 'alert' },
+    paragraph(failureText(failure)),
+    sent > 0 && paragraph(counted('send.failed.sent', sent)),
+    unknown > 0 && paragraph(counted('send.failed.unknown', unknown)),
+    left > 0 && paragraph(counted('send.failed.left', left)),
+  );
+}
+
+/**
+ * The files that the service refused.
+ * @param {Page} page
+ */
+function rejectedOf(page) {
+  const rejected = page.session.itemsAt('REJECTED');
+  const lines = rejected.map((item) => fileLine(page, item, refusal(item.reason), 'problem'));
+  return lines.length > 0 && element('ul', { class: 'files' }, lines);
+}

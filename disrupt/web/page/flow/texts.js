@@ -1,0 +1,87 @@
+/**
+ * The page's texts in French and English. Both are loaded at once, so that a switch of the language
+ * needs no network and loses nothing.
+ *
+ * @module
+ */
+
+/** @typedef {'fr' | 'en'} Language */
+
+/** @type {Language} */
+let language = 'fr';
+/** @type {{[language: string]: {[key: string]: string}}} */
+const catalogues = { fr: {}, en: {} };
+
+/** Load the catalogues. Rejects when one cannot be had. */
+export async function loadTexts() {
+  const load = async (/** @type {string} */ code, /** @type {string} */ name) => {
+    const response = await fetch(`/texts/${name}.${code}.json`, { credentials: 'omit' });
+    if (!response.ok) throw new Error(`no texts ${name}.${code}`);
+    Object.assign(catalogues[code], await response.json());
+  };
+  const names = ['shared', 'page'];
+  await Promise.all(['fr', 'en'].flatMap((code) => names.map((name) => load(code, name))));
+}
+
+/** Return the language that is shown. */
+export function currentLanguage() {
+  return language;
+}
+
+/**
+ * Switch the language that is shown.
+ * @param {Language} to
+ */
+export function setLanguage(to) {
+  language = to;
+}
+
+/**
+ * Return a text in the current language.
+ * @param {string} key
+ * @param {{[name: string]: string | number}} [values] what takes the place of `{name}`
+ */
+export function text(key, values = {}) {
+  const words = (catalogues[language][key] ?? key).replace(/\{(\w+)\}/g, (field, name) =>
+    String(values[name] ?? field),
+  );
+  return language === 'fr' ? typeset(words) : words;
+}
+
+/**
+ * Return a text for one or for several.
+ * @param {string} key
+ * @param {number} count
+ */
+export function counted(key, count) {
+  return text(`${key}.${count === 1 ? 'one' : 'many'}`, { count });
+}
+
+/**
+ * Return the first key for which there is a text.
+ * @param {...string} keys
+ */
+export function firstKey(...keys) {
+  return keys.find((key) => key in catalogues[language]) ?? keys[keys.length - 1];
+}
+
+/**
+ * Write a day in words.
+ * @param {string} day ISO date (UTC)
+ */
+export function dayInWords(day) {
+  const time = Date.parse(`${day}T00:00:00Z`);
+  if (Number.isNaN(time)) return day;
+  return new Intl.DateTimeFormat(language, { dateStyle: 'long', timeZone: 'UTC' }).format(time);
+}
+
+/**
+ * Add the no-break spaces of French.
+ * @param {string} french
+ */
+function typeset(french) {
+  return french
+    .replace(/ ([:;?!»])/g, '\u00a0$1')
+    .replace(/« /g, '«\u00a0')
+    .replace(/(\d) (?=[hs]\b|heures\b)/g, '$1\u00a0');
+}
