@@ -66,6 +66,7 @@ def running(
     server: str,
     files: dict[str, File] = PAGE,
     origins: Origins | None = None,
+    key: str = "key-of-the-gateway",
     **options: Any,
 ) -> Iterator[Running]:
     """Run a gateway before the server at an address."""
@@ -75,7 +76,7 @@ def running(
     ready = threading.Event()
 
     async def serve() -> None:
-        upstream = Upstream(connect(server, "key-of-the-gateway"))
+        upstream = Upstream(connect(server, key))
         options.setdefault("proxy_headers", False)
         config = configuration(Gateway(files, upstream, origins), options)
         started.append(uvicorn.Server(config))
