@@ -107,14 +107,14 @@ def scope(
             )
     limits = {bank.number: bank.max_distance_bits for bank in wanted}
     if max_distance_bits is not None:
-        most = OPERATOR_MAX_DISTANCE_BITS
+        largest_bits = OPERATOR_MAX_DISTANCE_BITS
         if Right.OPERATOR not in key.rights:
-            most = min(limits.values(), default=MAX_DISTANCE_BITS)
-        if not 0 <= max_distance_bits <= most:
+            largest_bits = min(limits.values(), default=MAX_DISTANCE_BITS)
+        if not 0 <= max_distance_bits <= largest_bits:
             raise InvalidRequestError.of(
                 Violation(
                     "options.max_distance_bits",
-                    f"{max_distance_bits} is outside 0-{most} (inclusive)",
+                    f"{max_distance_bits} is outside 0-{largest_bits} (inclusive)",
                 )
             )
         limits = dict.fromkeys(limits, max_distance_bits)

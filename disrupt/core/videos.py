@@ -99,20 +99,20 @@ def fingerprints_of(frames: NDArray[np.void], *, small: bool) -> NDArray[np.void
     no frame has a side of over 512 px.
     """
     duration_ms = int(frames["end_ms"][-1]) if len(frames) else 0
-    most = max(_HASHES_ALWAYS, HASHES_PER_HOUR * duration_ms // 3_600_000)
+    most_hashes = max(_HASHES_ALWAYS, HASHES_PER_HOUR * duration_ms // 3_600_000)
     for bits in _DISTINCT_BITS:
         kept = _pruned(frames, bits)
-        if sum(len(rows) for rows, _ in kept) <= most:
+        if sum(len(rows) for rows, _ in kept) <= most_hashes:
             break
     # Even steps would keep the same picture every time where several alternate.
     order = np.argsort(np.arange(len(kept)) * _UNEVEN % 1)
     hashes = np.cumsum([len(kept[at][0]) for at in order])
-    some = [kept[at] for at in np.sort(order[hashes <= most]).tolist()]
-    rows = [row for rows, _ in some for row in rows]
+    chosen = [kept[at] for at in np.sort(order[hashes <= most_hashes]).tolist()]
+    rows = [row for rows, _ in chosen for row in rows]
     stored = np.zeros(len(rows), FINGERPRINT)
     for name in ("hash", "quality", "start_ms"):
         stored[name] = frames[name][rows]
-    stored["end_ms"] = [end_ms for rows, end_ms in some for _ in rows]
+    stored["end_ms"] = [end_ms for rows, end_ms in chosen for _ in rows]
     stored["profile"] = Profile.PDQ_512
     scale_side_px = ENLARGED.scale_side_px if small else 0
     whole, cut = (

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, insert, select, update
+from sqlalchemy import Column, Connection, Row, delete, exists, func, insert, select, update
 
 from disrupt.core import media
 from disrupt.core.cases import CaseStatus, advance
@@ -146,19 +146,25 @@ def _replace(
         for successor, rows in replaced.items()
         for row in rows
     ]
-    items = schema.items.c
-    # Older ids of a picture come to name its new item before the one that they named is erased.
-    for names in (items.replaced_by, items.number):
-        if names is items.number:
-            _erase(connection, [item.number for item in erased], mark)
-        for item_id, rows in replaced.items():
-            successor = select(items.number).where(items.item_id == item_id).scalar_subquery()
-            connection.execute(
-                update(schema.items)
-                .where(names.in_([row.number for row in rows]))
-                .values(replaced_by=successor)
-            )
+    # An erased item is named by no other: items replaced earlier come to name the new item first.
+    _name_successors(connection, replaced, schema.items.c.replaced_by)
+    _erase(connection, [item.number for item in erased], mark)
+    _name_successors(connection, replaced, schema.items.c.number)
     return erased
+
+
+def _name_successors(
+    connection: Connection, replaced: Mapping[bytes, Sequence[Row[Any]]], column: Column[int]
+) -> None:
+    """Note the new item as successor of the items whose ``column`` has a replaced item's number."""
+    items = schema.items.c
+    for item_id, rows in replaced.items():
+        successor = select(items.number).where(items.item_id == item_id).scalar_subquery()
+        connection.execute(
+            update(schema.items)
+            .where(column.in_([row.number for row in rows]))
+            .values(replaced_by=successor)
+        )
 
 
 def _check_room(connection: Connection, case_id: int, growth: int, items_per_case: int) -> None:
