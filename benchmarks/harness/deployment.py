@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -51,7 +52,10 @@ def run(command: str, *arguments: str | Path, **environment: str) -> str:
 
 @dataclass
 class Deployment:
-    """A running server: data directory, supervisor process, address. Its log is next to it."""
+    """A running server: data directory, supervisor process, address. Its log is next to it.
+
+    A context, at whose end no process of it is left.
+    """
 
     data_dir: Path
     process: subprocess.Popen[str]
@@ -97,6 +101,12 @@ class Deployment:
             )
         return server
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
     def make_key(self, name: str, *rights: str, banks: tuple[str, ...] = ()) -> str:
         """Make a key, for all banks where none is named; return its secret."""
         granted = tuple(Right[right.upper()] for right in rights)
@@ -106,8 +116,9 @@ class Deployment:
         return secret
 
     def kill(self) -> None:
-        """Kill all of its processes with SIGKILL, like a power cut."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+        """Kill all processes that are left of it with SIGKILL, like a power cut."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self._ended()
 
     def kill_supervisor(self) -> None:

@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -103,12 +102,11 @@ def server_memory(data_dir: Path) -> dict[str, float]:
 
     The process that rebuilds is counted, too.
     """
-    running = Deployment.start(data_dir, wrapper=WITH_BYTECODE)
+    with Deployment.start(data_dir, wrapper=WITH_BYTECODE) as server:
 
-    def server_mb() -> float:
-        return sum(pss_mb(process) for process in session(running.process.pid))
+        def server_mb() -> float:
+            return sum(pss_mb(process) for process in session(server.process.pid))
 
-    try:
         memory = {"steady_mb": server_mb()}
         rebuild = _start_rebuild(data_dir)
         most_mb, ended_s = 0.0, time.monotonic()
@@ -118,9 +116,6 @@ def server_memory(data_dir: Path) -> dict[str, float]:
                 ended_s = time.monotonic()
             time.sleep(0.05)
         return memory | {"during_a_swap_mb": most_mb, "after_it_mb": server_mb()}
-    finally:
-        with suppress(ProcessLookupError):
-            running.kill()
 
 
 def _apart(function: Callable[..., _Result], *arguments: object) -> _Result:

@@ -17,7 +17,6 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,8 +103,7 @@ def crash(
                 with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
                     rebuild(reader, data_dir / "index")
     finally:
-        with suppress(ProcessLookupError):
-            server.kill()
+        server.kill()
     tally.acknowledged = sum(write.acknowledged for write in known)
     return tally
 

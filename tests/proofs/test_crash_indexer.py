@@ -142,19 +142,15 @@ class _Run:
     @contextmanager
     def serving(self) -> Iterator[None]:
         """Run a server within the block."""
-        server = Deployment.start(
+        with Deployment.start(
             self._data_dir, workers=1, settings=FEW_DECODERS, wrapper=WITH_BYTECODE
-        )
-        try:
+        ) as server:
             keys = [server.make_key(right, right) for right in ("match", "register")]
             with (
                 MatchClient(server.address, key=keys[0], connections=1) as self._client,
                 Desk(server.address, keys[1]).open() as self._desk,
             ):
                 yield
-        finally:
-            with suppress(ProcessLookupError):
-                server.kill()
 
     def change(self) -> None:
         """Register a case, and withdraw one that this registered before."""

@@ -14,7 +14,6 @@ import random
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,8 +169,7 @@ def erasure(work: Path, *, whole: bool, sabotage: str | None = None) -> str:
         unattended_s = _unattended(site)
         assert site.server.stop() == 0
     finally:
-        with suppress(ProcessLookupError):
-            site.server.kill()
+        site.server.kill()
     return (
         f"matches in no worker {took_s:.2f} s after the withdrawal; in no file after `disrupt"
         f" erase`, a restore, and unattended within {unattended_s:.0f} s (set to {within_s:.0f} s)"

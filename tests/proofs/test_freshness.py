@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -56,11 +56,9 @@ def test_workers_that_look_every_three_seconds_are_found(tmp_path: Path) -> None
 
 def freshness(data_dir: Path, seconds: float, *, people: int, sabotage: str | None = None) -> Times:
     """Register and withdraw for so long, each person one case at a time."""
-    server = Deployment.start(
-        data_dir, settings=FEW_DECODERS, wrapper=(*WITH_BYTECODE, *broken_by(sabotage))
-    )
     times: Times = {True: [], False: []}
-    try:
+    wrapper = (*WITH_BYTECODE, *broken_by(sabotage))
+    with Deployment.start(data_dir, settings=FEW_DECODERS, wrapper=wrapper) as server:
         register, match = (server.make_key(right, right) for right in ("register", "match"))
         with (
             client_of_each_worker(server, match) as clients,
@@ -91,9 +89,6 @@ def freshness(data_dir: Path, seconds: float, *, people: int, sabotage: str | No
 
             with ThreadPoolExecutor(people) as threads:
                 list(threads.map(person, range(people)))
-    finally:
-        with suppress(ProcessLookupError):
-            server.kill()
     return times
 
 

@@ -12,7 +12,6 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -213,8 +212,9 @@ def ordering(work: Path, acknowledgements: int, *, sabotage: str | None = None) 
     trace = work / "trace"
     names = dict.fromkeys((*_WRITES, *_SENDS, *_SYNCS, "ftruncate", *_UNSEEN))
     wrapper = (*WITH_BYTECODE, *strace.tracing(trace, *names), *broken_by(sabotage))
-    server = Deployment.start(work / "data", workers=1, settings=FEW_DECODERS, wrapper=wrapper)
-    try:
+    with Deployment.start(
+        work / "data", workers=1, settings=FEW_DECODERS, wrapper=wrapper
+    ) as server:
         with Desk(server.address, server.make_key("helpline", "register")).open() as desk:
             clients = Clients(desk, random.Random(1), threads=4)
             give_up_s = time.monotonic() + 600
@@ -223,9 +223,6 @@ def ordering(work: Path, acknowledgements: int, *, sabotage: str | None = None) 
             clients.end()
         with strace.written_out(server.process.pid):
             server.stop()
-    finally:
-        with suppress(ProcessLookupError):
-            server.kill()
     report = check(strace.read(trace), clients.writes)
     report.violations.update(f"a call failed: {reason}" for reason in clients.failures)
     return report

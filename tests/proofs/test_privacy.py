@@ -18,7 +18,6 @@ import secrets
 import subprocess
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -128,19 +127,13 @@ def privacy(work: Path, formats: Sequence[str], *, sabotage: str | None = None) 
         ]
         for at, name in enumerate(_NAMES_OF_FILES)
     )
-    server = Deployment.start(
-        work / "data",
-        workers=1,
-        settings=FEW_DECODERS,
-        wrapper=(*WITH_BYTECODE, *_traced(work / "server.trace"), *broken_by(sabotage)),
-    )
-    try:
+    wrapper = (*WITH_BYTECODE, *_traced(work / "server.trace"), *broken_by(sabotage))
+    with Deployment.start(
+        work / "data", workers=1, settings=FEW_DECODERS, wrapper=wrapper
+    ) as server:
         _register_and_look_up(server, work, pictures)
         with strace.written_out(server.process.pid):
             server.stop()
-    finally:
-        with suppress(ProcessLookupError):
-            server.kill()
     report = Report()
     written: dict[str, bytes] = {}
     for trace in sorted(work.glob("*.trace")):
