@@ -83,3 +83,12 @@ def test_a_damaged_hash_is_refused_alone_and_checks_go_on(damaged: str) -> None:
     assert ask("whole", 2.0)
     with pytest.raises(DataDirectoryError, match="damaged"):
         ask("damaged", 60.0)
+
+
+def test_a_pin_is_only_right_under_its_pepper() -> None:
+    pins, pin = Pins(b"p" * 32), "123456789012"
+    encoded = pins.hash(pin)
+    assert encoded.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert pins.verify(encoded, pins.proof(pin))
+    assert not pins.verify(encoded, pins.proof("123456789013"))
+    assert not pins.verify(encoded, Pins(b"q" * 32).proof(pin))

@@ -24,7 +24,7 @@ from disrupt.core.cases import (
 )
 from disrupt.core.changes import Addition, Cursor
 from disrupt.core.media import FINGERPRINT, MediaKind
-from disrupt.core.policy import ADULTS, MINORS, Right
+from disrupt.core.policy import ADULTS, MINORS
 from disrupt.core.registrations import (
     CaseAccess,
     MediaItem,
@@ -35,15 +35,12 @@ from disrupt.core.registrations import (
 from disrupt.errors import (
     CaseClosedError,
     CaseRefusedError,
-    InvalidRequestError,
     LimitExceededError,
     NotFoundError,
     RequestIdReusedError,
-    UnauthenticatedError,
 )
 from disrupt.registry.contract import Registered
 from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
-from disrupt.services.keys import SECRET_PREFIX, KeyRing, create_key, revoke_key
 from disrupt.services.pins import Pins
 from disrupt.services.registration import Registrar, RegistrationLimits
 from disrupt.services.throttle import REFUSED_AFTER_S, Asked, NotYetError, Throttle
@@ -474,44 +471,3 @@ def test_a_withdrawal_names_no_more_items_than_a_case_has(registrar: Registrar) 
         registrar.withdraw(CaseAccess(case, PIN), ids, caller="k", now_s=0, day=DAY)
     with pytest.raises(NotFoundError):
         registrar.withdraw(CaseAccess(case, PIN), ids[:6], caller="k", now_s=0, day=DAY)
-
-
-def test_a_pin_is_only_right_under_its_pepper() -> None:
-    encoded = PINS.hash(PIN)
-    assert encoded.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
-    assert PINS.verify(encoded, PINS.proof(PIN))
-    assert not PINS.verify(encoded, PINS.proof("123456789013"))
-    assert not PINS.verify(encoded, Pins(b"q" * 32).proof(PIN))
-
-
-def test_a_key_is_known_by_its_secret_until_it_is_revoked(registry: SqlRegistryWriter) -> None:
-    key, secret = create_key(registry, " platform ", [Right.MATCH], ["adults"], day=DAY)
-    everything, _ = create_key(registry, "mirror", [Right.FEED], [], day=DAY)
-    assert secret.startswith(SECRET_PREFIX)
-    assert (key.name, len(key.banks), len(everything.banks)) == ("platform", 1, 2)
-    assert KeyRing(registry.keys()).authenticate(secret) == key
-    for wrong in ("", secret[:-1], secret + "x", "ü\udcff"):
-        with pytest.raises(UnauthenticatedError):
-            KeyRing(registry.keys()).authenticate(wrong)
-    for _ in range(2):
-        assert revoke_key(registry, key.key_id, day=DAY).revoked_on == DAY
-    with pytest.raises(UnauthenticatedError):
-        KeyRing(registry.keys()).authenticate(secret)
-
-
-@pytest.mark.parametrize(
-    ("name", "rights", "banks", "field"),
-    [
-        ("", [Right.MATCH], [], "name"),
-        ("a\nb", [Right.MATCH], [], "name"),
-        ("x" * 101, [Right.MATCH], [], "name"),
-        ("a", [], [], "rights"),
-        ("a", [Right.MATCH], ["nobody's"], "banks"),
-    ],
-)
-def test_a_key_without_sense_is_refused_by_field(
-    registry: SqlRegistryWriter, name: str, rights: list[Right], banks: list[str], field: str
-) -> None:
-    with pytest.raises(InvalidRequestError) as refused:
-        create_key(registry, name, rights, banks, day=DAY)
-    assert [violation.field for violation in refused.value.violations] == [field]
