@@ -1,4 +1,4 @@
-"""Ways to break a server on purpose, to see that a benchmark notices.
+"""Ways to break a server on purpose, to see that a proof or a benchmark notices.
 
 Each is a directory with a ``fault``, which the ``sitecustomize`` beside this imports in the server,
 or with a ``sitecustomize`` of its own for decoders and commands too: Python runs the first one in

@@ -39,7 +39,6 @@ _SUCCESSOR_AT = _ID_AT + _ID_BYTES
 _WORDS = _RECORD_BYTES // 8
 _ITEM, _KEY, _EPOCH = b"\0", b"\1", b"\2"
 _KEY_WORD, EPOCH_WORD = (kind << 8 * _NUMBER_BYTES for kind in (1, 2))
-_NOT_ASCII = 0x8080808080808080
 _AT_ONCE = 1 << 14
 _DONE = " What was withdrawn or revoked has taken effect, and trying again lists it."
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -259,12 +258,10 @@ def _unpacked(record: bytes) -> Record:
 
 
 def _are_good(records: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Tell of PACKED records which are not damaged."""
-    first, ids = records[:, 0], records[:, 1] | records[:, 2]
-    good: NDArray[np.bool_] = records[:, 5] == _checks(records)
-    is_key = (first == _KEY_WORD) & (ids & _NOT_ASCII == 0)
-    has_successor = records[:, 3:5].any(axis=1)
-    good &= (first < _KEY_WORD) | (~has_successor & (is_key | (first == EPOCH_WORD)))
+    """Tell which PACKED records are of a known kind and have the right check."""
+    first = records[:, 0]
+    good: NDArray[np.bool_] = (first <= _KEY_WORD) | (first == EPOCH_WORD)
+    good &= records[:, 5] == _checks(records)
     return good
 
 
