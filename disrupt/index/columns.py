@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
@@ -49,6 +50,16 @@ class Columns:
     codes: NDArray[np.uint8]
     entries: NDArray[np.void]
     items: NDArray[np.void]
+
+    def kept(self, rows: slice, keep: NDArray[np.bool_]) -> Columns:
+        """Copy the items in ``rows`` that ``keep``, shape (rows,), marks; their rows begin at 0."""
+        every = self.entries["row"]
+        span = slice(bisect_left(every, rows.start), bisect_left(every, rows.stop))
+        row = every[span] - np.uint32(rows.start)
+        kept = keep[row]
+        entries = self.entries[span][kept]
+        entries["row"] = (np.cumsum(keep) - 1)[row[kept]]
+        return Columns(self.codes[span][kept], entries, self.items[rows][keep])
 
 
 def columns(items: StoredItems) -> Columns:

@@ -95,10 +95,6 @@ class FlatIndex:
             return np.empty((0, HASH_BYTES), np.uint8)
         return np.asarray(_Codes(self._index))
 
-    def codes(self, entries: slice | NDArray[Any]) -> NDArray[np.uint8]:
-        """Copy some codes, shape (n, 32)."""
-        return np.array(self.view()[entries])
-
     def expected_us(self, _max_distance_bits: int) -> float:
         """Estimate the time that a lookup takes."""
         return len(self) * CODE_NS / 1000

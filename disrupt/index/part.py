@@ -148,7 +148,7 @@ class Part:
         span = self._span(row)
         entries = np.array(self.entries[span])
         entries["row"] = 0
-        return Columns(self.index.codes(span), entries, np.array(self.items[row : row + 1]))
+        return Columns(self.index.view()[span].copy(), entries, self.items[row : row + 1].copy())
 
     def numbers(self) -> NDArray[np.uint64]:
         """Return the numbers of the living items, ascending."""
@@ -163,15 +163,9 @@ class Part:
     def living(self, after: int = 0, until: int = 2**64 - 1) -> Columns:
         """Copy the columns of living items with numbers over ``after``, up to ``until``."""
         numbers = self.items["number"]
-        items = slice(bisect_right(numbers, after), bisect_right(numbers, until))
-        rows = self.entries["row"]
-        span = slice(bisect_left(rows, items.start), bisect_left(rows, items.stop))
-        keep = ~self.item_columns.dead[items]
-        row = rows[span] - np.uint32(items.start)
-        kept = keep[row]
-        entries = np.array(self.entries[span][kept])
-        entries["row"] = (np.cumsum(keep) - 1)[row[kept]]
-        return Columns(self.index.view()[span][kept], entries, np.array(self.items[items][keep]))
+        rows = slice(bisect_right(numbers, after), bisect_right(numbers, until))
+        every = Columns(self.index.view(), self.entries, self.items)
+        return every.kept(rows, ~self.item_columns.dead[rows])
 
     def _row(self, number: int) -> int | None:
         numbers = self.items["number"]

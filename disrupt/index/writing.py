@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import struct
 import time
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -50,18 +49,11 @@ _METRIC_L2 = 1
 
 def remaining(base: Snapshot, gone: Sequence[int]) -> Iterator[Columns]:
     """Yield what a snapshot holds, but for items with the numbers in ``gone``."""
-    codes = base.flat.view()
-    rows = base.entries["row"]
+    every = Columns(base.flat.view(), base.entries, base.items)
     dead = np.array(sorted(gone), np.uint64)
     for first in range(0, len(base.items), _BLOCK_ITEMS):
-        items = base.items[first : first + _BLOCK_ITEMS]
-        keep = ~np.isin(items["number"], dead)
-        span = slice(bisect_left(rows, first), bisect_left(rows, first + len(items)))
-        row = rows[span] - np.uint32(first)
-        kept = keep[row]
-        entries = np.array(base.entries[span][kept])
-        entries["row"] = (np.cumsum(keep) - 1)[row[kept]]
-        yield Columns(codes[span][kept], entries, np.array(items[keep]))
+        rows = slice(first, min(first + _BLOCK_ITEMS, len(base.items)))
+        yield every.kept(rows, ~np.isin(base.items["number"][rows], dead))
 
 
 def write(

@@ -24,15 +24,6 @@ class TestFlatMapped(SearchConformance):
         return FlatIndex.map(folder / "codes.faiss")
 
 
-def test_codes_come_back_as_copies(tmp_path: Path) -> None:
-    codes = random_codes(10)
-    index = TestFlatMapped().build(codes, tmp_path)
-    copy = index.codes(slice(2, 5))
-    assert np.array_equal(copy, codes[2:5])
-    copy[:] = 0
-    assert np.array_equal(index.codes(slice(0, 10)), codes)
-
-
 def test_the_nearest_code_of_each_query_is_so_far() -> None:
     codes, queries = random_codes(50), random_codes(7, 1)
     bits = np.bitwise_count(queries[:, None] ^ codes).sum(axis=2)

@@ -74,7 +74,7 @@ def test_a_reader_of_a_deleted_generation_goes_on(tmp_path: Path) -> None:
     for _ in range(2):
         published(tmp_path, some_items(1), 4)
     assert not old.path.exists()
-    assert len(old.index.codes(slice(0, 6))) == 6
+    assert old.flat.view().any(axis=1).tolist() == [True] * 6
 
 
 def test_a_failed_build_publishes_nothing_and_leaves_nothing(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ import threading
 from dataclasses import dataclass, replace
 from functools import cache
 from math import comb
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,10 +88,6 @@ class MultiIndex:
             plan = _planned(max_distance_bits, len(self), self.tables, self.postings)
             self._plans[max_distance_bits] = plan
         return plan
-
-    def codes(self, entries: slice | NDArray[Any]) -> NDArray[np.uint8]:
-        """Copy some codes, shape (n, 32)."""
-        return self.flat.codes(entries)
 
     def view(self) -> NDArray[np.uint8]:
         """Return all codes, see ``FlatIndex.view``."""

@@ -102,11 +102,6 @@ class Tables:
         """All of them."""
         return self.starts, self.tags, self.low, self.high
 
-    @property
-    def size_bytes(self) -> int:
-        """Of all arrays."""
-        return sum(array.nbytes for array in self.arrays)
-
     @classmethod
     def _sorted(
         cls,
