@@ -40,6 +40,7 @@ from disrupt.isolation.messages import (
     Task,
 )
 from disrupt.isolation.picture_process import SLOTS, IsolationLimits, NotBegunError, Process
+from disrupt.tasks import ignore_error
 
 _RESTART_PAUSE_S = 1.0
 _RETRY_AFTER_S = 1.0
@@ -321,7 +322,7 @@ class IsolatedHashing:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        task.add_done_callback(ignore_error)
         return task
 
 

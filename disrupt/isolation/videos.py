@@ -19,10 +19,8 @@ from disrupt.core.videos import Versions
 from disrupt.errors import (
     DeadlineExceededError,
     DisruptError,
-    InvalidMediaError,
     OverloadedError,
     UnavailableError,
-    Violation,
 )
 from disrupt.fair_queue import FairQueue
 from disrupt.hashing.decoding.videos import DEFAULT_LIMITS, VideoLimits, refused
@@ -252,7 +250,7 @@ class IsolatedVideos:
                 raise refused(answer.reason)
             case OutOfMemory():
                 memory_mib = self._isolation.memory_bytes // 2**20
-                raise _refused(
+                raise refused(
                     f"decoding this video needs more than the {memory_mib} MiB that are allowed;"
                     " send a smaller version",
                     "MEMORY",
@@ -310,13 +308,13 @@ class IsolatedVideos:
 
     def _error_of(self, death: ProcessDiedError) -> DisruptError:
         if death.cause == Cause.CRASH:
-            return _refused(
+            return refused(
                 f"the decoder crashed on this video ({death.ended_by}): it is damaged, or an"
                 " attack",
                 death.cause,
             )
         if death.cause == Cause.CPU_TIME:
-            return _refused(
+            return refused(
                 f"decoding this video takes more than {self._isolation.cpu_s} s of processor time;"
                 " send a smaller version, or parts",
                 death.cause,
@@ -385,9 +383,3 @@ class _Process(Child):
         self._read = 0
         self.wanted_since_s = math.inf
         self._shared.madvise(MADV_REMOVE)
-
-
-def _refused(reason: str, cause: str) -> InvalidMediaError:
-    return InvalidMediaError(
-        f"video: {reason}", violations=(Violation("video", reason),), cause=cause
-    )

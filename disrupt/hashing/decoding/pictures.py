@@ -50,8 +50,6 @@ with contextlib.suppress(AttributeError, OSError):
 MAX_SIDE_PX = 65_535
 """Longest side of a picture, as in JPEG. The area average relies on it, see luma.py."""
 
-_FIELD = "image"
-
 _SCALED_SIDE_PX = 512
 
 _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
@@ -426,10 +424,12 @@ def _damaged(kind: str) -> InvalidMediaError:
     )
 
 
-def refused(reason: str, cause: str | None = None) -> InvalidMediaError:
-    """Make the error for a file that is not hashed, for this reason; ``cause`` for programs."""
-    violations = (Violation(_FIELD, reason),)
-    message = f"{_FIELD}: {reason}"
-    if cause is None:
-        return InvalidMediaError(message, violations=violations)
-    return InvalidMediaError(message, violations=violations, cause=cause)
+def refused(reason: str, cause: str = "", *, field: str = "image") -> InvalidMediaError:
+    """Make the error for a file that is not hashed, for this reason.
+
+    ``cause`` is for programs, ``field`` names what of the request the file is.
+    """
+    error = InvalidMediaError(f"{field}: {reason}", violations=(Violation(field, reason),))
+    if cause:
+        error.metadata["cause"] = cause
+    return error

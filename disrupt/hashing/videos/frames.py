@@ -19,11 +19,11 @@ from disrupt.core.videos import (
     fingerprints_of,
     frames_of,
 )
+from disrupt.hashing.decoding.video_luma import Luma
 from disrupt.hashing.decoding.videos import (
     DEFAULT_LIMITS,
     SHORT_INTERVAL_MS,
     SHORT_MS,
-    Luma,
     Video,
     VideoLimits,
 )
