@@ -1,4 +1,4 @@
-"""Limits of the distance of matches: lower, the more a hash resembles one of a simple shape.
+"""Compute the distance within which a hash matches: less if it resembles one of a simple shape.
 
 The limit is the distance from the nearest of ``shapes`` less a margin, at most 31 bits. So no two
 hashes match that are both nearer to one shape than that.

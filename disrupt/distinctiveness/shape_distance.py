@@ -26,7 +26,7 @@ _CLASS_BITS = HASH_BITS // 4
 
 
 def are_degenerate(hashes: NDArray[np.uint8], least_bits: int = SHAPE_BITS) -> NDArray[np.bool]:
-    """Tell which hashes, shape (..., 32), are nearer than that to a shape, shape (...).
+    """Tell which hashes, shape (..., 32), are nearer than ``least_bits`` to a shape: shape (...).
 
     The limits of those nearer than SHAPE_BITS are negative. A sixth of a ms for each, but without
     numba. Thread-safe.

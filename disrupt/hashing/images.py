@@ -53,10 +53,10 @@ _TOO_REGULAR = (
 
 @dataclass(frozen=True, slots=True)
 class ImageFingerprints:
-    """What is registered of a picture: fingerprints, the canonical one first, and its quality.
+    """Fingerprints that are registered of a picture, the canonical one first, and its quality.
 
-    An animation registered by its frames is a VIDEO: each fingerprint has its interval. Of one
-    registered by its first frame, or a file by its first page, ``frames_left`` is how many are not.
+    An animation registered by its frames is a VIDEO: each fingerprint has its interval. Where only
+    the first frame or page of a file is registered, ``frames_left`` counts the others.
     """
 
     quality: int

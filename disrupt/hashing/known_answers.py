@@ -1,4 +1,4 @@
-"""Known-answer check: does this build of Pillow and NumPy hash as it must?"""
+"""Check by known answers that this build of Pillow and NumPy hashes as it must."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _ANSWERS = {
 }
 
 _LOOKUP_TOLERANCE_BITS = 10
-"""Tolerance of the hashes that a lookup makes."""
+"""Most bits between a hash that a lookup makes and its answer."""
 
 _TOLERANCE_BITS = {"PNG": 0, "JPEG": 10, "WEBP": 10}
-"""Lossless files must give the answers bit for bit, lossy ones as near as any decoder must."""
+"""Most bits between the hash of a file and its answer: none of a lossless format."""
 
 
 def check_known_answers() -> None:

@@ -67,19 +67,19 @@ _PART_PX = 128
 """Side of the square that a part is averaged to: hashes are as near as from 512."""
 
 _PAGE_PX = 440
-"""Side, about, of a square as large as the page that parts are averaged from."""
+"""Approximate side of the page that parts are averaged from, if it were a square."""
 
 
 _CELL_AREA = 0.7
-"""Share of a collage that a cell has at most: two thirds, beside two small ones."""
+"""Largest area of a cell, as a share of its collage: two thirds, beside two small cells."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageQuery:
     """Query of a picture: hashes, each with its version, and the picture's quality.
 
-    ``frames_skipped`` are frames of an animation that were not looked at, and 1 for whatever else
-    of the file was not: the rest of one that ends early, later pages, colours that cannot be told.
+    ``frames_skipped`` counts the frames of an animation that were not hashed, and 1 for anything
+    else that was not: the rest of a file that ends early, later pages, colours that are not read.
     """
 
     quality: int
@@ -179,7 +179,7 @@ def _add_negatives(hashes: dict[bytes, Transform], wanted: LookupCrops) -> None:
 
 
 def _of_no_shape(parts: Iterable[_Versions]) -> Iterator[_Versions]:
-    """Yield the parts that may match: of a picture of one shape, many are of one, too."""
+    """Yield the parts that are not degenerate: of a picture of one shape, many parts are of one."""
     for upright, versions in parts:
         may_match = ~are_degenerate(versions.hashes[:, 0])
         yield list(compress(upright, may_match)), versions[np.flatnonzero(may_match)]
@@ -202,6 +202,7 @@ def _version(upright: Transform, turn: Dihedral) -> Transform:
 
 
 def _as_it_is(picture: Picture) -> Iterator[_Versions]:
+    """Yield the whole and, where it is small, the whole enlarged, neither turned nor mirrored."""
     size = picture.width_px, picture.height_px
     small = max(size) <= SIDE_PX
     if small:

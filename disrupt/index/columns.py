@@ -34,7 +34,7 @@ ENTRY = np.dtype(
         ("end_ms", "<u4"),
     ]
 )
-"""Beside each code: the row of its item, and what the fingerprint says. 17 bytes, no padding."""
+"""One code's columns: the row of its item, and its fingerprint. 17 bytes, no padding."""
 
 _SAME_IN_FINGERPRINT = ENTRY.names[1:] if ENTRY.names else ()
 
@@ -108,7 +108,7 @@ def joined(parts: Sequence[Columns]) -> Columns:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hits:
-    """Every stored hash within the radius, as arrays of equal length.
+    """Stored hashes within the radius, as arrays of equal length.
 
     Ordered by query, then distance, then item number.
 
@@ -142,7 +142,7 @@ class Hits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NearestHits:
-    """Of each media item its nearest hash; of each query its nearest items.
+    """The nearest media items of each query, with the nearest hash of each.
 
     ``truncated`` u32, ascending: the queries of which there were more items. ``left`` counts the
     last queries, which were not searched because the budget was used up.
@@ -153,7 +153,7 @@ class NearestHits:
     left: int = 0
 
     def until(self, query: int, left: int) -> NearestHits:
-        """Return the answer to the queries before ``query``, after which ``left`` are left."""
+        """Return the answer to the queries before ``query``; ``left`` counts the others."""
         hits = self.hits.take(self.hits.query < query)
         return NearestHits(hits, self.truncated[self.truncated < query], left)
 

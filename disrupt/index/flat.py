@@ -31,7 +31,7 @@ _HEADER = struct.pack("<4sii", b"IBxF", HASH_BITS, HASH_BYTES)
 """First bytes of a FAISS file that holds an IndexBinaryFlat of such codes."""
 
 _PAIRS_AT_ONCE = 2**19
-"""In a crowd of near-duplicates all pairs are hits, of some 75 bytes each."""
+"""Pairs that are compared at once: in a crowd all of them are hits, of some 75 bytes each."""
 _HITS_PER_CODE = 2
 _PAIRS_PER_CODE = 120
 """Hits, and compared pairs, that take as long as a code of a Budget."""
@@ -56,7 +56,7 @@ class FlatIndex:
     name = "flat"
 
     def __init__(self, index: Any) -> None:  # noqa: ANN401  (faiss has no types)
-        """Around a FAISS index that nobody will change; use ``of`` or ``map``."""
+        """Wrap a FAISS index that nobody will change; use ``of`` or ``map``."""
         self._index = index
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Known-answer check: builds of FAISS and of numba's kernels must find what brute force does."""
+"""Check that the builds of FAISS and of numba's kernels find what brute force does."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class LiveIndex:
     """
 
     def __init__(self, snapshot: Snapshot | None = None) -> None:
-        """Over a snapshot, at its cursor; without one nothing is served until ``replace``."""
+        """Serve a snapshot, as of its cursor; without one, nothing is served until ``replace``."""
         self._trouble = "The index is not loaded yet; try again."
         self._state: _State | None = None
         self._segments = Segments()
@@ -64,22 +64,22 @@ class LiveIndex:
 
     @property
     def serving(self) -> bool:
-        """Whether lookups are answered."""
+        """Tell whether lookups are answered."""
         return self._state is not None
 
     @property
     def snapshot(self) -> Snapshot:
-        """The snapshot underneath."""
+        """Return the snapshot underneath."""
         return self._serving().snapshot
 
     @property
     def cursor(self) -> Cursor:
-        """State of the registry that a search beginning now includes, at least."""
+        """Return the state of the registry that a search beginning now includes, at least."""
         return self._serving().cursor
 
     @property
     def compiled(self) -> bool:
-        """Whether searching it loads compiled code, so that whoever judges hits may use some."""
+        """Tell whether a search loads compiled code, so that whoever judges hits may use some."""
         return self._serving().snapshot.has_tables
 
     def search(

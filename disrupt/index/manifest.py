@@ -24,7 +24,7 @@ FILES = (CODES, ENTRIES, ITEMS)
 TABLES = ("search-starts.npy", "search-tags.npy", "search-low.npy", "search-high.npy")
 
 REMEDY = "Run `disrupt-index rebuild`."
-"""What to do about any refusal."""
+"""Advice about any refusal."""
 
 _MAX_MANIFEST_BYTES = 64 * 1024
 _STRICT = ConfigDict(strict=True, frozen=True, extra="forbid")
@@ -34,7 +34,7 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class FileSum(BaseModel):
-    """Size and SHA-256 of one file, and how its status showed it when these were taken.
+    """Size and SHA-256 of one file, and its inode and time of modification at that moment.
 
     ``inode`` and ``modified_ns`` spare reading a file again that is still the same. They guard
     against damage, not against processes that may write here: these could write a manifest that
@@ -107,7 +107,7 @@ NARROW_TABLES = MultiIndexParameters()
 WIDE_TABLES = MultiIndexParameters(chunks=12, tables_version=2)
 
 Engine = Annotated[FlatParameters | MultiIndexParameters, Field(discriminator="name")]
-"""How the codes are searched; a build without this engine refuses the snapshot."""
+"""Parameters of the search; a build without this engine refuses the snapshot."""
 
 
 class Manifest(BaseModel):

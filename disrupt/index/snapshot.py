@@ -49,17 +49,17 @@ class Snapshot:
 
     @property
     def generation(self) -> int:
-        """Number of the generation."""
+        """Return the number of the generation."""
         return int(self.path.name)
 
     @property
     def cursor(self) -> Cursor:
-        """How far it goes."""
+        """Return the state of the registry up to which it goes."""
         return self.manifest.cursor
 
     @property
     def has_tables(self) -> bool:
-        """Whether it is searched by multi-index hashing, and compiled code is wanted."""
+        """Tell whether it has tables, so that compiled code searches it."""
         return isinstance(self.index, MultiIndex)
 
     @classmethod
@@ -100,7 +100,7 @@ class Snapshot:
 
     @property
     def arrays(self) -> tuple[NDArray[Any], ...]:
-        """All that it maps."""
+        """Return all arrays that it maps."""
         tables = self.index.tables.arrays if isinstance(self.index, MultiIndex) else ()
         return self.flat.view(), *tables, self.entries, self.items
 

@@ -1,4 +1,4 @@
-"""Writes a generation: column by column as the items come, then the tables, then the manifest."""
+"""Write a generation: column by column as the items come, then the tables, then the manifest."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from disrupt.index.multi_index.tables import Tables
 from disrupt.index.snapshot import Snapshot
 
 TABLES_FROM_HASHES = 20_000
-"""Comparing all of fewer hashes takes some 25 µs: compiled code would cost each process more."""
+"""Least hashes of a snapshot with tables: comparing all of fewer takes some 25 µs."""
 
 _BLOCK_ITEMS = 4096
 
@@ -44,7 +44,7 @@ _SETTLING = "Making it durable"
 
 _FAISS_HEADER = struct.Struct("<4siiqBiQ")
 _METRIC_L2 = 1
-"""What FAISS writes for binary indexes, and never reads."""
+"""Metric that FAISS writes for binary indexes, and never reads."""
 
 
 def remaining(base: Snapshot, gone: Sequence[int]) -> Iterator[Columns]:

@@ -32,7 +32,7 @@ LIBRARIES = {
 """Variables for processes that hash pictures, one per core: one thread each."""
 
 _INHERITED = ("LANG", "LC_", "LD_LIBRARY_PATH", "PYTHON")
-"""Other variables may hold secrets, and are not given to a process that may be taken over."""
+"""Starts of the names of variables that a process inherits; others may hold secrets."""
 
 _FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 """Signals that no fault of a decoder raises: an operator's, or the kernel's when memory is out."""
@@ -96,7 +96,7 @@ class Child:
         return self._process.poll()
 
     def kill(self) -> None:
-        """End it at once, whatever it is at."""
+        """Kill the process, and close the socket to it."""
         self._process.kill()
         self._socket.close()
 
@@ -109,7 +109,7 @@ class Child:
             return await asyncio.to_thread(self._process.wait)
 
     async def receive(self, timeout_s: float | None, most_bytes: int) -> bytes:
-        """Return its next message, or no bytes at its end. ProcessDiedError after ``timeout_s``."""
+        """Return its next message, no bytes at its end. ProcessDiedError after ``timeout_s``."""
         try:
             async with asyncio.timeout(timeout_s):
                 loop = asyncio.get_running_loop()
@@ -133,7 +133,7 @@ class Child:
         return ProcessDiedError(cause, status)
 
     def allow_cpu_time(self, allowed_s: int) -> None:
-        """Limit it anew, from here: what it has used so far, and ``allowed_s``."""
+        """Limit its processor time to ``allowed_s`` beyond what it has used so far."""
         with contextlib.suppress(OSError):  # Other code notices that it is gone.
             used_s = time.clock_gettime(_cpu_clock(self.pid))
             soft_s = math.ceil(used_s) + allowed_s

@@ -58,7 +58,7 @@ class Process(Child):
         self._starts = [slot * images.max_bytes for slot in range(SLOTS)]
         self._turn = asyncio.Lock()
         self._answered_s = 0.0
-        """When it answered, or was given a picture while it had none."""
+        """Time of its last answer or, if later, when it was given a picture while it had none."""
 
     @classmethod
     async def start(cls, limits: IsolationLimits, images: ImageLimits) -> tuple[Self, Ready]:
@@ -74,7 +74,7 @@ class Process(Child):
         return process, cast("Ready", answer)
 
     async def ask(self, task: Task, picture: bytes | memoryview) -> Answer:
-        """Have a picture hashed, after those that it was given before.
+        """Ask for the hashes of a picture, and wait for them.
 
         ProcessDiedError where that ends the process, NotBegunError where it had ended before.
         """
@@ -116,5 +116,5 @@ class Process(Child):
             raise await self.died(Cause.CRASH) from None
 
     def _allow_cpu_time(self) -> None:
-        """Allow processor time for each picture that it has."""
+        """Limit its processor time to that of the pictures that it has."""
         self.allow_cpu_time(self.in_hand * self._limits.cpu_s)

@@ -45,7 +45,7 @@ from disrupt.tasks import ignore_error
 _RESTART_PAUSE_S = 1.0
 _RETRY_AFTER_S = 1.0
 _FAILING_S = 3.0
-"""A lack of memory may pass in so long; after it, pictures do not wait for a process to start."""
+"""Longest time for which pictures wait while no process starts: a lack of memory may pass."""
 
 _LOOKUPS = {
     Effort.FAST: Task.FAST_LOOKUP,
@@ -101,7 +101,7 @@ class IsolatedHashing:
         self._processes: set[Process] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._failing_since_s: float | None = None
-        """When a process did not start for the first time since another did."""
+        """Time of the first start that failed since the last that did not."""
 
     async def __aenter__(self) -> Self:
         """Start the processes; DisruptError if one does not get ready."""

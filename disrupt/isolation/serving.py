@@ -1,6 +1,6 @@
 """Run a decoding process: warm up, lock down, and answer.
 
-Their arguments are SOCKET MEDIA PARENT MEMORY: descriptors of the socket and of the shared memory
+Its arguments are SOCKET MEDIA PARENT MEMORY: descriptors of the socket and of the shared memory
 that media lie in, process id of the parent, bytes of address space.
 """
 

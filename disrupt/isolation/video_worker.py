@@ -43,7 +43,7 @@ def main() -> None:
     serve(_warm_up, pack_video_answer, _answer)
 
 
-class _Coming:
+class _IncomingFile:
     """The incoming file; reading waits for bytes that have not arrived yet."""
 
     def __init__(self, memory: mmap.mmap, channel: socket.socket) -> None:
@@ -89,11 +89,11 @@ class _Coming:
 def _answer(message: bytes, video: mmap.mmap, channel: socket.socket) -> Answer | None:
     request = unpack_request(message)
     if isinstance(request, Begin):
-        return outcome(lambda: _hash(request, _Coming(video, channel), channel))
+        return outcome(lambda: _hash(request, _IncomingFile(video, channel), channel))
     return None  # the rest of a video that was refused early
 
 
-def _hash(begin: Begin, file: _Coming, channel: socket.socket) -> Ended:
+def _hash(begin: Begin, file: _IncomingFile, channel: socket.socket) -> Ended:
     hashing = VideoHashing(
         cast("BinaryIO", file),
         begin.limits,

@@ -54,7 +54,7 @@ _CUT_SHORT_S = 1.0
 """Time for a process to be done with a video that was given up. To start another takes as long."""
 
 _LONG_RETRY_AFTER_S = 60.0
-"""Time to try again with a video that was long while others waited."""
+"""Pause before a video is to be sent again that took long while others waited."""
 
 _log = structlog.get_logger(__name__)
 
@@ -379,7 +379,7 @@ class _Process(Child):
         return None
 
     def forget(self) -> None:
-        """Give the memory of the file back, for both sides."""
+        """Be ready for the next video; free the memory of this one, for both sides."""
         self._read = 0
         self.wanted_since_s = math.inf
         self._shared.madvise(MADV_REMOVE)

@@ -25,6 +25,8 @@ _CENTISECONDS = 100
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
+    """A frame: its place on the page, how it is painted, and its pixels as a PNG file."""
+
     box: tuple[int, int, int, int]
     duration_ms: float
     disposal: int
@@ -60,7 +62,7 @@ class AnimatedPngFile(PngFile):
         return self._number
 
     def seek(self, frame: int) -> None:
-        """Show a later frame. EOFError where there are not as many."""
+        """Paint the frames up to number ``frame``. EOFError where the file has fewer."""
         while self._number < frame:
             if not self._number:
                 self._begin()
@@ -124,9 +126,9 @@ class AnimatedPngFile(PngFile):
 
 
 def _frames(data: bytes) -> Iterator[_Frame]:
-    """Yield the frames; the file of the first image, which Pillow reads, has no pixels here.
+    """Yield the frames; that of the first image, which Pillow reads, has no pixels here.
 
-    ValueError for what browsers take for no frame (PNG, sections 11.3.6.2 and 11.3.6.3).
+    ValueError for frames that browsers do not show (PNG, sections 11.3.6.2 and 11.3.6.3).
     """
     shared, pieces = dict[bytes, bytes](), list[memoryview]()
     control, number = b"", 0

@@ -1,4 +1,4 @@
-"""BMP files: their profile, and an alpha that counts for none."""
+"""Read the colour profile of BMP files, and ignore an alpha channel that is 0 everywhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HEADER_AT, _HEADER_BYTES = 14, 124
 
 
 def profile(image: BmpImagePlugin.BmpImageFile) -> bytes | None:
-    """Return the profile that a header of version 5 points to."""
+    """Return the colour profile that a header of version 5 points to; None for other headers."""
     file = cast("IO[bytes]", image.fp)
     file.seek(_HEADER_AT)
     header = file.read(_HEADER_BYTES)
@@ -23,9 +23,9 @@ def profile(image: BmpImagePlugin.BmpImageFile) -> bytes | None:
 
 
 def shown(file: BmpImagePlugin.BmpImageFile) -> Image.Image:
-    """Return the picture without an alpha that is 0 throughout, as grabs of screens leave it.
+    """Return the picture without its alpha channel if that is 0 everywhere, as in screenshots.
 
-    Chromium shows nothing of these, others the picture.
+    Chromium shows nothing of such a file, other programs show the picture.
     """
     if file.mode == "RGBA" and not file.getchannel("A").getbbox():
         return file.convert("RGB")

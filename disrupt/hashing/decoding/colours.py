@@ -1,8 +1,8 @@
-"""Colours of pictures as sRGB, which is what a page shows, by LittleCMS.
+"""Convert the colours of pictures to sRGB, which is what a page shows, by LittleCMS.
 
 1. ``profile_of_file`` or, of files that describe their colours without one, ``profile_of_numbers``
    and ``profile_of_gamma`` give a profile that says what the stored colours are (ICC.1).
-2. ``conversion_to_srgb`` tells by some swatches whether it changes anything, and how much.
+2. ``conversion_to_srgb`` converts some swatches, to see whether that changes them, and how much.
 3. ``to_srgb`` converts the pixels.
 """
 
@@ -26,17 +26,17 @@ _TABLE = b"A2B0"
 
 _OUTPUT_MODES = {"L": "RGB", "RGB": "RGB", "RGBA": "RGBA", "CMYK": "RGB"}
 
-_LIKE = {"P": "RGBA", "PA": "RGBA", "RGBa": "RGBA", "YCbCr": "RGB"}
-"""Modes that no transform takes, and the modes that they are converted to first."""
+_CONVERTED_TO = {"P": "RGBA", "PA": "RGBA", "RGBa": "RGBA", "YCbCr": "RGB"}
+"""Modes that LittleCMS does not read, and the modes that such pictures are converted to first."""
 
 _ALIKE_LEVELS = 2
-"""A profile that moves no colour by more than this is sRGB by another name."""
+"""Most levels by which a profile may move a colour and be taken for that of sRGB."""
 
 _FAR_LEVELS = 64
-"""Ordinary profiles, wide ones too, move no luma by more than this."""
+"""Most levels by which ordinary profiles, wide ones too, move luma."""
 
 _EXACT_LEVELS = 16
-"""What is quick to apply is used where it is no further than this from the profile."""
+"""Most levels by which the fast transform may differ from the exact one, and take its place."""
 
 # A cube of colours, and greys of all levels: a curve may be unlike sRGB's between the cube's.
 _CUBE = np.indices((6, 6, 6)).reshape(3, -1).T * 51
@@ -47,7 +47,7 @@ _SWATCHES = Image.fromarray(
 _D65 = (0.3127, 0.329)
 _SRGB_GAMMA, _SRGB_PRIMARIES = 1 / 2.2, (0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
 _ALIKE_SHARE, _ALIKE_XY = 0.05, 0.01
-"""Gamma and chromaticities that are this near are those of sRGB."""
+"""Differences of gamma, as a share, and of chromaticities up to which they are taken for sRGB's."""
 
 _PRIMARIES = {
     1: (*_D65, *_SRGB_PRIMARIES),
@@ -63,10 +63,10 @@ _PRIMARIES = {
 
 _SRGB_TRANSFER = 13
 _GAMMAS = {1: 2.4, 4: 2.2, 5: 2.8, 6: 2.4, 8: 1.0, 11: 2.4, 14: 2.4, 15: 2.4}
-"""Powers that Chromium takes for transfer functions (table 3): those of television as BT.1886."""
+"""Powers by which Chromium applies transfer functions (table 3); those of television as BT.1886."""
 
 _UNREAD_TRANSFERS = {7, 16, 17, 18}
-"""Of these, PQ and HLG among them, browsers map light to what a screen can show, each its way."""
+"""Transfer functions, PQ and HLG among them, whose light each browser maps in a way of its own."""
 
 _D50 = np.array([0.9642, 1, 0.8249])
 _CONES = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
@@ -74,14 +74,14 @@ _CONES = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389
 
 
 class UnreadColoursError(Exception):
-    """Colours that browsers may show in another way than stored, which cannot be told here."""
+    """Colours are described in a way that cannot be converted here as browsers do it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """How the colours of a picture become sRGB. For one thread.
+    """A conversion of a picture's colours to sRGB. Not thread-safe.
 
-    ``moves_far`` marks one without which the picture may be another one.
+    ``moves_far``: without it, the picture may look like another one.
     """
 
     transform: ImageCms.ImageCmsTransform
@@ -89,10 +89,10 @@ class Conversion:
 
 
 def profile_of_file(profile: bytes | None) -> bytes | None:
-    """Return the profile that a file has, so that LittleCMS reads it as browsers do.
+    """Return an embedded profile, changed so that LittleCMS reads it as browsers do.
 
-    They do not mind its class, take the table A2B0 before A2B1, and know no D2B. None for what
-    nobody takes for a profile: damaged at its head, cut short, of a later version.
+    Browsers ignore its class and its D2B tables, and prefer the table A2B0 to A2B1. None for a
+    profile that they pass over: its head is damaged, it is cut short, or of a version after 4.
     """
     if not profile or profile[36:40] != b"acsp" or profile[8] > _LATEST_VERSION:
         return None
@@ -109,9 +109,9 @@ def profile_of_file(profile: bytes | None) -> bytes | None:
 
 
 def profile_of_numbers(primaries: int, transfer: int) -> bytes | None:
-    """Return the profile that numbers stand for (ITU-T H.273), None where browsers pass over them.
+    """Return the profile of primaries and a transfer function given by number (ITU-T H.273).
 
-    UnreadColoursError for what cannot be told by a profile.
+    None for numbers that browsers pass over. UnreadColoursError for _UNREAD_TRANSFERS.
     """
     xy = _PRIMARIES.get(primaries)
     if xy is None:
@@ -119,15 +119,16 @@ def profile_of_numbers(primaries: int, transfer: int) -> bytes | None:
     if transfer in _UNREAD_TRANSFERS:
         raise UnreadColoursError
     if transfer == _SRGB_TRANSFER:
-        return _made(_linear, xy)
+        return _rgb_profile(_linear, xy)
     power = _GAMMAS.get(transfer)
-    return None if power is None else _made(lambda levels: levels**power, xy)
+    return None if power is None else _rgb_profile(lambda levels: levels**power, xy)
 
 
 def profile_of_gamma(gamma: float, xy: tuple[float, ...] | None) -> bytes | None:
-    """Return the profile that gAMA and cHRM of a PNG file stand for (PNG, section 11.3.2).
+    """Return the profile of the chunks gAMA and cHRM of a PNG file (PNG, section 11.3.2).
 
-    ``xy``: of white, red, green, blue. None where both are near to those of sRGB, or no colours.
+    ``gamma`` is some 1/2.2; ``xy`` are the chromaticities of white, red, green and blue, those of
+    sRGB if None. Returns None where both are near to those of sRGB, or are no colours.
     """
     usual = (*_D65, *_SRGB_PRIMARIES)
     xy = xy or usual
@@ -135,16 +136,17 @@ def profile_of_gamma(gamma: float, xy: tuple[float, ...] | None) -> bytes | None
     if abs(gamma / _SRGB_GAMMA - 1) < _ALIKE_SHARE and is_usual:
         return None
     try:
-        return _made(lambda levels: levels ** (1 / gamma), xy)
+        return _rgb_profile(lambda levels: levels ** (1 / gamma), xy)
     except (ArithmeticError, np.linalg.LinAlgError):
         return None
 
 
 def conversion_to_srgb(image: ImageFile.ImageFile, profile: bytes) -> Conversion | None:
-    """Return the conversion that a profile asks for; None to take colours as they are.
+    """Return the conversion from a profile to sRGB; None to take colours as they are.
 
-    That is with sRGB's, and with one for another kind of colours, which browsers pass over. Needs
-    the header of the file only. UnreadColoursError where LittleCMS refuses the profile.
+    None for a profile like that of sRGB, and for one of another kind of colours than the picture's,
+    which browsers pass over. Only the header of ``image`` has to be read. UnreadColoursError where
+    LittleCMS refuses the profile.
     """
     mode = _mode(image, profile[16:20].rstrip())
     if mode is None:
@@ -184,14 +186,17 @@ def to_srgb(image: Image.Image, conversion: Conversion) -> Image.Image:
 
 
 def _mode(image: Image.Image, kind: bytes) -> str | None:
-    """Return the mode in which the colours of a picture go through a transform of such colours."""
+    """Return the mode in which a picture is converted from a profile; None if it cannot be.
+
+    ``kind`` is the profile's space of colours: b"GRAY", b"RGB" or b"CMYK".
+    """
     is_grey = image.mode in {"L", "LA"} or image.mode.startswith("I;16")
     if is_grey and kind == b"GRAY":
         return "L"
     if is_grey:
         mode = "RGBA" if image.has_transparency_data else "RGB"
     else:
-        mode = "RGBA" if "transparency" in image.info else _LIKE.get(image.mode, image.mode)
+        mode = "RGBA" if "transparency" in image.info else _CONVERTED_TO.get(image.mode, image.mode)
     is_for_it = kind == (b"CMYK" if mode == "CMYK" else b"RGB")
     return mode if is_for_it and mode in _OUTPUT_MODES else None
 
@@ -207,13 +212,13 @@ def _grey_to_srgb(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> 
 
 
 def _moved(before: Image.Image, after: Image.Image, mode: str) -> int:
-    """Return by how many levels colours differ at most, in this mode."""
+    """Return the largest difference of two images in any band of a mode, in levels."""
     levels = (np.asarray(image.convert(mode), np.int16) for image in (before, after))
     return int(np.abs(np.subtract(*levels)).max())
 
 
 def _falls(swatches: Image.Image) -> int:
-    """Return by how many levels a grey is darker than the one before it, at most."""
+    """Return by how many levels luma falls at most from a grey swatch to the next lighter one."""
     greys = np.asarray(swatches.convert("L"), np.int16)[0, len(_CUBE) :]
     return int(-np.diff(greys).min())
 
@@ -231,14 +236,18 @@ def _transform(profile: bytes, mode: str, flags: ImageCms.Flags) -> ImageCms.Ima
 
 
 def _linear(levels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the light of levels of sRGB, both 0 to 1."""
+    """Convert levels of sRGB to linear light, both from 0 to 1."""
     return np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)  # noqa: PLR2004
 
 
-def _made(
+def _rgb_profile(
     light: Callable[[NDArray[np.float64]], NDArray[np.float64]], xy: tuple[float, ...]
 ) -> bytes:
-    """Make a profile of RGB of a curve, 0 to 1, and chromaticities of white, red, green, blue."""
+    """Make an RGB profile.
+
+    ``light`` converts levels to linear light, both from 0 to 1. ``xy``, and errors, as of
+    ``_adapted``.
+    """
     values = np.round(light(np.arange(256) / 255) * 0xFFFF).astype(">u2")
     curve = b"curv\0\0\0\0" + struct.pack(">I", len(values)) + values.tobytes()
     tags = {name + b"TRC": curve for name in (b"r", b"g", b"b")}
@@ -255,9 +264,10 @@ def _made(
 
 
 def _adapted(*xy: float) -> NDArray[np.float64]:
-    """Return the columns XYZ of red, green and blue, adapted from a white to D50.
+    """Return XYZ of red, green and blue as columns, shape (3, 3), adapted from a white to D50.
 
-    ArithmeticError or LinAlgError for points that are no colours.
+    ``xy`` are the chromaticities of white, red, green and blue; ArithmeticError or LinAlgError
+    where they are no colours.
     """
     x, y = np.array(xy).reshape(4, 2).T
     if not y.all():
@@ -270,5 +280,5 @@ def _adapted(*xy: float) -> NDArray[np.float64]:
 
 
 def _fixed(values: NDArray[np.float64]) -> bytes:
-    """Write numbers with 16 bits after the point."""
+    """Pack numbers as s15Fixed16 (ICC.1), clipped to its range."""
     return np.round(np.clip(values, -0x7FFF, 0x7FFF) * 0x10000).astype(">i4").tobytes()

@@ -39,7 +39,7 @@ class Orientation(NamedTuple):
 
 
 def orientation_of(frame: av.VideoFrame) -> Orientation:
-    """Return how a frame is to be turned by its container, or by its codec where that is silent."""
+    """Return the orientation that the container of a frame states; if none, that of its codec."""
     # Where both state one, the container's comes first, which is what browsers go by.
     # frame.side_data would be kept by the frame, and keep the frame until garbage is collected.
     every = cast("Iterable[SideData]", SideDataContainer(frame))  # type: ignore[call-arg]

@@ -1,4 +1,4 @@
-"""The orientation in an Exif block (TIFF 6.0, section 2), as browsers read it."""
+"""Read the orientation in an Exif block (TIFF 6.0, section 2) as browsers do."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _SYMMETRIES = {
     7: Dihedral.MIRROR_ROTATE_90,
     8: Dihedral.ROTATE_270,
 }
-"""Values, and what must be done to the stored pixels; 1 and unknown values: nothing."""
+"""Symmetries that turn the stored pixels upright, by value; 1 and unknown values need none."""
 
 
 def orientation(block: bytes) -> Dihedral:
-    """Return what turns the stored pixels upright, IDENTITY where a block does not say it.
+    """Return the symmetry that turns the stored pixels upright; IDENTITY if a block states none.
 
-    Only entries of one number of 16 bits count, the first of them. Many programs take other ones.
+    Only the first entry of type SHORT and count 1 is read. Many programs read other ones.
     """
     order = _ORDERS.get(block[:4])
     if order is None:

@@ -16,7 +16,7 @@ _TO_PAGE, _TO_PREVIOUS = 2, 3
 
 
 class GifFile(CountsRows, GifImagePlugin.GifImageFile):
-    """A GIF whose page is transparent where no frame covers it, and of colours after its first one.
+    """A GIF whose page is transparent where no frame covers it; later frames may have colours.
 
     Pillow fills such places with a colour of the palette. And where the first frame is of grey
     levels, it takes the indices of later frames for levels, whatever their palette.

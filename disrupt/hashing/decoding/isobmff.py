@@ -1,4 +1,4 @@
-"""Boxes of ISO files (ISO 14496-12): AVIF, HEIC, and what tells them from videos.
+"""Read boxes of ISO files (ISO 14496-12): AVIF, HEIC, and brands that tell them from videos.
 
 A picture with alpha is two items, colour and alpha, and an ``ipma`` box (item property association,
 8.11.14) says which properties each has: size, codec, whether it is alpha. The standard allows one
@@ -19,7 +19,7 @@ _MOST_BRAND_BYTES = 4096
 """Bytes of brands that are read; files have some ten brands of four bytes."""
 
 _PICTURES = {b"avi": "AVIF", b"hei": "HEIC", b"hev": "HEIC"}
-"""How brands of pictures begin. Others, such as ``mif1`` and ``MA1B``, do not name the codec."""
+"""Formats by the start of their brands. Others, as ``mif1`` and ``MA1B``, do not name the codec."""
 
 _MOST_BOXES = 1000
 """Most boxes in a file before its metadata, or in one box; files have some ten."""
@@ -34,7 +34,7 @@ _ESSENTIAL, _NARROW_ESSENTIAL = 1 << 15, 1 << 7
 
 
 class _Box(NamedTuple):
-    """A box of a file: its kind, and where it starts, its content starts, and it ends."""
+    """A box of a file: its kind, and the offsets of its start, its content and its end."""
 
     kind: bytes
     start: int
@@ -194,7 +194,7 @@ def _joined(parts: list[bytes]) -> bytes:
 
 
 def _properties_of(content: bytes) -> Iterator[tuple[int, list[int]]]:
-    """Yield each item's number and properties, of 15 bits behind one that says "essential"."""
+    """Yield each item and the numbers of its properties, _ESSENTIAL added to essential ones."""
     version, flags, count = struct.unpack_from(">B3sI", content)
     if version > 1:
         raise ValueError("a version that is not known")
@@ -213,6 +213,7 @@ def _properties_of(content: bytes) -> Iterator[tuple[int, list[int]]]:
 
 
 def _part_of(values: tuple[int, ...], width: int, height: int) -> tuple[int, int, int, int] | None:
+    """Return the box of a ``clap`` property; None unless it is a part of the picture, not all."""
     across, down, right, below = (Fraction(*values[at : at + 2]) for at in range(0, 8, 2))
     left, top = right + (width - across) / 2, below + (height - down) / 2
     box = round(left), round(top), round(left + across), round(top + down)

@@ -23,7 +23,7 @@ _SEQUENTIAL = {0xC0, 0xC1}
 """Markers of a picture's header, and those of pictures that may be decoded row by row."""
 
 _ENDING = b"\xff\0" * 8
-"""What a decoder may read ahead, 8 bytes, without pixels in it: all ones are no code."""
+"""Bytes after a cut file. A decoder reads 8 bytes ahead, and no code of pixels is of ones alone."""
 
 _SEGMENT_PX = 4096
 """Pixels that a segment counts for in any case: finding it and setting up a scan take time."""
@@ -38,11 +38,11 @@ _SHORTEST = {
     _PROFILE: (_PROFILE_MARK, 14),
     0xEE: (b"Adobe", 12),
 }
-"""How the content of segments begins, and the bytes that it has at least."""
+"""Start of the content of segments, and its least length in bytes, by marker."""
 
 
 class _Segment(NamedTuple):
-    """The code of a marker, where it starts, and where the content of its segment does and ends."""
+    """A segment: the code of its marker, and the offsets of its start, its content and its end."""
 
     code: int
     start: int
@@ -51,9 +51,9 @@ class _Segment(NamedTuple):
 
 
 def _segments(data: bytes) -> Iterator[_Segment]:
-    """Yield the segments up to the end; what is between them is passed over, as pixels are (B.1.1).
+    """Yield the segments up to the marker of the end (B.1.1).
 
-    A picture within a segment is its content, and not looked at.
+    Bytes between segments, such as pixels, are passed over, and so are pictures within a segment.
     """
     at = 2
     while marker := _MARKER.search(data, at):
@@ -71,7 +71,7 @@ def _segments(data: bytes) -> Iterator[_Segment]:
 
 
 def _head(data: bytes) -> Iterator[_Segment]:
-    """Yield the segments before the first scan, and its own."""
+    """Yield the segments up to that of the first scan, inclusive."""
     for segment in islice(_segments(data), _MOST_SEGMENTS):
         yield segment
         if segment.code == _SOS:
@@ -116,7 +116,7 @@ def scanned_px(data: bytes, size_px: int, most_px: int) -> int:
 
 
 def exif(data: bytes) -> bytes:
-    """Return the first block of Exif, empty without one. Any byte may stand before it."""
+    """Return the first block of Exif, empty without one. The byte after its mark may be any."""
     for segment in _head(data):
         content = data[segment.content : segment.end]
         if segment.code == _EXIF and content.startswith(_EXIF_MARK):
@@ -125,9 +125,10 @@ def exif(data: bytes) -> bytes:
 
 
 def profile(data: bytes) -> bytes | None:
-    """Join the parts of a colour profile, of equal ones the first (ICC.1, B.4).
+    """Return the colour profile, empty without one; None where a part of it is missing.
 
-    They may stand anywhere before the pixels; Pillow takes those before the size.
+    Of parts with the same number (ICC.1, B.4) the first counts. They may stand anywhere before the
+    pixels; Pillow reads those before the size only.
     """
     parts = dict[int, bytes]()
     count = 0
@@ -144,8 +145,8 @@ def profile(data: bytes) -> bytes | None:
 class JpegFile(CountsRows, JpegImagePlugin.JpegImageFile):
     """A JPEG file that is decoded as far as it goes.
 
-    ``is_open``: it lacks the marker of its end and, of several scans, its decoder cannot tell what
-    else. Each has something of all pixels, which are completed from what is there.
+    ``is_open``: a file of several scans lacks the marker of its end. Its decoder cannot tell what
+    is missing, as each scan has something of all pixels.
     """
 
     is_open = False
@@ -159,7 +160,7 @@ class JpegFile(CountsRows, JpegImagePlugin.JpegImageFile):
         self.decodermaxblock = len(self._data)
 
     def load_read(self, read_bytes: int) -> bytes:
-        """Read some of the file, and what ends it for a decoder that asks for more."""
+        """Read some of the file, and then an end for a decoder that asks for more."""
         data = super().load_read(read_bytes)
         if data:
             return data

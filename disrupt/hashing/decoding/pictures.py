@@ -82,7 +82,7 @@ _REPAIRS = {
     "PNG": png.repaired,
     "WebP": webp.repaired,
 }
-"""What browsers pass over, and decoders do not, and the other way round."""
+"""Functions that change a file so that decoders read of it what browsers do."""
 
 _ANIMATED = {"GIF", "WebP", "PNG", "AVIF"}
 
@@ -112,12 +112,12 @@ _DAMAGED = "DAMAGED"
 """Cause of a refusal, for programs."""
 
 _TOO_SHORT_MS, _UNSAID_MS = 10, 100
-"""A frame that declares the first time or less, or no time, is shown for the second time."""
+"""Browsers show a frame for _UNSAID_MS that declares at most _TOO_SHORT_MS, or no time."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """What a file may be, inclusive: ``max_pixels`` width x height, ``max_bytes`` of the file.
+    """Limits of a file, inclusive: ``max_pixels`` is width x height, ``max_bytes`` of the file.
 
     ``frames_cpu_s`` is processor time: a lookup reads no frame that would go beyond it.
     ``max_scanned_px`` is what all scans of a JPEG file may visit together: the largest picture 25
@@ -141,7 +141,7 @@ def decode(data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, scaled: bool = 
 
     ``scaled``, for lookups: a JPEG file is decoded at 1/2, 1/4 or 1/8 of its size as long as no
     side falls under 512 px, and as luma alone. Hashes of it are within a few bits, most often 0.
-    A picture of which programs show different ones has the luma of the others as ``others``.
+    Where programs show different pictures of a file, ``others`` are the luma of the others.
 
     InvalidMediaError for anything that is not a whole picture within the limits, OverloadedError
     without memory.
@@ -221,7 +221,7 @@ def _parts_left(image: ImageFile.ImageFile, data: bytes) -> int:
 
 
 def _is_hidden(file: ImageFile.ImageFile, data: bytes) -> bool:
-    """Tell whether browsers show only what comes after the first image, of which it is no part."""
+    """Tell whether browsers do not show the first image, as it is no frame of the animation."""
     return file.info.get("default_image", False) and b"fdAT" in data
 
 
@@ -259,7 +259,7 @@ def _refusing(kind: str) -> Iterator[None]:
 def _load(file: ImageFile.ImageFile, data: bytes, *, scaled: bool, colours: bool) -> Picture:
     """Load the present frame.
 
-    1. Find out how its colours are to be converted: of a JPEG that needs it not, luma will do.
+    1. Find out how its colours are to be converted. Of a JPEG without conversion, luma is decoded.
     2. Decode it, a JPEG at a smaller size if it is ``scaled``.
     3. Convert its colours.
     4. For lookups, make what other programs show in its place.
@@ -295,9 +295,9 @@ def _load(file: ImageFile.ImageFile, data: bytes, *, scaled: bool, colours: bool
 def _conversions(
     file: ImageFile.ImageFile, data: bytes, *, every: bool
 ) -> tuple[list[Conversion | None], int]:
-    """Return how browsers convert the colours of a file, and with ``every`` how others do.
+    """Return the conversion that browsers apply to the colours of a file; all with ``every``.
 
-    None: they take them as stored. And how many conversions cannot be told here.
+    None stands for colours as they are stored. Return also how many profiles cannot be read here.
     """
     conversions, unread = list[Conversion | None](), 0
     for profile in _profiles(file, data):
@@ -314,7 +314,7 @@ def _conversions(
 
 
 def _profiles(file: ImageFile.ImageFile, data: bytes) -> Iterator[Callable[[], bytes | None]]:
-    """Yield what makes the profile that browsers apply, if they do, and then others.
+    """Yield functions that make the profiles of a file, that which browsers apply first.
 
     In PNG numbers go before a profile, and that before gamma; in AVIF a profile before numbers.
     """
@@ -362,7 +362,7 @@ def _pixels(file: ImageFile.ImageFile, *, luma: bool) -> Image.Image:
 
 
 def _others(file: ImageFile.ImageFile, shown: Image.Image, data: bytes) -> Iterator[Image.Image]:
-    """Yield what pages and browsers that differ from others show in place of a picture."""
+    """Yield pictures that some show in its place: on a black page, without an even end, cropped."""
     if shows_page(shown):
         yield _luma(shown, "black")
     if isinstance(file, jpeg.JpegFile):
@@ -380,7 +380,7 @@ def _luma(image: Image.Image, behind: Literal["white", "black"] = "white") -> Im
 
 
 def _shown_ms(file: ImageFile.ImageFile) -> int:
-    """Return how long browsers show the present frame, and what converts it to a video does."""
+    """Return for how many ms browsers, and converters to video, show the present frame."""
     said_ms = round(file.info.get("duration", 0))
     return said_ms if said_ms > _TOO_SHORT_MS else _UNSAID_MS
 

@@ -21,10 +21,10 @@ _OPAQUE_LEVEL = 247
 class Picture:
     """A decoded picture as it is stored: ``orientation`` is still to be applied to its pixels.
 
-    Of a frame of an animation also how long it is shown and how many come after it. ``others`` are
-    what some programs show instead, where it is another picture. ``behind`` is the colour of the
-    page, which transparent pixels show. ``unseen`` counts what the file has besides and is not
-    decoded, such as later pages.
+    A frame of an animation is shown for ``duration_ms``, and ``frames_left`` come after it.
+    ``others`` are the pictures that some programs show instead. ``unseen`` counts what else is in
+    the file and is not decoded, such as later pages. ``behind`` is the colour of the page, which
+    transparent pixels show.
     """
 
     image: Image.Image
@@ -76,7 +76,7 @@ class Picture:
 
 
 def oriented(pixels: NDArray[np.uint8], dihedral: Dihedral) -> NDArray[np.uint8]:
-    """View of pixels (height, width, ...): mirrored left to right if so named, then turned."""
+    """Return a view of pixels (height, width, ...): first mirrored left to right, then turned."""
     mirror, quarter_turns = divmod(int(dihedral), 4)
     return np.rot90(pixels[:, ::-1] if mirror else pixels, -quarter_turns)
 
@@ -110,9 +110,9 @@ def shows_page(image: Image.Image) -> bool:
 
 
 def without_even_end(image: Image.Image) -> Image.Image | None:
-    """Return a picture without the rows at its end that are of one colour, if they are half of it.
+    """Return a picture without the rows of one colour at its end; None if they are not half of it.
 
-    So a decoder fills what a JPEG has no data for, where its header says a greater height.
+    A decoder makes such rows where the header of a JPEG declares more height than there are data.
     """
     for top in (image.height - 1, image.height // 2):
         end = np.asarray(image.crop((0, top, *image.size)))

@@ -23,8 +23,8 @@ _BEFORE_PIXELS = {
     *(b"IHDR", b"PLTE", b"tRNS", b"acTL", b"eXIf"),
     *(b"cICP", b"iCCP", b"gAMA", b"cHRM", b"sRGB"),
 }
-"""What is read besides pixels and frames, the first of each. Pillow takes the last, and of texts
-any keyword for one of its own."""
+"""Chunks that are read besides pixels and frames, the first of each kind. Pillow would read the
+last, and take a keyword of a text for an entry of its own."""
 
 _MOST_FRAMES = 1 << 31
 _MOST_NAME_BYTES = 79
@@ -55,7 +55,7 @@ class _Chunk:
         return self.start + len(self.content) + 12
 
     def is_sound(self) -> bool:
-        """Tell whether Pillow takes the chunk, of one that is not needed for the pixels."""
+        """Tell whether Pillow can read a chunk that the pixels do not need."""
         if len(self.content) != _SIZES.get(self.kind, len(self.content)):
             return False
         if self.kind == b"acTL" and not 0 < int.from_bytes(self.content[:4]) <= _MOST_FRAMES:
@@ -133,13 +133,13 @@ def read_chunks(file: bytes | memoryview) -> Iterator[_Chunk]:
 class PngFile(CountsRows, PngImagePlugin.PngImageFile):
     """A PNG whose transparent colour is read at the file's own depth (section 11.3.2.1).
 
-    Beyond its palette is the last colour of that. ``data`` is the file.
+    Indices beyond its palette show the last colour of that. ``data`` is the file.
     """
 
     _key_16: tuple[int, ...] | None = None
 
     def _open(self) -> None:
-        """Bring palette and transparent colour to what Pillow brings the pixels to."""
+        """Complete the palette, and scale the transparent colour as Pillow scales the pixels."""
         super()._open()
         self.data = cast("io.BytesIO", self.fp).getvalue()
         if self.palette:

@@ -1,6 +1,6 @@
-"""How many rows of a picture its decoder wrote: of a file that is cut short not all.
+"""Count the rows of a picture that its decoder wrote: of a file that is cut short not all.
 
-Neither Pillow nor the decoders below it tell. So the last two rows are filled with noise before a
+Neither Pillow nor the decoders below it say so. So the last two rows are filled with noise before a
 file is decoded, and it is whole if nothing of that is left.
 """
 
@@ -11,16 +11,16 @@ import random
 from PIL import Image, ImageFile, _imaging
 
 _MARKED_ROWS = 2
-"""One of them is in the last pass of an interlaced file, which has all the odd rows."""
+"""Rows that are filled. One of two is odd, and so in the last pass of an interlaced file."""
 
 _NOISE = random.Random(1).randbytes(_MARKED_ROWS * 65_535)  # noqa: S311 no secret
-"""For the longest side of a picture."""
+"""Noise for these rows of the widest picture."""
 
 
 class CountsRows(ImageFile.ImageFile):
-    """A file whose first image is loaded as far as its decoder comes, and ``rows`` says how far.
+    """A file whose first image is loaded as far as its decoder comes; ``rows`` is how far.
 
-    ``load`` raises what its decoder does where it comes nowhere.
+    ``load`` raises the error of the decoder where that writes no row.
     """
 
     rows: int
@@ -42,7 +42,7 @@ class CountsRows(ImageFile.ImageFile):
             return super().load()
 
     def load_prepare(self) -> None:
-        """Mark the last rows that are to be decoded."""
+        """Fill the last rows that are to be decoded with noise."""
         super().load_prepare()
         if self.tell():
             return

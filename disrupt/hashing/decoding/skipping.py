@@ -18,9 +18,9 @@ _Packet = TypeVar("_Packet")
 def shown_for_ms(
     packets: Iterable[tuple[_Packet, float | None]],
 ) -> Iterator[tuple[_Packet, float | None]]:
-    """Replace the time in ms at which each packet is shown by how long it is.
+    """Yield packets with the duration for which each is shown, given its time; both in ms.
 
-    That is None without a time, and never too short: infinite where no later packet is known.
+    The duration is None without a time, and infinite where no later packet is known.
     """
     waiting = deque[tuple[_Packet, float | None]]()
     known_ms = deque[float](maxlen=_KNOWN)

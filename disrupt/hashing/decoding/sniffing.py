@@ -24,7 +24,7 @@ SNIFFED_BYTES = 389
 """First bytes of a file that identify its format."""
 
 _TS_SYNC = ((0, 188, 376), (4, 196, 388))
-"""Where packets have the byte G: in transport streams, plain and with times."""
+"""Offsets of the byte G, with which packets of transport streams begin: plain, and with times."""
 
 _ANIMATIONS = ((0, b"GIF8"), (8, b"WEBP"), (0, b"\x89PNG\r\n\x1a\n"))
 _PICTURES = (*_ANIMATIONS, (0, b"\xff\xd8\xff"), (0, b"BM"), (0, b"II*\0"), (0, b"MM\0*"))

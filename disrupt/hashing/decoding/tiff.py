@@ -1,4 +1,4 @@
-"""TIFF files (TIFF 6.0): their tiles, pages, planes and scales of grey."""
+"""Read tiles, pages, planes and scales of grey of TIFF files (TIFF 6.0)."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def has_more_pages(data: bytes, file: TiffImagePlugin.TiffImageFile) -> bool:
 
 
 def keep_depth_of_planes(file: TiffImagePlugin.TiffImageFile) -> None:
-    """Have colours that are stored one after the other read at the depth they are stored in.
+    """Make Pillow read colours that are stored in planes at the depth in which they are stored.
 
-    Pillow takes each of 16 bits for two of 8. To be called before pixels are loaded. ValueError for
-    planes of grey and alpha, of which Pillow reads the second as no alpha.
+    Pillow takes a colour of 16 bits for two of 8. Call this before pixels are loaded. ValueError
+    for planes of grey and alpha, as Pillow does not read the second as alpha.
     """
     tags, planes = file.tag_v2, file.tile
     if tags.get(TiffImagePlugin.PLANAR_CONFIGURATION) != _APART:

@@ -22,7 +22,8 @@ _GRID = 97
 """Points across, and down, at which a frame is tested for colours that screens cut."""
 _APART_SHARE = 0.1
 _LEAST_CONTRAST = 4
-"""Share of the contrast that is shown, of these levels at least, from which what is cut counts."""
+"""Least difference between shown and stored luma that counts: a share of the shown contrast, which
+is taken to be at least so many levels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def luma_of_picture(picture: Picture) -> Luma:
 
 
 def _leaves_gamut(frame: av.VideoFrame, *, full: bool) -> bool:
-    """Tell whether a frame shows another luma than it has: screens cut what no RGB value gives."""
+    """Tell whether the shown luma differs from the stored one: screens clip colours beyond RGB."""
     luma, blue, red = (_points(_plane(frame, number)) for number in range(3))
     luma = luma if full else (luma - 16) * (255 / 219)
     scale = 1 if full else 255 / 224
@@ -85,20 +86,20 @@ def _leaves_gamut(frame: av.VideoFrame, *, full: bool) -> bool:
 
 
 def _points(plane: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the levels of a plane at places that are the same in planes of other sizes."""
+    """Sample a plane at _GRID x _GRID places, which are the same in planes of other sizes."""
     rows, columns = (np.arange(0.5, _GRID) * side // _GRID for side in plane.shape)
     return plane[np.ix_(rows.astype(int), columns.astype(int))].astype(np.float32)
 
 
 def _plane(frame: av.VideoFrame, number: int) -> NDArray[np.uint8]:
-    """View a plane of 8 bits."""
+    """Return a view of a plane of 8 bits, shape (height, width)."""
     plane = frame.planes[number]
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     return rows[: plane.height, : plane.width]
 
 
 def _on_white(luma: NDArray[np.uint8], alpha: NDArray[np.uint8], white: int) -> NDArray[np.uint8]:
-    """Composite luma on a page of this luma."""
+    """Composite luma on a page of the luma ``white``."""
     opacity = alpha.astype(np.uint16)
     shown: NDArray[np.uint8] = ((luma * opacity + white * (255 - opacity)) // 255).astype(np.uint8)
     return shown

@@ -55,7 +55,7 @@ SHORT_INTERVAL_MS = 250
 """A video shorter than SHORT_MS is sampled at this interval: the usual one gives few frames."""
 
 _SUBSTITUTE_MS = 125
-"""A frame may stand in for one without detail this often, and four times in an interval."""
+"""Time between frames that may stand in for one without detail; at most a quarter interval."""
 
 _READ_BYTES = 1 << 18
 _USUAL_FPS = 25
@@ -67,9 +67,9 @@ Only frames to which no other frame refers are skipped.
 _UNSEEN_MS = 1000
 """Longest time without a decoded frame: after it, the next frame is not skipped."""
 _MISSING_MS, _MISSING_SHARE = 2000, 0.05
-"""How much of the declared duration may be missing at the end of a complete file.
+"""Most of the declared duration that may be missing at the end of a complete file.
 
-The larger of both counts; the share is of the declared duration.
+The larger of the two counts; the share is of the declared duration.
 """
 _HIDDEN_MS = 250
 """Least duration of the frames that an edit list hides from which they are read, too.
@@ -82,7 +82,7 @@ _ERRORS_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class VideoLimits:
-    """What a video may be, inclusive.
+    """Limits of a video, inclusive.
 
     ``max_pixels``: width x height of a frame; ``max_bytes`` of the file; ``max_duration_s``.
     """
@@ -113,9 +113,9 @@ class Sample:
 class Video:
     """A video file that is being read. For one thread.
 
-    ``declared_ms`` is how long it says that it lasts, 0 where it does not. Once ``samples`` is
-    through, ``end_ms`` is when its last frame ends, and ``incomplete`` says that the file ended, or
-    broke, before its end, or holds another video: the one that FFmpeg prefers is read.
+    ``declared_ms`` is the duration that the file declares, 0 without one. Once ``samples`` is
+    through, ``end_ms`` is the end of the last frame, and ``incomplete`` tells whether the file is
+    damaged, ends early, or holds another video, too: the one that FFmpeg prefers is read.
     """
 
     def __init__(
@@ -126,10 +126,10 @@ class Video:
         threads: int = 1,
         unedited: bool = False,
     ) -> None:
-        """``file`` is read and sought in, and stays open; ``threads`` 0: as many as are of use.
+        """Open a file, which is read and sought in, and stays open.
 
-        ``unedited``: where the edit list of a file hides frames, all frames are read again
-        after its end, since some browsers play them.
+        ``threads`` 0: as many as are of use. ``unedited``: where the edit list of a file hides
+        frames, all frames are read again after its end, since some browsers play them.
 
         InvalidMediaError for what is no video within the limits, OverloadedError without memory.
         """
@@ -339,7 +339,7 @@ def _read(file: BinaryIO, size_bytes: int) -> bytes:
 
 
 def _time_ms(packet: av.Packet[av.VideoStream]) -> float | None:
-    """Return when a packet is shown, as far as its file says so."""
+    """Return the time in ms at which a packet is shown; None where its file states none."""
     time = packet.dts if packet.pts is None else packet.pts
     return None if time is None else float(time * packet.time_base * 1000)
 

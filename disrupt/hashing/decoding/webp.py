@@ -1,4 +1,4 @@
-"""WebP files (RFC 9649): their size, as opening them allocates pixels, and their alpha."""
+"""Read the size of WebP files (RFC 9649) before pixels are allocated, and correct their header."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def size(data: bytes) -> tuple[int, int]:
 
 
 def repaired(data: bytes) -> bytes:
-    """Return a file whose header says that frames of an animation have alpha, as browsers take it.
+    """Return an animation whose header says that its frames have alpha, as browsers assume.
 
     The file itself if it says so, or is no animation.
     """

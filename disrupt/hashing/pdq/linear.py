@@ -52,10 +52,10 @@ _PLACES = np.array([2 * rows + columns for rows, columns, _ in _VIEWS.values()])
 _TRANSPOSED = np.flatnonzero([transposed for _, _, transposed in _VIEWS.values()])
 
 _BAND_PX = 64
-"""Height of the strips that are blurred at a time, about."""
+"""Approximate height of the strips that are blurred at a time."""
 
 _UNDECIDED = 0.5
-"""Distance from the median, in coefficients, that re-encoding a picture easily moves them."""
+"""Distance of a coefficient from the median that re-encoding a picture easily bridges."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +74,7 @@ class Hashed:
     def __getitem__(
         self, at: int | slice | tuple[int | None, ...] | NDArray[np.intp] | None
     ) -> Hashed:
-        """As an index of arrays, into the axes before that of the bytes."""
+        """Index the axes before that of the bytes, as an array is indexed."""
         return self._each(lambda array: array[at])
 
     def joined(self) -> Hashed:
@@ -228,7 +228,7 @@ def _sampler(
 
 
 _Weights = tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]
-"""Of each sample: the pixel where its weights start, that where they stop, and they (64, most)."""
+"""First pixels of samples (64,), the pixels after their last ones, and their weights (64, most)."""
 
 
 def blur_weights(size_px: int) -> _Weights:

@@ -26,8 +26,9 @@ from disrupt.hashing.pdq.linear import (
 )
 
 MAX_PLAIN_SHARE = 0.75
-"""A part with more that does not change from sample to sample is a shape on a plain page, which
-looks like other shapes whatever its quality. Photographs have up to 0.75, half of them 0.05."""
+"""Largest share of samples that may equal their neighbours. A part with more is a shape on a plain
+page, which looks like other shapes whatever its quality. Photographs have up to 0.75, half of them
+0.05."""
 
 _ALL: Crop = (0, 0, 0, 0)
 _NEAR = 60
@@ -80,6 +81,7 @@ def _qualities(pixels: NDArray[np.float32], crops: Sequence[Crop]) -> NDArray[np
 
 
 def _judged(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return qualities (...) of samples (..., 64, 64); 0 for a shape on a plain page."""
     qualities = quality_of(samples)
     qualities[plain_shares(samples) > MAX_PLAIN_SHARE] = 0
     return qualities
@@ -120,7 +122,7 @@ def plain_shares(samples: NDArray[np.float32]) -> NDArray[np.floating]:
 
 
 _Weights = Callable[[int, int, int], NDArray[np.float32]]
-"""Of the pixels of an axis, given its length and an interval of it in thousandths: (m, n)."""
+"""Returns weights (m, n) of the n pixels of an axis, given n and an interval in thousandths."""
 
 
 def _mapped(luma: NDArray[Any], crops: Sequence[Crop], weights: _Weights) -> NDArray[np.float32]:
@@ -152,7 +154,7 @@ def _coefficients(size_px: int, start: int, stop: int) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=256)
 def _axis(size_px: int, start: int, stop: int) -> NDArray[np.float32]:
-    """Return both for the interval ``start`` to ``stop``, in thousandths: (64 + 2 x 16, n)."""
+    """Return weights in samples, then in coefficients, of an interval: (64 + 2 x 16, n)."""
     edges = np.arange(size_px + 1) * (_WHOLE / size_px)
     cells = ((edges - start) * (REDUCED_PX / (stop - start))).clip(0, REDUCED_PX)
     # A pixel has the weight of the cells that it lies in: the difference of their running sums.

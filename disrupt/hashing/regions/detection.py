@@ -62,7 +62,7 @@ Their hashes differ by little.
 """
 
 _OVERLAP_LOSS = 0.5
-"""Share of its weight that a rectangle loses where it is also all of a chosen one."""
+"""Share of its weight that a rectangle loses where it equals a chosen one; less if it overlaps."""
 _LEAST_WEIGHT, _LEAST_OF_BEST = 0.1, 0.3
 """Least weight of a candidate: in itself, and as a share of the heaviest one's."""
 
@@ -84,7 +84,7 @@ has such a candidate."""
 
 
 class Region(NamedTuple):
-    """Where the sides of a candidate are, as shares of the width and height: 0, 0, 1, 1 is all.
+    """The sides of a candidate, as shares of the width and height: 0, 0, 1, 1 is the whole.
 
     ``certain``: more likely to be the picture than the whole is.
     """
@@ -106,7 +106,7 @@ class Region(NamedTuple):
         return sum((self.left > 0, self.top > 0, self.right < 1, self.bottom < 1))
 
     def box(self, height: int, width: int) -> _Box:
-        """Return it in lines of a picture of this size."""
+        """Return the region in rows and columns of a picture of this size."""
         top, bottom = round(self.top * height), round(self.bottom * height)
         return _Box(top, bottom, round(self.left * width), round(self.right * width))
 
@@ -176,7 +176,7 @@ def reduction(width_px: int, height_px: int) -> int:
 
 
 class _Sides:
-    """How much each side of a rectangle is the edge of something on a page; 0 to 1, remembered."""
+    """Weighs sides of rectangles: how much, 0 to 1, each is the edge of something. Caches them."""
 
     def __init__(self, rows: Lines, columns: Lines) -> None:
         self._axes = (rows, columns)

@@ -1,4 +1,4 @@
-"""Lines of a picture along which there is an edge, for the sides of regions."""
+"""Find lines of a picture along which there is an edge, for the sides of regions."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _EVEN = 6
 """Levels by which a page may change in 3 lines: blurred copies of a picture do."""
 
 _FAINT_STEP = 1
-"""The same where luma does not change before: a sky on the blurred sky, a night on black."""
+"""Levels by which luma steps where it is even before: a sky on a blurred sky, a night on black."""
 
 _BLOCK_PX = 16
-"""Pixels of a line that steps are counted together of."""
+"""Length of the blocks of a line in which steps are counted together."""
 
 _BAND = 128
 """Lines that are searched for steps at a time: their data stay in the cache."""
@@ -72,7 +72,7 @@ class Lines:
         return max(plain, 0.9 * smooth)
 
     def place(self, line: int, start: int, stop: int) -> float:
-        """Return where the edge at a line is, as a share of all lines."""
+        """Return the place of the edge at a line, to less than a line, as a share of all lines."""
         last = len(self.luma)
         if not 1 < line < last - 1:
             return line / last

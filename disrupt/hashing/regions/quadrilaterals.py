@@ -1,4 +1,4 @@
-"""Where a tilted or turned picture lies on a plain page, and the picture straightened.
+"""Find tilted and turned pictures on plain pages, and straighten them.
 
 From each edge of the page, lines are followed until they differ from their level at that edge. If
 that is where a picture begins that was photographed on a wall, or turned with all its corners,

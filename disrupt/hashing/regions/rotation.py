@@ -1,4 +1,4 @@
-"""A picture turned by a few degrees about its centre."""
+"""Turn a picture by a few degrees about its centre."""
 
 from __future__ import annotations
 

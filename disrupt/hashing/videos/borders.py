@@ -1,4 +1,4 @@
-"""Where a video is within its frames: bars are plain, what surrounds a recording stands still."""
+"""Find a video within its frames: bars are plain, and what surrounds a recording stands still."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _NEWS = 1.1
 
 
 class Box(NamedTuple):
-    """What to cut off each side, as shares of the width and height."""
+    """Borders to cut off, as shares of the width and height."""
 
     left: float
     top: float
@@ -100,7 +100,7 @@ class Borders:
         """Return the plain edges, at most one box: a border, or part of the video."""
         if self._frames < _MIN_FRAMES:
             return ()
-        return _some([self._box(*(_extent(varied) for varied in self._varied))])
+        return _distinct([self._box(*(_extent(varied) for varied in self._varied))])
 
     def _detected(self) -> tuple[Box, ...]:
         if self._darkest is None or self._lightest is None or self._frames < _MIN_FRAMES:
@@ -117,7 +117,7 @@ class Borders:
             boxes.append(self._box(_within(rows, (top, bottom)), _within(columns, (left, right))))
         if min(inner.shape) > 1:
             boxes += self._framed(rows, columns, inner)
-        return _some(boxes)
+        return _distinct(boxes)
 
     def _framed(
         self, rows: tuple[int, int], columns: tuple[int, int], changed: NDArray[np.bool_]
@@ -148,7 +148,7 @@ class Borders:
         )
 
 
-def _some(candidates: list[Box]) -> tuple[Box, ...]:
+def _distinct(candidates: list[Box]) -> tuple[Box, ...]:
     """Keep boxes that leave enough of the frame, cut something, and differ from each other."""
     boxes: list[Box] = []
     for box in candidates:

@@ -71,7 +71,7 @@ class VideoHashing:
         self._versions = versions
         self._borders = Borders()
         self.small = True
-        """Tell whether no frame had a side of over 512 px."""
+        """True until a frame has a side of over 512 px."""
 
     @property
     def declared_ms(self) -> int:

@@ -99,7 +99,7 @@ class Tables:
 
     @property
     def arrays(self) -> tuple[NDArray[Any], ...]:
-        """All of them."""
+        """Return all tables."""
         return self.starts, self.tags, self.low, self.high
 
     @classmethod
