@@ -63,8 +63,7 @@ def naive_limit(code: NDArray[np.uint8]) -> int:
 @given(st.integers(0, 2**32 - 1))
 def test_the_limit_is_the_distance_from_the_nearest_shape_less_a_margin(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    code = shapes()[rng.integers(len(shapes()))].copy()
-    bits = np.unpackbits(code)
+    bits = np.unpackbits(every_shape()[rng.integers(8), rng.integers(len(shapes()))])
     bits[rng.permutation(HASH_BITS)[: rng.integers(HASH_BITS)]] ^= 1
     code = np.packbits(bits)
     limit = naive_limit(code)
@@ -81,17 +80,6 @@ def test_a_hash_is_degenerate_below_the_margin(flips: int) -> None:
     hashes = np.packbits(bits, axis=1)
     expected = [flips < SHAPE_BITS] * len(hashes)
     assert are_degenerate(hashes).tolist() == (limits_bits(hashes) < 0).tolist() == expected
-
-
-def test_all_orientations_and_negatives_have_the_same_limit() -> None:
-    rng = np.random.default_rng(1)
-    bits = np.unpackbits(shapes()[rng.choice(len(shapes()), 40)], axis=1)
-    hashes = np.packbits(bits ^ (rng.random(bits.shape) < 0.25), axis=1)
-    most_bits = limits_bits(hashes)
-    assert len(np.unique(most_bits)) > 5
-    for versions in (*orientations(hashes), ~hashes):
-        assert limits_bits(versions).tolist() == most_bits.tolist()
-        assert are_degenerate(versions).tolist() == (most_bits < 0).tolist()
 
 
 def test_the_library_is_what_is_drawn() -> None:

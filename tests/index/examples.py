@@ -44,7 +44,7 @@ class Unmarked:
 HEAD = Unmarked(EPOCH, 2**40)
 
 Answer = tuple[int, ...]
-"""query, distance, number, bank, kind, assurance, profile, plan, ordinal, start_ms, end_ms"""
+"""query, distance, number, id, bank, kind, assurance, profile, plan, ordinal, start_ms, end_ms"""
 
 Codes = NDArray[np.uint8]
 
@@ -88,10 +88,12 @@ def some_items(count: int, first: int = 1, hashes: int = 2) -> list[StoredItem]:
 
 def answers(hits: Hits) -> list[Answer]:
     """Return hits as sorted rows; they must come ordered by query, distance and number."""
+    item_ids = [int.from_bytes(item_id.tobytes()) for item_id in hits.item_id]
     columns = (
         hits.query,
         hits.distance,
         hits.number,
+        np.array(item_ids, object),
         hits.bank,
         hits.kind,
         hits.assurance,
@@ -129,6 +131,7 @@ def brute_force(
                     query,
                     int(distances[query, row]),
                     stored.number,
+                    int.from_bytes(stored.item_id),
                     stored.bank,
                     stored.kind,
                     stored.assurance,

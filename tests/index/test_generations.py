@@ -97,16 +97,6 @@ def test_what_a_killed_writer_left_is_cleared(tmp_path: Path) -> None:
     assert not (tmp_path / "building").exists()
 
 
-def test_a_second_writer_is_refused(tmp_path: Path) -> None:
-    published(tmp_path, some_items(1), 1)
-    descriptor = os.open(tmp_path / "lock", os.O_RDWR)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    with pytest.raises(DataDirectoryError, match="Another process"):
-        published(tmp_path, some_items(2), 2)
-    os.close(descriptor)
-    assert published(tmp_path, some_items(2), 2).generation == 2
-
-
 def test_a_second_writer_is_refused_while_items_are_still_being_read(tmp_path: Path) -> None:
     def nested() -> Iterator[StoredItem]:
         with pytest.raises(DataDirectoryError, match="Another process"):

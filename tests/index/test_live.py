@@ -66,33 +66,6 @@ def live(tmp_path: Path, items: list[StoredItem]) -> LiveIndex:
     return LiveIndex(published(tmp_path, items[:10], 10))
 
 
-def test_hits_name_the_item(live: LiveIndex, items: list[StoredItem]) -> None:
-    apply(live, Addition(11, items[10]))
-    for stored in (items[2], items[10]):
-        hits = search(live, stored.fingerprints["hash"], 0)
-        assert hits.item_id.tobytes() == stored.item_id * 2
-        assert set(hits.number.tolist()) == {stored.number}
-
-
-def test_removed_items_are_gone_from_snapshot_and_delta(
-    live: LiveIndex, items: list[StoredItem]
-) -> None:
-    apply(live, Addition(11, items[10]), Addition(12, items[11]))
-    apply(live, removal(13, 2), removal(14, 11))
-    assert holds(live, [items[0], *items[2:10], items[11]])
-    assert live.status().tombstones == 1
-    assert live.find(2) is None
-    assert live.find(11) is None
-
-
-def test_an_item_added_and_removed_at_once_never_shows(
-    live: LiveIndex, items: list[StoredItem]
-) -> None:
-    apply(live, Addition(11, items[10]), removal(12, 11))
-    assert holds(live, items[:10])
-    assert live.status().delta_hashes == 0
-
-
 def test_a_search_during_a_renewal_finds_the_item_before_or_after_it(
     live: LiveIndex, items: list[StoredItem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -196,17 +169,6 @@ def test_a_delta_that_is_mostly_dead_is_compacted(live: LiveIndex, items: list[S
     apply(live, *(removal(place + 200, place) for place in range(40, 61)))
     assert live._serving().delta == ()
     assert holds(live, items[:10])
-
-
-def test_what_it_holds_of_an_item_can_be_read(live: LiveIndex, items: list[StoredItem]) -> None:
-    apply(live, Addition(11, items[10]), Addition(12, items[11]), removal(13, 11))
-    for stored in (items[4], items[11]):
-        columns = live.find(stored.number)
-        assert columns is not None
-        assert np.array_equal(columns.codes, stored.fingerprints["hash"])
-        assert columns.entries["start_ms"].tolist() == stored.fingerprints["start_ms"].tolist()
-        assert columns.items["number"].tolist() == [stored.number]
-    assert live.find(99) is None
 
 
 def test_without_a_snapshot_nothing_is_answered() -> None:

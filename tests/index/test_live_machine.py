@@ -155,7 +155,7 @@ class LiveMachine(RuleBasedStateMachine):
         near = [
             answer
             for answer in brute_force(searched, queries, max_distance_bits)
-            if answer[1] <= limits_bits[answer[3]]
+            if answer[1] <= limits_bits[answer[4]]
         ]
         expected, truncated = [], []
         for query in range(len(queries)):
@@ -186,6 +186,15 @@ class LiveMachine(RuleBasedStateMachine):
         for stored in list(self.alive.values())[:2]:
             queries = np.array(stored.fingerprints["hash"][:8])
             assert stored.number in search(self.live, queries, 0).number
+            columns = self.live.find(stored.number)
+            assert columns is not None
+            assert np.array_equal(columns.codes, stored.fingerprints["hash"])
+            for name in ("start_ms", "end_ms"):
+                assert np.array_equal(columns.entries[name], stored.fingerprints[name])
+            assert columns.items["number"].tolist() == [stored.number]
+        for number in range(len(self.feed) + 2):
+            assert self.live.holds(number) == (number in self.alive)
+            assert (self.live.find(number) is None) == (number not in self.alive)
 
 
 TestLiveMachine = LiveMachine.TestCase

@@ -155,17 +155,6 @@ def test_an_item_as_near_as_a_whole_crowd_is_not_lost_to_it() -> None:
     assert answer.truncated.tolist() == [0]
 
 
-def test_items_that_die_between_lookups_are_not_answered() -> None:
-    codes = random_codes(5000)
-    items, limits_bits = one_code_each(5000), same_limits(31)
-    index = in_memory(codes)
-    assert index.plan(31).engine == "multi_index"
-    for expected in ([7], []):
-        answer = index.search(codes[7:8], 31, items, limits_bits, 5)
-        assert answer.entry.tolist() == expected
-        items.dead[7] = True
-
-
 def test_radii_lose_nothing_and_waste_nothing() -> None:
     index = in_memory(random_codes(2000))
     for max_distance_bits in range(64):

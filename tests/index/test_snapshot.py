@@ -74,9 +74,7 @@ def test_what_was_written_is_read(tabled: Path) -> None:
     assert (snapshot.manifest.items, snapshot.manifest.hashes) == (30, 60)
     items = some_items(30)
     queries = np.concatenate([stored.fingerprints["hash"] for stored in items])
-    hits = search(LiveIndex(snapshot), queries, 31)
-    assert answers(hits) == brute_force(items, queries, 31)
-    assert hits.item_id.tobytes() == b"".join(stored.item_id * 2 for stored in items)
+    assert answers(search(LiveIndex(snapshot), queries, 31)) == brute_force(items, queries, 31)
 
 
 def test_items_beyond_one_batch_keep_their_rows(tmp_path: Path) -> None:
@@ -163,8 +161,6 @@ def test_any_altered_byte_of_any_file_is_refused_by_name(
     ("change", "reason"),
     [
         (lambda body: body.update(format_version=2), "format version 2"),
-        (lambda body: body.pop("begun_s"), "begun_s"),
-        (lambda body: body.update(format_version="1"), "format version '1'"),
         (lambda body: body.pop("format_version"), "format version None"),
         (lambda body: body["engine"].update(name="multi_index"), "engine parameters"),
         (lambda body: body.update(engine=_ENGINE), "other files"),
@@ -174,16 +170,10 @@ def test_any_altered_byte_of_any_file_is_refused_by_name(
         (lambda body: body.pop("engine"), "engine parameters"),
         (lambda body: body.pop("epoch"), "epoch"),
         (lambda body: body.update(epoch="0" * 31), "epoch"),
-        (lambda body: body.update(epoch=7), "epoch"),
         (lambda body: body.update(sequence=-1), "sequence"),
-        (lambda body: body.update(sequence="1"), "sequence"),
-        (lambda body: body.update(sequence=1.5), "sequence"),
         (lambda body: body.update(sequence=2**64), "sequence"),
-        (lambda body: body.update(items=None), "items"),
         (lambda body: body.update(extra=1), "extra"),
-        (lambda body: body.update(files=[]), "files"),
         (lambda body: body["files"].pop("items.npy"), "other files"),
-        (lambda body: body["files"]["items.npy"].pop("sha256"), "sha256"),
         (lambda body: body["files"]["items.npy"].update(sha256="x"), "sha256"),
         (
             lambda body: body["files"].update({"../../etc/passwd": body["files"]["items.npy"]}),
