@@ -41,10 +41,29 @@ def encode(picture: NDArray[np.uint8] | Image.Image, kind: str = "PNG", **option
     return file.getvalue()
 
 
-def chunk(kind: bytes, content: bytes, crc: int | None = None) -> bytes:
+def chunk(kind: bytes, content: bytes = b"", crc: int | None = None) -> bytes:
     """Return a chunk of a PNG file."""
     crc = zlib.crc32(kind + content) if crc is None else crc
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
+
+
+def grey_tiff(
+    pixels: bytes,
+    size: tuple[int, int],
+    *,
+    bits: int = 8,
+    photometric: int = 1,
+    compression: int = 1,
+) -> bytes:
+    """Return a grey TIFF of one strip, as Pillow does not write it (TIFF 6.0).
+
+    ``photometric`` 0: 0 is white. ``compression`` 7: JPEG.
+    """
+    (width, height), start = size, 8 + 2 + 9 * 12 + 4
+    values = [width, height, bits, compression, photometric, start, 1, height, len(pixels)]
+    tags = zip([256, 257, 258, 259, 262, 273, 277, 278, 279], values, strict=True)
+    entries = (struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"".join([b"II*\0", struct.pack("<IH", 8, 9), *entries, bytes(4), pixels])
 
 
 def registered(data: bytes) -> dict[Profile, PdqHash]:

@@ -1,7 +1,6 @@
 """Animations: looked up by their distinct frames, registered by the first or by all."""
 
 import io
-import struct
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +25,7 @@ from disrupt.hashing.decoding.pictures import decode_frames
 from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.videos.frames import hash_video
 from tests.hashing.pictures import PHOTOS, encode, registered, upright
+from tests.oracle import gif
 
 
 def animation(frames: list[Image.Image], kind: str = "GIF", **options: Any) -> bytes:
@@ -224,17 +224,16 @@ Placed = tuple[Image.Image, tuple[int, int], int]
 """A frame of a GIF of 320 x 240: its pixels, left and top, and what becomes of it afterwards."""
 
 
-def gif(frames: list[Placed], table: bytes = b"") -> bytes:
-    """Write frames with their own tables of colours; ``table`` is for frames without one."""
-    file = b"GIF89a" + struct.pack("<HHBBB", 320, 240, 0x87 if table else 0, 0, 0) + table
+def gif_of(frames: list[Placed], table: bytes = b"") -> bytes:
+    """Write frames with their own tables of colours; ``table`` is that of the whole file."""
+    ramp = np.arange(256, dtype=np.uint8).repeat(3).tobytes()
+    written = []
     for image, place, disposal in frames:
-        data = animation([image.copy()], optimize=False, interlace=0)
-        key = image.info.get("transparency")
-        flags, pixels = data[10] & 7, 13 + (3 << (data[10] & 7) + 1)
-        file += b"!\xf9\4" + bytes([disposal << 2 | (key is not None), 10, 0, key or 0, 0])
-        file += struct.pack("<BHHHHB", 0x2C, *place, *image.size, 0x80 | flags) + data[13:pixels]
-        file += data[data.index(b"\x2c\0\0\0\0", pixels) + 10 : -1]
-    return file + b";"
+        clear = image.info.get("transparency")
+        colours = bytes(image.getpalette() or ramp).ljust(768, b"\0")
+        indices = np.asarray(image)
+        written.append(gif.frame(indices, place, clear=clear, disposal=disposal, colours=colours))
+    return gif.gif(*written, size=(320, 240), colours=table)
 
 
 def shown(frames: list[Placed], behind: str) -> Iterator[Image.Image]:
@@ -278,7 +277,7 @@ def test_frames_of_a_gif_are_painted_as_browsers_do(name: str, disposals: tuple[
         (keyed(cat.resize((90, 60)).quantize(16)), (60, 90), 0),
         (RAMP.resize((64, 64)), (200, 150), 0),
     ]
-    pages = [picture.page() for picture in decode_frames(gif(frames))]
+    pages = [picture.page() for picture in decode_frames(gif_of(frames))]
     assert len(pages) == len(frames)
     for page, expected in zip(pages, shown(frames, "white"), strict=True):
         assert np.abs(page.astype(int) - np.asarray(expected)).max() <= 1
@@ -289,14 +288,14 @@ def test_a_first_frame_of_grey_levels_is_grey_beside_a_table_of_colours(name: st
     first = {**FIRST, "one level transparent": (keyed(RAMP.copy()), (0, 0))}[name]
     frames = [(*first, 0), (*FIRST["colours, smaller"], 0)]
     table = np.random.default_rng(1).bytes(768)
-    pages = [picture.page() for picture in decode_frames(gif(frames, table))]
+    pages = [picture.page() for picture in decode_frames(gif_of(frames, table))]
     for page, expected in zip(pages, shown(frames, "white"), strict=True):
         assert np.abs(page.astype(int) - np.asarray(expected)).max() <= 1
 
 
 def test_a_gif_whose_page_grows_leaves_the_rest_transparent() -> None:
     larger: Placed = (LARGE.resize((200, 100)).quantize(64), (250, 200), 0)
-    *_, page = (picture.page() for picture in decode_frames(gif([(*FIRST["grey"], 0), larger])))
+    *_, page = (picture.page() for picture in decode_frames(gif_of([(*FIRST["grey"], 0), larger])))
     assert page.shape == (300, 450)
     assert (page[:200, 320:] == 255).all()
     assert (page[:200, :320] == np.asarray(RAMP)[:200]).all()

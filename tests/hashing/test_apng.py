@@ -1,7 +1,6 @@
 """Animated PNG files are painted as the specification has it: on a page that has alpha."""
 
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from random import Random
@@ -15,16 +14,25 @@ from disrupt.errors import InvalidMediaError
 from disrupt.hashing.decoding.pictures import decode_frames
 from disrupt.hashing.decoding.pixels import Picture
 from tests.hashing.pictures import chunk
+from tests.oracle.png import (
+    COLOURS,
+    COLOURS_ALPHA,
+    GREY_ALPHA,
+    GREYS,
+    INDICES,
+    SIGNATURE,
+    header,
+    packed,
+)
 
 KEEP, TO_PAGE, TO_PREVIOUS = range(3)
 SOURCE, OVER = range(2)
-GREY, COLOURS, PALETTE, GREY_ALPHA, COLOURS_ALPHA = 0, 2, 3, 4, 6
-BANDS = {GREY: 1, COLOURS: 3, PALETTE: 1, GREY_ALPHA: 2, COLOURS_ALPHA: 4}
+BANDS = {GREYS: 1, COLOURS: 3, INDICES: 1, GREY_ALPHA: 2, COLOURS_ALPHA: 4}
 SIZE = WIDTH, HEIGHT = 70, 50
 
 KINDS = [
-    (GREY, 4),
-    *((colour, depth) for colour in BANDS for depth in (8, 16) if (colour, depth) != (PALETTE, 16)),
+    (GREYS, 4),
+    *((colour, depth) for colour in BANDS for depth in (8, 16) if (colour, depth) != (INDICES, 16)),
 ]
 
 
@@ -55,41 +63,31 @@ class Animation:
     transparency: bytes = b""
 
     def file(self, declared: int | None = None) -> bytes:
-        header = struct.pack(">IIBBBBB", *SIZE, self.depth, self.colour, 0, 0, 0)
-        file = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+        file = SIGNATURE + header(SIZE, self.colour, self.depth)
         file += chunk(b"acTL", struct.pack(">II", declared or len(self.frames), 0))
         file += chunk(b"PLTE", self.palette) if self.palette else b""
         file += chunk(b"tRNS", self.transparency) if self.transparency else b""
         if self.hidden is not None:
-            file += chunk(b"IDAT", self.packed(self.hidden))
+            file += chunk(b"IDAT", packed(self.hidden, self.depth))
         number = 0
         for at, frame in enumerate(self.frames):
             height, width, _ = frame.samples.shape
             control = width, height, *frame.place, 1, 10, frame.disposal, frame.blend
             file += chunk(b"fcTL", struct.pack(">I4I2H2B", number, *control))
             number += 1
-            packed = self.packed(frame.samples)
+            pixels = packed(frame.samples, self.depth)
             if at == 0 and self.hidden is None:
-                file += chunk(b"IDAT", packed)
+                file += chunk(b"IDAT", pixels)
                 continue
-            for part in (packed[:9], packed[9:]):
+            for part in (pixels[:9], pixels[9:]):
                 file += chunk(b"fdAT", struct.pack(">I", number) + part)
                 number += 1
-        return file + chunk(b"IEND", b"")
-
-    def packed(self, samples: NDArray[np.uint16]) -> bytes:
-        height, width, bands = samples.shape
-        stored = samples.reshape(height, width * bands)
-        if self.depth == 4:
-            pairs = np.pad(stored, ((0, 0), (0, width % 2)))
-            stored = pairs[:, ::2] << np.uint16(4) | pairs[:, 1::2]
-        stored = stored.astype(">u2" if self.depth == 16 else np.uint8)
-        return zlib.compress(b"".join(b"\0" + line.tobytes() for line in stored))
+        return file + chunk(b"IEND")
 
     def rgba(self, samples: NDArray[np.uint16]) -> NDArray[np.float64]:
         """Return colours as 8 bits and alpha from 0 to 1."""
         most = 2**self.depth - 1
-        if self.colour == PALETTE:
+        if self.colour == INDICES:
             alphas = self.transparency.ljust(len(self.palette) // 3, b"\xff")
             entries = np.frombuffer(self.palette, np.uint8).reshape(-1, 3)
             table = np.column_stack([entries, np.frombuffer(alphas, np.uint8) / 255])
@@ -133,7 +131,7 @@ def animation(colour: int, depth: int, seed: int) -> Animation:
 
     def samples(width: int, height: int) -> NDArray[np.uint16]:
         coarse = levels[noise.integers(0, 4, (-(-height // 5), -(-width // 5), BANDS[colour]))]
-        if depth == 16 and colour in {GREY, COLOURS}:
+        if depth == 16 and colour in {GREYS, COLOURS}:
             coarse = coarse + noise.integers(0, 2, coarse.shape) * (coarse < 60_000)
         return np.asarray(coarse.repeat(5, 0).repeat(5, 1)[:height, :width], np.uint16)
 
@@ -144,10 +142,10 @@ def animation(colour: int, depth: int, seed: int) -> Animation:
 
     hidden = samples(*SIZE) if choice.random() < 0.3 else None
     frames = tuple(frame(whole=at == 0 and hidden is None) for at in range(6))
-    if colour == PALETTE:
+    if colour == INDICES:
         palette, key = noise.bytes(768), bytes(levels[noise.integers(0, 4, 256)].tolist())
         return Animation(colour, depth, frames, hidden, palette, choice.choice([key, b""]))
-    has_key = colour in {GREY, COLOURS} and choice.random() < 0.6
+    has_key = colour in {GREYS, COLOURS} and choice.random() < 0.6
     return Animation(colour, depth, frames, hidden, transparency=key if has_key else b"")
 
 

@@ -20,7 +20,8 @@ from disrupt.errors import InvalidMediaError
 from disrupt.hashing import fingerprint_image, hash_image, images, queries
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.images import canonical_hash
-from tests.hashing.pictures import encode
+from tests.hashing.pictures import encode, grey_tiff
+from tests.oracle.parts import PROPHOTO, grey_profile, in_lab, table_profile
 
 register_heif_opener()  # Pillow needs it to write them; the code under test uses the class itself
 
@@ -82,15 +83,6 @@ def files() -> Iterator[tuple[str, int, Image.Image, str, dict[str, Any]]]:
     yield "TIFF of two pages", 4, PHOTO, "TIFF", {"save_all": True, "append_images": [GREY_16]}
 
 
-def grey_tiff(pixels: bytes, bits: int, photometric: int) -> bytes:
-    """Return PHOTO's grey as Pillow does not write it (TIFF 6.0); ``photometric`` 0: 0 is white."""
-    tags = [(256, PHOTO.width), (257, PHOTO.height), (258, bits), (259, 1), (262, photometric)]
-    tags += [(273, 10 + 12 * 9 + 4), (277, 1), (278, PHOTO.height), (279, len(pixels))]
-    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
-    head += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
-    return b"".join([head, bytes(4), pixels])
-
-
 def planes_tiff(image: Image.Image, **options: Any) -> bytes:
     """Return a TIFF of 16 bits whose colours are stored one after the other."""
     file = io.BytesIO()
@@ -107,18 +99,9 @@ def of_12_bits(levels: NDArray[np.uint16]) -> bytes:
     return packed.astype(np.uint8).tobytes()
 
 
-def in_lab(image: Image.Image) -> Image.Image:
-    lab = ImageCms.applyTransform(
-        image,
-        ImageCms.buildTransform(
-            ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
-        ),
-    )
-    assert lab is not None
-    return lab
-
-
 SIXTEEN = np.uint16(257)
+WHITE_0 = np.invert(np.asarray(GREY)).tobytes()
+WHITE_0_16 = np.invert(np.asarray(GREY_16)).tobytes()
 
 STORED: dict[str, dict[str, Any]] = {
     "strips": {"rowsperstrip": 37, "byteorder": ">"},
@@ -138,9 +121,12 @@ FILES = {
     name: (tolerance_bits, encode(image, kind, **options))
     for name, tolerance_bits, image, kind, options in files()
 } | {
-    "TIFF L, 0 is white": (4, grey_tiff(np.invert(np.asarray(GREY)).tobytes(), 8, 0)),
-    "TIFF I;16, 0 is white": (4, grey_tiff(np.invert(np.asarray(GREY_16)).tobytes(), 16, 0)),
-    "TIFF of 12 bits": (4, grey_tiff(of_12_bits(np.asarray(GREY_16)), 12, 1)),
+    "TIFF L, 0 is white": (4, grey_tiff(WHITE_0, PHOTO.size, photometric=0)),
+    "TIFF I;16, 0 is white": (
+        4,
+        grey_tiff(WHITE_0_16, PHOTO.size, bits=16, photometric=0),
+    ),
+    "TIFF of 12 bits": (4, grey_tiff(of_12_bits(np.asarray(GREY_16)), PHOTO.size, bits=12)),
     **{
         f"TIFF {image.mode} of 16 bits, apart, {name}": (4, planes_tiff(image, **STORED[name]))
         for image, name in zip((PHOTO, OPAQUE, PHOTO.convert("CMYK")), STORED, strict=True)
@@ -157,7 +143,7 @@ FILES = {
     # The number of colours is 1 where a file does not name it.
     "TIFF L, 0 is white, apart": (
         4,
-        grey_tiff(np.invert(np.asarray(GREY)).tobytes(), 8, 0).replace(COLOURS_1, APART),
+        grey_tiff(WHITE_0, PHOTO.size, photometric=0).replace(COLOURS_1, APART),
     ),
     "JPEG arithmetic": (10, (ARITHMETIC / "arithmetic.jpeg").read_bytes()),
     "JPEG arithmetic, progressive": (
@@ -260,85 +246,13 @@ def test_a_large_turned_photo_is_looked_up_upright(orientation: int) -> None:
     assert (looked_up(data) ^ canonical(upright)).bit_count() <= 8
 
 
-def matrix_profile(red: str, green: str, blue: str, gamma: float) -> bytes:
-    """Return an ICC profile of primaries as x,y, white D65 and one gamma."""
-
-    def xyz(chromaticity: str) -> NDArray[np.float64]:
-        x, y = map(float, chromaticity.split(","))
-        return np.array([x / y, 1, (1 - x - y) / y])
-
-    white, d50 = xyz("0.3127,0.3290"), D50
-    primaries = np.stack([xyz(red), xyz(green), xyz(blue)], axis=1)
-    cone = np.array(
-        [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
-    )
-    adapt = np.linalg.inv(cone) @ np.diag((cone @ d50) / (cone @ white)) @ cone
-    colorants = adapt @ (primaries * np.linalg.solve(primaries, white))
-    tags = {
-        name + b"XYZ": b"XYZ \0\0\0\0" + fixed(colorants[:, at])
-        for at, name in enumerate([b"r", b"g", b"b"])
-    } | {name + b"TRC": curve(gamma) for name in (b"r", b"g", b"b")}
-    return profile(b"mntrRGB XYZ ", tags)
-
-
-def grey_profile(gamma: float) -> bytes:
-    return profile(b"mntrGRAYXYZ ", {b"kTRC": curve(gamma)})
-
-
-D50 = np.array([0.9642, 1, 0.8249])
-
-
-def fixed(values: NDArray[np.float64]) -> bytes:
-    return struct.pack(f">{len(values)}i", *(round(float(value) * 65536) for value in values))
-
-
-def curve(gamma: float) -> bytes:
-    return b"curv\0\0\0\0" + struct.pack(">IHH", 1, round(gamma * 256), 0)
-
-
-def profile(kind: bytes, tags: dict[bytes, bytes]) -> bytes:
-    """Return an ICC profile (version 2); ``kind``: device class, its colours, target space."""
-    tags = {
-        b"desc": b"desc\0\0\0\0" + struct.pack(">I", 2) + b"x\0" + bytes(78),
-        b"cprt": b"text\0\0\0\0-\0\0\0",
-        b"wtpt": b"XYZ \0\0\0\0" + fixed(D50),
-        **tags,
-    }
-    table, body = struct.pack(">I", len(tags)), b""
-    for name, value in tags.items():
-        table += name + struct.pack(">II", 132 + 12 * len(tags) + len(body), len(value))
-        body += value
-    head = bytes(4) + b"\x02\x10\0\0" + kind + bytes(12) + b"acsp" + bytes(28) + fixed(D50)
-    whole = bytes(4) + head.ljust(124, b"\0") + table + body
-    return struct.pack(">I", len(whole)) + whole[4:]
-
-
-DISPLAY_P3 = matrix_profile("0.68,0.32", "0.265,0.69", "0.15,0.06", 2.2)
-PROPHOTO = matrix_profile("0.7347,0.2653", "0.1596,0.8404", "0.0366,0.0001", 1.8)
-
-
-def ink_profile() -> bytes:
-    """Return a profile of four inks that darken with their lightness squared (ICC.1, 6.5.8)."""
-    steps = 9
-    inks = np.stack(np.meshgrid(*[np.linspace(0, 1, steps)] * 4, indexing="ij"), axis=-1)
-    light = ((1 - inks[..., :3]) * (1 - inks[..., 3:])) ** 2
-    colours = Image.fromarray((light * 255).round().astype(np.uint8).reshape(-1, 1, 3))
-    table = np.asarray(in_lab(colours)) ^ np.array(
-        [0, 128, 128], np.uint8
-    )  # the Lab image is signed, the table has an offset
-    straight = bytes(range(256))
-    head = b"mft1\0\0\0\0" + bytes([4, 3, steps, 0]) + fixed(np.eye(3).ravel())
-    body = head + 4 * straight + table.tobytes() + 3 * straight
-    return profile(b"prtrCMYKLab ", {b"A2B0": body})
-
-
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
 def test_pictures_of_four_inks_hash_as_their_profile_says(kind: str) -> None:
-    """Hash them with the profile: without it they would be 16 bits away."""
-    inks = 255 * (1 - np.sqrt(np.asarray(PHOTO) / 255))
+    """Hash them with the profile, which shows them as PHOTO."""
+    inks = 255 * (1 - (np.asarray(PHOTO) / 255) ** (1 / 1.4))
     coloured = Image.fromarray(inks.round().astype(np.uint8)).split()
     image = Image.merge("CMYK", (*coloured, Image.new("L", PHOTO.size)))
-    data = encode(image, kind, icc_profile=ink_profile(), quality=95)
+    data = encode(image, kind, icc_profile=table_profile(), quality=95)
     tolerance_bits = 4 if kind == "TIFF" else 10
     assert (canonical(data) ^ ORIGINAL).bit_count() <= tolerance_bits
     assert (looked_up(data) ^ ORIGINAL).bit_count() <= tolerance_bits

@@ -26,6 +26,7 @@ from disrupt.hashing.videos.frames import hash_video
 from tests.hashing.pictures import encode
 from tests.hashing.test_decode import COLOURS, with_alpha
 from tests.hashing.videos import FPS
+from tests.oracle.avif import box
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
 
@@ -35,10 +36,6 @@ Entries = list[tuple[int, list[int]]]
 WHOLE = encode(with_alpha(COLOURS), "AVIF", speed=10)
 NARROW, WIDE, LONG = (0, 0), (0, 1), (1, 0)
 """Versions and flags of ``ipma`` boxes."""
-
-
-def box(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I4s", 8 + len(content), kind) + content
 
 
 def ipma(entries: Entries, version: int = 0, flags: int = 0) -> bytes:

@@ -1,19 +1,14 @@
 """JPEG files that browsers show whole are hashed whole, whatever stands before the pixels."""
 
-import struct
-
 import numpy as np
 import pytest
 
 from disrupt.hashing.decoding import jpeg
 from disrupt.hashing.decoding.pictures import decode
 from tests.hashing.pictures import PHOTOS, encode
+from tests.oracle.jpeg import segment
 
 JPEG = encode(PHOTOS["cat"], "JPEG")
-
-
-def segment(code: int, content: bytes) -> bytes:
-    return bytes([0xFF, code]) + struct.pack(">H", len(content) + 2) + content
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.images import canonical_hash
 from tests.hashing import test_formats
 from tests.hashing.pictures import chunk, encode
-from tests.hashing.test_formats import DISPLAY_P3, fixed, in_lab, profile
+from tests.oracle.parts import DISPLAY_P3, curve, fixed, in_lab, of_primaries, profile
 
 PHOTO = test_formats.PHOTO.resize((300, 200))
 GREY = PHOTO.convert("L")
@@ -37,19 +37,9 @@ def linear(levels: NDArray[Any]) -> NDArray[np.float64]:
 
 def showing(levels: NDArray[Any], kind: bytes = b"mntrRGB XYZ ") -> bytes:
     """Return a profile that shows each stored level as another one of sRGB."""
-    values = np.round(linear(levels) * 65535).astype(">u2")
-    curve = b"curv\0\0\0\0" + struct.pack(">I", 256) + values.tobytes()
-    if kind[4:8] == b"GRAY":
-        return profile(kind, {b"kTRC": curve})
-    colorants = {
-        b"r": (0.4361, 0.2225, 0.0139),
-        b"g": (0.3851, 0.7169, 0.0971),
-        b"b": (0.1431, 0.0606, 0.7141),
-    }
-    tags = {name + b"TRC": curve for name in colorants}
-    for name, xyz in colorants.items():
-        tags[name + b"XYZ"] = b"XYZ \0\0\0\0" + fixed(np.array(xyz))
-    return profile(kind, tags)
+    shown = curve(linear(levels))
+    is_grey = kind[4:8] == b"GRAY"
+    return profile(kind, {b"kTRC": shown}) if is_grey else of_primaries(shown=shown, kind=kind)
 
 
 def with_a_table(shown: bytes, *, named: bytes) -> bytes:
@@ -58,7 +48,7 @@ def with_a_table(shown: bytes, *, named: bytes) -> bytes:
     colours = Image.fromarray((255 - corners)[None].astype(np.uint8))
     straight = bytes(range(256))
     table = np.asarray(in_lab(colours)) ^ np.array([0, 128, 128], np.uint8)
-    head = b"mft1\0\0\0\0" + bytes([3, 3, 2, 0]) + fixed(np.eye(3).ravel())
+    head = b"mft1\0\0\0\0" + bytes([3, 3, 2, 0]) + fixed(*np.eye(3).ravel())
     body = head + 3 * straight + table.tobytes() + 3 * straight
     tags = {}
     for at in range(132, 132 + 12 * int.from_bytes(shown[128:132]), 12):

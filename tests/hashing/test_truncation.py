@@ -2,7 +2,6 @@
 
 import struct
 import zlib
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,11 @@ from disrupt.hashing import ImageQuery, fingerprint_frames, fingerprint_image, h
 from disrupt.hashing.decoding.pictures import decode, decode_frames
 from disrupt.hashing.decoding.pixels import Picture
 from tests.hashing.pictures import chunk, encode
+from tests.oracle import png
+from tests.oracle.png_damage import animation
 
 PHOTO = Image.open(f"{data_dir}/coffee.png").convert("RGB").resize((120, 81))
+SAMPLES = np.asarray(PHOTO, np.uint16)
 
 
 def looked_up(data: bytes) -> Picture | None:
@@ -36,44 +38,6 @@ def is_registered(data: bytes) -> bool:
     return True
 
 
-def interlaced(image: Image.Image) -> bytes:
-    """Write a PNG in Adam7, which Pillow reads and does not write (PNG, section 8.2)."""
-    pixels = np.asarray(image)
-    starts = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2)]
-    raw = b"".join(
-        b"\0" + line.tobytes()
-        for left, top, across, down in [*starts, (0, 1, 1, 2)]
-        for line in pixels[top::down, left::across]
-        if line.size
-    )
-    plain = encode(image, "PNG")
-    flagged = plain[:28] + b"\1" + struct.pack(">I", zlib.crc32(plain[12:28] + b"\1")) + plain[33:]
-    return rewritten(flagged, lambda _: raw)
-
-
-def chunks(png: bytes) -> list[tuple[bytes, bytes]]:
-    parsed, at = [], 8
-    while at < len(png):
-        size = int.from_bytes(png[at : at + 4])
-        parsed.append((png[at + 4 : at + 8], png[at + 8 : at + 8 + size]))
-        at += size + 12
-    return parsed
-
-
-def joined(head: bytes, parts: list[tuple[bytes, bytes]]) -> bytes:
-    return head + b"".join(chunk(*part) for part in parts)
-
-
-def rewritten(png: bytes, change: Callable[[bytes], bytes]) -> bytes:
-    """Return the PNG with changed raw pixels, in two chunks with right checksums."""
-    parts = chunks(png)
-    kept = [part for part in parts if part[0] != b"IDAT"]
-    raw = change(zlib.decompress(b"".join(content for kind, content in parts if kind == b"IDAT")))
-    packed = zlib.compress(raw)
-    kept[-1:-1] = [(b"IDAT", packed[:9]), (b"IDAT", packed[9:])]
-    return joined(png[:8], kept)
-
-
 GREY = PHOTO.convert("L")
 BLACK_BELOW = PHOTO.copy()
 BLACK_BELOW.paste(0, (0, 60, *PHOTO.size))
@@ -86,7 +50,7 @@ CUT = {
     "PNG": encode(PHOTO, "PNG"),
     "PNG, black below": encode(BLACK_BELOW, "PNG"),
     "PNG, palette": encode(PHOTO.quantize(7), "PNG"),
-    "PNG, interlaced": interlaced(PHOTO),
+    "PNG, interlaced": png.png(SAMPLES, interlaced=True),
     "GIF": encode(PHOTO.quantize(32), "GIF"),
     "GIF, interlaced": encode(PHOTO.quantize(32), "GIF", interlace=1, transparency=3),
 }
@@ -117,10 +81,11 @@ def test_a_cut_file_is_looked_up_as_far_as_it_goes_and_not_registered(name: str)
 
 @pytest.mark.parametrize("left_bytes", [0, 300, 1 + 3 * PHOTO.width])
 def test_a_file_that_ends_within_the_first_rows_is_refused(left_bytes: int) -> None:
-    png = rewritten(encode(PHOTO, "PNG"), lambda raw: raw[:left_bytes])
+    data = png.SIGNATURE + png.header(PHOTO.size, png.COLOURS, 8)
+    data += chunk(b"IDAT", zlib.compress(png.lines(SAMPLES, 8)[:left_bytes])) + chunk(b"IEND")
     for hashed in (hash_image, fingerprint_image):
         with pytest.raises(InvalidMediaError):
-            hashed(png)
+            hashed(data)
 
 
 @pytest.mark.parametrize("name", CUT)
@@ -187,13 +152,13 @@ def test_of_a_cut_animation_the_frames_before_the_cut_are_looked_up(kind: str) -
 
 
 def test_a_frame_of_an_animated_png_is_shown_only_with_all_of_its_pixels() -> None:
-    frames = [PHOTO, PHOTO.rotate(90)]
-    whole = encode(PHOTO, "PNG", save_all=True, append_images=frames[1:])
-    parts = chunks(whole)
-    at = next(at for at, (kind, _) in enumerate(parts) if kind == b"fdAT")
-    raw = zlib.decompress(parts[at][1][4:])
-    cut = parts[at][1][:4] + zlib.compress(raw[: len(raw) // 2])
-    broken = joined(whole[:8], [*parts[:at], (b"fdAT", cut), *parts[at + 1 :]])
+    samples, number = png.FADED_RGB, struct.pack(">I", 2)
+    whole = animation((samples, (0, 0), 0, 0), (samples, (0, 0), 0, 0))
+    cut = zlib.compress(png.lines(samples, 8)[: samples.size // 2])
+    broken = whole.replace(
+        chunk(b"fdAT", number + png.packed(samples, 8)), chunk(b"fdAT", number + cut)
+    )
+    assert broken != whole
     assert [picture.frames_left for picture in decode_frames(broken, scaled=True)] == [1]
     with pytest.raises(InvalidMediaError, match="ends early"):
         fingerprint_frames(broken)

@@ -440,11 +440,3 @@ def test_of_pictures_in_turn_each_is_kept_about_as_often(pictures: int) -> None:
     kept = [int((stored["hash"] == code).all(axis=1).sum()) for code in codes]
     assert sum(kept) == len(stored) <= 2000
     assert min(kept) * pictures > 0.9 * sum(kept)
-
-
-def test_a_thousand_frames_a_second_are_sampled_as_others_are(frames: list[Frame]) -> None:
-    fast = np.repeat(np.stack(frames), 1000 // FPS, axis=0)[:2500]
-    rows = versions(hash_video(io.BytesIO(encode(fast, fps=1000)))[0], Dihedral.IDENTITY)
-    usual = versions(hash_video(io.BytesIO(encode(frames, fps=FPS)))[0], Dihedral.IDENTITY)
-    assert rows["start_ms"].tolist() == usual["start_ms"].tolist()[: len(rows)]
-    assert len(rows) == 3

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from tests.hashing.pictures import encode
 from tests.oracle.parts import (
     CORNERS,
     DARK,
@@ -21,7 +22,6 @@ from tests.oracle.parts import (
     PHOTO,
     USUAL,
     WIDTH,
-    encode,
     exif,
     grey_profile,
     profiles,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.hashing.pictures import encode
 from tests.oracle.parts import (
     ADOBE_RGB,
     DARK,
@@ -17,7 +18,6 @@ from tests.oracle.parts import (
     PALETTE,
     PHOTO,
     WIDTH,
-    encode,
 )
 
 RGB, RLE8, RLE4, BITFIELDS, JPEG, PNG, ALPHABITFIELDS = range(7)

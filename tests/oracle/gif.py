@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.oracle.parts import GREY, OTHER, PALETTE, PHOTO, encode
+from tests.hashing.pictures import encode
+from tests.oracle.parts import GREY, OTHER, PALETTE, PHOTO
 
 Indices = NDArray[np.uint8]
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from tests.hashing.pictures import encode
 from tests.oracle.parts import (
     ADOBE_RGB,
     DARK,
@@ -22,7 +23,6 @@ from tests.oracle.parts import (
     SHORT,
     TYPES,
     XMP,
-    encode,
     entry,
     exif,
     grey_profile,

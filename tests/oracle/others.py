@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.oracle.parts import FADED, PHOTO, encode
+from tests.hashing.pictures import encode
+from tests.oracle.parts import FADED, PHOTO
 
 
 def files() -> Iterator[tuple[str, bytes]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import struct
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +31,6 @@ def faded(*, corners: bool = False) -> Image.Image:
 
 
 FADED, CORNERS = faded(), faded(corners=True)
-
-
-def encode(image: Image.Image, kind: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, SBYTE, UNDEFINED, SSHORT, SLONG = 1, 2, 3, 4, 5, 6, 7, 8, 9
@@ -144,6 +136,15 @@ def grey_profile(value: float) -> bytes:
     return profile(b"mntrGRAYXYZ ", {b"kTRC": gamma(value)})
 
 
+def in_lab(image: Image.Image) -> Image.Image:
+    to_lab = ImageCms.buildTransform(
+        ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
+    )
+    lab = ImageCms.applyTransform(image, to_lab)
+    assert lab is not None
+    return lab
+
+
 def table_profile(kind: bytes = b"prtrCMYKLab ", *, deep: bool = False) -> bytes:
     """Return a profile with a table, of 8 or 16 bits: CMYK or RGB, a third darker than plain."""
     inks = {b"CMYK": 4, b" RGB": 3, b"RGB ": 3}[kind[4:8]]
@@ -151,12 +152,8 @@ def table_profile(kind: bytes = b"prtrCMYKLab ", *, deep: bool = False) -> bytes
     places = np.indices((steps,) * inks).reshape(inks, -1).T / (steps - 1)
     colours = (1 - places[:, :3]) * (1 - places[:, 3:]) if inks == 4 else places
     stored = Image.fromarray((255 * colours**1.4).round().astype(np.uint8)[None])
-    to_lab = ImageCms.buildTransform(
-        ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB"
-    )
-    lab = ImageCms.applyTransform(stored, to_lab)
-    assert lab is not None
-    table = np.asarray(lab) ^ np.array([0, 128, 128], np.uint8)  # offset, where Pillow has signs
+    # An offset, where Pillow has signs.
+    table = np.asarray(in_lab(stored)) ^ np.array([0, 128, 128], np.uint8)
     shape = bytes([inks, 3, steps, 0]) + fixed(*np.eye(3).ravel())
     if deep:
         straight = struct.pack(">HH", 0, 0xFFFF)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.hashing.pictures import chunk, encode
 from tests.oracle.parts import (
     CORNERS,
     FADED,
@@ -19,7 +20,6 @@ from tests.oracle.parts import (
     PHOTO,
     SSHORT,
     XMP,
-    encode,
     exif,
 )
 
@@ -37,11 +37,6 @@ ADAM7 = (
 """Of each pass: first row and column, and steps between rows and columns."""
 
 Samples = NDArray[np.uint16]
-
-
-def chunk(kind: bytes, content: bytes = b"") -> bytes:
-    check = zlib.crc32(kind + content)
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
 
 
 def lines(samples: Samples, depth: int) -> bytes:

@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
+from tests.hashing.pictures import chunk
 from tests.oracle.parts import DARK, DISPLAY_P3, grey_profile, profiles, table_profile
 from tests.oracle.png import (
     COLOURS,
@@ -17,7 +18,6 @@ from tests.oracle.png import (
     LUMA,
     PLTE,
     RGB,
-    chunk,
     deep,
     indexed,
     plain,

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tests.oracle.parts import HEIGHT, OTHER, PHOTO, encode
+from tests.hashing.pictures import chunk, encode
+from tests.oracle.parts import HEIGHT, OTHER, PHOTO
 from tests.oracle.png import (
     COLOURS,
     COLOURS_ALPHA,
@@ -17,7 +18,6 @@ from tests.oracle.png import (
     RGB,
     SIGNATURE,
     Samples,
-    chunk,
     header,
     lines,
     packed,

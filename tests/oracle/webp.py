@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from tests.hashing.pictures import encode
 from tests.oracle.parts import (
     CORNERS,
     DARK,
@@ -14,7 +15,6 @@ from tests.oracle.parts import (
     OTHER,
     PHOTO,
     USUAL,
-    encode,
     exif,
     profiles,
 )
