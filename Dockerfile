@@ -1,10 +1,17 @@
 # syntax=docker/dockerfile:1
 
-# Image of the server; docs/install-server.md says how to run it. Python packages are installed by hash from
+# Image of the server and the page; docs/install-server.md says how to run it. Python packages are installed by hash from
 # requirements/. The base images are named by tag: Python and Debian line are fixed, their security updates come in.
-# Where every build must start from the same bytes, add the digest of your registry to both FROM lines.
+# Where every build must start from the same bytes, add the digest of your registry to the FROM lines. Packages of npm,
+# which the page loads, are installed by hash too.
 # requirements/runtime.txt includes PyAV and pillow-heif, whose wheels hold GPL code (x264, x265): whoever hands the
 # image on takes those terms on.
+
+FROM node:22-trixie-slim AS page
+WORKDIR /src
+COPY scripts/page-libraries scripts/
+COPY disrupt/web/package.json disrupt/web/package-lock.json disrupt/web/
+RUN scripts/page-libraries --omit=dev
 
 FROM python:3.11-slim-trixie AS builder
 WORKDIR /src
@@ -19,6 +26,7 @@ RUN --mount=type=cache,target=/root/.cache \
         --require-hashes --only-binary :all: --requirement requirements/runtime.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY disrupt disrupt
+COPY --from=page /src/disrupt/web/page/libraries disrupt/web/page/libraries
 COPY indexer indexer
 RUN --network=none \
     /opt/build/bin/uv build --wheel --offline --no-build-isolation --python /opt/build --out-dir /opt/wheel . \

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONFIG = Path(__file__).parents[2] / "deploy" / "haproxy.cfg"
+WEB_CONFIG = CONFIG.with_name("haproxy-web.cfg")
 
 _READY_WITHIN_S = 30
 
@@ -36,9 +37,16 @@ def unusable() -> str:
 
 @contextmanager
 def proxied(
-    server: str, directory: Path, *, wrapper: tuple[str, ...] = (), port: int = 0
+    server: str,
+    directory: Path,
+    *,
+    wrapper: tuple[str, ...] = (),
+    port: int = 0,
+    config: Path = CONFIG,
 ) -> Iterator[Proxy]:
     """Run the proxy before ``server``, HOST:PORT; files are written to ``directory``.
+
+    With ``config=WEB_CONFIG`` that is a gateway.
 
     ``wrapper`` is a command to run it under. The port is a free one where it is 0.
     """
@@ -48,12 +56,14 @@ def proxied(
     pem = certificate(directory / "certificate.pem")
     variables = {
         "DISRUPT_LISTEN": f"127.0.0.1:{port}",
+        "DISRUPT_WEB_LISTEN": f"127.0.0.1:{port}",
         "DISRUPT_CERTIFICATE": str(pem),
         "DISRUPT_SERVER": server,
+        "DISRUPT_WEB": server,
     }
     with (directory / "proxy.log").open("wb") as log:
         process = subprocess.Popen(
-            [*wrapper, "haproxy", "-db", "-f", CONFIG], env=os.environ | variables, stderr=log
+            [*wrapper, "haproxy", "-db", "-f", config], env=os.environ | variables, stderr=log
         )
     try:
         _wait_for(port, process)

@@ -211,11 +211,17 @@ class AsyncMatchClient:
             raise deadline.exceeded() from None
 
     async def _in_thread(self, function: Callable[[], _Returned]) -> _Returned:
-        """Call a function in a thread."""
+        """Call a function in a thread. A StopIteration of it becomes a RuntimeError.
+
+        A future cannot hold a StopIteration, so whoever awaits it would wait for ever.
+        """
 
         def call() -> _Returned:
             self._check_open()
-            return function()
+            try:
+                return function()
+            except StopIteration as error:
+                raise RuntimeError("A function of the caller raised StopIteration.") from error
 
         self._check_open()
         context = contextvars.copy_context()

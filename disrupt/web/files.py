@@ -21,10 +21,11 @@ _SHARED = {
 """Files that the page shares with other rooms."""
 
 LIBRARIES = (
-    "libheif-js/libheif-wasm/libheif-bundle.mjs",
     "libheif-js/LICENSE",
-    "mediabunny/dist/bundles/mediabunny.min.mjs",
+    "libheif-js/libheif-wasm/LICENSE",
+    "libheif-js/libheif-wasm/libheif-bundle.mjs",
     "mediabunny/LICENSE",
+    "mediabunny/dist/bundles/mediabunny.min.mjs",
 )
 """Files of the packages of npm, by their path in ``page/libraries``, which scripts/page-libraries
 fills."""

@@ -30,7 +30,7 @@ _ETC = (
     "resolv.conf",
     "nsswitch.conf",
 )
-_CERTIFICATES = {"SSL_CERT_FILE", "PIP_CERT"}
+_CERTIFICATES = {"NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "PIP_CERT"}
 _MADE = ("opt", "root", "run", "tmp", "var/log", "etc", "proc", "dev", "usr")
 
 

@@ -5,22 +5,31 @@ from __future__ import annotations
 import asyncio
 import http.client
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 from disrupt.client.connection import connect
 from disrupt.web.commands import configuration
-from disrupt.web.files import File
+from disrupt.web.files import File, read_page
 from disrupt.web.gateway import CONTENT_TYPE, SERVICE, Gateway
 from disrupt.web.origins import Origins
 from disrupt.web.upstream import Upstream
 
 PAGE = {"/": File(b"<!doctype html>", b"", "text/html; charset=utf-8")}
+
+
+def whole_page() -> dict[str, File]:
+    """Return the files of the page, those of npm too."""
+    subprocess.run([Path(__file__).parents[2] / "scripts" / "page-libraries"], check=True)
+    return read_page()
 
 
 @dataclass(frozen=True)
@@ -34,11 +43,11 @@ class Answer:
 
 @dataclass
 class Running:
-    """A running gateway."""
+    """A running gateway, or the proxy before one."""
 
     port: int
-    origins: Origins
-    hosts: list[str] = field(default_factory=list)
+    origins: Origins = field(default_factory=Origins)
+    tls: ssl.SSLContext | None = None
 
     @property
     def url(self) -> str:
@@ -46,7 +55,11 @@ class Running:
 
     def ask(self, method: str, path: str, body: bytes = b"", **headers: str) -> Answer:
         """Make a request; underscores in names of headers are hyphens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = (
+            http.client.HTTPSConnection("127.0.0.1", self.port, context=self.tls)
+            if self.tls
+            else http.client.HTTPConnection("127.0.0.1", self.port)
+        )
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
             connection.request(method, path, body, named)
@@ -67,9 +80,9 @@ def running(
     files: dict[str, File] = PAGE,
     origins: Origins | None = None,
     key: str = "key-of-the-gateway",
-    **options: Any,
+    options: dict[str, Any] | None = None,
 ) -> Iterator[Running]:
-    """Run a gateway before the server at an address."""
+    """Run a gateway before the server at an address; ``options`` are uvicorn's."""
     origins = origins or Origins()
     listening = socket.create_server(("127.0.0.1", 0))
     started: list[uvicorn.Server] = []
@@ -77,8 +90,9 @@ def running(
 
     async def serve() -> None:
         upstream = Upstream(connect(server, key))
-        options.setdefault("proxy_headers", False)
-        config = configuration(Gateway(files, upstream, origins), options)
+        config = configuration(
+            Gateway(files, upstream, origins), options or {"proxy_headers": False}
+        )
         started.append(uvicorn.Server(config))
         ready.set()
         await started[0].serve([listening])

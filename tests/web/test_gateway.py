@@ -190,8 +190,8 @@ def test_forwarded_addresses_count_only_from_a_proxy_that_is_named(server: Scrip
     fixed = Origins(lambda: "2026-01-01")
     with running(server.address, origins=fixed) as page:
         page.call("GetCase", body, x_forwarded_for="192.0.2.1")
-    options: dict[str, Any] = {"proxy_headers": True, "forwarded_allow_ips": ["127.0.0.0/8"]}
-    with running(server.address, origins=fixed, **options) as page:
+    options = {"proxy_headers": True, "forwarded_allow_ips": ["127.0.0.0/8"]}
+    with running(server.address, origins=fixed, options=options) as page:
         for forwarded in ("192.0.2.1", "192.0.2.9, 192.0.2.1", "2001:db8::1", "no address"):
             page.call("GetCase", body, x_forwarded_for=forwarded)
     tokens = [token(seen.request) for seen in server.seen]
@@ -203,8 +203,8 @@ def test_an_origin_that_asks_too_often_is_told_when_to_come_back(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(origins, "BURST_CALLS", 3)
-    options: dict[str, Any] = {"proxy_headers": True, "forwarded_allow_ips": ["127.0.0.1"]}
-    with running(server.address, origins=Origins(clock=lambda: 0.0), **options) as page:
+    options = {"proxy_headers": True, "forwarded_allow_ips": ["127.0.0.1"]}
+    with running(server.address, origins=Origins(clock=lambda: 0.0), options=options) as page:
         body = GET.SerializeToString()
         answers = [page.call("GetCase", body, x_forwarded_for="192.0.2.1") for _ in range(5)]
         other = page.call("GetCase", body, x_forwarded_for="192.0.2.2")

@@ -8,11 +8,9 @@
 
 import { SNIFFED_BYTES, formatOf } from './decoding/formats.js';
 import { frames } from './decoding/pictures.js';
-import { DecodedVideo } from './decoding/videos.js';
 import { fingerprintPicture } from './hashing/fingerprints.js';
 import { LumaReader } from './hashing/luma.js';
 import { Shapes } from './hashing/shapes.js';
-import { fingerprintVideo } from './hashing/videos.js';
 import { Refusal, needed } from './refusal.js';
 
 /** Share of the time that reading pixels takes, about; the rest is that of the variants. */
@@ -82,25 +80,8 @@ async function hash(file, step) {
   if (!file.size) throw new Refusal('empty');
   const format = formatOf(new Uint8Array(await file.slice(0, SNIFFED_BYTES).arrayBuffer()));
   if (!format) throw new Refusal('not-media');
-  if (format === 'other') throw new Refusal('unsupported');
-  const shapes = await shapesLoading;
-  if (format === 'video') return hashVideo(file, shapes, step);
-  return hashPicture(file, format, shapes, step);
-}
-
-/**
- * @param {Blob} file
- * @param {Shapes} shapes
- * @param {Step} step
- */
-async function hashVideo(file, shapes, step) {
-  const video = await DecodedVideo.open(file);
-  try {
-    const media = columns('video', await fingerprintVideo(video, shapes, step));
-    return video.isIncomplete ? { ...media, incomplete: true } : media;
-  } finally {
-    video.close();
-  }
+  if (format === 'other' || format === 'video') throw new Refusal('unsupported');
+  return hashPicture(file, format, await shapesLoading, step);
 }
 
 /**
@@ -141,12 +122,7 @@ async function hashPicture(file, format, shapes, step) {
 function columns(kind, fingerprints) {
   const hashes = new Uint8Array(32 * fingerprints.length);
   fingerprints.forEach(({ hash }, at) => hashes.set(hash, 32 * at));
-  const times = kind === 'video' && {
-    startMs: fingerprints.map(({ startMs }) => startMs),
-    endMs: fingerprints.map(({ endMs }) => endMs),
-  };
   return {
-    ...times,
     kind,
     hashes,
     qualities: Uint8Array.from(fingerprints, ({ quality }) => quality),

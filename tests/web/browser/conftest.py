@@ -8,17 +8,16 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from benchmarks.harness.deployment import Deployment
-from disrupt.web.files import read_page
 from tests.web.browser.chromium import chromium
 from tests.web.browser.person import Person
 from tests.web.browser.site import Site
-from tests.web.running import running
+from tests.web.running import running, whole_page
 
 
 @pytest.fixture(scope="session")
 def site(deployment: Deployment) -> Iterator[Site]:
     key = deployment.make_key("page", "register")
-    with running(deployment.address, read_page(), key=key) as gateway:
+    with running(deployment.address, whole_page(), key=key) as gateway:
         yield Site(gateway.url, deployment, deployment.make_key("platform", "match"))
 
 

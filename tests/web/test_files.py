@@ -1,0 +1,83 @@
+"""The files of the page: those of the repository, and the locked ones of npm."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from disrupt.client.connection import DEFAULT_SERVER
+from disrupt.errors import ConfigurationError
+from disrupt.web.files import LIBRARIES, File, read_page
+from tests.web.running import running, whole_page
+
+ROOT = Path(__file__).parents[2]
+WEB = ROOT / "disrupt" / "web"
+
+needs_npm = pytest.mark.skipif(
+    not shutil.which("npm") and "CI" not in os.environ,
+    reason="needs npm; scripts/system-packages says how to install it",
+)
+
+
+@pytest.fixture(scope="module")
+def page() -> dict[str, File]:
+    return whole_page()
+
+
+@needs_npm
+def test_the_page_is_whole_and_has_nothing_else(page: dict[str, File]) -> None:
+    assert {f"/libraries/{name}" for name in LIBRARIES} <= page.keys()
+    assert {"/", "/licences.html", "/messages/calls.js", "/hashing/shapes.npy"} <= page.keys()
+    assert not [name for name in page if name.startswith("/index") or "d.mts" in name]
+    for file in page.values():
+        assert gzip.decompress(file.compressed) == file.body
+    licences = page["/licences.html"].body.decode()
+    for name in LIBRARIES:
+        assert not name.endswith("LICENSE") or f'"/libraries/{name}"' in licences
+    for name, version in json.loads((WEB / "package.json").read_text())["dependencies"].items():
+        assert f"{name} {version}" in licences
+
+
+@needs_npm
+def test_modules_of_the_page_import_by_paths_that_are_served(page: dict[str, File]) -> None:
+    for name, file in page.items():
+        if not name.endswith(".js"):
+            continue
+        for path in re.findall(r"""(?:from|import\()\s*['"]([^'"]+)['"]""", file.body.decode()):
+            assert path.startswith(("./", "../", "/")), f"{name} imports {path}"
+            folder = Path(name).parent
+            target = os.path.normpath(path if path.startswith("/") else folder / path)
+            assert target in page, f"{name} imports {path}"
+
+
+@needs_npm
+def test_files_are_served_as_they_lie_or_compressed(page: dict[str, File]) -> None:
+    with running(DEFAULT_SERVER, files=page) as gateway:
+        plain = gateway.ask("GET", "/messages/calls.js")
+        compressed = gateway.ask("GET", "/messages/calls.js", accept_encoding="gzip, br")
+    assert plain.body == (WEB / "page" / "messages" / "calls.js").read_bytes()
+    assert plain.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert compressed.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(compressed.body) == plain.body
+
+
+def test_a_page_without_its_libraries_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "index.html").touch()
+    with pytest.raises(ConfigurationError, match="scripts/page-libraries"):
+        read_page(tmp_path)
+
+
+def test_the_lock_names_no_place_and_a_checksum_of_every_package() -> None:
+    lock = (WEB / "package-lock.json").read_text()
+    assert not re.search(r'"resolved"', lock)
+    packages = {name: package for name, package in json.loads(lock)["packages"].items() if name}
+    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
+    wanted = json.loads((WEB / "package.json").read_text())
+    for name, version in (wanted["dependencies"] | wanted["devDependencies"]).items():
+        assert packages[f"node_modules/{name}"]["version"] == version
