@@ -19,6 +19,7 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -59,42 +60,38 @@ millions of them. The first word of a record is the number of an item, or else t
 two are the id, the two after that the successor's; the last is the check."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Contents:
-    """Contents of a journal.
+    """Contents of a journal; ``packed`` are its good records, PACKED.
 
     ``torn``: the end was not written completely, and so was never acknowledged, or it was damaged
     since: the file alone does not show which. ``damaged_records`` lie between good ones: they were
     acknowledged, and their content is lost.
     """
 
-    records: tuple[Record, ...]
+    packed: NDArray[np.uint64]
     torn: bool = False
     damaged_records: int = 0
 
+    @cached_property
+    def records(self) -> tuple[Record, ...]:
+        """Return all good records, an object for each."""
+        return tuple(_unpacked(record.tobytes()) for record in self.packed)
+
     @property
     def removed(self) -> tuple[Removed, ...]:
-        """The items among the records."""
+        """Return the items among the records."""
         return tuple(record for record in self.records if isinstance(record, Removed))
 
     @property
     def revoked(self) -> tuple[Revoked, ...]:
-        """The keys among the records."""
+        """Return the keys among the records."""
         return tuple(record for record in self.records if isinstance(record, Revoked))
 
     @property
     def epochs(self) -> tuple[Epoch, ...]:
-        """The epochs among the records."""
+        """Return the epochs among the records."""
         return tuple(record for record in self.records if isinstance(record, Epoch))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scan:
-    """Contents of a journal, whose records are PACKED; the rest is as in ``Contents``."""
-
-    records: NDArray[np.uint64]
-    torn: bool
-    damaged_records: int
 
 
 def read(path: Path) -> Contents | None:
@@ -102,14 +99,6 @@ def read(path: Path) -> Contents | None:
 
     DataDirectoryError if it cannot be read, is no journal, or of a newer version.
     """
-    scanned = scan(path)
-    if scanned is None:
-        return None
-    return Contents(unpack(scanned.records), scanned.torn, scanned.damaged_records)
-
-
-def scan(path: Path) -> Scan | None:
-    """Read the journal as ``read`` does, without an object for each record."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -127,10 +116,10 @@ def scan(path: Path) -> Scan | None:
     end = int(np.flatnonzero(good)[-1]) + 1 if good.any() else 0
     damaged = end - int(np.count_nonzero(good))
     torn = len(content) > (1 + end) * _RECORD_BYTES
-    return Scan(records[good] if damaged else records[:end], torn, damaged)
+    return Contents(records[good] if damaged else records[:end], torn, damaged)
 
 
-def packed(items: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def with_checks(items: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return PACKED records of items, of which only the checks are missing: shape (n, 5)."""
     return np.column_stack((items, _checks(items)))
 
@@ -138,11 +127,6 @@ def packed(items: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def pack(records: Iterable[Record]) -> NDArray[np.uint64]:
     """Return PACKED records."""
     return np.frombuffer(b"".join(map(_packed, records)), PACKED).reshape(-1, _WORDS)
-
-
-def unpack(records: NDArray[np.uint64]) -> tuple[Record, ...]:
-    """Return what good PACKED records say."""
-    return tuple(_unpacked(record.tobytes()) for record in records)
 
 
 def are_items(records: NDArray[np.uint64]) -> NDArray[np.bool_]:

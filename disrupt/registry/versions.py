@@ -69,7 +69,7 @@ def missing(contents: Contents, required: Iterable[Record]) -> list[Record]:
     was withdrawn; the journal names the next.
     """
     listed = {(item.number, item.item_id) for item in contents.removed}
-    versions = versions_of(journal.pack(contents.records))
+    versions = versions_of(contents.packed)
     withdrawn = set(versions.ids[versions.withdrawn].tolist())
     return [
         record

@@ -41,18 +41,17 @@ def reconcile(
     4. Collect what only the registry knows: the writer was killed between its commit and the
        journal. Append that to the journal's good records.
     """
-    scan = journal.scan(path)
-    if scan is not None and scan.damaged_records:
-        _log.error("removals_journal_damaged", records=scan.damaged_records)
-    listed = journal.pack(()) if scan is None else scan.records
-    if scan is not None and scan.damaged_records:
+    contents = journal.read(path)
+    listed = journal.pack(()) if contents is None else contents.packed
+    if contents is not None and contents.damaged_records:
+        _log.error("removals_journal_damaged", records=contents.damaged_records)
         listed = listed[listed[:, 0] != journal.EPOCH_WORD]
     in_registry, keys = queries.erased(connection), queries.keys(connection)
     versions = versions_of(listed)
     withdrawn = versions.ids[versions.withdrawn]
     is_known, is_listed = _compared(listed, in_registry, withdrawn)
     # Millions of items are compared without an object for each; few are left.
-    only_listed = Contents(journal.unpack(listed[~is_known]))
+    only_listed = Contents(listed[~is_known])
 
     again = {item.item_id for item in only_listed.removed if not item.successor}
     if len(withdrawn):
@@ -65,7 +64,7 @@ def reconcile(
 
     present = Epoch(queries.position(connection)[0])
     begun = only_listed.records.index(present) if present in only_listed.epochs else -1
-    since = Contents(only_listed.records[begun + 1 :]).removed
+    since = Contents(only_listed.packed[begun + 1 :]).removed
     undone = queries.living(connection, [item.item_id for item in since if item.successor])
 
     newest = max((item.number for item in only_listed.removed), default=0)
@@ -78,12 +77,12 @@ def reconcile(
     epoch, _ = queries.position(connection)
     only_registered = np.concatenate(
         [
-            journal.packed(in_registry[~is_listed]),
+            journal.with_checks(in_registry[~is_listed]),
             journal.pack(key for key in revoked if key not in only_listed.revoked),
             journal.pack({Epoch(epoch)}.difference(only_listed.epochs)),
         ]
     )
-    if scan is None or scan.torn or scan.damaged_records or len(only_registered):
+    if contents is None or contents.torn or contents.damaged_records or len(only_registered):
         return np.concatenate([listed, only_registered])
     return None
 
