@@ -8,7 +8,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -32,6 +35,7 @@ from benchmarks.recall.harder_edits import cut_side, negative, photographed_scre
 from benchmarks.recall.layouts import screenshot
 from disrupt.client import Effort, MatchClient
 
+ROOT = Path(__file__).parents[1]
 SKIMAGE = Path(skimage.__file__).parent / "data"
 SKLEARN = Path(sklearn.__file__).parent / "datasets" / "images"
 
@@ -316,10 +320,40 @@ def rebuild(report: Report, platform: Platform, lookup: Lookup) -> None:
     report.line("rebuild", "index and registry", equal, got)
 
 
-def leave_running(platform: Platform, helpline_key: str, copy: Path) -> None:
-    """Print how to go on."""
+@contextlib.contextmanager
+def page(server: Deployment) -> Iterator[str]:
+    """Serve the page for people affected on a port of its own; yield its address."""
+    subprocess.run([ROOT / "scripts" / "page-libraries"], check=True)
+    process = subprocess.Popen(
+        [BIN / "disrupt", "web", "--server", server.address, "--listen", "127.0.0.1:0"],
+        env=os.environ | {"DISRUPT_KEY": server.make_key("page", "register")},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        ready = process.stdout.readline() if process.stdout else ""
+        if not ready:
+            raise CommandFailedError("`disrupt web` did not start: its words are above.")
+        yield ready.split()[-1]
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def serve_on(platform: Platform, helpline_key: str, copy: Path) -> None:
+    """Serve the page too, and say how to go on, until Ctrl-C or SIGTERM."""
     server, data_dir = platform.server.address, platform.server.data_dir
-    print(f"""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if shutil.which("npm"):
+        shown = page(platform.server)
+    else:
+        shown = contextlib.nullcontext("not served: it needs npm, see scripts/system-packages")
+    with shown as address, contextlib.suppress(KeyboardInterrupt):
+        print(
+            f"""
+The page for people affected: {address}
+
 The server goes on at {server}; its data is in {data_dir}.
 A platform's key: {platform.key}
 A helpline's key: {helpline_key}
@@ -329,7 +363,11 @@ Try, after `source {BIN / "activate"}`:
   DISRUPT_SERVER={server} DISRUPT_KEY={helpline_key} disrupt submit --age adult {UNRELATED[0]}
   disrupt-index stats --data-dir {data_dir}
 
-Stop it with: kill {platform.server.process.pid}""")
+Ctrl-C ends both, and deletes the data.""",
+            flush=True,
+        )
+        while True:
+            signal.pause()
 
 
 def demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
@@ -380,15 +418,16 @@ def demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
     took_s = time.monotonic() - started
     print(f"All {report.table.row_count} lines came out as expected, in {took_s:.1f} s.")
     if serve:
-        leave_running(platform, helpline_key, kept_copies[1].file)
-        stack.pop_all()
+        serve_on(platform, helpline_key, kept_copies[1].file)
     return 0
 
 
 def main() -> int:
-    """Run in a folder of its own, removed at the end unless the server goes on in it."""
+    """Run in a folder of its own, removed at the end."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--serve", action="store_true", help="leave the server running")
+    parser.add_argument(
+        "--serve", action="store_true", help="then serve on, the page too, until Ctrl-C"
+    )
     serve = parser.parse_args().serve
     work = Path(tempfile.mkdtemp(prefix="disrupt-demo-"))
     with contextlib.ExitStack() as stack:
