@@ -1,0 +1,110 @@
+"""For everybody: axe finds nothing, a keyboard is enough, and so are 320 pixels of width."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.web.browser.person import Person, photograph
+from tests.web.browser.site import Site
+
+_RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+def _violations(page: Page) -> list[str]:
+    found = Axe().run(page, options=_RULES).response["violations"]
+    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found]
+
+
+def _obstacles(page: Page) -> list[str]:
+    """Return what keeps somebody from using the step that is shown."""
+    found: list[str] = page.evaluate(
+        """() => {
+            const { scrollWidth, clientWidth } = document.documentElement;
+            const targets = [...document.querySelectorAll('button, input:not([hidden])')];
+            const small = targets.filter((it) => it.checkVisibility() && it.offsetHeight < 44);
+            const { top, bottom } = document.getElementById('exit').getBoundingClientRect();
+            return [
+                scrollWidth > clientWidth && 'it scrolls sideways',
+                small.length && `small: ${small[0].outerHTML}`,
+                (top < 0 || bottom > innerHeight) && 'the exit is out of view',
+                document.getAnimations().length && 'something moves',
+                document.title !== 'Accueil' && 'the title tells something',
+                location.href !== `${origin}/` && 'so does the address',
+            ].filter(Boolean);
+        }"""
+    )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width_px", "height_px"),
+    [("light", 320, 640), ("dark", 320, 256)],
+    ids=["narrow", "dark, at a zoom of 400 %"],
+)
+def test_each_step_is_for_everybody_and_tells_nothing_to_others(
+    person: Person, scheme: Literal["light", "dark"], width_px: int, height_px: int
+) -> None:
+    page = person.page
+    page.set_viewport_size({"width": width_px, "height": height_px})
+    page.emulate_media(color_scheme=scheme)
+    entries = page.evaluate("history.length")
+    problems: list[str] = []
+
+    def look(step: str) -> None:
+        problems.extend(f"{step}: {each}" for each in _obstacles(page))
+        for language in ("English", "Français"):
+            page.get_by_role("button", name=language).click()
+            problems.extend(f"{step}, then {language}: {each}" for each in _violations(page))
+
+    person.at_each_step(look)
+    assert problems == []
+    assert page.evaluate("history.length") == entries
+
+
+def test_axe_would_find_a_picture_without_a_text(person: Person) -> None:
+    person.page.evaluate("document.querySelector('main').append(document.createElement('img'))")
+    assert any(each.startswith("image-alt") for each in _violations(person.page))
+
+
+def test_a_keyboard_is_enough(person: Person) -> None:
+    page = person.page
+
+    def presses(name: str, step: str) -> None:
+        """Move the focus by Tab to a button, and press it."""
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            focused = page.locator(":focus")
+            if focused.count() and name in focused.inner_text():
+                assert focused.evaluate("(it) => getComputedStyle(it).outlineStyle") == "solid"
+                page.keyboard.press("Enter")
+                person.sees(step)
+                expect(page.locator("h1:focus")).to_have_count(1)
+                return
+        raise AssertionError(name)
+
+    presses("Commencer", "who")
+    presses("Moi", "age")
+    presses("18 ans ou plus", "choose")
+    for _ in range(2):
+        page.keyboard.press("Tab")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choisir des fichiers").press("Enter")
+    chooser.value.set_files([photograph("rocket")])
+    person.is_ready()
+    presses("Continuer", "number")
+    presses("Je les ai notés", "send")
+    presses("Envoyer", "receipt")
+
+
+def test_without_scripts_the_page_says_whom_to_call(browser: Browser, site: Site) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(site.url)
+    words = page.locator("noscript p").first
+    expect(words).to_be_visible()
+    expect(words).to_contain_text("elle a besoin de JavaScript. Appelez le 3018")
+    context.close()
