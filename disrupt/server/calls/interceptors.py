@@ -128,11 +128,11 @@ class Errors(aio.ServerInterceptor):
         self, continuation: _Continuation, details: grpc.HandlerCallDetails
     ) -> _Handler | None:
         """Implement aio.ServerInterceptor."""
-        handler = await continuation(details)
-        if handler is None:
-            return None
         guarded = self._guarded.get(details.method)
         if guarded is None:
+            handler = await continuation(details)
+            if handler is None:
+                return None
             guard = self._guard_stream if handler.response_streaming else self._guard_single
             guarded = self._guarded[details.method] = guard(handler, details.method)
         return guarded
