@@ -23,20 +23,14 @@ _SCOPES_SINCE = 6
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def abi() -> int:
-    """Return the version that this kernel offers; 0 for none."""
-    version: int = _libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG)
-    return max(version, 0)
-
-
 def close_files() -> bool:
     """Give up all access to files, TCP and signals that this kernel's Landlock knows of.
 
     For the calling thread and those it starts. Open descriptors stay usable. False where the kernel
     has no Landlock. Privileges must have been renounced (no_new_privs) before.
     """
-    version = abi()
-    if not version:
+    version = _libc.syscall(_CREATE_RULESET, None, 0, _VERSION_FLAG)
+    if version <= 0:
         return False
     rights = max(count for since, count in _FILE_RIGHTS.items() if since <= version)
     handled = struct.pack("=Q", (1 << rights) - 1)

@@ -265,8 +265,7 @@ class Video:
         """Yield all frames but those skipped, with steady times from ``start_ms`` on."""
         context, period_ms = self._context, 1000 / max(self._rate, 1)
         brief_ms = min(interval_ms / 4, _BRIEF_MS)
-        first_ms: float | None = None
-        time_ms = 0.0
+        times = _FrameTimes(period_ms)
         seen_ms: float | None = None
         errors = 0
         for packet, shown_ms in shown_for_ms((each, _time_ms(each)) for each in self._packets()):
@@ -286,15 +285,9 @@ class Video:
                         break
                     continue
             for frame in frames:
-                said_ms = None if frame.pts is None else frame.time * 1000
-                seen_ms = seen_ms if said_ms is None else said_ms
-                if first_ms is None:
-                    first_ms = said_ms or 0.0
-                elif said_ms is None or said_ms - first_ms < time_ms:
-                    time_ms += period_ms  # The time is missing, or not after the last one.
-                    first_ms = first_ms if said_ms is None else said_ms - time_ms
-                else:
-                    time_ms = said_ms - first_ms
+                stated_ms = None if frame.pts is None else frame.time * 1000
+                seen_ms = seen_ms if stated_ms is None else stated_ms
+                time_ms = times.of_next(stated_ms)
                 self.end_ms = start_ms + round(time_ms + period_ms)
                 self.incomplete |= frame.is_corrupt
                 self._check_size(frame.width, frame.height)
@@ -328,6 +321,31 @@ class Video:
         return refused(
             f"it lasts longer than {minutes:g} minutes; send it in parts", cause="TOO_LARGE"
         )
+
+
+class _FrameTimes:
+    """Times of successive frames, in ms from the first one, that never go back."""
+
+    def __init__(self, period_ms: float) -> None:
+        self._period_ms = period_ms
+        self._first_ms: float | None = None
+        self._last_ms = 0.0
+
+    def of_next(self, stated_ms: float | None) -> float:
+        """Return the time of the next frame, of which its file states ``stated_ms`` or nothing.
+
+        A time that is missing, or before the last one, is a period after that; stated times are
+        counted from there on.
+        """
+        if self._first_ms is None:
+            self._first_ms = stated_ms or 0.0
+        elif stated_ms is None or stated_ms - self._first_ms < self._last_ms:
+            self._last_ms += self._period_ms
+            if stated_ms is not None:
+                self._first_ms = stated_ms - self._last_ms
+        else:
+            self._last_ms = stated_ms - self._first_ms
+        return self._last_ms
 
 
 def _read(file: BinaryIO, size_bytes: int) -> bytes:
