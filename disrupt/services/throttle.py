@@ -61,7 +61,7 @@ class Attempt:
     ``pin_hash`` is None where no such case exists. ``right`` is None until the PIN was checked.
     ``problem`` says why it could not be checked, and is then the refusal.
     ``due_s`` is when a refusal may be given; ``since_s`` and ``seen_s`` are when it was first and
-    last asked about. ``waiters`` are called, in any thread, once ``right`` is known.
+    last asked about.
     """
 
     asked: Asked
@@ -71,13 +71,10 @@ class Attempt:
     seen_s: float
     right: bool | None = None
     problem: DataDirectoryError | None = None
-    waiters: tuple[Callable[[], None], ...] = ()
 
-    def judge(self, *, right: bool) -> None:
-        """Set whether the PIN is right, and call the waiters."""
-        self.right = right
-        for wake in self.waiters:
-            wake()
+    def answered(self, now_s: float) -> bool:
+        """Tell whether the answer may be given: a right PIN's at once, a refusal when it is due."""
+        return bool(self.right) or (self.right is False and now_s >= self.due_s)
 
 
 class NotYetError(Exception):
@@ -242,11 +239,11 @@ class Throttle:
             attempt = self._attempt(asked, pin_hash, now_s)
             attempt.seen_s = now_s
             self._attempts.move_to_end(asked)
-            if attempt.right or (attempt.right is False and now_s >= attempt.due_s):
+            if attempt.answered(now_s):
                 del self._attempts[asked]
                 if attempt.problem is not None:
                     raise attempt.problem
-                return attempt.right
+                return bool(attempt.right)
             due_s = attempt.due_s
         wait_s = 1 + (now_s - attempt.since_s) / _AGE_SHARE
         if due_s > now_s:
@@ -260,7 +257,7 @@ class Throttle:
                 right = self._verify(attempt.pin_hash or "", attempt.asked.proof)
             except DataDirectoryError as error:
                 attempt.problem, right = error, False
-            attempt.judge(right=right)
+            attempt.right = right
             self._report(attempt)
         with self._lock:
             return self._closed_s(clock()) if any(self._queues.values()) else None
@@ -318,7 +315,7 @@ class Throttle:
                 queue.count(attempt, now_s)
                 attempt.due_s = max(attempt.due_s, now_s + REFUSED_AFTER_S)
                 if attempt.pin_hash is None:
-                    attempt.judge(right=False)
+                    attempt.right = False
                     continue
                 self._begun_s.append(now_s)
                 return attempt

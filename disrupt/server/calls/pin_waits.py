@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -20,6 +19,9 @@ _HELD_S = 5.0
 
 _HELD_MAX = 32
 """Most calls that wait here at once; others get the time to come back at once."""
+
+_POLL_S = 0.02
+"""Pause between two looks at an attempt; a check takes about as long."""
 
 
 class PinWaits:
@@ -38,35 +40,24 @@ class PinWaits:
             try:
                 return await pool.run(partial(use_case, now_s=time.monotonic()))
             except NotYetError as error:
-                if not await self._is_known(error.attempt):
+                if not await self._answered(error.attempt):
                     raise TooManyAttemptsError(
                         "Many PINs are being tried just now. Your place is kept: come back when"
                         " this time is over. Nothing was changed.",
                         retry_after_s=error.wait_s,
                     ) from None
 
-    async def _is_known(self, attempt: Attempt) -> bool:
-        """Wait until the attempt may be answered; False where that takes too long."""
+    async def _answered(self, attempt: Attempt) -> bool:
+        """Wait until the attempt is answered; return False where that takes too long."""
         give_up_s = time.monotonic() + _HELD_S
         if self._held >= _HELD_MAX or attempt.due_s > give_up_s:
             return False
-        judged, loop = asyncio.Event(), asyncio.get_running_loop()
-
-        def wake() -> None:
-            with suppress(RuntimeError):  # the loop is closed: the server stops
-                loop.call_soon_threadsafe(judged.set)
-
         self._held += 1
-        attempt.waiters += (wake,)
         try:
-            if attempt.right is None:  # looked at only now that it wakes this call
-                await asyncio.wait_for(judged.wait(), give_up_s - time.monotonic())
-            if not attempt.right:
-                await asyncio.sleep(attempt.due_s - time.monotonic())
-        except TimeoutError:
-            return False
-        else:
-            return True
+            while not attempt.answered(now_s := time.monotonic()):
+                if attempt.right is None and now_s >= give_up_s:
+                    return False
+                await asyncio.sleep(_POLL_S)
         finally:
             self._held -= 1
-            attempt.waiters = tuple(waiter for waiter in attempt.waiters if waiter is not wake)
+        return True

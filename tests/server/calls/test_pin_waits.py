@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
@@ -24,11 +23,11 @@ class Judging:
 
     def __init__(self, *, right: bool) -> None:
         self.throttle = Throttle(lambda _hash, _proof: right)
-        self.asked = 0
+        self.asked_s: list[float] = []
         self.waits: NotYetError | None = None
 
     def use_case(self, *, now_s: float) -> bool:
-        self.asked += 1
+        self.asked_s.append(now_s)
         try:
             return self.throttle.ask(ASKED, "hash", now_s)
         except NotYetError as error:
@@ -39,21 +38,6 @@ class Judging:
         self.throttle.work(time.monotonic)
 
 
-@pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
-    """Record how long the code slept for each time that it did."""
-    slept: list[float] = []
-    sleep: Callable[[float], Any] = asyncio.sleep
-
-    async def recorded(delay_s: float) -> None:
-        slept.append(delay_s)
-        await sleep(0)
-
-    monkeypatch.setattr(asyncio, "sleep", recorded)
-    yield slept
-    monkeypatch.undo()
-
-
 def waited(judging: Judging, then: Callable[[], None]) -> bool:
     """Run the use case; once it waits, call ``then`` in another thread."""
 
@@ -61,30 +45,24 @@ def waited(judging: Judging, then: Callable[[], None]) -> bool:
         call = asyncio.ensure_future(
             PinWaits().run(Pool("pins", threads=1, queued=1), judging.use_case)
         )
-        while judging.waits is None or not judging.waits.attempt.waiters:
-            await asyncio.wait([call], timeout=0.01)
+        while judging.waits is None:
+            await asyncio.sleep(0.01)
         threading.Thread(target=then).start()
         return await call
 
     return asyncio.run(run())
 
 
-def test_a_call_sleeps_until_its_pin_is_checked(steps: list[float]) -> None:
-    judging = Judging(right=True)
-    assert waited(judging, judging.check)
-    assert steps == []
-    assert judging.asked == 2
-    assert judging.waits is not None
-    assert judging.waits.attempt.waiters == ()
-
-
-def test_a_wrong_pin_is_refused_when_that_is_due(
-    steps: list[float], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("right", [True, False])
+def test_a_call_asks_again_once_its_pin_is_checked_and_a_refusal_is_due(
+    monkeypatch: pytest.MonkeyPatch, *, right: bool
 ) -> None:
-    monkeypatch.setattr("disrupt.services.throttle.REFUSED_AFTER_S", 0.0)
-    judging = Judging(right=False)
-    assert not waited(judging, judging.check)
-    assert len(steps) == 1
+    monkeypatch.setattr("disrupt.services.throttle.REFUSED_AFTER_S", 0.3)
+    judging = Judging(right=right)
+    assert waited(judging, judging.check) == right
+    assert len(judging.asked_s) == 2
+    assert judging.waits is not None
+    assert right or judging.asked_s[-1] >= judging.waits.attempt.due_s
 
 
 def test_a_check_that_takes_long_sends_the_call_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +71,4 @@ def test_a_check_that_takes_long_sends_the_call_away(monkeypatch: pytest.MonkeyP
     judging = Judging(right=True)
     with pytest.raises(TooManyAttemptsError):
         waited(judging, lambda: None)
-    assert judging.asked == 1
-    assert judging.waits is not None
-    assert judging.waits.attempt.waiters == ()
+    assert len(judging.asked_s) == 1
