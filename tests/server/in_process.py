@@ -65,7 +65,7 @@ async def serving(
     )
     servicer: Any = type("Servicer", (stub, MatchServiceServicer), {})()
     add_MatchServiceServicer_to_server(servicer, server)
-    health_pb2_grpc.add_HealthServicer_to_server(Health().servicer, server)
+    health_pb2_grpc.add_HealthServicer_to_server(Health(), server)
     reflection.enable_server_reflection(["disrupt.v1.MatchService"], server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -34,7 +34,7 @@ async def check_index(
     state.check_fresh()
     fresh = behind_s <= most_behind_s
     reason = f"The registry was last followed {behind_s:.0f} s ago."
-    await health.set(FEED, serving=fresh, reason=reason)
+    health.set(FEED, serving=fresh, reason=reason)
     if fresh and not state.serving:
         reason = "There is no index."
     serving = fresh and state.serving
@@ -43,7 +43,7 @@ async def check_index(
         serving = False
         reason = f"No process that decodes pictures has started or answered for {without_s:.0f} s."
     for service in (MATCH, OVERALL):
-        await health.set(service, serving=serving, reason=reason)
+        health.set(service, serving=serving, reason=reason)
 
 
 async def check_writer(health: Health, channel: aio.Channel) -> None:
@@ -54,7 +54,7 @@ async def check_writer(health: Health, channel: aio.Channel) -> None:
         answer = await writer.Check(request, timeout=_ANSWER_WITHIN_S)
     except aio.AioRpcError as error:
         reason = f"The writer does not answer ({error.code().name})."
-        await health.set(REGISTRATION, serving=False, reason=reason)
+        health.set(REGISTRATION, serving=False, reason=reason)
     else:
         serving = answer.status == health_pb2.HealthCheckResponse.SERVING
-        await health.set(REGISTRATION, serving=serving, reason="The writer cannot write.")
+        health.set(REGISTRATION, serving=serving, reason="The writer cannot write.")

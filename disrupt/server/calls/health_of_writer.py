@@ -39,6 +39,6 @@ async def check_storage(health: Health, registry: RegistryWriter, pools: Sequenc
     writing = asyncio.create_task(through_pools())
     if not (await asyncio.wait({writing}, timeout=_WRITE_WITHIN_S))[0]:
         reason = f"The registry was not written to for {_WRITE_WITHIN_S:g} s."
-        await health.set(REGISTRATION, serving=False, reason=reason)
+        health.set(REGISTRATION, serving=False, reason=reason)
     reason = await writing
-    await health.set(REGISTRATION, serving=not reason, reason=reason)
+    health.set(REGISTRATION, serving=not reason, reason=reason)

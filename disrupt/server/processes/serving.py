@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
@@ -42,11 +42,12 @@ def tell_supervisor(word: str) -> None:
 async def until_told_to_stop(
     server: aio.Server,
     grace_s: float,
-    draining: Callable[[], Awaitable[None]],
+    stopping: Callable[[], None],
     report: Callable[[], dict[str, object]],
 ) -> None:
-    """Serve until SIGTERM, then finish the calls in flight; each beat tells what ``report`` does.
+    """Serve until SIGTERM, then call ``stopping`` and finish the calls in flight.
 
+    Each beat tells the supervisor what ``report`` returns.
     The supervisor alone handles SIGINT: a terminal sends it to the whole process group.
     """
     _keep_tracebacks_out_of_the_log()
@@ -59,7 +60,7 @@ async def until_told_to_stop(
     beating = vital("heartbeat", forever(partial(_beat, report), BEAT_S))
     await stop.wait()
     accepting.cancel()
-    await draining()
+    stopping()
     await server.stop(grace_s)
     beating.cancel()
 

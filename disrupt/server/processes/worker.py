@@ -140,7 +140,7 @@ async def _serve(
         RelayingServicer(config, channel, hashing, videos), server
     )
     add_FeedServiceServicer_to_server(FeedServicer(reader, state, cursors), server)
-    health_pb2_grpc.add_HealthServicer_to_server(statuses.servicer, server)
+    health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
     names = [service.full_name for service in rights.SERVICES]
     reflection.enable_server_reflection(
         [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server
@@ -162,11 +162,10 @@ async def _serve(
         vital("writer's health", forever(writer, WRITER_CHECK_S)),
     ]
     try:
-        drain = statuses.servicer.enter_graceful_shutdown
         await until_told_to_stop(
             server,
             config.drain_grace_s,
-            drain,
+            statuses.stop,
             lambda: {"not_serving": statuses.not_serving(), **state.report()},
         )
     finally:

@@ -99,7 +99,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     admin_pb2_grpc.add_AdminServiceServicer_to_server(
         AdminServicer(DirectAdmin(registry), pool), server
     )
-    health_pb2_grpc.add_HealthServicer_to_server(statuses.servicer, server)
+    health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
 
     directory.socket.unlink(missing_ok=True)  # what a killed writer left
     mask = os.umask(0o177)  # the socket is for this user alone
@@ -115,7 +115,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     await until_told_to_stop(
         server,
         config.drain_grace_s,
-        statuses.servicer.enter_graceful_shutdown,
+        statuses.stop,
         lambda: {"not_serving": statuses.not_serving()},
     )
     for task in tasks:

@@ -32,9 +32,7 @@ def test_lookups_are_not_served_where_no_picture_can_be_decoded(
         await check_index(health, following, hashing, 30.0)
         context: Any = None
         return [
-            (
-                await health.servicer.Check(health_pb2.HealthCheckRequest(service=name), context)
-            ).status
+            (await health.Check(health_pb2.HealthCheckRequest(service=name), context)).status
             == health_pb2.HealthCheckResponse.SERVING
             for name in (MATCH, OVERALL, FEED)
         ]

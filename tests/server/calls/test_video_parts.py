@@ -14,41 +14,13 @@ from grpc import aio
 
 from disrupt.core.lookups import VideoOptions
 from disrupt.errors import DeadlineExceededError
-from disrupt.server.admission.limits import CHUNK_BYTES_MAX
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.shares import holder
 from disrupt.server.calls.registration_relay import RelayingServicer
-from disrupt.server.calls.videos import VideoSearch, _chunks
+from disrupt.server.calls.videos import VideoSearch
 from disrupt.server.config import Config
 from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.wire import videos as wire
-
-
-def chunk(data: bytes) -> match_pb2.MatchVideoRequest:
-    return match_pb2.MatchVideoRequest(chunk=data)
-
-
-LARGEST = bytes(CHUNK_BYTES_MAX)
-
-
-def received(
-    *parts: match_pb2.MatchVideoRequest, first: match_pb2.MatchVideoRequest | None = None
-) -> list[bytes]:
-    async def sent() -> AsyncIterator[match_pb2.MatchVideoRequest]:
-        for part in parts:
-            yield part
-
-    async def receive() -> list[bytes]:
-        return [data async for data in _chunks(sent(), first)]
-
-    return asyncio.run(receive())
-
-
-def test_chunks_come_in_order_once_and_without_empty_ones() -> None:
-    assert received(chunk(b"a"), chunk(b""), chunk(b"b")) == [b"a", b"b"]
-    assert received(chunk(b"b"), first=chunk(b"a")) == [b"a", b"b"]
-    assert received(first=chunk(LARGEST)) == [LARGEST]
-    assert received() == []
 
 
 def test_a_message_of_many_frames_is_not_walked_on_the_event_loop(
