@@ -59,7 +59,7 @@ class Stats:
 
 
 def stats(reader: RegistryReader, index_dir: Path) -> Stats:
-    """Count. Raises SnapshotRefusedError if the generation in CURRENT is damaged."""
+    """Count what the generation in CURRENT holds. Raises SnapshotRefusedError if it is damaged."""
     served = current(index_dir)
     snapshot = open_generation(index_dir, served, reader, checked=True)
     head = reader.head()

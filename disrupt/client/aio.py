@@ -72,7 +72,7 @@ class AsyncMatchClient:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections. What is being hashed is hashed to its end, for nothing."""
+        """Close the connections. What is being hashed is finished, and the result dropped."""
         self._is_closed = True
         self._threads.shutdown(wait=False)
         for channel in self._channels:

@@ -109,11 +109,11 @@ def health(
     of_this_machine = False
     source = click.get_current_context().get_parameter_source("server")
     if data_dir is not None and source is not ParameterSource.COMMANDLINE:
-        told = _told_by_supervisor(data_dir, timeout_s)
-        processes = told["processes"]
-        report = {"asked": "supervisor", "version": told["version"], "processes": processes}
-        server = _reachable(told["address"])
-        of_this_machine = bool(told["tls_cert"])
+        states = _ask_supervisor(data_dir, timeout_s)
+        processes = states["processes"]
+        report = {"asked": "supervisor", "version": states["version"], "processes": processes}
+        server = _reachable(states["address"])
+        of_this_machine = bool(states["tls_cert"])
     lines = [_line(process) for process in processes]
     error: DisruptError | None = None
     try:
@@ -154,35 +154,35 @@ def health(
         raise error
 
 
-def _told_by_supervisor(data_dir: Path, timeout_s: float) -> dict[str, Any]:
-    """Return the state of each process. Raises UnavailableError where no supervisor tells it."""
+def _ask_supervisor(data_dir: Path, timeout_s: float) -> dict[str, Any]:
+    """Return what the supervisor of a data directory reports. Raises UnavailableError."""
     path = DataDirectory(data_dir).health_socket
     try:
         with socket.socket(socket.AF_UNIX) as asked:
             asked.settimeout(timeout_s)
             asked.connect(str(path.absolute()))
             line = asked.makefile("rb").readline()
-            told: dict[str, Any] = json.loads(line)
+            states: dict[str, Any] = json.loads(line)
     except (OSError, ValueError) as error:
         why = "Run this as the server's user" if isinstance(error, PermissionError) else error
         raise UnavailableError(
             f"No server runs in {data_dir} that says how it is: {why}."
         ) from None
-    return told
+    return states
 
 
 def _reachable(listen: str) -> str:
-    """Return an address of this machine at which a server listens that listens on all of them."""
+    """Return an address that can be called: loopback for a server that listens on all of them."""
     host, _, port = listen.rpartition(":")
     return {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host) + f":{port}"  # noqa: S104
 
 
 def _line(process: dict[str, Any]) -> str:
-    """Describe a process, as the supervisor told it, on one line."""
+    """Describe the state of a process on one line."""
     known = {"lag_ms": "lag {} ms", "generation": "generation {}", "tombstones": "{} tombstones"}
-    told = [text.format(process[name]) for name, text in known.items() if name in process]
+    facts = [text.format(process[name]) for name, text in known.items() if name in process]
     name = f"{process['role']} {process['number']}"
-    return ", ".join([f"{name:<10}pid {process['pid']}: {process['state']}", *told])
+    return ", ".join([f"{name:<10}pid {process['pid']}: {process['state']}", *facts])
 
 
 def _check_processes(processes: list[dict[str, Any]]) -> None:

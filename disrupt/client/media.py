@@ -88,7 +88,7 @@ def prepare(
 def in_time(prepare: Callable[[], _Prepared], deadline: Deadline) -> _Prepared:
     """Call a function in a thread, and wait for it until the deadline.
 
-    Raises DeadlineExceededError then; the function goes on to its end, for nothing.
+    Raises DeadlineExceededError then; the function goes on to its end, and its result is dropped.
     """
     outcome: Future[_Prepared] = Future()
 

@@ -105,7 +105,7 @@ def match_hashes(
 
 
 def index_status(cursor: str) -> match_pb2.GetIndexStatusRequest:
-    """Request of the index's state; ``cursor`` of a receipt or an answer, or empty."""
+    """Make the request for the index's state; ``cursor`` of a receipt or answer, or empty."""
     try:
         return match_pb2.GetIndexStatusRequest(cursor=cursor)
     except (TypeError, ValueError):  # ValueError: text that UTF-8 does not have

@@ -99,8 +99,9 @@ class MatchClient:
 
         It is hashed here, in this process, and does not leave it: private, and cheap for the
         server. With ``hash_locally=False`` it is sent, and the server decodes and hashes it in
-        memory. Hashing here is within the client's ``timeout_s``; where that ends first, it goes
-        on in its thread, for nothing. ``effort``: how many edited versions are searched.
+        memory. Hashing here is within the client's ``timeout_s``; where that ends first, its
+        thread finishes and the result is dropped. ``effort``: how many edited versions are
+        searched.
         ``whole_only``: leave out matches of a part of both pictures, see Match.extent.
         Other arguments are those of ``match_hashes``. Raises InvalidMediaError for what is no
         picture, UnreadableMediaError for a file that cannot be read.

@@ -133,7 +133,7 @@ class Progress:
             self._move(done)
 
     def within(self, time_ms: int, duration_ms: int) -> None:
-        """Show how far a video is."""
+        """Show how much of a video is done; ``duration_ms`` is 0 where it is not known."""
         self._show()
         share = min(time_ms / duration_ms, 1) if duration_ms else 0
         self._move(int(self._done) + share)

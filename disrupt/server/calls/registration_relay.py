@@ -153,10 +153,10 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
         try:
             return await call(request, timeout=timeout_s, metadata=metadata)
         except aio.AioRpcError as error:
-            await _give_back(error, context)
+            await _pass_on(error, context)
 
 
-async def _give_back(error: aio.AioRpcError, context: Context) -> NoReturn:
+async def _pass_on(error: aio.AioRpcError, context: Context) -> NoReturn:
     """Abort with the writer's own error; raise UnavailableError if there is no writer now."""
     # the stubs do not know that the pairs can be unpacked
     pairs: Any = error.trailing_metadata() or ()
