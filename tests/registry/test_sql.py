@@ -9,10 +9,19 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from disrupt.registry.contract import RegistryWriter
+from disrupt.registry.contract import BYTES_AT_ONCE, RegistryWriter
+from disrupt.registry.sqlite import queries
 from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry.conformance import OpenReader, OpenWriter, RegistryConformance
-from tests.registry.examples import DAY, item_of, registration
+from tests.registry.examples import (
+    DAY,
+    all_changes,
+    item_of,
+    new_case,
+    new_item,
+    plain,
+    registration,
+)
 from tests.registry.machine import RegistryMachine
 
 
@@ -24,6 +33,34 @@ class TestSqliteConforms(RegistryConformance):
     @pytest.fixture
     def open_reader(self, tmp_path: Path) -> OpenReader:
         return lambda: SqlRegistry.open_reader(tmp_path / "registry.db")
+
+    @pytest.mark.parametrize("most_bytes", [0, 100, BYTES_AT_ONCE])
+    def test_whatever_a_read_may_bring_pages_hold_all_changes_of_their_banks(
+        self,
+        writer: RegistryWriter,
+        chance: random.Random,
+        monkeypatch: pytest.MonkeyPatch,
+        most_bytes: int,
+    ) -> None:
+        start = writer.head()
+        for bank in [1, 2, 2, 2, 2, 2, 2, 1, 2, 1, 1, 1, 2]:
+            case, items = new_case(chance), [new_item(chance, hashes) for hashes in (1, 3, 1)]
+            writer.register(registration(chance, case, *items, bank=bank), day=DAY)
+            if chance.random() < 0.3:
+                writer.withdraw(case.number, None, day=DAY)
+        whole = list(map(plain, all_changes(writer)))
+        monkeypatch.setattr(queries, "BYTES_AT_ONCE", most_bytes)
+        monkeypatch.setattr(queries, "CHANGES_AT_ONCE", 4)
+        assert list(map(plain, all_changes(writer))) == whole
+        for banks in ([], [1], [2], [1, 2]):
+            for limit in (1, 2, 100):
+                seen, cursor = list[tuple[object, ...]](), start
+                while cursor != writer.head():
+                    page, after = writer.changes(cursor, limit, banks)
+                    assert len(page) <= limit
+                    assert after.sequence > cursor.sequence
+                    seen, cursor = seen + list(map(plain, page)), after
+                assert seen == [change for change in whole if change[2] in banks]
 
 
 class SqliteMachine(RegistryMachine):

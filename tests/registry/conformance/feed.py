@@ -19,7 +19,6 @@ from tests.registry.conformance.opened import Opened, OpenReader
 from tests.registry.examples import (
     DAY,
     all_changes,
-    new_case,
     new_item,
     pages,
     plain,
@@ -155,27 +154,6 @@ class FeedConformance(Opened):
             additions.append([46 * length for length in page.lengths.tolist()])
         assert additions == read == [[368_000] * 5, [368_000] * 5, [368_000] * 2 + [2 * 46]]
 
-    @pytest.mark.parametrize("most_bytes", [0, 46, 100])
-    def test_what_a_read_may_bring_changes_nothing_of_the_feed(
-        self,
-        writer: RegistryWriter,
-        chance: random.Random,
-        monkeypatch: pytest.MonkeyPatch,
-        most_bytes: int,
-    ) -> None:
-        for bank in (1, 2, 1, 2):
-            items = [new_item(chance, hashes) for hashes in (1, 3, 1)]
-            done = writer.register(registration(chance, None, *items, bank=bank), day=DAY)
-        writer.withdraw(done.case_number, None, day=DAY)
-        whole = list(map(plain, all_changes(writer)))
-        monkeypatch.setattr("disrupt.registry.sqlite.queries.BYTES_AT_ONCE", most_bytes)
-        assert [plain(change) for page, _ in pages(writer) for change in page] == whole
-        cursor, seen = Cursor(writer.head().epoch, 0), list[tuple[object, ...]]()
-        while cursor != writer.head():
-            page, cursor = writer.changes(cursor, 100, [2])
-            seen += map(plain, page)
-        assert seen == [change for change in whole if change[2] == 2]
-
     def test_readers_that_follow_a_writer_miss_nothing(
         self, writer: RegistryWriter, open_reader: OpenReader, chance: random.Random
     ) -> None:
@@ -203,24 +181,3 @@ class FeedConformance(Opened):
         everything = list(map(plain, all_changes(writer)))
         assert len(everything) == 120
         assert [follower.result() for follower in followers] == [everything] * 3
-
-    def test_changes_of_some_banks_are_all_changes_of_these(
-        self, writer: RegistryWriter, chance: random.Random, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("disrupt.registry.sqlite.queries.CHANGES_AT_ONCE", 4)
-        start = Cursor(writer.head().epoch, 0)
-        for bank in [1, 2, 2, 2, 2, 2, 2, 1, 2, 1, 1, 1, 2]:
-            case = new_case(chance)
-            writer.register(registration(chance, case, bank=bank), day=DAY)
-            if chance.random() < 0.3:
-                writer.withdraw(case.number, None, day=DAY)
-        for banks in ([], [1], [2], [1, 2]):
-            expected = [change for change in map(plain, all_changes(writer)) if change[2] in banks]
-            for limit in (1, 2, 100):
-                seen, cursor = list[tuple[object, ...]](), start
-                while cursor != writer.head():
-                    page, after = writer.changes(cursor, limit, banks)
-                    assert len(page) <= limit
-                    assert after.sequence > cursor.sequence
-                    seen, cursor = seen + list(map(plain, page)), after
-                assert seen == expected
