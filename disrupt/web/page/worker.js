@@ -3,18 +3,25 @@
  *
  * It takes `{type: 'hash', id, file}` and `{type: 'cancel', id}`, and answers `{type: 'progress',
  * id, share}`, then `{type: 'done', id, media}` or `{type: 'refused', id, reason, quality}`: see
- * Media and Refusal. Files are hashed one after the other.
+ * Media and Refusal. Files are hashed one after the other. For a video that it does not decode it
+ * asks the page for frames, see `decoding/video_element.js`.
  */
 
+import { ElementVideo } from './decoding/element_video.js';
 import { SNIFFED_BYTES, formatOf } from './decoding/formats.js';
 import { frames } from './decoding/pictures.js';
+import { DecodedVideo } from './decoding/videos.js';
 import { fingerprintPicture } from './hashing/fingerprints.js';
 import { LumaReader } from './hashing/luma.js';
 import { Shapes } from './hashing/shapes.js';
+import { fingerprintVideo } from './hashing/videos.js';
 import { Refusal, needed } from './refusal.js';
 
 /** Share of the time that reading pixels takes, about; the rest is that of the variants. */
 const READING_SHARE = 0.6;
+
+/** Time without a frame of the page after which its video is given up. */
+const UNANSWERED_MS = 60_000;
 
 /** How long the worker goes on before it looks for messages. */
 const TURN_MS = 50;
@@ -35,19 +42,24 @@ const TURN_MS = 50;
  */
 
 /** @typedef {(share: number) => Promise<void>} Step awaited often; throws once it is cancelled */
-/** @typedef {{isCancelled: boolean}} Job */
+/** @typedef {import('./decoding/element_video.js').Shown} Shown */
+/** @typedef {{isCancelled: boolean, take: (shown: Shown) => void}} Job */
 
 /** @type {Map<unknown, Job>} */
 const jobs = new Map();
 let queue = Promise.resolve();
 
-self.addEventListener('message', ({ data: { type, id, file } }) => {
+self.addEventListener('message', ({ data }) => {
+  const { type, id, file } = data;
   const job = jobs.get(id);
-  if (type === 'cancel' && job) job.isCancelled = true;
-  if (type !== 'hash') return;
-  const added = { isCancelled: false };
-  jobs.set(id, added);
-  queue = queue.then(() => answer(id, file, added));
+  if (type === 'hash') {
+    const added = { isCancelled: false, take: () => {} };
+    jobs.set(id, added);
+    queue = queue.then(() => answer(id, file, added));
+  } else if (job) {
+    if (type === 'cancel') job.isCancelled = true;
+    job.take(data);
+  }
 });
 
 /**
@@ -60,7 +72,7 @@ async function answer(id, file, job) {
   try {
     const step = steps(id, job);
     await step(0);
-    self.postMessage({ type: 'done', id, media: await hash(file, step) });
+    self.postMessage({ type: 'done', id, media: await hash(file, step, asking(id, job)) });
   } catch (error) {
     // A RangeError: an array of so many pixels cannot be allocated.
     const unforeseen = error instanceof RangeError ? 'no-memory' : 'internal';
@@ -71,17 +83,54 @@ async function answer(id, file, job) {
   }
 }
 
+/** @typedef {(atMs: number) => Promise<Shown>} Ask ask the page for a frame of a video */
+
 /**
  * @param {Blob} file
  * @param {Step} step
+ * @param {Ask} ask
  * @returns {Promise<Media>}
  */
-async function hash(file, step) {
+async function hash(file, step, ask) {
   if (!file.size) throw new Refusal('empty');
   const format = formatOf(new Uint8Array(await file.slice(0, SNIFFED_BYTES).arrayBuffer()));
   if (!format) throw new Refusal('not-media');
-  if (format === 'other' || format === 'video') throw new Refusal('unsupported');
-  return hashPicture(file, format, await shapesLoading, step);
+  if (format === 'other') throw new Refusal('unsupported');
+  const shapes = await shapesLoading;
+  if (format === 'video') return hashVideo(file, shapes, step, ask);
+  return hashPicture(file, format, shapes, step);
+}
+
+/**
+ * @param {Blob} file
+ * @param {Shapes} shapes
+ * @param {Step} step
+ * @param {Ask} ask
+ */
+async function hashVideo(file, shapes, step, ask) {
+  const video = await opened(file, ask);
+  try {
+    const media = columns('video', await fingerprintVideo(video, shapes, step));
+    return video.isIncomplete ? { ...media, incomplete: true } : media;
+  } finally {
+    video.close();
+  }
+}
+
+/**
+ * Open a video by WebCodecs, or else by what the page's video element shows.
+ * @param {Blob} file
+ * @param {Ask} ask
+ */
+async function opened(file, ask) {
+  try {
+    return await DecodedVideo.open(file);
+  } catch (error) {
+    const isLacking = error instanceof Refusal && error.reason === 'unsupported';
+    const video = isLacking && (await ElementVideo.open(ask));
+    if (!video) throw error;
+    return video;
+  }
 }
 
 /**
@@ -122,7 +171,12 @@ async function hashPicture(file, format, shapes, step) {
 function columns(kind, fingerprints) {
   const hashes = new Uint8Array(32 * fingerprints.length);
   fingerprints.forEach(({ hash }, at) => hashes.set(hash, 32 * at));
+  const times = kind === 'video' && {
+    startMs: fingerprints.map(({ startMs }) => startMs),
+    endMs: fingerprints.map(({ endMs }) => endMs),
+  };
   return {
+    ...times,
     kind,
     hashes,
     qualities: Uint8Array.from(fingerprints, ({ quality }) => quality),
@@ -141,6 +195,24 @@ async function loadShapes() {
 
 const shapesLoading = needed(loadShapes());
 shapesLoading.catch(() => {});
+
+/**
+ * Return a function that asks the page for a frame of a video.
+ * @param {unknown} id
+ * @param {Job} job
+ * @returns {Ask}
+ */
+function asking(id, job) {
+  return async (atMs) => {
+    self.postMessage({ type: 'frame', id, atMs });
+    const shown = await new Promise((/** @type {(shown: Shown) => void} */ resolve) => {
+      job.take = resolve;
+      setTimeout(resolve, UNANSWERED_MS, { durationMs: 0 });
+    });
+    if (job.isCancelled) throw new Refusal('cancelled');
+    return shown;
+  };
+}
 
 /**
  * Return a function that tells the page of progress, and lets messages in, now and then.

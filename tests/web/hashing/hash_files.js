@@ -4,6 +4,7 @@
  * Names that begin with "cancelled" are cancelled once they begin.
  */
 
+import { serveFrames } from '../../../disrupt/web/page/decoding/video_element.js';
 import { Shapes } from '../../../disrupt/web/page/hashing/shapes.js';
 import { differences } from './vectors.js';
 
@@ -26,16 +27,20 @@ async function hash(worker, name) {
   const beganMs = performance.now();
   /** @type {number[]} */
   const progress = [];
+  let framesAsked = 0;
+  const end = serveFrames(worker, name, file);
   const outcome = await new Promise((resolve, reject) => {
     worker.onerror = ({ message }) => reject(new Error(message));
     worker.onmessage = ({ data }) => {
       if (data.type === 'progress') progress.push(data.share);
+      else if (data.type === 'frame') framesAsked++;
       else resolve(data);
     };
     worker.postMessage({ type: 'hash', id: name, file });
     if (name.startsWith('cancelled')) worker.postMessage({ type: 'cancel', id: name });
   });
   const ms = Math.round(performance.now() - beganMs);
+  end();
   const { media, reason, quality } = outcome;
   if (!media) return { reason, quality, progress, ms };
   const rows = Array.from(media.qualities, (value, at) => {
@@ -45,7 +50,7 @@ async function hash(worker, name) {
     return [...place, value, hex(code), ...times].join(' ');
   });
   const { kind, firstFrameOnly, incomplete } = media;
-  return { kind, firstFrameOnly, incomplete, rows, progress, ms };
+  return { kind, firstFrameOnly, incomplete, framesAsked, rows, progress, ms };
 }
 
 /** @param {Uint8Array} bytes */

@@ -1,0 +1,43 @@
+"""Engines of browsers that hash files of tests by the page's worker."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.harness.browsers import PROGRAMS, result_of
+
+SCRIPT = "/tests/web/hashing/hash_files.js"
+
+
+def needs(engine: str) -> pytest.MarkDecorator:
+    """Skip a test where an engine is not installed, but never in CI."""
+    return pytest.mark.skipif(
+        not shutil.which(PROGRAMS[engine]) and "CI" not in os.environ,
+        reason=f"needs {PROGRAMS[engine]}; scripts/system-packages says how to install it",
+    )
+
+
+EACH_ENGINE = [pytest.param(name, marks=needs(name)) for name in PROGRAMS]
+
+
+def hashed(
+    engine: str,
+    files: Iterable[tuple[str, bytes]],
+    folder: Path,
+    preferences: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return what an engine makes of files, by their names."""
+    served, profile = folder / "files", folder / engine
+    served.mkdir(exist_ok=True)
+    profile.mkdir()
+    for name, data in files:
+        (served / name).write_bytes(data)
+    outcomes: dict[str, Any] = result_of(engine, SCRIPT, served, profile, preferences)
+    assert "error" not in outcomes, outcomes["error"]
+    return outcomes

@@ -1,0 +1,96 @@
+"""Files of pictures, decoded by browsers, have the fingerprints that Python gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from disrupt.hashing import ImageFingerprints, fingerprint_image
+from tests.web.hashing.drawings import rows_of
+from tests.web.hashing.engines import EACH_ENGINE, hashed, needs
+from tests.web.hashing.files import files, refused
+
+MAX_BITS = {
+    "chromium": {"plain": (0, 0), "other": (4, 8)},
+    "firefox": {"plain": (2, 4), "other": (4, 8)},
+}
+"""Most bits between fingerprints of the picture, and of its variants, by kind of file."""
+
+LACKING: dict[str, set[str]] = {
+    "chromium": set(),
+    "firefox": {"other_gamma.png"},  # Firefox shows it a little lighter.
+}
+"""Files that an engine does not show as the others do."""
+
+
+@pytest.fixture(scope="module", params=EACH_ENGINE)
+def engine(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def outcomes(engine: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return what an engine makes of the files."""
+    every = [*files(), *((name, data) for name, data, _ in refused())]
+    return hashed(engine, every, tmp_path_factory.mktemp("pictures"))
+
+
+def test_a_browser_registers_what_the_vectors_say(outcomes: dict[str, Any]) -> None:
+    assert outcomes["vectors"] == []
+
+
+def test_a_browser_sees_the_pictures_that_python_sees(
+    engine: str, outcomes: dict[str, Any]
+) -> None:
+    differing = {}
+    for name, data in files():
+        outcome, expected = outcomes[name], fingerprint_image(data)
+        assert isinstance(expected, ImageFingerprints), name
+        assert outcome.get("kind") == "picture", (name, outcome)
+        bits = distances(outcome["rows"], rows_of(expected.fingerprints))
+        most = MAX_BITS[engine][name.split("_")[0]]
+        if any(bit > limit for bit, limit in zip(bits, most, strict=True)):
+            differing[name] = bits
+        assert outcome["progress"] == sorted(outcome["progress"])
+        assert bool(outcome.get("firstFrameOnly")) == bool(expected.frames_left)
+    assert differing.keys() == LACKING[engine], differing
+
+
+def distances(rows: Iterable[str], expected: Iterable[str]) -> tuple[int, int]:
+    """Return the most bits between fingerprints of the picture itself, and between variants.
+
+    A variant that only one side has counts as a bit, since near ones are left out.
+    """
+    ours, theirs = hashes_of(rows), hashes_of(expected)
+    bits = {key: (ours[key] ^ theirs[key]).bit_count() for key in ours.keys() & theirs.keys()}
+    plain = max((value for (_, plan, _), value in bits.items() if not plan), default=256)
+    variants = max((value for (_, plan, _), value in bits.items() if plan), default=256)
+    return plain, max(variants, len(ours.keys() ^ theirs.keys()))
+
+
+def hashes_of(rows: Iterable[str]) -> dict[tuple[str, int, str], int]:
+    """Return the hashes of rows as numbers, by profile, plan and ordinal."""
+    parts = [row.split() for row in rows]
+    return {
+        (profile, int(plan), ordinal): int(digits, 16)
+        for profile, plan, ordinal, _, digits in parts
+    }
+
+
+def test_pictures_that_cannot_be_hashed_are_refused_with_the_reason(
+    outcomes: dict[str, Any],
+) -> None:
+    reasons = {name: outcomes[name].get("reason") for name, _, _ in refused()}
+    assert reasons == {name: reason for name, _, reason in refused()}
+
+
+@needs("firefox")
+def test_a_browser_that_falsifies_canvases_is_noticed(tmp_path: Path) -> None:
+    some = [(name, data) for name, data in files() if name in {"plain_85.jpg", "other_photo.heic"}]
+    outcomes = hashed("firefox", some, tmp_path, {"privacy.resistFingerprinting": True})
+    assert outcomes["plain_85.jpg"]["reason"] == "noise"
+    assert outcomes["other_photo.heic"]["kind"] == "picture"
