@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.harness.browsers import PROGRAMS, result_of
+from benchmarks.harness.browsers import PROGRAMS, ROOT, result_of
 
 SCRIPT = "/tests/web/hashing/hash_files.js"
 
@@ -33,6 +34,7 @@ def hashed(
     preferences: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return what an engine makes of files, by their names."""
+    subprocess.run([ROOT / "scripts" / "page-libraries"], check=True)
     served, profile = folder / "files", folder / engine
     served.mkdir(exist_ok=True)
     profile.mkdir()

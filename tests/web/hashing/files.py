@@ -8,9 +8,12 @@ from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from tests.hashing.pictures import PHOTOS, encode
-from tests.hashing.test_formats import DISPLAY_P3
+from tests.oracle.parts import DISPLAY_P3
+
+register_heif_opener()  # to write them
 
 PHOTO = Image.fromarray(PHOTOS["astronaut"]).resize((900, 700))
 SMALL = Image.fromarray(PHOTOS["coffee"]).resize((330, 220))
