@@ -12,15 +12,15 @@ from playwright.sync_api import Browser, sync_playwright
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Start the browser; skip the test where there is none, but in CI fail."""
+def chromium(*options: str) -> Iterator[Browser]:
+    """Start the browser with options; skip the test where there is none, but in CI fail."""
     program = shutil.which("chromium")
     if program is None and not os.environ.get("CI"):
         pytest.skip("there is no chromium: scripts/system-packages installs it")
     # Chromium's own sandbox does not start as root.
-    options = ["--no-sandbox"] if os.geteuid() == 0 else []
+    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=options)
+        browser = driver.chromium.launch(executable_path=program, args=[*sandbox, *options])
         try:
             yield browser
         finally:
