@@ -12,18 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from disrupt.core.changes import Addition, Removal
-from disrupt.data_directory import JOURNAL, DataDirectory
-from disrupt.errors import CursorExpiredError, DataDirectoryError
-from disrupt.registry import backup, journal, opening
+from disrupt.data_directory import DataDirectory
+from disrupt.errors import DataDirectoryError
+from disrupt.registry import backup, opening
 from disrupt.registry.backup import back_up, bring_up_to_date, check, unpack
-from disrupt.registry.contract import Removed
 from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
 from disrupt.server.restore import restore
 from tests.registry.examples import (
     DAY,
     all_changes,
-    new_case,
     new_item,
     plain,
     registration,
@@ -228,44 +225,6 @@ def test_a_manifest_of_another_state_or_version_or_with_other_files_is_refused(
         file.write_text(json.dumps(body | change))
         with pytest.raises(DataDirectoryError, match=r"backup\.json refused"):
             check(tmp_path / "backup")
-
-
-def test_unpacked_backup_lacks_what_was_removed_and_begins_an_epoch(
-    writer: SqlRegistryWriter, data_dir: Path, tmp_path: Path, chance: random.Random
-) -> None:
-    kept, gone = registration(chance), registration(chance, new_case(chance))
-    writer.register(kept, day=DAY)
-    number = writer.register(gone, day=DAY).case_number
-    back_up(data_dir, tmp_path / "backup")
-    before = writer.head()
-    place = tmp_path / "place"
-    place.mkdir()
-    strange = Removed(77, chance.randbytes(16))
-    removed = [Removed(2, gone.items[0].item_id), strange]
-    unpack(tmp_path / "backup", place)
-    bring_up_to_date(place, removed)
-    with SqlRegistry.open_writer(place / "registry.db") as restored:
-        assert restored.head().epoch != before.epoch
-        with pytest.raises(CursorExpiredError):
-            restored.changes(before, 1)
-        first, second, third = all_changes(restored)
-        assert isinstance(first, Addition)
-        assert first.item.item_id == kept.items[0].item_id
-        assert isinstance(second, Removal)
-        assert isinstance(third, Removal)
-        case = restored.case(number)
-        assert case is not None
-        assert case.items == ()
-        restored.register(registration(chance), day=DAY)
-        newest = all_changes(restored)[-1]
-        assert isinstance(newest, Addition)
-        assert newest.item.number > 2**32
-    records = journal.read(place / JOURNAL)
-    assert records is not None
-    assert records.removed == tuple(removed)
-    content = (place / "registry.db").read_bytes()
-    assert gone.items[0].fingerprints[0]["hash"].tobytes() not in content
-    assert {file.stat().st_mode & 0o777 for file in place.iterdir()} == {0o600}
 
 
 def test_unpacked_backup_of_an_empty_registry_is_one(

@@ -83,14 +83,6 @@ def test_withdrawals_and_revocations_are_known_from_the_journal_and_from_the_reg
     assert {*listed.removed, *listed.revoked} == {*since.before, *since.after}
 
 
-def test_without_journal_and_registry_nothing_is_known(since: Since) -> None:
-    lose_registry(since.data_dir)
-    lose_journal(since.data_dir)
-    removals = since.known()
-    assert removals.removals == ()
-    assert "neither removals.journal nor a registry" in removals.doubt
-
-
 @pytest.mark.parametrize("lacks", [0, 1], ids=["a withdrawal", "a revocation"])
 def test_a_journal_that_lacks_what_the_backup_knows_is_older_and_tells_what_it_has(
     since: Since, lacks: int
