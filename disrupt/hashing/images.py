@@ -38,9 +38,10 @@ LOOKUP_DISTINCT_BITS = 16
 """Frames of a lookup, and parts of them, nearer than this to an earlier one count as equal."""
 
 _DISTINCT_BITS = (11, LOOKUP_DISTINCT_BITS)
-"""The same for registrations: the second only where the first leaves more than MAX_FRAMES.
+"""Distances below which frames of a registration count as equal to an earlier one.
 
-A copy of a frame left out is that much further from what is stored: up to 21 bits away it matches.
+The second is taken where the first leaves more than MAX_FRAMES. A copy of a frame that is left out
+is that much further from what is stored: up to 21 bits away it matches.
 """
 
 _TIME_MAX_MS = 2**32 - 1

@@ -21,7 +21,7 @@ PLANS = (1, 2)
 """Plans of versions, in the order in which they are registered."""
 
 NEAR_BITS = 6
-"""A variant within so many bits of a kept hash is left out, as the kept hash matches its copies."""
+"""Distance of a variant from a kept hash within which it is left out: that matches its copies."""
 
 MAX_UNDECIDED_BITS = 48
 """Most undecided bits of a part; fewer than of a picture, as a part whose copy hashes

@@ -136,7 +136,7 @@ class Hits:
         return len(self.query)
 
     def take(self, rows: NDArray[Any]) -> Hits:
-        """Return some of the hits, by their places or by a mask."""
+        """Select hits by their places, or by a mask."""
         return Hits(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 

@@ -185,7 +185,7 @@ class LiveIndex:
         return np.sort(np.concatenate([part.numbers() for part in self._serving().parts]))
 
     def find(self, number: int) -> Columns | None:
-        """Return what the index holds of one item; None if it cannot match."""
+        """Copy the columns of one item, its row being 0; None if it cannot match."""
         state = self._serving()
         parts = zip(state.parts, state.item_columns, strict=True)
         candidates = (part.find(items, number) for part, items in parts)
@@ -204,7 +204,7 @@ class LiveIndex:
         return fixed
 
     def between(self, after: int, until: int) -> Columns:
-        """Return what the index holds of items with numbers over ``after``, up to ``until``."""
+        """Copy the columns of items that can match, of numbers over ``after`` up to ``until``."""
         return joined([part.living(after, until) for part in self._serving().parts])
 
     def _serving(self) -> _State:

@@ -131,7 +131,7 @@ class Manifest(BaseModel):
 
     @property
     def cursor(self) -> Cursor:
-        """How far the snapshot goes."""
+        """Return the state of the registry that the snapshot is of."""
         return Cursor(bytes.fromhex(self.epoch), self.sequence, bytes.fromhex(self.mark))
 
     def to_bytes(self) -> bytes:

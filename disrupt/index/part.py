@@ -1,4 +1,4 @@
-"""A searchable set of media items: the snapshot is one, and so is each segment of the delta."""
+"""Search a set of media items: the snapshot is one, and so is each segment of the delta."""
 
 from __future__ import annotations
 

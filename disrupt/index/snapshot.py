@@ -54,7 +54,7 @@ class Snapshot:
 
     @property
     def cursor(self) -> Cursor:
-        """Return the state of the registry up to which it goes."""
+        """Return the state of the registry that it is of."""
         return self.manifest.cursor
 
     @property

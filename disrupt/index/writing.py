@@ -48,7 +48,7 @@ _METRIC_L2 = 1
 
 
 def remaining(base: Snapshot, gone: Sequence[int]) -> Iterator[Columns]:
-    """Yield what a snapshot holds, but for items with the numbers in ``gone``."""
+    """Yield the columns of a snapshot, in blocks, without the items numbered in ``gone``."""
     every = Columns(base.flat.view(), base.entries, base.items)
     dead = np.array(sorted(gone), np.uint64)
     for first in range(0, len(base.items), _BLOCK_ITEMS):

@@ -1,4 +1,4 @@
-"""A process that decodes and hashes untrusted pictures, started by ``isolation.IsolatedHashing``.
+"""Run a process that decodes and hashes untrusted pictures, started by ``isolation.pictures``.
 
 ``python -m disrupt.isolation.picture_worker``, with the arguments that ``serving`` describes.
 Warms up with one picture of each format.

@@ -64,7 +64,7 @@ def serve(
 
 
 def outcome(hashing: Callable[[], _Answer]) -> _Answer | Refused | OutOfMemory | Failed:
-    """Return what ``hashing`` returns, or the answer that stands for its error."""
+    """Call ``hashing``, and return its result, or the answer that stands for its error."""
     try:
         return hashing()
     except InvalidMediaError as error:

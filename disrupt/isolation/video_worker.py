@@ -1,4 +1,4 @@
-"""A process that decodes and hashes untrusted videos, started by ``isolation.videos``.
+"""Run a process that decodes and hashes untrusted videos, started by ``isolation.videos``.
 
 ``python -m disrupt.isolation.video_worker``, with the arguments that ``serving`` describes. Hashes
 one video after another, each while it comes in: it says how far it has read, waits for what is not

@@ -242,7 +242,7 @@ class IsolatedVideos:
             await asyncio.wait({coming})
 
     def _accepted(self, answer: Answer) -> Frames | Ended:
-        """Return what the caller is to have; raise the error that another answer stands for."""
+        """Return an answer that is for the caller; raise the error that another one stands for."""
         match answer:
             case Frames() | Ended():
                 return answer

@@ -174,7 +174,7 @@ class JpegFile(CountsRows, JpegImagePlugin.JpegImageFile):
 
 
 def _has_one_scan(data: bytes) -> bool:
-    """Tell whether pixels follow each other, in all colours, in a file's first scan (B.2.2)."""
+    """Tell whether the first scan of a file has all colours, row by row (B.2.2)."""
     frame, colours, scan = 0, b"", b""
     for segment in _head(data):
         if segment.code in _FRAMES:

@@ -96,7 +96,7 @@ def _opaque(image: Image.Image, behind: str) -> Image.Image:
 
 
 def shows_page(image: Image.Image) -> bool:
-    """Tell whether so much is transparent that another page makes it another picture."""
+    """Tell whether a picture is so transparent that it looks different on another page."""
     if not image.has_transparency_data:
         return False
     if image.mode.startswith("I;16"):

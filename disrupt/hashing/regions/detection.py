@@ -302,7 +302,7 @@ def _cells(rows: Lines, columns: Lines) -> list[Region]:
 
 
 def _even_parts(lines: Lines, along: int, *, least: int) -> list[tuple[float, float]]:
-    """Return where the equal parts of an axis start and stop, as shares of it: as many as it shows.
+    """Return starts and stops of the equal parts of an axis, as shares of it; as many as it shows.
 
     They are next to each other, or have equal gutters between them, and at the ends or not.
     """
@@ -346,7 +346,7 @@ def _weight(
 
 
 def _plain(rows: Lines, box: _Box) -> bool:
-    """Tell whether a rectangle is plain."""
+    """Tell whether luma varies less within a rectangle than _LEAST_DEVIATION."""
     # A quarter of the lines nearly always decides: all vary by at least a quarter of its variance.
     return _variance(rows, box, 16) / 4 < _LEAST_DEVIATION**2 > _variance(rows, box, 4)
 

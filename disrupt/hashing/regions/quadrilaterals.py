@@ -89,7 +89,7 @@ def find_quadrilaterals(luma: NDArray[np.uint8], most: int) -> list[Corners]:
 
 
 def straightened(luma: NDArray[np.uint8], corners: Corners) -> NDArray[np.uint8]:
-    """Return what lies within the corners as an upright page, its longer side at most 440 px."""
+    """Map the page within the corners to an upright one, its longer side at most 440 px."""
     height, width = luma.shape
     shown = np.reshape(corners, (_CORNERS, 2)) * (width / 1000, height / 1000)
     top, right, bottom, left = np.linalg.norm(np.roll(shown, -1, axis=0) - shown, axis=1)

@@ -165,7 +165,7 @@ def _bars(plain: Box) -> Box:
 
 
 def _apart(first: Box, second: Box) -> bool:
-    """Tell whether hashes without the one and without the other border differ."""
+    """Tell whether two borders differ so much that hashes without them do."""
     return max(abs(a - b) for a, b in zip(first, second, strict=True)) > _NARROW
 
 
@@ -200,6 +200,6 @@ def _outside(steps: NDArray[np.float64], first: int, end: int) -> tuple[int, int
 
 
 def _peak(steps: NDArray[np.float64], at: int) -> int:
-    """Return where the step is largest; a line or two beside it show a part of it."""
+    """Return the line of the largest step near ``at``: blur spreads a step over some lines."""
     from_ = max(at - 2, 0)
     return from_ + int(steps[from_ : at + 3].argmax())

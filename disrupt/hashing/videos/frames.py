@@ -198,7 +198,7 @@ def fingerprint_video(
 def fingerprints(
     frames: NDArray[np.void], *, small: bool, incomplete: bool
 ) -> VideoFingerprints | LowQuality:
-    """Return what is registered of frames (dtype FRAME, Versions.STORED, at least one)."""
+    """Choose the fingerprints to register of frames (FRAME, Versions.STORED, at least one)."""
     stored = fingerprints_of(frames, small=small)
     if not len(stored):
         return LowQuality(

@@ -46,7 +46,7 @@ _FIRST_ANSWERS = 1024
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """How lookups at one distance go.
+    """The engine of lookups at one distance, and its parameters.
 
     ``engine`` is "multi_index" or "flat"; ``expected_us`` what a lookup by multi-index hashing is
     estimated to take; ``radii`` of the chunks, -1 where one is skipped.
@@ -82,7 +82,7 @@ class MultiIndex:
         return self.plan(MAX_DISTANCE_BITS).engine
 
     def plan(self, max_distance_bits: int) -> Plan:
-        """Return how lookups at this distance go."""
+        """Return the plan of lookups at this distance, made once."""
         plan = self._plans.get(max_distance_bits)
         if plan is None:
             plan = _planned(max_distance_bits, len(self), self.tables, self.postings)

@@ -22,7 +22,7 @@ PADDING = 32
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """How codes are cut: into ``chunks`` of so many ``bits``; the remaining bits are not used.
+    """A way to cut codes into ``chunks`` of so many ``bits``; the remaining bits are not used.
 
     ``low_bits`` of an entry's number are stored as they are.
     """
@@ -46,12 +46,12 @@ WIDE_FROM_HASHES = 30_000_000
 
 
 def cut_for(length: int) -> Cut:
-    """Return how to cut so many codes."""
+    """Return the cut for so many codes."""
     return WIDE if length >= WIDE_FROM_HASHES else NARROW
 
 
 def cut_of(engine: MultiIndexParameters) -> Cut:
-    """Return how the codes of a snapshot are cut."""
+    """Return the cut that the parameters of a snapshot name."""
     return WIDE if engine == WIDE_TABLES else NARROW
 
 

@@ -148,6 +148,6 @@ NO_TABLES = Tables(
 
 
 def address(array: NDArray[Any]) -> int:
-    """Return where the array begins, for kernels; several times faster than ``array.ctypes``."""
+    """Return the address of an array, for kernels; several times faster than ``array.ctypes``."""
     place: int = array.__array_interface__["data"][0]
     return place
