@@ -36,6 +36,7 @@ from disrupt.hashing.decoding.colours import (
 )
 from disrupt.hashing.decoding.pixels import Picture, shows_page, without_even_end
 from disrupt.hashing.decoding.rows import CountsRows
+from disrupt.hashing.decoding.sniffing import signed_format
 
 # Pillow warns about odd metadata and goes on. One narrow filter for the process, because
 # warnings.catch_warnings is not thread-safe.
@@ -85,28 +86,6 @@ _REPAIRS = {
 """Functions that change a file so that decoders read of it what browsers do."""
 
 _ANIMATED = {"GIF", "WebP", "PNG", "AVIF"}
-
-_SIGNATURES = (
-    (0, b"\xff\xd8\xff", "JPEG"),
-    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
-    (8, b"WEBP", "WebP"),
-    (0, b"GIF8", "GIF"),
-    (0, b"II*\0", "TIFF"),
-    (0, b"MM\0*", "TIFF"),
-    (0, b"II+\0", "TIFF"),
-    (0, b"MM\0+", "TIFF"),
-    (0, b"BM", "BMP"),
-    (0, b"\xff\x0a", "JPEG XL"),
-    (4, b"JXL ", "JPEG XL"),
-    (4, b"jP  ", "JPEG 2000"),
-    (4, b"ftyp", "MP4 or QuickTime"),
-    (0, b"\x1aE\xdf\xa3", "Matroska or WebM"),
-    (8, b"AVI ", "AVI"),
-    (0, b"8BPS", "Photoshop"),
-    (0, b"%PDF", "PDF"),
-    (0, b"<svg", "SVG"),
-    (0, b"\0\0\1\0", "icon"),
-)
 
 _DAMAGED = "DAMAGED"
 """Cause of a refusal, for programs."""
@@ -386,16 +365,15 @@ def _shown_ms(file: ImageFile.ImageFile) -> int:
 
 
 def _sniff(data: bytes) -> str:
-    for offset, signature, kind in _SIGNATURES:
-        if data.startswith(signature, offset):
-            name = isobmff.picture_format(data) or kind
-            if name in _OPENERS:
-                return name
-            why = "are not supported"
-            if name == "HEIC":
-                why = f'need the extra "heic", which is not installed here: {HEIC_EXTRA}'
-            raise refused(f"{name} files {why}; or send one of {', '.join(FORMATS)}")
-    raise refused(f"this is no picture file; send one of {', '.join(FORMATS)}")
+    name = isobmff.picture_format(data) or signed_format(data)
+    if name is None:
+        raise refused(f"this is no picture file; send one of {', '.join(FORMATS)}")
+    if name not in _OPENERS:
+        why = "are not supported"
+        if name == "HEIC":
+            why = f'need the extra "heic", which is not installed here: {HEIC_EXTRA}'
+        raise refused(f"{name} files {why}; or send one of {', '.join(FORMATS)}")
+    return name
 
 
 def _check_size(width_px: int, height_px: int, limits: ImageLimits) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from disrupt.hashing.decoding.isobmff import picture_format
 
 _VIDEOS = (
@@ -26,8 +24,31 @@ SNIFFED_BYTES = 389
 _TS_SYNC = ((0, 188, 376), (4, 196, 388))
 """Offsets of the byte G, with which packets of transport streams begin: plain, and with times."""
 
-_ANIMATIONS = ((0, b"GIF8"), (8, b"WEBP"), (0, b"\x89PNG\r\n\x1a\n"))
-_PICTURES = (*_ANIMATIONS, (0, b"\xff\xd8\xff"), (0, b"BM"), (0, b"II*\0"), (0, b"MM\0*"))
+_SIGNATURES = (
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (8, b"WEBP", "WebP"),
+    (0, b"GIF8", "GIF"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (0, b"II+\0", "TIFF"),
+    (0, b"MM\0+", "TIFF"),
+    (0, b"BM", "BMP"),
+    (0, b"\xff\x0a", "JPEG XL"),
+    (4, b"JXL ", "JPEG XL"),
+    (4, b"jP  ", "JPEG 2000"),
+    (4, b"ftyp", "MP4 or QuickTime"),
+    (0, b"\x1aE\xdf\xa3", "Matroska or WebM"),
+    (8, b"AVI ", "AVI"),
+    (0, b"8BPS", "Photoshop"),
+    (0, b"%PDF", "PDF"),
+    (0, b"<svg", "SVG"),
+    (0, b"\0\0\1\0", "icon"),
+)
+"""Offset and signature of files, and names of their formats: pictures first, then others."""
+
+_ANIMATIONS = {"PNG", "WebP", "GIF"}
+_PICTURES = {"JPEG", "TIFF", "BMP", *_ANIMATIONS}
 
 
 def is_video(head: bytes) -> bool:
@@ -37,12 +58,12 @@ def is_video(head: bytes) -> bool:
 
 def is_animation(head: bytes) -> bool:
     """Tell whether a file with these first bytes is of a picture format that may be animated."""
-    return _starts_as(head, _ANIMATIONS)
+    return signed_format(head) in _ANIMATIONS
 
 
 def video_format(head: bytes) -> str | None:
     """Return FFmpeg's name of the video format that these first bytes begin; None for others."""
-    if _starts_as(head, _PICTURES):
+    if signed_format(head) in _PICTURES:
         return None
     for at, magic, name in _VIDEOS:
         if head.startswith(magic, at):
@@ -51,5 +72,6 @@ def video_format(head: bytes) -> str | None:
     return "mpegts" if is_ts else None
 
 
-def _starts_as(head: bytes, signatures: Iterable[tuple[int, bytes]]) -> bool:
-    return any(head.startswith(magic, at) for at, magic in signatures)
+def signed_format(head: bytes) -> str | None:
+    """Return the name of the format whose signature a file has; None for others."""
+    return next((name for at, magic, name in _SIGNATURES if head.startswith(magic, at)), None)
