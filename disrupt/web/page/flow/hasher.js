@@ -27,7 +27,7 @@ export class Hasher {
     return new Promise((resolve) => {
       this.#job = { id, onShare, end: resolve };
       try {
-        this.#start().postMessage({ type: 'hash', id, file, kind: kindOf(file) });
+        this.start().postMessage({ type: 'hash', id, file, kind: kindOf(file) });
       } catch {
         this.#fail('internal');
       }
@@ -45,7 +45,8 @@ export class Hasher {
     this.#worker = undefined;
   }
 
-  #start() {
+  /** Load the worker, and what it needs, before the first file. */
+  start() {
     if (!this.#worker) {
       this.#worker = new Worker('/worker.js', { type: 'module' });
       this.#worker.onmessage = ({ data }) => this.#hear(data);

@@ -55,7 +55,7 @@ export class Session extends EventTarget {
   case;
   /** Whether a call that changes the case was sent and not answered: `case` may be out of date. */
   isCaseUnclear = false;
-  #hasher = new Hasher();
+  hasher = new Hasher();
   #isHashing = false;
 
   /** Whether files are still to be hashed. */
@@ -96,7 +96,7 @@ export class Session extends EventTarget {
    * @param {Item} item
    */
   remove(item) {
-    if (item.step === 'HASHING') this.#hasher.cancel();
+    if (item.step === 'HASHING') this.hasher.cancel();
     hidePreview(item);
     this.items = this.items.filter((each) => each !== item);
     this.dispatchEvent(new Event('items'));
@@ -115,7 +115,7 @@ export class Session extends EventTarget {
   /** Forget everything, and end the worker. */
   close() {
     this.forgetItems();
-    this.#hasher.close();
+    this.hasher.close();
     this.access = { caseNumber: '', pin: '' };
     this.typed = { number: '', pin: '' };
     this.case = undefined;
@@ -141,7 +141,7 @@ export class Session extends EventTarget {
   async #hash(item) {
     item.step = 'HASHING';
     this.changed(item);
-    const outcome = await this.#hasher.hash(item.file, (share) => {
+    const outcome = await this.hasher.hash(item.file, (share) => {
       item.share = share;
       this.changed(item);
     });

@@ -72,7 +72,8 @@ export function firstKey(...keys) {
 export function dayInWords(day) {
   const time = Date.parse(`${day}T00:00:00Z`);
   if (Number.isNaN(time)) return day;
-  return new Intl.DateTimeFormat(language, { dateStyle: 'long', timeZone: 'UTC' }).format(time);
+  const locale = { fr: 'fr-FR', en: 'en-GB' }[language];
+  return new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeZone: 'UTC' }).format(time);
 }
 
 /**

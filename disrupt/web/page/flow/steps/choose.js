@@ -19,6 +19,7 @@ const ACCEPT = 'image/*,video/*,.heic,.heif,.avif,.mkv';
 /** @param {Page} page */
 export function chooseStep(page) {
   const { session, signal } = page;
+  session.hasher.start();
   const files = element('ul', { class: 'files', 'aria-label': text('choose.files') });
   const summary = element('p', { class: 'summary', role: 'status' });
   const onward = button(text('continue'), () => goOn(page), { class: 'primary' });

@@ -37,6 +37,7 @@ export function helpStep(page) {
         paragraph(dialable(`help.${section}.${place + 1}`)),
       ),
     ]),
+    paragraph(outerLink('/licences.html', text('help.licences'))),
     actions(button(text('help.back'), () => page.toggleHelp(), { class: 'primary' })),
   ];
 }

@@ -1,0 +1,90 @@
+"""Drive Debian's Firefox by Marionette, its own protocol; Playwright drives another Firefox."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server.caller import eventually
+
+
+class Firefox:
+    """A running browser. Calls are commands of Marionette."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._stream = connection.makefile("rwb")
+        self._receive()
+        self._sent = 0
+        self("WebDriver:NewSession", capabilities={})
+
+    def __call__(self, command: str, **parameters: Any) -> Any:
+        """Call, and return the answer."""
+        self._sent += 1
+        message = json.dumps([0, self._sent, command, parameters]).encode()
+        self._stream.write(b"%d:%s" % (len(message), message))
+        self._stream.flush()
+        _, _, error, result = self._receive()
+        assert error is None, error
+        return result
+
+    def _receive(self) -> Any:
+        digits = b""
+        while (digit := self._stream.read(1)) != b":":
+            digits += digit
+        return json.loads(self._stream.read(int(digits)))
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        """Run a function's body in the page, and return what it returns."""
+        return self("WebDriver:ExecuteScript", script=script, args=arguments)["value"]
+
+    def reads(self, words: str) -> None:
+        """Wait until the page says words; spaces of any kind are alike."""
+        script = "return document.querySelector('main').innerText.replace(/\\s+/g, ' ')"
+        eventually(lambda: words in self.run(script))
+
+    def clicks(self, label: str) -> None:
+        """Click the button whose label begins so."""
+        self.run(
+            "[...document.querySelectorAll('button')]"
+            ".find((each) => each.innerText.startsWith(arguments[0])).click()",
+            label,
+        )
+
+    def chooses(self, *files: Path) -> None:
+        """Choose files."""
+        found = self("WebDriver:FindElement", using="css selector", value="#files")["value"]
+        (element,) = found.values()
+        self("WebDriver:ElementSendKeys", id=element, text="\n".join(map(str, files)))
+
+
+@contextmanager
+def firefox(profile: Path, port: int) -> Iterator[Firefox]:
+    """Start the browser; skip the test where there is none, but in CI fail."""
+    program = shutil.which("firefox-esr")
+    if program is None and not os.environ.get("CI"):
+        pytest.skip("there is no firefox-esr: scripts/system-packages installs it")
+    lines = (f'user_pref("marionette.port", {port});', 'user_pref("app.normandy.enabled", false);')
+    (profile / "user.js").write_text("\n".join(lines))
+    options = ("--headless", "--no-remote", "--marionette", "--profile", str(profile))
+    command = [program or "firefox-esr", *options]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            eventually(lambda: _listens(port))
+            with socket.create_connection(("127.0.0.1", port)) as connection:
+                yield Firefox(connection)
+        finally:
+            process.terminate()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

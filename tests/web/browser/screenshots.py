@@ -1,0 +1,45 @@
+"""Save a picture of each step of the page, on a phone and on a desktop, in docs/screenshots.
+
+Run it after a change to what the page shows: ``python -m tests.web.browser.screenshots``.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from benchmarks.harness.deployment import FEW_DECODERS, Deployment
+from tests.web.browser.chromium import chromium
+from tests.web.browser.person import Person
+from tests.web.running import running, whole_page
+
+DIRECTORY = Path(__file__).parents[3] / "docs/screenshots"
+VIEWPORTS = {"phone": (360, 740), "desktop": (1280, 800)}
+"""Width and height in pixels."""
+
+
+def main() -> None:
+    """Go through the page once for each viewport."""
+    DIRECTORY.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        server = Deployment.start(Path(temporary) / "data", workers=1, settings=FEW_DECODERS)
+        key = server.make_key("page", "register")
+        with running(server.address, whole_page(), key=key) as gateway, chromium() as browser:
+            for name, (width, height) in VIEWPORTS.items():
+                page = browser.new_page(viewport={"width": width, "height": height}, locale="fr-FR")
+                person = Person(page, gateway.url).comes()
+
+                def save(step: str, name: str = name, person: Person = person) -> None:
+                    shot = Image.open(io.BytesIO(person.page.screenshot(full_page=True)))
+                    shot.save(DIRECTORY / f"{name}-{step}.webp", quality=60, method=6)
+
+                person.at_each_step(save)
+                page.close()
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()
