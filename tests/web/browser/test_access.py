@@ -108,3 +108,11 @@ def test_without_scripts_the_page_says_whom_to_call(browser: Browser, site: Site
     expect(words).to_be_visible()
     expect(words).to_contain_text("elle a besoin de JavaScript. Appelez le 3018")
     context.close()
+
+
+def test_the_first_view_loads_at_most_150_kilobytes(person: Person) -> None:
+    loaded = person.page.evaluate(
+        """['navigation', 'resource'].flatMap((kind) => performance.getEntriesByType(kind))
+            .reduce((sum, { transferSize }) => sum + transferSize, 0)"""
+    )
+    assert 10_000 < loaded <= 150_000
