@@ -211,17 +211,11 @@ class AsyncMatchClient:
             raise deadline.exceeded() from None
 
     async def _in_thread(self, function: Callable[[], _Returned]) -> _Returned:
-        """Call a function in a thread. A StopIteration of it becomes a RuntimeError.
-
-        A future cannot hold a StopIteration, so whoever awaits it would wait for ever.
-        """
+        """Call a function in a thread."""
 
         def call() -> _Returned:
             self._check_open()
-            try:
-                return function()
-            except StopIteration as error:
-                raise RuntimeError("A function of the caller raised StopIteration.") from error
+            return function()
 
         self._check_open()
         context = contextvars.copy_context()

@@ -164,7 +164,7 @@ def hash_answers(response: match_pb2.MatchHashesResponse, count: int) -> tuple[H
         len(columns.match_ids),
         len(columns.stored_areas_permille),
     }
-    if len(lengths) > 1 or any(place >= count for place in truncated | low):
+    if len(lengths) > 1 or any(query >= count for query in truncated | low):
         raise DisruptError(_MISFIT)
     by_query: list[list[Match]] = [[] for _ in range(count)]
     try:
@@ -241,8 +241,8 @@ def merged(
     matches = sorted(
         nearest.values(), key=lambda match: (match.distance_bits, match.bank != MINORS.name)
     )
-    places = answered_places([match.bank for match in matches], max_matches)
-    answered = [_with_areas(matches[place], *areas[matches[place].item_id]) for place in places]
+    nearest_first = [matches[at] for at in answered_places([m.bank for m in matches], max_matches)]
+    answered = [_with_areas(match, *areas[match.item_id]) for match in nearest_first]
     return ImageAnswer(
         tuple(match for match in answered if not whole_only or match.extent == Extent.WHOLE),
         len(matches) > max_matches or any(answer.truncated for answer in answers),

@@ -39,37 +39,37 @@ def newest(backups: Path) -> Iterator[Finding]:
     """Check age and every byte of the newest backup."""
     path = _newest(backups)
     if path is None:
-        yield fail("backup", f"There is no backup in {backups}.", _ADVICE)
+        yield fail(f"There is no backup in {backups}.", _ADVICE)
         return
     manifest = backup.check(path)
     age_s = time.time() - manifest.made_s
     meaning = f"The newest, {path.name}, is whole and {age_s / _H:.1f} hours old"
     if not 0 <= age_s <= _BACKUP_S:
-        yield fail("backup", f"{meaning}, and not of the last 26.", _ADVICE)
+        yield fail(f"{meaning}, and not of the last 26.", _ADVICE)
     elif backup.CONFIG not in manifest.files:
-        yield warn("backup", f"{meaning}; it has no configuration.", "Give backups --config.")
+        yield warn(f"{meaning}; it has no configuration.", "Give backups --config.")
     else:
-        yield ok("backup", f"{meaning}.")
+        yield ok(f"{meaning}.")
 
 
 def copied(copy: Path, backups: Path | None) -> Iterator[Finding]:
     """Check age and every record of a copy of the journal, and that it is of the newest backup."""
     contents = journal.read(copy)
     if contents is None:
-        yield fail("journal copy", f"There is no {copy}.", _ADVICE)
+        yield fail(f"There is no {copy}.", _ADVICE)
         return
     age_s = time.time() - copy.stat().st_mtime
     path = backups and _newest(backups)
     epoch = path and Epoch(bytes.fromhex(backup.read_manifest(path).epoch))
     if contents.torn or contents.damaged_records:
-        yield fail("journal copy", f"{copy} is damaged.", _ADVICE)
+        yield fail(f"{copy} is damaged.", _ADVICE)
     elif epoch and missing(contents, [epoch]):
         meaning = f"{copy} is older than the newest backup, or of another server."
-        yield fail("journal copy", meaning, _ADVICE)
+        yield fail(meaning, _ADVICE)
     elif not 0 <= age_s <= _JOURNAL_S:
         meaning = (
             f"{copy} is {age_s / _H:.1f} hours old: what was withdrawn since would match again."
         )
-        yield fail("journal copy", meaning, _ADVICE)
+        yield fail(meaning, _ADVICE)
     else:
-        yield ok("journal copy", f"The copy is whole and {age_s / _H:.1f} hours old.")
+        yield ok(f"The copy is whole and {age_s / _H:.1f} hours old.")

@@ -14,7 +14,7 @@ import click
 from disrupt import logs
 from disrupt.doctor import backups as of_backups
 from disrupt.doctor import data, disk, machine
-from disrupt.doctor.findings import Finding, Verdict, fail, findings
+from disrupt.doctor.findings import Check, Finding, Verdict, fail, findings
 
 _HELP = """Check that this machine, and this data directory, are fit to serve.
 
@@ -58,23 +58,21 @@ def doctor(
 ) -> None:
     """Run the checks and print their findings."""
     logs.configure("doctor", "warning")
-    reported = chain(
-        findings(machine.checks()),
-        _of_data(data_dir),
-        findings(of_backups.checks(backups, journal_copy)),
-    )
+    checks = chain(machine.checks(), _of_data(data_dir), of_backups.checks(backups, journal_copy))
+    reported = findings(checks)
     verdicts = _print_json(reported) if as_json else _print_lines(reported)
     if verdicts[Verdict.FAIL]:
         raise SystemExit(1)
 
 
-def _of_data(data_dir: Path | None) -> Iterable[Finding]:
+def _of_data(data_dir: Path | None) -> Iterable[Check]:
     if data_dir is None:
         return ()
     if not data_dir.is_dir():
-        missing = f"There is no directory {data_dir}."
-        return [fail("data directory", missing, "Check --data-dir, or start `disrupt serve` once.")]
-    return findings((*disk.checks(data_dir), *data.checks(data_dir)))
+        advice = "Check --data-dir, or start `disrupt serve` once."
+        missing = fail(f"There is no directory {data_dir}.", advice)
+        return [Check("data directory", lambda: [missing], advice)]
+    return (*disk.checks(data_dir), *data.checks(data_dir))
 
 
 def _print_json(reported: Iterable[Finding]) -> Counter[Verdict]:

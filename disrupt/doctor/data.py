@@ -62,7 +62,6 @@ def permissions(data_dir: Path) -> Iterator[Finding]:
     if foreign:
         path, owner_uid = foreign[0]
         yield warn(
-            "permissions",
             f"The data directory belongs to {ownership.user(uid)}, and {len(foreign)} files in it"
             f" to others, as {path.relative_to(data_dir)} does to {ownership.user(owner_uid)}: the"
             " server may be unable to read them, and to erase what was withdrawn from them.",
@@ -70,18 +69,17 @@ def permissions(data_dir: Path) -> Iterator[Finding]:
         )
     if uid != os.geteuid():
         yield warn(
-            "permissions",
             f"This runs as {ownership.user(os.geteuid())}, and the data directory belongs to"
             f" {ownership.user(uid)}: the other checks tell what this user may do, not what the"
             " server may.",
             f"{ownership.as_user(uid)} disrupt doctor …",
         )
     if DataDirectory(data_dir).secrets_file in open_to_others:
-        yield fail("permissions", "Other users may read secrets.json.", advice)
+        yield fail("Other users may read secrets.json.", advice)
     elif open_to_others:
-        yield warn("permissions", "Other users may look into the data directory.", advice)
+        yield warn("Other users may look into the data directory.", advice)
     elif not foreign and uid == os.geteuid():
-        yield ok("permissions", "Only this user may look into the data directory.")
+        yield ok("Only this user may look into the data directory.")
 
 
 def secrets(data_dir: Path) -> Iterator[Finding]:
@@ -90,13 +88,12 @@ def secrets(data_dir: Path) -> Iterator[Finding]:
     if not path.exists():
         if _has_cases(data_dir):
             yield fail(
-                "secrets",
                 "secrets.json is missing, and there are registrations: without its pepper no PIN"
                 " opens its case, and nobody can see or withdraw it.",
                 "Restore secrets.json from a backup; the server does not start without it.",
             )
         else:
-            yield ok("secrets", "There are none yet; the first start makes them.")
+            yield ok("There are none yet; the first start makes them.")
         return
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -104,15 +101,14 @@ def secrets(data_dir: Path) -> Iterator[Finding]:
     except (ValueError, KeyError, TypeError):
         whole = False
     if not whole:
-        yield fail("secrets", "secrets.json is damaged.", "Restore secrets.json from a backup.")
+        yield fail("secrets.json is damaged.", "Restore secrets.json from a backup.")
     elif not _are_of_the_registry(data_dir):
         yield fail(
-            "secrets",
             "secrets.json belongs to another registry: no PIN opens its case.",
             "Put back the secrets.json of this server; any backup has it.",
         )
     else:
-        yield ok("secrets", "secrets.json is there, and whole.")
+        yield ok("secrets.json is there, and whole.")
 
 
 def _are_of_the_registry(data_dir: Path) -> bool:
@@ -130,17 +126,17 @@ def registry(data_dir: Path) -> Iterator[Finding]:
     directory = DataDirectory(data_dir)
     if not directory.registry.exists():
         if head_note.read(data_dir / HEAD_NOTE) is None:
-            yield ok("registry", "There is none yet; the first start makes it.")
+            yield ok("There is none yet; the first start makes it.")
         else:
-            yield fail("registry", f"{HEAD_NOTE} names a registry.db that is gone.", _RESTORE)
+            yield fail(f"{HEAD_NOTE} names a registry.db that is gone.", _RESTORE)
         return
     with opening.reading(directory) as reader:
         sequence = reader.head().sequence
     problems = integrity_problems(directory.registry)
     if problems:
-        yield fail("registry", f"SQLite finds damage in registry.db: {problems[0]}", _RESTORE)
+        yield fail(f"SQLite finds damage in registry.db: {problems[0]}", _RESTORE)
     else:
-        yield ok("registry", f"registry.db is whole, at change {sequence}.")
+        yield ok(f"registry.db is whole, at change {sequence}.")
 
 
 def removals(data_dir: Path) -> Iterator[Finding]:
@@ -150,25 +146,22 @@ def removals(data_dir: Path) -> Iterator[Finding]:
     if contents is None:
         if _has_cases(data_dir):
             yield warn(
-                "removals",
                 f"{JOURNAL} is missing: a backup restored now would bring back what was withdrawn.",
                 "Start the server before anything is restored: it writes the journal from the"
                 " registry.",
             )
         else:
-            yield ok("removals", "There is no journal yet; the first start makes it.")
+            yield ok("There is no journal yet; the first start makes it.")
     elif contents.damaged_records or contents.torn:
         count = contents.damaged_records
         damaged = f"{count} records of" if count else "The end of"
         yield warn(
-            "removals",
             f"{damaged} {JOURNAL} cannot be read: a restored backup could bring back what was named"
             " there.",
             "Start the server, which mends the journal from the registry; then check the disk.",
         )
     elif lacks := len(missing(contents, removed)):
         yield warn(
-            "removals",
             f"{JOURNAL} does not name {lacks} of the items and keys that the registry has"
             " removed: an older journal is in its place. A backup restored now could bring them"
             " back.",
@@ -176,7 +169,6 @@ def removals(data_dir: Path) -> Iterator[Finding]:
         )
     else:
         yield ok(
-            "removals",
             f"{JOURNAL} names {len(contents.removed)} items and {len(contents.revoked)} keys.",
         )
 
@@ -210,9 +202,9 @@ def index(data_dir: Path) -> Iterator[Finding]:
     if not directory.registry.exists():
         if directory.index.exists():
             meaning = "There is an index, and no registry that it was built from."
-            yield fail("index", meaning, _RESTORE)
+            yield fail(meaning, _RESTORE)
         else:
-            yield ok("index", _NO_INDEX)
+            yield ok(_NO_INDEX)
         return
     try:
         with opening.reading(directory) as reader:
@@ -222,49 +214,45 @@ def index(data_dir: Path) -> Iterator[Finding]:
         advice = (
             "Put the right registry.db back, or restore from a backup: docs/troubleshooting.md."
         )
-        yield fail("index", error.message, advice)
+        yield fail(error.message, advice)
 
 
 def withdrawn(data_dir: Path) -> Iterator[Finding]:
     """Check that what was withdrawn was erased from the index in time, also where none serves."""
     directory = DataDirectory(data_dir)
     if not directory.registry.exists():
-        yield ok("erasure", "There is no registry, and so nothing to erase.")
+        yield ok("There is no registry, and so nothing to erase.")
         return
     with opening.reading(directory) as reader:
         age_s = erasure.oldest_withdrawn_s(reader, directory.index)
     promised_h = f"{erasure.LONGEST_S / _H:.0f} hours"
     if age_s > erasure.LONGEST_S:
         yield fail(
-            "erasure",
             f"Files of the index hold what was withdrawn, maybe for {age_s / _H:.0f} hours: people"
             f" affected are promised that it is erased within {promised_h}.",
             _ERASE,
         )
     elif age_s:
         yield ok(
-            "erasure",
             f"What was withdrawn has been in the index for at most {age_s / _H:.1f} hours more, of"
             f" {promised_h}.",
         )
     else:
-        yield ok("erasure", "No file of the index holds anything withdrawn.")
+        yield ok("No file of the index holds anything withdrawn.")
 
 
 def _newest_sound(index_dir: Path, reader: RegistryReader) -> Finding:
     if not index_dir.exists():
-        return ok("index", _NO_INDEX)
+        return ok(_NO_INDEX)
     opened = generations.open_current(index_dir, reader)
     served = generations.served(index_dir)
     if opened.generation != served:
         return warn(
-            "index",
             f"Generation {served} is damaged. Generation {opened.generation}, which is whole,"
             " serves in its place.",
             "Run `disrupt-index rebuild` and `disrupt-index verify`, then check the disk.",
         )
     return ok(
-        "index",
         f"Generation {opened.generation} is whole: {opened.manifest.hashes} hashes, at change"
         f" {opened.cursor.sequence} of {reader.head().sequence}.",
     )

@@ -29,19 +29,17 @@ def file_system(data_dir: Path, mounts: str | None = None) -> Iterator[Finding]:
     advice = "Put the data directory on a local disk (in a container: a volume)."
     if kind.startswith(_NETWORK):
         yield fail(
-            "file system",
             f"The data lies on {kind}, a network file system: SQLite's log and the locks do not"
             " work there.",
             advice,
         )
     elif kind in _PASSING:
         yield warn(
-            "file system",
             f"The data lies on {kind}, and goes with the machine's memory or the container.",
             advice,
         )
     else:
-        yield ok("file system", f"The data lies on {kind}.")
+        yield ok(f"The data lies on {kind}.")
 
 
 def free_space(data_dir: Path) -> Iterator[Finding]:
@@ -53,20 +51,18 @@ def free_space(data_dir: Path) -> Iterator[Finding]:
     advice = "Free space or enlarge the disk; `disrupt-index gc` removes old generations."
     if free_bytes < _LEAST_BYTES:
         yield fail(
-            "free space",
             f"The disk is full: {free_bytes >> 20} MiB are free. Registrations are refused, or will"
             " be soon.",
             advice,
         )
     elif free_bytes < wanted_bytes:
         yield warn(
-            "free space",
             f"{free_bytes >> 20} MiB are free; wanted are {wanted_bytes >> 20} MiB. With a full"
             " disk registrations are refused.",
             advice,
         )
     else:
-        yield ok("free space", f"{free_bytes >> 20} MiB are free.")
+        yield ok(f"{free_bytes >> 20} MiB are free.")
 
 
 def _kind_of(path: Path, mounts: str) -> str:

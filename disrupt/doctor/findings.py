@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from disrupt.errors import DisruptError
@@ -19,12 +19,15 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the report; ``advice`` says what to do, and is empty with ``OK``."""
+    """One line of the report; ``advice`` says what to do, and is empty with ``OK``.
+
+    ``name`` is that of its check, which ``findings`` sets.
+    """
 
     name: str
     verdict: Verdict
     meaning: str
-    advice: str = ""
+    advice: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +39,32 @@ class Check:
     advice: str
 
 
-def ok(name: str, meaning: str) -> Finding:
+def ok(meaning: str) -> Finding:
     """Make a finding that all is well."""
-    return Finding(name, Verdict.OK, meaning)
+    return Finding("", Verdict.OK, meaning, "")
 
 
-def warn(name: str, meaning: str, advice: str) -> Finding:
+def warn(meaning: str, advice: str) -> Finding:
     """Make a finding with which a server starts and runs, but that somebody should look at."""
-    return Finding(name, Verdict.WARN, meaning, advice)
+    return Finding("", Verdict.WARN, meaning, advice)
 
 
-def fail(name: str, meaning: str, advice: str) -> Finding:
+def fail(meaning: str, advice: str) -> Finding:
     """Make a finding with which a server refuses to serve, or that endangers data."""
-    return Finding(name, Verdict.FAIL, meaning, advice)
+    return Finding("", Verdict.FAIL, meaning, advice)
 
 
 def findings(checks: Iterable[Check]) -> Iterator[Finding]:
     """Run checks, one after the other; one that raises does not hide the others."""
     for check in checks:
-        try:
-            yield from check.run()
-        except DisruptError as error:
-            yield fail(check.name, error.message, check.advice)
-        except OSError as error:
-            yield fail(check.name, f"{error.strerror or error}.", check.advice)
+        for finding in _found(check):
+            yield replace(finding, name=check.name)
+
+
+def _found(check: Check) -> Iterator[Finding]:
+    try:
+        yield from check.run()
+    except DisruptError as error:
+        yield fail(error.message, check.advice)
+    except OSError as error:
+        yield fail(f"{error.strerror or error}.", check.advice)

@@ -40,7 +40,7 @@ def known_answers() -> Iterator[Finding]:
     check_flat_search()
     check_table_search()
     check_limits()
-    yield ok("known answers", "A known picture gets its hashes, and searches are exact.")
+    yield ok("A known picture gets its hashes, and searches are exact.")
 
 
 def isolation() -> Iterator[Finding]:
@@ -53,13 +53,12 @@ def isolation() -> Iterator[Finding]:
     missing = asyncio.run(start())
     if missing:
         yield warn(
-            "isolation",
             f"Pictures are decoded apart, and this kernel lacks {' and '.join(missing)}.",
             "Use Linux 5.13 or later with Landlock and seccomp on, and a container that permits"
             " them.",
         )
     else:
-        yield ok("isolation", "Pictures are decoded in locked-down processes.")
+        yield ok("Pictures are decoded in locked-down processes.")
 
 
 def videos() -> Iterator[Finding]:
@@ -73,13 +72,12 @@ def videos() -> Iterator[Finding]:
         asyncio.run(start())
     except (OSError, ProcessDiedError) as error:
         yield warn(
-            "videos",
             f"No process that decodes videos starts ({error}): calls that send one fail, others"
             " are answered.",
             _INSTALL,
         )
     else:
-        yield ok("videos", "Videos are decoded in locked-down processes.")
+        yield ok("Videos are decoded in locked-down processes.")
 
 
 def core_dumps() -> Iterator[Finding]:
@@ -87,10 +85,9 @@ def core_dumps() -> Iterator[Finding]:
     soft, _ = resource.getrlimit(resource.RLIMIT_CORE)
     if soft:
         yield warn(
-            "core dumps",
             "A process that crashes may leave its memory on the disk, and with it a picture that"
             " it was decoding.",
             "Set the limit on core files to 0 (systemd: LimitCORE=0; shell: ulimit -c 0).",
         )
     else:
-        yield ok("core dumps", "A process that crashes leaves nothing of its memory on the disk.")
+        yield ok("A process that crashes leaves nothing of its memory on the disk.")

@@ -213,11 +213,11 @@ def _segment(chain: _Chain, query: Timeline, stored: Timeline, usual_ms: float) 
 def _offset_ms(chain: _Chain, query: Timeline, *, backwards: bool) -> float:
     """Return the offset at one end of a chain, narrowed by all of its frames up to there."""
     step = -1 if backwards else 1
-    said = zip(chain.frames[::step], chain.lows_ms[::step], chain.highs_ms[::step], strict=True)
+    ranges = zip(chain.frames[::step], chain.lows_ms[::step], chain.highs_ms[::step], strict=True)
     followed, before_ms = _Chain(-math.inf, math.inf), 0
-    for frame, said_low_ms, said_high_ms in said:
+    for frame, frame_low_ms, frame_high_ms in ranges:
         time_ms = int(query.starts_ms[frame])
-        low_ms, high_ms = followed.narrowed(abs(time_ms - before_ms), said_low_ms, said_high_ms)
+        low_ms, high_ms = followed.narrowed(abs(time_ms - before_ms), frame_low_ms, frame_high_ms)
         if low_ms <= high_ms:
             followed.low_ms, followed.high_ms = low_ms, high_ms
             before_ms = time_ms

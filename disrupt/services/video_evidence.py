@@ -61,8 +61,8 @@ class Query:
     """The frames of the video that is looked up.
 
     ``rows`` (dtype FRAME) are all their versions, ``areas_permille`` (rows,) the share of the frame
-    that each shows, ``firsts`` (n,) the first row of each, and
-    ``versions`` (n,) how many each has.
+    that each shows, ``firsts`` (n,) the first row of each frame, and ``versions`` (n,) how many
+    rows it has.
     """
 
     rows: NDArray[np.void]
@@ -230,9 +230,9 @@ class _Comparison:
         moments = int(self.moment_of.max()) + 1
         bits = np.full(len(frames) * moments, _NOT_NEAR, np.uint16)
         versions = self.query.versions[frames]
-        place = np.repeat(np.arange(len(frames)), versions)
+        frame_of = np.repeat(np.arange(len(frames)), versions)
         shifts = self.query.firsts[frames] - (np.cumsum(versions) - versions)
-        rows = np.arange(len(place)) + shifts[place]
+        rows = np.arange(len(frame_of)) + shifts[frame_of]
         step = max(1, _PAIRS_AT_ONCE // len(self.index))
         for start in range(0, len(rows), step):
             self.work.allowance.check()
@@ -242,7 +242,7 @@ class _Comparison:
             if not len(hits.entry):
                 continue
             at, moment = start + hits.query, self.moment_of[hits.entry]
-            np.minimum.at(bits, place[at] * moments + moment, hits.distance)
+            np.minimum.at(bits, frame_of[at] * moments + moment, hits.distance)
             least = int(hits.distance.min())
             if least < self.nearest[0]:
                 nearest = np.flatnonzero(hits.distance == least)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict, deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
@@ -24,29 +24,14 @@ from disrupt.core.media import MediaKind
 from disrupt.core.policy import MINORS, Scope
 from disrupt.core.videos import FRAME, HELD_BYTES_MAX, transform_of_frame
 from disrupt.errors import LimitExceededError
-from disrupt.index.columns import Columns, Hits
+from disrupt.index.columns import Hits
 from disrupt.index.live import LiveIndex
-from disrupt.services.matching import (
-    BLOCK_QUERIES,
-    STEP,
-    Allowance,
-    limits_bits_of,
-    search_near,
-)
-from disrupt.services.video_evidence import Evidence, Query, Work, moments_of, weigh
+from disrupt.services.common_moments import COMMON_VIDEOS, common_moments
+from disrupt.services.matching import BLOCK_QUERIES, STEP, Allowance, search_near
+from disrupt.services.video_evidence import Evidence, Query, Work, weigh
 
 CERTAIN_FRAMES = 4
 """Number of frames that must agree before a match is certain while the query still comes."""
-
-COMMON_VIDEOS = 8
-"""Number of stored videos of one bank from which on a frame may be an intro or a test card, which
-alone says little."""
-
-_COMMON_RATIO = 2
-"""A common frame does not count for a video of which half is in less than 1/2 as many videos."""
-
-_MOST_COUNTED = 4 * COMMON_VIDEOS
-"""Most items counted near one stored hash: enough to tell 16 copies from the intro of 32 videos."""
 
 _MOST_JUDGED = 1024
 """Stored hashes of all videos that a lookup searches to find common frames: some 20 ms."""
@@ -217,9 +202,9 @@ class VideoLookup:
             ),
         )
         most = self._options.lookup.max_matches
-        places = answered_places([candidate.bank for candidate, *_ in weighed], most)
+        ranks = answered_places([candidate.bank for candidate, *_ in weighed], most)
         return VideoMatches(
-            tuple(_match(*weighed[place]) for place in places),
+            tuple(_match(*weighed[rank]) for rank in ranks),
             truncated=len(weighed) > most
             or len(self._candidates) > _MOST_CANDIDATES
             or bool(self._cut_off)
@@ -230,8 +215,8 @@ class VideoLookup:
         """Return the versions to search: those unlike every searched version of earlier frames."""
         unlike = []
         stand_ins = set()
-        for place, code in enumerate(hashes):
-            value, recent = int.from_bytes(code.tobytes()), self._searched[place]
+        for version, code in enumerate(hashes):
+            value, recent = int.from_bytes(code.tobytes()), self._searched[version]
             like = next(
                 (
                     each
@@ -281,7 +266,7 @@ class VideoLookup:
 
     def _propose(self, hits: Hits, queries: list[_Searched]) -> None:
         rows = zip(hits.number.tolist(), hits.query.tolist(), strict=True)
-        for at, (number, place) in enumerate(rows):
+        for at, (number, asked) in enumerate(rows):
             if number not in self._candidates:
                 self._candidates[number] = _Candidate(
                     hits.item_id[at].tobytes(),
@@ -289,7 +274,7 @@ class VideoLookup:
                     MediaKind(int(hits.kind[at])),
                     int(hits.assurance[at]),
                 )
-            query, frames = queries[place], self._candidates[number].frames
+            query, frames = queries[asked], self._candidates[number].frames
             query.proposed = True
             if not frames or frames[-1] != query.frame:
                 frames.append(query.frame)
@@ -320,8 +305,8 @@ class VideoLookup:
         searched = np.ones(len(self._versions), np.bool_)
         searched[like] = False
         searched[sorted(self._cut_off)] = False
-        for place, number in enumerate(numbers):
-            share = Work(self._allowance, work.left // (len(numbers) - place))
+        for compared, number in enumerate(numbers):
+            share = Work(self._allowance, work.left // (len(numbers) - compared))
             if share.left <= 0:
                 work.cut = True
                 return
@@ -344,7 +329,8 @@ class VideoLookup:
             if number in crowded:
                 most_hashes = max(_LEAST_JUDGED, _MOST_JUDGED // len(crowded))
                 bank = Scope({candidate.bank: limit})
-                common = yield from self._common(columns, bank, most_hashes)
+                counting = common_moments(self._index, columns, bank, most_hashes, self._allowance)
+                common = yield from counting
                 if common.any():
                     left_out = [common, None]
             match = None
@@ -396,49 +382,6 @@ class VideoLookup:
             for number, shown in frames.items()
             if videos[self._candidates[number].bank][shown].max() >= COMMON_VIDEOS
         }
-
-    def _common(
-        self, stored: Columns, bank: Scope, most_hashes: int
-    ) -> Generator[None, None, NDArray[np.bool_]]:
-        """Return which moments of a video, shape (n,), are in far more items than the rest of it.
-
-        Counts items of the video's own ``bank``: whoever registers in one bank makes nothing common
-        in another. Pauses between searches of bounded work.
-
-        They are always less than half of its moments, whatever anybody registers. Where the video
-        has more than ``most_hashes``, that many evenly spaced ones are searched, including the
-        first and the last; a hash between two counts as common as the more common of them.
-        """
-        limits_bits = limits_bits_of(bank)
-        firsts, moment_of = moments_of(stored)
-        in_time = np.argsort(moment_of, kind="stable")
-        places = np.arange(len(in_time))
-        judged = places
-        if len(places) > most_hashes:
-            judged = np.linspace(0, len(places) - 1, most_hashes).astype(np.intp)
-        queries = stored.codes[in_time[judged]]
-        items = np.zeros(len(queries), np.intp)
-        start = 0
-        while start < len(queries):
-            self._allowance.check()
-            block = queries[start : start + BLOCK_QUERIES]
-            # Pictures count, too: they could take the places of videos in the answer.
-            near = self._index.search(
-                block, bank.radius_bits, limits_bits, _MOST_COUNTED, budget=STEP
-            )
-            end = start + len(block) - near.left
-            items[start:end] = np.bincount(near.hits.query, minlength=end - start)
-            start = end
-            if start < len(queries):
-                yield
-        before = np.searchsorted(judged, places, side="right") - 1
-        after = np.searchsorted(judged, places)
-        of_moment = np.zeros(len(firsts), np.intp)
-        np.maximum.at(of_moment, moment_of[in_time], np.maximum(items[before], items[after]))
-        common: NDArray[np.bool_] = of_moment >= max(
-            COMMON_VIDEOS, _COMMON_RATIO * np.median(of_moment)
-        )
-        return common
 
 
 def _match(candidate: _Candidate, evidence: Evidence) -> VideoMatch:

@@ -9,7 +9,7 @@ import io
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +32,6 @@ from disrupt.errors import (
     UnreadableMediaError,
 )
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
-from disrupt.hashing.videos import frames
 from disrupt.server.config import Config
 from disrupt.v1 import match_pb2
 from tests.client.calling import NEVER, Call, in_loop, in_thread
@@ -162,20 +161,6 @@ def test_what_is_no_cursor_is_refused(call: Call, cursor: object) -> None:
     refused = refuse(call, "index_status", cursor)
     assert type(refused) is InvalidRequestError
     assert refused.violations[0].field == "cursor"
-
-
-def test_a_function_that_raises_stop_iteration_does_not_hang_the_event_loop(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def hash_watched(*_: object, watched: Callable[[int, int], None], **__: object) -> None:
-        watched(0, 0)
-
-    def watched(_time_ms: int, _duration_ms: int) -> None:
-        raise StopIteration
-
-    monkeypatch.setattr(frames, "hash_video", hash_watched)
-    with pytest.raises(RuntimeError, match="StopIteration"):
-        in_loop("match_video", b"video", watched=watched)
 
 
 def unreadable(directory: Path) -> Iterator[Path]:

@@ -18,10 +18,10 @@ from disrupt.errors import DeadlineExceededError, LimitExceededError
 from disrupt.index.flat import FlatIndex
 from disrupt.index.nearest import Neighbours
 from disrupt.services import video_evidence, video_matching
+from disrupt.services.common_moments import COMMON_VIDEOS
 from disrupt.services.matching import Allowance
 from disrupt.services.video_evidence import Query, Work, weigh
 from disrupt.services.video_matching import (
-    COMMON_VIDEOS,
     VideoLookup,
 )
 from tests.services.videos import (

@@ -13,9 +13,7 @@ from disrupt.core.media import MediaKind, StoredItem
 from disrupt.core.policy import ADULTS, MINORS, Bank, Scope
 from disrupt.core.videos import fingerprints_of
 from disrupt.services import video_matching
-from disrupt.services.video_matching import (
-    COMMON_VIDEOS,
-)
+from disrupt.services.common_moments import COMMON_VIDEOS
 from tests.services.videos import (
     Codes,
     Find,
