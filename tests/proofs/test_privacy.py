@@ -368,3 +368,12 @@ def test_a_piece_of_a_secret_is_found_in_every_form(form: int) -> None:
     piece = forms[form].data[101 : 101 + WINDOW_BYTES]
     assert Searched({"log": b"before" + piece + b"after"}).leaks(forms[form]) == {"log"}
     assert not Searched({"log": b"before" + piece[:-1]}).leaks(forms[form])
+
+
+def test_a_name_is_found_where_it_is_sent_and_not_where_a_command_prints_it() -> None:
+    name = _NAMES_OF_FILES[0].encode()
+    sent = {"submit wrote TCP:[1->2] by 3": b"item " + name + b".png", "data.log": name}
+    report = Report()
+    _search_name(report, Searched({"submit.log": name, **sent}), Path(f"{name.decode()}.png"))
+    assert report.unseen == []
+    assert report.leaks == {f"name of {name.decode()}.png: {place}" for place in sent}
