@@ -3,7 +3,7 @@
 import io
 import struct
 import zlib
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,14 @@ from skimage.data import data_dir
 
 from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import Effort
-from disrupt.core.media import Profile
+from disrupt.core.media import LowQuality, Profile
 from disrupt.hashing import (
     ImageFingerprints,
     fingerprint_image,
     hash_image,
 )
+from disrupt.hashing.decoding.pictures import decode
+from disrupt.hashing.images import canonical_hash
 
 
 def photo(name: str) -> NDArray[np.uint8]:
@@ -64,6 +66,14 @@ def grey_tiff(
     tags = zip([256, 257, 258, 259, 262, 273, 277, 278, 279], values, strict=True)
     entries = (struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
     return b"".join([b"II*\0", struct.pack("<IH", 8, 9), *entries, bytes(4), pixels])
+
+
+@cache
+def canonical(data: bytes) -> PdqHash:
+    """Return the hash that a file is to be registered with."""
+    outcome = canonical_hash(decode(data))
+    assert not isinstance(outcome, LowQuality)
+    return outcome[0]
 
 
 def registered(data: bytes) -> dict[Profile, PdqHash]:

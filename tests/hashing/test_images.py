@@ -29,7 +29,7 @@ from disrupt.hashing.decoding.pixels import oriented
 from disrupt.hashing.images import single, usable
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.pdq.luma import canonical_luma
-from tests.hashing.pictures import PHOTOS, encode, photo, registered
+from tests.hashing.pictures import PHOTOS, encode, photo, registered, upright
 
 
 def oracle(rgb: NDArray[np.uint8]) -> PdqHash:
@@ -74,7 +74,7 @@ def stored(name: str, side_px: int) -> ImageFingerprints | LowQuality:
 def test_copies_of_every_size_are_within_10_bits(registered_px: int, copy_px: int) -> None:
     """Compare 320 px copies too, which are 12 to 24 bits away without the enlarged hash."""
     for name in ("astronaut", "cat", "coffee", "rocket"):
-        original, query = stored(name, registered_px), fast(contained(name, copy_px))
+        original, query = stored(name, registered_px), upright(contained(name, copy_px))
         assert isinstance(original, ImageFingerprints)
         assert not isinstance(query, LowQuality)
         assert any(transform == ENLARGED for _, transform in query.hashes) == (copy_px <= 512)
@@ -160,14 +160,10 @@ def test_a_picture_of_low_contrast_is_looked_up_but_not_registered() -> None:
     for contrast in (1, 10, *range(19, 26), 40, 80, 119):
         luma = (60 + pattern * contrast).astype(np.uint8)
         quality, data = int(hash_luma(luma).qualities), encode(luma)
-        refused = [isinstance(hashed(data), LowQuality) for hashed in (fingerprint_image, fast)]
+        refused = [isinstance(hashed(data), LowQuality) for hashed in (fingerprint_image, upright)]
         seen[quality] = refused
     assert seen == {quality: [quality <= 49, quality <= 39] for quality in seen}
     assert [True, False] in seen.values()
-
-
-def fast(data: bytes) -> ImageQuery | LowQuality:
-    return hash_image(data, effort=Effort.FAST)
 
 
 def stripes(luma: NDArray[np.int64]) -> bytes:
@@ -183,7 +179,7 @@ def test_a_whole_whose_bits_noise_decides_is_neither_registered_nor_looked_up(
     for data in (stripes(row), stripes(column)):
         outcome = fingerprint_image(data)
         assert isinstance(outcome, LowQuality)
-        assert fast(data) == replace(outcome, minimum_quality=MIN_LOOKUP_QUALITY)
+        assert upright(data) == replace(outcome, minimum_quality=MIN_LOOKUP_QUALITY)
         assert outcome.quality >= 50
         assert "regular" in outcome.advice
 

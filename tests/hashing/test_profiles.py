@@ -13,13 +13,11 @@ from PIL import Image, ImageOps
 
 from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import Effort
-from disrupt.core.media import LowQuality
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.hashing.decoding.pictures import decode
-from disrupt.hashing.images import canonical_hash
 from tests.hashing import test_formats
-from tests.hashing.pictures import chunk, encode
+from tests.hashing.pictures import canonical, chunk, encode
 from tests.oracle.parts import DISPLAY_P3, curve, fixed, in_lab, of_primaries, profile
 
 PHOTO = test_formats.PHOTO.resize((300, 200))
@@ -70,12 +68,6 @@ def with_chunks(png: bytes, *chunks: bytes) -> bytes:
     return png[:33] + b"".join(chunks) + png[33:]
 
 
-def registered(data: bytes) -> PdqHash:
-    outcome = canonical_hash(decode(data))
-    assert not isinstance(outcome, LowQuality)
-    return outcome[0]
-
-
 def nearest(data: bytes, pdq_hash: PdqHash) -> int:
     query = hash_image(data, effort=Effort.FAST)
     assert isinstance(query, ImageQuery)
@@ -114,16 +106,16 @@ SHOWN: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_what_a_profile_shows_is_hashed(name: str) -> None:
-    data, expected = SHOWN[name](), registered(encode(PHOTO))
-    assert registered(data).distance_bits(expected) <= 20
+    data, expected = SHOWN[name](), canonical(encode(PHOTO))
+    assert canonical(data).distance_bits(expected) <= 20
     assert nearest(data, expected) <= 20
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_what_is_stored_is_looked_up_beside_what_a_profile_shows(kind: str) -> None:
     data = encode(PHOTO, kind, quality=95, icc_profile=NEGATIVE)
-    assert nearest(data, registered(encode(PHOTO))) <= 20
-    assert nearest(data, registered(encode(ImageOps.invert(PHOTO)))) <= 20
+    assert nearest(data, canonical(encode(PHOTO))) <= 20
+    assert nearest(data, canonical(encode(ImageOps.invert(PHOTO)))) <= 20
     query = hash_image(data, effort=Effort.FAST)
     assert isinstance(query, ImageQuery)
     assert query.frames_skipped == 0
@@ -140,7 +132,7 @@ def test_colours_that_cannot_be_told_are_not_registered_and_count_as_not_looked_
     query = hash_image(data, effort=Effort.FAST)
     assert isinstance(query, ImageQuery)
     assert query.frames_skipped == 1
-    assert nearest(data, registered(PNG)) == 0
+    assert nearest(data, canonical(PNG)) == 0
     with pytest.raises(InvalidMediaError, match="sRGB"):
         decode(data)
 
@@ -158,7 +150,7 @@ def test_a_profile_that_browsers_pass_over_is_ignored(
         showing(255 - LEVELS, b"mntrGRAYXYZ ") if image is PHOTO else b"",
     ):
         plain = encode(image)
-        assert registered(encode(image, icc_profile=unread)) == registered(plain)
+        assert canonical(encode(image, icc_profile=unread)) == canonical(plain)
 
 
 def profile_chunk(levels: NDArray[Any]) -> tuple[bytes, bytes]:
@@ -169,8 +161,8 @@ def test_a_text_of_the_name_of_a_profile_is_none() -> None:
     data = with_chunks(
         encode(stored(BANDS)), chunk(*profile_chunk(BANDS)), chunk(b"tEXt", b"icc_profile\0")
     )
-    expected = registered(encode(PHOTO))
-    assert registered(data).distance_bits(expected) <= 20
+    expected = canonical(encode(PHOTO))
+    assert canonical(data).distance_bits(expected) <= 20
     assert nearest(data, expected) <= 20
 
 
@@ -179,9 +171,9 @@ def test_colours_that_are_named_go_before_a_profile_and_both_are_looked_up() -> 
     bands = np.where((LEVELS // 60 % 2) == 0, LEVELS + 60, LEVELS - 60).clip(0, 255)
     named = b"cICP", bytes([1, 13, 0, 1])
     data = with_chunks(encode(PHOTO), chunk(*named), chunk(*profile_chunk(bands)))
-    assert registered(data) == registered(encode(PHOTO))
-    assert nearest(data, registered(encode(PHOTO))) == 0
-    assert nearest(data, registered(encode(stored(bands)))) <= 20
+    assert canonical(data) == canonical(encode(PHOTO))
+    assert nearest(data, canonical(encode(PHOTO))) == 0
+    assert nearest(data, canonical(encode(stored(bands)))) <= 20
 
 
 def test_an_ordinary_profile_is_looked_up_once() -> None:
