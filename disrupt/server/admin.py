@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import grpc
+from google.protobuf.message import Message
 
 from disrupt.admin.v1 import admin_pb2
 from disrupt.admin.v1.admin_pb2_grpc import AdminServiceStub
@@ -26,8 +27,8 @@ from disrupt.services import keys
 from disrupt.wire import admin as wire
 
 _TIMEOUT_S = 10.0
-_OPTIONS: Any = {"timeout": _TIMEOUT_S, "wait_for_ready": True}
-"""Options of each call: a server that starts has no writer yet."""
+
+_Response = TypeVar("_Response")
 
 
 def today() -> str:
@@ -71,23 +72,19 @@ class RemoteAdmin:
 
     def create(self, request: admin_pb2.CreateKeyRequest) -> admin_pb2.CreateKeyResponse:
         """Make a key."""
-        with _errors_explained():
-            return self.stub.CreateKey(request, **_OPTIONS)
+        return _answer(self.stub.CreateKey, request)
 
     def list(self) -> admin_pb2.ListKeysResponse:
         """List keys."""
-        with _errors_explained():
-            return self.stub.ListKeys(wire.list_request(), **_OPTIONS)
+        return _answer(self.stub.ListKeys, wire.list_request())
 
     def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
         """Revoke a key."""
-        with _errors_explained():
-            return self.stub.RevokeKey(request, **_OPTIONS)
+        return _answer(self.stub.RevokeKey, request)
 
     def checkpoint(self) -> admin_pb2.CheckpointResponse:
         """Clear the registry's log."""
-        with _errors_explained():
-            return self.stub.Checkpoint(wire.checkpoint_request(), **_OPTIONS)
+        return _answer(self.stub.Checkpoint, wire.checkpoint_request())
 
 
 @contextmanager
@@ -119,10 +116,11 @@ def _bank_names(registry: RegistryReader) -> dict[int, str]:
     return {bank.number: bank.name for bank in registry.banks()}
 
 
-@contextmanager
-def _errors_explained() -> Iterator[None]:
+def _answer(call: Callable[..., _Response], request: Message) -> _Response:
+    """Make a call of AdminService. Raises UnavailableError, DisruptError for what is refused."""
     try:
-        yield
+        # waits: a server that starts has no writer yet
+        return call(request, timeout=_TIMEOUT_S, wait_for_ready=True)
     except grpc.RpcError as error:
         if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
             raise UnavailableError(
