@@ -21,7 +21,7 @@ from disrupt.core.videos import FRAME
 from disrupt.hashing.videos.frames import hash_video
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from disrupt.wire.videos import VERSIONS_MAX, frames_message
-from tests.server.caller import PIN, Caller, access, calling, eventually, outcome, refusal, register
+from tests.server.caller import Caller, access, calling, eventually, outcome, refusal
 
 DECODER = "disrupt.isolation.video_worker"
 MKV = Codec("matroska")
@@ -224,43 +224,6 @@ def test_a_frame_may_have_all_its_turns_of_some_regions(platform: Caller) -> Non
     assert answer.frames_hashed == 1
 
 
-def crowded(*hashes: bytes) -> registration_pb2.RegisterHashesRequest:
-    """Return eight videos, each of 8000 hashes of one moment of its own: these in turn."""
-    request = register(*[b"".join(hashes[at % len(hashes)] for at in range(8000))] * 8)
-    for at, item in enumerate(request.items):
-        item.kind = types_pb2.MEDIA_KIND_VIDEO
-        item.fingerprints.qualities = bytes([90]) * 8000
-        item.fingerprints.start_ms.extend([0] * 8000)
-        item.fingerprints.end_ms.extend([1000 + at] * 8000)
-    return request
-
-
-def test_crowded_videos_are_folded_or_refused_and_lookups_near_them_are_answered(
-    platform: Caller, helpline: Caller
-) -> None:
-    value = random.token_bytes(32)
-    many = [(int.from_bytes(value) ^ at).to_bytes(32) for at in range(8000)]
-    refused = refusal(lambda: helpline("RegisterHashes", crowded(*many)))
-    assert (refused.code, refused.reason) == (
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-        "LIMIT_EXCEEDED",
-    )
-    assert "At most 1000 hashes" in refused.message
-    receipt = helpline("RegisterHashes", crowded(value, many[7])).receipt
-    assert [item.hashes for item in receipt.items] == [2] * 8
-
-    def matches() -> list[bytes]:
-        rows = np.zeros(2, FRAME)
-        rows["hash"] = np.frombuffer(value, np.uint8)
-        rows["usable"], rows["quality"] = 1, 90
-        rows["start_ms"] = rows["end_ms"] = 0, 1000
-        frames = match_pb2.MatchVideoRequest(frames=frames_message(rows))
-        answer = platform("MatchVideo", iter([asked(), frames]))
-        return sorted(match.item_id for match in answer.matches)
-
-    eventually(lambda: matches() == sorted(item.item_id for item in receipt.items))
-
-
 def test_more_bytes_than_the_limit_are_refused_and_the_limit_named(platform: Caller) -> None:
     def endless() -> Iterator[match_pb2.MatchVideoRequest]:
         yield asked()
@@ -301,17 +264,26 @@ def test_who_stops_sending_is_told_and_who_disappears_leaves_the_decoder_to_othe
     assert processes(worker, DECODER) == decoders != []
 
 
-@pytest.mark.parametrize("begun", [[], [asked()], [asked(), versions(1)]])
-def test_who_stops_sending_frames_is_told(
-    begun: list[match_pb2.MatchVideoRequest], platform: Caller
+@pytest.mark.parametrize(
+    ("who", "method", "begun"),
+    [
+        ("platform", "MatchVideo", []),
+        ("platform", "MatchVideo", [asked()]),
+        ("platform", "MatchVideo", [asked(), versions(1)]),
+        ("staff", "RegisterVideo", []),
+    ],
+)
+def test_who_stops_sending_is_told(
+    request: pytest.FixtureRequest, who: str, method: str, begun: list[match_pb2.MatchVideoRequest]
 ) -> None:
+    caller: Caller = request.getfixturevalue(who)
     ended = threading.Event()
 
     def stopping() -> Iterator[match_pb2.MatchVideoRequest]:
         yield from begun
         ended.wait()
 
-    refused = refusal(lambda: platform("MatchVideo", stopping(), timeout=30))
+    refused = refusal(lambda: caller(method, stopping(), timeout=30))
     ended.set()
     assert refused.code == grpc.StatusCode.DEADLINE_EXCEEDED
     assert "for 3 s" in refused.message
@@ -335,11 +307,3 @@ def test_a_registration_is_replayed_and_a_plain_video_rejected(staff: Caller) ->
     rejected = staff("RegisterVideo", registration(black)).receipt
     assert not rejected.case_number
     assert [rejection.index for rejection in rejected.rejected] == [0]
-
-
-def test_a_withdrawn_video_is_not_found(platform: Caller, staff: Caller, helpline: Caller) -> None:
-    video = encode(list(footage(77, seconds=4)))
-    case = staff("RegisterVideo", registration(video)).receipt.case_number
-    eventually(lambda: bool(platform("MatchVideo", lookup(video)).matches))
-    helpline("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=access(case, PIN)))
-    eventually(lambda: not platform("MatchVideo", lookup(video)).matches)
