@@ -8,8 +8,9 @@ import { CallError } from '../messages/calls.js';
 
 /** @typedef {{reason: string, untilMs: number}} Wait why a call waits, and until when (Date.now) */
 /**
- * `onWait` is called when a wait begins, and without a wait when it ends.
- * @typedef {{signal?: AbortSignal, onWait?: (wait?: Wait) => void}} Options
+ * `onWait` is called when a wait begins, and without a wait when it ends; `refusals` are further
+ * reasons of refusals.
+ * @typedef {{signal?: AbortSignal, onWait?: (wait?: Wait) => void, refusals?: string[]}} Options
  */
 
 const FIRST_PAUSE_MS = 500;
@@ -63,18 +64,22 @@ export class Failure extends Error {
  * @returns {Promise<Answer>}
  * @throws {Failure}
  */
-export async function patiently(attempt, { signal, onWait = () => {} } = {}) {
+export async function patiently(
+  attempt,
+  { signal, onWait = () => {}, refusals = [] } = {},
+) {
   let isUnclear = false;
   for (let failed = 0; ; failed++) {
     let reason = 'OFFLINE';
     let pauseMs = LONGEST_PAUSE_MS;
-    if (navigator.onLine) {
+    // A browser may be wrong about being offline: the second attempt is made all the same.
+    if (navigator.onLine || failed) {
       try {
         return await attempt({ signal });
       } catch (error) {
         const { retryAfterS = 0, offline = false, ...failure } =
           error instanceof CallError ? error : new CallError('INTERNAL');
-        isUnclear ||= !CHANGED_NOTHING.has(failure.reason);
+        isUnclear ||= !CHANGED_NOTHING.has(failure.reason) && !refusals.includes(failure.reason);
         pauseMs = pauseAfter(failure.reason, retryAfterS * 1000, failed);
         if (!TRIED_AGAIN.has(failure.reason) || pauseMs > LONGEST_WAIT_MS)
           throw new Failure(failure.reason, retryAfterS, isUnclear);

@@ -107,6 +107,7 @@ export class Sending {
     const receipt = await patiently((options) => registerHashes(request, options), {
       signal,
       onWait: (wait) => this.onWait(wait),
+      refusals: ['STORAGE_FULL'],
     });
     check(receipt, items.length, access.caseNumber);
     for (const registered of receipt.items)

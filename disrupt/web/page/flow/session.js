@@ -105,6 +105,7 @@ export class Session extends EventTarget {
   /** Forget the files, and end their sending; the case stays known. */
   forgetItems() {
     this.sending.stop();
+    this.hasher.cancel();
     this.items.forEach(hidePreview);
     this.items = [];
     this.changesAges = false;

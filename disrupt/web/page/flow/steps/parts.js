@@ -128,11 +128,14 @@ export function keeping(page) {
     ),
     location.origin,
   ];
-  const copy = () =>
-    navigator.clipboard.writeText(lines.join('\r\n')).then(
-      () => fill(done, text('number.copied')),
-      () => fill(done, text('number.not_copied')),
-    );
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(lines.join('\r\n'));
+      fill(done, text('number.copied'));
+    } catch {
+      fill(done, text('number.not_copied'));
+    }
+  };
   const save = () => {
     const url = URL.createObjectURL(new Blob([lines.join('\r\n')], { type: 'text/plain' }));
     element('a', { href: url, download: SAVED_AS }).click();

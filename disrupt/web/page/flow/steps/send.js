@@ -12,8 +12,6 @@ import { failureText, waitingLine } from './waiting.js';
 /** @typedef {import('../page.js').Page} Page */
 /** @typedef {import('../sending.js').Sending} Sending */
 
-const HASH_BYTES = 32;
-
 /** @param {Page} page */
 export function sendStep(page) {
   const { session, signal } = page;
@@ -106,19 +104,18 @@ function beforeSending(page, sending, start) {
  * @param {Page} page
  */
 function contentsOf({ session }) {
-  const items = session.itemsAt('READY', 'UNKNOWN');
+  const files = session.itemsAt('READY', 'UNKNOWN').length;
   const age = session.ageBand === 'ADULT' ? 'send.age.adult' : 'send.age.minor';
   return [
     element('h2', {}, text('send.sent.title')),
     list('does', [
-      counted('send.fingerprints', items.length),
+      counted('send.fingerprints', files),
       text(age),
       text(session.hasCase ? 'send.case.known' : 'send.case.new'),
     ]),
     knownOf(session),
     element('h2', {}, text('send.stays.title')),
     list('does-not', [text('send.stays.files'), text('send.stays.names'), text('send.stays.you')]),
-    detailsOf(items),
   ];
 }
 
@@ -139,25 +136,6 @@ function knownOf(session) {
     { class: 'warning' },
     paragraph(counted('send.known', known.length)),
     element('label', {}, change, ' ', text('send.known.change')),
-  );
-}
-
-/**
- * The fingerprints themselves, for whoever wants to see them.
- * @param {import('../session.js').Item[]} items
- */
-function detailsOf(items) {
-  const [first] = items;
-  if (!first?.media) return null;
-  const bytes = Array.from(first.media.hashes.subarray(0, HASH_BYTES));
-  const hex = bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('');
-  const count = items.reduce((sum, { media }) => sum + (media?.qualities.length ?? 0), 0);
-  return element(
-    'details',
-    {},
-    element('summary', {}, text('send.details')),
-    paragraph(text('send.details.count', { count })),
-    element('p', { class: 'hex', translate: 'no' }, hex),
   );
 }
 
