@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +13,13 @@ from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2
 from playwright.sync_api import Route, expect
 
+from benchmarks.harness.videos import encode as encode_video
+from benchmarks.harness.videos import footage
+from disrupt.core.media import MediaKind
 from tests.hashing.pictures import PHOTOS, chunk, encode
 from tests.web.browser.person import Person, file, photograph
 from tests.web.browser.site import Site
+from tests.web.hashing import videos
 
 REGISTER = "**/RegisterHashes"
 
@@ -81,16 +86,23 @@ def test_files_that_cannot_be_registered_are_explained_and_the_others_go_on(
     assert items(site, person) == 1
 
 
-def test_a_file_of_4_gigabytes_is_refused_without_being_read(
-    person: Person, tmp_path: Path
+def test_videos_are_registered_of_4_gigabytes_and_where_only_the_page_plays_them(
+    person: Person, site: Site, tmp_path: Path
 ) -> None:
-    large = tmp_path / "a.mp4"
-    with large.open("wb") as stream:
-        stream.truncate(4 * 2**30)
+    frames = list(footage(3, seconds=1, fps=25))
+    unused = struct.pack(">I4sQ", 1, b"free", 4 * 2**30)
+    large = {"large.mp4": encode_video(frames, fps=25) + unused, "nothing.mp4": b""}
+    for name, data in large.items():
+        with (tmp_path / name).open("wb") as stream:
+            stream.write(data)
+            stream.truncate(len(data) + 4 * 2**30)
+    (tmp_path / "played.webm").write_bytes(videos.transparent(frames))
     person.says_age()
-    person.page.locator("#files").set_input_files(large)
-    person.is_ready().reads("Aucun de ces fichiers ne peut être enregistré.")
-    expect(person.button("Continuer")).to_have_attribute("aria-disabled", "true")
+    person.page.locator("#files").set_input_files(sorted(tmp_path.iterdir()))
+    person.is_ready().reads("2 fichiers sont prêts. 1 fichier ne peut pas être enregistré")
+    person.goes_to_send().clicks("Envoyer").sees("receipt")
+    kinds = [item.kind for item in site.case(*person.number_and_pin()).items]
+    assert kinds == [MediaKind.VIDEO] * 2
 
 
 def test_a_double_click_sends_once(person: Person, site: Site) -> None:

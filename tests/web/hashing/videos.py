@@ -37,7 +37,7 @@ def files() -> Iterator[tuple[str, bytes]]:
     yield "near_skipped.mp4", encode(frames, fps=25, codec=Codec(options={"bf": "3"}))
     yield "near_10_bits.mp4", encode(frames, fps=25, codec=Codec(pixels="yuv420p10le"))
     yield "near_gamut.mp4", _beyond_screens(frames)
-    yield "played_alpha.webm", _with_alpha(frames)
+    yield "played_alpha.webm", transparent(frames)
     whole = encode(footage(5, seconds=8, fps=10), fps=10, codec=Codec("matroska"))
     yield "near_incomplete.mkv", whole[: len(whole) // 2]
 
@@ -50,7 +50,7 @@ def refused() -> Iterator[tuple[str, bytes, str]]:
     yield "old.avi", encode(grey, fps=10, codec=Codec("avi", "mpeg4", {})), "unsupported"
 
 
-def _with_alpha(frames: list[Frame]) -> bytes:
+def transparent(frames: list[Frame]) -> bytes:
     """Encode frames that are half transparent, which of browsers only the element shows."""
     file = io.BytesIO()
     with av.open(file, "w", format="webm") as output:

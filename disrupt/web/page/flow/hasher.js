@@ -4,9 +4,18 @@
  * @module
  */
 
+import { serveFrames } from '../decoding/video_element.js';
+
 /** @typedef {import('../messages/messages.js').Media} Media */
 /** @typedef {{media: Media} | {reason: string}} Outcome */
-/** @typedef {{id: number, end: (outcome: Outcome) => void, onShare: (share: number) => void}} Job */
+/**
+ * The file that is being hashed.
+ * @typedef {object} Job
+ * @property {number} id
+ * @property {(outcome: Outcome) => void} end
+ * @property {() => void} endFrames frees what shows frames of it
+ * @property {(share: number) => void} onShare
+ */
 
 /** The worker of one page. It reads one file at a time, so that an old phone has the memory. */
 export class Hasher {
@@ -25,9 +34,12 @@ export class Hasher {
   hash(file, onShare) {
     const id = ++this.#lastId;
     return new Promise((resolve) => {
-      this.#job = { id, onShare, end: resolve };
+      const job = { id, onShare, end: resolve, endFrames: () => {} };
+      this.#job = job;
       try {
-        this.start().postMessage({ type: 'hash', id, file, kind: kindOf(file) });
+        const worker = this.start();
+        job.endFrames = serveFrames(worker, id, file);
+        worker.postMessage({ type: 'hash', id, file });
       } catch {
         this.#fail('internal');
       }
@@ -41,6 +53,7 @@ export class Hasher {
 
   /** End the worker, with all that it holds. */
   close() {
+    this.#job?.endFrames();
     this.#worker?.terminate();
     this.#worker = undefined;
   }
@@ -81,6 +94,7 @@ export class Hasher {
   #end(outcome) {
     const job = this.#job;
     this.#job = undefined;
+    job?.endFrames();
     job?.end(outcome);
   }
 }
