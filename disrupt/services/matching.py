@@ -183,15 +183,15 @@ class _Areas:
     def joined(self, blocks: Sequence[Hits], transforms: Sequence[Transform]) -> _Areas:
         """Return these and those of the hits of ``blocks``, ascending by number.
 
-        The ``query`` of a hit is a place in ``transforms``.
+        The ``query`` of a hit is an index into ``transforms``.
         """
-        places, plans, ordinals = (
+        versions, plans, ordinals = (
             np.concatenate([getattr(hits, name) for hits in blocks])
             for name in ("query", "plan", "ordinal")
         )
-        asked = places.tolist()
-        of_version = {at: transforms[at].area_permille for at in set(asked)}
-        shown = np.array([of_version[at] for at in asked], np.uint16)
+        queries = versions.tolist()
+        of_version = {at: transforms[at].area_permille for at in set(queries)}
+        shown = np.array([of_version[at] for at in queries], np.uint16)
         number = np.concatenate([self.number, *(hits.number for hits in blocks)])
         query = np.concatenate([self.query_permille, shown])
         stored = np.concatenate([self.stored_permille, areas_permille(plans, ordinals)])
@@ -204,11 +204,9 @@ class _Areas:
         """Return those of some items, in the order of ``number``; of what ``joined`` returned."""
         return self.take(np.searchsorted(self.number, number))
 
-    def take(self, places: NDArray[Any]) -> _Areas:
-        """Return some of them, by their places or by a mask."""
-        return _Areas(
-            self.number[places], self.query_permille[places], self.stored_permille[places]
-        )
+    def take(self, rows: NDArray[Any]) -> _Areas:
+        """Return some of them, by their indices or by a mask."""
+        return _Areas(self.number[rows], self.query_permille[rows], self.stored_permille[rows])
 
 
 _MOST_PENDING = 4096
@@ -245,7 +243,7 @@ def search_near(
 ) -> NearestHits:
     """Search for the ``most_items`` nearest items of each query, and the nearest of each bank.
 
-    ``queries`` are uint8 (n, 32). Hits that ``near_enough`` drops take no place among those. The
+    ``queries`` are uint8 (n, 32). Hits that ``near_enough`` drops are not among those. The
     ``budget`` is of each search that this takes: one, and one for each bank.
     """
     near = _search_kept(index, queries, scope, scope, most_items, spared, budget)
@@ -286,7 +284,7 @@ def _search_kept(
     kept = near_enough(near, queries, scope, spared, compiled=index.compiled)
     if spared is None or len(kept.truncated) == len(near.truncated):
         return kept
-    # Dropped items have taken the places of spared ones: search for these again.
+    # Dropped items have displaced spared ones: search for these again.
     again = np.setdiff1d(near.truncated, kept.truncated)
     stays = ~np.isin(kept.hits.query, again) | (kept.hits.kind != spared)
     more = index.search(queries[again], *wanted, kind=spared)

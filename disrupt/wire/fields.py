@@ -13,7 +13,7 @@ from disrupt.errors import InvalidRequestError, Violation
 from disrupt.v1 import types_pb2
 
 MAX_QUALITY = 100
-_PLACE_MAX = 2**16 - 1
+_U16_MAX = 2**16 - 1
 
 
 def low_quality_message(value: LowQuality) -> types_pb2.LowQuality:
@@ -49,7 +49,7 @@ def fingerprints(
         array["profile"] = Profile.PDQ_512
     for name, values in (("plan", message.plans), ("ordinal", message.ordinals)):
         if values:
-            array[name] = _column(values, count, f"{path}.{name}s", _PLACE_MAX)
+            array[name] = _column(values, count, f"{path}.{name}s", _U16_MAX)
     if kind == MediaKind.VIDEO:
         for name, values in (("start_ms", message.start_ms), ("end_ms", message.end_ms)):
             array[name] = _column(values, count, f"{path}.{name}")

@@ -77,13 +77,13 @@ def hashes_answer(
         return response
     response.truncated_queries.extend(lookup.rows(matches.truncated))
     banks = matches.bank.tolist()
-    places = {number: place for place, number in enumerate(sorted(set(banks)))}
+    positions = {number: position for position, number in enumerate(sorted(set(banks)))}
     columns = response.matches
     columns.queries.extend(lookup.rows(matches.query))
     columns.item_ids = matches.item_ids.tobytes()
     columns.distances_bits.extend(matches.distance_bits.tolist())
-    columns.bank_names.extend(bank_names[number] for number in places)
-    columns.banks.extend(places[number] for number in banks)
+    columns.bank_names.extend(bank_names[number] for number in positions)
+    columns.banks.extend(positions[number] for number in banks)
     columns.assurances.extend(matches.assurance.tolist())
     columns.kinds.extend(matches.kind.tolist())
     columns.variants.extend(
@@ -165,7 +165,7 @@ def status_answer(
 
 @lru_cache(maxsize=4096)
 def variant(plan: int, ordinal: int) -> types_pb2.Variant:
-    """Return a place in a plan, with its transform if known. The message is shared: copy it."""
+    """Return a plan and ordinal as a message, with the transform if known. Shared: copy it."""
     known = transform_of(plan, ordinal)
     return types_pb2.Variant(
         plan=plan, ordinal=ordinal, transform=None if known is None else transform(known)

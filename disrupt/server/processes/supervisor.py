@@ -193,24 +193,24 @@ class _Supervisor:
             for number in range(1, self._config.workers + 1)
         ]
         # It never becomes ready, so `start_s` bounds all of its time.
-        keeper = _Child(
+        maintainer = _Child(
             "maintenance", partial(maintenance.run, self._config), start_s=maintenance.LONGEST_S
         )
-        watches: list[asyncio.Task[None]] = []
+        tasks: list[asyncio.Task[None]] = []
         states_server = await self._serve_states([writer, *workers])
         try:
             # the writer first: the health that workers report from their start on needs it
             for children in ([writer], workers):
-                watches += [vital(child.role, self._keep_running(child)) for child in children]
+                tasks += [vital(child.role, self._keep_running(child)) for child in children]
                 await self._unless_stopped(*(child.ready.wait() for child in children))
             if not self._stop.is_set():
                 maintaining = maintenance.run_when_due(
                     self._config,
-                    lambda: self._run_once(keeper),
+                    lambda: self._run_once(maintainer),
                     self._compact,
                     self._stop,
                 )
-                watches.append(vital("maintenance", maintaining))
+                tasks.append(vital("maintenance", maintaining))
                 notify("READY=1")
                 _log.info("server_ready", version=disrupt.__version__, workers=len(workers))
                 ready()
@@ -219,11 +219,11 @@ class _Supervisor:
             self._stop.set()
             _log.info("server_stopping")
             notify("STOPPING=1")
-            await self._stop_child(keeper)
+            await self._stop_child(maintainer)
             # workers first: they relay to the writer until their last call is answered
             await asyncio.gather(*(self._stop_child(child) for child in workers))
             await self._stop_child(writer)
-            await asyncio.gather(*watches)
+            await asyncio.gather(*tasks)
             if states_server:
                 states_server.close()
                 DataDirectory(self._config.data_dir).health_socket.unlink(missing_ok=True)
