@@ -1,4 +1,4 @@
-"""Run modules of the submission page in Debian's Chromium and Firefox, without the gateway."""
+"""Hash files in Debian's Chromium and Firefox, as the submission page does, without the gateway."""
 
 from __future__ import annotations
 
@@ -8,16 +8,19 @@ import queue
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
+
+from disrupt.hashing import ImageFingerprints
 
 Json: TypeAlias = Any
 """A decoded JSON value."""
 
 ROOT = Path(__file__).parents[2]
+HASH_FILES = "/benchmarks/harness/hash_files.js"
 PROGRAMS = {"chromium": "chromium", "firefox": "firefox-esr"}
 
 _CHROMIUM = (
@@ -43,7 +46,7 @@ class _Handler(SimpleHTTPRequestHandler):
             return str(ROOT / "disrupt/distinctiveness/shapes.npy")
         if path.startswith("/files/"):
             return str(self.files / Path(path).name)
-        if path.startswith("/tests/"):
+        if path.startswith(("/tests/", "/benchmarks/")):
             return f"{ROOT}{path}"
         return f"{ROOT}/disrupt/web/page{path.removeprefix('/disrupt/web/page')}"
 
@@ -119,14 +122,59 @@ def browser(
 
 def result_of(
     engine: str,
-    script: str,
     files: Path,
     profile: Path,
+    *,
+    script: str = HASH_FILES,
     preferences: dict[str, Any] | None = None,
 ) -> Json:
-    """Return what a module of tests sends from a page, by POST to /result."""
+    """Return what a module sends from a page, by default what came of each file by its name.
+
+    RuntimeError with what the module throws.
+    """
     with (
         serving(files, script) as (url, results),
         browser(engine, url, profile, preferences) as _,
     ):
-        return results.get(timeout=_TIMEOUT_S)
+        result = results.get(timeout=_TIMEOUT_S)
+    if "error" in result:
+        raise RuntimeError(result["error"])
+    return result
+
+
+def rows_of(outcome: ImageFingerprints) -> list[str]:
+    """Return a row for each fingerprint, as ``hash_files.js`` does."""
+    return [
+        f"{fingerprint.profile.value} {fingerprint.plan} {fingerprint.ordinal}"
+        f" {fingerprint.quality} {fingerprint.hash.hex()}"
+        for fingerprint in outcome.fingerprints
+    ]
+
+
+class Distances(NamedTuple):
+    """How far the fingerprints of two sides are apart, each the most of a picture's."""
+
+    plain_bits: int
+    """Between fingerprints of the picture itself: plan 0."""
+    variant_bits: int
+    """Between fingerprints of its variants."""
+    unlike: int
+    """Fingerprints that only one side has."""
+
+
+def distances(rows: Iterable[str], expected: Iterable[str]) -> Distances:
+    """Compare the fingerprints of two sides."""
+    ours, theirs = _hashes_of(rows), _hashes_of(expected)
+    bits = {key: (ours[key] ^ theirs[key]).bit_count() for key in ours.keys() & theirs.keys()}
+    plain = max((value for (_, plan, _), value in bits.items() if not plan), default=256)
+    variants = max((value for (_, plan, _), value in bits.items() if plan), default=256)
+    return Distances(plain, variants, len(ours.keys() ^ theirs.keys()))
+
+
+def _hashes_of(rows: Iterable[str]) -> dict[tuple[str, int, str], int]:
+    """Return the hashes of rows as numbers, by profile, plan and ordinal."""
+    parts = [row.split() for row in rows]
+    return {
+        (profile, int(plan), ordinal): int(digits, 16)
+        for profile, plan, ordinal, _, digits in parts
+    }

@@ -13,7 +13,7 @@ from PIL import Image
 from skimage import data
 
 from benchmarks.harness import hash_sets
-from benchmarks.speed import changes, hashing, lifecycle, lookup_cost, search, service
+from benchmarks.speed import browser, changes, hashing, lifecycle, lookup_cost, search, service
 from benchmarks.speed.hashing import Measured, disagreeing, rows_of
 from benchmarks.speed.search_engines import SETTINGS
 from benchmarks.speed.service_run import WORKLOADS
@@ -22,6 +22,7 @@ from disrupt.index.live import LiveIndex
 from disrupt.index.multi_index.engine import MultiIndex
 from disrupt.index.nearest import NearestItems
 from tests.benchmarks.conftest import Bench
+from tests.web.hashing.engines import needs
 
 
 @pytest.fixture(autouse=True)
@@ -136,3 +137,12 @@ def test_removals_that_an_index_ignores_are_found(
     code, report = bench(lifecycle.main, "--size", "24000", *_LIFE)
     assert code == 1
     assert {row["changes"] for row in report["changes"] if row["wrong"]} == {"removals", "both"}
+
+
+@needs("chromium")
+def test_a_browser_is_compared_in_every_kind_and_timed(bench: Bench) -> None:
+    code, report = bench(browser.main, "--pictures", "1", "--runs", "1", "--largest-mp", "1")
+    assert code == 0
+    assert [row["kind"] for row in report["agreement"]] == list(browser.KINDS)
+    assert [row["file"] for row in report["costs"]] == ["15 s of 720p"]
+    assert report["costs"][0]["least_ms"] > 0

@@ -6,7 +6,6 @@ Run as a program to write vectors.json.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from disrupt.core.media import Fingerprint, LowQuality
+from benchmarks.harness.browsers import rows_of
+from disrupt.core.media import LowQuality
 from disrupt.core.transforms import Dihedral
 from disrupt.hashing.decoding.pixels import Picture
 from disrupt.hashing.images import _registered
@@ -88,16 +88,7 @@ def registered(colours: NDArray[np.uint8]) -> list[str] | dict[str, object]:
     if isinstance(outcome, LowQuality):
         reason = "featureless" if outcome.quality < outcome.minimum_quality else "too-regular"
         return {"reason": reason, "quality": outcome.quality}
-    return rows_of(outcome.fingerprints)
-
-
-def rows_of(fingerprints: Iterable[Fingerprint]) -> list[str]:
-    """Return a row for each fingerprint, as ``rowOf`` in vectors.js does."""
-    return [
-        f"{fingerprint.profile.value} {fingerprint.plan} {fingerprint.ordinal}"
-        f" {fingerprint.quality} {fingerprint.hash.hex()}"
-        for fingerprint in fingerprints
-    ]
+    return rows_of(outcome)
 
 
 def vectors() -> str:

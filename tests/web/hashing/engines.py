@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.harness.browsers import PROGRAMS, ROOT, result_of
 
-SCRIPT = "/tests/web/hashing/hash_files.js"
+SCRIPT = "/tests/web/hashing/hash_all.js"
 
 
 def needs(engine: str) -> pytest.MarkDecorator:
@@ -40,6 +40,7 @@ def hashed(
     profile.mkdir()
     for name, data in files:
         (served / name).write_bytes(data)
-    outcomes: dict[str, Any] = result_of(engine, SCRIPT, served, profile, preferences)
-    assert "error" not in outcomes, outcomes["error"]
+    outcomes: dict[str, Any] = result_of(
+        engine, served, profile, script=SCRIPT, preferences=preferences
+    )
     return outcomes

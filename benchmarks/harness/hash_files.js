@@ -1,18 +1,13 @@
 /**
- * Hash the files that a test serves, by the page's worker, and send what came of them.
+ * Hash the files that a test or benchmark serves, by the page's worker.
  *
  * Names that begin with "cancelled" are cancelled once they begin.
  */
 
-import { serveFrames } from '../../../disrupt/web/page/decoding/video_element.js';
-import { Shapes } from '../../../disrupt/web/page/hashing/shapes.js';
-import { differences } from './vectors.js';
-
-/** @type {Record<string, any>} */
-const outcomes = {};
+import { serveFrames } from '../../disrupt/web/page/decoding/video_element.js';
 
 /** @param {string} path */
-async function get(path) {
+export async function get(path) {
   const response = await fetch(path);
   if (!response.ok) throw new Error(path);
   return response;
@@ -58,13 +53,23 @@ function hex(bytes) {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-try {
-  const worker = new Worker('/worker.js', { type: 'module' });
-  for (const name of await (await get('/files/')).json()) outcomes[name] = await hash(worker, name);
-  const shapes = new Shapes(await (await get('/hashing/shapes.npy')).arrayBuffer());
-  const vectors = await (await get('/tests/web/hashing/vectors.json')).json();
-  outcomes.vectors = await differences(vectors, shapes);
-} catch (error) {
-  outcomes.error = `${error} ${error instanceof Error ? error.stack : ''}`;
+/**
+ * Send a result, or the error that it ends with.
+ * @param {() => Promise<object>} made
+ */
+export async function send(made) {
+  const result = await made().catch((error) => ({ error: `${error} ${error.stack}` }));
+  await fetch('/result', { method: 'POST', body: JSON.stringify(result) });
 }
-await fetch('/result', { method: 'POST', body: JSON.stringify(outcomes) });
+
+/** Return what came of each file, by its name. */
+export async function hashFiles() {
+  const worker = new Worker('/worker.js', { type: 'module' });
+  /** @type {Record<string, any>} */
+  const outcomes = {};
+  for (const name of await (await get('/files/')).json()) outcomes[name] = await hash(worker, name);
+  worker.terminate();
+  return outcomes;
+}
+
+if (document.querySelector('script')?.src === import.meta.url) await send(hashFiles);
