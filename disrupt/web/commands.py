@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import re
 import signal
 import socket
 from pathlib import Path
@@ -24,6 +25,9 @@ from disrupt.web.upstream import Upstream
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
+_ADDRESS = re.compile(r"\[?(?P<host>[^\[\]]+?)\]?:(?P<port>[0-9]{1,5})")
+
+_PORT_MAX = 65535
 _CONNECTIONS_MAX = 1000
 """Open connections; one more is answered 503."""
 _KEEP_ALIVE_S = 15
@@ -88,8 +92,10 @@ def web(
     \b
     Example: disrupt web --server match.example.org:443 --key-file web.key
     """
-    address, _, port = listen.rpartition(":")
-    host = address.strip("[]")
+    address = _ADDRESS.fullmatch(listen)
+    if address is None or int(address["port"]) > _PORT_MAX:
+        raise ConfigurationError(f"--listen takes HOST:PORT, not {listen!r}.", setting="listen")
+    host, port = address["host"], int(address["port"])
     if (tls_cert is None) != (tls_key is None):
         raise ConfigurationError(
             "--tls-cert and --tls-key belong together: give both or none.", setting="tls_cert"
@@ -105,7 +111,8 @@ def web(
     # uvicorn and asyncio name addresses, and quote what was sent.
     logging.disable(logging.CRITICAL)
     logs.configure("web")
-    asyncio.run(serve(files, connection, _bind(host, port), options))
+    with _bind(host, port) as listening:
+        asyncio.run(serve(files, connection, listening, options))
 
 
 async def serve(
@@ -180,12 +187,11 @@ def _proxies(trusted: tuple[str, ...]) -> dict[str, Any]:
     return {"proxy_headers": bool(networks), "forwarded_allow_ips": networks}
 
 
-def _bind(host: str, port: str) -> socket.socket:
+def _bind(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, int(port)), family=family, backlog=1024)
-    except (OSError, ValueError, OverflowError) as error:
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
         raise ConfigurationError(
-            f"Cannot listen on {host!r}, port {port!r} (--listen HOST:PORT): {error}.",
-            setting="listen",
+            f"Cannot listen on {host}, port {port} (--listen): {error}.", setting="listen"
         ) from error

@@ -7,12 +7,14 @@ limits, and the engine's policies.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import pwd
 import secrets
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,9 +30,13 @@ from benchmarks.harness import proxied
 from benchmarks.harness.proxied import certificate
 from disrupt.client import MatchClient
 from disrupt.client.health import check_health
+from disrupt.core.cases import case_number
 from disrupt.errors import UnauthenticatedError
+from disrupt.v1.registration_pb2 import CaseAccess, GetCaseRequest
+from disrupt.web.gateway import CONTENT_TYPE, SERVICE
 from tests.packaging import plain_root
 from tests.packaging.dockerfile import parse
+from tests.web.running import whole_page
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -111,6 +117,8 @@ def container(
         else:
             point.parent.mkdir(parents=True, exist_ok=True)
             point.touch()
+    for target in service.get("tmpfs", ()):
+        (directory / target.lstrip("/")).mkdir(exist_ok=True)
     mounts += [
         f"mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs $R{target}"
         for target in service.get("tmpfs", ())
@@ -152,18 +160,30 @@ def running(command: list[str], log: Path) -> Iterator[subprocess.Popen[str]]:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def test_a_platform_reaches_the_server_through_the_proxy(tmp_path: Path) -> None:
+def asked(page: str, tls: ssl.SSLContext, path: str, body: bytes | None = None) -> tuple[int, str]:
+    """Ask the page over HTTPS; return status and body."""
+    connection = http.client.HTTPSConnection(page, context=tls)
+    headers = {"content-type": CONTENT_TYPE} if body else {}
+    connection.request("POST" if body else "GET", path, body, headers)
+    response = connection.getresponse()
+    answer = response.status, response.read().decode()
+    connection.close()
+    return answer
+
+
+def test_platforms_and_browsers_reach_the_server_through_the_proxy(tmp_path: Path) -> None:
     if why := unusable():
         pytest.skip(why)
-    volume, tls = tmp_path / "volume", tmp_path / "tls"
+    whole_page()
+    volume, tls, web_keys = (tmp_path / name for name in ("volume", "tls", "keys"))
     volume.mkdir(mode=0o700)
     shutil.chown(volume, *map(int, IMAGE.only("USER").rest.split(":")))
     tls.mkdir()
+    web_keys.mkdir()
     pem = certificate(tls / "certificate.pem", INSIDE)
     pem.chmod(0o644)  # as for the image's user, who is not known here
-    places = {"data": volume, "/etc/disrupt/tls": tls}
-    port = SERVICES["proxy"]["ports"][0].rpartition(":")[2]
-    address = f"{INSIDE}:{port}"
+    places = {"data": volume, "/etc/disrupt/tls": tls, "/etc/disrupt/web": web_keys}
+    address, page = (f"{INSIDE}:{port.rpartition(':')[2]}" for port in SERVICES["proxy"]["ports"])
 
     with network() as name:
         proxy = container(SERVICES["proxy"], name, tmp_path / "proxy", places)
@@ -182,8 +202,9 @@ def test_a_platform_reaches_the_server_through_the_proxy(tmp_path: Path) -> None
             ).read_text()
             health = json.loads(IMAGE.only("HEALTHCHECK").rest.rpartition("CMD ")[2])
             assert "\nserving (all " in server.run(*health)
-            create = ("disrupt", "keys", "create", "platform", "--right", "match", "--json")
-            secret = json.loads(server.run(*create))["secret"]
+            create = ("disrupt", "keys", "create", "--json")
+            secret = json.loads(server.run(*create, "platform", "--right", "match"))["secret"]
+            of_page = json.loads(server.run(*create, "web", "--right", "register"))["secret"]
 
             check_health(address, tls_ca=pem)
             with MatchClient(address, key=secret, tls_ca=pem) as client:
@@ -193,3 +214,24 @@ def test_a_platform_reaches_the_server_through_the_proxy(tmp_path: Path) -> None
                 pytest.raises(UnauthenticatedError),
             ):
                 client.match_hashes(os.urandom(32))
+
+            (web_keys / "web.key").write_text(of_page)
+            web = installed(container(SERVICES["web"], name, tmp_path / "web", places))
+            command = [*IMAGE.only("ENTRYPOINT").words, *SERVICES["web"]["command"]]
+            with running(web.line(*command), tmp_path / "web.log") as gateway:
+                assert gateway.stdout
+                ready = gateway.stdout.readline()
+                assert ready == "The page is ready on http://127.0.0.1:8080\n", (
+                    tmp_path / "web.log"
+                ).read_text()
+                trusting = ssl.create_default_context(cafile=pem)
+                status, front = asked(page, trusting, "/")
+                assert status == 200
+                assert "<title>" in front
+                access = CaseAccess(case_number=case_number(1), pin="0" * 12)
+                body = GetCaseRequest(access=access).SerializeToString()
+                status, refused = asked(page, trusting, f"{SERVICE}/GetCase", body)
+                assert status == 404
+                assert "No case with this number and PIN" in refused
+                _, python, *words = SERVICES["web"]["healthcheck"]["test"]
+                web.run(f"/opt/disrupt/bin/{python}", *words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import http.client
 import socket
 import ssl
@@ -26,6 +27,7 @@ from disrupt.web.upstream import Upstream
 PAGE = {"/": File(b"<!doctype html>", b"", "text/html; charset=utf-8")}
 
 
+@functools.cache
 def whole_page() -> dict[str, File]:
     """Return the files of the page, those of npm too."""
     subprocess.run([Path(__file__).parents[2] / "scripts" / "page-libraries"], check=True)
