@@ -89,11 +89,8 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 
     directory = tmp_path_factory.mktemp("deployment") / "data"
-    server = Deployment.start(directory, workers=1, settings=FEW_DECODERS)
-    try:
+    with Deployment.start(directory, workers=1, settings=FEW_DECODERS) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture

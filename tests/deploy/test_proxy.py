@@ -94,10 +94,9 @@ class Proxied:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    directory = tmp_path_factory.mktemp("proxied")
-    server = Deployment.start(directory / "data", workers=1, settings=FEW_DECODERS)
-    yield server
-    server.stop()
+    data_dir = tmp_path_factory.mktemp("proxied") / "data"
+    with Deployment.start(data_dir, workers=1, settings=FEW_DECODERS) as server:
+        yield server
 
 
 @pytest.fixture

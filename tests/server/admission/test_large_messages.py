@@ -22,11 +22,9 @@ EMPTY_TRANSFORM = b"\x42\x00"
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     settings = f"max_hashes_per_registration = 100\n{FEW_DECODERS}"
-    server = Deployment.start(
-        tmp_path_factory.mktemp("quiet") / "data", settings=settings, workers=1
-    )
-    yield server
-    server.stop()
+    data_dir = tmp_path_factory.mktemp("quiet") / "data"
+    with Deployment.start(data_dir, settings=settings, workers=1) as server:
+        yield server
 
 
 def raw(server: Deployment, key: str, method: str, data: bytes) -> Any:

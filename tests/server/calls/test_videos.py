@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from benchmarks.harness.processes import processes
 from benchmarks.harness.videos import Codec, encode, footage
 from disrupt.core.videos import FRAME
@@ -35,14 +35,10 @@ ENDLESS = b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\1mdat" + (1 << 40).to_bytes(8
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    directory = tmp_path_factory.mktemp("server")
-    config = directory / "config.toml"
-    config.write_text(
-        "hashing_workers = 1\nvideo_workers = 1\nvideo_stall_s = 3\nmax_video_mib = 8\n"
-    )
-    deployment = Deployment.start(directory / "data", "--config", str(config), workers=1)
-    yield deployment
-    deployment.stop()
+    settings = f"video_stall_s = 3\nmax_video_mib = 8\n{FEW_DECODERS}"
+    data_dir = tmp_path_factory.mktemp("server") / "data"
+    with Deployment.start(data_dir, workers=1, settings=settings) as deployment:
+        yield deployment
 
 
 @pytest.fixture(scope="module")
