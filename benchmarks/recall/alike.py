@@ -2,7 +2,7 @@
 
 Of each kind some are registered, and others are looked up among those of all kinds. A match may
 rightly be of a part that both show, as a keyboard or a background: detail of the two parts then
-correlates. Photographs are of this machine's packages; 17 or more, so that none is shown twice.
+correlates. Photographs are of this machine's packages; 18 or more, so that none is shown twice.
 
     ./scripts/bench alike --json alike.json --show alike
 """
@@ -97,7 +97,7 @@ def main(
 ) -> None:
     """Look up, print, write."""
     wanted = registered + lookups
-    photographs = [photograph.pixels for photograph in collection(folder)[: wanted + 1]]
+    photographs = [photograph.pixels for photograph in collection(folder)[: wanted + 2]]
     files = {
         (kind, number): encoded(drawn(kind, number, photographs))
         for kind in kinds or KINDS

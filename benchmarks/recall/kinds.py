@@ -58,13 +58,13 @@ def _lines(
 
 
 def chat(content: Content) -> Pixels:
-    """Draw a chat above a keyboard, which is open in all."""
+    """Draw a chat above a keyboard, which fills the lowest third of all."""
     rng, page = content.rng, _page(_TALL, _WIDE)
     cv2.rectangle(page, (0, 0), (_WIDE, 110), (235, 235, 240), -1)
     cv2.circle(page, (70, 60), 36, _colour(rng), -1)
     _text(page, _name(rng), 220, 60, 1.0, BLACK)
     y = 150
-    while y < 780:
+    while y < 820:
         tall, wide = 60 * int(rng.integers(1, 4)), int(rng.integers(200, 520))
         left = 30 if rng.random() < 0.5 else _WIDE - 30 - wide
         bubble = (220, 240, 220) if left > 30 else (230, 230, 230)
@@ -73,14 +73,14 @@ def chat(content: Content) -> Pixels:
             words = _name(rng, int(rng.integers(4, max(wide // 26, 5))))
             _text(page, words, left + wide // 2, y + 30 + 60 * line, 0.8, BLACK)
         y += tall + 24
-    page[900:] = 205
+    page[960:] = 205
     for row, keys in enumerate(("qwertyuiop", "asdfghjkl", "zxcvbnm")):
         for at, key in enumerate(keys):
             x = round(_WIDE / 2 + (at - len(keys) / 2) * 71)
-            top = 930 + 125 * row
-            cv2.rectangle(page, (x + 4, top), (x + 66, top + 105), WHITE, -1)
-            _text(page, key, x + 35, top + 52, 1.0, BLACK)
-    cv2.rectangle(page, (160, 1305), (560, 1410), WHITE, -1)
+            top = 985 + 110 * row
+            cv2.rectangle(page, (x + 4, top), (x + 66, top + 92), WHITE, -1)
+            _text(page, key, x + 35, top + 46, 1.0, BLACK)
+    cv2.rectangle(page, (160, 1315), (560, 1410), WHITE, -1)
     return page
 
 
@@ -145,25 +145,23 @@ def document(content: Content) -> Pixels:
 def letterhead(content: Content) -> Pixels:
     """Draw a document under one letterhead, above one footer."""
     page, blue = document(content), (20, 60, 140)
-    page[:220] = page[1280:] = 255
-    cv2.circle(page, (130, 120), 60, blue, -1, cv2.LINE_AA)
-    cv2.circle(page, (160, 120), 40, (240, 190, 40), -1, cv2.LINE_AA)
-    _text(page, "Harbour & Lane Partners", 560, 110, 1.5, blue)
-    cv2.line(page, (60, 205), (940, 205), blue, 5)
+    page[:300] = page[1280:] = 255
+    cv2.circle(page, (150, 150), 80, blue, -1, cv2.LINE_AA)
+    cv2.circle(page, (190, 150), 55, (240, 190, 40), -1, cv2.LINE_AA)
+    _text(page, "Harbour & Lane Partners", 600, 120, 1.6, blue)
+    _text(page, "12 Quay Street, at the harbour", 600, 190, 0.9, blue)
+    cv2.line(page, (60, 275), (940, 275), blue, 5)
     cv2.line(page, (60, 1310), (940, 1310), blue, 3)
     _text(page, "Registered in the harbour register, no 4711", 500, 1350, 0.7, _GREY)
     return page
 
 
 def call(content: Content) -> Pixels:
-    """Draw a call of two to six people whose cameras are off."""
+    """Draw a call of four people whose cameras are off."""
     rng, page = content.rng, _page(720, 1280, (32, 33, 36))
-    people = int(rng.integers(2, 7))
-    columns = 2 if people <= 4 else 3
-    rows = math.ceil(people / columns)
-    wide, tall = 1240 // columns, 590 // rows
-    for at in range(people):
-        left, top = 20 + wide * (at % columns), 20 + tall * (at // columns)
+    wide, tall = 620, 295
+    for at in range(4):
+        left, top = 20 + wide * (at % 2), 20 + tall * (at // 2)
         cv2.rectangle(page, (left, top), (left + wide - 16, top + tall - 16), (60, 64, 67), -1)
         middle = (left + wide // 2 - 8, top + tall // 2 - 8)
         cv2.circle(page, middle, tall // 4, _colour(rng), -1, cv2.LINE_AA)
@@ -234,18 +232,18 @@ def _uneven(rng: np.random.Generator, cells: int, height: int, width: int) -> Pi
 
 
 def night(content: Content) -> Pixels:
-    """Draw a night: hills, a few lights and a moon in grain."""
-    rng = content.rng
-    page = np.tile(np.linspace(8, 40, 700, dtype=np.float32)[:, None, None], (1, 1000, 3))
-    ridge = 420 + 160 * _uneven(rng, 7, 1, 1000)[0]
-    page[np.arange(700)[:, None] > ridge] = 6
-    for _ in range(int(rng.integers(3, 40))):
-        x = int(rng.integers(0, 1000))
-        place = (x, int(rng.uniform(ridge[x], 700)))
-        cv2.circle(page, place, int(rng.integers(1, 5)), (255, 220, 150), -1, cv2.LINE_AA)
-    if rng.random() < 0.6:
-        place = (int(rng.integers(50, 950)), int(rng.integers(40, 300)))
-        cv2.circle(page, place, int(rng.integers(12, 45)), (240, 240, 220), -1, cv2.LINE_AA)
+    """Draw a street at night: dark houses with lit windows under a moon, in grain."""
+    rng, page, left = content.rng, np.full((700, 1000, 3), 22, np.float32), 0
+    while left < 1000:
+        right, top = left + int(rng.integers(90, 260)), int(rng.integers(150, 560))
+        page[top:, left:right] = 9
+        for x in range(left + 15, right - 20, 32):
+            for y in range(top + 20, 680, 46):
+                if rng.random() < 0.3:
+                    page[y : y + 24, x : x + 14] = rng.uniform(60, 230) * np.array([1, 0.8, 0.5])
+        left = right
+    moon = (int(rng.integers(50, 950)), int(rng.integers(40, 140)))
+    cv2.circle(page, moon, int(rng.integers(12, 40)), (240, 240, 220), -1, cv2.LINE_AA)
     lit = cv2.GaussianBlur(page, (0, 0), 1.2)
     return np.asarray((lit + rng.normal(0, 5, page.shape)).clip(0, 255), np.uint8)
 
@@ -342,7 +340,7 @@ KINDS: dict[str, Callable[[Content], Pixels]] = {
 
 def drawn(kind: str, number: int, photographs: Sequence[Pixels]) -> Pixels:
     """Return picture ``number`` of a kind: the same every time; no two show one photograph."""
-    name = list(KINDS).index(kind)
-    rng = np.random.default_rng([name, number])
+    place = list(KINDS).index(kind)
+    rng = np.random.default_rng([place, number])
     photograph = photographs[(number + 1) % len(photographs)]
-    return KINDS[kind](Content(rng, photograph, photographs[0]))
+    return KINDS[kind](Content(rng, photograph, photographs[-(place % 2)]))

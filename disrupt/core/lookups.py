@@ -119,8 +119,7 @@ class LookupCrops(NamedTuple):
         whole_if_inner_region: Crops of the whole if the likely region has two sides or more within
             it, as a picture on a screen has.
         likely: Crops of the likely region.
-        remaining: Crops of each other region that may be a cell of a collage.
-        large: Crops of each other region that is too large for a cell.
+        remaining: Crops of each other region.
         cells: Crops of each cell of an even grid that has more cells than regions are used.
         straightened: Crops of each tilted picture once it is straightened, and of its regions.
         negative: Crops of the whole that are also looked up with all levels inverted.
@@ -135,7 +134,6 @@ class LookupCrops(NamedTuple):
     whole_if_inner_region: tuple[Crop, ...] = (WHOLE,)
     likely: tuple[Crop, ...] = (WHOLE,)
     remaining: tuple[Crop, ...] = (WHOLE,)
-    large: tuple[Crop, ...] = (WHOLE,)
     cells: tuple[Crop, ...] = (WHOLE,)
     straightened: tuple[Crop, ...] = ()
     negative: tuple[Crop, ...] = ()
@@ -169,7 +167,6 @@ LOOKUP_CROPS: dict[Effort, LookupCrops] = {
         whole_if_inner_region=_ALL,
         likely=_ALL,
         remaining=(*_LIKELY, *_QUADRANTS),
-        large=(*_LIKELY, *_QUADRANTS),
         cells=_CELL,
         straightened=_LIKELY,
         regions=12,

@@ -70,10 +70,6 @@ _PAGE_PX = 440
 """Approximate side of the page that parts are averaged from, if it were a square."""
 
 
-_CELL_AREA = 0.7
-"""Largest area of a cell, as a share of its collage: two thirds, beside two small cells."""
-
-
 @dataclass(frozen=True, slots=True)
 class ImageQuery:
     """Query of a picture: hashes, each with its version, and the picture's quality.
@@ -236,9 +232,8 @@ def _parts(
         whole = wanted.whole_if_inner_region if is_inner else wanted.whole_if_likely_region
         parts = {likely: wanted.likely}
     parts[WHOLE_REGION] = () if featureless else whole[1:]
-    small_parts = wanted.cells if len(regions) > wanted.regions else wanted.remaining
-    rest = {region: wanted.large if region.area > _CELL_AREA else small_parts for region in regions}
-    yield from _cropped(small, parts | rest | parts)
+    of_regions = wanted.cells if len(regions) > wanted.regions else wanted.remaining
+    yield from _cropped(small, parts | dict.fromkeys(regions, of_regions) | parts)
     for corners in find_quadrilaterals(np.asarray(small), wanted.tilted):
         upright = straightened(np.asarray(small), corners)
         within = [WHOLE_REGION, *find_regions(upright, wanted.within)]

@@ -110,3 +110,13 @@ def test_a_shape_on_a_plain_page_has_no_quality(crop: Crop) -> None:
     luma[40:80, 40:80] = np.random.default_rng(1).integers(0, 256, (40, 40))
     assert hash_crops(luma, [crop]).qualities[0] > 50
     assert (hash_crops_dihedral(luma, [crop]).qualities == 0).all()
+
+
+@pytest.mark.parametrize("crop", [(0, 0, 0, 0), (40, 0, 40, 0), (0, 120, 0, 0)])
+def test_a_part_is_looked_up_unless_two_fifths_of_it_are_plain(crop: Crop) -> None:
+    luma = np.random.default_rng(1).integers(0, 256, (128, 128)).astype(np.float64)
+    for rows, is_looked_up in ((36, True), (76, False)):
+        page = luma.copy()
+        page[-rows:] = 128
+        assert hash_crops(page, [crop]).qualities[0] > 50
+        assert (hash_crops_dihedral(page, [crop]).qualities > 50).all() == is_looked_up

@@ -30,6 +30,10 @@ MAX_PLAIN_SHARE = 0.75
 page, which looks like other shapes whatever its quality. Photographs have up to 0.75, half of them
 0.05."""
 
+MAX_LOOKUP_PLAIN_SHARE = 0.4
+"""The same for a part that is looked up, where one that has more is seldom a photograph: QR codes
+and letterheads have more, and one in 300 crops of photographs."""
+
 _ALL: Crop = (0, 0, 0, 0)
 _NEAR = 60
 """Most thousandths cut off a side for which samples of the whole give the quality."""
@@ -83,7 +87,7 @@ def _qualities(pixels: NDArray[np.float32], crops: Sequence[Crop]) -> NDArray[np
 def _judged(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return qualities (...) of samples (..., 64, 64); 0 for a shape on a plain page."""
     qualities = quality_of(samples)
-    qualities[plain_shares(samples) > MAX_PLAIN_SHARE] = 0
+    qualities[plain_shares(samples) > MAX_LOOKUP_PLAIN_SHARE] = 0
     return qualities
 
 
@@ -98,7 +102,7 @@ def _judged_near(samples: NDArray[np.float32], crops: tuple[Crop, ...]) -> NDArr
     # A crop has as many samples; truncating its smaller steps loses half of what that adds.
     totals = sums[0] * np.sqrt(SAMPLES / np.sqrt(areas))
     qualities: NDArray[np.uint8] = np.minimum(totals // 90, 100).astype(np.uint8)
-    qualities[sums[1] > MAX_PLAIN_SHARE * areas] = 0
+    qualities[sums[1] > MAX_LOOKUP_PLAIN_SHARE * areas] = 0
     return qualities
 
 
