@@ -10,10 +10,9 @@ correlates. Photographs are of this machine's packages; 18 or more, so that none
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import cv2
@@ -40,8 +39,7 @@ _ALIGNED_PX = 10
 """Pixels, of 256, that two parts are moved by to align them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """Match of a looked-up picture with a registered one, of the kinds named.
 
     Areas are those that the answer has, in thousandths; ``shown`` are squares of 256 px: the
@@ -52,13 +50,10 @@ class Match:
     number: int
     registered_kind: str
     distance_bits: int
-    areas_permille: tuple[int, int]
-    shown: tuple[NDArray[np.uint8], ...]
-
-    @property
-    def extent(self) -> Extent:
-        """Extent as answered."""
-        return extent_of(*self.areas_permille)
+    query_permille: int
+    stored_permille: int
+    extent: Extent
+    shown: list[NDArray[np.uint8]]
 
     @property
     def correlation(self) -> float:
@@ -68,8 +63,6 @@ class Match:
             for part in self.shown[1::2]
         )
         inner = of_other[_ALIGNED_PX:-_ALIGNED_PX, _ALIGNED_PX:-_ALIGNED_PX]
-        if min(of_one.std(), inner.std()) < 0.5:
-            return 0.0
         return float(cv2.matchTemplate(of_one, inner, cv2.TM_CCOEFF_NORMED).max())
 
 
@@ -103,13 +96,11 @@ def main(
         for kind in kinds or KINDS
         for number in range(wanted)
     }
-    outcomes = {
-        place: fingerprint_image(file) for place, file in files.items() if place[1] < registered
-    }
     items = {
         place: columns(tuple(outcome.fingerprints))
-        for place, outcome in outcomes.items()
-        if isinstance(outcome, ImageFingerprints)
+        for place, file in files.items()
+        if place[1] < registered
+        and isinstance(outcome := fingerprint_image(file), ImageFingerprints)
     }
     matches = list(_matches(files, items, registered, Effort[effort]))
     rows = [_row(kind, registered, lookups, items, matches) for kind in kinds or KINDS]
@@ -152,9 +143,9 @@ def _matches(
             data = np.frombuffer(shown_file, np.uint8)
             luma = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
             shown += [square(luma), square(version(luma, transform))]
-        query_area, stored_area = areas[at].tolist()
-        bits = int(found.distance_bits[at])
-        yield Match(kind, number, other[0], bits, (query_area, stored_area), tuple(shown))
+        first, second = areas[at].tolist()
+        bits, extent = int(found.distance_bits[at]), extent_of(first, second)
+        yield Match(kind, number, other[0], bits, first, second, extent, shown)
 
 
 def _row(
@@ -176,8 +167,8 @@ def _row(
         "part": sum(match.extent == Extent.PART for match in mine),
         "nothing_shared": sum(match.correlation < _SHARED for match in mine),
         "nearest_bits": min((match.distance_bits for match in mine), default=None),
-        "query_permille": median(match.areas_permille[0] for match in mine) if mine else None,
-        "stored_permille": median(match.areas_permille[1] for match in mine) if mine else None,
+        "query_permille": median(match.query_permille for match in mine) if mine else None,
+        "stored_permille": median(match.stored_permille for match in mine) if mine else None,
     }
 
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from benchmarks.recall.edits import to_aspect
 from benchmarks.recall.extents import before
-from benchmarks.recall.layouts import BLACK, WHITE, Pixels, fitted, paste, text_bar
+from benchmarks.recall.layouts import BLACK, WHITE, Pixels, fitted, screenshot, text_bar
+from benchmarks.recall.sources import page_of_text
 
 _WIDE, _TALL = 720, 1440
 _GREY = (120, 120, 120)
@@ -59,25 +60,12 @@ def _lines(
 
 def chat(content: Content) -> Pixels:
     """Draw a chat above a keyboard, which fills the lowest third of all."""
-    rng, page = content.rng, _page(_TALL, _WIDE)
-    cv2.rectangle(page, (0, 0), (_WIDE, 110), (235, 235, 240), -1)
-    cv2.circle(page, (70, 60), 36, _colour(rng), -1)
-    _text(page, _name(rng), 220, 60, 1.0, BLACK)
-    y = 150
-    while y < 820:
-        tall, wide = 60 * int(rng.integers(1, 4)), int(rng.integers(200, 520))
-        left = 30 if rng.random() < 0.5 else _WIDE - 30 - wide
-        bubble = (220, 240, 220) if left > 30 else (230, 230, 230)
-        cv2.rectangle(page, (left, y), (left + wide, y + tall), bubble, -1)
-        for line in range(tall // 60):
-            words = _name(rng, int(rng.integers(4, max(wide // 26, 5))))
-            _text(page, words, left + wide // 2, y + 30 + 60 * line, 0.8, BLACK)
-        y += tall + 24
+    shown = screenshot(content.photograph, content.rng, layout="chat", dark=False)
+    page = cv2.resize(shown, (_WIDE, _TALL), interpolation=cv2.INTER_AREA)
     page[960:] = 205
     for row, keys in enumerate(("qwertyuiop", "asdfghjkl", "zxcvbnm")):
         for at, key in enumerate(keys):
-            x = round(_WIDE / 2 + (at - len(keys) / 2) * 71)
-            top = 985 + 110 * row
+            x, top = round(_WIDE / 2 + (at - len(keys) / 2) * 71), 985 + 110 * row
             cv2.rectangle(page, (x + 4, top), (x + 66, top + 92), WHITE, -1)
             _text(page, key, x + 35, top + 46, 1.0, BLACK)
     cv2.rectangle(page, (160, 1315), (560, 1410), WHITE, -1)
@@ -133,26 +121,20 @@ def meme(content: Content) -> Pixels:
 
 def document(content: Content) -> Pixels:
     """Draw a page of paragraphs."""
-    rng, page, y = content.rng, _page(1414, 1000), 90
-    while y < 1250:
-        lines = int(rng.integers(1, 9))
-        bottom = min(y + 34 * (lines + 1), 1330)
-        _lines(page, content, y, bottom, 80, int(rng.integers(700, 941)), lines)
-        y = bottom + int(rng.integers(5, 50))
-    return page
+    return page_of_text(content.rng)
 
 
 def letterhead(content: Content) -> Pixels:
     """Draw a document under one letterhead, above one footer."""
     page, blue = document(content), (20, 60, 140)
-    page[:300] = page[1280:] = 255
-    cv2.circle(page, (150, 150), 80, blue, -1, cv2.LINE_AA)
-    cv2.circle(page, (190, 150), 55, (240, 190, 40), -1, cv2.LINE_AA)
-    _text(page, "Harbour & Lane Partners", 600, 120, 1.6, blue)
-    _text(page, "12 Quay Street, at the harbour", 600, 190, 0.9, blue)
-    cv2.line(page, (60, 275), (940, 275), blue, 5)
-    cv2.line(page, (60, 1310), (940, 1310), blue, 3)
-    _text(page, "Registered in the harbour register, no 4711", 500, 1350, 0.7, _GREY)
+    page[:240] = page[1030:] = 255
+    cv2.circle(page, (120, 110), 70, blue, -1, cv2.LINE_AA)
+    cv2.circle(page, (155, 110), 45, (240, 190, 40), -1, cv2.LINE_AA)
+    _text(page, "Harbour & Lane Partners", 490, 90, 1.3, blue)
+    _text(page, "12 Quay Street, at the harbour", 490, 150, 0.8, blue)
+    cv2.line(page, (50, 220), (750, 220), blue, 5)
+    cv2.line(page, (50, 1050), (750, 1050), blue, 3)
+    _text(page, "Registered in the harbour register, no 4711", 400, 1085, 0.6, _GREY)
     return page
 
 
@@ -194,18 +176,8 @@ def slide(content: Content) -> Pixels:
 
 def feed(content: Content) -> Pixels:
     """Draw a feed of one app that shows a photograph."""
-    rng, page = content.rng, _page(_TALL, _WIDE)
-    _text(page, "Pictures", 130, 60, 1.3, BLACK)
-    cv2.circle(page, (650, 60), 26, BLACK, 4, cv2.LINE_AA)
-    cv2.circle(page, (60, 170), 36, _colour(rng), -1, cv2.LINE_AA)
-    _text(page, _name(rng), 200, 170, 0.9, BLACK)
-    page = paste(page, cv2.resize(to_aspect(content.photograph, 4 / 5, 0.5)[0], (720, 900)), 230, 0)
-    for at in range(3):
-        cv2.circle(page, (50 + 80 * at, 1180), 24, BLACK, 4, cv2.LINE_AA)
-    _lines(page, content, 1220, 1320, 20, 700, 2)
-    for at in range(5):
-        cv2.rectangle(page, (52 + 144 * at, 1370), (92 + 144 * at, 1410), BLACK, 4)
-    return page
+    shown = screenshot(content.photograph, content.rng, layout="feed", dark=False)
+    return cv2.resize(shown, (_WIDE, _TALL), interpolation=cv2.INTER_AREA)
 
 
 def product(content: Content) -> Pixels:

@@ -91,7 +91,7 @@ def sources(folder: Path | None = None, split: Split = 1) -> list[Source]:
     ]
     every += [] if folder else _packaged(split)
     generated = range(_GENERATED * (split - 1), _GENERATED * split)
-    for kind, make in (("page", _page), ("scene", _scene)):
+    for kind, make in (("page", page_of_text), ("scene", _scene)):
         every += [_named(kind, str(at), partial(_generated, make, at), split) for at in generated]
     shown = [source for source in every if source.kind in {"photograph", "scene"}]
     return every + [_screen_of(at, shown) for at in generated]
@@ -196,7 +196,7 @@ def _colours(pixels: NDArray[np.uint8]) -> Pixels:
     return np.ascontiguousarray(np.repeat(pixels[..., None], 3, 2) if pixels.ndim == 2 else pixels)
 
 
-def _page(rng: np.random.Generator) -> Pixels:
+def page_of_text(rng: np.random.Generator) -> Pixels:
     """Draw a page of text under a heading, now and then with a plain box."""
     width = 800
     parts = [text_bar(int(rng.integers(60, 140)), width, rng, BLACK, WHITE, lines=1)]
