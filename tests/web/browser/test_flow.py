@@ -79,7 +79,7 @@ def test_pictures_are_added_to_a_case_and_keep_the_age_that_they_have(
     person.clicks("Moins de 18 ans").sees("choose")
     person.chooses(photograph("cat"), photograph("coffee")).is_ready().clicks("Continuer")
     person.sees("send").reads("1 image est déjà dans ce dossier, avec un autre âge")
-    person.clicks("Envoyer").sees("receipt").reads("Elle était déjà dans votre dossier")
+    person.clicks("Envoyer").sees("receipt").reads("Elle était déjà dans le dossier")
     ages = {item.number: item.age for item in site.case(number, pin).items}
     assert ages == {1: AgeBand.ADULT, 2: AgeBand.MINOR}
 

@@ -135,7 +135,9 @@ def test_stopped_without_an_answer_it_says_so_and_resumes(person: Person, site: 
     person.page.route(REGISTER, lose)
     person.says_age().chooses(photograph("cat")).is_ready().goes_to_send().clicks("Envoyer")
     person.reads("Le service ne répond pas encore").clicks("Arrêter")
-    person.sees("send").reads("Vous avez arrêté l'envoi").reads("on ne sait pas s'il est")
+    person.reads("L'envoi est interrompu").reads("Vous avez arrêté l'envoi").reads(
+        "on ne sait pas s'il est"
+    )
     assert person.button("Retour").count() == 0
     person.page.unroute(REGISTER)
     person.clicks("Reprendre l'envoi").sees("receipt")
@@ -145,8 +147,9 @@ def test_stopped_without_an_answer_it_says_so_and_resumes(person: Person, site: 
 def test_ended_without_an_answer_number_and_pin_tell_what_became_of_it(person: Person) -> None:
     person.page.route(REGISTER, lose)
     person.says_age().chooses(photograph("cat")).is_ready().goes_to_send().clicks("Envoyer")
-    person.reads("Le service ne répond pas encore").clicks("Arrêter").sees("send")
-    person.clicks("Terminer sans envoyer").reads("On ne sait pas si c'est enregistré")
+    person.reads("Le service ne répond pas encore").clicks("Arrêter")
+    person.reads("L'envoi est interrompu")
+    person.clicks("En rester là").reads("On ne sait pas si c'est enregistré")
     person.clicks("Voir le dossier").sees("case").reads("Image 1")
 
 
@@ -218,7 +221,8 @@ def test_a_page_that_was_loaded_again_says_what_it_forgot_and_where_to_look(
 
 
 def test_a_worker_that_cannot_be_loaded_is_explained_and_tried_again(person: Person) -> None:
-    person.page.route("**/worker.js", lambda route: route.abort(), times=1)
+    person.page.route("**/worker.js", lambda route: route.abort())
     person.says_age().chooses(photograph("cat")).is_ready()
     person.reads("Une partie de cette page n'a pas pu être chargée")
+    person.page.unroute("**/worker.js")
     person.chooses(photograph("cat")).is_ready().reads("1 fichier est prêt.")

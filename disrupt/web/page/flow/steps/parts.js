@@ -68,7 +68,7 @@ export function list(kind, lines) {
 
 /**
  * The buttons at the end of a step.
- * @param {...(HTMLElement | null)} buttons
+ * @param {...(HTMLElement | false | null)} buttons
  */
 export function actions(...buttons) {
   return element('div', { class: 'actions' }, buttons);

@@ -35,6 +35,9 @@ export function receiptStep(page) {
     const opened = await ask((options) => getCase({ access }, options));
     if (opened) showCase(page, access, opened);
   };
+  // What became of files without an answer is seen in the case.
+  const seeing = button(text('receipt.case'), see, { class: unknown ? 'primary' : '' });
+  const ending = button(text('receipt.end'), () => page.restart(), { class: unknown ? '' : 'primary' });
   return [
     heading(page, text(titleOf(session)), session.case ? undefined : 6),
     registered > 0 && element('p', { class: 'notice' }, counted('receipt.live', registered)),
@@ -57,8 +60,8 @@ export function receiptStep(page) {
     ],
     part,
     actions(
-      button(text('receipt.end'), () => page.restart(), { class: 'primary' }),
-      isOpened ? button(text('receipt.case'), see) : null,
+      unknown ? seeing : ending,
+      unknown ? ending : isOpened && seeing,
     ),
   ];
 }

@@ -17,14 +17,15 @@ export function sendStep(page) {
   const { session, signal } = page;
   const { sending } = session;
   const waiting = waitingLine(signal);
-  const bar = element('progress', { max: 1, 'aria-label': text('send.going') });
+  const title = text(sending.failure ? 'send.title.stopped' : 'send.title');
+  const top = heading(page, title, session.case ? undefined : 5);
+  const bar = element('progress', { max: 1, 'aria-label': text('send.title.going') });
   const stop = button(text('send.stop'), () => sending.stop());
   const going = element('div', {}, paragraph(text('send.going')), bar, waiting.line, stop);
   const start = async () => {
     if (sending.isRunning) return;
     const run = sending.run();
-    before.part.hidden = true;
-    going.hidden = false;
+    show();
     stop.focus();
     await run;
     await after(page, sending);
@@ -38,10 +39,14 @@ export function sendStep(page) {
     if (!sending.isRunning) before.update();
   };
   session.addEventListener('item', update, { signal });
-  going.hidden = !sending.isRunning;
-  before.part.hidden = sending.isRunning;
+  const show = () => {
+    going.hidden = !sending.isRunning;
+    before.part.hidden = sending.isRunning;
+    if (sending.isRunning) fill(/** @type {Element} */ (top[1]), text('send.title.going'));
+  };
+  show();
   update();
-  return [heading(page, text('send.title'), session.case ? undefined : 5), before.part, going];
+  return [top, before.part, going];
 }
 
 /**
