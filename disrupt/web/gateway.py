@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from disrupt.errors import DeadlineExceededError, DisruptError, LimitExceededError
+from disrupt.fair_queue import FairQueue, Turn, turn_of
 from disrupt.v1 import registration_pb2
 from disrupt.web.files import File
 from disrupt.web.origins import Origins, busy
@@ -33,7 +34,9 @@ _ITEMS_MAX, _HASHES_MAX = 64, 64_000
 _REGISTRATION_BYTES_MAX = 64 * (_HASHES_MAX + _ITEMS_MAX) + ENVELOPE_BYTES_MAX
 
 _REGISTRATIONS, _OTHER_CALLS = 16, 64
-"""Calls at the server, of both kinds apart: registrations keep nobody from withdrawing."""
+"""Calls at the server, of both kinds apart: registrations keep nobody from withdrawing. Further
+calls wait, and origins take turns."""
+_WAIT_S = 10.0
 _BODIES_BYTES_MAX = 128 * 2**20
 """Bodies in memory, those that are still arriving too."""
 _BODY_S = 90.0
@@ -106,8 +109,8 @@ class Gateway:
         self._files = files
         self._upstream = upstream
         self._origins = origins
-        self._registrations = asyncio.Semaphore(_REGISTRATIONS)
-        self._other_calls = asyncio.Semaphore(_OTHER_CALLS)
+        self._registrations = FairQueue(_REGISTRATIONS)
+        self._other_calls = FairQueue(_OTHER_CALLS)
         self._bodies_bytes = 0
 
     def application(self) -> Starlette:
@@ -150,10 +153,11 @@ class Gateway:
             with self._origins.asking(origin):
                 await self._read(request, body, call.bytes_max)
                 message = await _with_origin(call, bytes(body), origin)
-                if places.locked():
-                    raise busy(_RETRY_AFTER_S)
-                async with places:
+                turn = await _turn(places, origin)
+                try:
                     answer = await self._upstream.call(f"{SERVICE}/{method}", message)
+                finally:
+                    turn.end()
         except ClientDisconnect:
             return Response(status_code=400)  # to nobody
         except DisruptError as error:
@@ -179,6 +183,16 @@ class Gateway:
         except TimeoutError:
             message = "The request came too slowly. Nothing was changed."
             raise DeadlineExceededError(message) from None
+
+
+async def _turn(places: FairQueue, origin: bytes) -> Turn:
+    """Return a turn at the server. Raises OverloadedError where none comes soon."""
+    turn_of.set(origin)
+    try:
+        async with asyncio.timeout(_WAIT_S):
+            return await places.begin()
+    except TimeoutError:
+        raise busy(_RETRY_AFTER_S) from None
 
 
 async def _with_origin(call: _Call, body: bytes, origin: bytes) -> bytes:

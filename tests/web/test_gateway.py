@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from disrupt.v1 import registration_pb2
 from disrupt.web import gateway, origins
 from disrupt.web.origins import Origins
 from tests.client.scripted import ScriptedServer, scripted, status_of
+from tests.server.caller import eventually
 from tests.web.running import Answer, Running, running
 
 ACCESS = registration_pb2.CaseAccess(case_number=case_number(7), pin="123456789012")
@@ -219,6 +221,7 @@ def test_registrations_that_take_all_places_leave_withdrawals_theirs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(gateway, "_REGISTRATIONS", 1)
+    monkeypatch.setattr(gateway, "_WAIT_S", 0.01)
     entered, leave = threading.Event(), threading.Event()
 
     def slow(_request: bytes) -> Message:
@@ -236,6 +239,41 @@ def test_registrations_that_take_all_places_leave_withdrawals_theirs(
         held.join()
     assert (refused.status, reason_of(refused)) == (429, "OVERLOADED")
     assert withdrawn.status == 200
+
+
+def test_whoever_asks_for_much_lets_others_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "_OTHER_CALLS", 1)
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow(_request: bytes) -> Message:
+        entered.set()
+        leave.wait()
+        return SHOWN
+
+    options = {"proxy_headers": True, "forwarded_allow_ips": ["127.0.0.1"]}
+    with scripted(slow) as server, running(server.address, options=options) as page:
+
+        def asks(host: str) -> threading.Thread:
+            body = GET.SerializeToString()
+            call = partial(page.call, "GetCase", body, x_forwarded_for=host)
+            thread = threading.Thread(target=call)
+            thread.start()
+            return thread
+
+        def are_waiting(calls: int) -> bool:
+            return page.origins._under_way.total() == calls
+
+        asking = [asks("192.0.2.1")]
+        entered.wait()
+        asking += [asks("192.0.2.1") for _ in range(5)]
+        eventually(lambda: are_waiting(6))
+        asking.append(asks("192.0.2.2"))
+        eventually(lambda: are_waiting(7))
+        leave.set()
+        for thread in asking:
+            thread.join()
+        tokens = [token(seen.request) for seen in server.seen]
+        assert tokens.index(page.origins.token("192.0.2.2")) == 1
 
 
 def test_an_error_of_the_gateway_shows_nothing_of_what_was_sent(
