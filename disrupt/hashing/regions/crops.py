@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from disrupt.core.transforms import Crop
 from disrupt.distinctiveness.cosines import COEFFICIENTS, COSINES, SAMPLES
+from disrupt.hashing.pdq.banded_matrix import Band
 from disrupt.hashing.pdq.linear import (
     REDUCED_PX,
     Hashed,
@@ -39,6 +40,7 @@ _NEAR = 60
 """Most thousandths cut off a side for which samples of the whole give the quality."""
 
 _WHOLE = 1000
+_BAND_SAMPLES = 8
 _STEP = 0.5
 """Least difference in levels of neighbouring samples that counts as a step."""
 
@@ -125,55 +127,94 @@ def plain_shares(samples: NDArray[np.float32]) -> NDArray[np.floating]:
     return np.asarray((across & down).mean(axis=(-2, -1)))
 
 
-_Weights = Callable[[int, int, int], NDArray[np.float32]]
-"""Returns weights (m, n) of the n pixels of an axis, given n and an interval in thousandths."""
+_Axis = Callable[[int, int, int], tuple[Band, ...]]
+"""Returns the map of the n pixels of an axis to its m outputs, given n and an interval in
+thousandths."""
 
 
-def _mapped(luma: NDArray[Any], crops: Sequence[Crop], weights: _Weights) -> NDArray[np.float32]:
-    """Apply ``weights`` m of both axes to crops of luma (..., height, width): (..., n, m, m)."""
+def _mapped(luma: NDArray[Any], crops: Sequence[Crop], axis: _Axis) -> NDArray[np.float32]:
+    """Apply ``axis`` to both axes of crops of luma (..., height, width): (..., n, m, m)."""
     height_px, width_px = luma.shape[-2:]
     pixels = luma.astype(np.float32, copy=False)
     by_rows: dict[tuple[int, int], list[int]] = {}
     for at, (_, top, _, bottom) in enumerate(crops):
         by_rows.setdefault((top, bottom), []).append(at)
-    side = len(weights(height_px, 0, _WHOLE))
+    side = sum(len(band.weights) for band in axis(height_px, 0, _WHOLE))
     mapped = np.empty((*luma.shape[:-2], len(crops), side, side), np.float32)
+    rows = np.empty((*luma.shape[:-2], side, width_px), np.float32)
     for (top, bottom), places in by_rows.items():
-        rows = weights(height_px, top, _WHOLE - bottom) @ pixels
+        for band in axis(height_px, top, _WHOLE - bottom):
+            stop = band.start + band.weights.shape[1]
+            rows[..., band.outputs, :] = band.weights @ pixels[..., band.start : stop, :]
         for at in places:
             left, _, right, _ = crops[at]
-            mapped[..., at, :, :] = rows @ weights(width_px, left, _WHOLE - right).T
+            for band in axis(width_px, left, _WHOLE - right):
+                stop = band.start + band.weights.shape[1]
+                mapped[..., at, :, band.outputs] = rows[..., band.start : stop] @ band.weights.T
     return mapped
 
 
-def _samples(size_px: int, start: int, stop: int) -> NDArray[np.float32]:
-    """Return weights of the pixels of an axis in samples of an interval of it: (64, n)."""
-    return _axis(size_px, start, stop)[:SAMPLES]
+@lru_cache(maxsize=512)
+def _samples(size_px: int, start: int, stop: int) -> tuple[Band, ...]:
+    """Map the pixels of an axis to the 64 samples of an interval of it.
 
-
-def _coefficients(size_px: int, start: int, stop: int) -> NDArray[np.float32]:
-    """Return weights in coefficients of the interval, plain and then mirrored: (2 x 16, n)."""
-    return _axis(size_px, start, stop)[SAMPLES:]
+    A registration takes 230 intervals of canonical squares.
+    """
+    return _bands(_axis(_sample_sums(), size_px, start, stop), _BAND_SAMPLES)
 
 
 @lru_cache(maxsize=256)
-def _axis(size_px: int, start: int, stop: int) -> NDArray[np.float32]:
-    """Return weights in samples, then in coefficients, of an interval: (64 + 2 x 16, n)."""
+def _coefficients(size_px: int, start: int, stop: int) -> tuple[Band, ...]:
+    """Map the pixels of an axis to 2 x 16 coefficients of an interval: plain, then mirrored."""
+    return _bands(_axis(_coefficient_sums(), size_px, start, stop), 2 * COEFFICIENTS)
+
+
+def _axis(sums: NDArray[np.float64], size_px: int, start: int, stop: int) -> NDArray[np.float32]:
+    """Return weights (m, n) of the n pixels of an axis in m outputs of an interval.
+
+    ``sums`` (m, 513) are weights of the cells of that before each one.
+    """
     edges = np.arange(size_px + 1) * (_WHOLE / size_px)
     cells = ((edges - start) * (REDUCED_PX / (stop - start))).clip(0, REDUCED_PX)
     # A pixel has the weight of the cells that it lies in: the difference of their running sums.
     below = cells.astype(np.intp).clip(max=REDUCED_PX - 1)
-    sums = _running_sums()
     at = sums[:, below] + (cells - below) * (sums[:, below + 1] - sums[:, below])
     weights: NDArray[np.float64] = np.diff(at, axis=1)
     return weights.astype(np.float32)
 
 
+def _bands(weights: NDArray[np.float32], outputs: int) -> tuple[Band, ...]:
+    """Cut weights (m, n) into bands of so many outputs, without the pixels that none of it reads.
+
+    A sample reads 8 of 512 pixels: the bands of a registration take a sixth of the time of whole
+    matrices, and larger or smaller ones more.
+    """
+    bands = []
+    for first in range(0, len(weights), outputs):
+        some = weights[first : first + outputs]
+        read = np.flatnonzero(some.any(axis=0))
+        start, stop = int(read[0]), int(read[-1]) + 1
+        part = np.ascontiguousarray(some[:, start:stop])
+        bands.append(Band(slice(first, first + outputs), start, part))
+    return tuple(bands)
+
+
 @lru_cache(maxsize=1)
-def _running_sums() -> NDArray[np.float64]:
-    """Return weights of the cells before each one, in rows of an ``_axis``: (64 + 2 x 16, 513)."""
+def _sample_sums() -> NDArray[np.float64]:
+    """Return running sums of the weights of the cells of an interval in samples: (64, 513)."""
+    return np.pad(_blur().cumsum(axis=1), ((0, 0), (1, 0)))
+
+
+@lru_cache(maxsize=1)
+def _coefficient_sums() -> NDArray[np.float64]:
+    """Return them in coefficients, plain and then mirrored: (2 x 16, 513)."""
+    weights = np.concatenate([COSINES @ _blur(), COSINES @ _blur()[:, ::-1]])
+    return np.pad(weights.cumsum(axis=1), ((0, 0), (1, 0)))
+
+
+def _blur() -> NDArray[np.float64]:
+    """Return the weights of the cells of an interval in its blurred samples: (64, 512)."""
     blur = np.zeros((SAMPLES, REDUCED_PX))
     for line, start, stop, row in zip(blur, *blur_weights(REDUCED_PX), strict=True):
         line[start:stop] = row[: stop - start]
-    weights = np.concatenate([blur, COSINES @ blur, COSINES @ blur[:, ::-1]])
-    return np.pad(weights.cumsum(axis=1), ((0, 0), (1, 0)))
+    return blur
