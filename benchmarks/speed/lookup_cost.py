@@ -37,7 +37,7 @@ from disrupt.services.matching import Allowance, complete, picture_steps
 _SIDE_PX = 1920
 _HASHES_PER_ITEM = 195
 
-_PICTURES = {
+PICTURES = {
     "without a border": "jpeg",
     "in a frame": "frame",
     "screenshot": "screenshot_feed_light",
@@ -88,7 +88,7 @@ def main(
         rows["hash"], rows["quality"], rows["profile"] = some, 100, 1
         items.append(rows)
     index = index_of(items)
-    measured = [asdict(_row(name, photographs, index, repeat)) for name in _PICTURES]
+    measured = [asdict(_row(name, photographs, index, repeat)) for name in PICTURES]
     report.show(measured)
     report.write(json_path, {"rows": measured, "stored": stored})
 
@@ -96,7 +96,7 @@ def main(
 def _row(name: str, photographs: list[Photograph], index: LiveIndex, repeat: int) -> Row:
     measured = []
     for at, photograph in enumerate(photographs):
-        of_one = _measured(_file(name, photograph, photographs[at - 1], at), index, repeat)
+        of_one = _measured(picture_file(name, photograph, photographs[at - 1], at), index, repeat)
         if of_one:
             measured.append(of_one)
     decode_ms, regions_ms, hash_ms, hashes, search_ms = np.mean(measured, axis=0).tolist()
@@ -115,10 +115,10 @@ def _row(name: str, photographs: list[Photograph], index: LiveIndex, repeat: int
     )
 
 
-def _file(name: str, photograph: Photograph, background: Photograph, at: int) -> bytes:
+def picture_file(name: str, photograph: Photograph, background: Photograph, at: int) -> bytes:
     """Return a JPEG of the edited photograph, as uploaded at _SIDE_PX."""
     original, rng = photograph.original(at % ORIGINALS), np.random.default_rng([1, at])
-    edited = EDITS[_PICTURES[name]][1](Scene(original, rng, lambda: background.pixels))
+    edited = EDITS[PICTURES[name]][1](Scene(original, rng, lambda: background.pixels))
     scene = Scene(edited[0], rng, lambda: background.pixels)
     scene.encoding.update(side_px=_SIDE_PX, quality=85)
     return upload(lambda _: edited, scene)[0]

@@ -13,7 +13,16 @@ from PIL import Image
 from skimage import data
 
 from benchmarks.harness import hash_sets
-from benchmarks.speed import browser, changes, hashing, lifecycle, lookup_cost, search, service
+from benchmarks.speed import (
+    browser,
+    changes,
+    hashing,
+    lifecycle,
+    lookup_cost,
+    picture_calls,
+    search,
+    service,
+)
 from benchmarks.speed.hashing import Measured, disagreeing, rows_of
 from benchmarks.speed.search_engines import SETTINGS
 from benchmarks.speed.service_run import WORKLOADS
@@ -106,6 +115,19 @@ def test_a_lookup_is_timed_of_every_kind_of_picture(bench: Bench, tmp_path: Path
         parts = row["find_regions_ms"] + row["hash_ms"] + row["search_ms"]
         assert row["in_all_ms"] == pytest.approx(parts)
         assert 8 < row["hashes"] <= 2200
+
+
+def test_calls_with_pictures_are_timed_beside_their_peers(bench: Bench, tmp_path: Path) -> None:
+    for name in ("coffee", "chelsea"):
+        Image.fromarray(getattr(data, name)()).save(tmp_path / f"{name}.png")
+    words = ("--photographs", "2", "--stored", "2000", "--rounds", "1", "--folder", tmp_path)
+    with mock.patch.dict(lookup_cost.PICTURES, {"story": "story"}, clear=True):
+        code, report = bench(picture_calls.main, *words)
+    assert (code, report["wrong"]) == (0, 0)
+    assert [row["call"] for row in report["rows"]] == ["lookup", "registration"]
+    for row in report["rows"]:
+        assert row["of_peer"] == pytest.approx(row["cpu_ms"] / row["peer_cpu_ms"])
+        assert row["clock_ms"] > 0
 
 
 _LIFE = (
