@@ -1,7 +1,8 @@
 /**
  * Hash the files that a test or benchmark serves, by the page's worker.
  *
- * Names that begin with "cancelled" are cancelled once they begin.
+ * Names that begin with "cancelled" are cancelled once they begin; what begins with "huge" is
+ * followed by 4 GiB of zeros.
  */
 
 import { serveFrames } from '../../disrupt/web/page/decoding/video_element.js';
@@ -18,7 +19,8 @@ export async function get(path) {
  * @param {string} name
  */
 async function hash(worker, name) {
-  const file = await (await get(`/files/${name}`)).blob();
+  const content = await (await get(`/files/${name}`)).blob();
+  const file = name.startsWith('huge') ? followedByZeros(content) : content;
   const beganMs = performance.now();
   /** @type {number[]} */
   const progress = [];
@@ -46,6 +48,12 @@ async function hash(worker, name) {
   });
   const { kind, firstFrameOnly, incomplete } = media;
   return { kind, firstFrameOnly, incomplete, framesAsked, rows, progress, ms };
+}
+
+/** @param {Blob} content */
+function followedByZeros(content) {
+  const zeros = new Blob([new Uint8Array(2 ** 24)]);
+  return new Blob([content, ...Array(2 ** 8).fill(zeros)]);
 }
 
 /** @param {Uint8Array} bytes */

@@ -2,7 +2,8 @@
 
 First how many bits fingerprints are apart, of pictures in every kind of file: photographs, and two
 parts of each. Then time and memory of large files, each in a browser that begins cold: times are
-the least of several, for a machine with other work. It exits with 1 if fingerprints are farther
+the least of several, for a machine with other work. In Chromium also how long keys wait for their
+answer meanwhile, the main thread four times as slow. It exits with 1 if fingerprints are farther
 apart than docs/hashing-in-a-browser.md promises.
 
     ./scripts/bench browser --json browser.json
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,6 +26,7 @@ from typing import Any
 import click
 from PIL import Image
 from pillow_heif import register_heif_opener
+from playwright.sync_api import sync_playwright
 
 from benchmarks.harness import report
 from benchmarks.harness.browsers import (
@@ -64,6 +67,10 @@ _FIREFOX_MORE = (2, 4)
 _SIZES_MP = {"12 MP JPEG": 12, "24 MP JPEG": 24, "48 MP JPEG": 48, "12 MP HEIF": 12}
 _VIDEO = "15 s of 720p"
 _SAMPLED_S = 0.05
+_LISTEN = """
+window.delays = [];
+addEventListener('keydown', (event) => delays.push(performance.now() - event.timeStamp));
+"""
 
 
 @click.command(help=__doc__)
@@ -81,7 +88,12 @@ def main(engine: str, pictures: int, runs: int, largest_mp: int, json_path: Path
     large = _large(largest_mp) if runs else ()
     costs = [_cost(engine, name, data, runs) for name, data in large]
     report.show(costs)
-    report.write(json_path, {"engine": engine, "agreement": agreement, "costs": costs})
+    delays = []
+    if runs and engine == "chromium":
+        delays = [_delays(name, data) for name, data in _large(min(largest_mp, 12))]
+        report.show(delays)
+    results = {"agreement": agreement, "costs": costs, "delays": delays}
+    report.write(json_path, {"engine": engine, **results})
     sys.exit(any(row["too_far"] for row in agreement))
 
 
@@ -186,6 +198,24 @@ def _cold(engine: str, files: dict[str, bytes]) -> tuple[int, float]:
         if "rows" not in outcome:
             raise RuntimeError(f"{outcome}")
     return max((outcome["ms"] for outcome in outcomes.values()), default=0), peak_mb
+
+
+def _delays(name: str, data: bytes) -> dict[str, Json]:
+    """Press a key again and again while a file is hashed; return how long it waits, in ms."""
+    with _folder() as (folder, _), serving(folder, HASH_FILES) as (url, results):
+        (folder / "file").write_bytes(data)
+        with sync_playwright() as playwright:
+            program = shutil.which(PROGRAMS["chromium"])
+            page = playwright.chromium.launch(executable_path=program).new_page()
+            page.add_init_script(_LISTEN)
+            page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 4})
+            page.goto(url)
+            while results.empty():
+                page.keyboard.press("a", delay=_SAMPLED_S * 1000)
+            waited = sorted(page.evaluate("delays"))
+    places = {"median_ms": 0.5, "p95_ms": 0.95, "most_ms": 1}
+    ms = {key: round(waited[int(place * (len(waited) - 1))]) for key, place in places.items()}
+    return {"file": name, "keys": len(waited), **ms}
 
 
 def _memory_mb(pid: int) -> float:

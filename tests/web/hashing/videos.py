@@ -28,6 +28,7 @@ def files() -> Iterator[tuple[str, bytes]]:
     frames = list(footage(3, seconds=2, fps=25))
     for name, codec in CODECS.items():
         yield f"exact_{name}", encode(frames, fps=25, codec=codec)
+    yield "huge_h264.mp4", encode(frames, fps=25)
     yield "exact_turned.mp4", encode(frames, fps=25, rotation=90)
     large = footage(4, seconds=2, fps=25, size=(640, 360))
     letterboxed = [np.pad(frame[40:-40], ((40, 40), (0, 0), (0, 0))) for frame in large]
