@@ -13,6 +13,7 @@ PACKAGES = {
         "faiss",
         "grpc_reflection",
         "numba",
+        "prometheus_client",
         "pydantic",
         "sqlalchemy",
         "structlog",

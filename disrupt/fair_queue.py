@@ -31,6 +31,11 @@ class FairQueue:
         self._level_s = 0.0
         """Time for which the caller of the latest turn had been served when that turn began."""
 
+    @property
+    def waiting(self) -> int:
+        """Number of those that wait for a turn."""
+        return sum(map(len, self._waiting.values()))
+
     def are_wanted(self) -> bool:
         """Tell whether another caller than this one waits."""
         return any(caller != turn_of.get() for caller in self._waiting)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from disrupt.core.policy import Right
+from disrupt.data_directory import DataDirectory
 from disrupt.server.admin import open_admin
 from disrupt.wire import admin as wire
 
@@ -83,7 +86,8 @@ class Deployment:
         command = [
             *wrapper,
             *(BIN / "disrupt", "serve", "--data-dir", data_dir),
-            *("--listen", listen, "--workers", str(workers), *options),
+            *("--listen", listen, "--workers", str(workers)),
+            *("--metrics-listen", "127.0.0.1:0", *options),
         ]
         with log_path.open("a") as log:
             process = subprocess.Popen(
@@ -106,6 +110,13 @@ class Deployment:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+    def metrics_address(self) -> str:
+        """Return HOST:PORT of its metrics; empty where it serves none."""
+        with socket.socket(socket.AF_UNIX) as asked:
+            asked.connect(str(DataDirectory(self.data_dir).health_socket))
+            address: str = json.loads(asked.makefile("rb").readline())["metrics"]
+        return address
 
     def make_key(self, name: str, *rights: str, banks: tuple[str, ...] = ()) -> str:
         """Make a key, for all banks where none is named; return its secret."""

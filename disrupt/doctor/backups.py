@@ -29,15 +29,9 @@ def checks(backups: Path | None, journal_copy: Path | None) -> tuple[Check, ...]
     return tuple(found)
 
 
-def _newest(backups: Path) -> Path | None:
-    """Return the backup that was made last; None where there is none."""
-    made = [path.parent for path in backups.glob(f"*/{backup.MANIFEST}")]
-    return max(made, key=lambda path: backup.read_manifest(path).made_s, default=None)
-
-
 def newest(backups: Path) -> Iterator[Finding]:
     """Check age and every byte of the newest backup."""
-    path = _newest(backups)
+    path = backup.newest(backups)
     if path is None:
         yield fail(f"There is no backup in {backups}.", _ADVICE)
         return
@@ -59,7 +53,7 @@ def copied(copy: Path, backups: Path | None) -> Iterator[Finding]:
         yield fail(f"There is no {copy}.", _ADVICE)
         return
     age_s = time.time() - copy.stat().st_mtime
-    path = backups and _newest(backups)
+    path = backups and backup.newest(backups)
     epoch = path and Epoch(bytes.fromhex(backup.read_manifest(path).epoch))
     if contents.torn or contents.damaged_records:
         yield fail(f"{copy} is damaged.", _ADVICE)

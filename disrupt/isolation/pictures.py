@@ -142,6 +142,11 @@ class IsolatedHashing:
         return min((process.silent_s() for process in self._processes), default=0.0)
 
     @property
+    def waiting(self) -> int:
+        """Number of calls that wait for a process."""
+        return self._queue.waiting
+
+    @property
     def pids(self) -> frozenset[int]:
         """Process ids of the processes that are ready or at work."""
         return frozenset(process.pid for process in self._processes)

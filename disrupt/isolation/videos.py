@@ -115,6 +115,11 @@ class IsolatedVideos:
         await asyncio.gather(*(process.wait() for process in self._processes))
 
     @property
+    def waiting(self) -> int:
+        """Number of calls that wait for a process."""
+        return self._queue.waiting
+
+    @property
     def pids(self) -> frozenset[int]:
         """Process ids of the processes that are ready or at work."""
         return frozenset(process.pid for process in self._processes if process.status is None)

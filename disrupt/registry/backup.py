@@ -165,6 +165,12 @@ def read_manifest(directory: Path) -> BackupManifest:
     return manifest
 
 
+def newest(backups: Path) -> Path | None:
+    """Return the backup in a directory that was made last; None where there is none."""
+    made = [path.parent for path in backups.glob(f"*/{MANIFEST}")]
+    return max(made, key=lambda path: read_manifest(path).made_s, default=None)
+
+
 def check(directory: Path) -> BackupManifest:
     """Check every byte of a backup's files against its manifest, and return the manifest.
 

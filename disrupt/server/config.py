@@ -39,6 +39,11 @@ class Config(BaseModel):
     """Certificate chain, PEM."""
     tls_key: Path | None = None
     """Its private key, PEM."""
+    metrics_listen: str = "127.0.0.1:9464"
+    """HOST:PORT of metrics, /livez and /readyz, over plain HTTP; port 0 picks a free one. Empty:
+    nowhere. Whoever reaches it may read them."""
+    backups_dir: Path | None = None
+    """Directory of the backups, so that metrics have the age of the newest."""
 
     max_message_bytes: Annotated[int, Field(ge=64 * 1024, le=512 * _MIB)] = 33 * _MIB
     """Largest message. Pictures have up to 32 MiB."""
@@ -101,7 +106,7 @@ class Config(BaseModel):
     stale_closes_s: Annotated[float, Field(gt=1)] = 300.0
     """Age of that change from which on the worker closes its connections, and serves again once it
     has applied all: withdrawn items must not match, nor revoked keys work, for longer."""
-    hung_after_s: Annotated[float, Field(ge=2)] = 30.0
+    hung_after_s: Annotated[float, Field(ge=2)] = 6.0
     """Time without a heartbeat from the event loop of the writer or of a worker, one a second,
     after which it is killed and started anew."""
     compact_after_hashes: Annotated[int, Field(ge=1)] = 50_000
@@ -134,6 +139,8 @@ class Config(BaseModel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         host, _ = self.address
+        if self.metrics_listen:
+            parsed_address("metrics_listen", self.metrics_listen)
         if self.stale_closes_s <= self.stale_not_ready_s:
             raise ValueError(
                 f"stale_closes_s {self.stale_closes_s:g} has to be more than stale_not_ready_s"
@@ -151,10 +158,15 @@ class Config(BaseModel):
     @property
     def address(self) -> tuple[str, int]:
         """Host, without brackets, and port of ``listen``."""
-        host, colon, port = self.listen.rpartition(":")
-        if not (colon and host and port.isascii() and port.isdigit() and int(port) < 2**16):
-            raise ValueError(f"listen {self.listen!r} is not HOST:PORT")
-        return host.removeprefix("[").removesuffix("]"), int(port)
+        return parsed_address("listen", self.listen)
+
+
+def parsed_address(setting: str, text: str) -> tuple[str, int]:
+    """Return host, without brackets, and port of HOST:PORT. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdigit() and int(port) < 2**16):
+        raise ValueError(f"{setting} {text!r} is not HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _is_loopback(host: str) -> bool:

@@ -19,6 +19,7 @@ from disrupt.feed import erasure
 from disrupt.feed.follower import Follower
 from disrupt.index.live import LiveIndex
 from disrupt.registry.contract import RegistryReader
+from disrupt.server.metrics import families
 from disrupt.server.part_failure import forever
 from disrupt.services.keys import KeyRing
 
@@ -104,6 +105,17 @@ class WorkerState:
             return erasure.oldest_withdrawn_s(self._reader, self._index_dir, banks)
         except DisruptError:
             return time.time()
+
+    def show(self) -> None:
+        """Set the metrics of the index."""
+        families.INDEX_LAG.set(value=self.behind_s())
+        with suppress(UnavailableError):  # there is no index
+            status = self._live.status()
+            families.INDEX_ITEMS.set(value=status.items)
+            families.INDEX_HASHES.set(value=status.hashes)
+            families.INDEX_DELTA.set(value=status.delta_hashes)
+            families.GENERATION.set(value=status.generation)
+            families.GENERATION_TIME.set(value=self._live.snapshot.manifest.begun_s)
 
     def report(self) -> dict[str, object]:
         """Return what the supervisor tells operators of this worker's index, for all banks."""

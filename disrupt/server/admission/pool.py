@@ -28,6 +28,11 @@ class Pool:
         self._queue = FairQueue(threads)
         self._places = threads + queued
 
+    @property
+    def waiting(self) -> int:
+        """Number of calls that wait for a thread."""
+        return self._queue.waiting
+
     async def run(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run ``function`` in a thread, and return or raise what it does."""
         if not self._places:

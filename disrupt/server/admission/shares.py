@@ -17,6 +17,7 @@ from enum import IntEnum, auto
 from typing import Any, TypeAlias
 
 from disrupt.errors import OverloadedError
+from disrupt.server.metrics import families
 
 _RETRY_AFTER_S = 1.0
 
@@ -69,6 +70,7 @@ class Holder:
     def take(self, resource: Resource, amount: int = 1) -> None:
         """Take ``amount``. Raises OverloadedError where that is more than its share."""
         if not self.may_take(resource, amount):
+            families.ADMISSION_REFUSALS.add(resource.name.lower(), self.key_id)
             raise OverloadedError(
                 f"The server is busy with {_NAMES[resource]}, many of them of this key. Try again"
                 " in a moment.",
@@ -111,6 +113,7 @@ class Admission:
         self.taken = [0] * len(Resource)
         """Amount that all callers hold of each resource."""
         self._holders: dict[str, Holder] = {}
+        self._shown: set[tuple[str, Resource]] = set()
 
     def holder(self, key_id: str) -> Holder:
         """Return the caller with this key."""
@@ -118,6 +121,19 @@ class Admission:
         if holder is None:
             holder = self._holders[key_id] = Holder(self, key_id)
         return holder
+
+    def show(self) -> None:
+        """Set the metric of what each caller holds, or held when this was called before."""
+        held = {
+            (key_id, resource): by.held(resource)
+            for key_id, by in self._holders.items()
+            for resource in Resource
+            if by.held(resource)
+        }
+        for key_id, resource in self._shown | held.keys():
+            amount = held.get((key_id, resource), 0)
+            families.ADMISSION_HELD.set(resource.name.lower(), key_id, value=amount)
+        self._shown |= held.keys()
 
 
 holder: ContextVar[Holder] = ContextVar("holder")

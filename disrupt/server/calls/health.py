@@ -10,6 +10,7 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from disrupt.server.admission.receiving import Context
+from disrupt.server.metrics import families
 
 OVERALL = ""
 MATCH = "disrupt.v1.MatchService"
@@ -39,6 +40,12 @@ class Health(health_pb2_grpc.HealthServicer):
     def not_serving(self) -> list[str]:
         """Return the services that do not serve."""
         return [service for service, serving in self._serving.items() if not serving]
+
+    def show(self) -> None:
+        """Set the metric of what serves."""
+        for service, serving in self._serving.items():
+            if service:
+                families.SERVING.set(service, value=serving)
 
     def set(self, service: str, *, serving: bool, reason: str) -> None:
         """Set whether a service serves; ``reason`` is logged, as an error, if it does not."""

@@ -6,6 +6,7 @@ Both processes use them. A call runs in a task of its own, which ends when its a
 from __future__ import annotations
 
 import asyncio
+import time
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, nullcontext
@@ -20,12 +21,14 @@ from disrupt.core.policy import ApiKey
 from disrupt.errors import (
     DeadlineExceededError,
     DisruptError,
+    InvalidMediaError,
     UnauthenticatedError,
     UnimplementedError,
 )
 from disrupt.fair_queue import turn_of
 from disrupt.server.admission.receiving import Context, Receiver
 from disrupt.server.admission.shares import Admission, Holder, Resource, holder
+from disrupt.server.metrics import families
 from disrupt.server.rights import RIGHTS, WITH_ANY_KEY, WITHOUT_KEY
 from disrupt.tasks import ignore_error
 from disrupt.wire import errors
@@ -42,6 +45,9 @@ CALLER_KEY = "disrupt-key-id"
 
 _COUNTED_BYTES = 1 << 14
 """Size of an answer from which on it is counted; nearly all answers are smaller."""
+
+_OK, _CANCELLED, _RELAYED = "OK", "CANCELLED", "RELAYED"
+"""Outcomes beside the reasons of errors; the writer counts the reason of one that is relayed."""
 
 caller: ContextVar[ApiKey] = ContextVar("caller")
 """Key of the caller of the call that is being answered, in a worker."""
@@ -76,6 +82,7 @@ class Authentication(aio.ServerInterceptor):
             except DisruptError as error:
                 return _refusal(error)
             caller.set(key)
+            families.KEY_CALLS.add(key.key_id, _label(details.method))
         return await continuation(details) or _refusal(_no_such_call())
 
 
@@ -117,8 +124,11 @@ class Errors(aio.ServerInterceptor):
         max_call_s: float,
         max_upload_s: float,
         while_valid: Callable[[ApiKey], AbstractAsyncContextManager[None]] | None = None,
+        *,
+        durations: families.Histogram = families.CALLS,
     ) -> None:
         self._receiver = receiver
+        self._durations = durations
         self._max_call_s = max_call_s
         self._max_upload_s = max_upload_s
         self._while_valid = while_valid
@@ -171,8 +181,10 @@ class Errors(aio.ServerInterceptor):
         answer: Any = handler.stream_unary or handler.unary_unary
         most_s = self._max_upload_s if handler.request_streaming else self._max_call_s
         reading = self._receiver.of(method, handler.request_deserializer)
+        label = _label(method)
 
         async def single(_: object, context: Context) -> Any:  # noqa: ANN401 any message
+            began_s, outcome = time.perf_counter(), _CANCELLED
             try:
                 async with self._valid(handler), asyncio.timeout(_timeout_s(context, most_s)):
                     if handler.request_streaming:
@@ -185,9 +197,13 @@ class Errors(aio.ServerInterceptor):
                         # the call ends once its answer was taken
                         call = asyncio.current_task()
                         by.take_until_done(call, Resource.ANSWER_BYTES, size)
+                    outcome = _OK
                     return response
             except Exception as error:  # noqa: BLE001 nothing above reports errors
-                await _tell(error, method, context)
+                outcome = await _tell(error, method, context)
+            finally:
+                took_s = time.perf_counter() - began_s
+                self._durations.observe(label, outcome, value_s=took_s)
 
         # raw bytes, and a stream even of one message: `reading` receives it
         return grpc.stream_unary_rpc_method_handler(single, None, handler.response_serializer)
@@ -207,6 +223,7 @@ def _count(by: Holder, resource: Resource) -> None:
 
 def _refusal(error: DisruptError) -> _Handler:
     """Make a handler that raises the error. It is a streaming one, so gRPC reads no message."""
+    _count_refusal(error)
 
     async def refuse(_request: object, context: Context) -> None:
         await _abort(error, context)
@@ -247,11 +264,24 @@ def _secret(details: grpc.HandlerCallDetails) -> str:
     )
 
 
-async def _tell(error: Exception, method: str, context: Context) -> None:
+def _label(method: str) -> str:
+    """Return how metrics name a method: ``MatchService/MatchHashes``."""
+    return method.rpartition(".")[2]
+
+
+def _count_refusal(error: DisruptError) -> None:
+    by = holder.get(None)
+    families.REFUSALS.add(error.reason, by.key_id if by else "")
+    if error.reason == DisruptError.reason:
+        families.FAULTS.add()
+
+
+async def _tell(error: Exception, method: str, context: Context) -> str:
+    """Answer with an error; return the outcome, for metrics."""
     # The call was ended, or its caller is gone.
     if isinstance(error, aio.AbortError | aio.InternalError):
         _forget_frames(error)
-        return
+        return _RELAYED if isinstance(error, aio.AbortError) else _CANCELLED
     if isinstance(error, DisruptError):
         told = error
     elif isinstance(error, TimeoutError):
@@ -266,7 +296,11 @@ async def _tell(error: Exception, method: str, context: Context) -> None:
         _log.error("call_failed", method=method, kind=type(error).__name__, frames=frames)
         told = DisruptError("Something went wrong in the server; the operator's log says what.")
     _forget_frames(error)  # which hold the message while the answer is not taken
+    _count_refusal(told)
+    if isinstance(told, InvalidMediaError) or "cause" in told.metadata:
+        families.MEDIA_FAILURES.add(_label(method), told.metadata.get("cause", "UNREADABLE"))
     await _abort(told, context)
+    return told.reason
 
 
 async def _abort(error: DisruptError, context: Context) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import NoReturn, TypeVar
 
@@ -23,6 +23,7 @@ from disrupt.server.admission.shares import Resource, holder
 from disrupt.server.calls.interceptors import allowed_s, caller
 from disrupt.server.calls.videos import VideoSearch, first_part, in_time
 from disrupt.server.config import Config
+from disrupt.server.metrics import families
 from disrupt.server.worker_state import WorkerState
 from disrupt.services import matching
 from disrupt.services.cursors import SealedCursors
@@ -79,6 +80,8 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             queued=config.max_concurrent_calls,
         )
         self._reading = Pool("status", threads=1, queued=config.max_concurrent_calls)
+        self.pools = {"searches": self._searching, "videos_compared": self._comparing}
+        """Threads of lookups, by name."""
         self._cursors = cursors
         self._cursor_text = _CursorText(cursors)
         self._scopes = _Scopes()
@@ -219,6 +222,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                 key.key_id,
                 int(time.time()),
             )
+            self._count((match.bank, match.distance_bits) for match in result.matches)
             return wire_videos.video_answer(result, match_ids, self._state.ring.bank_names)
 
         try:
@@ -273,11 +277,17 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             raise
         return answer
 
+    def _count(self, matches: Iterable[tuple[int, int]]) -> None:
+        """Count matches, each the number of its bank and its distance in bits."""
+        names = self._state.ring.bank_names
+        families.count_matches((names[bank], bits) for bank, bits in matches)
+
     def _seal(self, matches: Matches, key: ApiKey) -> list[bytes]:
         if not len(matches):
             return []
         item_ids = [item_id.tobytes() for item_id in matches.item_ids]
         distances_bits = matches.distance_bits.tolist()
+        self._count(zip(matches.bank.tolist(), distances_bits, strict=True))
         return self._tokens.seal(item_ids, distances_bits, key.key_id, int(time.time()))
 
 

@@ -60,6 +60,12 @@ data_dir_option = click.option(
     type=FILE,
     help="Its private key, PEM.",
 )
+@click.option(
+    "--metrics-listen",
+    envvar="DISRUPT_METRICS_LISTEN",
+    show_envvar=True,
+    help="HOST:PORT of metrics and /readyz.  [127.0.0.1:9464]",
+)
 def serve(
     data_dir: Path,
     listen: str | None,
@@ -67,6 +73,7 @@ def serve(
     file: Path | None,
     tls_cert: Path | None,
     tls_key: Path | None,
+    metrics_listen: str | None,
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C; calls in flight are finished.
 
@@ -90,6 +97,7 @@ def serve(
         "file": file,
         "tls_cert": tls_cert,
         "tls_key": tls_key,
+        "metrics_listen": metrics_listen,
     }
     given = {name: value for name, value in options.items() if value is not None}
     # Libraries read these variables when they are loaded, and the C library when it starts.

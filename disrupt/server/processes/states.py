@@ -13,6 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+STALE = "stale"
+"""State of a worker that has not followed the registry for ``stale_not_ready_s``."""
+
 
 async def answer_on(path: Path, states: Callable[[], dict[str, object]]) -> asyncio.Server:
     """Send each connection to a Unix socket one line, ``states()`` in JSON. Raises OSError.

@@ -34,13 +34,16 @@ from disrupt.index.generations import check_history, create_first, known_whole_f
 from disrupt.index.known_answers import check_table_search
 from disrupt.registry import opening
 from disrupt.server import part_failure
+from disrupt.server.calls.health import FEED
 from disrupt.server.config import Config
+from disrupt.server.metrics import families
+from disrupt.server.metrics.rows import Rows
 from disrupt.server.part_failure import vital
-from disrupt.server.processes import forking, maintenance, worker
+from disrupt.server.processes import forking, maintenance, monitoring, worker
 from disrupt.server.processes import writer as _writer
 from disrupt.server.processes.forking import Forked
 from disrupt.server.processes.serving import BEAT, BEAT_S, COMPACT, READY
-from disrupt.server.processes.states import answer_on, notify
+from disrupt.server.processes.states import STALE, answer_on, notify
 
 _Run: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
@@ -54,7 +57,7 @@ _STEADY_AFTER_S = 30.0
 _START_S = 600.0
 """Time for a process to become ready: for a worker that reads a large index from a slow disk, 60 GB
 at 100 MB/s."""
-_SILENT_S = 5 * BEAT_S
+_SILENT_S = 3 * BEAT_S
 """A process that prints nothing for so long is reported; see ``hung_after_s`` for its end."""
 KILL_MARGIN_S = 5.0
 """Time beyond ``drain_grace_s`` after which a process that does not stop is killed."""
@@ -79,25 +82,37 @@ class _Child:
     process: Forked | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     restarts: int = 0
+    killed: bool = False
+    """Whether the process was killed because it hung."""
     beat_s: float | None = None
     """When the running process printed something last, of time.monotonic; None while it starts."""
-    report: dict[str, object] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
     """The last state that the process reported."""
 
-    def state(self) -> dict[str, object]:
+    @property
+    def name(self) -> str:
+        """Name of the process in metrics."""
+        return f"{self.role} {self.number}" if self.role == "worker" else self.role
+
+    def state(self) -> dict[str, Any]:
         """Describe the process, for operators."""
         running = self.process is not None and self.process.code is None
+        silent_s = 0.0 if self.beat_s is None else time.monotonic() - self.beat_s
         if not running:
             state = "down"
         elif self.beat_s is None:
             state = "starting"
-        elif time.monotonic() - self.beat_s > _SILENT_S:
+        elif silent_s > _SILENT_S:
             state = "silent"
+        elif FEED in self.report.get("not_serving", ()):
+            state = STALE
         else:
             state = "serving"
         return {
+            "name": self.name,
             "role": self.role,
             "number": self.number,
+            "silent_s": silent_s,
             "pid": self.process.pid if self.process and running else None,
             "state": state,
             "restarts": self.restarts,
@@ -197,7 +212,11 @@ class _Supervisor:
             "maintenance", partial(maintenance.run, self._config), start_s=maintenance.LONGEST_S
         )
         tasks: list[asyncio.Task[None]] = []
-        states_server = await self._serve_states([writer, *workers])
+        serving = [writer, *workers]
+        self._rows = Rows(["supervisor", maintainer.name, *(child.name for child in serving)])
+        self._count_from_0(serving)
+        metrics_server, metrics_address = await self._serve_metrics(serving)
+        states_server = await self._serve_states(serving, metrics_address)
         try:
             # the writer first: the health that workers report from their start on needs it
             for children in ([writer], workers):
@@ -224,13 +243,39 @@ class _Supervisor:
             await asyncio.gather(*(self._stop_child(child) for child in workers))
             await self._stop_child(writer)
             await asyncio.gather(*tasks)
+            if metrics_server:
+                metrics_server.close()
             if states_server:
                 states_server.close()
                 DataDirectory(self._config.data_dir).health_socket.unlink(missing_ok=True)
         if self._failure is not None:
             raise self._failure
 
-    async def _serve_states(self, children: list[_Child]) -> asyncio.Server | None:
+    def _count_from_0(self, children: list[_Child]) -> None:
+        """Count in this process's row; show from the start what seldom happens."""
+        families.Family.use(self._rows.of("supervisor"))
+        families.INFO.set(disrupt.__version__, value=1)
+        families.STARTED.set(value=time.time())
+        families.FAULTS.add(amount=0)
+        for role in {child.role for child in children} | {"maintenance"}:
+            for cause in ("died", "hung"):
+                families.PROCESS_ENDS.add(role, cause, amount=0)
+
+    async def _serve_metrics(self, children: list[_Child]) -> tuple[asyncio.Server | None, str]:
+        """Serve metrics; return the address. None where that fails: serving is worth more."""
+        listen = self._config.metrics_listen
+        try:
+            if listen:
+                return await monitoring.serve(
+                    listen, self._rows, lambda: [child.state() for child in children]
+                )
+        except OSError as error:
+            _log.error("metrics_not_served", address=listen, reason=error.strerror)
+        return None, ""
+
+    async def _serve_states(
+        self, children: list[_Child], metrics_address: str
+    ) -> asyncio.Server | None:
         """Answer ``disrupt health``; None where that fails, since serving is worth more."""
         certificate = self._config.tls_cert
 
@@ -238,6 +283,7 @@ class _Supervisor:
             return {
                 "version": disrupt.__version__,
                 "address": self._config.listen,
+                "metrics": metrics_address,
                 "tls_cert": certificate and str(certificate.absolute()),
                 "processes": [child.state() for child in children],
             }
@@ -286,13 +332,13 @@ class _Supervisor:
     async def _run_once(self, child: _Child) -> int:
         """Run a process to its end and return its exit code; kill it where it hangs."""
         try:
-            process = forking.fork(child.role, lambda: _run(child.role, child.run))
+            process = forking.fork(child.role, partial(_run, child, self._rows))
         except (OSError, MemoryError) as error:  # or too many processes; it is tried again
             _log.error("fork_failed", failed=child.role, reason=str(error))
             return 1
-        child.process, child.beat_s, child.report = process, None, {}
+        child.process, child.beat_s, child.report, child.killed = process, None, {}, False
         countdown = _Countdown(child.start_s)
-        watch = vital(f"watch over {child.role}", _kill_if_hung(child.role, process, countdown))
+        watch = vital(f"watch over {child.role}", _kill_if_hung(child, process, countdown))
         try:
             async for line in process.lines():
                 word, _, report = line.partition(" ")
@@ -310,6 +356,9 @@ class _Supervisor:
             code = await process.wait()
         finally:
             watch.cancel()
+        families.clear_gauges(self._rows, child.name)
+        if not self._stop.is_set() and (code or child.role != "maintenance"):
+            families.PROCESS_ENDS.add(child.role, "hung" if child.killed else "died")
         return code
 
     async def _stop_child(self, child: _Child) -> None:
@@ -348,24 +397,26 @@ class _Countdown:
             self.left_s -= BEAT_S
 
 
-async def _kill_if_hung(role: str, process: Forked, countdown: _Countdown) -> None:
+async def _kill_if_hung(child: _Child, process: Forked, countdown: _Countdown) -> None:
     await countdown.expired()
+    child.killed = True
     process.kill(signal.SIGKILL)
     _log.error(
         "process_killed",
-        role_killed=role,
+        role_killed=child.role,
         pid_killed=process.pid,
         reason="It gave no sign of life.",
     )
 
 
-def _run(role: str, run: _Run) -> None:
+def _run(child: _Child, rows: Rows) -> None:
     """Run one process of the server to its end."""
-    logs.configure(role)
+    logs.configure(child.role)
+    families.Family.use(rows.of(child.name))
 
     async def run_with_handlers() -> None:
         part_failure.install_handlers()
-        await run()
+        await child.run()
 
     try:
         uvloop.run(run_with_handlers())

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from contextlib import suppress
 from functools import partial
+from typing import Protocol
 
 import grpc
+from cryptography import x509
 from grpc import aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -14,6 +18,7 @@ from disrupt.data_directory import DataDirectory
 from disrupt.errors import ConfigurationError
 from disrupt.hashing import ImageLimits
 from disrupt.hashing.decoding.videos import VideoLimits
+from disrupt.isolation.child import Cause
 from disrupt.isolation.picture_process import IsolationLimits
 from disrupt.isolation.pictures import IsolatedHashing
 from disrupt.isolation.videos import IsolatedVideos, VideoIsolationLimits
@@ -32,6 +37,7 @@ from disrupt.server.calls.registration_relay import RelayingServicer, writer_cha
 from disrupt.server.calls.revocation import OpenCalls
 from disrupt.server.config import Config
 from disrupt.server.memory import keep_little, trim
+from disrupt.server.metrics import families
 from disrupt.server.part_failure import forever, vital
 from disrupt.server.processes.serving import until_told_to_stop
 from disrupt.server.worker_state import WorkerState
@@ -121,9 +127,10 @@ async def _serve(
     tokens, cursors = MatchTokens(secret), SealedCursors(secret)
     channel = writer_channel(directory.socket_address, config.max_message_bytes)
 
+    admission = Admission(capacities(config))
     server = aio.server(
         interceptors=[
-            Authentication(state.authenticate, Admission(capacities(config))),
+            Authentication(state.authenticate, admission),
             Errors(
                 Receiver(MessageLimits.of(config), _DECODERS),
                 config.max_call_s,
@@ -133,9 +140,8 @@ async def _serve(
         ],
         options=channel_options(config),
     )
-    add_MatchServiceServicer_to_server(
-        MatchServicer(config, state, tokens, cursors, hashing, videos), server
-    )
+    matching = MatchServicer(config, state, tokens, cursors, hashing, videos)
+    add_MatchServiceServicer_to_server(matching, server)
     add_RegistrationServiceServicer_to_server(
         RelayingServicer(config, channel, hashing, videos), server
     )
@@ -161,17 +167,45 @@ async def _serve(
         vital("freshness", forever(index, config.follow_interval_s)),
         vital("writer's health", forever(writer, WRITER_CHECK_S)),
     ]
+    queues: dict[str, _Queue] = {"pictures": hashing, "videos": videos, **matching.pools}
+    ends = _DecoderEnds(pictures=hashing.deaths, videos=videos.deaths)
+
+    def report() -> dict[str, object]:
+        state.show()
+        statuses.show()
+        admission.show()
+        ends.show()
+        for name, queue in queues.items():
+            families.WAITING.set(name, value=queue.waiting)
+        return {"not_serving": statuses.not_serving(), **state.report()}
+
     try:
-        await until_told_to_stop(
-            server,
-            config.drain_grace_s,
-            statuses.stop,
-            lambda: {"not_serving": statuses.not_serving(), **state.report()},
-        )
+        await until_told_to_stop(server, config.drain_grace_s, statuses.stop, report)
     finally:
         for task in tasks:
             task.cancel()
         await channel.close()
+
+
+class _Queue(Protocol):
+    @property
+    def waiting(self) -> int: ...
+
+
+class _DecoderEnds:
+    """Deaths of decoders, by medium and cause, and how many of them metrics have."""
+
+    def __init__(self, **deaths: Counter[Cause]) -> None:
+        self._deaths = deaths
+        self._counted: Counter[tuple[str, Cause]] = Counter()
+
+    def show(self) -> None:
+        """Count those that are new."""
+        for medium, deaths in self._deaths.items():
+            for cause in Cause:
+                new = deaths[cause] - self._counted[medium, cause]
+                families.DECODER_ENDS.add(medium, cause.value, amount=new)
+                self._counted[medium, cause] += new
 
 
 def channel_options(config: Config) -> list[tuple[str, int]]:
@@ -199,6 +233,9 @@ def _listen(server: aio.Server, config: Config) -> None:
             server.add_insecure_port(config.listen)
             return
         pair = (config.tls_key.read_bytes(), config.tls_cert.read_bytes())
+        with suppress(ValueError):  # gRPC says below what is wrong
+            valid_until = x509.load_pem_x509_certificate(pair[1]).not_valid_after_utc
+            families.CERTIFICATE_EXPIRY.set(value=valid_until.timestamp())
         server.add_secure_port(config.listen, grpc.ssl_server_credentials([pair]))
     except (OSError, RuntimeError) as error:
         raise ConfigurationError(

@@ -25,9 +25,11 @@ from disrupt.server.calls.interceptors import Errors, RelayedCalls
 from disrupt.server.calls.registration_writer import RegistrationServicer
 from disrupt.server.config import Config
 from disrupt.server.memory import keep_little
+from disrupt.server.metrics import families
 from disrupt.server.part_failure import forever, vital
 from disrupt.server.processes import maintenance
 from disrupt.server.processes.serving import until_told_to_stop
+from disrupt.server.processes.storage import LOOK_S, Storage
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.pins import Pins
 from disrupt.services.quotas import Quota
@@ -86,7 +88,12 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     server = aio.server(
         interceptors=[
             RelayedCalls(Admission(capacities(config))),
-            Errors(receiver, config.max_call_s, config.max_video_call_s),
+            Errors(
+                receiver,
+                config.max_call_s,
+                config.max_video_call_s,
+                durations=families.WRITES,
+            ),
         ],
         options=[("grpc.max_receive_message_length", config.max_message_bytes)],
     )
@@ -108,16 +115,20 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     storage = partial(check_storage, statuses, registry, (pool, registering))
     await storage()
 
+    disk = Storage(config, registry)
+    queues = {"writes": pool, "registrations": registering}
+
+    def report() -> dict[str, object]:
+        for name, queue in queues.items():
+            families.WAITING.set(name, value=queue.waiting)
+        return {"not_serving": statuses.not_serving(), "erasure_late_s": disk.erasure_late_s}
+
     tasks = [
+        vital("disk", forever(disk.look, LOOK_S)),
         vital("compaction", maintenance.request_compaction(config, registry)),
         vital("storage", forever(storage, STORAGE_CHECK_S)),
     ]
-    await until_told_to_stop(
-        server,
-        config.drain_grace_s,
-        statuses.stop,
-        lambda: {"not_serving": statuses.not_serving()},
-    )
+    await until_told_to_stop(server, config.drain_grace_s, statuses.stop, report)
     for task in tasks:
         task.cancel()
     directory.socket.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Metrics: counted by each process in shared memory, served by the supervisor."""

@@ -1,0 +1,228 @@
+"""Every metric of a server. No label has what a caller may choose, nor an address.
+
+A metric is used where something happens, in the event loop of any process of the server, and goes
+to the row of this process. Matches alone are counted in other threads, too.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from bisect import bisect_left
+from collections import Counter as Tally
+from collections.abc import Iterable
+
+from disrupt.server.metrics.rows import Row, Rows
+
+BUCKETS_S = (
+    0.00025,
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+    30,
+    120,
+)
+"""Upper bounds of the buckets of a histogram; one more has what took longer."""
+
+FAMILIES: dict[str, Family] = {}
+"""All metrics, by name."""
+
+
+class Family:
+    """A metric with labels; its numbers in the row of this process begin at ``_place``."""
+
+    width = 1
+    _row = Row()
+
+    def __init__(self, name: str, description: str, *labels: str) -> None:
+        self.name = name
+        self.description = description
+        self.labels = labels
+        self._places: dict[tuple[str, ...], int] = {}
+        FAMILIES[name] = self
+
+    def _place(self, labels: tuple[str, ...]) -> int:
+        place = self._places.get(labels)
+        if place is None:
+            if len(labels) != len(self.labels):
+                raise TypeError(f"{self.name} has the labels {self.labels}")
+            name = json.dumps([self.name, *labels])
+            place = self._places[labels] = self._row.place(name, self.width)
+        return place
+
+    @classmethod
+    def use(cls, row: Row) -> None:
+        """Count in this row from now on."""
+        Family._row = row
+        for family in FAMILIES.values():
+            family._places.clear()  # noqa: SLF001 its own
+
+
+class Counter(Family):
+    """A number that grows, summed over processes."""
+
+    def add(self, *labels: str, amount: float = 1.0) -> None:
+        """Add to it. Adding 0 shows the series before it grows, as Prometheus needs to see it."""
+        self._row.numbers[self._place(labels)] += amount
+
+
+class Gauge(Family):
+    """A present state: of each process, which a label names, unless it is the server's."""
+
+    def __init__(
+        self, name: str, description: str, *labels: str, of_each_process: bool = True
+    ) -> None:
+        super().__init__(name, description, *labels)
+        self.of_each_process = of_each_process
+
+    def set(self, *labels: str, value: float) -> None:
+        """Set it; NaN hides it."""
+        self._row.numbers[self._place(labels)] = value
+
+
+class Histogram(Family):
+    """Durations, summed over processes: the count of each bucket, and the sum in seconds."""
+
+    width = len(BUCKETS_S) + 2
+
+    def observe(self, *labels: str, value_s: float) -> None:
+        """Count a duration."""
+        numbers, place = self._row.numbers, self._place(labels)
+        numbers[place + bisect_left(BUCKETS_S, value_s)] += 1.0
+        numbers[place + len(BUCKETS_S) + 1] += value_s
+
+
+def clear_gauges(rows: Rows, process: str) -> None:
+    """Hide the gauges of a process that has ended; what it counted stays."""
+    row = rows.of(process)
+    for name, _ in row.read():
+        if isinstance(FAMILIES.get(json.loads(name)[0]), Gauge):
+            row.numbers[row.place(name, 1)] = math.nan
+
+
+CALLS = Histogram(
+    "disrupt_call_seconds",
+    "Time from when a worker lets a call in to its answer, by outcome.",
+    "call",
+    "outcome",
+)
+WRITES = Histogram(
+    "disrupt_writer_call_seconds",
+    "Time from when the writer lets in what a worker relays to its answer, by outcome.",
+    "call",
+    "outcome",
+)
+KEY_CALLS = Counter("disrupt_key_calls", "Calls that were let in, by key.", "key", "call")
+REFUSALS = Counter(
+    "disrupt_refusals",
+    "Calls answered with an error, by its reason and by key; no key where none is valid.",
+    "reason",
+    "key",
+)
+FAULTS = Counter("disrupt_faults", "Calls answered INTERNAL: faults of the server.")
+MEDIA_FAILURES = Counter(
+    "disrupt_media_failures", "Pictures and videos that were not hashed.", "call", "cause"
+)
+MATCHES = Counter("disrupt_matches", "Matches that were answered.", "bank", "distance_bits")
+ADMISSION_REFUSALS = Counter(
+    "disrupt_admission_refusals", "Refusals of more than a key's share.", "resource", "key"
+)
+ADMISSION_HELD = Gauge(
+    "disrupt_admission_held", "Amount of a resource that calls under way hold.", "resource", "key"
+)
+WAITING = Gauge("disrupt_waiting", "Calls that wait for a thread or a decoder.", "queue")
+DECODER_ENDS = Counter(
+    "disrupt_decoder_ends", "Decoders that died, by media and cause.", "media", "cause"
+)
+SERVING = Gauge("disrupt_serving", "1 where a service is served, as gRPC health says.", "service")
+INDEX_LAG = Gauge(
+    "disrupt_index_lag_seconds", "Bound on the age of the oldest change that lookups do not show."
+)
+INDEX_ITEMS = Gauge("disrupt_index_items", "Media items that lookups can match.")
+INDEX_HASHES = Gauge("disrupt_index_hashes", "Hashes that lookups search.")
+INDEX_DELTA = Gauge("disrupt_index_delta_hashes", "Hashes among them since the generation.")
+GENERATION = Gauge("disrupt_index_generation", "Number of the generation that is served.")
+GENERATION_TIME = Gauge("disrupt_index_generation_timestamp_seconds", "When its writing was begun.")
+CERTIFICATE_EXPIRY = Gauge(
+    "disrupt_certificate_expiry_timestamp_seconds", "End of validity of the served certificate."
+)
+OLDEST_WITHDRAWN = Gauge(
+    "disrupt_oldest_withdrawn_seconds",
+    "Bound on the age of the oldest withdrawn byte in the index's files.",
+    of_each_process=False,
+)
+ERASE_WITHIN = Gauge(
+    "disrupt_erase_within_seconds", "Age that it must not reach.", of_each_process=False
+)
+DISK_FREE = Gauge(
+    "disrupt_disk_free_bytes", "Room on the disk of the data directory.", of_each_process=False
+)
+BACKUP_TIME = Gauge(
+    "disrupt_backup_timestamp_seconds",
+    "When the newest backup in backups_dir was made; 0 without any.",
+    of_each_process=False,
+)
+INFO = Gauge("disrupt_info", "1, with the version.", "version", of_each_process=False)
+STARTED = Gauge("disrupt_start_timestamp_seconds", "Start of the server.", of_each_process=False)
+PROCESS_UP = Gauge(
+    "disrupt_process_up",
+    "1 where a process serves, 0 where it is starting, silent or down.",
+    "process",
+    of_each_process=False,
+)
+PROCESS_SILENT = Gauge(
+    "disrupt_process_silent_seconds",
+    "Time since a process gave a sign of life.",
+    "process",
+    of_each_process=False,
+)
+PROCESS_ENDS = Counter(
+    "disrupt_process_ends", "Processes that ended untold, or were killed as hung.", "role", "cause"
+)
+MEMORY = Gauge(
+    "disrupt_memory_bytes",
+    "Resident memory of a process, with what it shares with others.",
+    "process",
+    of_each_process=False,
+)
+PROCESSOR = Gauge(
+    "disrupt_processor_seconds",
+    "Processor time that a process has used since its start.",
+    "process",
+    of_each_process=False,
+)
+OPEN_FILES = Gauge(
+    "disrupt_open_files",
+    "Files and connections that a process has open.",
+    "process",
+    of_each_process=False,
+)
+OPEN_FILES_MAX = Gauge(
+    "disrupt_open_files_max", "Most that it may have open.", of_each_process=False
+)
+
+DISTANCES = ("0-7", "8-15", "16-23", "24-31", "32-")
+"""Bands of distances in bits, by which matches are counted."""
+
+
+_counting_matches = threading.Lock()
+
+
+def count_matches(pairs: Iterable[tuple[str, int]]) -> None:
+    """Count matches, given the bank and the distance in bits of each. For any thread."""
+    tally = Tally((bank, min(bits >> 3, len(DISTANCES) - 1)) for bank, bits in pairs)
+    with _counting_matches:
+        for (bank, band), number in tally.items():
+            MATCHES.add(bank, DISTANCES[band], amount=number)

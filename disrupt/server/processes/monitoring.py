@@ -1,0 +1,104 @@
+"""Serve metrics, /livez and /readyz from the supervisor, which sees all processes."""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import os
+import resource
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from disrupt.server.calls.health import FEED, MATCH, REGISTRATION
+from disrupt.server.config import parsed_address
+from disrupt.server.metrics import families
+from disrupt.server.metrics.rows import Rows
+from disrupt.server.metrics.site import Answer, serve_paths
+from disrupt.server.processes.states import STALE
+
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+
+States = Sequence[Mapping[str, Any]]
+"""The state of each process, as ``disrupt health`` reads it."""
+
+
+async def serve(
+    listen: str, rows: Rows, states: Callable[[], States]
+) -> tuple[asyncio.Server, str]:
+    """Listen on HOST:PORT; return the server and the address that it has. Raises OSError."""
+
+    def metrics() -> Answer:
+        from disrupt.server.metrics import exposition  # noqa: PLC0415 no start waits for it
+
+        _show_processes(states())
+        return Answer(exposition.exposed(rows), content_type=exposition.CONTENT_TYPE)
+
+    def ready() -> Answer:
+        wrong = unready(states())
+        lines = [
+            f"{service}: {', '.join(reasons) or 'ready'}\n" for service, reasons in wrong.items()
+        ]
+        status = HTTPStatus.SERVICE_UNAVAILABLE if wrong[MATCH] else HTTPStatus.OK
+        return Answer("".join(lines).encode(), status)
+
+    paths = {"/metrics": metrics, "/readyz": ready, "/livez": lambda: Answer(b"live\n")}
+    host, port = parsed_address("metrics_listen", listen)
+    server = await serve_paths(host, port, paths)
+    port = server.sockets[0].getsockname()[1]
+    return server, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def unready(processes: States) -> dict[str, list[str]]:
+    """Return, by service, why callers should go elsewhere; nothing where they need not.
+
+    Every worker that takes connections has to serve, as nobody chooses the one that a connection
+    leads to; one that is down or starting takes none. The writer counts by what workers say of it.
+    """
+    workers = [
+        process
+        for process in processes
+        if process["role"] == "worker" and process["state"] not in {"down", "starting"}
+    ]
+    wrong: dict[str, list[str]] = {}
+    for service in (MATCH, FEED, REGISTRATION):
+        wrong[service] = [] if workers else ["no worker runs"]
+        for process in workers:
+            name = f"worker {process['number']}"
+            if process["state"] == "silent":
+                wrong[service].append(f"{name} is silent")
+            elif service in process.get("not_serving", ()):
+                stale = process["state"] == STALE and service != REGISTRATION
+                behind = f" by {process['lag_ms'] / 1000:.0f} s" if "lag_ms" in process else ""
+                wrong[service].append(
+                    f"{name} is stale{behind}" if stale else f"{name} does not serve"
+                )
+    return wrong
+
+
+def _show_processes(processes: Iterable[Mapping[str, Any]]) -> None:
+    """Set the metrics of each process, and of this one, as the kernel has them."""
+    families.OPEN_FILES_MAX.set(value=resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    _show_usage("supervisor", os.getpid())
+    for process in processes:
+        name = process["name"]
+        is_up = process["state"] in {"serving", STALE}
+        families.PROCESS_UP.set(name, value=is_up)
+        families.PROCESS_SILENT.set(name, value=process["silent_s"])
+        _show_usage(name, process["pid"])
+
+
+def _show_usage(name: str, pid: int | None) -> None:
+    shown = (families.MEMORY, families.OPEN_FILES, families.PROCESSOR)
+    values = [float("nan")] * len(shown)
+    with suppress(OSError):  # it has ended
+        if pid is not None:
+            directory = Path(f"/proc/{pid}")
+            pages = int((directory / "statm").read_bytes().split()[1])
+            fields = (directory / "stat").read_text().rpartition(")")[2].split()
+            files = sum(1 for _ in (directory / "fd").iterdir())
+            values = [pages * mmap.PAGESIZE, files, (int(fields[11]) + int(fields[12])) * _TICK_S]
+    for family, value in zip(shown, values, strict=True):
+        family.set(name, value=value)

@@ -1,0 +1,54 @@
+"""Look, in the writer, at what the disk holds: room, withdrawn bytes, backups."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from contextlib import suppress
+
+from disrupt.data_directory import DataDirectory
+from disrupt.errors import DisruptError
+from disrupt.feed import erasure
+from disrupt.registry import backup
+from disrupt.registry.contract import RegistryReader
+from disrupt.server.config import Config
+from disrupt.server.metrics import families
+
+LOOK_S = 10.0
+"""Pause between two looks."""
+
+_H = 3600.0
+
+
+class Storage:
+    """The state of the disk as of the last look."""
+
+    def __init__(self, config: Config, reader: RegistryReader) -> None:
+        self._config = config
+        self._directory = DataDirectory(config.data_dir)
+        self._reader = reader
+        self._within_s = config.erase_within_h * _H
+        self.erasure_late_s = 0.0
+        """Time since withdrawn bytes should have been erased; 0 where they are in time."""
+
+    async def look(self) -> None:
+        """Look once, in a thread, and set the metrics."""
+        families.ERASE_WITHIN.set(value=self._within_s)
+        with suppress(OSError):
+            usage = await asyncio.to_thread(shutil.disk_usage, self._directory.path)
+            families.DISK_FREE.set(value=usage.free)
+        with suppress(DisruptError, OSError):  # workers and doctor say what is wrong
+            oldest_s = await asyncio.to_thread(
+                erasure.oldest_withdrawn_s, self._reader, self._directory.index
+            )
+            families.OLDEST_WITHDRAWN.set(value=oldest_s)
+            self.erasure_late_s = max(oldest_s - self._within_s, 0.0)
+        if self._config.backups_dir is not None:
+            families.BACKUP_TIME.set(value=await asyncio.to_thread(self._newest_backup_s))
+
+    def _newest_backup_s(self) -> float:
+        try:
+            path = self._config.backups_dir and backup.newest(self._config.backups_dir)
+            return backup.read_manifest(path).made_s if path else 0.0
+        except (DisruptError, OSError):
+            return 0.0

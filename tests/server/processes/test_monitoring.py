@@ -1,0 +1,124 @@
+"""Callers are sent elsewhere by service, and metrics outlive the processes that count them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from benchmarks.harness.deployment import Deployment
+from disrupt.client import MatchClient
+from disrupt.server.calls.health import FEED, MATCH, REGISTRATION
+from disrupt.server.processes.monitoring import unready
+from tests.server.caller import eventually
+from tests.server.running import Start, children
+
+
+def worker(number: int, state: str, *not_serving: str) -> dict[str, Any]:
+    return {
+        "role": "worker",
+        "number": number,
+        "state": state,
+        "not_serving": not_serving,
+        "lag_ms": 45_000,
+    }
+
+
+SERVES = worker(1, "serving")
+
+
+@pytest.mark.parametrize(
+    ("second", "services", "reason"),
+    [
+        (worker(2, "serving"), (), ""),
+        (worker(2, "starting"), (), ""),
+        (worker(2, "down", MATCH), (), ""),
+        (worker(2, "silent"), (MATCH, FEED, REGISTRATION), "worker 2 is silent"),
+        (worker(2, "stale", MATCH, FEED), (MATCH, FEED), "worker 2 is stale by 45 s"),
+        (worker(2, "serving", MATCH), (MATCH,), "worker 2 does not serve"),
+        (worker(2, "serving", REGISTRATION), (REGISTRATION,), "worker 2 does not serve"),
+    ],
+)
+def test_a_service_is_ready_where_every_worker_that_takes_connections_serves_it(
+    second: dict[str, Any], services: tuple[str, ...], reason: str
+) -> None:
+    wrong = unready([{"role": "writer", "number": 1, "state": "down"}, SERVES, second])
+    assert wrong == {
+        service: [reason] if service in services else [] for service in (MATCH, FEED, REGISTRATION)
+    }
+
+
+def test_without_workers_nothing_is_ready() -> None:
+    assert unready([worker(1, "starting")])[MATCH] == ["no worker runs"]
+
+
+def get(server: Deployment, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://{server.metrics_address()}{path}") as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def counted(server: Deployment, name: str, **labels: str) -> float:
+    _, text = get(server, "/metrics")
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
+
+
+def test_a_hung_worker_is_seen_replaced_and_counted_and_no_counter_falls(start: Start) -> None:
+    server = start(workers=2, settings="hung_after_s = 6\n")
+    key = server.make_key("platform", "match")
+    with MatchClient(server.address, key=key, connections=1) as client:
+        for _ in range(3):
+            client.match_hashes(bytes(range(32)))
+    with (
+        MatchClient(server.address, key="unknown", connections=1) as client,
+        pytest.raises(Exception, match="key"),
+    ):
+        client.match_hashes(bytes(32))
+    lookups = {"call": "MatchService/MatchHashes", "outcome": "OK"}
+    assert counted(server, "disrupt_call_seconds_count", **lookups) == 3
+    assert counted(server, "disrupt_refusals_total", reason="KEY_REFUSED") >= 1
+    assert get(server, "/readyz")[0] == 200
+
+    before = children(server.process.pid, "worker")
+    hung = before[0]
+    os.kill(hung, signal.SIGSTOP)
+    eventually(lambda: get(server, "/readyz")[0] == 503)
+    assert f"{MATCH}: worker" in get(server, "/readyz")[1]
+    assert get(server, "/livez") == (200, "live\n")
+    eventually(lambda: counted(server, "disrupt_process_up") == 3)
+    after = children(server.process.pid, "worker")
+    assert hung not in after
+    assert set(before) - {hung} < set(after)
+    assert get(server, "/readyz")[0] == 200
+    assert counted(server, "disrupt_process_ends_total", role="worker", cause="hung") == 1
+    assert counted(server, "disrupt_process_ends_total") == 1
+    assert counted(server, "disrupt_call_seconds_count", **lookups) == 3
+
+    (writer,) = children(server.process.pid, "writer")
+    os.kill(writer, signal.SIGKILL)
+    eventually(lambda: counted(server, "disrupt_process_ends_total", cause="died") == 1)
+    assert get(server, "/readyz")[0] == 200  # lookups go on without the writer
+
+
+def test_a_port_that_is_taken_keeps_nobody_from_serving(start: Start) -> None:
+    server = start(workers=1)
+    taken = server.metrics_address()
+    other = Deployment.start(
+        server.data_dir.with_name("other"), "--metrics-listen", taken, workers=1
+    )
+    with other:
+        assert other.metrics_address() == ""
+        assert '"metrics_not_served"' in other.data_dir.with_name("other.log").read_text()
