@@ -186,7 +186,7 @@ def _line(process: dict[str, Any]) -> str:
 
 
 def _check_processes(processes: list[dict[str, Any]]) -> None:
-    """Raise UnavailableError where a process does not serve, or says that a service does not."""
+    """Raise UnavailableError where a process or a service does not serve, or erasure is late."""
     wrong = [
         f"{process['role']} {process['number']}: {process['state']}"
         for process in processes
@@ -199,6 +199,12 @@ def _check_processes(processes: list[dict[str, Any]]) -> None:
     ]
     if wrong:
         raise UnavailableError(f"Not all of the server serves ({', '.join(wrong)}).")
+    late_s = max((process.get("erasure_late_s", 0.0) for process in processes), default=0.0)
+    if late_s:
+        raise UnavailableError(
+            f"What was withdrawn should have been erased {late_s / 3600:.1f} hours ago. Run"
+            " `disrupt erase`, which says what is in its way."
+        )
 
 
 def _served_certificate(server: str, timeout_s: float) -> x509.Certificate:

@@ -111,6 +111,8 @@ def test_on_its_machine_every_process_is_told_of_with_its_lag_and_tombstones(
     [
         ({"state": "starting"}, "worker 2: starting"),
         ({**WELL, "state": "silent"}, "worker 2: silent"),
+        ({**WELL, "state": "stale"}, "worker 2: stale"),
+        ({**WELL, "erasure_late_s": 7200.0}, "erased 2.0 hours ago"),
         ({**WELL, "not_serving": ["disrupt.v1.X"]}, "worker 2: disrupt.v1.X does not serve"),
     ],
 )

@@ -1,0 +1,60 @@
+"""The writer sees what the disk holds: room, withdrawn bytes that are late, the newest backup."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from disrupt.data_directory import DataDirectory
+from disrupt.index.generations import create_first, directory_of
+from disrupt.registry import backup, opening
+from disrupt.server.config import Config
+from disrupt.server.metrics import families
+from disrupt.server.metrics.families import Family
+from disrupt.server.metrics.rows import Row
+from disrupt.server.processes.storage import Storage
+
+
+@pytest.fixture
+def row() -> Iterator[Row]:
+    row = Row()
+    Family.use(row)
+    yield row
+    Family.use(Row())
+
+
+def test_withdrawn_bytes_that_are_late_and_the_newest_backup_are_seen(
+    row: Row, tmp_path: Path
+) -> None:
+    directory = DataDirectory(tmp_path / "data")
+    directory.make()
+    directory.secrets()
+    config = Config(data_dir=directory.path, backups_dir=tmp_path / "backups")
+    (tmp_path / "backups").mkdir()
+
+    def shown() -> dict[str, float]:
+        asyncio.run(disk.look())
+        return {name: numbers[0] for name, numbers in row.read()}
+
+    def name(gauge: families.Gauge) -> str:
+        return f'["{gauge.name}"]'
+
+    with opening.writing(directory) as registry:
+        create_first(directory.index, registry.head().epoch)
+        disk = Storage(config, registry)
+        before = shown()
+        assert disk.erasure_late_s == 0
+        assert before[name(families.OLDEST_WITHDRAWN)] == 0
+        assert before[name(families.BACKUP_TIME)] == 0
+        assert before[name(families.DISK_FREE)] > 0
+
+        backup.back_up(directory.path, tmp_path / "backups" / "first")
+        (directory_of(directory.index, 1) / "manifest.json").write_text("unreadable")
+        after = shown()
+        assert abs(after[name(families.BACKUP_TIME)] - time.time()) < 3600
+        late_s = after[name(families.OLDEST_WITHDRAWN)] - after[name(families.ERASE_WITHIN)]
+        assert disk.erasure_late_s == late_s > 0
