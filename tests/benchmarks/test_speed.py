@@ -22,6 +22,7 @@ from benchmarks.speed import (
     picture_calls,
     search,
     service,
+    stages,
 )
 from benchmarks.speed.hashing import Measured, disagreeing, rows_of
 from benchmarks.speed.search_engines import SETTINGS
@@ -115,6 +116,15 @@ def test_a_lookup_is_timed_of_every_kind_of_picture(bench: Bench, tmp_path: Path
         parts = row["find_regions_ms"] + row["hash_ms"] + row["search_ms"]
         assert row["in_all_ms"] == pytest.approx(parts)
         assert 8 < row["hashes"] <= 2200
+
+
+def test_the_stages_of_a_batch_are_measured(bench: Bench) -> None:
+    code, report = bench(stages.main, "--size", "3000", "--passes", "1")
+    assert code == 0
+    assert [row["hashes"] for row in report["rows"]] == [1, 64, 1000]
+    for row in report["rows"]:
+        assert row["hits"] == pytest.approx(row["hashes"] / 10, rel=0.1)
+        assert min(row["decode_us"], row["search_us"], row["near_rule_us"]) > 0
 
 
 def test_calls_with_pictures_are_timed_beside_their_peers(bench: Bench, tmp_path: Path) -> None:
