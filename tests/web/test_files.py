@@ -38,6 +38,7 @@ def test_the_page_is_whole_and_has_nothing_else(page: dict[str, File]) -> None:
     for file in page.values():
         assert gzip.decompress(file.compressed) == file.body
     licences = page["/licences.html"].body.decode()
+    assert 'id="exit"' in licences, "the quick exit is on every page"
     for name in LIBRARIES:
         assert not name.endswith("LICENSE") or f'"/libraries/{name}"' in licences
     for name, version in json.loads((WEB / "package.json").read_text())["dependencies"].items():
