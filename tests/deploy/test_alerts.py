@@ -1,0 +1,248 @@
+"""Alerts fire for their cause alone and are explained; a real Prometheus draws each panel."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from benchmarks.harness.deployment import FEW_DECODERS, Deployment
+from disrupt.client import MatchClient
+from disrupt.errors import UnauthenticatedError
+from disrupt.server.metrics.families import FAMILIES, Counter, Histogram
+from tests.document import table
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "deploy" / "prometheus" / "alerts.yml"
+ALERTS = {
+    rule["alert"]: rule
+    for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"]
+    for rule in group["rules"]
+}
+PANELS = [
+    panel
+    for panel in json.loads((ROOT / "deploy/grafana/disrupt.json").read_text("utf-8"))["panels"]
+    if panel["type"] != "row"
+]
+EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel["targets"]]
+
+needs_prometheus = pytest.mark.skipif(
+    shutil.which("promtool") is None and "CI" not in os.environ,
+    reason="needs Debian's package prometheus",
+)
+
+LOOKUPS = 'disrupt_call_seconds_bucket{call="MatchService/MatchHashes", outcome="OK"'
+HEALTHY = {
+    'up{job="disrupt"}': "1x240",
+    'disrupt_serving{process="worker 1", service="disrupt.v1.MatchService"}': "1x240",
+    'disrupt_process_up{process="worker 1"}': "1x240",
+    'disrupt_process_ends_total{role="worker", cause="died"}': "2x120 3x120",
+    'disrupt_process_ends_total{role="maintenance", cause="died"}': "0x240",
+    'disrupt_index_lag_seconds{process="worker 1"}': "0.2x240",
+    "disrupt_oldest_withdrawn_seconds": "0+60x240",
+    "disrupt_erase_within_seconds": "86400x240",
+    "disrupt_disk_free_bytes": "50e9-1e6x240",
+    'disrupt_open_files{process="worker 1"}': "50x120 5000x120",
+    "disrupt_open_files_max": "20000x240",
+    "disrupt_faults_total": "3x240",
+    "disrupt_backup_timestamp_seconds": "0x240",
+    "disrupt_certificate_expiry_timestamp_seconds": "2e6x240",
+    'disrupt_decoder_ends_total{media="pictures", cause="CRASH"}': "0x120 5x120",
+    'disrupt_refusals_total{reason="OVERLOADED", key="a"}': "0+10x240",
+    'disrupt_refusals_total{reason="CASE_REFUSED", key="a"}': "0+5x240",
+    'disrupt_refusals_total{reason="KEY_REFUSED", key=""}': "0+10x240",
+    'disrupt_key_calls_total{key="a", call="MatchService/MatchHashes"}': "0+6000x240",
+    f'{LOOKUPS}, le="0.001"}}': "0+5990x240",
+    f'{LOOKUPS}, le="0.1"}}': "0+6000x240",
+    f'{LOOKUPS}, le="0.25"}}': "0+6000x240",
+    f'{LOOKUPS}, le="+Inf"}}': "0+6000x240",
+    'disrupt_index_hashes{process="worker 1"}': "10000000x240",
+    'disrupt_index_delta_hashes{process="worker 1"}': "500000x240",
+}
+"""Series of a healthy server, a value each minute."""
+
+CAUSES = {
+    "DisruptDown": {'up{job="disrupt"}': "0x240"},
+    "DisruptNotServing": {
+        'disrupt_serving{process="worker 2", service="disrupt.v1.RegistrationService"}': "0x240"
+    },
+    "DisruptProcessGone": {'disrupt_process_up{process="writer"}': "0x240"},
+    "DisruptProcessesEnd": {'disrupt_process_ends_total{role="writer", cause="hung"}': "0+1x240"},
+    "DisruptIndexBehind": {'disrupt_index_lag_seconds{process="worker 2"}': "0+60x240"},
+    "DisruptErasureLate": {"disrupt_oldest_withdrawn_seconds": "72000+60x240"},
+    "DisruptDiskFills": {"disrupt_disk_free_bytes": "50e9-50e6x240"},
+    "DisruptFilesShort": {'disrupt_open_files{process="worker 2"}': "19000x240"},
+    "DisruptFaults": {"disrupt_faults_total": "0x233 1x7"},
+    "DisruptMaintenanceFails": {
+        'disrupt_process_ends_total{role="maintenance", cause="died"}': "0x120 1x120"
+    },
+    "DisruptBackupOld": {"disrupt_backup_timestamp_seconds": "-1e6x240"},
+    "DisruptCertificateEnds": {"disrupt_certificate_expiry_timestamp_seconds": "1e6x240"},
+    "DisruptDecodersDie": {
+        'disrupt_decoder_ends_total{media="pictures", cause="KILLED"}': "0+2x240"
+    },
+    "DisruptRefusesLoad": {'disrupt_refusals_total{reason="OVERLOADED", key="b"}': "0+600x240"},
+    "DisruptLookupsSlow": {
+        f'{LOOKUPS}, le="0.1"}}': "0+5900x240",
+        f'{LOOKUPS}, le="0.001"}}': "0+10x240",
+    },
+    "DisruptCompactionLate": {'disrupt_index_delta_hashes{process="worker 1"}': "2000000x240"},
+    "DisruptPinsGuessed": {
+        'disrupt_refusals_total{reason="TOO_MANY_ATTEMPTS", key="a"}': "0+20x240"
+    },
+    "DisruptKeysRefused": {'disrupt_refusals_total{reason="KEY_REFUSED", key=""}': "0+100x240"},
+}
+"""What is different where an alert is to fire, and no other."""
+
+
+def with_instance(series: str) -> str:
+    name, _, labels = series.rstrip("}").partition("{")
+    return f'{name}{{instance="a", {labels}}}'
+
+
+def case(changed: dict[str, str], firing: list[str]) -> dict[str, Any]:
+    """Return a test of promtool: which alerts fire after four hours."""
+    series = [
+        {"series": with_instance(name), "values": values}
+        for name, values in (HEALTHY | changed).items()
+    ]
+    samples = [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in firing]
+    expected = {
+        "expr": 'group by (alertname) (ALERTS{alertstate="firing"})',
+        "eval_time": "235m",
+        "exp_samples": samples,
+    }
+    return {"interval": "1m", "input_series": series, "promql_expr_test": [expected]}
+
+
+@needs_prometheus
+def test_each_alert_fires_for_its_cause_alone_and_none_of_a_healthy_server(tmp_path: Path) -> None:
+    tests = [case({}, []), *(case(changed, [name]) for name, changed in CAUSES.items())]
+    tried = {"rule_files": [str(RULES)], "evaluation_interval": "5m", "tests": tests}
+    (tmp_path / "tests.yml").write_text(yaml.safe_dump(tried))
+    for words in (["check", "rules", str(RULES)], ["test", "rules", str(tmp_path / "tests.yml")]):
+        done = subprocess.run(["promtool", *words], check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_tried_and_has_its_row_in_the_runbook() -> None:
+    assert ALERTS.keys() == CAUSES.keys()
+    page = (ROOT / "docs" / "alerts.md").read_text("utf-8")
+    for severity, heading in (("page", "Look now"), ("ticket", "Look today")):
+        named = {name for name, rule in ALERTS.items() if rule["labels"]["severity"] == severity}
+        assert {row[0] for row in table(page, heading)} == named
+
+
+def test_alerts_and_panels_ask_for_metrics_and_labels_that_there_are_and_panels_for_all() -> None:
+    known: dict[str, tuple[str, ...]] = {}
+    for name, family in FAMILIES.items():
+        suffixes = [""]
+        if isinstance(family, Counter):
+            suffixes = ["_total"]
+        elif isinstance(family, Histogram):
+            suffixes = ["_count", "_bucket", "_sum"]
+        known |= {name + suffix: (*family.labels, "instance", "process") for suffix in suffixes}
+    for expression in [*EXPRESSIONS, *(rule["expr"] for rule in ALERTS.values())]:
+        asked = re.findall(r"(disrupt_\w+)(?:\{([^}]*)\})?", expression)
+        assert asked or "up{" in expression
+        for name, matchers in asked:
+            labels = re.findall(r"(\w+)[=!]~?\"", matchers)
+            assert set(labels) <= set(known[name]), expression
+    shown = set(re.findall(r"disrupt_\w+", " ".join(EXPRESSIONS)))
+    unseen = [name for name in FAMILIES if not any(each.startswith(name) for each in shown)]
+    assert not unseen
+
+
+@pytest.fixture
+def prometheus(tmp_path: Path, free_port: int) -> Iterator[tuple[Deployment, str]]:
+    """Run a server and a Prometheus that scrapes it every second; yield the latter's address."""
+    settings = f'{FEW_DECODERS}backups_dir = "{tmp_path}"\n'
+    with Deployment.start(tmp_path / "data", settings=settings) as server:
+        scraped = {
+            "job_name": "disrupt",
+            "scrape_interval": "1s",
+            "static_configs": [{"targets": [server.metrics_address()]}],
+        }
+        config = {
+            "global": {"evaluation_interval": "1s"},
+            "scrape_configs": [scraped],
+            "rule_files": [str(RULES)],
+        }
+        (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
+        address = f"127.0.0.1:{free_port}"
+        with subprocess.Popen(
+            [
+                "prometheus",
+                f"--config.file={tmp_path / 'prometheus.yml'}",
+                f"--storage.tsdb.path={tmp_path / 'tsdb'}",
+                f"--web.listen-address={address}",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as running:
+            yield server, address
+            running.terminate()
+
+
+def ask(address: str, path: str, **parameters: str) -> Any:
+    url = f"http://{address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+    with urllib.request.urlopen(url) as answer:
+        return json.load(answer)["data"]
+
+
+@needs_prometheus
+def test_a_real_prometheus_evaluates_every_panel_and_alert_of_a_server_under_load(
+    prometheus: tuple[Deployment, str],
+) -> None:
+    server, address = prometheus
+    key = server.make_key("platform", "match")
+    with (
+        MatchClient(server.address, key=key) as client,
+        MatchClient(server.address, key="wrong") as stranger,
+    ):
+        deltas: list[Any] = []
+        while not deltas:  # two scrapes that show the calls
+            client.match_hashes(bytes(range(32)))
+            with pytest.raises(UnauthenticatedError):
+                stranger.match_hashes(bytes(range(32)))
+            time.sleep(0.2)
+            try:
+                deltas = ask(address, "query", query="rate(disrupt_refusals_total[1m]) > 0")[
+                    "result"
+                ]
+            except OSError:  # it starts
+                continue
+    empty = {
+        panel["title"]
+        for panel in PANELS
+        for target in panel["targets"]
+        if not ask(
+            address, "query", query=target["expr"].replace("$instance", server.metrics_address())
+        )["result"]
+    }
+    assert empty == {
+        "Lookups by picture: time to the answer",  # there were no pictures, matches, refusals
+        "Calls a second that were not answered OK",  # refused before they were let in
+        "Matches a second",
+        "Shares refused a second",
+        "Held by calls under way",
+        "Media not hashed, a second",
+        "Registrations: time in the writer",
+        "Certificate valid for",
+    }
+    (group,) = ask(address, "rules")["groups"]
+    assert {rule["name"]: rule["health"] for rule in group["rules"]} == dict.fromkeys(ALERTS, "ok")
+    assert [rule["name"] for rule in group["rules"] if rule["state"] == "firing"] == [
+        "DisruptBackupOld"
+    ]
