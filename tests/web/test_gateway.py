@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from disrupt.errors import (
 )
 from disrupt.v1 import registration_pb2
 from disrupt.web import gateway, origins
+from disrupt.web.gateway import CONTENT_TYPE, SERVICE
 from disrupt.web.origins import Origins
 from tests.client.scripted import ScriptedServer, scripted, status_of
 from tests.server.caller import eventually
@@ -239,6 +241,26 @@ def test_registrations_that_take_all_places_leave_withdrawals_theirs(
         held.join()
     assert (refused.status, reason_of(refused)) == (429, "OVERLOADED")
     assert withdrawn.status == 200
+
+
+def begun(page: Running, sent: bytes) -> bytes:
+    """Send a part of a body of 60 000 bytes; return what comes before the rest was sent."""
+    head = f"POST {SERVICE}/GetCase HTTP/1.1\r\nHost: x\r\nContent-Type: {CONTENT_TYPE}\r\n"
+    with socket.create_connection(("127.0.0.1", page.port)) as caller:
+        caller.sendall(f"{head}Content-Length: 60000\r\n\r\n".encode() + sent)
+        return caller.recv(1000)
+
+
+def test_bodies_that_do_not_end_or_find_no_room_are_refused_and_forgotten(
+    server: ScriptedServer, page: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "_BODY_S", 0.01)
+    assert begun(page, b"abc").startswith(b"HTTP/1.1 504 ")
+    monkeypatch.undo()
+    monkeypatch.setattr(gateway, "_BODIES_BYTES_MAX", 1000)
+    assert begun(page, bytes(1001)).startswith(b"HTTP/1.1 429 ")
+    assert not server.seen
+    assert page.call("GetCase", GET.SerializeToString()).status == 200
 
 
 def test_whoever_asks_for_much_lets_others_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
