@@ -81,7 +81,7 @@ def web(
     trusted: tuple[str, ...],
     target: terminal.Target,
 ) -> None:
-    r"""Serve the page for people affected, until SIGTERM or Ctrl-C.
+    """Serve the page for people affected, until SIGTERM or Ctrl-C.
 
     Passes on what the page sends to a server, with a key of right `register`. Requests under way
     are finished. Prints `The page is ready on URL` once it answers; logs go to standard error.
