@@ -16,6 +16,7 @@ import random
 import re
 import secrets
 import subprocess
+import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ from tests.proofs.strace import Call, TraceError
 from tests.proofs.windows import DIFFERENT_MIN, WINDOW_BYTES, Searched, Secret, in_all_forms
 
 _NAMES_OF_FILES = ("a-name-that-stays-here", "other")
+_METRICS = "metrics.txt"
+_PIN = "123456789012"
 _FRAMES = 6
 _SECRET_FRAMES = 2
 
@@ -132,6 +135,8 @@ def privacy(work: Path, formats: Sequence[str], *, sabotage: str | None = None) 
         work / "data", workers=1, settings=FEW_DECODERS, wrapper=wrapper
     ) as server:
         _register_and_look_up(server, work, pictures)
+        with urllib.request.urlopen(f"http://{server.metrics_address()}/metrics") as metrics:
+            (work / _METRICS).write_bytes(metrics.read())
         with strace.written_out(server.process.pid):
             server.stop()
     report = Report()
@@ -142,6 +147,7 @@ def privacy(work: Path, formats: Sequence[str], *, sabotage: str | None = None) 
         written |= {f"{trace.stem} wrote {name}": data for name, data in _written(calls).items()}
     written |= _on_disk(work)
     _search(report, Searched(written), pictures, other_pictures)
+    _search_metrics(report, written[_METRICS], pictures)
     return report
 
 
@@ -184,7 +190,7 @@ def _register_and_look_up(server: Deployment, work: Path, pictures: list[Path]) 
         for picture in pictures:
             context = registration_pb2.RegistrationContext(
                 request_id=secrets.token_bytes(16),
-                access=requests.access("", "123456789012"),
+                access=requests.access("", _PIN),
                 age_band=AgeBand.ADULT.value,  # type: ignore[arg-type]  # the numbers are the same
             )
             data = picture.read_bytes()
@@ -317,6 +323,20 @@ def _see_hashes(report: Report, searched: Searched, picture: Path) -> None:
             for place in places
             if not any(name.startswith(place) for name in names)
         ]
+
+
+def _search_metrics(report: Report, metrics: bytes, pictures: Sequence[Path]) -> None:
+    """Search for hashes, the PIN and addresses; the calls have to be there."""
+    searched = Searched({_METRICS: metrics})
+    for picture in pictures:
+        for value in _hashes(picture):
+            for secret in in_all_forms(f"hash of {picture.name}", value, b"", 1):
+                report.leaks |= {f"{secret.name}: {place}" for place in searched.leaks(secret)}
+    report.leaks |= {
+        f"{text!r}: {_METRICS}" for text in (_PIN, "127.0.0.1") if text.encode() in metrics
+    }
+    if b'call="RegistrationService/RegisterImage",outcome="OK"' not in metrics:
+        report.unseen.append(_METRICS)
 
 
 def _hashes(picture: Path) -> tuple[bytes, bytes]:
