@@ -41,6 +41,7 @@ _COMMANDS = {
         "disrupt.web.commands:web",
         "Serve the page for people affected until SIGTERM or Ctrl-C.",
     ),
+    "top": ("disrupt.server.commands.top:top", "Watch what a server does, until Ctrl-C."),
     "health": ("disrupt.client.health:health", "Ask a server whether it serves."),
     "doctor": (
         "disrupt.doctor.commands:doctor",
@@ -60,7 +61,7 @@ Register intimate pictures so that their sharing is stopped, and look pictures u
 Personnes concernées · people affected:  submit, status, withdraw
 Platforms:                               match
 Operators:                               serve, web, keys, erase, backup, restore,
-                                         doctor, health; disrupt-index
+                                         doctor, health, top; disrupt-index
 """
 
 _EPILOG = """\b

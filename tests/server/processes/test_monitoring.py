@@ -15,6 +15,7 @@ from benchmarks.harness.deployment import Deployment
 from disrupt.client import MatchClient
 from disrupt.server.calls.health import FEED, MATCH, REGISTRATION
 from disrupt.server.processes.monitoring import unready
+from tests.cli.shell import typed
 from tests.server.caller import eventually
 from tests.server.running import Start, children
 
@@ -91,6 +92,9 @@ def test_a_hung_worker_is_seen_replaced_and_counted_and_no_counter_falls(start: 
     assert counted(server, "disrupt_call_seconds_count", **lookups) == 3
     assert counted(server, "disrupt_refusals_total", reason="KEY_REFUSED") >= 1
     assert get(server, "/readyz")[0] == 200
+
+    shown = typed("top", "--data-dir", server.data_dir, "--once", "--every", "0.2")
+    assert (shown.code, f"{MATCH}: ready" in shown.out) == (0, True)
 
     before = children(server.process.pid, "worker")
     hung = before[0]
