@@ -33,7 +33,7 @@ from disrupt.hashing import ImageFingerprints, fingerprint_image, hash_image
 from disrupt.services.matching import UNBOUNDED, complete, picture_steps
 
 _SHARED = 0.5
-"""Correlation of detail from which two parts show the same."""
+"""Correlation of detail below which two parts differ in most of it."""
 
 _ALIGNED_PX = 10
 """Pixels, of 256, that two parts are moved by to align them."""
@@ -165,7 +165,7 @@ def _row(
         "of_another_kind": sum(match.registered_kind != kind for match in mine),
         "whole": sum(match.extent == Extent.WHOLE for match in mine),
         "part": sum(match.extent == Extent.PART for match in mine),
-        "nothing_shared": sum(match.correlation < _SHARED for match in mine),
+        "detail_differs": sum(match.correlation < _SHARED for match in mine),
         "nearest_bits": min((match.distance_bits for match in mine), default=None),
         "query_permille": median(match.query_permille for match in mine) if mine else None,
         "stored_permille": median(match.stored_permille for match in mine) if mine else None,

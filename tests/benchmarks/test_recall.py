@@ -78,7 +78,7 @@ def test_what_matches_tells_whether_both_parts_show_the_same(bench: Bench, folde
     code, report = bench(alike.main, "--folder", folder, *kinds, *sizes)
     assert code == 0
     memes, maps = report["rows"]
-    assert (memes["matched"], memes["nothing_shared"]) == (2, 0)
+    assert (memes["matched"], memes["detail_differs"]) == (2, 0)
     assert memes["whole"] + memes["part"] == 2
     assert maps["matched"] == 0
 
