@@ -27,7 +27,6 @@ _CHROMIUM = (
     *("--headless=new", "--disable-gpu", "--force-color-profile=srgb", "--no-first-run"),
     "--no-sandbox",  # Chromium's own sandbox does not start as root.
 )
-_TIMEOUT_S = 600
 _CSP = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self';"
     " connect-src 'self'; media-src blob:; img-src blob:"
@@ -120,6 +119,16 @@ def browser(
             process.terminate()
 
 
+def awaited(results: queue.SimpleQueue[Json], process: subprocess.Popen[bytes]) -> Json:
+    """Wait for a result; RuntimeError if the browser ends before."""
+    while True:
+        try:
+            return results.get(timeout=1)
+        except queue.Empty as error:
+            if process.poll() is not None:
+                raise RuntimeError(f"the browser has ended, with {process.returncode}") from error
+
+
 def result_of(
     engine: str,
     files: Path,
@@ -134,9 +143,9 @@ def result_of(
     """
     with (
         serving(files, script) as (url, results),
-        browser(engine, url, profile, preferences) as _,
+        browser(engine, url, profile, preferences) as process,
     ):
-        result = results.get(timeout=_TIMEOUT_S)
+        result = awaited(results, process)
     if "error" in result:
         raise RuntimeError(result["error"])
     return result

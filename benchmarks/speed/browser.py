@@ -34,6 +34,7 @@ from benchmarks.harness.browsers import (
     PROGRAMS,
     ROOT,
     Json,
+    awaited,
     browser,
     distances,
     result_of,
@@ -190,7 +191,7 @@ def _cold(engine: str, files: dict[str, bytes]) -> tuple[int, float]:
             sampling = threading.Thread(target=sample)
             sampling.start()
             try:
-                outcomes = results.get(timeout=600)
+                outcomes = awaited(results, process)
             finally:
                 done.set()
                 sampling.join()

@@ -7,7 +7,7 @@ const STRIP_ROWS = 256;
 /** Widest canvas that is read: Chromium gives zeros, and no error, beyond 16 384 px a side. */
 const TILE_PX = 8192;
 
-const KNOWN_SIDE = 8;
+const KNOWN_SIDE = 32;
 
 /**
  * Yield the rows of an image from top to bottom, as a white page shows them: opaque pixels.
@@ -45,40 +45,30 @@ let noise;
 
 /**
  * Tell whether the browser changes what is read back from a canvas, to make people harder to track:
- * draw a known pattern, once in the life of a worker, and read it twice.
+ * draw known pixels, once in the life of a worker, and read them twice.
  */
 export function hasNoise() {
-  noise ??= !isKnown(patternContext());
+  noise ??= !areRead(newContext(KNOWN_SIDE, KNOWN_SIDE));
   return noise;
 }
 
-function patternContext() {
-  const context = newContext(KNOWN_SIDE ** 2, KNOWN_SIDE ** 2);
-  for (let at = 0; at < KNOWN_SIDE ** 2; at++) {
-    const column = at % KNOWN_SIDE;
-    const row = (at - column) / KNOWN_SIDE;
-    context.fillStyle = `rgb(${colourAt(at).join(' ')})`;
-    context.fillRect(KNOWN_SIDE * column, KNOWN_SIDE * row, KNOWN_SIDE, KNOWN_SIDE);
-  }
-  return context;
-}
-
 /** @param {OffscreenCanvasRenderingContext2D} context */
-function isKnown(context) {
-  const side = KNOWN_SIDE ** 2;
+function areRead(context) {
+  // No two neighbours are alike, since some browsers leave plain areas as they are.
+  const colours = Array.from({ length: KNOWN_SIDE ** 2 }, (_, at) => [
+    (at * 37) % 256,
+    (at * 91 + 50) % 256,
+    (at * 243 + 7) % 256,
+  ]);
+  colours.forEach((colour, at) => {
+    context.fillStyle = `rgb(${colour.join(' ')})`;
+    context.fillRect(at % KNOWN_SIDE, Math.floor(at / KNOWN_SIDE), 1, 1);
+  });
   return [1, 2].every(() =>
-    context.getImageData(0, 0, side, side).data.every((level, at) => {
-      const pixel = at >> 2;
-      const column = Math.floor((pixel % side) / KNOWN_SIDE);
-      const row = Math.floor(pixel / side / KNOWN_SIDE);
-      return level === [...colourAt(row * KNOWN_SIDE + column), 255][at & 3];
-    }),
+    context
+      .getImageData(0, 0, KNOWN_SIDE, KNOWN_SIDE)
+      .data.every((level, at) => level === (colours[at >> 2][at & 3] ?? 255)),
   );
-}
-
-/** @param {number} at */
-function colourAt(at) {
-  return [(at * 37) % 256, (at * 91 + 50) % 256, (255 - at * 13) & 255];
 }
 
 /**

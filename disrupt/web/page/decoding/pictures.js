@@ -15,10 +15,11 @@ const MAX_BYTES = 2 ** 28;
 const FRAMES_MS = 4000;
 
 /**
- * Colours as a page shows them; those behind alpha are kept, so that it is applied once.
+ * Colours behind alpha are kept, so that it is applied once. Turning as EXIF says is the default, and
+ * its name is an error in older browsers.
  * @type {ImageBitmapOptions}
  */
-const OPTIONS = { premultiplyAlpha: 'none', imageOrientation: 'from-image' };
+const OPTIONS = { premultiplyAlpha: 'none' };
 
 /**
  * One picture, upright; `strips` yields its rows from top to bottom, opaque pixels of 4 bytes.
