@@ -82,7 +82,7 @@ class Authentication(aio.ServerInterceptor):
             except DisruptError as error:
                 return _refusal(error)
             caller.set(key)
-            families.KEY_CALLS.add(key.key_id, _label(details.method))
+            families.KEY_CALLS.add(key.key_id, _LABELS.get(details.method, "other"))
         return await continuation(details) or _refusal(_no_such_call())
 
 
@@ -265,8 +265,11 @@ def _secret(details: grpc.HandlerCallDetails) -> str:
 
 
 def _label(method: str) -> str:
-    """Return how metrics name a method: ``MatchService/MatchHashes``."""
+    """Return how metrics name a method that there is: ``MatchService/MatchHashes``."""
     return method.rpartition(".")[2]
+
+
+_LABELS = {method: _label(method) for method in RIGHTS}
 
 
 def _count_refusal(error: DisruptError) -> None:

@@ -36,15 +36,19 @@ BUCKETS_S = (
 )
 """Upper bounds of the buckets of a histogram; one more has what took longer."""
 
+_SUM = len(BUCKETS_S) + 1
+"""Place of the sum, behind the buckets."""
+
 FAMILIES: dict[str, Family] = {}
 """All metrics, by name."""
 
 
 class Family:
-    """A metric with labels; its numbers in the row of this process begin at ``_place``."""
+    """A metric with labels, whose numbers are in the row of this process."""
 
     width = 1
     _row = Row()
+    _numbers = _row.numbers
 
     def __init__(self, name: str, description: str, *labels: str) -> None:
         self.name = name
@@ -53,19 +57,18 @@ class Family:
         self._places: dict[tuple[str, ...], int] = {}
         FAMILIES[name] = self
 
-    def _place(self, labels: tuple[str, ...]) -> int:
-        place = self._places.get(labels)
-        if place is None:
-            if len(labels) != len(self.labels):
-                raise TypeError(f"{self.name} has the labels {self.labels}")
-            name = json.dumps([self.name, *labels])
-            place = self._places[labels] = self._row.place(name, self.width)
+    def _begin(self, labels: tuple[str, ...]) -> int:
+        """Return where the numbers of a series begin, which may be new."""
+        if len(labels) != len(self.labels):
+            raise TypeError(f"{self.name} has the labels {self.labels}")
+        name = json.dumps([self.name, *labels])
+        place = self._places[labels] = self._row.place(name, self.width)
         return place
 
     @classmethod
     def use(cls, row: Row) -> None:
         """Count in this row from now on."""
-        Family._row = row
+        Family._row, Family._numbers = row, row.numbers
         for family in FAMILIES.values():
             family._places.clear()  # noqa: SLF001 its own
 
@@ -75,7 +78,11 @@ class Counter(Family):
 
     def add(self, *labels: str, amount: float = 1.0) -> None:
         """Add to it. Adding 0 shows the series before it grows, as Prometheus needs to see it."""
-        self._row.numbers[self._place(labels)] += amount
+        try:
+            place = self._places[labels]
+        except KeyError:
+            place = self._begin(labels)
+        self._numbers[place] += amount
 
 
 class Gauge(Family):
@@ -89,19 +96,24 @@ class Gauge(Family):
 
     def set(self, *labels: str, value: float) -> None:
         """Set it; NaN hides it."""
-        self._row.numbers[self._place(labels)] = value
+        place = self._places.get(labels)
+        self._numbers[self._begin(labels) if place is None else place] = value
 
 
 class Histogram(Family):
     """Durations, summed over processes: the count of each bucket, and the sum in seconds."""
 
-    width = len(BUCKETS_S) + 2
+    width = _SUM + 1
 
     def observe(self, *labels: str, value_s: float) -> None:
         """Count a duration."""
-        numbers, place = self._row.numbers, self._place(labels)
+        try:
+            place = self._places[labels]
+        except KeyError:
+            place = self._begin(labels)
+        numbers = self._numbers
         numbers[place + bisect_left(BUCKETS_S, value_s)] += 1.0
-        numbers[place + len(BUCKETS_S) + 1] += value_s
+        numbers[place + _SUM] += value_s
 
 
 def clear_gauges(rows: Rows, process: str) -> None:
