@@ -11,7 +11,7 @@ from PIL import Image
 from pillow_heif import register_heif_opener
 
 from tests.hashing.pictures import PHOTOS, encode
-from tests.oracle.parts import DISPLAY_P3
+from tests.oracle.parts import DISPLAY_P3, table_profile
 
 register_heif_opener()  # to write them
 
@@ -48,7 +48,9 @@ def files() -> Iterator[tuple[str, bytes]]:
     yield "other_alpha.avif", encode(alpha, "AVIF", speed=10)
     yield "other_p3.jpg", encode(PHOTO, "JPEG", icc_profile=DISPLAY_P3)
     yield "other_p3.png", encode(PHOTO, icc_profile=DISPLAY_P3)
-    yield "other_cmyk.jpg", encode(PHOTO.convert("CMYK"), "JPEG")
+    inks = PHOTO.convert("CMYK")
+    yield "other_cmyk.jpg", encode(inks, "JPEG")
+    yield "other_cmyk_profile.jpg", encode(inks, "JPEG", icc_profile=table_profile())
     yield "other_gamma.png", _with_gamma(encode(PHOTO), 70_000)
     yield "other_photo.heic", encode(PHOTO, "HEIF", quality=80)
     yield "other_p3.heic", encode(PHOTO, "HEIF", quality=80, icc_profile=DISPLAY_P3)

@@ -22,7 +22,8 @@ REFUSED = list(refused())
 
 LACKING: dict[str, set[str]] = {
     "chromium": set(),
-    "firefox": {"other_gamma.png"},  # Firefox shows it a little lighter.
+    # It shows the one a little lighter, and passes over the profile of the other.
+    "firefox": {"other_gamma.png", "other_cmyk_profile.jpg"},
 }
 """Files that an engine does not show as the others do."""
 

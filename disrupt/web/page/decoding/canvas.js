@@ -7,7 +7,7 @@ const STRIP_ROWS = 256;
 /** Widest canvas that is read: Chromium gives zeros, and no error, beyond 16 384 px a side. */
 const TILE_PX = 8192;
 
-const KNOWN_SIDE = 32;
+const KNOWN_SIDE = 64;
 
 /**
  * Yield the rows of an image from top to bottom, as a white page shows them: opaque pixels.

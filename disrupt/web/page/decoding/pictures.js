@@ -15,11 +15,10 @@ const MAX_BYTES = 2 ** 28;
 const FRAMES_MS = 4000;
 
 /**
- * Colours behind alpha are kept, so that it is applied once. Turning as EXIF says is the default, and
- * its name is an error in older browsers.
+ * Colours as a page shows them; those behind alpha are kept, so that it is applied once.
  * @type {ImageBitmapOptions}
  */
-const OPTIONS = { premultiplyAlpha: 'none' };
+const OPTIONS = { premultiplyAlpha: 'none', imageOrientation: 'from-image' };
 
 /**
  * One picture, upright; `strips` yields its rows from top to bottom, opaque pixels of 4 bytes.
@@ -64,7 +63,9 @@ async function* still(blob, format, isAnimated) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(blob, OPTIONS);
-  } catch {
+  } catch (error) {
+    // Browsers that do not know an option, from before 2023, may not turn pictures either.
+    if (error instanceof TypeError) throw new Refusal('unsupported');
     if (format !== 'HEIC') throw new Refusal('unreadable');
     yield decodedByLibrary(blob);
     return;
