@@ -8,14 +8,17 @@ import math
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import structlog
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from disrupt.errors import DeadlineExceededError, DisruptError, LimitExceededError
 from disrupt.fair_queue import FairQueue, Turn, turn_of
@@ -113,9 +116,9 @@ class Gateway:
         self._other_calls = FairQueue(_OTHER_CALLS)
         self._bodies_bytes = 0
 
-    def application(self) -> Starlette:
+    def application(self) -> ASGIApp:
         """Return the application for an ASGI server."""
-        return Starlette(
+        answering = Starlette(
             routes=[
                 Route(f"{SERVICE}/{{method}}", self._call, methods=["POST"]),
                 Route("/health", self._health, methods=["GET"]),
@@ -123,6 +126,7 @@ class Gateway:
             ],
             exception_handlers={HTTPException: _nothing_here, Exception: _failed},
         )
+        return partial(_closing, answering)
 
     async def _file(self, request: Request) -> Response:
         file = self._files.get(request.scope["path"])
@@ -183,6 +187,28 @@ class Gateway:
         except TimeoutError:
             message = "The request came too slowly. Nothing was changed."
             raise DeadlineExceededError(message) from None
+
+
+async def _closing(application: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Close the connection after an answer that is given before the body is through.
+
+    The server would go on reading the body, however large or slow, and keep the connection for it.
+    """
+    headers = Headers(scope=scope)
+    is_whole = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+
+    async def received() -> Message:
+        nonlocal is_whole
+        message = await receive()
+        is_whole = is_whole or not message.get("more_body", False)
+        return message
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start" and not is_whole:
+            message["headers"] = [*message["headers"], (b"connection", b"close")]
+        await send(message)
+
+    await application(scope, received, sent)
 
 
 async def _turn(places: FairQueue, origin: bytes) -> Turn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import shutil
@@ -244,11 +245,11 @@ def test_registrations_that_take_all_places_leave_withdrawals_theirs(
 
 
 def begun(page: Running, sent: bytes) -> bytes:
-    """Send a part of a body of 60 000 bytes; return what comes before the rest was sent."""
+    """Send a part of a body of 60 000 bytes; return what comes until the connection ends."""
     head = f"POST {SERVICE}/GetCase HTTP/1.1\r\nHost: x\r\nContent-Type: {CONTENT_TYPE}\r\n"
     with socket.create_connection(("127.0.0.1", page.port)) as caller:
         caller.sendall(f"{head}Content-Length: 60000\r\n\r\n".encode() + sent)
-        return caller.recv(1000)
+        return b"".join(iter(partial(caller.recv, 4096), b""))
 
 
 def test_bodies_that_do_not_end_or_find_no_room_are_refused_and_forgotten(
@@ -261,6 +262,37 @@ def test_bodies_that_do_not_end_or_find_no_room_are_refused_and_forgotten(
     assert begun(page, bytes(1001)).startswith(b"HTTP/1.1 429 ")
     assert not server.seen
     assert page.call("GetCase", GET.SerializeToString()).status == 200
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        ("POST /nothing", 405),
+        ("GET /nothing", 404),
+        ("GET /", 200),
+        (f"POST {SERVICE}/GetCase", 404),
+    ],
+)
+@pytest.mark.parametrize("body", ["Content-Length: 1000000", "Transfer-Encoding: chunked"])
+def test_an_answer_before_the_body_is_through_ends_the_connection(
+    page: Running, request_line: str, status: int, body: str
+) -> None:
+    with socket.create_connection(("127.0.0.1", page.port)) as caller:
+        caller.sendall(f"{request_line} HTTP/1.1\r\nHost: x\r\n{body}\r\n\r\n".encode())
+        answer = b"".join(iter(partial(caller.recv, 4096), b""))  # until it is closed
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_a_whole_request_leaves_the_connection_open(page: Running) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", page.port)
+    headers = {"Content-Type": CONTENT_TYPE}
+    for _ in range(2):
+        connection.request("POST", f"{SERVICE}/GetCase", GET.SerializeToString(), headers)
+        assert connection.getresponse().read()
+        connection.request("GET", "/")
+        assert connection.getresponse().read()
+        assert connection.sock
+    connection.close()
 
 
 def test_whoever_asks_for_much_lets_others_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
