@@ -6,6 +6,7 @@ import asyncio
 import base64
 import math
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -40,10 +41,11 @@ _REGISTRATIONS, _OTHER_CALLS = 16, 64
 """Calls at the server, of both kinds apart: registrations keep nobody from withdrawing. Further
 calls wait, and origins take turns."""
 _WAIT_S = 10.0
-_BODIES_BYTES_MAX = 128 * 2**20
-"""Bodies in memory, those that are still arriving too."""
-_BODY_S = 90.0
-"""Longest time for a body: 4 MB at 46 kB a second."""
+_LARGE_BYTES_MAX, _ORIGIN_LARGE_BYTES_MAX = 128 * 2**20, 8 * 2**20
+"""Bodies in memory beyond ENVELOPE_BYTES_MAX of each, those that are still arriving too: of all,
+and of an origin. Below, as every small call is, a body always has room: connections bound these."""
+_BODY_S, _REGISTRATION_BODY_S = 10.0, 90.0
+"""Longest time for a body. 4 MB of a registration take 46 kB a second."""
 _RETRY_AFTER_S = 5.0
 
 HEADERS = (
@@ -82,11 +84,12 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A call: how its request is decoded, where the case's access is, and its largest size."""
+    """A call: how its request is decoded, where the case's access is, and bounds of its body."""
 
     decode: Callable[[bytes], Any]
     access: Callable[[Any], Any] = lambda message: message.access
     bytes_max: int = ENVELOPE_BYTES_MAX
+    body_s: float = _BODY_S
 
 
 def _decoder(kind: type[Any]) -> Callable[[bytes], Any]:
@@ -98,6 +101,7 @@ _CALLS = {
         lambda body: register_hashes(body, items_max=_ITEMS_MAX, hashes_max=_HASHES_MAX),
         lambda message: message.context.access,
         _REGISTRATION_BYTES_MAX,
+        _REGISTRATION_BODY_S,
     ),
     "GetCase": _Call(_decoder(registration_pb2.GetCaseRequest)),
     "WithdrawItems": _Call(_decoder(registration_pb2.WithdrawItemsRequest)),
@@ -114,7 +118,8 @@ class Gateway:
         self._origins = origins
         self._registrations = FairQueue(_REGISTRATIONS)
         self._other_calls = FairQueue(_OTHER_CALLS)
-        self._bodies_bytes = 0
+        self._large_bytes = Counter[bytes]()
+        """Bytes of large bodies in memory, by origin."""
 
     def application(self) -> ASGIApp:
         """Return the application for an ASGI server."""
@@ -154,8 +159,8 @@ class Gateway:
         places = self._registrations if method == "RegisterHashes" else self._other_calls
         body = bytearray()
         try:
+            await self._read(request, body, call, origin)
             with self._origins.asking(origin):
-                await self._read(request, body, call.bytes_max)
                 message = await _with_origin(call, bytes(body), origin)
                 turn = await _turn(places, origin)
                 try:
@@ -167,26 +172,37 @@ class Gateway:
         except DisruptError as error:
             return _refusal(error)
         finally:
-            self._bodies_bytes -= len(body)
+            self._large_bytes[origin] -= _large_bytes(body)
+            if not self._large_bytes[origin]:
+                del self._large_bytes[origin]
         return Response(answer, media_type=CONTENT_TYPE)
 
-    async def _read(self, request: Request, body: bytearray, bytes_max: int) -> None:
+    async def _read(self, request: Request, body: bytearray, call: _Call, origin: bytes) -> None:
         """Read a body. Raises DisruptError for one that is too large or slow, or has no room."""
         try:
-            async with asyncio.timeout(_BODY_S):
+            async with asyncio.timeout(call.body_s):
                 async for part in request.stream():
+                    before_bytes = _large_bytes(body)
                     body += part
-                    self._bodies_bytes += len(part)
-                    if len(body) > bytes_max:
+                    self._large_bytes[origin] += _large_bytes(body) - before_bytes
+                    if len(body) > call.bytes_max:
                         raise LimitExceededError(
-                            f"At most {bytes_max} bytes. Nothing was changed: send less.",
-                            limit=str(bytes_max),
+                            f"At most {call.bytes_max} bytes. Nothing was changed: send less.",
+                            limit=str(call.bytes_max),
                         )
-                    if self._bodies_bytes > _BODIES_BYTES_MAX:
+                    if _large_bytes(body) and (
+                        self._large_bytes[origin] > _ORIGIN_LARGE_BYTES_MAX
+                        or self._large_bytes.total() > _LARGE_BYTES_MAX
+                    ):
                         raise busy(_RETRY_AFTER_S)
         except TimeoutError:
             message = "The request came too slowly. Nothing was changed."
             raise DeadlineExceededError(message) from None
+
+
+def _large_bytes(body: bytearray) -> int:
+    """Return how many bytes of a body need room of their own."""
+    return max(0, len(body) - ENVELOPE_BYTES_MAX)
 
 
 async def _closing(application: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,6 +11,8 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ from disrupt.v1 import registration_pb2
 from disrupt.web import gateway, origins
 from disrupt.web.gateway import CONTENT_TYPE, SERVICE
 from disrupt.web.origins import Origins
+from disrupt.wire.payloads import ENVELOPE_BYTES_MAX
 from tests.client.scripted import ScriptedServer, scripted, status_of
 from tests.server.caller import eventually
 from tests.web.running import Answer, Running, running
@@ -45,6 +48,7 @@ GET = registration_pb2.GetCaseRequest(access=ACCESS)
 SHOWN = registration_pb2.GetCaseResponse(
     case=registration_pb2.Case(case_number=case_number(7), status=2, withdrawn_numbers=[1, 300])  # type: ignore[arg-type]
 )
+BEHIND_PROXY = {"proxy_headers": True, "forwarded_allow_ips": ["127.0.0.1"]}
 
 
 @pytest.fixture
@@ -208,8 +212,7 @@ def test_an_origin_that_asks_too_often_is_told_when_to_come_back(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(origins, "BURST_CALLS", 3)
-    options = {"proxy_headers": True, "forwarded_allow_ips": ["127.0.0.1"]}
-    with running(server.address, origins=Origins(clock=lambda: 0.0), options=options) as page:
+    with running(server.address, origins=Origins(clock=lambda: 0.0), options=BEHIND_PROXY) as page:
         body = GET.SerializeToString()
         answers = [page.call("GetCase", body, x_forwarded_for="192.0.2.1") for _ in range(5)]
         other = page.call("GetCase", body, x_forwarded_for="192.0.2.2")
@@ -244,24 +247,64 @@ def test_registrations_that_take_all_places_leave_withdrawals_theirs(
     assert withdrawn.status == 200
 
 
-def begun(page: Running, sent: bytes) -> bytes:
-    """Send a part of a body of 60 000 bytes; return what comes until the connection ends."""
-    head = f"POST {SERVICE}/GetCase HTTP/1.1\r\nHost: x\r\nContent-Type: {CONTENT_TYPE}\r\n"
-    with socket.create_connection(("127.0.0.1", page.port)) as caller:
-        caller.sendall(f"{head}Content-Length: 60000\r\n\r\n".encode() + sent)
-        return b"".join(iter(partial(caller.recv, 4096), b""))
+def begin(page: Running, method: str, sent: bytes, host: str = "") -> socket.socket:
+    """Send a part of a body of 100 000 bytes."""
+    head = (
+        f"POST {SERVICE}/{method} HTTP/1.1\r\nHost: x\r\nContent-Type: {CONTENT_TYPE}\r\n"
+        f"X-Forwarded-For: {host}\r\nContent-Length: 100000\r\n\r\n"
+    )
+    caller = socket.create_connection(("127.0.0.1", page.port))
+    caller.sendall(head.encode() + sent)
+    return caller
 
 
-def test_bodies_that_do_not_end_or_find_no_room_are_refused_and_forgotten(
+def test_a_body_that_does_not_end_is_refused_and_forgotten(
     server: ScriptedServer, page: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway, "_BODY_S", 0.01)
-    assert begun(page, b"abc").startswith(b"HTTP/1.1 504 ")
-    monkeypatch.undo()
-    monkeypatch.setattr(gateway, "_BODIES_BYTES_MAX", 1000)
-    assert begun(page, bytes(1001)).startswith(b"HTTP/1.1 429 ")
+    impatient = replace(gateway._CALLS["GetCase"], body_s=0.01)
+    with monkeypatch.context() as patched:
+        patched.setitem(gateway._CALLS, "GetCase", impatient)
+        with begin(page, "GetCase", b"abc") as caller:
+            answer = b"".join(iter(partial(caller.recv, 4096), b""))
+    assert answer.startswith(b"HTTP/1.1 504 ")
     assert not server.seen
     assert page.call("GetCase", GET.SerializeToString()).status == 200
+
+
+def test_small_calls_have_less_time_for_a_body_than_registrations() -> None:
+    small = {call.body_s for name, call in gateway._CALLS.items() if name != "RegisterHashes"}
+    assert max(small) < gateway._CALLS["RegisterHashes"].body_s / 2
+
+
+@pytest.mark.parametrize("bound", ["_LARGE_BYTES_MAX", "_ORIGIN_LARGE_BYTES_MAX"])
+def test_large_bodies_leave_small_calls_and_those_of_an_origin_leave_others_their_room(
+    bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, bound, 1000)
+    message = registration_pb2.RegisterHashesRequest()
+    message.items.add().fingerprints.hashes = bytes(ENVELOPE_BYTES_MAX + 800)
+    large = message.SerializeToString()
+    with (
+        scripted(registration_pb2.RegisterHashesResponse()) as server,
+        running(server.address, options=BEHIND_PROXY) as page,
+    ):
+
+        def register(host: str, body: bytes) -> int:
+            return page.call("RegisterHashes", body, x_forwarded_for=host).status
+
+        with begin(page, "RegisterHashes", large, "192.0.2.1"):
+            eventually(lambda: register("192.0.2.1", large) == 429)
+            assert register("192.0.2.2", large) == (429 if bound == "_LARGE_BYTES_MAX" else 200)
+            withdrawn = page.call("WithdrawCase", GET.SerializeToString())
+            assert (withdrawn.status, register("192.0.2.1", b"")) == (200, 200)
+        eventually(lambda: register("192.0.2.1", large) == 200)
+
+
+def test_bodies_that_do_not_come_take_no_place_of_their_origin(page: Running) -> None:
+    with ExitStack() as open_bodies:
+        for _ in range(2 * origins.ORIGIN_CALLS):
+            open_bodies.enter_context(begin(page, "GetCase", b"a"))
+        assert page.call("GetCase", GET.SerializeToString()).status == 200
 
 
 @pytest.mark.parametrize(
@@ -304,8 +347,7 @@ def test_whoever_asks_for_much_lets_others_go_first(monkeypatch: pytest.MonkeyPa
         leave.wait()
         return SHOWN
 
-    options = {"proxy_headers": True, "forwarded_allow_ips": ["127.0.0.1"]}
-    with scripted(slow) as server, running(server.address, options=options) as page:
+    with scripted(slow) as server, running(server.address, options=BEHIND_PROXY) as page:
 
         def asks(host: str) -> threading.Thread:
             body = GET.SerializeToString()
