@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from disrupt.core.hashes import HASH_BYTES
 from disrupt.errors import DeadlineExceededError, DisruptError, LimitExceededError
 from disrupt.fair_queue import FairQueue, Turn, turn_of
 from disrupt.v1 import registration_pb2
@@ -84,12 +85,13 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A call: how its request is decoded, where the case's access is, and bounds of its body."""
+    """A call: how its request is decoded, where its access is, bounds of its body, its hashes."""
 
     decode: Callable[[bytes], Any]
     access: Callable[[Any], Any] = lambda message: message.access
     bytes_max: int = ENVELOPE_BYTES_MAX
     body_s: float = _BODY_S
+    hashes: Callable[[Any], int] = lambda _message: 0
 
 
 def _decoder(kind: type[Any]) -> Callable[[bytes], Any]:
@@ -102,6 +104,7 @@ _CALLS = {
         lambda message: message.context.access,
         _REGISTRATION_BYTES_MAX,
         _REGISTRATION_BODY_S,
+        lambda message: sum(len(item.fingerprints.hashes) for item in message.items) // HASH_BYTES,
     ),
     "GetCase": _Call(_decoder(registration_pb2.GetCaseRequest)),
     "WithdrawItems": _Call(_decoder(registration_pb2.WithdrawItemsRequest)),
@@ -161,7 +164,9 @@ class Gateway:
         try:
             await self._read(request, body, call, origin)
             with self._origins.asking(origin):
-                message = await _with_origin(call, bytes(body), origin)
+                message, hashes = await _with_origin(call, bytes(body), origin)
+                if hashes:
+                    self._origins.register(origin, hashes)
                 turn = await _turn(places, origin)
                 try:
                     answer = await self._upstream.call(f"{SERVICE}/{method}", message)
@@ -237,14 +242,17 @@ async def _turn(places: FairQueue, origin: bytes) -> Turn:
         raise busy(_RETRY_AFTER_S) from None
 
 
-async def _with_origin(call: _Call, body: bytes, origin: bytes) -> bytes:
-    """Return a request with the token of its origin, in place of what the caller wrote there."""
+async def _with_origin(call: _Call, body: bytes, origin: bytes) -> tuple[bytes, int]:
+    """Return a request with the token of its origin, in place of what the caller wrote there.
 
-    def encoded() -> bytes:
+    The number is that of the hashes that it registers.
+    """
+
+    def encoded() -> tuple[bytes, int]:
         message = call.decode(body)
         call.access(message).origin_token = origin
         whole: bytes = message.SerializeToString()
-        return whole
+        return whole, call.hashes(message)
 
     return encoded() if len(body) <= ENVELOPE_BYTES_MAX else await asyncio.to_thread(encoded)
 

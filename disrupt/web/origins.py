@@ -18,11 +18,16 @@ BURST_CALLS = 120
 """Calls of one origin: so many at once, and as many again after a minute. A submission takes one
 for eight files, so that a school or a mobile network behind one IPv4 address has room."""
 
+HASHES_PER_S = 50.0
+BURST_HASHES = 64_000
+"""Hashes that one origin registers: the largest registration at once, 214 pictures, and then one
+picture each 6 s. Twelve origins together take what grows back of a key's default quota."""
+
 ORIGIN_CALLS = 16
 """Calls of one origin under way."""
 
 ORIGINS_MAX = 100_000
-"""Origins that are remembered, 20 MB. Beyond, those that asked first are forgotten."""
+"""Origins that are remembered, 40 MB. Beyond, those that asked first are forgotten."""
 
 _IPV6_NETWORK_BYTES = 8
 """A caller has 64 bits of IPv6 to itself, and as many addresses in them as it likes."""
@@ -44,6 +49,28 @@ def today() -> str:
     return datetime.now(UTC).date().isoformat()
 
 
+class _Allowance:
+    """What each origin may have: ``burst`` at once, which grows back by ``per_s`` each second."""
+
+    def __init__(self, per_s: float, burst: int) -> None:
+        self._per_s = per_s
+        self._burst = burst
+        self._full_at_s: dict[bytes, float] = {}
+        """When an origin has a whole burst again (generic cell rate algorithm)."""
+
+    def take(self, origin: bytes, amount: int, now_s: float) -> None:
+        """Take from an origin's allowance. Raises OverloadedError until there is enough."""
+        before_s = max(now_s, self._full_at_s.pop(origin, 0.0))
+        full_at_s = before_s + amount / self._per_s
+        wait_s = full_at_s - now_s - self._burst / self._per_s
+        # The origins stand in the order of their last call.
+        self._full_at_s[origin] = full_at_s if wait_s <= 0 else before_s
+        if wait_s > 0:
+            raise busy(max(wait_s, 1.0))
+        if len(self._full_at_s) > ORIGINS_MAX:
+            del self._full_at_s[next(iter(self._full_at_s))]
+
+
 class Origins:
     """Tokens of callers, and what each origin has asked. For one event loop."""
 
@@ -53,8 +80,8 @@ class Origins:
         self._day = day
         self._clock = clock
         self._secret_of = ("", b"")
-        self._full_at_s: dict[bytes, float] = {}
-        """When an origin may ask for a whole burst again (generic cell rate algorithm)."""
+        self._calls = _Allowance(CALLS_PER_S, BURST_CALLS)
+        self._hashes = _Allowance(HASHES_PER_S, BURST_HASHES)
         self._under_way = Counter[bytes]()
 
     def token(self, host: str) -> bytes:
@@ -70,16 +97,9 @@ class Origins:
     @contextmanager
     def asking(self, origin: bytes) -> Iterator[None]:
         """Count a call while it lasts. Raises OverloadedError where that is one too many."""
-        now_s = self._clock()
-        full_at_s = max(now_s, self._full_at_s.pop(origin, 0.0)) + 1 / CALLS_PER_S
-        wait_s = full_at_s - now_s - BURST_CALLS / CALLS_PER_S
-        if wait_s > 0 or self._under_way[origin] >= ORIGIN_CALLS:
-            self._full_at_s[origin] = full_at_s - 1 / CALLS_PER_S
-            raise busy(max(wait_s, 1.0))
-        # The origins stand in the order of their last call.
-        self._full_at_s[origin] = full_at_s
-        if len(self._full_at_s) > ORIGINS_MAX:
-            del self._full_at_s[next(iter(self._full_at_s))]
+        if self._under_way[origin] >= ORIGIN_CALLS:
+            raise busy(1.0)
+        self._calls.take(origin, 1, self._clock())
         self._under_way[origin] += 1
         try:
             yield
@@ -87,6 +107,10 @@ class Origins:
             self._under_way[origin] -= 1
             if not self._under_way[origin]:
                 del self._under_way[origin]
+
+    def register(self, origin: bytes, hashes: int) -> None:
+        """Charge hashes that are about to be registered. Raises OverloadedError for too many."""
+        self._hashes.take(origin, hashes, self._clock())
 
 
 def busy(retry_after_s: float) -> OverloadedError:

@@ -23,6 +23,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 
 from disrupt.core.cases import case_number
+from disrupt.core.hashes import HASH_BYTES
 from disrupt.errors import (
     CaseRefusedError,
     DisruptError,
@@ -221,6 +222,26 @@ def test_an_origin_that_asks_too_often_is_told_when_to_come_back(
     assert answers[-1].headers["retry-after"] == "1"
     assert other.status == 200
     assert len(server.seen) == 4
+
+
+def test_an_origin_that_registers_too_much_is_stopped_before_the_server_and_may_withdraw(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(origins, "BURST_HASHES", 5)
+    message = registration_pb2.RegisterHashesRequest()
+    for _ in range(2):
+        message.items.add().fingerprints.hashes = bytes(3 * HASH_BYTES)
+    many = message.SerializeToString()
+    del message.items[1]
+    with running(server.address, origins=Origins(clock=lambda: 0.0)) as page:
+        refused = page.call("RegisterHashes", many)
+        answers = [page.call("RegisterHashes", message.SerializeToString()) for _ in range(2)]
+        withdrawn = page.call("WithdrawCase", GET.SerializeToString())
+    assert (refused.status, reason_of(refused)) == (429, "OVERLOADED")
+    assert refused.headers["retry-after"]
+    assert [answer.status for answer in answers] == [200, 429]
+    assert withdrawn.status == 200
+    assert [seen.method for seen in server.seen] == ["RegisterHashes", "WithdrawCase"]
 
 
 def test_registrations_that_take_all_places_leave_withdrawals_theirs(

@@ -7,8 +7,16 @@ from contextlib import ExitStack
 import pytest
 
 from disrupt.errors import OverloadedError
+from disrupt.server.config import Config
+from disrupt.services.quotas import Quota
 from disrupt.web import origins
-from disrupt.web.origins import BURST_CALLS, CALLS_PER_S, ORIGIN_CALLS, Origins
+from disrupt.web.origins import (
+    BURST_CALLS,
+    CALLS_PER_S,
+    HASHES_PER_S,
+    ORIGIN_CALLS,
+    Origins,
+)
 
 
 def test_a_token_stands_for_an_ipv4_address_or_64_bits_of_ipv6_and_shows_neither() -> None:
@@ -55,6 +63,49 @@ def test_an_origin_has_a_burst_that_grows_back_and_takes_nothing_from_others() -
     assert [asks(b"a") for _ in range(BURST_CALLS + 1)].count(None) == BURST_CALLS
 
 
+def test_an_origin_registers_many_pictures_at_once_and_then_as_its_hashes_grow_back() -> None:
+    now_s = 1000.0
+    known = Origins(clock=lambda: now_s)
+
+    def waits(origin: bytes, hashes: int) -> float | None:
+        try:
+            known.register(origin, hashes)
+        except OverloadedError as error:
+            return error.retry_after_s
+        return None
+
+    assert waits(b"a", Config.model_fields["max_hashes_per_registration"].default) is None
+    assert waits(b"a", 299) == pytest.approx(299 / HASHES_PER_S)
+    assert waits(b"b", 299) is None
+    with known.asking(b"a"):
+        pass  # calls without hashes are counted apart
+    now_s += 6
+    assert waits(b"a", 299) is None
+
+
+def test_an_origin_that_registers_all_it_may_leaves_others_the_keys_quota() -> None:
+    now_s = 0.0
+    known, quota = (
+        Origins(clock=lambda: now_s),
+        Quota(Config.model_fields["max_registered_hashes_per_h"].default),
+    )
+
+    def registers(origin: bytes, hashes: int) -> bool:
+        try:
+            known.register(origin, hashes)
+            quota.check("page", origin, hashes, now_s)
+        except OverloadedError:
+            return False
+        quota.charge("page", hashes, now_s)
+        return True
+
+    for _ in range(3600):
+        while any(registers(b"greedy", hashes) for hashes in (64_000, 8000, 300, 50)):
+            pass
+        assert now_s % 60 or registers(b"person", 2000)
+        now_s += 2
+
+
 def test_an_origin_has_some_calls_under_way_and_leaves_nothing_behind() -> None:
     known = Origins()
     with ExitStack() as under_way:
@@ -75,4 +126,4 @@ def test_few_origins_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     for origin in (b"a", b"b", b"c", b"a", b"d"):
         with known.asking(origin):
             pass
-    assert list(known._full_at_s) == [b"c", b"a", b"d"]
+    assert list(known._calls._full_at_s) == [b"c", b"a", b"d"]
