@@ -12,13 +12,14 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from benchmarks.harness import hash_sets
+from benchmarks.harness import hash_sets, monitored
 from benchmarks.speed import (
     browser,
     changes,
     hashing,
     lifecycle,
     lookup_cost,
+    panels,
     picture_calls,
     search,
     service,
@@ -178,3 +179,12 @@ def test_a_browser_is_compared_in_every_kind_and_timed(bench: Bench) -> None:
     assert [row["kind"] for row in report["agreement"]] == list(browser.KINDS)
     assert [row["file"] for row in report["costs"]] == ["15 s of 720p"]
     assert report["costs"][0]["least_ms"] > 0
+
+
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs Debian's package prometheus")
+def test_every_panel_of_the_dashboard_is_drawn(tmp_path: Path) -> None:
+    arguments = ["--seconds", "6", str(tmp_path / "chart.svg")]
+    panels.main(arguments, standalone_mode=False)
+    chart = (tmp_path / "chart.svg").read_text("utf-8")
+    assert chart.count("<g ") == len(monitored.panels())
+    assert "MatchService/MatchHashes" in chart

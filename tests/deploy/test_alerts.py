@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import subprocess
 import time
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +14,19 @@ import pytest
 import yaml
 
 from benchmarks.harness.deployment import FEW_DECODERS, Deployment
+from benchmarks.harness.monitored import RULES, monitored, panels
 from disrupt.client import MatchClient
 from disrupt.errors import UnauthenticatedError
 from disrupt.server.metrics.families import FAMILIES, Counter, Histogram
 from tests.document import table
 
 ROOT = Path(__file__).parents[2]
-RULES = ROOT / "deploy" / "prometheus" / "alerts.yml"
 ALERTS = {
     rule["alert"]: rule
     for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"]
     for rule in group["rules"]
 }
-PANELS = [
-    panel
-    for panel in json.loads((ROOT / "deploy/grafana/disrupt.json").read_text("utf-8"))["panels"]
-    if panel["type"] != "row"
-]
-EXPRESSIONS = [target["expr"] for panel in PANELS for target in panel["targets"]]
+EXPRESSIONS = [target["expr"] for panel in panels() for target in panel["targets"]]
 
 needs_prometheus = pytest.mark.skipif(
     shutil.which("promtool") is None and "CI" not in os.environ,
@@ -164,73 +155,30 @@ def test_alerts_and_panels_ask_for_metrics_and_labels_that_there_are_and_panels_
     assert not unseen
 
 
-@pytest.fixture
-def prometheus(tmp_path: Path, free_port: int) -> Iterator[tuple[Deployment, str]]:
-    """Run a server and a Prometheus that scrapes it every second; yield the latter's address."""
-    settings = f'{FEW_DECODERS}backups_dir = "{tmp_path}"\n'
-    with Deployment.start(tmp_path / "data", settings=settings) as server:
-        scraped = {
-            "job_name": "disrupt",
-            "scrape_interval": "1s",
-            "static_configs": [{"targets": [server.metrics_address()]}],
-        }
-        config = {
-            "global": {"evaluation_interval": "1s"},
-            "scrape_configs": [scraped],
-            "rule_files": [str(RULES)],
-        }
-        (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
-        address = f"127.0.0.1:{free_port}"
-        with subprocess.Popen(
-            [
-                "prometheus",
-                f"--config.file={tmp_path / 'prometheus.yml'}",
-                f"--storage.tsdb.path={tmp_path / 'tsdb'}",
-                f"--web.listen-address={address}",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as running:
-            yield server, address
-            running.terminate()
-
-
-def ask(address: str, path: str, **parameters: str) -> Any:
-    url = f"http://{address}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
-    with urllib.request.urlopen(url) as answer:
-        return json.load(answer)["data"]
-
-
 @needs_prometheus
 def test_a_real_prometheus_evaluates_every_panel_and_alert_of_a_server_under_load(
-    prometheus: tuple[Deployment, str],
+    tmp_path: Path,
 ) -> None:
-    server, address = prometheus
-    key = server.make_key("platform", "match")
+    settings = f'{FEW_DECODERS}backups_dir = "{tmp_path}"\n'
     with (
-        MatchClient(server.address, key=key) as client,
+        Deployment.start(tmp_path / "data", settings=settings) as server,
+        monitored(server, tmp_path) as prometheus,
+        MatchClient(server.address, key=server.make_key("platform", "match")) as client,
         MatchClient(server.address, key="wrong") as stranger,
     ):
-        deltas: list[Any] = []
-        while not deltas:  # two scrapes that show the calls
+        # two scrapes that show the calls
+        while not prometheus.evaluate("rate(disrupt_refusals_total[1m]) > 0"):
             client.match_hashes(bytes(range(32)))
             with pytest.raises(UnauthenticatedError):
                 stranger.match_hashes(bytes(range(32)))
             time.sleep(0.2)
-            try:
-                deltas = ask(address, "query", query="rate(disrupt_refusals_total[1m]) > 0")[
-                    "result"
-                ]
-            except OSError:  # it starts
-                continue
-    empty = {
-        panel["title"]
-        for panel in PANELS
-        for target in panel["targets"]
-        if not ask(
-            address, "query", query=target["expr"].replace("$instance", server.metrics_address())
-        )["result"]
-    }
+        empty = {
+            panel["title"]
+            for panel in panels()
+            for target in panel["targets"]
+            if not prometheus.evaluate(target["expr"])
+        }
+        (group,) = prometheus.ask("rules")["groups"]
     assert empty == {
         "Lookups by picture: time to the answer",  # there were no pictures, matches, refusals
         "Calls a second that were not answered OK",  # refused before they were let in
@@ -241,7 +189,6 @@ def test_a_real_prometheus_evaluates_every_panel_and_alert_of_a_server_under_loa
         "Registrations: time in the writer",
         "Certificate valid for",
     }
-    (group,) = ask(address, "rules")["groups"]
     assert {rule["name"]: rule["health"] for rule in group["rules"]} == dict.fromkeys(ALERTS, "ok")
     assert [rule["name"] for rule in group["rules"] if rule["state"] == "firing"] == [
         "DisruptBackupOld"

@@ -151,7 +151,7 @@ def no_room(pid: int) -> Iterator[None]:
 def test_registrations_are_said_to_be_served_while_the_writer_takes_them(
     start: Start, how: str
 ) -> None:
-    server = start(workers=1)
+    server = start(workers=1, settings="hung_after_s = 600\n")
     match = server.make_key("p", "match")
     assert health(server.address, REGISTRATION) == SERVING
     (pid,) = children(server.process.pid, "writer")
