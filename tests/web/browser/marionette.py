@@ -52,12 +52,14 @@ class Firefox:
         eventually(lambda: words in self.run(script))
 
     def clicks(self, label: str) -> None:
-        """Click the button whose label begins so."""
-        self.run(
-            "[...document.querySelectorAll('button')]"
-            ".find((each) => each.innerText.startsWith(arguments[0])).click()",
-            label,
-        )
+        """Click the button whose label begins so, once it can be clicked."""
+        script = """
+            const found = [...document.querySelectorAll('button:not([aria-disabled=true])')]
+                .find((each) => each.innerText.startsWith(arguments[0]));
+            found?.click();
+            return Boolean(found);
+        """
+        eventually(lambda: bool(self.run(script, label)))
 
     def chooses(self, *files: Path) -> None:
         """Choose files."""

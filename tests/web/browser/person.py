@@ -101,7 +101,8 @@ class Person:
     def registers(self, *files: FilePayload, age: str = "18 ans ou plus") -> tuple[str, str]:
         """Go from the welcome to the receipt; return number and PIN."""
         self.says_age(age).chooses(*files).is_ready().goes_to_send()
-        self.clicks("Envoyer").sees("receipt")
+        self.clicks("Envoyer")
+        expect(self.page.locator("main[data-step=receipt]")).to_be_visible()
         return self.number_and_pin()
 
     def number_and_pin(self) -> tuple[str, str]:
@@ -130,6 +131,7 @@ class Person:
         self.chooses(photograph("cat"), photograph("coffee"), file("notes.txt", b"no picture"))
         self.is_ready()
         look("choose")
+        self.clicks("Enlever notes.txt")
         self.clicks("Continuer").sees("number")
         look("number")
         self.clicks("Je les ai notés").sees("send")
@@ -139,6 +141,7 @@ class Person:
         self.clicks("Voir le dossier").sees("case")
         look("case")
         self.clicks("Retirer Image 1")
+        expect(self.button("Oui, retirer")).to_have_attribute("aria-disabled", "false")
         look("withdraw")
         self.clicks("Non, ne rien changer").sees("case").clicks("Terminer").sees("welcome")
         self.clicks("J'ai déjà un dossier").sees("open").clicks("Ouvrir")

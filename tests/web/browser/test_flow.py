@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
@@ -71,27 +73,40 @@ def test_an_age_that_is_not_known_is_that_of_a_minor(person: Person, site: Site)
     person.reads("Tu as moins de 18 ans ?")
 
 
-def test_pictures_are_added_to_a_case_and_keep_the_age_that_they_have(
+def test_pictures_that_are_added_keep_the_age_that_they_have_unless_they_are_a_minors(
     person: Person, site: Site
 ) -> None:
-    number, pin = person.registers(photograph("cat"))
-    person.clicks("Voir le dossier").sees("case").clicks("Ajouter des images")
-    person.clicks("Moins de 18 ans").sees("choose")
-    person.chooses(photograph("cat"), photograph("coffee")).is_ready().clicks("Continuer")
-    person.sees("send").reads("1 image est déjà dans ce dossier, avec un autre âge")
+    number, pin = person.registers(photograph("cat"), age="Moins de 18 ans")
+
+    def adds(age: str) -> None:
+        person.clicks("Voir le dossier").sees("case").clicks("Ajouter des images")
+        person.clicks(age).sees("choose")
+        person.chooses(photograph("cat"), photograph("coffee")).is_ready().clicks("Continuer")
+        person.sees("send").reads("1 image est déjà dans ce dossier, avec un autre âge")
+
+    adds("18 ans ou plus")
     person.clicks("Envoyer").sees("receipt").reads("Elle était déjà dans le dossier")
     ages = {item.number: item.age for item in site.case(number, pin).items}
-    assert ages == {1: AgeBand.ADULT, 2: AgeBand.MINOR}
+    assert ages == {1: AgeBand.MINOR, 2: AgeBand.ADULT}
+    adds("Moins de 18 ans")
+    expect(person.page.get_by_label("Changer aussi son âge")).to_be_checked()
+    person.clicks("Envoyer").sees("receipt").reads("son âge est changé")
+    ages = {item.number: item.age for item in site.case(number, pin).items}
+    assert ages == {1: AgeBand.MINOR, 2: AgeBand.MINOR}
 
 
-def test_an_age_changes_where_the_person_asks_for_it(person: Person, site: Site) -> None:
-    number, pin = person.registers(photograph("cat"))
+def test_a_file_has_no_number_but_that_of_its_case(person: Person) -> None:
+    page = person.page
+    person.says_age().chooses(file("a.txt", b"no picture"), photograph("cat")).is_ready()
+    assert page.get_by_text(re.compile(r"(Image|Fichier)\s\d")).count() == 0
+    person.goes_to_send().clicks("Envoyer").reads("Tout n'est pas enregistré")
+    expect(page.locator(".done").locator("..")).to_contain_text("Image 1 cat.png")
     person.clicks("Voir le dossier").sees("case").clicks("Ajouter des images")
-    person.clicks("Moins de 18 ans").sees("choose").chooses(photograph("cat")).is_ready()
-    person.clicks("Continuer").sees("send")
-    person.page.get_by_label("Changer aussi leur âge").check()
-    person.clicks("Envoyer").sees("receipt").reads("son enregistrement est renouvelé")
-    assert [item.age for item in site.case(number, pin).items] == [AgeBand.MINOR]
+    person.clicks("18 ans ou plus").chooses(photograph("coffee")).is_ready()
+    person.clicks("Continuer").clicks("Envoyer").sees("receipt")
+    expect(page.locator(".done").locator("..")).to_contain_text("Image 2 coffee.png")
+    person.clicks("Voir le dossier").sees("case").clicks("Retirer Image 2")
+    person.reads("Retirer l'image 2 ?").reads("coffee.png")
 
 
 def test_a_preview_is_shown_only_when_asked_for(person: Person) -> None:
@@ -115,3 +130,26 @@ def test_files_are_taken_when_they_are_dropped(person: Person) -> None:
         }"""
     )
     person.reads("dropped.txt").reads("n'est ni une image ni une vidéo")
+
+
+def test_what_is_printed_saved_or_copied_says_number_and_pin_and_not_what_for(
+    person: Person,
+) -> None:
+    page = person.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    number, pin = person.registers(photograph("cat"))
+    with page.expect_download() as saving:
+        person.clicks("Télécharger")
+    person.clicks("Copier").reads("Copié.")
+    page.emulate_media(media="print", color_scheme="dark")
+    texts = {
+        "saved": saving.value.path().read_text("utf-8"),
+        "copied": page.evaluate("navigator.clipboard.readText()"),
+        "printed": page.locator("body").inner_text(),
+    }
+    assert saving.value.suggested_filename == "notes.txt"
+    for how, words in texts.items():
+        assert number in words, how
+        assert pin in words.replace(" ", "").replace("\N{NO-BREAK SPACE}", ""), how
+        assert re.search(r"Image\s1:?\s+cat\.png", words), how
+        assert not re.search(r"intime|plateforme|3018", words), how

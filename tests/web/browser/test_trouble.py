@@ -16,6 +16,7 @@ from playwright.sync_api import Route, expect
 from benchmarks.harness.videos import encode as encode_video
 from benchmarks.harness.videos import footage
 from disrupt.core.media import MediaKind
+from disrupt.v1 import registration_pb2
 from tests.hashing.pictures import PHOTOS, chunk, encode
 from tests.web.browser.person import Person, file, photograph
 from tests.web.browser.site import Site
@@ -81,9 +82,22 @@ def test_files_that_cannot_be_registered_are_explained_and_the_others_go_on(
             expect(row).to_contain_text(words)
 
     is_explained()
-    person.goes_to_send().clicks("Envoyer").sees("receipt")
+    person.goes_to_send().reads("5 fichiers ne peuvent pas être enregistrés, et ne seront pas")
+    is_explained()
+    person.clicks("Envoyer").reads("Tout n'est pas enregistré")
+    person.reads("5 fichiers ne sont pas enregistrés : ils ne sont pas protégés")
     is_explained()
     assert items(site, person) == 1
+
+
+def test_two_taps_at_one_place_withdraw_nothing(person: Person) -> None:
+    person.registers(photograph("cat"))
+    person.clicks("Voir le dossier").sees("case").clicks("Retirer tout le dossier")
+    person.reads("Retirer tout le dossier ?")
+    person.button("Oui, retirer").click(force=True)
+    expect(person.button("Oui, retirer")).to_have_attribute("aria-disabled", "false")
+    person.reads("Retirer tout le dossier ?")
+    person.clicks("Non, ne rien changer").sees("case").reads("Image 1")
 
 
 def test_videos_are_registered_of_4_gigabytes_and_where_only_the_page_plays_them(
@@ -100,7 +114,7 @@ def test_videos_are_registered_of_4_gigabytes_and_where_only_the_page_plays_them
     person.says_age()
     person.page.locator("#files").set_input_files(sorted(tmp_path.iterdir()))
     person.is_ready().reads("2 fichiers sont prêts. 1 fichier ne peut pas être enregistré")
-    person.goes_to_send().clicks("Envoyer").sees("receipt")
+    person.goes_to_send().clicks("Envoyer").reads("Tout n'est pas enregistré")
     kinds = [item.kind for item in site.case(*person.number_and_pin()).items]
     assert kinds == [MediaKind.VIDEO] * 2
 
@@ -173,17 +187,49 @@ def test_the_receipt_waits_while_help_is_open(person: Person) -> None:
     person.sees("help").clicks("Fermer l'aide").sees("receipt")
 
 
-def test_a_number_that_is_taken_is_replaced_before_anything_is_registered(
+def test_a_request_that_may_have_arrived_stays_so_whatever_its_next_attempts_say(
     person: Person, site: Site
 ) -> None:
-    taken = lambda route: refuse(route, 409, "REQUEST_ID_REUSED")  # noqa: E731
-    person.page.route(REGISTER, taken, times=1)
-    person.says_age().chooses(photograph("cat")).is_ready().goes_to_send()
-    person.clicks("Envoyer").sees("number").reads("Le numéro précédent était déjà pris")
-    shown = person.number_and_pin()
-    person.clicks("Je les ai notés").clicks("Envoyer").sees("receipt")
-    assert person.number_and_pin() == shown
+    person.page.route(REGISTER, lose)
+    person.says_age().chooses(photograph("cat")).is_ready().goes_to_send().clicks("Envoyer")
+    person.reads("Le service ne répond pas encore").clicks("Arrêter")
+    person.reads("on ne sait pas s'il est")
+    person.page.unroute(REGISTER)
+    person.page.route(REGISTER, lambda route: refuse(route, 429, "OVERLOADED", 9))
+    person.clicks("Reprendre l'envoi").reads("très demandé").clicks("Arrêter")
+    person.reads("on ne sait pas s'il est")
+    assert person.button("Retour").count() == 0
+    person.page.unroute(REGISTER)
+    person.page.context.set_offline(True)
+    person.clicks("Reprendre l'envoi").reads("n'est plus connecté").clicks("Arrêter")
+    person.reads("on ne sait pas s'il est")
+    person.page.context.set_offline(False)
+    person.clicks("Reprendre l'envoi").sees("receipt")
     assert items(site, person) == 1
+
+
+def test_a_request_id_that_was_used_for_something_else_is_no_refusal(person: Person) -> None:
+    person.page.route(REGISTER, lambda route: refuse(route, 409, "REQUEST_ID_REUSED"))
+    person.says_age().chooses(photograph("cat")).is_ready().goes_to_send().clicks("Envoyer")
+    person.reads("L'envoi est interrompu").reads("on ne sait pas s'il est")
+
+
+def test_a_busy_service_gets_one_file_at_a_time(person: Person, site: Site) -> None:
+    sizes: list[int] = []
+
+    def answer(route: Route) -> None:
+        body = route.request.post_data_buffer or b""
+        sizes.append(len(registration_pb2.RegisterHashesRequest.FromString(body).items))
+        if sizes[-1] > 1:
+            refuse(route, 429, "OVERLOADED", 1)
+        else:
+            route.continue_()
+
+    person.page.route(REGISTER, answer)
+    person.says_age().chooses(*map(photograph, ("cat", "coffee", "rocket"))).is_ready()
+    person.goes_to_send().clicks("Envoyer").sees("receipt")
+    assert sizes == [3, 1, 1, 1]
+    assert items(site, person) == 3
 
 
 def test_number_and_pin_that_open_nothing_are_refused_alike(person: Person) -> None:

@@ -8,9 +8,11 @@ import { CallError } from '../messages/calls.js';
 
 /** @typedef {{reason: string, untilMs: number}} Wait why a call waits, and until when (Date.now) */
 /**
- * `onWait` is called when a wait begins, and without a wait when it ends; `refusals` are further
- * reasons of refusals.
- * @typedef {{signal?: AbortSignal, onWait?: (wait?: Wait) => void, refusals?: string[]}} Options
+ * @typedef {object} Options
+ * @property {AbortSignal} [signal]
+ * @property {(wait?: Wait) => void} [onWait] called when a wait begins, and without one at its end
+ * @property {string[]} [refusals] further reasons of refusals
+ * @property {boolean} [mayBeLess] whether to fail where the service is busy: less may be asked then
  */
 
 const FIRST_PAUSE_MS = 500;
@@ -39,7 +41,6 @@ const CHANGED_NOTHING = new Set([
   'LIMIT_EXCEEDED',
   'NOT_FOUND',
   'OVERLOADED',
-  'REQUEST_ID_REUSED',
   'RIGHT_MISSING',
   'TOO_MANY_ATTEMPTS',
   'UNIMPLEMENTED',
@@ -66,7 +67,7 @@ export class Failure extends Error {
  */
 export async function patiently(
   attempt,
-  { signal, onWait = () => {}, refusals = [] } = {},
+  { signal, onWait = () => {}, refusals = [], mayBeLess = false } = {},
 ) {
   let isUnclear = false;
   for (let failed = 0; ; failed++) {
@@ -81,7 +82,8 @@ export async function patiently(
           error instanceof CallError ? error : new CallError('INTERNAL');
         isUnclear ||= !CHANGED_NOTHING.has(failure.reason) && !refusals.includes(failure.reason);
         pauseMs = pauseAfter(failure.reason, retryAfterS * 1000, failed);
-        if (!TRIED_AGAIN.has(failure.reason) || pauseMs > LONGEST_WAIT_MS)
+        const isLess = mayBeLess && !isUnclear && failure.reason === 'OVERLOADED';
+        if (!TRIED_AGAIN.has(failure.reason) || pauseMs > LONGEST_WAIT_MS || isLess)
           throw new Failure(failure.reason, retryAfterS, isUnclear);
         reason = offline ? 'OFFLINE' : failure.reason;
       }

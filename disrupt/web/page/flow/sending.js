@@ -32,10 +32,11 @@ export class Sending {
   failure;
   #session;
   /**
-   * The request of which no answer came yet, and its files.
-   * @type {{items: Item[], ageBand: string} | undefined}
+   * The request of which no answer came yet, its files, and whether it may have taken effect.
+   * @type {{items: Item[], ageBand: string, isUnclear: boolean} | undefined}
    */
   #batch;
+  #mostItems = ITEMS_PER_REQUEST;
   /** @type {AbortController | undefined} */
   #stopping;
 
@@ -62,8 +63,7 @@ export class Sending {
       while ((this.#batch ??= this.#next())) await this.#send(this.#batch, this.#stopping.signal);
     } catch (error) {
       this.failure = error instanceof Failure ? error : new Failure('INTERNAL', 0, true);
-      this.#settle(this.failure.isUnclear ? 'UNKNOWN' : 'READY');
-      if (!this.failure.isUnclear) this.#batch = undefined;
+      this.#settle(this.failure.isUnclear);
     } finally {
       this.#stopping = undefined;
     }
@@ -78,9 +78,9 @@ export class Sending {
     let hashes = 0;
     const end = alike.findIndex(({ media }, place) => {
       hashes += media?.qualities.length ?? 0;
-      return place === ITEMS_PER_REQUEST || (place > 0 && hashes > HASHES_PER_REQUEST);
+      return place === this.#mostItems || (place > 0 && hashes > HASHES_PER_REQUEST);
     });
-    return { items: end < 0 ? alike : alike.slice(0, end), ageBand };
+    return { items: end < 0 ? alike : alike.slice(0, end), ageBand, isUnclear: false };
   }
 
   /**
@@ -92,11 +92,12 @@ export class Sending {
     return age && age !== ageBand && !changesAges ? 'UNSPECIFIED' : ageBand;
   }
 
-  /** @param {{items: Item[], ageBand: string}} batch @param {AbortSignal} signal */
-  async #send({ items, ageBand }, signal) {
+  /** @param {{items: Item[], ageBand: string, isUnclear: boolean}} batch @param {AbortSignal} signal */
+  async #send({ items, ageBand, isUnclear }, signal) {
     const session = this.#session;
     const { access, hasCase, requestId } = session;
-    this.#settle('SENDING');
+    this.#mark('SENDING');
+    const mayBeLess = items.length > 1 && !isUnclear;
     const request = {
       requestId,
       access: hasCase ? access : { caseNumber: '', pin: access.pin },
@@ -108,7 +109,16 @@ export class Sending {
       signal,
       onWait: (wait) => this.onWait(wait),
       refusals: ['STORAGE_FULL'],
+      mayBeLess,
+    }).catch((error) => {
+      if (!(mayBeLess && error.reason === 'OVERLOADED' && !error.isUnclear)) throw error;
     });
+    if (!receipt) {
+      // A service that is busy has more room for one file at a time.
+      this.#mostItems = 1;
+      this.#settle(false);
+      return;
+    }
     check(receipt, items.length, access.caseNumber);
     for (const registered of receipt.items)
       Object.assign(items[registered.index], { registered, step: 'REGISTERED' });
@@ -126,8 +136,20 @@ export class Sending {
     }
   }
 
+  /**
+   * Say where the files of a request stand that was not answered. One that may have taken effect
+   * stays as it is, whatever becomes of its next attempts, and is sent again under its id.
+   * @param {boolean} isUnclear
+   */
+  #settle(isUnclear) {
+    if (this.#batch) this.#batch.isUnclear ||= isUnclear;
+    const isKept = this.#batch?.isUnclear;
+    this.#mark(isKept ? 'UNKNOWN' : 'READY');
+    if (!isKept) this.#batch = undefined;
+  }
+
   /** @param {import('./session.js').Step} step */
-  #settle(step) {
+  #mark(step) {
     for (const item of this.#batch?.items ?? []) {
       item.step = step;
       this.#session.changed(item);

@@ -68,12 +68,10 @@ export class Session extends EventTarget {
     return this.items.filter(({ step }) => steps.includes(step));
   }
 
-  /** Draw number and PIN of a new case, once; or, where it is taken, another number. */
-  async drawCase({ isTaken = false } = {}) {
-    if (this.access.caseNumber && !isTaken) return;
-    if (isTaken) this.requestId = newRequestId();
-    const caseNumber = await newCaseNumber(this.requestId);
-    this.access = { caseNumber, pin: this.access.pin || newPin() };
+  /** Draw number and PIN of a new case, once. */
+  async drawCase() {
+    if (this.access.caseNumber) return;
+    this.access = { caseNumber: await newCaseNumber(this.requestId), pin: newPin() };
   }
 
   /**
@@ -82,10 +80,9 @@ export class Session extends EventTarget {
    */
   add(files) {
     for (const file of files) {
-      const chosen = this.items.find((item) => isSame(item.file, file));
-      if (!chosen) this.items.push({ file, step: 'WAITING', share: 0 });
-      else if (chosen.step === 'REFUSED')
-        Object.assign(chosen, { file, step: 'WAITING', share: 0, reason: undefined });
+      const refused = this.itemsAt('REFUSED').find((item) => isSame(item.file, file));
+      if (!refused) this.items.push({ file, step: 'WAITING', share: 0 });
+      else Object.assign(refused, { file, step: 'WAITING', share: 0, reason: undefined });
     }
     this.dispatchEvent(new Event('items'));
     void this.#hashAll();
@@ -184,7 +181,7 @@ function hidePreview(item) {
 }
 
 /**
- * Whether two are the same file, chosen twice.
+ * Whether two may be the same file, chosen again.
  * @param {File} one
  * @param {File} other
  */

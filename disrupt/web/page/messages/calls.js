@@ -142,8 +142,9 @@ async function call(method, message, { signal } = {}) {
 /** @param {Response} answer that is no message: an error of the gateway, or of a proxy */
 async function failure(answer) {
   if (!answer.headers.get('Content-Type')?.startsWith('application/json')) {
-    const isBusy = answer.status === 429 || answer.status === 503;
-    return isBusy ? new CallError('OVERLOADED', PROXY_BUSY_S) : new CallError('UNAVAILABLE');
+    if (answer.status === 429) return new CallError('OVERLOADED', PROXY_BUSY_S);
+    // A proxy may also say so of a request that arrived, and whose answer was lost.
+    return new CallError('UNAVAILABLE', answer.status === 503 ? PROXY_BUSY_S : undefined);
   }
   let reason = 'INTERNAL';
   let retryAfterS;

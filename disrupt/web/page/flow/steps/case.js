@@ -8,7 +8,7 @@ import { getCase, withdrawCase, withdrawItems } from '../../messages/calls.js';
 import { parseCaseNumber, parsePin } from '../../messages/cases.js';
 import { button, element, fill, paragraph } from '../elements.js';
 import { dayInWords, firstKey, text } from '../texts.js';
-import { actions, dialable, heading, warning } from './parts.js';
+import { actions, dialable, heading, itemName, warning } from './parts.js';
 import { asking, showCase } from './waiting.js';
 
 /** @typedef {import('../page.js').Page} Page */
@@ -20,6 +20,9 @@ import { asking, showCase } from './waiting.js';
  * server of Google what its fields mean, and so says who has opened a case.
  */
 const SEARCH = '/search';
+
+/** A second tap at the place of the first, also a slow one, withdraws nothing. */
+const ARMED_AFTER_MS = 1500;
 
 /** @type {{[status: string]: string}} what a status means, as keys of texts */
 const MEANINGS = { ACTIVE: 'case.live', RECEIVED: 'case.received', REJECTED: 'case.rejected' };
@@ -141,7 +144,7 @@ export function caseStep(page) {
       element(
         'ul',
         { class: 'files' },
-        items.map((item) => caseItem(item, isOpen && withdraw)),
+        items.map((item) => caseItem(page, item, isOpen && withdraw)),
       ),
     withdrawnNumbers.length > 0 &&
       paragraph(text('case.withdrawn', { numbers: withdrawnNumbers.join(', ') })),
@@ -165,17 +168,21 @@ async function askAgain(page, ask) {
   if (!opened) return;
   const isAsBefore =
     opened.status === before?.status && opened.items.length === before.items.length;
-  showCase(page, access, opened, isAsBefore ? 'case.unclear' : undefined);
+  showCase(page, access, opened, isAsBefore ? 'case.unclear' : 'case.changed');
 }
 
-/** @param {CaseItem} item @param {false | ((item: CaseItem) => void)} withdraw */
-function caseItem(item, withdraw) {
-  const name = itemName(item);
+/**
+ * @param {Page} page
+ * @param {CaseItem} item
+ * @param {false | ((item: CaseItem) => void)} withdraw
+ */
+function caseItem(page, item, withdraw) {
+  const name = itemName(item.kind, item.number);
   const label = [text('case.withdraw_item'), element('span', { class: 'visually-hidden' }, ` ${name}`)];
   return element(
     'li',
     {},
-    element('p', { class: 'file-name' }, element('strong', {}, name)),
+    element('p', { class: 'file-name' }, element('strong', {}, name), ' ', fileName(page, item)),
     element(
       'p',
       { class: 'file-state' },
@@ -192,9 +199,14 @@ function caseItem(item, withdraw) {
   );
 }
 
-/** @param {CaseItem} item */
-function itemName({ kind, number }) {
-  return text(kind === 'VIDEO' ? 'case.video' : 'case.image', { number });
+/**
+ * The name of a file that was registered in this visit; the service knows none.
+ * @param {Page} page
+ * @param {CaseItem} item
+ */
+function fileName({ session }, { number }) {
+  const here = session.items.find(({ registered }) => registered?.number === number);
+  return here && element('span', { translate: 'no' }, here.file.name);
 }
 
 /** @param {Page} page */
@@ -215,19 +227,26 @@ export function withdrawStep(page) {
     const isWhole = answer.case.status === 'WITHDRAWN';
     showCase(page, access, answer.case, isWhole ? 'withdraw.done' : 'withdraw.done.item');
   };
+  const confirm = button(text(withdrawing ? 'withdraw.item' : 'withdraw.all'), withdraw, {
+    class: 'danger',
+    'aria-disabled': 'true',
+  });
+  setTimeout(() => confirm.setAttribute('aria-disabled', 'false'), ARMED_AFTER_MS);
   const isLast = withdrawing && opened?.items.length === 1;
   const kind = withdrawing?.kind === 'VIDEO' ? 'withdraw.title.video' : 'withdraw.title.item';
   const title = withdrawing ? text(kind, { number: withdrawing.number }) : text('withdraw.title');
   const effect = withdrawing ? 'withdraw.effect.item' : 'withdraw.effect';
   return [
     heading(page, title),
+    withdrawing && element('p', { class: 'lead' }, fileName(page, withdrawing)),
     isLast ? warning(text('withdraw.effect.last')) : paragraph(text(effect)),
+    withdrawing && paragraph(text('withdraw.which')),
     paragraph(text('withdraw.erased')),
     paragraph(text('withdraw.again')),
     part,
     actions(
-      button(text(withdrawing ? 'withdraw.item' : 'withdraw.all'), withdraw, { class: 'danger' }),
-      button(text('withdraw.cancel'), () => page.go('case')),
+      button(text('withdraw.cancel'), () => page.go('case'), { class: 'primary' }),
+      confirm,
     ),
   ];
 }

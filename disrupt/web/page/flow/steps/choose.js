@@ -8,7 +8,7 @@ import { button, element, fill, paragraph } from '../elements.js';
 import { kindOf } from '../hasher.js';
 import { togglePreview } from '../session.js';
 import { counted, text } from '../texts.js';
-import { actions, backButton, heading, itemLabel, refusal } from './parts.js';
+import { actions, backButton, dialable, heading, refusal } from './parts.js';
 
 /** @typedef {import('../page.js').Page} Page */
 /** @typedef {import('../session.js').Item} Item */
@@ -113,6 +113,7 @@ function dropZone({ session }) {
     input,
     pick,
     element('p', { class: 'hint' }, text('choose.drop')),
+    element('p', { class: 'hint' }, dialable('choose.without')),
   );
   return { zone, pick };
 }
@@ -124,10 +125,9 @@ function dropZone({ session }) {
  * @param {Item} item
  */
 function fileRow(page, item) {
-  const label = itemLabel(page, item);
+  const label = item.file.name;
   const ofIt = () => element('span', { class: 'visually-hidden' }, ` ${label}`);
   const bar = element('progress', { max: 1, 'aria-label': text('choose.progress', { label }) });
-  const name = element('strong');
   const state = element('p', { class: 'file-state' });
   const preview = element('div', { class: 'preview' });
   const toggle = () => {
@@ -147,8 +147,7 @@ function fileRow(page, item) {
     shown = item.step;
     const isGoing = item.step === 'WAITING' || item.step === 'HASHING';
     bar.hidden = !isGoing;
-    fill(name, itemLabel(page, item));
-    state.replaceChildren(...stateOf(item));
+    state.replaceChildren(...stateOf(page, item));
     state.classList.toggle('problem', item.step === 'REFUSED');
     state.classList.toggle('done', item.step === 'READY');
     show.hidden = item.step === 'REFUSED';
@@ -156,11 +155,11 @@ function fileRow(page, item) {
   };
   update();
   showPreview();
-  const fileName = element('span', { translate: 'no' }, item.file.name);
+  const name = element('strong', { translate: 'no' }, label);
   const row = element(
     'li',
     {},
-    element('p', { class: 'file-name' }, name, ' ', fileName),
+    element('p', { class: 'file-name' }, name),
     bar,
     state,
     preview,
@@ -183,9 +182,9 @@ function previewOf(item, label) {
   return shown;
 }
 
-/** @param {Item} item */
-function stateOf(item) {
-  if (item.step === 'REFUSED') return refusal(item.reason);
+/** @param {Page} page @param {Item} item */
+function stateOf(page, item) {
+  if (item.step === 'REFUSED') return refusal(page, item.reason);
   if (item.step === 'WAITING') return [text('choose.waiting')];
   if (item.step === 'HASHING') return [text('choose.working')];
   if (item.media?.incomplete) return [text('choose.incomplete')];

@@ -17,6 +17,7 @@ export function numberStep(page) {
     keeping(page),
     warning(text('number.lost')),
     element('p', { class: 'hint' }, text('number.traces')),
+    paragraph(text('number.not_yet')),
     actions(
       button(text('number.noted'), () => page.go('send'), { class: 'primary' }),
       backButton(page, 'choose'),

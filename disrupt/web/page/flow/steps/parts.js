@@ -6,7 +6,6 @@
 
 import { groupedPin } from '../../messages/cases.js';
 import { button, element, fill, paragraph } from '../elements.js';
-import { kindOf } from '../hasher.js';
 import { firstKey, text } from '../texts.js';
 
 /** @typedef {import('../page.js').Page} Page */
@@ -17,7 +16,7 @@ import { firstKey, text } from '../texts.js';
 const STEPS = 6;
 
 /** The numbers that the texts say to call; 3018.fr is a site. */
-const NUMBERS = /\b(3018|119|112|17)\b(?!\.fr)/;
+const NUMBERS = /\b(3018|119|114|112|17)\b(?!\.fr)/;
 
 /**
  * The heading of a step, with the notice that it begins with.
@@ -50,7 +49,12 @@ export function heading(page, title, step) {
 export function dialable(key, values) {
   return text(key, values)
     .split(NUMBERS)
-    .map((part, place) => (place % 2 ? element('a', { href: `tel:${part}` }, part) : part));
+    .map((part, place) => (place % 2 ? element('a', { href: hrefOf(part) }, part) : part));
+}
+
+/** @param {string} number 114 is written to, by whoever cannot speak */
+function hrefOf(number) {
+  return number === '114' ? 'sms:114' : `tel:${number}`;
 }
 
 /**
@@ -123,8 +127,8 @@ export function keeping(page) {
   const lines = [
     `${text('number.case')}: ${access.caseNumber}`,
     `${text('number.pin')}: ${groupedPin(access.pin)}`,
-    ...items.flatMap((item) =>
-      item.registered ? `${itemLabel(page, item)}: ${item.registered.number}` : [],
+    ...items.flatMap(({ file, media, registered }) =>
+      media && registered ? `${itemName(media.kind, registered.number)}: ${file.name}` : [],
     ),
     location.origin,
   ];
@@ -154,14 +158,13 @@ export function keeping(page) {
 }
 
 /**
- * Name a file on this page.
- * @param {Page} page
- * @param {Item} item
+ * Name a registered file as its case does. There is no other number of it anywhere: a person who
+ * mixes two up withdraws the wrong picture.
+ * @param {string} kind of MEDIA_KIND, or of Media
+ * @param {number} number
  */
-export function itemLabel({ session }, item) {
-  const place = session.items.indexOf(item) + 1;
-  if (item.reason === 'not-media') return text('item.file', { place });
-  return text(`item.${item.media?.kind ?? kindOf(item.file)}`, { place });
+export function itemName(kind, number) {
+  return text(kind.toUpperCase() === 'VIDEO' ? 'case.video' : 'case.image', { number });
 }
 
 /**
@@ -182,17 +185,17 @@ export function outerLink(href, label) {
 
 /**
  * A file with what became of it.
- * @param {Page} page
  * @param {Item} item
  * @param {Child} line
  * @param {'problem' | 'done'} kind
  */
-export function fileLine(page, item, line, kind) {
-  const name = element('span', { class: 'no-print', translate: 'no' }, ` ${item.file.name}`);
+export function fileLine({ file, media, registered }, line, kind) {
+  const number = media && registered && itemName(media.kind, registered.number);
+  const name = element(number ? 'span' : 'strong', { translate: 'no' }, file.name);
   return element(
     'li',
     {},
-    element('p', { class: 'file-name' }, element('strong', {}, itemLabel(page, item)), name),
+    element('p', { class: 'file-name' }, number && element('strong', {}, number), ' ', name),
     element('p', { class: `file-state ${kind}` }, line),
   );
 }
@@ -204,10 +207,14 @@ const KEYS = new Map([
 ]);
 
 /**
- * Why a file is not registered, and what can be done.
+ * Why a file is not registered, and what can be done. Nobody is told to make another picture of a
+ * minor.
+ * @param {Page} page
  * @param {string} [reason]
  */
-export function refusal(reason = 'internal') {
+export function refusal({ session }, reason = 'internal') {
   const name = KEYS.get(reason) ?? reason.toUpperCase().replaceAll('-', '_');
-  return dialable(firstKey(`refused.${name}`, 'refused.INTERNAL'));
+  const keys = [`refused.${name}`, 'refused.INTERNAL'];
+  const ofMinors = session.ageBand === 'ADULT' ? [] : [`refused.${name}.minor`];
+  return dialable(firstKey(...ofMinors, ...keys));
 }

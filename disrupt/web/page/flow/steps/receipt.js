@@ -28,6 +28,8 @@ export function receiptStep(page) {
   const { session } = page;
   const registered = session.itemsAt('REGISTERED').length;
   const unknown = session.itemsAt('UNKNOWN').length;
+  const failed = session.itemsAt('REFUSED', 'REJECTED', 'READY');
+  const others = session.items.filter((item) => !failed.includes(item));
   const isOpened = session.hasCase || unknown > 0;
   const { part, ask } = asking(page);
   const see = async () => {
@@ -40,6 +42,7 @@ export function receiptStep(page) {
   const ending = button(text('receipt.end'), () => page.restart(), { class: unknown ? '' : 'primary' });
   return [
     heading(page, text(titleOf(session)), session.case ? undefined : 6),
+    failed.length > 0 && warning(counted('receipt.failed', failed.length)),
     registered > 0 && element('p', { class: 'notice' }, counted('receipt.live', registered)),
     unknown > 0 &&
       warning(text(session.hasCase ? 'receipt.unknown.known' : 'receipt.unknown.new')),
@@ -47,7 +50,7 @@ export function receiptStep(page) {
     element(
       'ul',
       { class: 'files' },
-      session.items.map((item) => receiptLine(page, item)),
+      [...failed, ...others].map((item) => receiptLine(page, item)),
     ),
     registered > 0 && [
       element('h2', {}, text('receipt.next.title')),
@@ -56,7 +59,7 @@ export function receiptStep(page) {
         registered > 1 && text('receipt.numbers'),
         dialable('receipt.online'),
       ].filter(Boolean)),
-      session.ageBand === 'ADULT' ? null : paragraph(dialable('help.minor')),
+      session.ageBand !== 'ADULT' && !session.isHelper && paragraph(dialable('help.minor')),
     ],
     part,
     actions(
@@ -70,23 +73,26 @@ export function receiptStep(page) {
 function titleOf(session) {
   const isUnclear = session.itemsAt('UNKNOWN').length > 0;
   if (session.itemsAt('REGISTERED').length) {
-    const isPart = isUnclear || session.itemsAt('READY').length > 0;
-    return isPart ? 'receipt.title.part' : 'receipt.title';
+    const isWhole = session.items.every(({ step }) => step === 'REGISTERED');
+    return isWhole ? 'receipt.title' : 'receipt.title.part';
   }
   return isUnclear ? 'receipt.title.unknown' : 'receipt.title.none';
 }
 
 /** @param {Page} page @param {Item} item */
 function receiptLine(page, item) {
+  const { session } = page;
   const { reason, registered, step } = item;
-  if (step === 'UNKNOWN') return fileLine(page, item, text('receipt.item.unknown'), 'problem');
+  if (step === 'UNKNOWN') return fileLine(item, text('receipt.item.unknown'), 'problem');
   if (!registered) {
-    const why = reason ? refusal(reason) : text('receipt.item.left');
-    return fileLine(page, item, why, 'problem');
+    const why = reason ? refusal(page, reason) : text('receipt.item.left');
+    return fileLine(item, why, 'problem');
   }
-  const { number, outcome } = registered;
-  const line = [text('receipt.item.number', { number })];
+  const { outcome } = registered;
+  const isAgeChanged = item.age && session.changesAges && item.age !== session.ageBand;
+  const line = [text('receipt.item.done')];
   if (outcome === 'KEPT') line.push(' ', text('receipt.item.kept'));
-  if (outcome === 'RENEWED') line.push(' ', text('receipt.item.renewed'));
-  return fileLine(page, item, line, 'done');
+  if (outcome === 'RENEWED')
+    line.push(' ', text(isAgeChanged ? 'receipt.item.aged' : 'receipt.item.renewed'));
+  return fileLine(item, line, 'done');
 }

@@ -6,7 +6,7 @@
 
 import { button, element, fill, paragraph } from '../elements.js';
 import { counted, text } from '../texts.js';
-import { actions, backButton, fileLine, heading, list, refusal } from './parts.js';
+import { actions, backButton, fileLine, heading, list, refusal, warning } from './parts.js';
 import { failureText, waitingLine } from './waiting.js';
 
 /** @typedef {import('../page.js').Page} Page */
@@ -28,7 +28,7 @@ export function sendStep(page) {
     show();
     stop.focus();
     await run;
-    await after(page, sending);
+    after(page, sending);
   };
   const before = beforeSending(page, sending, start);
   // The step may be shown anew, in another language, while it is sent.
@@ -54,16 +54,10 @@ export function sendStep(page) {
  * @param {Page} page
  * @param {Sending} sending
  */
-async function after(page, sending) {
-  const { session } = page;
+function after(page, sending) {
   // Its files were forgotten meanwhile.
-  if (session.sending !== sending) return;
-  if (!sending.failure) page.goAfterHelp('receipt');
-  else if (sending.failure.reason === 'REQUEST_ID_REUSED' && !session.hasCase) {
-    sending.failure = undefined;
-    await session.drawCase({ isTaken: true });
-    page.goAfterHelp('number', 'number.taken');
-  } else page.goAfterHelp('send');
+  if (page.session.sending !== sending) return;
+  page.goAfterHelp(sending.failure ? 'send' : 'receipt');
 }
 
 /**
@@ -96,7 +90,6 @@ function beforeSending(page, sending, start) {
     'div',
     {},
     sending.failure && failureOf(page, sending.failure),
-    rejectedOf(page),
     contents,
     hashing,
     actions(send, isBegun ? end : backButton(page, session.hasCase ? 'choose' : 'number')),
@@ -108,10 +101,12 @@ function beforeSending(page, sending, start) {
  * What goes, and what does not.
  * @param {Page} page
  */
-function contentsOf({ session }) {
+function contentsOf(page) {
+  const { session } = page;
   const files = session.itemsAt('READY', 'UNKNOWN').length;
   const age = session.ageBand === 'ADULT' ? 'send.age.adult' : 'send.age.minor';
   return [
+    refusedOf(page),
     element('h2', {}, text('send.sent.title')),
     list('does', [
       counted('send.fingerprints', files),
@@ -140,7 +135,7 @@ function knownOf(session) {
     'div',
     { class: 'warning' },
     paragraph(counted('send.known', known.length)),
-    element('label', {}, change, ' ', text('send.known.change')),
+    element('label', {}, change, ' ', counted('send.known.change', known.length)),
   );
 }
 
@@ -164,11 +159,18 @@ function failureOf({ session }, failure) {
 }
 
 /**
- * The files that the service refused.
+ * The files that are not registered, first of all: nobody is to believe that they are.
  * @param {Page} page
  */
-function rejectedOf(page) {
-  const rejected = page.session.itemsAt('REJECTED');
-  const lines = rejected.map((item) => fileLine(page, item, refusal(item.reason), 'problem'));
-  return lines.length > 0 && element('ul', { class: 'files' }, lines);
+function refusedOf(page) {
+  const refused = page.session.itemsAt('REFUSED', 'REJECTED');
+  if (!refused.length) return null;
+  return [
+    warning(counted('send.refused', refused.length)),
+    element(
+      'ul',
+      { class: 'files' },
+      refused.map((item) => fileLine(item, refusal(page, item.reason), 'problem')),
+    ),
+  ];
 }

@@ -19,7 +19,6 @@ export function welcomeStep(page) {
       button(text('welcome.start'), () => page.go('who'), { class: 'primary' }),
       button(text('welcome.open'), () => page.go('open')),
     ),
-    element('p', { class: 'hint' }, text('welcome.by')),
     element('h2', {}, text('welcome.does.title')),
     list('does', [
       text('welcome.does.stays'),
@@ -60,6 +59,7 @@ export function ageStep(page) {
   /** @param {string} ageBand */
   const choose = (ageBand) => () => {
     session.ageBand = ageBand;
+    session.changesAges = ageBand === 'MINOR';
     page.go('choose');
   };
   const title = session.isHelper ? text('age.title.other') : text('age.title');
