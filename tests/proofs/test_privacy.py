@@ -397,3 +397,11 @@ def test_a_name_is_found_where_it_is_sent_and_not_where_a_command_prints_it() ->
     _search_name(report, Searched({"submit.log": name, **sent}), Path(f"{name.decode()}.png"))
     assert report.unseen == []
     assert report.leaks == {f"name of {name.decode()}.png: {place}" for place in sent}
+
+
+def test_a_pin_an_address_and_calls_that_are_not_there_are_found_in_metrics() -> None:
+    report = Report()
+    text = f'disrupt_refusals_total{{key="{_PIN}",reason="from 127.0.0.1"}} 1.0'
+    _search_metrics(report, text.encode(), [])
+    assert report.leaks == {f"'{_PIN}': {_METRICS}", f"'127.0.0.1': {_METRICS}"}
+    assert report.unseen == [_METRICS]

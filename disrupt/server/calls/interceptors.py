@@ -76,9 +76,11 @@ class Authentication(aio.ServerInterceptor):
                 return _refusal(_no_such_call())
             try:
                 key = await self._authenticate(_secret(details))
+                by = self._admission.holder(key.key_id)
+                holder.set(by)  # refusals count as the key's, too
                 if right is not None:
                     key.require(right)
-                _count(self._admission.holder(key.key_id), Resource.CALLS)
+                _count(by, Resource.CALLS)
             except DisruptError as error:
                 return _refusal(error)
             caller.set(key)
@@ -101,8 +103,10 @@ class RelayedCalls(aio.ServerInterceptor):
         """Implement aio.ServerInterceptor."""
         for name, key_id in details.invocation_metadata:
             if name == CALLER_KEY:
+                by = self._admission.holder(str(key_id))
+                holder.set(by)
                 try:
-                    _count(self._admission.holder(str(key_id)), Resource.WRITES)
+                    _count(by, Resource.WRITES)
                 except DisruptError as error:
                     return _refusal(error)
         return await continuation(details)
@@ -217,7 +221,6 @@ class Errors(aio.ServerInterceptor):
 def _count(by: Holder, resource: Resource) -> None:
     """Count a call as its caller's until it ends, and let its work take the caller's turns."""
     by.take_until_done(asyncio.current_task(), resource)
-    holder.set(by)
     turn_of.set(by.key_id)
 
 
