@@ -91,7 +91,7 @@ def test_files_that_a_network_does_not_take_leave_calls_their_places(tmp_path: P
     with before_a_gateway(tmp_path) as (_, _, page), ExitStack() as held:
         for _ in range(2):
             caller = held.enter_context(connected(page, "h2"))
-            caller.sendall(asked_for("/large", 60))
+            caller.sendall(asked_for("/", 60))
         eventually(lambda: page.ask("GET", "/").status == 429)
         assert page.call("GetCase", GET).status == 200
         held.close()
@@ -125,6 +125,18 @@ def test_a_call_that_does_not_come_whole_ends_at_the_proxy(tmp_path: Path) -> No
     ):
         caller.sendall(f"{head}Content-Length: 3\r\n\r\na".encode())
         assert caller.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
+@runs
+def test_a_registration_that_is_larger_than_a_buffer_of_the_proxy_passes_whole(
+    tmp_path: Path,
+) -> None:
+    registration = registration_pb2.RegisterHashesRequest()
+    registration.items.add().fingerprints.hashes = bytes(2**20)
+    with before_a_gateway(tmp_path) as (server, _, page):
+        assert page.call("RegisterHashes", registration.SerializeToString()).status == 200
+    passed = registration_pb2.RegisterHashesRequest.FromString(server.seen[0].request)
+    assert passed.items == registration.items
 
 
 def test_platforms_keep_connections_and_the_gateway_has_places_for_all_that_is_passed_on() -> None:
