@@ -345,6 +345,7 @@ def test_an_answer_before_the_body_is_through_ends_the_connection(
         caller.sendall(f"{request_line} HTTP/1.1\r\nHost: x\r\n{body}\r\n\r\n".encode())
         answer = b"".join(iter(partial(caller.recv, 4096), b""))  # until it is closed
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"\r\nconnection: close\r\n" in answer, "not only after it was idle"
 
 
 def test_a_whole_request_leaves_the_connection_open(page: Running) -> None:
