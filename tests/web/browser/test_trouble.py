@@ -256,6 +256,15 @@ def test_a_withdrawal_without_an_answer_may_be_repeated(person: Person) -> None:
     person.clicks("Oui, retirer").sees("case").reads("Le dossier est retiré")
 
 
+def test_a_withdrawal_that_was_left_before_its_answer_is_not_passed_over(person: Person) -> None:
+    person.registers(photograph("cat"), photograph("coffee"))
+    person.clicks("Voir le dossier").sees("case").clicks("Retirer Image 1")
+    person.page.route("**/WithdrawItems", lose)
+    person.clicks("Oui, retirer").reads("Le service ne répond pas encore")
+    person.clicks("Non, ne rien changer").sees("case")
+    person.reads("Votre demande de retrait était déjà partie").reads("Déjà retirées : 1")
+
+
 def test_a_page_that_was_loaded_again_says_what_it_forgot_and_where_to_look(
     person: Person, site: Site
 ) -> None:

@@ -59,8 +59,12 @@ export class Page {
 
   constructor() {
     // By `exit.js`, and when the page goes in any other way.
-    for (const name of ['leaving', 'pagehide']) addEventListener(name, () => this.session.close());
-    // A page that the browser kept aside would come back without what it knew.
+    for (const name of ['leaving', 'pagehide'])
+      addEventListener(name, () => {
+        this.session.close();
+        this.#main.replaceChildren();
+      });
+    // A page that the browser kept aside comes back without what it knew.
     addEventListener('pageshow', ({ persisted }) => persisted && location.reload());
     const [loaded] = performance.getEntriesByType('navigation');
     const { type } = /** @type {PerformanceNavigationTiming} */ (loaded) ?? {};
