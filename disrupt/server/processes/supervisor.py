@@ -92,7 +92,7 @@ class _Child:
     @property
     def name(self) -> str:
         """Name of the process in metrics."""
-        return f"{self.role} {self.number}" if self.role == "worker" else self.role
+        return _process_name(self.role, self.number)
 
     def state(self) -> dict[str, Any]:
         """Describe the process, for operators."""
@@ -118,6 +118,10 @@ class _Child:
             "restarts": self.restarts,
             **self.report,
         }
+
+
+def _process_name(role: str, number: int) -> str:
+    return f"{role} {number}" if role == "worker" else role
 
 
 def serve(config: Config, ready: Callable[[str], None]) -> None:
@@ -196,6 +200,8 @@ class _Supervisor:
         self._stop = asyncio.Event()
         self._compact = asyncio.Event()
         self._failure: DisruptError | None = None
+        workers = (_process_name("worker", number + 1) for number in range(config.workers))
+        self._rows = Rows(["supervisor", "writer", "maintenance", *workers])
 
     async def run(self, ready: Callable[[], None]) -> None:
         part_failure.install_handlers()
@@ -213,7 +219,6 @@ class _Supervisor:
         )
         tasks: list[asyncio.Task[None]] = []
         serving = [writer, *workers]
-        self._rows = Rows(["supervisor", maintainer.name, *(child.name for child in serving)])
         self._count_from_0(serving)
         metrics_server, metrics_address = await self._serve_metrics(serving)
         states_server = await self._serve_states(serving, metrics_address)
