@@ -324,8 +324,9 @@ def rebuild(report: Report, platform: Platform, lookup: Lookup) -> None:
 def page(server: Deployment) -> Iterator[str]:
     """Serve the page for people affected on a port of its own; yield its address."""
     subprocess.run([ROOT / "scripts" / "page-libraries"], check=True)
+    options = ("--listen", "127.0.0.1:0", "--operator", "Démonstration / demonstration only")
     process = subprocess.Popen(
-        [BIN / "disrupt", "web", "--server", server.address, "--listen", "127.0.0.1:0"],
+        [BIN / "disrupt", "web", "--server", server.address, *options],
         env=os.environ | {"DISRUPT_KEY": server.make_key("page", "register")},
         stdout=subprocess.PIPE,
         text=True,

@@ -18,7 +18,7 @@ from disrupt import logs
 from disrupt.client import terminal
 from disrupt.client.connection import Connection, connect
 from disrupt.errors import ConfigurationError
-from disrupt.web.files import File, read_page
+from disrupt.web.files import File, operator_file, read_page
 from disrupt.web.gateway import HEADERS, Gateway
 from disrupt.web.origins import Origins
 from disrupt.web.upstream import Upstream
@@ -67,6 +67,21 @@ _DRAIN_S = 40
     metavar="NETWORK",
     help="Address or network of a proxy whose X-Forwarded-For counts; may be repeated.",
 )
+@click.option(
+    "--operator",
+    envvar="DISRUPT_WEB_OPERATOR",
+    show_envvar=True,
+    default="",
+    help="Name of who runs the page, which its first step shows.",
+)
+@click.option(
+    "--notice",
+    envvar="DISRUPT_WEB_NOTICE",
+    show_envvar=True,
+    metavar="URL",
+    default="",
+    help="Address of the operator's legal and privacy notice, https; each step links it.",
+)
 @terminal.connection_options(
     server="HOST:PORT of the server.",
     key_file="File of a key of right `register`.  [DISRUPT_KEY]",
@@ -79,6 +94,8 @@ def web(
     tls_cert: Path | None,
     tls_key: Path | None,
     trusted: tuple[str, ...],
+    operator: str,
+    notice: str,
     target: terminal.Target,
 ) -> None:
     """Serve the page for people affected, until SIGTERM or Ctrl-C.
@@ -106,7 +123,8 @@ def web(
             " on 127.0.0.1.",
             setting="listen",
         )
-    files, connection = read_page(), connect(target.server, target.key, target.tls_ca)
+    files = read_page() | operator_file(operator, notice)
+    connection = connect(target.server, target.key, target.tls_ca)
     options = {"ssl_certfile": tls_cert, "ssl_keyfile": tls_key, **_proxies(trusted)}
     # uvicorn and asyncio name addresses, and quote what was sent.
     logging.disable(logging.CRITICAL)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +44,9 @@ _TYPES = {
 }
 """Kinds of files that are served, by suffix. Licences have none."""
 
+_NAME_CHARACTERS_MAX = 80
+_NOTICE = re.compile(r"https://[\w.-]{1,253}(:[0-9]{1,5})?([/?][!-~]{0,500})?")
+
 
 @dataclass(frozen=True, slots=True)
 class File:
@@ -65,7 +70,7 @@ def read_page(directory: Path = _PAGE) -> dict[str, File]:
     paths |= {f"/libraries/{name}": directory / "libraries" / name for name in LIBRARIES}
     try:
         files = {name: _read(path) for name, path in (paths | _SHARED).items()}
-        return {"/": files.pop("/index.html"), **files}
+        return {"/": files.pop("/index.html"), **files, **operator_file()}
     except (OSError, KeyError) as error:
         missing = error.filename if isinstance(error, OSError) else directory / "index.html"
         raise ConfigurationError(
@@ -75,6 +80,24 @@ def read_page(directory: Path = _PAGE) -> dict[str, File]:
         ) from error
 
 
+def operator_file(name: str = "", notice: str = "") -> dict[str, File]:
+    """Return, by its path, the file that says who runs the page; empty texts say nothing.
+
+    ``notice`` is the https address of their legal notice. Raises ConfigurationError for others.
+    """
+    if not name.isprintable() or len(name) > _NAME_CHARACTERS_MAX:
+        message = f"--operator takes a line of at most {_NAME_CHARACTERS_MAX} characters."
+        raise ConfigurationError(message, setting="operator")
+    if notice and not _NOTICE.fullmatch(notice):
+        message = f"--notice takes an address that begins with https://, not {notice!r}."
+        raise ConfigurationError(message, setting="notice")
+    body = json.dumps({"name": name.strip(), "notice": notice}).encode()
+    return {"/operator.json": _file(body, ".json")}
+
+
 def _read(path: Path) -> File:
-    body = path.read_bytes()
-    return File(body, gzip.compress(body, mtime=0), _TYPES[path.suffix])
+    return _file(path.read_bytes(), path.suffix)
+
+
+def _file(body: bytes, suffix: str) -> File:
+    return File(body, gzip.compress(body, mtime=0), _TYPES[suffix])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -121,6 +122,11 @@ def logging_again() -> Iterator[None]:
         (("--tls-cert", "missing.pem"), "belong together"),
         (("--tls-cert", "missing.pem", "--tls-key", "missing.pem"), "cannot be used"),
         (("--server", "a b"), "no server address"),
+        (("--operator", "x" * 81), "at most 80 characters"),
+        (("--operator", "Association\nExemple"), "takes a line"),
+        (("--notice", "http://example.org/"), "begins with https://"),
+        (("--notice", "javascript:alert(1)//https://example.org/"), "begins with https://"),
+        (("--notice", "https://example.org@elsewhere.example/"), "begins with https://"),
     ],
 )
 def test_what_cannot_work_is_refused_with_the_option(
@@ -131,6 +137,14 @@ def test_what_cannot_work_is_refused_with_the_option(
     done = CliRunner().invoke(commands.web, arguments, env={"DISRUPT_KEY": "key"})
     assert isinstance(done.exception, ConfigurationError)
     assert words in done.exception.message
+
+
+def test_it_serves_who_runs_it(tmp_path: Path) -> None:
+    said = ("--operator", "Association Exemple", "--notice", "https://example.org/notice?a=1")
+    with web("127.0.0.1:1", tmp_path / "log", *said) as (page, _process):
+        answer = page.ask("GET", "/operator.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert json.loads(answer.body) == {"name": said[1], "notice": said[3]}
 
 
 def test_beyond_loopback_it_serves_tls(tmp_path: Path) -> None:

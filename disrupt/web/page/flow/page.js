@@ -10,11 +10,11 @@ import { caseStep, openStep, withdrawStep } from './steps/case.js';
 import { chooseStep } from './steps/choose.js';
 import { helpStep } from './steps/help.js';
 import { numberStep } from './steps/number.js';
-import { dialable } from './steps/parts.js';
+import { dialable, outerLink } from './steps/parts.js';
 import { receiptStep } from './steps/receipt.js';
 import { sendStep } from './steps/send.js';
 import { ageStep, welcomeStep, whoStep } from './steps/welcome.js';
-import { currentLanguage, setLanguage, text } from './texts.js';
+import { currentLanguage, operator, setLanguage, text } from './texts.js';
 
 /** @typedef {keyof typeof STEPS} Step */
 
@@ -130,7 +130,8 @@ export class Page {
     fill(this.#main, STEPS[this.step](this));
     const label = text(this.step === 'help' ? 'help.back' : 'help.open');
     const help = button(label, () => this.toggleHelp(), { class: 'plain' });
-    fill(this.#footer, help, paragraph(dialable('help.call')));
+    const notice = operator.notice && paragraph(outerLink(operator.notice, text('notice')));
+    fill(this.#footer, help, paragraph(dialable('help.call')), notice);
   }
 
   #languageButton() {

@@ -12,15 +12,20 @@ let language = 'fr';
 /** @type {{[language: string]: {[key: string]: string}}} */
 const catalogues = { fr: {}, en: {} };
 
-/** Load the catalogues. Rejects when one cannot be had. */
+/** Who runs the page, and the address of their notice; empty where the installation says neither. */
+export const operator = { name: '', notice: '' };
+
+/** Load the catalogues and the operator. Rejects when one cannot be had. */
 export async function loadTexts() {
-  const load = async (/** @type {string} */ code, /** @type {string} */ name) => {
-    const response = await fetch(`/texts/${name}.${code}.json`, { credentials: 'omit' });
-    if (!response.ok) throw new Error(`no texts ${name}.${code}`);
-    Object.assign(catalogues[code], await response.json());
+  const load = async (/** @type {string} */ name, /** @type {object} */ into) => {
+    const response = await fetch(`/${name}.json`, { credentials: 'omit' });
+    if (!response.ok) throw new Error(`no ${name}`);
+    Object.assign(into, await response.json());
   };
-  const names = ['shared', 'page'];
-  await Promise.all(['fr', 'en'].flatMap((code) => names.map((name) => load(code, name))));
+  const texts = ['shared', 'page'].flatMap((name) =>
+    ['fr', 'en'].map((code) => load(`texts/${name}.${code}`, catalogues[code])),
+  );
+  await Promise.all([load('operator', operator), ...texts]);
 }
 
 /** Return the language that is shown. */

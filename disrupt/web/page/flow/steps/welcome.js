@@ -5,7 +5,7 @@
  */
 
 import { button, element, paragraph } from '../elements.js';
-import { text } from '../texts.js';
+import { operator, text } from '../texts.js';
 import { actions, backButton, dialable, heading, list } from './parts.js';
 
 /** @typedef {import('../page.js').Page} Page */
@@ -15,6 +15,7 @@ export function welcomeStep(page) {
   return [
     heading(page, text('welcome.title')),
     element('p', { class: 'lead' }, text('welcome.lead')),
+    operator.name && paragraph(text('welcome.operator', operator)),
     actions(
       button(text('welcome.start'), () => page.go('who'), { class: 'primary' }),
       button(text('welcome.open'), () => page.go('open')),
