@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from contextlib import suppress
 
 from disrupt.data_directory import DataDirectory
@@ -28,6 +29,8 @@ class Storage:
         self._directory = DataDirectory(config.data_dir)
         self._reader = reader
         self._within_s = config.erase_within_h * _H
+        self._clean_s: float | None = None
+        """Begin of the last look that found nothing withdrawn, of ``_now_s``."""
         self.erasure_late_s = 0.0
         """Time since withdrawn bytes should have been erased; 0 where they are in time."""
 
@@ -38,13 +41,25 @@ class Storage:
             usage = await asyncio.to_thread(shutil.disk_usage, self._directory.path)
             families.DISK_FREE.set(value=usage.free)
         with suppress(DisruptError, OSError):  # workers and doctor say what is wrong
-            oldest_s = await asyncio.to_thread(
-                erasure.oldest_withdrawn_s, self._reader, self._directory.index
-            )
+            oldest_s = await asyncio.to_thread(self._oldest_withdrawn_s)
             families.OLDEST_WITHDRAWN.set(value=oldest_s)
             self.erasure_late_s = max(oldest_s - self._within_s, 0.0)
         if self._config.backups_dir is not None:
             families.BACKUP_TIME.set(value=await asyncio.to_thread(self._newest_backup_s))
+
+    def _oldest_withdrawn_s(self) -> float:
+        """Return a bound on the age of the oldest withdrawn byte; 0 without any.
+
+        What is there now was withdrawn since the last look that found nothing: a generation that is
+        older than ``erase_within_h`` may hold what was withdrawn a moment ago.
+        """
+        began_s = _now_s()
+        oldest_s = erasure.oldest_withdrawn_s(self._reader, self._directory.index)
+        if not oldest_s:
+            self._clean_s = began_s
+        elif self._clean_s is not None:
+            oldest_s = min(oldest_s, _now_s() - self._clean_s)
+        return oldest_s
 
     def _newest_backup_s(self) -> float:
         try:
@@ -52,3 +67,8 @@ class Storage:
             return backup.read_manifest(path).made_s if path else 0.0
         except (DisruptError, OSError):
             return 0.0
+
+
+def _now_s() -> float:
+    """Return the time of a clock that nobody sets, and that goes on in a suspended machine."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +11,17 @@ from pathlib import Path
 import pytest
 
 from disrupt.data_directory import DataDirectory
+from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first, directory_of
 from disrupt.registry import backup, opening
 from disrupt.server.config import Config
 from disrupt.server.metrics import families
 from disrupt.server.metrics.families import Family
 from disrupt.server.metrics.rows import Row
+from disrupt.server.processes import storage
 from disrupt.server.processes.storage import Storage
+from tests.index.examples import rewrite_manifest
+from tests.registry.examples import DAY, new_item, registration
 
 
 @pytest.fixture
@@ -56,5 +61,38 @@ def test_withdrawn_bytes_that_are_late_and_the_newest_backup_are_seen(
         (directory_of(directory.index, 1) / "manifest.json").write_text("unreadable")
         after = shown()
         assert abs(after[name(families.BACKUP_TIME)] - time.time()) < 3600
+        assert disk.erasure_late_s == 0  # a moment ago there was nothing to erase
+
+        disk = Storage(config, registry)  # as of a server that was started now
+        after = shown()
         late_s = after[name(families.OLDEST_WITHDRAWN)] - after[name(families.ERASE_WITHIN)]
         assert disk.erasure_late_s == late_s > 0
+
+
+def test_what_is_withdrawn_from_an_old_index_is_late_once_its_own_time_is_over(
+    row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = DataDirectory(tmp_path / "data")
+    directory.make()
+    directory.secrets()
+    with opening.writing(directory) as registry:
+        create_first(directory.index, registry.head().epoch)
+        case = registry.register(
+            registration(random.Random(1), None, new_item(random.Random(1))), day=DAY
+        ).case_number
+        rebuild(registry, directory.index)
+        begun_s = int(time.time()) - 90_000
+        rewrite_manifest(
+            directory_of(directory.index, 2), lambda body: body.update(begun_s=begun_s)
+        )
+        disk = Storage(Config(data_dir=directory.path), registry)
+        asyncio.run(disk.look())
+        registry.withdraw(case, None, day=DAY)
+        asyncio.run(disk.look())
+        held = [name for name, numbers in row.read() if "oldest_withdrawn" in name and numbers[0]]
+        assert (len(held), disk.erasure_late_s) == (1, 0)
+
+        later_s = time.clock_gettime(time.CLOCK_BOOTTIME) + 86_500
+        monkeypatch.setattr(storage, "_now_s", lambda: later_s)
+        asyncio.run(disk.look())
+        assert 0 < disk.erasure_late_s < 200
