@@ -56,7 +56,8 @@ def test_each_lock_is_part_of_the_next_and_servers_have_the_decoders_of_the_extr
 @pytest.mark.parametrize("extra", list(PACKAGES))
 def test_the_packages_of_an_extra_are_those_that_are_looked_for_and_kept_out(extra: str) -> None:
     distributions = packages_distributions()
-    provided = {name.lower() for package in PACKAGES[extra] for name in distributions[package]}
+    names = (name for package in PACKAGES[extra] for name in distributions[package])
+    provided = {name.lower().replace("_", "-") for name in names}
     assert provided == _added_by(extra)
     contracts = CONFIGURATION["tool"]["importlinter"]["contracts"]
     (contract,) = (contract for contract in contracts if contract["id"] == f"extra-{extra}")

@@ -231,14 +231,14 @@ function steps(id, job) {
   };
 }
 
+const turns = new MessageChannel();
+let turn = () => {};
+turns.port1.onmessage = () => turn();
+
 /** Wait until the messages that have come are read; a timer would wait longer. */
 function messagesRead() {
   return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve(undefined);
-    };
-    port2.postMessage(null);
+    turn = () => resolve(undefined);
+    turns.port2.postMessage(null);
   });
 }
