@@ -112,11 +112,16 @@ def test_a_shape_on_a_plain_page_has_no_quality(crop: Crop) -> None:
     assert (hash_crops_dihedral(luma, [crop]).qualities == 0).all()
 
 
-@pytest.mark.parametrize("crop", [(0, 0, 0, 0), (40, 0, 40, 0), (0, 120, 0, 0)])
-def test_a_part_is_looked_up_unless_two_fifths_of_it_are_plain(crop: Crop) -> None:
+@pytest.mark.parametrize(
+    ("crop", "looked_up_rows", "left_out_rows"),
+    [((0, 0, 0, 0), 90, 104), ((40, 0, 40, 0), 90, 104), ((0, 120, 0, 0), 36, 76)],
+)
+def test_a_dark_photograph_is_looked_up_whole_and_a_plain_corner_is_not(
+    crop: Crop, looked_up_rows: int, left_out_rows: int
+) -> None:
     luma = np.random.default_rng(1).integers(0, 256, (128, 128)).astype(np.float64)
-    for rows, is_looked_up in ((36, True), (76, False)):
+    for rows, is_looked_up in ((looked_up_rows, True), (left_out_rows, False)):
         page = luma.copy()
-        page[-rows:] = 128
+        page[-rows:] = 0
         assert hash_crops(page, [crop]).qualities[0] > 50
         assert (hash_crops_dihedral(page, [crop]).qualities > 50).all() == is_looked_up

@@ -31,9 +31,10 @@ MAX_PLAIN_SHARE = 0.75
 page, which looks like other shapes whatever its quality. Photographs have up to 0.75, half of them
 0.05."""
 
-MAX_LOOKUP_PLAIN_SHARE = 0.4
-"""The same for a part that is looked up, where one that has more is seldom a photograph: QR codes
-and letterheads have more, and one in 300 crops of photographs."""
+MAX_CORNER_PLAIN_SHARE = 0.4
+"""The same for a crop that leaves out more than 6 % at a side of what is looked up: the corners of
+QR codes and letterheads have more, and one in 300 such crops of photographs. A whole region may be
+a dark photograph on a page."""
 
 _ALL: Crop = (0, 0, 0, 0)
 _NEAR = 60
@@ -87,9 +88,9 @@ def _qualities(pixels: NDArray[np.float32], crops: Sequence[Crop]) -> NDArray[np
 
 
 def _judged(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return qualities (...) of samples (..., 64, 64); 0 for a shape on a plain page."""
+    """Return qualities (...) of samples (..., 64, 64) of corners; 0 for a shape on a plain page."""
     qualities = quality_of(samples)
-    qualities[plain_shares(samples) > MAX_LOOKUP_PLAIN_SHARE] = 0
+    qualities[plain_shares(samples) > MAX_CORNER_PLAIN_SHARE] = 0
     return qualities
 
 
@@ -104,7 +105,7 @@ def _judged_near(samples: NDArray[np.float32], crops: tuple[Crop, ...]) -> NDArr
     # A crop has as many samples; truncating its smaller steps loses half of what that adds.
     totals = sums[0] * np.sqrt(SAMPLES / np.sqrt(areas))
     qualities: NDArray[np.uint8] = np.minimum(totals // 90, 100).astype(np.uint8)
-    qualities[sums[1] > MAX_LOOKUP_PLAIN_SHARE * areas] = 0
+    qualities[sums[1] > MAX_PLAIN_SHARE * areas] = 0
     return qualities
 
 
