@@ -161,14 +161,14 @@ def rows_of(outcome: ImageFingerprints) -> list[str]:
 
 
 class Distances(NamedTuple):
-    """How far the fingerprints of two sides are apart, each the most of a picture's."""
+    """Greatest distances between the fingerprints that two programs make of one picture."""
 
     plain_bits: int
     """Between fingerprints of the picture itself: plan 0."""
     variant_bits: int
     """Between fingerprints of its variants."""
     unlike: int
-    """Fingerprints that only one side has."""
+    """Number of fingerprints that only one of them makes."""
 
 
 def distances(rows: Iterable[str], expected: Iterable[str]) -> Distances:

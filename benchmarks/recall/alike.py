@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import report
 from benchmarks.recall.kinds import KINDS, drawn
-from benchmarks.recall.originals import collection, encoded
+from benchmarks.recall.originals import collection, encoded, folder_option
 from benchmarks.recall.recall_trials import SCOPE, code_version, index_of, item_id_of
 from benchmarks.recall.sources import square
 from benchmarks.recall.unrelated import version
@@ -72,11 +72,7 @@ class Match(NamedTuple):
 @click.option("--registered", default=4, show_default=True, help="Of each kind.")
 @click.option("--lookups", default=12, show_default=True, help="Of each kind.")
 @click.option("--effort", type=click.Choice(Effort.__members__), default="STANDARD")
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Photographs to use instead of the packages'.",
-)
+@folder_option
 @click.option("--show", type=click.Path(path_type=Path), help="Folder for pictures of matches.")
 def main(
     *,

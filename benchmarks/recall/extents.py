@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.harness import report
 from benchmarks.recall.edits import GROUPS, Scene, upload
 from benchmarks.recall.layouts import Pixels, canvas
-from benchmarks.recall.originals import Photograph, collection, encoded
+from benchmarks.recall.originals import Photograph, collection, encoded, folder_option
 from benchmarks.recall.recall_trials import SCOPE, index_of
 from disrupt.core.hashes import stack
 from disrupt.core.lookups import Extent, extent_of
@@ -42,11 +42,7 @@ _SIDE_PX = 900
 @click.option("--trials", default=1, show_default=True, help="Of each edit of a photograph.")
 @click.option("--people", default=4, show_default=True, help="Before each background.")
 @click.option("--generated", default=12, show_default=True, help="Generated backgrounds.")
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Pictures to use, all of them, instead of the packages'.",
-)
+@folder_option
 def main(
     *,
     json_path: Path | None,

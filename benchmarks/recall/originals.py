@@ -11,6 +11,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
+import click
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,13 @@ class Photograph:
         tall = round(wide / aspect)
         top, left = rng.integers(0, height - tall + 1), rng.integers(0, width - wide + 1)
         return pixels[top : top + tall, left : left + wide]
+
+
+folder_option = click.option(
+    "--folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Pictures to use instead of the packages'.",
+)
 
 
 def collection(folder: Path | None = None) -> list[Photograph]:

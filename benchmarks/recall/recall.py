@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.harness import report as figures
 from benchmarks.recall.harder_edits import EVERY_EDIT
-from benchmarks.recall.originals import Half, Photograph, chosen, collection
+from benchmarks.recall.originals import Half, Photograph, chosen, collection, folder_option
 from benchmarks.recall.recall_trials import (
     EFFORTS,
     Registered,
@@ -107,11 +107,7 @@ class Row:
     show_default=True,
 )
 @click.option("--photographs", "n_photographs", type=int, help="At most.  [default: all]")
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Pictures to use instead of the packages'.",
-)
+@folder_option
 @click.option("--unrelated", default=100_000, show_default=True, help="Unrelated lookups.")
 @click.option("--stored", default=1_000_000, show_default=True, help="Hashes they search in.")
 @click.option("--minutes", default=600.0, show_default=True, help="Most time for them.")

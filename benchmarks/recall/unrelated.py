@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from benchmarks.harness import report as figures
+from benchmarks.recall.originals import folder_option
 from benchmarks.recall.recall_trials import SCOPE, code_version, index_of, item_id_of
 from benchmarks.recall.sources import Source, Split, file_of, sources, square, views
 from benchmarks.recall.unrelated_stored import Stored, kept, shares
@@ -275,11 +276,7 @@ def version(luma: NDArray[np.uint8], transform: Transform) -> NDArray[np.uint8]:
 )
 @click.option("--minutes", default=600.0, show_default=True, help="Most time for them.")
 @click.option("--show", type=click.Path(path_type=Path), help="Folder for pictures of it.")
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Photographs to use instead of the packages' pictures.",
-)
+@folder_option
 @click.option(
     "--sabotage",
     type=click.Choice(get_args(Sabotage)),

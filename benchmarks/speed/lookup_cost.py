@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from benchmarks.harness import report
 from benchmarks.harness.hash_sets import stored as stored_hashes
 from benchmarks.recall.edits import EDITS, Scene, upload
-from benchmarks.recall.originals import ORIGINALS, Photograph, chosen, collection
+from benchmarks.recall.originals import ORIGINALS, Photograph, chosen, collection, folder_option
 from benchmarks.recall.recall_trials import SCOPE, index_of
 from disrupt.core.hashes import stack
 from disrupt.core.lookups import LOOKUP_CROPS, Effort
@@ -70,11 +70,7 @@ class Row:
 @click.option("--photographs", "n_photographs", default=8, show_default=True, help="At most.")
 @click.option("--stored", default=1_000_000, show_default=True, help="Hashes to search in.")
 @click.option("--repeat", default=5, show_default=True, help="Times that each is hashed.")
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Pictures to use, all of them, instead of the packages'.",
-)
+@folder_option
 def main(
     *, json_path: Path | None, n_photographs: int, stored: int, repeat: int, folder: Path | None
 ) -> None:

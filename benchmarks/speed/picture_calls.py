@@ -33,7 +33,7 @@ from benchmarks.harness.deployment import FEW_DECODERS, WITH_BYTECODE, Deploymen
 from benchmarks.harness.hash_sets import stored as stored_hashes
 from benchmarks.harness.prepared import prepare
 from benchmarks.harness.processes import cpu_s, processes
-from benchmarks.recall.originals import Photograph, chosen, collection
+from benchmarks.recall.originals import Photograph, chosen, collection, folder_option
 from benchmarks.speed.lookup_cost import PICTURES, picture_file
 from disrupt.core.hashes import MAX_DISTANCE_BITS, stack
 from disrupt.core.media import LowQuality
@@ -178,11 +178,7 @@ def measure(
 @click.option("--photographs", "n_photographs", default=8, show_default=True, help="At most.")
 @click.option("--stored", default=1_000_000, show_default=True, help="Hashes to search in.")
 @click.option("--rounds", default=10, show_default=True, help="Times that each is sent.")
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Pictures to use, all of them, instead of the packages'.",
-)
+@folder_option
 def main(
     *, json_path: Path | None, n_photographs: int, stored: int, rounds: int, folder: Path | None
 ) -> None:

@@ -1,4 +1,4 @@
-"""What people affected read: catalogues in French and English, for the commands and the page.
+"""Read the catalogues of texts for people affected, in French and English.
 
 A catalogue is a file for each language, ``NAME.fr.json`` and ``NAME.en.json``: one object of texts
 by key. Both have the same keys, and the same ``{fields}`` in each text. ``shared`` is of both,

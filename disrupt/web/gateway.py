@@ -113,7 +113,7 @@ _CALLS = {
 
 
 class Gateway:
-    """What the gateway answers. For one event loop."""
+    """Serve the files of the page, and pass its calls on to the server. For one event loop."""
 
     def __init__(self, files: Mapping[str, File], upstream: Upstream, origins: Origins) -> None:
         self._files = files

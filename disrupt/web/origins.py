@@ -50,7 +50,7 @@ def today() -> str:
 
 
 class _Allowance:
-    """What each origin may have: ``burst`` at once, which grows back by ``per_s`` each second."""
+    """Bound each origin to ``burst`` units at once; ``per_s`` of them grow back each second."""
 
     def __init__(self, per_s: float, burst: int) -> None:
         self._per_s = per_s

@@ -31,7 +31,7 @@ MAX_PLAIN_SHARE = 0.75
 page, which looks like other shapes whatever its quality. Photographs have up to 0.75, half of them
 0.05."""
 
-MAX_CORNER_PLAIN_SHARE = 0.4
+MAX_DISTANT_PLAIN_SHARE = 0.4
 """The same for a crop that leaves out more than 6 % at a side of what is looked up: the corners of
 QR codes and letterheads have more, and one in 300 such crops of photographs. A whole region may be
 a dark photograph on a page."""
@@ -88,9 +88,9 @@ def _qualities(pixels: NDArray[np.float32], crops: Sequence[Crop]) -> NDArray[np
 
 
 def _judged(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return qualities (...) of samples (..., 64, 64) of corners; 0 for a shape on a plain page."""
+    """Return qualities (...) of samples (..., 64, 64); 0 for a shape on a plain page."""
     qualities = quality_of(samples)
-    qualities[plain_shares(samples) > MAX_CORNER_PLAIN_SHARE] = 0
+    qualities[plain_shares(samples) > MAX_DISTANT_PLAIN_SHARE] = 0
     return qualities
 
 

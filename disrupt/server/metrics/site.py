@@ -15,7 +15,7 @@ _WITHIN_S = 10.0
 
 
 class Answer(NamedTuple):
-    """What a path answers."""
+    """Body, status and type of an HTTP answer."""
 
     body: bytes
     status: HTTPStatus = HTTPStatus.OK

@@ -25,7 +25,7 @@ COMPACT = "compact"
 """Word that the writer prints when the index is to be compacted."""
 
 BEAT = "beat"
-"""What a process that serves prints every ``BEAT_S``, to show that its event loop does not hang.
+"""Word that a serving process prints every ``BEAT_S``: its event loop does not hang.
 
 A report of its state follows, in JSON."""
 

@@ -83,7 +83,7 @@ class _Child:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     restarts: int = 0
     killed: bool = False
-    """Whether the process was killed because it hung."""
+    """True once the supervisor killed the process because it hung."""
     beat_s: float | None = None
     """When the running process printed something last, of time.monotonic; None while it starts."""
     report: dict[str, Any] = field(default_factory=dict)
