@@ -42,7 +42,9 @@ def run_examples(text: str, directory: Path, port: int) -> None:
         if "CASE-NUMBER" in command:
             line = f"DISRUPT_PIN=$(sed -n 's/.*PIN: *//p' submitted | head -n 1) {line}"
         if line.endswith("&"):
-            line = line.replace("&", "> ready & until grep -q ready ready; do sleep 0.1; done")
+            line = ": > ready; " + line.replace(
+                "&", "> ready & until grep -q ready ready; do sleep 0.1; done"
+            )
             line += "; cat ready"
         script += [f"echo '{_MARK}'", line]
     here = f"127.0.0.1:{port}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from datetime import date
 from pathlib import Path
 
 import pytest
+import skimage
 
 from disrupt import errors
 from disrupt.client.retries import RETRYABLE
@@ -57,9 +59,54 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
-def test_what_operations_says_to_type_works_as_written(tmp_path: Path, free_port: int) -> None:
-    pages = (DOCS / "install-server.md", DOCS / "operations.md")
-    run_examples("".join(page.read_text("utf-8") for page in pages), tmp_path, free_port)
+REGISTERED = """```console
+$ disrupt keys create helpline --right register --data-dir data --secret-file helpline.key
+...
+$ disrupt keys create uploads --right match --data-dir data --secret-file uploads.key
+...
+$ disrupt submit --key-file helpline.key --age adult kept.png
+...
+$ disrupt submit --key-file helpline.key --age adult gone.png
+...
+$ until disrupt match --key-file uploads.key --json gone.png | grep '"distance": 0,'; do :; done
+...
+```
+"""
+
+WITHDRAWN = """```console
+$ disrupt withdraw --yes --key-file helpline.key CASE-NUMBER
+...
+$ disrupt backup --data-dir data --journal-to removals.copy
+Copied ...
+```
+"""
+
+FOUND = """```console
+$ disrupt match --key-file uploads.key --json kept.png
+{"input": "kept.png", ..."distance": 0, ...
+$ disrupt match --key-file uploads.key --json gone.png
+{"input": "gone.png", "quality": ..., "matches": [], "error": null}
+```
+"""
+
+
+def test_what_operations_says_to_type_works_as_written_when_the_data_directory_is_lost(
+    tmp_path: Path, free_port: int
+) -> None:
+    for name, picture in (("kept.png", "chelsea.png"), ("gone.png", "coffee.png")):
+        shutil.copy(Path(skimage.__file__).parent / "data" / picture, tmp_path / name)
+    text = "".join(
+        (DOCS / page).read_text("utf-8") for page in ("install-server.md", "operations.md")
+    )
+    for heading, before in (
+        ("## Back up\n", REGISTERED),
+        ("## Restore\n", WITHDRAWN),
+        ("$ mkdir -p -m 700 data", "$ rm -r data\n"),
+        ("## Upgrade", FOUND),
+    ):
+        assert text.count(heading) == 1
+        text = text.replace(heading, before + heading)
+    run_examples(text, tmp_path, free_port)
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
