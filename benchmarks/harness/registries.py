@@ -58,7 +58,8 @@ def change(
         erased = [(number,) for number in gone]
         connection.executemany(
             "UPDATE items SET case_id = NULL, kind = NULL, assurance = NULL, hashes = NULL,"
-            " fingerprints = NULL, number_in_case = NULL, registered_on = NULL WHERE number = ?",
+            " fingerprints = NULL, number_in_case = NULL, registered_on = NULL, state = NULL"
+            " WHERE number = ?",
             erased,
         )
         connection.executemany(
@@ -76,7 +77,7 @@ def _add(
 ) -> None:
     connection.executemany(
         "INSERT INTO items (number, item_id, bank, case_id, kind, assurance, hashes, fingerprints,"
-        " number_in_case, registered_on) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " number_in_case, registered_on, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
         _items(codes, hashes_per_item, last),
     )
     connection.execute(

@@ -9,6 +9,7 @@ from enum import IntEnum
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    text,
 )
 
 REVISION = "0001"
@@ -47,6 +49,8 @@ class ChangeKind(IntEnum):
 
     ADDITION = 1
     REMOVAL = 2
+    STATE = 3
+    """An item was hidden from lookups, or is shown again."""
 
 
 # The pepper's check value tells whether the secrets beside the registry are those that it is used
@@ -77,8 +81,12 @@ keys = Table(
     Column("secret_sha256", LargeBinary, nullable=False),
     Column("rights", JSON, nullable=False),
     Column("banks", JSON, nullable=False),
+    Column("organisation", String, nullable=False),
     Column("created_on", _DAY, nullable=False),
     Column("revoked_on", _DAY, nullable=False),
+    # The first day on which the key is valid no more; empty: it does not expire.
+    Column("expires_on", _DAY, nullable=False),
+    Column("last_used_on", _DAY, nullable=False),
 )
 
 # A withdrawn case keeps its number, PIN hash and days. Its items have the banks, which show an age.
@@ -109,6 +117,10 @@ requests = Table(
 # An erased item keeps number, item_id and bank, so that its addition can be delivered as a removal.
 # One that was replaced names the living item that its picture is now, so that it can be withdrawn
 # by an old id too; once that is withdrawn nothing links the two.
+#
+# ``state`` is an ItemState. ``state_since_s`` (seconds since 1970, UTC) is when it was set, NULL if
+# at the registration. ``state_sequence`` is the newest change that hid or showed the item, NULL if
+# none did since its addition. These come before the fingerprints, which take long to pass over.
 items = Table(
     "items",
     metadata,
@@ -122,6 +134,9 @@ items = Table(
         ForeignKey(requests.c.request_id, deferrable=True, initially="DEFERRED"),
         index=True,
     ),
+    Column("state", Integer),
+    Column("state_since_s", BigInteger),
+    Column("state_sequence", BigInteger),
     Column("kind", Integer),
     Column("assurance", Integer),
     Column("hashes", Integer),
@@ -135,6 +150,9 @@ items = Table(
         " AND (hashes IS NULL) = (fingerprints IS NULL)"
         " AND (number_in_case IS NULL) = (fingerprints IS NULL)"
         " AND (registered_on IS NULL) = (fingerprints IS NULL)"
+        " AND (state IS NULL) = (fingerprints IS NULL)"
+        " AND (state_since_s IS NULL OR fingerprints IS NOT NULL)"
+        " AND (state_sequence IS NULL OR fingerprints IS NOT NULL)"
         " AND (replaced_by IS NULL OR fingerprints IS NULL)"
         " AND (request_id IS NULL OR fingerprints IS NOT NULL)",
         name="erased",
@@ -142,6 +160,9 @@ items = Table(
     sqlite_autoincrement=True,
 )
 Index(None, items.c.replaced_by, sqlite_where=items.c.replaced_by.is_not(None))
+NOT_PLAINLY_LIVE = text("state > 1")
+"""Condition under which a query finds items by state in an index: all states but ItemState.LIVE."""
+Index(None, items.c.state, sqlite_where=NOT_PLAINLY_LIVE)
 
 # What registrations of one picture have in common (``core.renewals``), so that none has to read the
 # fingerprints of its whole case. Erased items have no row.
@@ -173,5 +194,37 @@ changes = Table(
     Column("item", ForeignKey(items.c.number), nullable=False),
     Column("kind", Integer, nullable=False),
     Column("mark", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# The latest outcome that an organisation reported of an item. ``is_far``: the match was farther
+# than is certain. ``is_counted``: a quarantine that has ended was for this report, too.
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("item", ForeignKey(items.c.number), primary_key=True),
+    Column("organisation", String, primary_key=True),
+    Column("outcome", Integer, nullable=False),
+    Column("day", _DAY, nullable=False),
+    Column("is_far", Boolean, nullable=False),
+    Column("is_counted", Boolean, nullable=False),
+)
+
+# What staff, operators and the server itself did; rows are only ever added. An act names an item or
+# a case, never both, so that nothing links a withdrawn item to its case.
+acts = Table(
+    "acts",
+    metadata,
+    Column("number", _NUMBER, primary_key=True),
+    Column("at_s", BigInteger, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("organisation", String, nullable=False),
+    Column("action", Integer, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("item", ForeignKey(items.c.number), index=True),
+    Column("case_id", ForeignKey(cases.c.id)),
+    Column("bank", ForeignKey(banks.c.number)),
+    Column("key_id", String),
+    CheckConstraint("item IS NULL OR case_id IS NULL", name="unlinked"),
     sqlite_autoincrement=True,
 )

@@ -11,6 +11,7 @@ from disrupt.core.cases import CaseStatus, advance
 from disrupt.core.changes import EPOCH_BYTES, MARK_BYTES
 from disrupt.core.policy import FIRST_BANKS, ApiKey
 from disrupt.core.registrations import Outcome, WithdrawnItem
+from disrupt.core.states import ItemState
 from disrupt.errors import (
     InvalidRequestError,
     LimitExceededError,
@@ -31,8 +32,8 @@ from disrupt.registry.sqlite.renewals import CaseUpdate, note_identities, plan_u
 _BATCH_IDS = 500
 
 _ERASED = (
-    *("case_id", "kind", "assurance", "hashes", "fingerprints"),
-    *("number_in_case", "registered_on"),
+    *("case_id", "state", "state_since_s", "state_sequence"),
+    *("kind", "assurance", "hashes", "fingerprints", "number_in_case", "registered_on"),
 )
 """Columns of an item that are cleared when it is erased."""
 
@@ -195,6 +196,7 @@ def _add_items(
             "bank": added.bank,
             "case_id": case.id,
             "request_id": registration.request_id,
+            "state": ItemState.LIVE,
             "kind": added.item.kind,
             "assurance": registration.assurance,
             "hashes": len(added.item.fingerprints),
@@ -374,6 +376,7 @@ def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
     )
     connection.execute(delete(schema.answers).where(answers.request_id.in_(named)))
     connection.execute(delete(schema.identities).where(schema.identities.c.item.in_(numbers)))
+    connection.execute(delete(schema.outcomes).where(schema.outcomes.c.item.in_(numbers)))
     connection.execute(
         update(schema.items).where(items.number.in_(numbers)).values(dict.fromkeys(_ERASED))
     )
@@ -392,8 +395,11 @@ def add_key(connection: Connection, key: ApiKey) -> None:
             secret_sha256=key.secret_sha256,
             rights=sorted(key.rights),
             banks=sorted(key.banks),
+            organisation=key.name,
             created_on=key.created_on,
             revoked_on=key.revoked_on,
+            expires_on="",
+            last_used_on="",
         )
     )
 

@@ -35,8 +35,11 @@ def upgrade() -> None:
         sa.Column("secret_sha256", sa.LargeBinary, nullable=False),
         sa.Column("rights", sa.JSON, nullable=False),
         sa.Column("banks", sa.JSON, nullable=False),
+        sa.Column("organisation", sa.String, nullable=False),
         sa.Column("created_on", sa.String(10), nullable=False),
         sa.Column("revoked_on", sa.String(10), nullable=False),
+        sa.Column("expires_on", sa.String(10), nullable=False),
+        sa.Column("last_used_on", sa.String(10), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_keys")),
         sa.UniqueConstraint("key_id", name=op.f("uq_keys_key_id")),
     )
@@ -69,6 +72,9 @@ def upgrade() -> None:
         sa.Column("bank", sa.Integer, nullable=False),
         sa.Column("case_id", _NUMBER),
         sa.Column("request_id", sa.LargeBinary),
+        sa.Column("state", sa.Integer),
+        sa.Column("state_since_s", sa.BigInteger),
+        sa.Column("state_sequence", sa.BigInteger),
         sa.Column("kind", sa.Integer),
         sa.Column("assurance", sa.Integer),
         sa.Column("hashes", sa.Integer),
@@ -82,6 +88,9 @@ def upgrade() -> None:
             " AND (hashes IS NULL) = (fingerprints IS NULL)"
             " AND (number_in_case IS NULL) = (fingerprints IS NULL)"
             " AND (registered_on IS NULL) = (fingerprints IS NULL)"
+            " AND (state IS NULL) = (fingerprints IS NULL)"
+            " AND (state_since_s IS NULL OR fingerprints IS NOT NULL)"
+            " AND (state_sequence IS NULL OR fingerprints IS NOT NULL)"
             " AND (replaced_by IS NULL OR fingerprints IS NULL)"
             " AND (request_id IS NULL OR fingerprints IS NOT NULL)",
             name=op.f("ck_items_erased"),
@@ -110,6 +119,7 @@ def upgrade() -> None:
         ["replaced_by"],
         sqlite_where=sa.text("replaced_by IS NOT NULL"),
     )
+    op.create_index(op.f("ix_items_state"), "items", ["state"], sqlite_where=sa.text("state > 1"))
     op.create_table(
         "identities",
         sa.Column("item", _NUMBER, nullable=False),
@@ -143,3 +153,34 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_changes_item")),
         sqlite_autoincrement=True,
     )
+    op.create_table(
+        "outcomes",
+        sa.Column("item", _NUMBER, nullable=False),
+        sa.Column("organisation", sa.String, nullable=False),
+        sa.Column("outcome", sa.Integer, nullable=False),
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.Column("is_far", sa.Boolean, nullable=False),
+        sa.Column("is_counted", sa.Boolean, nullable=False),
+        sa.PrimaryKeyConstraint("item", "organisation", name=op.f("pk_outcomes")),
+        sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_outcomes_item")),
+    )
+    op.create_table(
+        "acts",
+        sa.Column("number", _NUMBER, nullable=False),
+        sa.Column("at_s", sa.BigInteger, nullable=False),
+        sa.Column("actor", sa.String, nullable=False),
+        sa.Column("organisation", sa.String, nullable=False),
+        sa.Column("action", sa.Integer, nullable=False),
+        sa.Column("reason", sa.String, nullable=False),
+        sa.Column("item", _NUMBER),
+        sa.Column("case_id", _NUMBER),
+        sa.Column("bank", sa.Integer),
+        sa.Column("key_id", sa.String),
+        sa.CheckConstraint("item IS NULL OR case_id IS NULL", name=op.f("ck_acts_unlinked")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_acts")),
+        sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_acts_item")),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_acts_case_id")),
+        sa.ForeignKeyConstraint(["bank"], ["banks.number"], name=op.f("fk_acts_bank")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_acts_item"), "acts", ["item"])

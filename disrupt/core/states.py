@@ -1,0 +1,36 @@
+"""States of media items: whether lookups find an item, and why not."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ItemState(IntEnum):
+    """State of an item; the numbers are those of proto/ and of stored columns.
+
+    Lookups find items that are LIVE or ENABLED, and no others. No state is a withdrawal: the
+    fingerprints stay, and the person affected can withdraw the item in every state.
+    """
+
+    LIVE = 1
+    ENABLED = 2
+    """Staff have decided that lookups find it: no reports hide it."""
+    WAITING = 3
+    """It was registered beyond a limit, or its bank's registrations wait for a review."""
+    QUARANTINED = 4
+    """Platforms reported false positives of it."""
+    DISABLED = 5
+    """Staff have switched it off."""
+    REJECTED = 6
+    """Staff have decided that it is not what the bank is for."""
+    ERASING = 7
+    """It is about to be erased, as the PIN of its case is lost."""
+
+    @property
+    def matches(self) -> bool:
+        """Tell whether lookups find items of this state."""
+        return self in SHOWN
+
+
+SHOWN = frozenset({ItemState.LIVE, ItemState.ENABLED})
+"""The states in which lookups find an item."""
