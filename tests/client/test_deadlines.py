@@ -22,7 +22,7 @@ from disrupt.errors import (
 )
 from disrupt.hashing.videos import frames
 from disrupt.server.config import Config
-from disrupt.server.processes.supervisor import KILL_MARGIN_S
+from disrupt.server.processes.children import KILL_MARGIN_S
 from disrupt.server.processes.worker import channel_options
 from disrupt.v1 import match_pb2
 from tests.client.calling import Call

@@ -114,7 +114,7 @@ _SUPERVISED = """
 import asyncio, signal, time
 from pathlib import Path
 from disrupt import logs
-from disrupt.server.processes import serving, supervisor
+from disrupt.server.processes import children, serving, supervisor
 from disrupt.server.config import Config
 
 async def hang():
@@ -151,7 +151,7 @@ def supervised(body: str) -> tuple[list[str], list[dict[str, Any]]]:
 def test_a_process_that_is_never_ready_is_killed_and_the_next_can_be_started() -> None:
     output, log = supervised("""
 for never_ready in (hang, wait):
-    print(await running._run_once(supervisor._Child("worker", never_ready, start_s=0.5)))
+    print(await running._run_once(children.Child("worker", never_ready, start_s=0.5)))
 """)
     assert output == [str(-signal.SIGKILL)] * 2
     assert [line["role_killed"] for line in log if line["event"] == "process_killed"] == [
@@ -161,7 +161,7 @@ for never_ready in (hang, wait):
 
 def test_a_first_process_that_is_never_ready_ends_the_server_with_a_reason() -> None:
     output, _ = supervised("""
-await running._keep_running(supervisor._Child("writer", hang, start_s=0.5))
+await running._keep_running(children.Child("writer", hang, start_s=0.5))
 print(running._stop.is_set(), running._failure.message)
 """)
     assert output == ["True The writer did not start (exit code -9); the log says why."]
@@ -176,7 +176,7 @@ async def counted(child):
         running._stop.set()
     return ended[-1]
 running._run_once = counted
-await running._keep_running(supervisor._Child("worker", serve_and_hang))
+await running._keep_running(children.Child("worker", serve_and_hang))
 print(ended, running._failure)
 """)
     assert output == [f"{[-int(signal.SIGKILL)] * 2} None"]

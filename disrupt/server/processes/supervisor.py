@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import math
 import resource
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import structlog
-import uvloop
 
 import disrupt
-from disrupt import logs
 from disrupt.data_directory import DataDirectory
 from disrupt.distinctiveness.limits import check_limits
 from disrupt.errors import (
@@ -34,18 +28,15 @@ from disrupt.index.generations import check_history, create_first, known_whole_f
 from disrupt.index.known_answers import check_table_search
 from disrupt.registry import opening
 from disrupt.server import part_failure
-from disrupt.server.calls.health import FEED
 from disrupt.server.config import Config
 from disrupt.server.metrics import families
 from disrupt.server.metrics.rows import Rows
 from disrupt.server.part_failure import vital
 from disrupt.server.processes import forking, maintenance, monitoring, worker
 from disrupt.server.processes import writer as _writer
-from disrupt.server.processes.forking import Forked
-from disrupt.server.processes.serving import BEAT, BEAT_S, COMPACT, READY
-from disrupt.server.processes.states import STALE, answer_on, notify
-
-_Run: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+from disrupt.server.processes.children import Child, process_name
+from disrupt.server.processes.serving import COMPACT
+from disrupt.server.processes.states import answer_on, notify
 
 LOCK_PATIENCE_S = 2.0
 """Wait for the lock: processes of a server that was killed need a moment to die."""
@@ -54,74 +45,10 @@ _FIRST_BACKOFF_S = 0.1
 _MAX_BACKOFF_S = 10.0
 _STEADY_AFTER_S = 30.0
 """A process that ran this long is restarted as if it had never failed."""
-_START_S = 600.0
-"""Time for a process to become ready: for a worker that reads a large index from a slow disk, 60 GB
-at 100 MB/s."""
-_SILENT_S = 3 * BEAT_S
-"""A process that prints nothing for so long is reported; see ``hung_after_s`` for its end."""
-KILL_MARGIN_S = 5.0
-"""Time beyond ``drain_grace_s`` after which a process that does not stop is killed."""
-_LOOK_S = 0.02
 _OPEN_FILES = 65536
 """More than all that a process has open, a file for each connection."""
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class _Child:
-    """A role that one process fills at all times.
-
-    A process that has neither ended nor become ready within ``start_s`` is killed.
-    """
-
-    role: str
-    run: _Run
-    start_s: float = _START_S
-    number: int = 1
-    process: Forked | None = None
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
-    restarts: int = 0
-    killed: bool = False
-    """True once the supervisor killed the process because it hung."""
-    beat_s: float | None = None
-    """When the running process printed something last, of time.monotonic; None while it starts."""
-    report: dict[str, Any] = field(default_factory=dict)
-    """The last state that the process reported."""
-
-    @property
-    def name(self) -> str:
-        """Name of the process in metrics."""
-        return _process_name(self.role, self.number)
-
-    def state(self) -> dict[str, Any]:
-        """Describe the process, for operators."""
-        running = self.process is not None and self.process.code is None
-        silent_s = 0.0 if self.beat_s is None else time.monotonic() - self.beat_s
-        if not running:
-            state = "down"
-        elif self.beat_s is None:
-            state = "starting"
-        elif silent_s > _SILENT_S:
-            state = "silent"
-        elif FEED in self.report.get("not_serving", ()):
-            state = STALE
-        else:
-            state = "serving"
-        return {
-            "name": self.name,
-            "role": self.role,
-            "number": self.number,
-            "silent_s": silent_s,
-            "pid": self.process.pid if self.process and running else None,
-            "state": state,
-            "restarts": self.restarts,
-            **self.report,
-        }
-
-
-def _process_name(role: str, number: int) -> str:
-    return f"{role} {number}" if role == "worker" else role
 
 
 def serve(config: Config, ready: Callable[[str], None]) -> None:
@@ -200,7 +127,7 @@ class _Supervisor:
         self._stop = asyncio.Event()
         self._compact = asyncio.Event()
         self._failure: DisruptError | None = None
-        workers = (_process_name("worker", number + 1) for number in range(config.workers))
+        workers = (process_name("worker", number + 1) for number in range(config.workers))
         self._rows = Rows(["supervisor", "writer", "maintenance", *workers])
 
     async def run(self, ready: Callable[[], None]) -> None:
@@ -208,13 +135,13 @@ class _Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        writer = _Child("writer", partial(_writer.run, self._config))
+        writer = Child("writer", partial(_writer.run, self._config))
         workers = [
-            _Child("worker", partial(worker.run, self._config, self._checked_from), number=number)
+            Child("worker", partial(worker.run, self._config, self._checked_from), number=number)
             for number in range(1, self._config.workers + 1)
         ]
         # It never becomes ready, so `start_s` bounds all of its time.
-        maintainer = _Child(
+        maintainer = Child(
             "maintenance", partial(maintenance.run, self._config), start_s=maintenance.LONGEST_S
         )
         tasks: list[asyncio.Task[None]] = []
@@ -256,7 +183,7 @@ class _Supervisor:
         if self._failure is not None:
             raise self._failure
 
-    def _count_from_0(self, children: list[_Child]) -> None:
+    def _count_from_0(self, children: list[Child]) -> None:
         """Count in this process's row; show from the start what seldom happens."""
         families.Family.use(self._rows.of("supervisor"))
         families.INFO.set(disrupt.__version__, value=1)
@@ -266,7 +193,7 @@ class _Supervisor:
             for cause in ("died", "hung"):
                 families.PROCESS_ENDS.add(role, cause, amount=0)
 
-    async def _serve_metrics(self, children: list[_Child]) -> tuple[asyncio.Server | None, str]:
+    async def _serve_metrics(self, children: list[Child]) -> tuple[asyncio.Server | None, str]:
         """Serve metrics; return the address. None where that fails: serving is worth more."""
         listen = self._config.metrics_listen
         try:
@@ -279,7 +206,7 @@ class _Supervisor:
         return None, ""
 
     async def _serve_states(
-        self, children: list[_Child], metrics_address: str
+        self, children: list[Child], metrics_address: str
     ) -> asyncio.Server | None:
         """Answer ``disrupt health``; None where that fails, since serving is worth more."""
         certificate = self._config.tls_cert
@@ -309,7 +236,7 @@ class _Supervisor:
             future.cancel()
         await asyncio.gather(*futures, return_exceptions=True)
 
-    async def _keep_running(self, child: _Child) -> None:
+    async def _keep_running(self, child: Child) -> None:
         """Fill the role until the server stops; restart it ever more slowly while it fails."""
         backoff_s = _FIRST_BACKOFF_S
         while not self._stop.is_set():
@@ -334,97 +261,22 @@ class _Supervisor:
                 await asyncio.wait_for(self._stop.wait(), backoff_s)
             backoff_s = min(2 * backoff_s, _MAX_BACKOFF_S)
 
-    async def _run_once(self, child: _Child) -> int:
-        """Run a process to its end and return its exit code; kill it where it hangs."""
+    async def _run_once(self, child: Child) -> int:
+        """Run a process to its end and return its exit code."""
         try:
-            process = forking.fork(child.role, partial(_run, child, self._rows))
+            child.fork(self._rows)
         except (OSError, MemoryError) as error:  # or too many processes; it is tried again
             _log.error("fork_failed", failed=child.role, reason=str(error))
             return 1
-        child.process, child.beat_s, child.report, child.killed = process, None, {}, False
-        countdown = _Countdown(child.start_s)
-        watch = vital(f"watch over {child.role}", _kill_if_hung(child, process, countdown))
-        try:
-            async for line in process.lines():
-                word, _, report = line.partition(" ")
-                if word in {READY, BEAT}:
-                    countdown.left_s = self._config.hung_after_s
-                    child.beat_s = time.monotonic()
-                if word == READY:
-                    child.ready.set()
-                elif word == BEAT:
-                    child.report = json.loads(report or "{}")
-                    if child.role == "worker":
-                        notify("WATCHDOG=1")
-                elif word == COMPACT:
-                    self._compact.set()
-            code = await process.wait()
-        finally:
-            watch.cancel()
+        code = await child.watch(self._config.hung_after_s, self._hear)
         families.clear_gauges(self._rows, child.name)
         if not self._stop.is_set() and (code or child.role != "maintenance"):
             families.PROCESS_ENDS.add(child.role, "hung" if child.killed else "died")
         return code
 
-    async def _stop_child(self, child: _Child) -> None:
-        process = child.process
-        if process is None:
-            return
-        process.kill(signal.SIGTERM)
-        until_s = time.monotonic() + self._config.drain_grace_s + KILL_MARGIN_S
-        while process.code is None:
-            if time.monotonic() > until_s:
-                _log.error(
-                    "process_killed",
-                    role_killed=child.role,
-                    pid_killed=process.pid,
-                    reason="It did not stop.",
-                )
-                process.kill(signal.SIGKILL)
-                until_s = math.inf
-            await asyncio.sleep(_LOOK_S)
+    def _hear(self, word: str) -> None:
+        if word == COMPACT:
+            self._compact.set()
 
-
-@dataclass(slots=True)
-class _Countdown:
-    """Time that a process has left to print something.
-
-    The supervisor's event loop counts it down instead of comparing clocks, so that no process seems
-    to hang after all of them, or the machine, were suspended.
-    """
-
-    left_s: float
-
-    async def expired(self) -> None:
-        """Return when no time is left."""
-        while self.left_s > 0:
-            await asyncio.sleep(BEAT_S)
-            self.left_s -= BEAT_S
-
-
-async def _kill_if_hung(child: _Child, process: Forked, countdown: _Countdown) -> None:
-    await countdown.expired()
-    child.killed = True
-    process.kill(signal.SIGKILL)
-    _log.error(
-        "process_killed",
-        role_killed=child.role,
-        pid_killed=process.pid,
-        reason="It gave no sign of life.",
-    )
-
-
-def _run(child: _Child, rows: Rows) -> None:
-    """Run one process of the server to its end."""
-    logs.configure(child.role)
-    families.Family.use(rows.of(child.name))
-
-    async def run_with_handlers() -> None:
-        part_failure.install_handlers()
-        await child.run()
-
-    try:
-        uvloop.run(run_with_handlers())
-    except DisruptError as error:
-        _log.error("start_failed", reason=error.message)
-        sys.exit(1)
+    async def _stop_child(self, child: Child) -> None:
+        await child.stop(self._config.drain_grace_s)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from disrupt.server.config import Config
-from disrupt.server.processes import supervisor
+from disrupt.server.processes import children
 from disrupt.server.processes.forking import Forked
 
 
@@ -40,14 +38,13 @@ class Process:
 def test_only_a_process_that_does_not_end_in_its_time_is_killed(
     monkeypatch: pytest.MonkeyPatch, obeyed: set[int], signals: list[int]
 ) -> None:
-    monkeypatch.setattr(supervisor, "KILL_MARGIN_S", 0.1)
+    monkeypatch.setattr(children, "KILL_MARGIN_S", 0.1)
     process = Process(obeyed)
 
     async def end() -> None:
-        running = supervisor._Supervisor(Config(data_dir=Path("data"), drain_grace_s=0))
-        child = supervisor._Child("worker", cast("Any", None))
+        child = children.Child("worker", cast("Any", None))
         child.process = cast("Forked", process)
-        await asyncio.wait_for(running._stop_child(child), 20)
+        await asyncio.wait_for(child.stop(0), 20)
 
     asyncio.run(end())
     assert process.signals == signals
