@@ -43,6 +43,7 @@ class Right(IntEnum):
     STAFF = 3
     FEED = 4
     OPERATOR = 5
+    REVIEW = 6
 
 
 @dataclass(frozen=True, slots=True)

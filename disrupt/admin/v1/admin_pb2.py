@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64isrupt/admin/v1/admin.proto\x12\x10\x64isrupt.admin.v1\"\x83\x01\n\x03Key\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\'\n\x06rights\x18\x03 \x03(\x0e\x32\x17.disrupt.admin.v1.Right\x12\r\n\x05\x62\x61nks\x18\x04 \x03(\t\x12\x12\n\ncreated_on\x18\x05 \x01(\t\x12\x12\n\nrevoked_on\x18\x06 \x01(\t\"X\n\x10\x43reateKeyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x06rights\x18\x02 \x03(\x0e\x32\x17.disrupt.admin.v1.Right\x12\r\n\x05\x62\x61nks\x18\x03 \x03(\t\"G\n\x11\x43reateKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x11\n\x0fListKeysRequest\"7\n\x10ListKeysResponse\x12#\n\x04keys\x18\x01 \x03(\x0b\x32\x15.disrupt.admin.v1.Key\"\"\n\x10RevokeKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\"7\n\x11RevokeKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\"\x13\n\x11\x43heckpointRequest\"\"\n\x12\x43heckpointResponse\x12\x0c\n\x04\x64one\x18\x01 \x01(\x08*x\n\x05Right\x12\x15\n\x11RIGHT_UNSPECIFIED\x10\x00\x12\x0f\n\x0bRIGHT_MATCH\x10\x01\x12\x12\n\x0eRIGHT_REGISTER\x10\x02\x12\x0f\n\x0bRIGHT_STAFF\x10\x03\x12\x0e\n\nRIGHT_FEED\x10\x04\x12\x12\n\x0eRIGHT_OPERATOR\x10\x05\x32\xe6\x02\n\x0c\x41\x64minService\x12T\n\tCreateKey\x12\".disrupt.admin.v1.CreateKeyRequest\x1a#.disrupt.admin.v1.CreateKeyResponse\x12Q\n\x08ListKeys\x12!.disrupt.admin.v1.ListKeysRequest\x1a\".disrupt.admin.v1.ListKeysResponse\x12T\n\tRevokeKey\x12\".disrupt.admin.v1.RevokeKeyRequest\x1a#.disrupt.admin.v1.RevokeKeyResponse\x12W\n\nCheckpoint\x12#.disrupt.admin.v1.CheckpointRequest\x1a$.disrupt.admin.v1.CheckpointResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64isrupt/admin/v1/admin.proto\x12\x10\x64isrupt.admin.v1\"\x83\x01\n\x03Key\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\'\n\x06rights\x18\x03 \x03(\x0e\x32\x17.disrupt.admin.v1.Right\x12\r\n\x05\x62\x61nks\x18\x04 \x03(\t\x12\x12\n\ncreated_on\x18\x05 \x01(\t\x12\x12\n\nrevoked_on\x18\x06 \x01(\t\"X\n\x10\x43reateKeyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x06rights\x18\x02 \x03(\x0e\x32\x17.disrupt.admin.v1.Right\x12\r\n\x05\x62\x61nks\x18\x03 \x03(\t\"G\n\x11\x43reateKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x11\n\x0fListKeysRequest\"7\n\x10ListKeysResponse\x12#\n\x04keys\x18\x01 \x03(\x0b\x32\x15.disrupt.admin.v1.Key\"\"\n\x10RevokeKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\"7\n\x11RevokeKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\"\x13\n\x11\x43heckpointRequest\"\"\n\x12\x43heckpointResponse\x12\x0c\n\x04\x64one\x18\x01 \x01(\x08*\x8a\x01\n\x05Right\x12\x15\n\x11RIGHT_UNSPECIFIED\x10\x00\x12\x0f\n\x0bRIGHT_MATCH\x10\x01\x12\x12\n\x0eRIGHT_REGISTER\x10\x02\x12\x0f\n\x0bRIGHT_STAFF\x10\x03\x12\x0e\n\nRIGHT_FEED\x10\x04\x12\x12\n\x0eRIGHT_OPERATOR\x10\x05\x12\x10\n\x0cRIGHT_REVIEW\x10\x06\x32\xe6\x02\n\x0c\x41\x64minService\x12T\n\tCreateKey\x12\".disrupt.admin.v1.CreateKeyRequest\x1a#.disrupt.admin.v1.CreateKeyResponse\x12Q\n\x08ListKeys\x12!.disrupt.admin.v1.ListKeysRequest\x1a\".disrupt.admin.v1.ListKeysResponse\x12T\n\tRevokeKey\x12\".disrupt.admin.v1.RevokeKeyRequest\x1a#.disrupt.admin.v1.RevokeKeyResponse\x12W\n\nCheckpoint\x12#.disrupt.admin.v1.CheckpointRequest\x1a$.disrupt.admin.v1.CheckpointResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'disrupt.admin.v1.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RIGHT']._serialized_start=573
-  _globals['_RIGHT']._serialized_end=693
+  _globals['_RIGHT']._serialized_start=574
+  _globals['_RIGHT']._serialized_end=712
   _globals['_KEY']._serialized_start=51
   _globals['_KEY']._serialized_end=182
   _globals['_CREATEKEYREQUEST']._serialized_start=184
@@ -51,6 +51,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKPOINTREQUEST']._serialized_end=535
   _globals['_CHECKPOINTRESPONSE']._serialized_start=537
   _globals['_CHECKPOINTRESPONSE']._serialized_end=571
-  _globals['_ADMINSERVICE']._serialized_start=696
-  _globals['_ADMINSERVICE']._serialized_end=1054
+  _globals['_ADMINSERVICE']._serialized_start=715
+  _globals['_ADMINSERVICE']._serialized_end=1073
 # @@protoc_insertion_point(module_scope)

@@ -39,6 +39,8 @@ class _RightEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Right.ValueType
     """FeedService."""
     RIGHT_OPERATOR: _Right.ValueType  # 5
     """Thresholds up to 63 bits."""
+    RIGHT_REVIEW: _Right.ValueType  # 6
+    """ReviewService: the hotline's staff who switch items off and on."""
 
 class Right(_Right, metaclass=_RightEnumTypeWrapper):
     """What a key allows."""
@@ -55,6 +57,8 @@ RIGHT_FEED: Right.ValueType  # 4
 """FeedService."""
 RIGHT_OPERATOR: Right.ValueType  # 5
 """Thresholds up to 63 bits."""
+RIGHT_REVIEW: Right.ValueType  # 6
+"""ReviewService: the hotline's staff who switch items off and on."""
 Global___Right: _TypeAlias = Right  # noqa: Y015
 
 @_typing.final
