@@ -9,14 +9,17 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import click
 import pytest
 import skimage
 
 from disrupt import errors
+from disrupt.cli import main
 from disrupt.client.retries import RETRYABLE
 from disrupt.core.hashes import MIN_LOOKUP_QUALITY, MIN_QUALITY
 from disrupt.errors import DisruptError
 from disrupt.server.config import Config
+from indexer.commands import main as index_main
 from tests.document import run_examples, table
 
 ROOT = Path(__file__).parents[1]
@@ -159,6 +162,29 @@ def test_every_warning_that_is_logged_has_a_row() -> None:
             assert any(f"`{event}`" in row for row in rows), event
             events.add(event)
     assert events
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["alerts", "durability", "erasure", "one-machine", "operations", "watch", "troubleshooting"],
+)
+def test_commands_and_events_that_a_page_for_operators_names_exist(page: str) -> None:
+    text = re.sub(r"\s+", " ", (DOCS / f"{page}.md").read_text("utf-8"))
+    code = "".join(module.read_text("utf-8") for module in (ROOT / "disrupt").rglob("*.py"))
+    named = re.findall(r"`(disrupt(?:-index)?) ([^`]+)`", text)
+    assert named
+    for program, line in named:
+        command: click.Command = main if program == "disrupt" else index_main
+        for word in line.split():
+            if isinstance(command, click.Group):
+                found = command.get_command(click.Context(command), word)
+                assert found is not None, line
+                command = found
+            elif word.startswith("--"):
+                assert any(word in parameter.opts for parameter in command.params), line
+    for event in re.findall(r"log's (`\w+`(?:(?:,| or| and) `\w+`)*)", text):
+        for word in re.findall(r"\w+(?=`)", event):
+            assert f'"{word}"' in code, word
 
 
 def test_the_least_quality_is_documented_as_it_is() -> None:
