@@ -182,13 +182,22 @@ def _of_no_shape(parts: Iterable[_Versions]) -> Iterator[_Versions]:
 
 
 def _unlike(parts: Iterable[_Versions], earlier: list[bytes], most: int) -> Iterator[_Versions]:
-    """Yield at most so many of the parts, without those near to hashes of earlier frames."""
+    """Yield at most so many of the usable parts that are not near to hashes of earlier frames.
+
+    Where they are too many, the last of the largest groups are left out, so that the crops of
+    many regions leave room for straightened pictures.
+    """
     known = unpack(b"".join(earlier))
+    groups = []
     for upright, versions in parts:
         bits = distances_bits(versions.hashes[:, :1], known).min(axis=1, initial=HASH_BITS)
-        places = np.flatnonzero(bits >= LOOKUP_DISTINCT_BITS)[:most]
-        yield [upright[place] for place in places], versions[places]
-        most -= len(places)
+        kept = usable(versions, MIN_LOOKUP_QUALITY).any(axis=1) & (bits >= LOOKUP_DISTINCT_BITS)
+        groups.append((list(compress(upright, kept)), versions[np.flatnonzero(kept)]))
+    most_of_group = most
+    while sum(min(len(upright), most_of_group) for upright, _ in groups) > most:
+        most_of_group -= 1
+    for upright, versions in groups:
+        yield upright[:most_of_group], versions[:most_of_group]
 
 
 def _version(upright: Transform, turn: Dihedral) -> Transform:

@@ -11,7 +11,8 @@ from skimage import data
 
 from disrupt.core.lookups import LOOKUP_CROPS, Effort
 from disrupt.core.media import LowQuality
-from disrupt.hashing import ImageQuery, fingerprint_image, hash_image
+from disrupt.core.transforms import Dihedral
+from disrupt.hashing import ImageQuery, fingerprint_image, hash_image, queries
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.regions.quadrilaterals import find_quadrilaterals, straightened
@@ -74,6 +75,22 @@ def test_a_copy_that_is_tilted_on_a_page_matches_and_its_transform_says_where(na
     )
     assert nearest <= 31
     assert np.abs(np.reshape(version.corners, (4, 2)) / 1000 - CORNERS).max() <= 0.02
+
+
+def test_neither_useless_nor_many_crops_leave_straightened_pictures_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = encode(tilted(PHOTOS["coffee"], 200, CORNERS))
+    query = hash_image(page, effort=Effort.THOROUGH)
+    assert isinstance(query, ImageQuery)
+    upright = [version for _, version in query.hashes if not (version.dihedral or version.negative)]
+    assert upright[-1].corners
+    monkeypatch.setattr(queries, "MAX_PARTS", len(Dihedral) * len(upright))
+    assert hash_image(page, effort=Effort.THOROUGH) == query
+    monkeypatch.setattr(queries, "MAX_PARTS", len(Dihedral) * len(upright) // 4)
+    bounded = hash_image(page, effort=Effort.THOROUGH)
+    assert isinstance(bounded, ImageQuery)
+    assert any(version.corners for _, version in bounded.hashes)
 
 
 def test_upright_pictures_and_plain_pages_are_no_candidates() -> None:
