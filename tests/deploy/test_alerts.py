@@ -15,6 +15,7 @@ import yaml
 
 from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from benchmarks.harness.monitored import RULES, monitored, panels
+from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
 from disrupt.errors import UnauthenticatedError
 from disrupt.server.metrics.families import FAMILIES, Counter, Histogram
@@ -155,14 +156,12 @@ def test_alerts_and_panels_ask_for_metrics_and_labels_that_there_are_and_panels_
     assert not unseen
 
 
-@needs_prometheus
-def test_a_real_prometheus_evaluates_every_panel_and_alert_of_a_server_under_load(
-    tmp_path: Path,
-) -> None:
-    settings = f'{FEW_DECODERS}backups_dir = "{tmp_path}"\n'
+def under_load(folder: Path, sabotage: str | None = None) -> tuple[set[str], dict[str, Any]]:
+    """Return the panels that a real Prometheus finds empty, and its alerts by name."""
+    settings = f'{FEW_DECODERS}backups_dir = "{folder}"\n'
     with (
-        Deployment.start(tmp_path / "data", settings=settings) as server,
-        monitored(server, tmp_path) as prometheus,
+        Deployment.start(folder / "data", settings=settings, wrapper=broken_by(sabotage)) as server,
+        monitored(server, folder) as prometheus,
         MatchClient(server.address, key=server.make_key("platform", "match")) as client,
         MatchClient(server.address, key="wrong") as stranger,
     ):
@@ -179,17 +178,34 @@ def test_a_real_prometheus_evaluates_every_panel_and_alert_of_a_server_under_loa
             if not prometheus.evaluate(target["expr"])
         }
         (group,) = prometheus.ask("rules")["groups"]
-    assert empty == {
-        "Lookups by picture: time to the answer",  # there were no pictures, matches, refusals
-        "Calls a second that were not answered OK",  # refused before they were let in
-        "Matches a second",
-        "Shares refused a second",
-        "Held by calls under way",
-        "Media not hashed, a second",
-        "Registrations: time in the writer",
-        "Certificate valid for",
-    }
-    assert {rule["name"]: rule["health"] for rule in group["rules"]} == dict.fromkeys(ALERTS, "ok")
-    assert [rule["name"] for rule in group["rules"] if rule["state"] == "firing"] == [
+    return empty, {rule["name"]: rule for rule in group["rules"]}
+
+
+NOTHING_TO_SHOW = {
+    "Lookups by picture: time to the answer",  # there were no pictures, matches, refusals
+    "Calls a second that were not answered OK",  # refused before they were let in
+    "Matches a second",
+    "Shares refused a second",
+    "Held by calls under way",
+    "Media not hashed, a second",
+    "Registrations: time in the writer",
+    "Certificate valid for",
+}
+
+
+@needs_prometheus
+def test_a_real_prometheus_evaluates_every_panel_and_alert_of_a_server_under_load(
+    tmp_path: Path,
+) -> None:
+    empty, rules = under_load(tmp_path)
+    assert empty == NOTHING_TO_SHOW
+    assert {name: rule["health"] for name, rule in rules.items()} == dict.fromkeys(ALERTS, "ok")
+    assert [name for name, rule in rules.items() if rule["state"] == "firing"] == [
         "DisruptBackupOld"
     ]
+
+
+@needs_prometheus
+def test_panels_of_a_server_that_shows_too_little_are_found_empty(tmp_path: Path) -> None:
+    empty, _ = under_load(tmp_path, "unset-gauges")
+    assert empty > NOTHING_TO_SHOW | {"Behind the registry", "Room on the disk", "Memory"}

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.harness.deployment import Deployment
+from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
 from disrupt.server.calls.health import FEED, MATCH, REGISTRATION
 from disrupt.server.processes.monitoring import unready
@@ -115,6 +116,17 @@ def test_a_hung_worker_is_seen_replaced_and_counted_and_no_counter_falls(start: 
     os.kill(writer, signal.SIGKILL)
     eventually(lambda: counted(server, "disrupt_process_ends_total", cause="died") == 1)
     assert get(server, "/readyz")[0] == 200  # lookups go on without the writer
+
+
+def test_a_server_whose_counters_fall_with_a_worker_is_noticed(start: Start) -> None:
+    server = start(workers=1, wrapper=broken_by("forgotten-counts"))
+    name = "disrupt_key_calls_total"
+    with MatchClient(server.address, key=server.make_key("platform", "match")) as client:
+        client.match_hashes(bytes(range(32)))
+    assert counted(server, name) == 1
+    (worker,) = children(server.process.pid, "worker")
+    os.kill(worker, signal.SIGKILL)
+    eventually(lambda: counted(server, name) == 0)
 
 
 def test_a_port_that_is_taken_keeps_nobody_from_serving(start: Start) -> None:
