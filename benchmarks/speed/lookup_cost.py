@@ -46,6 +46,14 @@ PICTURES = {
 }
 """Pictures that are looked up, and the edit that makes each."""
 
+photographs_option = click.option(
+    "--photographs", "n_photographs", default=8, show_default=True, help="At most."
+)
+stored_option = click.option(
+    "--stored", default=1_000_000, show_default=True, help="Hashes to search in."
+)
+"""Options that ``picture_calls`` has, too."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -67,8 +75,8 @@ class Row:
 
 @click.command(help=__doc__)
 @report.json_option
-@click.option("--photographs", "n_photographs", default=8, show_default=True, help="At most.")
-@click.option("--stored", default=1_000_000, show_default=True, help="Hashes to search in.")
+@photographs_option
+@stored_option
 @click.option("--repeat", default=5, show_default=True, help="Times that each is hashed.")
 @folder_option
 def main(

@@ -34,7 +34,12 @@ from benchmarks.harness.hash_sets import stored as stored_hashes
 from benchmarks.harness.prepared import prepare
 from benchmarks.harness.processes import cpu_s, processes
 from benchmarks.recall.originals import Photograph, chosen, collection, folder_option
-from benchmarks.speed.lookup_cost import PICTURES, picture_file
+from benchmarks.speed.lookup_cost import (
+    PICTURES,
+    photographs_option,
+    picture_file,
+    stored_option,
+)
 from disrupt.core.hashes import MAX_DISTANCE_BITS, stack
 from disrupt.core.media import LowQuality
 from disrupt.core.policy import FIRST_BANKS, Scope
@@ -175,8 +180,8 @@ def measure(
 
 @click.command(help=__doc__)
 @report.json_option
-@click.option("--photographs", "n_photographs", default=8, show_default=True, help="At most.")
-@click.option("--stored", default=1_000_000, show_default=True, help="Hashes to search in.")
+@photographs_option
+@stored_option
 @click.option("--rounds", default=10, show_default=True, help="Times that each is sent.")
 @folder_option
 def main(

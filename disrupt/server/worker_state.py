@@ -106,9 +106,14 @@ class WorkerState:
         except DisruptError:
             return time.time()
 
-    def show(self) -> None:
-        """Set the metrics of the index."""
-        families.INDEX_LAG.set(value=self.behind_s())
+    def report(self) -> dict[str, object]:
+        """Set the metrics of the index; return what the supervisor tells operators of it.
+
+        Both are of all banks.
+        """
+        lag_s = self.behind_s()
+        families.INDEX_LAG.set(value=lag_s)
+        report: dict[str, object] = {"lag_ms": round(lag_s * 1000)}
         with suppress(UnavailableError):  # there is no index
             status = self._live.status()
             families.INDEX_ITEMS.set(value=status.items)
@@ -116,12 +121,6 @@ class WorkerState:
             families.INDEX_DELTA.set(value=status.delta_hashes)
             families.GENERATION.set(value=status.generation)
             families.GENERATION_TIME.set(value=self._live.snapshot.manifest.begun_s)
-
-    def report(self) -> dict[str, object]:
-        """Return what the supervisor tells operators of this worker's index, for all banks."""
-        report: dict[str, object] = {"lag_ms": round(self.behind_s() * 1000)}
-        with suppress(UnavailableError):  # there is no index
-            status = self._live.status()
             report |= {"generation": status.generation, "tombstones": status.tombstones}
         return report
 

@@ -171,7 +171,6 @@ async def _serve(
     ends = _DecoderEnds(pictures=hashing.deaths, videos=videos.deaths)
 
     def report() -> dict[str, object]:
-        state.show()
         statuses.show()
         admission.show()
         ends.show()
