@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.harness.brute_force import brute_force
+from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.media import Assurance, MediaKind
 from disrupt.data_directory import DataDirectory
+from disrupt.distinctiveness.limits import limits_bits
 from disrupt.index.columns import ENTRY, ITEM, Columns
 from disrupt.index.generations import publish
 from disrupt.index.snapshot import Snapshot
@@ -35,6 +38,20 @@ def prepare(data_dir: Path, codes: NDArray[np.uint8]) -> Snapshot:
 def item_id(entry: int) -> bytes:
     """Return the id of the item with the ``entry``-th hash, from 0."""
     return (entry + 1).to_bytes(16)
+
+
+def answers(codes: NDArray[np.uint8], asked: NDArray[np.uint8]) -> list[list[tuple[bytes, int]]]:
+    """Return what a lookup of each of ``asked``, uint8 (n, 32), has to answer, by brute force.
+
+    It is the id and the distance in bits of each item, sorted. A hash of low distinctiveness has a
+    nearer limit, and so have its answers.
+    """
+    return [
+        sorted((item_id(entry), distance) for entry, distance in near if distance <= limit)
+        for near, limit in zip(
+            brute_force(codes, asked, MAX_DISTANCE_BITS), limits_bits(asked), strict=True
+        )
+    ]
 
 
 def _columns(codes: NDArray[np.uint8]) -> Iterator[Columns]:

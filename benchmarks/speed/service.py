@@ -23,15 +23,13 @@ import click
 import numpy as np
 
 from benchmarks.harness import report
-from benchmarks.harness.brute_force import Codes, brute_force
+from benchmarks.harness.brute_force import Codes
 from benchmarks.harness.deployment import Deployment
 from benchmarks.harness.h2load import latencies_us
 from benchmarks.harness.hash_sets import Distribution, queries, stored
-from benchmarks.harness.prepared import item_id
+from benchmarks.harness.prepared import answers
 from benchmarks.speed.service_run import WORKLOADS, Run, prepared_run
 from disrupt.client import MatchClient
-from disrupt.core.hashes import MAX_DISTANCE_BITS
-from disrupt.distinctiveness.limits import limits_bits
 
 _LOADS = (0.2, 0.5, 0.8)
 
@@ -69,16 +67,8 @@ class Latency:
 
 
 def wrong_answers(server: Deployment, key: str, codes: Codes, asked: Codes) -> int:
-    """Count queries answered otherwise than by brute force: in batches, singly, all at once.
-
-    A hash of low distinctiveness has a nearer limit; so have its true answers.
-    """
-    truth = [
-        sorted((item_id(entry).hex(), distance) for entry, distance in answer if distance <= limit)
-        for answer, limit in zip(
-            brute_force(codes, asked, MAX_DISTANCE_BITS), limits_bits(asked), strict=True
-        )
-    ]
+    """Count queries answered otherwise than by brute force: in batches, singly, all at once."""
+    truth = [[(item.hex(), distance) for item, distance in each] for each in answers(codes, asked)]
     with MatchClient(server.address, key=key, timeout_s=60) as client:
         answered = [
             [
@@ -91,8 +81,8 @@ def wrong_answers(server: Deployment, key: str, codes: Codes, asked: Codes) -> i
         ]
     return sum(
         sorted((match.item_id, match.distance_bits) for match in answer.matches) != expected
-        for answers in answered
-        for answer, expected in zip(answers, truth, strict=True)
+        for way in answered
+        for answer, expected in zip(way, truth, strict=True)
     )
 
 

@@ -1,0 +1,245 @@
+"""Calls of platforms and of people, as often as each comes. Every answer is checked."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Self
+
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.hash_sets import queries
+from benchmarks.harness.prepared import answers
+from benchmarks.harness.videos import encode, footage
+from benchmarks.harness.writes import Desk, Write
+from benchmarks.load.arrivals import OK, Call
+from disrupt.client.connection import connect
+from disrupt.client.failures import failure
+from disrupt.core.cases import PIN_DIGITS
+from disrupt.core.hashes import HASH_BYTES
+from disrupt.core.media import ITEM_ID_BYTES
+from disrupt.errors import OverloadedError
+from disrupt.submission import requests
+from disrupt.v1 import match_pb2, registration_pb2
+from disrupt.v1.match_pb2_grpc import MatchServiceStub
+from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
+
+WRONG = "WRONG"
+"""Outcome of a call whose answer is not right."""
+
+SHARES = {
+    "lookup": 0.923,
+    "batch": 0.05,
+    "picture": 0.015,
+    "video": 0.001,
+    "registration": 0.002,
+    "withdrawal": 0.002,
+    "change": 0.007,
+}
+"""Share of each kind of call: lookups of one hash, of 64, of a picture, of a video; registrations
+and withdrawals; lookups of what was registered or withdrawn a while ago."""
+
+_PLATFORMS = 4
+_CONNECTIONS = 4
+_QUERIES = 10_000
+_BATCH = 64
+_PICTURES, _VIDEOS = 16, 4
+_SIZE_PX = (960, 720)
+_VIDEO_S = 8.0
+_HASHES_PER_WRITE = 20
+_TIMEOUT_S = 60.0
+_SETTLED_S = 5.0
+"""Time after which a change has to be in every answer; it takes less than a second."""
+_WITHDRAWN_MAX = 1000
+"""Withdrawn cases that are still asked about."""
+
+_Matches = list[tuple[bytes, int]]
+"""Item and distance in bits of each match, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A platform's key, and its connections, which take turns."""
+
+    stubs: list[Any]
+    metadata: tuple[tuple[str, str], ...]
+
+
+class Callers:
+    """Platforms and a helpline with connections of their own; an asynchronous context."""
+
+    def __init__(self, server: Deployment, codes: NDArray[np.uint8], seed: int) -> None:
+        """Look up hashes that are mostly near none of ``codes``, uint8 (n, 32)."""
+        self._server = server
+        self._chance = random.Random(seed)
+        self._asked = queries("uniform", codes, _QUERIES, seed + 1)
+        self._truth = answers(codes, self._asked)
+        frames = [*footage(seed, seconds=_PICTURES, size=_SIZE_PX, fps=1)]
+        self._pictures = [_jpeg(frame) for frame in frames]
+        self._videos = [encode(footage(seed + at, seconds=_VIDEO_S)) for at in range(_VIDEOS)]
+        self._first: dict[bytes, _Matches] = {}
+        """The first answer to each picture and video, which all others have to equal."""
+        self._live: list[tuple[float, Write]] = []
+        self._withdrawn: deque[tuple[float, Write]] = deque(maxlen=_WITHDRAWN_MAX)
+        self._stack = ExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._channels: list[grpc.aio.Channel] = []
+        self._platforms = [self._platform(f"platform {at}") for at in range(_PLATFORMS)]
+        desk = Desk(self._server.address, self._server.make_key("helpline", "register"))
+        self._desk = self._stack.enter_context(desk.open())
+        await self._register_media()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stack.close()
+        for channel in self._channels:
+            await channel.close()
+
+    def mixed(self) -> Call:
+        """Draw a call of any kind."""
+        (kind,) = self._chance.choices([*SHARES], [*SHARES.values()])
+        make: Callable[[], Awaitable[bool]] = getattr(self, f"_{kind}")
+        return Call(kind, lambda: self._outcome(make()))
+
+    def lookup(self) -> Call:
+        """Draw a lookup of a hash."""
+        return Call("lookup", lambda: self._outcome(self._lookup()))
+
+    def media(self) -> Call:
+        """Draw a lookup of a picture, or one in twenty times of a video."""
+        if self._chance.random() < 0.05:
+            return Call("video", lambda: self._outcome(self._video()))
+        return Call("picture", lambda: self._outcome(self._picture()))
+
+    async def _outcome(self, answer: Awaitable[bool]) -> str:
+        try:
+            return OK if await answer else WRONG
+        except grpc.RpcError as error:
+            failed = failure(error, self._server.address)
+            if isinstance(failed, OverloadedError) and failed.retry_after_s is None:
+                return f"{failed.reason} without RetryInfo"
+            return failed.reason
+
+    def _platform(self, name: str) -> Platform:
+        connection = connect(self._server.address, self._server.make_key(name, "match"))
+        channels = [connection.open_async() for _ in range(_CONNECTIONS)]
+        self._channels += channels
+        return Platform([MatchServiceStub(each) for each in channels], connection.metadata)
+
+    async def _register_media(self) -> None:
+        """Register half of the pictures and videos, as staff; keep the first answer to each."""
+        connection = connect(self._server.address, self._server.make_key("staff", "staff"))
+        async with connection.open_async() as channel:
+            stub: Any = RegistrationServiceStub(channel)
+            ids = {}
+            for data in (*self._pictures[: _PICTURES // 2], *self._videos[: _VIDEOS // 2]):
+                call, request = self._registration_of(stub, data)
+                answer = await call(request, metadata=connection.metadata, timeout=_TIMEOUT_S)
+                for item in answer.receipt.items:  # none where it is too featureless
+                    ids[data] = item.item_id
+        await asyncio.sleep(_SETTLED_S)
+        for data in (*self._pictures, *self._videos):
+            self._first[data] = await self._matches(data)
+            if data in ids and ids[data] not in dict(self._first[data]):
+                raise RuntimeError("a picture or video that was registered does not match")
+
+    def _registration_of(self, stub: Any, data: bytes) -> tuple[Any, Any]:  # noqa: ANN401 gRPC's
+        context = registration_pb2.RegistrationContext(
+            request_id=self._chance.randbytes(16),
+            access=requests.access("", f"{self._chance.randrange(10**PIN_DIGITS):0{PIN_DIGITS}}"),
+            age_band=registration_pb2.AGE_BAND_ADULT,
+        )
+        if data in self._pictures:
+            return stub.RegisterImage, registration_pb2.RegisterImageRequest(
+                context=context, image=data
+            )
+        first = registration_pb2.RegisterVideoRequest(context=context)
+        return stub.RegisterVideo, iter((first, registration_pb2.RegisterVideoRequest(chunk=data)))
+
+    async def _call(self, method: str, request: object) -> Any:  # noqa: ANN401 any answer
+        """Make a call of some platform, on one of its connections."""
+        platform = self._chance.choice(self._platforms)
+        stub = self._chance.choice(platform.stubs)
+        return await getattr(stub, method)(request, metadata=platform.metadata, timeout=_TIMEOUT_S)
+
+    async def _hashes(self, hashes: bytes) -> list[_Matches]:
+        """Look up hashes; return the matches of each."""
+        request = match_pb2.MatchHashesRequest(hashes=hashes)
+        columns = (await self._call("MatchHashes", request)).matches
+        matches: list[_Matches] = [[] for _ in range(len(hashes) // HASH_BYTES)]
+        for at, query in enumerate(columns.queries):
+            item_id = columns.item_ids[at * ITEM_ID_BYTES : (at + 1) * ITEM_ID_BYTES]
+            matches[query].append((item_id, columns.distances_bits[at]))
+        return [sorted(each) for each in matches]
+
+    async def _matches(self, data: bytes) -> _Matches:
+        """Look up a picture or a video."""
+        if data in self._pictures:
+            answer = await self._call("MatchImage", match_pb2.MatchImageRequest(image=data))
+        else:
+            first = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
+            parts = iter((first, match_pb2.MatchVideoRequest(chunk=data)))
+            answer = await self._call("MatchVideo", parts)
+        return sorted((match.item_id, match.distance_bits) for match in answer.matches)
+
+    async def _lookup(self, count: int = 1) -> bool:
+        first = self._chance.randrange(len(self._asked) - count)
+        matches = await self._hashes(self._asked[first : first + count].tobytes())
+        return matches == self._truth[first : first + count]
+
+    async def _batch(self) -> bool:
+        return await self._lookup(_BATCH)
+
+    async def _picture(self) -> bool:
+        picture = self._chance.choice(self._pictures)
+        return await self._matches(picture) == self._first[picture]
+
+    async def _video(self) -> bool:
+        video = self._chance.choice(self._videos)
+        return await self._matches(video) == self._first[video]
+
+    async def _registration(self) -> bool:
+        write = Write.new(self._chance, items=1, hashes=_HASHES_PER_WRITE)
+        await asyncio.to_thread(self._desk.register, write)
+        self._live.append((time.monotonic(), write))
+        return True
+
+    async def _withdrawal(self) -> bool:
+        """Withdraw a case, one that is registered for it where there is none."""
+        if not self._live:
+            await self._registration()
+        _, write = self._live.pop(self._chance.randrange(len(self._live)))
+        await asyncio.to_thread(self._desk.withdraw, write)
+        self._withdrawn.append((time.monotonic(), write))
+        return True
+
+    async def _change(self) -> bool:
+        """Look up what was registered, or withdrawn, long enough ago to be in every answer."""
+        writes = self._chance.choice((self._live, self._withdrawn))
+        if not writes:
+            return True
+        done_s, write = self._chance.choice(writes)
+        if time.monotonic() - done_s < _SETTLED_S:
+            return True
+        withdrawn = write.withdrawal is not None
+        (matches,) = await self._hashes(write.hashes[0].value)
+        if write.withdrawal_sent and not withdrawn:  # meanwhile
+            return True
+        return matches == ([] if withdrawn else [(write.item_ids[0], 0)])
+
+
+def _jpeg(frame: NDArray[np.uint8]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(frame).save(file, "JPEG", quality=85)
+    return file.getvalue()

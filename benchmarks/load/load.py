@@ -1,0 +1,218 @@
+"""Load a server with the calls of platforms and of people; soak it; give it more than it can take.
+
+First callers that wait for each answer find the peak (a closed loop). Then calls arrive at random
+times, at shares of the peak (open loops), and each is timed from when it was due; ``served`` times
+it from when it was sent, as many tools do. With --soak follow so many minutes at 70 % of the peak,
+with new generations of the index. Every answer is checked.
+
+Exit code 1 if an answer was wrong. A soak also fails on any error, on memory that may grow by more
+than --most-bytes a call (upper bound of the 95 % interval), on other processes, on more open files,
+and on a p99 that doubles.
+
+    ./scripts/bench load --soak 30 --json load.json
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+
+from benchmarks.harness import report
+from benchmarks.harness.deployment import WITH_BYTECODE, Deployment, run
+from benchmarks.harness.hash_sets import stored
+from benchmarks.harness.registries import fill
+from benchmarks.load.arrivals import (
+    OK,
+    Called,
+    arrivals,
+    closed_loop,
+    goodput_per_s,
+    open_loop,
+    quantile_ms,
+)
+from benchmarks.load.calls import SHARES, WRONG, Callers
+from benchmarks.load.soak import Sample, Soak, judged, sample, until
+from benchmarks.sabotages import broken_by
+
+_CALLERS = 16
+"""Callers of the closed loop."""
+_LOADS = (0.3, 0.5, 0.7, 0.9)
+_SOAK_LOAD = 0.7
+_SAMPLES = 300
+_GENERATIONS = 10
+"""New generations during a soak."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Calls of a kind in one loop, their rate and times; ``load`` is a share of the peak."""
+
+    load: str
+    kind: str
+    calls: int
+    per_s: float
+    errors: int
+    p50_ms: float
+    p99_ms: float
+    p999_ms: float
+    served_p99_ms: float
+
+
+def rows_of(load: str, seconds: float, called: Sequence[Called]) -> list[Row]:
+    """Sum calls up by kind."""
+    rows = []
+    for kind in SHARES:
+        calls = [call for call in called if call.kind == kind]
+        answered = [call for call in calls if call.outcome == OK]
+        took_s = [call.took_s for call in answered]
+        rows.append(
+            Row(
+                load=load,
+                kind=kind,
+                calls=len(calls),
+                per_s=len(calls) / seconds,
+                errors=len(calls) - len(answered),
+                p50_ms=quantile_ms(took_s, 0.5),
+                p99_ms=quantile_ms(took_s, 0.99),
+                p999_ms=quantile_ms(took_s, 0.999),
+                served_p99_ms=quantile_ms([call.served_s for call in answered], 0.99),
+            )
+        )
+    return [row for row in rows if row.calls]
+
+
+class Load:
+    """Loops of calls to one server."""
+
+    def __init__(self, server: Deployment, callers: Callers, seconds: float, seed: int) -> None:
+        self._server = server
+        self._callers = callers
+        self._seconds = seconds
+        self._chance = random.Random(seed)
+        self.rows: list[Row] = []
+        self.wrong = 0
+        self.peak_per_s = 0.0
+
+    async def loops(self) -> None:
+        """Find the peak, and measure at shares of it."""
+        called: list[Called] = []
+        await closed_loop(self._callers.mixed, _CALLERS, self._seconds, called)
+        self.peak_per_s = goodput_per_s(called, self._seconds)
+        self._note("closed", called)
+        for share in _LOADS:
+            called = []
+            await self._open(share, self._seconds, called)
+            self._note(f"{share:.0%}", called)
+
+    async def soak(self, seconds: float, most_bytes: float) -> Soak:
+        """Soak the server, and judge it."""
+        called: list[Called] = []
+        over = asyncio.Event()
+
+        async def looked_at() -> Sample:
+            return await asyncio.to_thread(sample, self._server, len(called))
+
+        async def compacted() -> str:
+            words = ("compact", "--data-dir", self._server.data_dir)
+            return await asyncio.to_thread(run, "disrupt-index", *words)
+
+        async with asyncio.TaskGroup() as group:
+            sampling = group.create_task(until(over, seconds / _SAMPLES, looked_at))
+            compacting = group.create_task(until(over, seconds / (_GENERATIONS + 1), compacted))
+            await self._open(_SOAK_LOAD, seconds, called)
+            over.set()
+        self._note("soak", called)
+        return judged(
+            sampling.result(),
+            called,
+            seconds=seconds,
+            generations=len(compacting.result()),
+            most_bytes=most_bytes,
+        )
+
+    async def _open(self, share: float, seconds: float, called: list[Called]) -> None:
+        times_s = arrivals(share * self.peak_per_s, seconds, self._chance)
+        await open_loop(self._callers.mixed, times_s, called)
+
+    def _note(self, load: str, called: Sequence[Called]) -> None:
+        seconds = max(call.due_s for call in called)
+        self.rows += rows_of(load, seconds, called)
+        self.wrong += sum(call.outcome == WRONG for call in called)
+
+
+SABOTAGES = ("empty-answers", "leaky-lookups")
+
+
+@click.command(help=__doc__)
+@click.option("--size", default=100_000, show_default=True, help="Hashes stored.")
+@click.option("--seconds", default=20.0, show_default=True, help="Length of each loop.")
+@click.option("--workers", default=2, show_default=True, help="Workers of the server.")
+@click.option("--soak", "minutes", default=0.0, show_default=True, help="Minutes of the soak.")
+@click.option("--most-bytes", default=1.0, show_default=True, help="Growth of memory for a call.")
+@click.option("--seed", default=1, show_default=True, help="Seed of arrivals and of calls.")
+@click.option("--sabotage", type=click.Choice(SABOTAGES), help="Break the server: it has to fail.")
+@report.json_option
+def main(
+    *,
+    size: int,
+    seconds: float,
+    workers: int,
+    minutes: float,
+    most_bytes: float,
+    seed: int,
+    sabotage: str | None,
+    json_path: Path | None,
+) -> None:
+    """Load, print, write; exit with 1 where something failed."""
+    codes = np.load(stored("uniform", size), mmap_mode="r")
+    with tempfile.TemporaryDirectory(prefix="disrupt-load-") as work:
+        data_dir = Path(work) / "data"
+        fill(data_dir, codes)
+        run("disrupt-index", "rebuild", "--data-dir", data_dir)
+        wrapper = (*WITH_BYTECODE, *broken_by(sabotage))
+        with Deployment.start(data_dir, workers=workers, wrapper=wrapper) as server:
+
+            async def measured() -> tuple[Load, Soak | None]:
+                async with Callers(server, codes, seed) as callers:
+                    load = Load(server, callers, seconds, seed)
+                    await load.loops()
+                    return load, await load.soak(60 * minutes, most_bytes) if minutes else None
+
+            load, soak = asyncio.run(measured())
+    failures = [f"{load.wrong} answers are wrong"] if load.wrong else []
+    rows = [asdict(row) for row in load.rows]
+    report.show(rows)
+    figures = {"peak_per_s": load.peak_per_s, "rows": rows}
+    if soak:
+        failures += soak.failures
+        figures["soak"] = asdict(soak)
+        low, mean, high = soak.growth_bytes
+        calls, errors = soak.calls, sum(soak.errors.values())
+        report.show(
+            [
+                {
+                    "soak's calls": calls,
+                    "errors": errors,
+                    "growth_bytes": mean,
+                    "low": low,
+                    "high": high,
+                }
+            ]
+        )
+    settings = {"size": size, "seconds": seconds, "workers": workers, "sabotage": sabotage}
+    report.write(json_path, {**figures, "failures": failures, "settings": settings})
+    for failure in failures:
+        print(f"Failed: {failure}.", file=sys.stderr)
+    sys.exit(bool(failures))
+
+
+if __name__ == "__main__":
+    main()

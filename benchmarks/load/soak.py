@@ -1,0 +1,150 @@
+"""Watch what a server takes while it is under load, and judge how that grows with its calls."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.processes import memory_mb, session
+from benchmarks.load.arrivals import OK, Called, quantile_ms
+
+_PROC = Path("/proc")
+_BLOCKS = 30
+"""Blocks of which means are taken, since samples that follow each other are alike."""
+_STUDENT = 2.048
+"""97.5 % quantile of Student's t with _BLOCKS - 2 degrees of freedom."""
+_TENTHS = 10
+
+_Seen = TypeVar("_Seen")
+_WARM = 0.2
+"""Share of the time at the beginning that is left out: memory is taken for the first time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a server takes: own memory in bytes, open files, processes, after so many calls."""
+
+    calls: int
+    memory_bytes: float
+    files: int
+    pids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Soak:
+    """A soak's figures. ``growth_bytes`` of memory for each call: low, mean and high (95 %)."""
+
+    seconds: float
+    calls: int
+    per_s: float
+    errors: dict[str, int]
+    growth_bytes: tuple[float, float, float]
+    memory_mb: list[float]
+    files: list[int]
+    p99_ms: list[float]
+    """99th percentile of lookups by hash in each tenth of the time, from when they were due."""
+    generations: int
+    failures: list[str] = field(default_factory=list)
+
+
+def sample(server: Deployment, calls: int) -> Sample:
+    """Look at all processes of a server."""
+    pids = session(server.process.pid)
+    return Sample(
+        calls, 1e6 * sum(memory_mb(pid)[0] for pid in pids), sum(map(_files, pids)), tuple(pids)
+    )
+
+
+def _files(pid: int) -> int:
+    try:
+        return sum(1 for _ in (_PROC / str(pid) / "fd").iterdir())
+    except OSError:  # it has ended
+        return 0
+
+
+async def until(
+    over: asyncio.Event, every_s: float, act: Callable[[], Awaitable[_Seen]]
+) -> list[_Seen]:
+    """Act again and again, with pauses of ``every_s``, until it is over; return the results."""
+    seen: list[_Seen] = []
+    while True:
+        try:
+            await asyncio.wait_for(over.wait(), every_s)
+        except TimeoutError:
+            seen.append(await act())
+        else:
+            return seen
+
+
+def growth_bytes(calls: ArrayLike, memory_bytes: ArrayLike) -> tuple[float, float, float]:
+    """Return the growth of memory for each call, in bytes: low, mean and high (95 %).
+
+    It is fitted by least squares to the means of _BLOCKS blocks. Without enough samples, or calls
+    between them, nothing is known: it is between minus and plus infinity.
+    """
+    both = np.array([calls, memory_bytes], float)
+    if both.shape[1] < _BLOCKS or both[0, 0] == both[0, -1]:
+        return -math.inf, math.nan, math.inf
+    x, y = np.array([block.mean(axis=1) for block in np.array_split(both, _BLOCKS, axis=1)]).T
+    apart = x - x.mean()
+    spread = float(apart @ apart)
+    mean = float(apart @ y) / spread
+    rest = y - y.mean() - mean * apart
+    error = _STUDENT * math.sqrt(float(rest @ rest) / (_BLOCKS - 2) / spread)
+    return mean - error, mean, mean + error
+
+
+def judged(
+    samples: Sequence[Sample],
+    called: Sequence[Called],
+    *,
+    seconds: float,
+    generations: int,
+    most_bytes: float,
+) -> Soak:
+    """Judge a soak: no error, no growth, the same processes and files, a steady p99."""
+    warm = samples[int(_WARM * len(samples)) :]
+    growth = growth_bytes([each.calls for each in warm], [each.memory_bytes for each in warm])
+    errors = Counter(call.outcome for call in called if call.outcome != OK)
+    tenths: list[list[float]] = [[] for _ in range(_TENTHS)]
+    for call in called:
+        if call.kind == "lookup":
+            tenths[min(int(call.due_s / seconds * _TENTHS), _TENTHS - 1)].append(call.took_s)
+    p99_ms = [quantile_ms(each, 0.99) for each in tenths]
+    third = max(len(warm) // 3, 1)
+    checks = {
+        "calls failed": bool(errors),
+        f"memory may grow by more than {most_bytes:g} bytes a call": growth[2] > most_bytes,
+        "processes ended or came": warm[0].pids != warm[-1].pids,
+        "more files are open in the last third than in the first": (
+            _median(warm[-third:]) > _median(warm[:third]) + len(warm[0].pids)
+        ),
+        "p99 of the last three tenths is more than twice that of the first three": (
+            np.median(p99_ms[-3:]) > 2 * np.median(p99_ms[:3])
+        ),
+    }
+    return Soak(
+        seconds=seconds,
+        calls=len(called),
+        per_s=len(called) / seconds,
+        errors=dict(errors),
+        growth_bytes=growth,
+        memory_mb=[round(each.memory_bytes / 1e6, 2) for each in samples],
+        files=[each.files for each in samples],
+        p99_ms=p99_ms,
+        generations=generations,
+        failures=[text for text, is_so in checks.items() if is_so],
+    )
+
+
+def _median(samples: Sequence[Sample]) -> float:
+    return float(np.median([each.files for each in samples]))

@@ -1,0 +1,87 @@
+"""Loads time calls from when they were due, check answers, and notice a server that is broken."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.load import load
+from benchmarks.load.arrivals import OK, Call, Called, open_loop
+from benchmarks.load.calls import SHARES
+from benchmarks.load.soak import Sample, growth_bytes, judged
+from tests.benchmarks.conftest import Bench
+
+
+def test_a_call_that_is_held_up_has_waited_since_it_was_due() -> None:
+    times_s = [0.0, 0.01, 0.02]
+    called: list[Called] = []
+
+    held_up_s = iter((0.1, 0.0, 0.0))
+
+    async def answer() -> str:
+        time.sleep(next(held_up_s))  # noqa: ASYNC251 holds up the loop, and with it all that is due
+        return OK
+
+    asyncio.run(open_loop(lambda: Call("lookup", answer), times_s, called))
+    assert [call.due_s for call in called] == times_s
+    for call in called[1:]:
+        assert call.took_s - call.served_s == pytest.approx(call.sent_s - call.due_s)
+        assert call.took_s > 0.07 > call.served_s
+
+
+def test_growth_of_memory_is_known_within_an_interval_or_not_at_all() -> None:
+    calls = np.arange(300.0) * 50
+    noise = np.random.default_rng(1).normal(0, 1000, 300)
+    low, mean, high = growth_bytes(calls, 5e8 + 3 * calls + noise)
+    assert low < 3 < high
+    assert mean == pytest.approx((low + high) / 2)
+    low, _, high = growth_bytes(calls, 5e8 + noise)
+    assert low < 0 < high < 1
+    assert growth_bytes(calls[:9], calls[:9])[::2] == (-math.inf, math.inf)
+
+
+CALLS = [Called("lookup", at / 100, at / 100, at / 100 + 0.002, OK) for at in range(10_000)]
+SAMPLES = [Sample(at * 100, 5e8 + at % 3, 80, (1, 2, 3)) for at in range(100)]
+
+
+@pytest.mark.parametrize(
+    ("samples", "calls", "failure"),
+    [
+        (SAMPLES, CALLS, None),
+        (SAMPLES, [*CALLS, Called("picture", 1, 1, 2, "OVERLOADED")], "calls failed"),
+        ([replace(s, memory_bytes=5e8 + 9 * s.calls) for s in SAMPLES], CALLS, "memory"),
+        ([*SAMPLES[:-1], replace(SAMPLES[-1], pids=(1, 2, 4))], CALLS, "processes"),
+        ([replace(s, files=s.calls // 100) for s in SAMPLES], CALLS, "files"),
+        (SAMPLES, [replace(c, ended_s=c.due_s + c.due_s / 1000) for c in CALLS], "p99"),
+    ],
+)
+def test_a_soak_fails_for_its_reason_alone(
+    samples: list[Sample], calls: list[Called], failure: str | None
+) -> None:
+    soak = judged(samples, calls, seconds=100, generations=1, most_bytes=1)
+    assert len(soak.failures) == bool(failure)
+    assert not failure or failure in soak.failures[0]
+
+
+def test_a_server_that_keeps_what_it_was_asked_fails_the_soak(bench: Bench) -> None:
+    words = ("--size", "2000", "--seconds", "1", "--soak", "0.1", "--sabotage", "leaky-lookups")
+    code, report = bench(load.main, *words)
+    assert code == 1
+    assert "memory may grow by more than 1 bytes a call" in report["failures"]
+    assert not any("wrong" in failure for failure in report["failures"])
+    assert report["soak"]["generations"] > 0
+    assert {row["kind"] for row in report["rows"]} <= set(SHARES)
+    for row in report["rows"]:
+        assert row["errors"] or row["p50_ms"] <= row["p99_ms"] <= row["p999_ms"]
+
+
+def test_a_server_that_finds_nothing_fails_the_load(bench: Bench) -> None:
+    words = ("--size", "2000", "--seconds", "1", "--sabotage", "empty-answers")
+    code, report = bench(load.main, *words)
+    assert code == 1
+    assert ["wrong" in failure for failure in report["failures"]] == [True]
