@@ -22,6 +22,7 @@ from benchmarks.speed import (
     panels,
     picture_calls,
     search,
+    search_chart,
     service,
     stages,
 )
@@ -42,7 +43,7 @@ def _few_regions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_engine_is_measured_on_both_distributions_and_found_exact(
-    bench: Bench, capsys: pytest.CaptureFixture[str]
+    bench: Bench, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     code, report = bench(search.main, "--size", "3000", "--queries", "300", "--seconds", "0")
     assert code == 0
@@ -56,6 +57,9 @@ def test_every_engine_is_measured_on_both_distributions_and_found_exact(
     printed = capsys.readouterr().out
     assert "| size | distribution | engine | lookups_per_s |" in printed
     assert printed.count("| 3 000 | ") == len(rows)
+    chart = tmp_path / "chart.svg"
+    search_chart.main([str(tmp_path / "report.json"), str(chart)], standalone_mode=False)
+    assert chart.read_text("utf-8").count("<circle ") == len(rows)
 
 
 def test_an_answer_that_a_search_leaves_out_is_found(
