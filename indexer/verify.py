@@ -13,7 +13,7 @@ from disrupt.core.changes import Addition, Cursor
 from disrupt.core.hashes import HASH_BITS, HASH_BYTES, MAX_DISTANCE_BITS
 from disrupt.core.media import StoredItems
 from disrupt.core.progress import Progress, quiet
-from disrupt.feed.walk import additions, pages, walk
+from disrupt.feed.walk import matched_items, pages, walk
 from disrupt.index.columns import Columns, columns
 from disrupt.index.generations import current, open_generation
 from disrupt.index.live import LiveIndex
@@ -61,12 +61,11 @@ def verify(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) 
     lookups = _Lookups(live)
     differences: list[Difference] = []
     before = 0
-    for items in additions(reader, Cursor(head.epoch, 0), head, progress):
-        if len(items):
-            until = int(items.number[-1])
-            differences += _differences(live.between(before, until), columns(items))
-            lookups.compare(items)
-            before = until
+    for items in matched_items(reader, 0, head, progress):
+        until = int(items.number[-1])
+        differences += _differences(live.between(before, until), columns(items))
+        lookups.compare(items)
+        before = until
     extra = live.between(before, _LAST).items["number"].tolist()
     differences += [Difference(number, _EXTRA) for number in extra]
     differences += lookups.differences({difference.number for difference in differences})

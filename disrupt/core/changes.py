@@ -87,6 +87,11 @@ class Addition:
     item: StoredItem
     mark: bytes = NO_MARK
 
+    @property
+    def number(self) -> int:
+        """Return the number of the item."""
+        return self.item.number
+
 
 @dataclass(frozen=True, slots=True)
 class Removal:
@@ -102,4 +107,26 @@ class Removal:
     mark: bytes = NO_MARK
 
 
-Change = Addition | Removal
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A media item was hidden, and matches no more; or it is shown again, then as ``item``.
+
+    Hiding is no removal: the registry keeps the item. An addition comes as this, without the item,
+    if that is hidden now, or was hidden since and is shown by a later change. So at most one of the
+    changes after any cursor shows an item, and none shows one that a reader at that cursor has.
+    """
+
+    sequence: int
+    number: int
+    item_id: bytes
+    bank: int
+    item: StoredItem | None
+    mark: bytes = NO_MARK
+
+
+Change = Addition | Removal | StateChange
+
+
+def shown_item(change: Change) -> StoredItem | None:
+    """Return the item that is matched from this change on; None if the change takes one away."""
+    return None if isinstance(change, Removal) else change.item

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from disrupt.core.changes import Cursor, Removal
+from disrupt.core.changes import Addition, Cursor, shown_item
+from disrupt.core.media import StoredItem
 from disrupt.core.progress import Progress, quiet
 from disrupt.errors import CursorExpiredError, SnapshotRefusedError
 from disrupt.feed.rebuild import Rebuilt
-from disrupt.feed.walk import additions, walk
+from disrupt.feed.walk import matched_items, walk
 from disrupt.index import manifest as manifests
-from disrupt.index.columns import Columns, columns
+from disrupt.index.columns import Columns, columns, columns_of
 from disrupt.index.generations import (
     current,
     directory_of,
@@ -20,7 +21,7 @@ from disrupt.index.generations import (
     publish_locked,
 )
 from disrupt.index.snapshot import Snapshot
-from disrupt.index.writing import remaining
+from disrupt.index.writing import merged, remaining
 from disrupt.registry.contract import RegistryReader
 
 _SHARE = 20
@@ -31,6 +32,7 @@ own tables, they take as much memory as the generation's shared tables do."""
 def compact(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) -> Rebuilt:
     """Publish what a rebuild would, from the served generation and the changes after it.
 
+    Holds in memory the items that were hidden and are shown again since, as every worker does.
     SnapshotRefusedError where that generation is damaged: then only a rebuild helps.
     DataDirectoryError while another process writes the index.
     """
@@ -65,7 +67,18 @@ def _content(
             f"Generation {base.generation:08d} is newer than what the registry holds: nothing was"
             " published. Run `disrupt-index rebuild`."
         )
-    since = walk(reader, base.cursor, reader.head())
-    gone = [change.number for change in since if isinstance(change, Removal)]
-    yield from remaining(base, gone)
-    yield from map(columns, additions(reader, base.cursor, head, progress))
+    last = int(base.items["number"][-1]) if len(base.items) else 0
+    gone, shown = list[int](), dict[int, StoredItem]()
+    for change in walk(reader, base.cursor, reader.head()):
+        if isinstance(change, Addition):
+            continue
+        gone.append(change.number)
+        item = shown_item(change)
+        # What a change after the head shows comes to the new generation as that change. What is
+        # newer than the generation's last item is read with those added since.
+        if item is not None and change.sequence <= head.sequence and change.number <= last:
+            shown[change.number] = item
+        else:
+            shown.pop(change.number, None)
+    yield from merged(remaining(base, gone), columns_of(shown.values()))
+    yield from map(columns, matched_items(reader, last, head, progress))

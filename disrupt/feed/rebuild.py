@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from disrupt.core.changes import Cursor
 from disrupt.core.progress import Progress, quiet
-from disrupt.feed.walk import additions
+from disrupt.feed.walk import matched_items
 from disrupt.index.columns import columns
 from disrupt.index.generations import check_history, publish
 from disrupt.index.snapshot import Snapshot
@@ -38,18 +37,19 @@ def rebuild(
     *,
     accept_registry: bool = False,
 ) -> Rebuilt:
-    """Publish a generation of all living items, as of the registry's head when it began.
+    """Publish a generation of all items that match, as of the registry's head when it began.
 
     OtherHistoryError if the index that is there was built from another registry, or a newer one
     was here, unless ``accept_registry``: items that only that one has are then no longer served.
 
-    The registry and its servers go on working. Items withdrawn while it is read may be in the new
-    generation: their removals come after its cursor, and whoever serves it applies those first.
+    The registry and its servers go on working. Items withdrawn or hidden while it is read may be in
+    the new generation: these changes come after its cursor, and whoever serves it applies those
+    first.
     """
     if accept_registry:
         reader.accept_head()
     else:
         check_history(index_dir, reader)
     head = reader.head()
-    living = map(columns, additions(reader, Cursor(head.epoch, 0), head, progress))
-    return Rebuilt.of(publish(index_dir, living, head, progress))
+    content = map(columns, matched_items(reader, 0, head, progress))
+    return Rebuilt.of(publish(index_dir, content, head, progress))

@@ -35,12 +35,17 @@ def walk(reader: RegistryReader, after: Cursor, head: Cursor) -> Iterator[Change
         yield from changes
 
 
-def additions(
-    reader: RegistryReader, after: Cursor, head: Cursor, progress: Progress = quiet
+def matched_items(
+    reader: RegistryReader, after: int, head: Cursor, progress: Progress = quiet
 ) -> Iterator[StoredItems]:
-    """Yield items added after a cursor up to ``head`` that are alive, some thousands at a time."""
-    cursor = after
-    while cursor.sequence < head.sequence:
-        items, cursor = reader.additions(cursor, head, _PAGE_ITEMS)
+    """Yield the items of numbers over ``after`` that lookups find as of ``head``, by number.
+
+    Some thousands at a time.
+    """
+    read = 0
+    while len(items := reader.matched_items(after, head, _PAGE_ITEMS)):
         yield items
-        progress(_READING, cursor.sequence - after.sequence, head.sequence - after.sequence)
+        after = int(items.number[-1])
+        read += len(items)
+        progress(_READING, read, head.sequence)  # No more items than changes.
+    progress(_READING, head.sequence, head.sequence)

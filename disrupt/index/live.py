@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.changes import Addition, Change, Cursor
+from disrupt.core.changes import Change, Cursor, shown_item
 from disrupt.core.media import MediaKind, StoredItem
 from disrupt.core.status import IndexStatus
 from disrupt.errors import UnavailableError
@@ -136,8 +136,9 @@ class LiveIndex:
         for change in changes:
             if change.sequence <= state.cursor.sequence:
                 continue
-            if isinstance(change, Addition):
-                added[change.item.number] = change.item
+            item = shown_item(change)
+            if item is not None:
+                added[change.number] = item
             elif added.pop(change.number, None) is None:
                 removed.append(change.number)
         delta = state.delta

@@ -155,11 +155,6 @@ class Part:
         living: NDArray[np.uint64] = self.items["number"][~self.item_columns.dead]
         return living
 
-    def removed(self) -> NDArray[np.uint64]:
-        """Return the numbers of the items with a tombstone, ascending."""
-        dead: NDArray[np.uint64] = self.items["number"][self.item_columns.dead]
-        return dead
-
     def living(self, after: int = 0, until: int = 2**64 - 1) -> Columns:
         """Copy the columns of living items with numbers over ``after``, up to ``until``."""
         numbers = self.items["number"]

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+import numpy as np
 import structlog
 
 from disrupt.index.part import Part, join
@@ -64,8 +65,9 @@ class Segments:
         self._aside = None
         if aside.joined is None:  # It failed; settle tries again.
             return delta
-        for part in aside.parts:  # items removed meanwhile
-            aside.joined.bury(part.removed().tolist())
+        # Bury what was removed meanwhile. An older part may hold a dead copy of a living item.
+        living = np.concatenate([part.numbers() for part in aside.parts])
+        aside.joined.bury(np.setdiff1d(aside.joined.numbers(), living).tolist())
         at = delta.index(aside.parts[0])
         return (*delta[:at], aside.joined, *delta[at + len(aside.parts) :])
 

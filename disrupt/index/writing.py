@@ -18,7 +18,7 @@ from disrupt.core.changes import Cursor
 from disrupt.core.hashes import HASH_BITS, HASH_BYTES
 from disrupt.core.progress import Progress, quiet
 from disrupt.errors import DisruptError
-from disrupt.index.columns import ENTRY, ITEM, Columns
+from disrupt.index.columns import ENTRY, ITEM, Columns, joined
 from disrupt.index.flat import FlatIndex
 from disrupt.index.known_answers import check_table_search
 from disrupt.index.manifest import (
@@ -54,6 +54,23 @@ def remaining(base: Snapshot, gone: Sequence[int]) -> Iterator[Columns]:
     for first in range(0, len(base.items), _BLOCK_ITEMS):
         rows = slice(first, min(first + _BLOCK_ITEMS, len(base.items)))
         yield every.kept(rows, ~np.isin(base.items["number"][rows], dead))
+
+
+def merged(blocks: Iterable[Columns], others: Columns) -> Iterator[Columns]:
+    """Yield blocks of items that ascend by number, with ``others`` in their places among them."""
+    numbers, begin = others.items["number"], 0
+    keep_all = np.ones(len(numbers), np.bool_)
+    for block in blocks:
+        last = block.items["number"][-1] if len(block.items) else 0
+        end = int(np.searchsorted(numbers, last))
+        if end > begin:
+            rows = slice(begin, end)
+            yield joined([block, others.kept(rows, keep_all[rows])])
+            begin = end
+        else:
+            yield block
+    rest = slice(begin, len(numbers))
+    yield others.kept(rest, keep_all[rest])
 
 
 def write(

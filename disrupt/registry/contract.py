@@ -15,6 +15,8 @@ from disrupt.core.changes import Change, Cursor
 from disrupt.core.media import Assurance, MediaKind, StoredItems
 from disrupt.core.policy import ApiKey, Bank
 from disrupt.core.registrations import Outcome, WithdrawnItem
+from disrupt.core.states import ItemState
+from disrupt.registry.review import ReviewReader, ReviewWriter
 
 CHANGES_AT_ONCE = 50_000
 """Most changes that a read of some banks' changes scans: a tenth of a second or two."""
@@ -49,7 +51,8 @@ class Registration:
 
     ``request_id`` are 16 bytes made by the device, ``request_digest`` 32 bytes over all that the
     request says but its PIN. ``bank`` is the number of the bank that its items go to; with
-    ``keeps_banks``, only that of items which the case does not have yet. At least one item.
+    ``keeps_banks``, only that of items which the case does not have yet. ``state`` is that of such
+    items: LIVE or WAITING. At least one item.
     """
 
     request_id: bytes
@@ -59,6 +62,7 @@ class Registration:
     assurance: Assurance
     items: tuple[NewItem, ...]
     keeps_banks: bool = False
+    state: ItemState = ItemState.LIVE
 
 
 class HeldItem(NamedTuple):
@@ -102,6 +106,7 @@ class CaseItem:
     number: int
     registered_on: str
     identity: bytes
+    state: ItemState
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,7 @@ class Revoked:
     key_id: str
 
 
-class RegistryReader(Protocol):
+class RegistryReader(ReviewReader, Protocol):
     """Reading: any number of processes and threads at once, in short transactions.
 
     Every method, here and in RegistryWriter, raises UnavailableError when the store cannot be
@@ -189,25 +194,28 @@ class RegistryReader(Protocol):
         banks, of the next ``CHANGES_AT_ONCE`` changes.
 
         No reader sees change n before every change ≤ n is visible. Numbers of items ascend with
-        their additions. An addition whose item was erased since comes as a removal.
+        their additions. A change of an item that was erased since comes as a removal. Only the
+        newest change of an item that is matched now shows it, see ``StateChange``.
         CursorExpiredError for a cursor that this registry does not know.
         """
 
-    def additions(self, after: Cursor, until: Cursor, limit: int) -> tuple[StoredItems, Cursor]:
-        """Return up to ``limit`` (≥ 1) living items of those added after one cursor, up to another.
+    def matched_items(self, after: int, until: Cursor, limit: int) -> StoredItems:
+        """Return up to ``limit`` (≥ 1) items that lookups find as of a cursor, ascending by number.
 
-        In the order of their additions, and with the cursor to go on from, which is ``until`` after
-        the last. Bounded by ``BYTES_AT_ONCE``, and CursorExpiredError, as for ``changes``.
+        Of those with numbers over ``after``; none after the last. Left out is also what was erased
+        or hidden after the cursor, and what is shown by a change after it. Bounded by
+        ``BYTES_AT_ONCE``, and CursorExpiredError, as for ``changes``.
         """
 
     def removed_since(self, cursor: Cursor, banks: Collection[int] | None = None) -> int:
         """Count the items of ``banks`` (None: all) that were there at a cursor and removed since.
 
-        An index as of that cursor still holds so many. CursorExpiredError as for ``changes``.
+        An index as of that cursor still holds so many, but for those that were hidden then.
+        CursorExpiredError as for ``changes``.
         """
 
     def hashes_since(self, cursor: Cursor) -> int:
-        """Count the hashes added since a cursor, and one for each change that adds none.
+        """Count the hashes that changes since a cursor show, and one for each other change.
 
         This estimates the cost of the changes to an index as of that cursor. CursorExpiredError as
         for ``changes``.
@@ -242,7 +250,7 @@ class RegistryReader(Protocol):
         """
 
 
-class RegistryWriter(RegistryReader, Protocol):
+class RegistryWriter(RegistryReader, ReviewWriter, Protocol):
     """Writing: one process at a time. Every method returns only when its effect is durable.
 
     StorageFullError when the disk is full: nothing of the call is kept, but see ``withdraw``. Some
@@ -263,7 +271,8 @@ class RegistryWriter(RegistryReader, Protocol):
         A case has each picture or video once: items of one identity (``core.renewals``) are the
         same. The case keeps the stored item if its fingerprints stay and its bank is that of the
         registration, or is kept. Otherwise the new item takes its place, in that bank, with
-        the stored fingerprints where these stay, else with its own: then the old item is removed
+        the stored fingerprints where these stay, else with its own, and in the state that the old
+        item had, so that nobody shows again what staff have hidden. Then the old item is removed
         in the same transaction, after the addition, as ``withdraw`` removes it, and its id goes on
         naming the new one. Of one registration the same holds, from the first item to the last.
 

@@ -90,11 +90,13 @@ class Change(_message.Message):
     REMOVED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def added(self) -> Global___ItemAdded:
-        """An item came in."""
+        """An item came in, or came back after it was removed. A mirror that has read all before it does not have the item."""
 
     @_builtins.property
     def removed(self) -> Global___ItemRemoved:
-        """An item is gone; also in place of an addition that has been erased since. Unknown items are no error."""
+        """An item is gone, or is not matched at present; also in place of an addition of which that holds by now. The same
+        item may be added again later. Unknown items are no error.
+        """
 
     def __init__(
         self,
@@ -114,7 +116,7 @@ Global___Change: _TypeAlias = Change  # noqa: Y015
 
 @_typing.final
 class ItemAdded(_message.Message):
-    """An item came in."""
+    """An item came in, or came back."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -154,7 +156,7 @@ Global___ItemAdded: _TypeAlias = ItemAdded  # noqa: Y015
 
 @_typing.final
 class ItemRemoved(_message.Message):
-    """An item is gone."""
+    """An item is gone, or is not matched at present."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

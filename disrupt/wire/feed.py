@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from disrupt.core.changes import Addition, Change
+from disrupt.core.changes import Change, Removal
 from disrupt.v1 import feed_pb2
 from disrupt.wire.fields import fingerprints_message, invalid
 
@@ -32,7 +32,7 @@ def page(
 
 def change(value: Change, bank_names: Mapping[int, str]) -> feed_pb2.Change:
     """Convert a change to a message."""
-    if not isinstance(value, Addition):
+    if isinstance(value, Removal) or value.item is None:
         return feed_pb2.Change(removed=feed_pb2.ItemRemoved(item_id=value.item_id))
     item = value.item
     return feed_pb2.Change(

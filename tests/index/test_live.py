@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from disrupt.core.changes import Addition, Change, Cursor, Removal
+from disrupt.core.changes import Addition, Change, Cursor, Removal, StateChange
 from disrupt.core.media import StoredItem
 from disrupt.errors import UnavailableError
 from disrupt.index import segments
@@ -138,6 +138,25 @@ def test_changes_do_not_wait_while_long_segments_are_joined(
         joined_beside()
         live.apply([], live.cursor)
         assert holds(live, kept)
+
+
+def test_items_that_are_shown_again_while_their_segments_are_joined_stay(
+    live: LiveIndex, items: list[StoredItem], joining: threading.Event
+) -> None:
+    for place in range(10, 30):
+        apply(live, Addition(place + 1, items[place]))
+    # Of the first segments, which are being joined, and of some that are joined later.
+    for sequence, place in enumerate([10, 11, 24, 29], 40):
+        apply(live, StateChange(sequence, place + 1, bytes(16), 1, None))
+    hidden = [item for place, item in enumerate(items[:30]) if place not in {10, 11, 24, 29}]
+    assert holds(live, hidden)
+    for sequence, place in enumerate([10, 24, 29], 50):
+        apply(live, StateChange(sequence, place + 1, bytes(16), 1, items[place]))
+    joining.set()
+    while live.status().segments > 1:
+        joined_beside()
+        live.apply([], live.cursor)
+        assert holds(live, [*items[:11], *items[12:30]])
 
 
 def test_a_join_that_fails_is_done_again(

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from disrupt.core.changes import Addition, Change, Cursor, Removal
+from disrupt.core.changes import Addition, Change, Cursor, Removal, StateChange
 from disrupt.core.media import MediaKind, StoredItem
 from disrupt.index import nearest, part, segments, writing
 from disrupt.index.generations import open_current
@@ -35,7 +35,10 @@ _MANY = 100
 
 
 class LiveMachine(RuleBasedStateMachine):
-    """Model of an index: ``feed`` stands for the registry's, ``alive`` for its items by number."""
+    """Model of an index: ``feed`` stands for the registry's, ``alive`` for its items by number.
+
+    These are the items that match; ``shown_by`` has the change that shows each of them.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,6 +57,8 @@ class LiveMachine(RuleBasedStateMachine):
         self.index_dir = Path(self.folder.name)
         self.feed: list[Change] = []
         self.alive: dict[int, StoredItem] = {}
+        self.hidden: dict[int, StoredItem] = {}
+        self.shown_by: dict[int, int] = {}
 
     def teardown(self) -> None:
         self.patches.undo()
@@ -68,11 +73,11 @@ class LiveMachine(RuleBasedStateMachine):
         return Cursor(EPOCH, len(self.feed))
 
     def page(self, after: Cursor, until: int) -> list[Change]:
-        """Return changes of the feed; an addition that was erased since comes as a removal."""
+        """Return changes of the feed: of those of an item the newest shows it, or none."""
         return [
-            Removal(change.sequence, change.item.number, change.item.item_id, 1)
-            if isinstance(change, Addition) and change.item.number not in self.alive
-            else change
+            change
+            if isinstance(change, Removal) or self.shown_by.get(change.number) == change.sequence
+            else Removal(change.sequence, change.number, bytes(16), 1)
             for change in self.feed[after.sequence : until]
         ]
 
@@ -87,6 +92,7 @@ class LiveMachine(RuleBasedStateMachine):
         added = item(sequence, codes, bank=1 + sequence % 2)
         self.feed.append(Addition(sequence, added))
         self.alive[added.number] = added
+        self.shown_by[added.number] = sequence
 
     @rule(codes=near_codes(6))
     def register_very_many(self, codes: Codes) -> None:
@@ -98,7 +104,24 @@ class LiveMachine(RuleBasedStateMachine):
     def withdraw(self, data: st.DataObject) -> None:
         number = data.draw(st.sampled_from(sorted(self.alive)))
         gone = self.alive.pop(number)
+        del self.shown_by[number]
         self.feed.append(Removal(len(self.feed) + 1, number, gone.item_id, gone.bank))
+
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data())
+    def hide(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.alive)))
+        gone = self.hidden[number] = self.alive.pop(number)
+        del self.shown_by[number]
+        self.feed.append(StateChange(len(self.feed) + 1, number, gone.item_id, gone.bank, None))
+
+    @precondition(lambda self: self.hidden)
+    @rule(data=st.data())
+    def show(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.hidden)))
+        back = self.alive[number] = self.hidden.pop(number)
+        sequence = self.shown_by[number] = len(self.feed) + 1
+        self.feed.append(StateChange(sequence, number, back.item_id, back.bank, back))
 
     @rule(page_size=st.integers(1, 5))
     def follow(self, page_size: int) -> None:
@@ -116,10 +139,9 @@ class LiveMachine(RuleBasedStateMachine):
 
     @rule(back=st.integers(0, 6))
     def publish_behind_head(self, back: int) -> None:
-        """Publish a rebuild older than the newest changes: it may miss what was erased since."""
+        """Publish a rebuild older than the newest changes: it misses what was erased since."""
         sequence = max(0, len(self.feed) - back)
-        items = [change.item for change in self.feed[:sequence] if isinstance(change, Addition)]
-        alive = [stored for stored in items if stored.number in self.alive]
+        alive = [item for number, item in self.alive.items() if self.shown_by[number] <= sequence]
         published(self.index_dir, alive, sequence)
 
     @rule(page_size=st.integers(1, 5))

@@ -157,13 +157,13 @@ def test_an_item_withdrawn_while_it_is_compared_is_no_difference(
 ) -> None:
     done = writer.register(registration(random.Random(79)), day=DAY)
     rebuild(writer, data_dir / "index")
-    additions = writer.additions
+    matched_items = writer.matched_items
 
     def withdrawing(after, until, limit):  # type: ignore[no-untyped-def]
         writer.withdraw(done.case_number, None, day=DAY)
-        return additions(after, until, limit)
+        return matched_items(after, until, limit)
 
-    writer.additions = withdrawing  # type: ignore[method-assign]
+    writer.matched_items = withdrawing  # type: ignore[method-assign]
     assert verify(writer, data_dir / "index").differences == ()
 
 

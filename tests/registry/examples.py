@@ -8,7 +8,7 @@ import numpy as np
 
 from disrupt.core import media
 from disrupt.core.cases import CASE_NUMBERS, case_number
-from disrupt.core.changes import Addition, Change, Cursor
+from disrupt.core.changes import Addition, Change, Cursor, shown_item
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItems
 from disrupt.core.policy import ADULTS, ApiKey, Right
 from disrupt.registry.contract import NewCase, NewItem, Registration, RegistryReader
@@ -68,11 +68,12 @@ def api_key(key_id: str) -> ApiKey:
 
 
 def plain(change: Change) -> tuple[object, ...]:
-    """Return a change without its sequence: (number, item id, bank), then an addition's data."""
-    if isinstance(change, Addition):
-        item = change.item
+    """Return a change without its sequence: (number, item id, bank), then what it shows."""
+    item = shown_item(change)
+    if item is not None:
         what = (item.kind, item.assurance, media.pack(item.fingerprints))
         return (item.number, item.item_id, item.bank, *what)
+    assert not isinstance(change, Addition)
     return (change.number, change.item_id, change.bank)
 
 

@@ -16,6 +16,7 @@ from disrupt.core.media import MediaKind
 from disrupt.core.policy import FIRST_BANKS, Bank
 from disrupt.core.registrations import Outcome
 from disrupt.core.renewals import identity_of
+from disrupt.core.states import ItemState
 from disrupt.errors import (
     CaseClosedError,
     LimitExceededError,
@@ -379,6 +380,7 @@ class RegistryMachine(RuleBasedStateMachine):
                     *(item_id, self.banks[item_id], item.kind, len(item.fingerprints)),
                     *(case.numbers[item_id], DAY),
                     identity_of(item.kind, item.fingerprints),
+                    ItemState.LIVE,
                 )
                 for item_id, item in sorted(
                     case.items.items(), key=lambda pair: case.numbers[pair[0]]

@@ -45,7 +45,7 @@ def test_an_older_copy_that_has_grown_knows_no_change_made_after_it(
         assert not reader.knows(newer)
         for read in (
             lambda: reader.changes(newer, 10),
-            lambda: reader.additions(newer, reader.head(), 10),
+            lambda: reader.matched_items(0, newer, 10),
             lambda: reader.removed_since(newer),
             lambda: reader.hashes_since(newer),
         ):

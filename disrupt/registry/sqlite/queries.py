@@ -6,15 +6,27 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    Select,
+    and_,
+    func,
+    literal,
+    select,
+    true,
+)
 from sqlalchemy import case as when
 
 from disrupt.core import media
 from disrupt.core.cases import CaseStatus
-from disrupt.core.changes import NO_MARK, Addition, Change, Cursor, Removal
+from disrupt.core.changes import NO_MARK, Addition, Change, Cursor, Removal, StateChange
 from disrupt.core.media import ITEM_ID_BYTES, Assurance, MediaKind, StoredItem, StoredItems
 from disrupt.core.policy import ApiKey, Bank, Right
 from disrupt.core.registrations import Outcome
+from disrupt.core.states import SHOWN, ItemState
 from disrupt.errors import CursorExpiredError, DataDirectoryError
 from disrupt.registry.contract import (
     BYTES_AT_ONCE,
@@ -73,9 +85,14 @@ def changes(
     """Return a page of changes, and the cursor of its end."""
     _check_known(connection, after)
     _, end = position(connection)
-    changes = schema.changes.c
+    changes, items = schema.changes.c, schema.items.c
+    shown = when((_shows(), items.fingerprints))
     query = (
-        select(changes.sequence, changes.mark, changes.kind.label("change"), schema.items)
+        select(
+            *(changes.sequence, changes.mark, changes.kind.label("change"), items.number),
+            *(items.item_id, items.bank, items.state, items.kind, items.assurance),
+            shown.label("fingerprints"),
+        )
         .join_from(schema.changes, schema.items)
         .where(changes.sequence > after.sequence)
         .order_by(changes.sequence)
@@ -90,37 +107,47 @@ def changes(
     return page, Cursor(after.epoch, end, _mark(connection, end))
 
 
-def additions(
-    connection: Connection, after: Cursor, until: Cursor, limit: int
-) -> tuple[StoredItems, Cursor]:
-    """Return a page of living items, and the cursor of its end."""
-    _check_known(connection, after)
+def _shows() -> ColumnElement[bool]:
+    """Tell of a change whether its item is matched from it on, and is still."""
+    changes, items = schema.changes.c, schema.items.c
+    newest = func.coalesce(items.state_sequence, changes.sequence)
+    return and_(items.state.in_(SHOWN), changes.sequence == newest)
+
+
+def matched_items(connection: Connection, after: int, until: Cursor, limit: int) -> StoredItems:
+    """Return a page of items that lookups find as of a cursor."""
+    _check_known(connection, until)
     items = schema.items.c
     query = (
-        select(
-            *(schema.changes.c.sequence, items.number, items.item_id, items.bank, items.kind),
-            *(items.assurance, items.fingerprints, schema.changes.c.mark),
-        )
-        .join_from(schema.changes, schema.items)
+        select(items.number, items.item_id, items.bank, items.kind, items.assurance)
+        .add_columns(items.fingerprints)
         .where(
-            schema.changes.c.sequence > after.sequence,
-            schema.changes.c.sequence <= until.sequence,
-            schema.changes.c.kind == schema.ChangeKind.ADDITION,
-            items.fingerprints.is_not(None),
+            items.number > after,
+            items.number <= _newest_item(until),
+            items.state.in_(SHOWN),
+            func.coalesce(items.state_sequence, 0) <= until.sequence,
         )
-        .order_by(schema.changes.c.sequence)
+        .order_by(items.number)
     )
-    rows, cut_off = _read(connection, query, limit)
-    sequences, *plain, marks = zip(*rows, strict=True) if rows else [()] * 8
+    rows, _ = _read(connection, query, limit)
     try:
-        page = StoredItems.of(*plain)
+        return StoredItems.of(*(zip(*rows, strict=True) if rows else [()] * 6))
     except ValueError:
         for row in rows:
             unpacked(row.number, row.fingerprints)
         raise
-    if not cut_off:
-        return page, until
-    return page, Cursor(after.epoch, sequences[-1], marks[-1])
+
+
+def _newest_item(cursor: Cursor) -> ScalarSelect[int]:
+    """Select the number of the newest item added up to a cursor: numbers ascend in the feed."""
+    changes = schema.changes.c
+    return (
+        select(changes.item)
+        .where(changes.sequence <= cursor.sequence, changes.kind == schema.ChangeKind.ADDITION)
+        .order_by(changes.sequence.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def removed_since(
@@ -129,18 +156,10 @@ def removed_since(
     """Count the items of ``banks`` (None: all) added up to a cursor and removed after it."""
     _check_known(connection, cursor)
     changes = schema.changes.c
-    # Item numbers ascend in the feed.
-    newest = (
-        select(changes.item)
-        .where(changes.sequence <= cursor.sequence, changes.kind == schema.ChangeKind.ADDITION)
-        .order_by(changes.sequence.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
     query = select(func.count()).where(
         changes.sequence > cursor.sequence,
         changes.kind == schema.ChangeKind.REMOVAL,
-        changes.item <= newest,
+        changes.item <= _newest_item(cursor),
     )
     if banks is not None:
         query = query.join_from(schema.changes, schema.items).where(schema.items.c.bank.in_(banks))
@@ -148,12 +167,11 @@ def removed_since(
 
 
 def hashes_since(connection: Connection, cursor: Cursor) -> int:
-    """Count the living hashes added after a cursor, and one for each other change."""
+    """Count the hashes that changes after a cursor show, and one for each other change."""
     _check_known(connection, cursor)
     changes, items = schema.changes.c, schema.items.c
-    added = when((changes.kind == schema.ChangeKind.ADDITION, items.hashes))
     query = (
-        select(func.coalesce(func.sum(func.coalesce(added, 1)), 0))
+        select(func.coalesce(func.sum(when((_shows(), items.hashes), else_=1)), 0))
         .join_from(schema.changes, schema.items, changes.item == items.number)
         .where(changes.sequence > cursor.sequence)
     )
@@ -183,20 +201,21 @@ def _check_known(connection: Connection, cursor: Cursor) -> None:
 
 
 def _change(row: Row[Any]) -> Change:
-    if row.change == schema.ChangeKind.REMOVAL or row.fingerprints is None:
+    if row.state is None:
         return Removal(row.sequence, row.number, row.item_id, row.bank, row.mark)
-    return Addition(
-        row.sequence,
-        StoredItem(
+    item = None
+    if row.fingerprints is not None:
+        item = StoredItem(
             row.number,
             row.item_id,
             row.bank,
             MediaKind(row.kind),
             Assurance(row.assurance),
             unpacked(row.number, row.fingerprints),
-        ),
-        row.mark,
-    )
+        )
+        if row.change == schema.ChangeKind.ADDITION:
+            return Addition(row.sequence, item, row.mark)
+    return StateChange(row.sequence, row.number, row.item_id, row.bank, item, row.mark)
 
 
 def unpacked(number: int, blob: bytes) -> NDArray[np.void]:
@@ -257,6 +276,7 @@ def case(connection: Connection, number: str) -> CaseRecord | None:
                 item.number_in_case,
                 item.registered_on,
                 item.identity,
+                ItemState(item.state),
             )
             for item in items
         ),
@@ -358,6 +378,6 @@ def _items() -> Select[Any]:
     # Leave out the fingerprints, which are large.
     items = schema.items.c
     return select(
-        *(items.item_id, items.bank, items.kind, items.hashes),
+        *(items.item_id, items.bank, items.kind, items.hashes, items.state),
         *(items.number_in_case, items.registered_on, schema.identities.c.identity),
     ).join_from(schema.items, schema.identities)

@@ -14,18 +14,24 @@ from sqlalchemy import Connection, Row, insert, select
 from disrupt.core.media import MediaKind
 from disrupt.core.registrations import Outcome
 from disrupt.core.renewals import identity_of, stays
+from disrupt.core.states import SHOWN, ItemState
 from disrupt.registry.contract import HeldItem, NewItem, Registration
 from disrupt.registry.sqlite import queries, schema
 
 
 @dataclass(slots=True)
 class Added:
-    """An item to add, with its number in the case and the day of its first registration."""
+    """An item to add, with its number in the case and the day of its first registration.
+
+    It takes over the state of the stored item that it replaces, and since when that has it.
+    """
 
     item: NewItem
     bank: int
     number: int
     registered_on: str
+    state: ItemState
+    state_since_s: int | None
 
 
 @dataclass(slots=True)
@@ -108,11 +114,15 @@ def _settle(
     if kept is not None and kept.bank == bank:
         update.replace(kept.item_id, [row for row in stored if row is not kept])
         return HeldItem(kept.item_id, kept.hashes, kept.number_in_case, Outcome.KEPT)
+    state, since_s = registration.state, None
     if stored:
         number, day = stored[0].number_in_case, stored[0].registered_on
+        inherited = next((row for row in stored if row.state not in SHOWN), stored[-1])
+        state, since_s = ItemState(inherited.state), inherited.state_since_s
     else:
         number = update.numbers_given = update.numbers_given + 1
-    update.added.append(Added(replace(item, fingerprints=best), bank, number, day))
+    new = replace(item, fingerprints=best)
+    update.added.append(Added(new, bank, number, day, state, since_s))
     update.replace(item.item_id, stored)
     return HeldItem(item.item_id, len(best), number, Outcome.RENEWED if stored else Outcome.ADDED)
 
@@ -124,7 +134,8 @@ def _stored(
     items, identified = schema.items.c, schema.identities.c
     rows = connection.execute(
         select(items.number, items.item_id, items.bank, items.hashes, items.fingerprints)
-        .add_columns(items.number_in_case, items.registered_on, identified.identity)
+        .add_columns(items.number_in_case, items.registered_on, items.state, items.state_since_s)
+        .add_columns(identified.identity)
         .join_from(schema.identities, schema.items)
         .where(identified.case_id == case_id, identified.identity.in_(identities))
         .order_by(items.number)

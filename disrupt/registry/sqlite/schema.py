@@ -120,7 +120,7 @@ requests = Table(
 #
 # ``state`` is an ItemState. ``state_since_s`` (seconds since 1970, UTC) is when it was set, NULL if
 # at the registration. ``state_sequence`` is the newest change that hid or showed the item, NULL if
-# none did since its addition. These come before the fingerprints, which take long to pass over.
+# none did since its addition.
 items = Table(
     "items",
     metadata,
@@ -140,10 +140,11 @@ items = Table(
     Column("kind", Integer),
     Column("assurance", Integer),
     Column("hashes", Integer),
-    Column("fingerprints", LargeBinary),
     Column("number_in_case", Integer),
     Column("registered_on", _DAY),
     Column("replaced_by", ForeignKey("items.number")),
+    # Last, as whatever follows in a row takes long to read.
+    Column("fingerprints", LargeBinary),
     CheckConstraint(
         "(case_id IS NULL) = (fingerprints IS NULL) AND (kind IS NULL) = (fingerprints IS NULL)"
         " AND (assurance IS NULL) = (fingerprints IS NULL)"

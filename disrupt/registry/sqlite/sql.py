@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import wraps
@@ -26,15 +26,18 @@ from typing import Concatenate, ParamSpec, TypeVar
 import structlog
 from sqlalchemy import Connection, Engine
 
+from disrupt.core.acts import Act
 from disrupt.core.changes import Cursor
 from disrupt.core.policy import ApiKey
 from disrupt.core.registrations import Outcome, WithdrawnItem
+from disrupt.core.states import ItemState
 from disrupt.data_directory import HEAD_NOTE, JOURNAL, RESERVE
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
 from disrupt.registry import head_note, journal
 from disrupt.registry.contract import Registered, Registration, Removed, Revoked, Withdrawn
 from disrupt.registry.journal import Epoch, Journal
-from disrupt.registry.sqlite import migrations, queries, statements, wal_owner
+from disrupt.registry.review import ALL_STATES, StatesSet
+from disrupt.registry.sqlite import acts, migrations, queries, statements, states, wal_owner
 from disrupt.registry.sqlite.disk_reserve import DiskReserve
 from disrupt.registry.sqlite.engine import (
     reader_engine,
@@ -119,7 +122,7 @@ class SqlRegistry:
     knows = _reading(queries.knows)
     takes_pepper = _reading(queries.takes_pepper)
     changes = _reading(queries.changes)
-    additions = _reading(queries.additions)
+    matched_items = _reading(queries.matched_items)
     removed_since = _reading(queries.removed_since)
     hashes_since = _reading(queries.hashes_since)
     journaled = _reading(queries.journaled)
@@ -129,6 +132,9 @@ class SqlRegistry:
     case = _reading(queries.case)
     pin_hash = _reading(queries.pin_hash)
     registered = _reading(queries.registered)
+    items_for_review = _reading(states.items_for_review)
+    count_states = _reading(states.count_states)
+    acts = _reading(acts.acts)
 
     def lacks(self) -> Cursor | None:
         """Return the head noted beside the registry, if that is an older copy without it."""
@@ -294,6 +300,18 @@ class SqlRegistryWriter(SqlRegistry):
             begin_epoch(connection)
         self._removals.add([Epoch(self.head().epoch)])
         self.accept_head()
+
+    def set_states(
+        self,
+        item_ids: Collection[bytes],
+        state: ItemState,
+        act: Act,
+        *,
+        from_states: Collection[ItemState] = ALL_STATES,
+    ) -> StatesSet:
+        """Set the state of items."""
+        with self._writing, _transaction(self._writer) as connection:
+            return states.set_states(connection, item_ids, state, act, from_states=from_states)
 
     def add_key(self, key: ApiKey) -> None:
         """Add a key."""

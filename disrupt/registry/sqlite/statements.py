@@ -11,7 +11,6 @@ from disrupt.core.cases import CaseStatus, advance
 from disrupt.core.changes import EPOCH_BYTES, MARK_BYTES
 from disrupt.core.policy import FIRST_BANKS, ApiKey
 from disrupt.core.registrations import Outcome, WithdrawnItem
-from disrupt.core.states import ItemState
 from disrupt.errors import (
     InvalidRequestError,
     LimitExceededError,
@@ -196,7 +195,8 @@ def _add_items(
             "bank": added.bank,
             "case_id": case.id,
             "request_id": registration.request_id,
-            "state": ItemState.LIVE,
+            "state": added.state,
+            "state_since_s": added.state_since_s,
             "kind": added.item.kind,
             "assurance": registration.assurance,
             "hashes": len(added.item.fingerprints),

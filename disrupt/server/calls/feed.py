@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from disrupt.core.changes import Addition, Change, Cursor
+from disrupt.core.changes import Change, Cursor, shown_item
+from disrupt.core.media import ITEM_ID_BYTES
 from disrupt.core.policy import ApiKey
 from disrupt.registry.contract import RegistryReader
 from disrupt.server.admission.pool import Pool
@@ -87,6 +88,5 @@ def _count_that_fit(changes: Sequence[Change], size: int) -> int:
 
 
 def _size_bytes(change: Change) -> int:
-    if isinstance(change, Addition):
-        return change.item.fingerprints.nbytes
-    return len(change.item_id)
+    item = shown_item(change)
+    return ITEM_ID_BYTES if item is None else item.fingerprints.nbytes

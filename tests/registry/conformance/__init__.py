@@ -5,6 +5,7 @@ from tests.registry.conformance.keys import KeysConformance
 from tests.registry.conformance.opened import OpenReader, OpenWriter
 from tests.registry.conformance.registering import RegisteringConformance
 from tests.registry.conformance.renewing import RenewingConformance
+from tests.registry.conformance.states import StatesConformance
 from tests.registry.conformance.withdrawing import WithdrawingConformance
 
 __all__ = ["OpenReader", "OpenWriter", "RegistryConformance"]
@@ -15,6 +16,7 @@ class RegistryConformance(
     RenewingConformance,
     WithdrawingConformance,
     FeedConformance,
+    StatesConformance,
     KeysConformance,
 ):
     """Subclasses define fixtures ``open_writer`` and ``open_reader``, on the same registry."""

@@ -98,11 +98,10 @@ class FeedConformance(Opened):
         given += [
             Cursor(given[0].epoch, change.sequence, change.mark) for change in all_changes(reader)
         ]
-        _, cursor = reader.additions(given[0], reader.head(), 1)
-        assert all(map(reader.knows, [*given, cursor]))
+        assert all(map(reader.knows, given))
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 100])
-    def test_additions_are_the_living_items_between_two_cursors(
+    def test_matched_items_are_the_living_ones_as_of_a_cursor(
         self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random, limit: int
     ) -> None:
         cases = [
@@ -112,30 +111,24 @@ class FeedConformance(Opened):
             for sizes in ((1, 2), (3,), (1,), (5, 1), (2,))
         ]
         between = reader.head()
-        _, third = reader.changes(Cursor(between.epoch, 0), 3)
         cases.append(writer.register(registration(chance), day=DAY).case_number)
         until = reader.head()
         writer.register(registration(chance), day=DAY)
         for gone in (cases[1], cases[4]):
             writer.withdraw(gone, None, day=DAY)
-        for after, before in (
-            (Cursor(until.epoch, 0), until),
-            (third, between),
-            (between, reader.head()),
-            (until, until),
-        ):
+        for after, before in ((0, until), (3, between), (4, reader.head()), (9, until)):
             expected = [
                 plain(change)
                 for change in all_changes(reader)
-                if isinstance(change, Addition) and after.sequence < change.sequence
+                if isinstance(change, Addition) and change.number > after
                 if change.sequence <= before.sequence
             ]
-            cursor, items = after, []
-            while cursor.sequence < before.sequence:
-                page, cursor = reader.additions(cursor, before, limit)
+            number, items = after, []
+            while len(page := reader.matched_items(number, before, limit)):
                 assert len(page) <= limit
                 items += plain_items(page)
-            assert (items, cursor) == (expected, before)
+                number = int(page.number[-1])
+            assert items == expected
 
     def test_a_read_brings_few_items_of_the_greatest_size(
         self, writer: RegistryWriter, chance: random.Random
@@ -143,16 +136,15 @@ class FeedConformance(Opened):
         largest = [new_item(chance, 8000) for _ in range(12)]
         last = registration(chance, None, *largest, new_item(chance))
         head = writer.register(last, day=DAY).cursor
-        beginning = Cursor(head.epoch, 0)
         read = [
             [change.item.fingerprints.nbytes for change in page if isinstance(change, Addition)]
             for page, _ in pages(writer, limit=1000)
         ]
-        cursor, additions = beginning, []
-        while cursor.sequence < head.sequence:
-            page, cursor = writer.additions(cursor, head, 1000)
-            additions.append([46 * length for length in page.lengths.tolist()])
-        assert additions == read == [[368_000] * 5, [368_000] * 5, [368_000] * 2 + [2 * 46]]
+        number, matched = 0, []
+        while len(page := writer.matched_items(number, head, 1000)):
+            matched.append([46 * length for length in page.lengths.tolist()])
+            number = int(page.number[-1])
+        assert matched == read == [[368_000] * 5, [368_000] * 5, [368_000] * 2 + [2 * 46]]
 
     def test_readers_that_follow_a_writer_miss_nothing(
         self, writer: RegistryWriter, open_reader: OpenReader, chance: random.Random

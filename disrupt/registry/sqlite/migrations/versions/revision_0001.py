@@ -78,10 +78,10 @@ def upgrade() -> None:
         sa.Column("kind", sa.Integer),
         sa.Column("assurance", sa.Integer),
         sa.Column("hashes", sa.Integer),
-        sa.Column("fingerprints", sa.LargeBinary),
         sa.Column("number_in_case", sa.Integer),
         sa.Column("registered_on", sa.String(10)),
         sa.Column("replaced_by", _NUMBER),
+        sa.Column("fingerprints", sa.LargeBinary),
         sa.CheckConstraint(
             "(case_id IS NULL) = (fingerprints IS NULL) AND (kind IS NULL) = (fingerprints IS NULL)"
             " AND (assurance IS NULL) = (fingerprints IS NULL)"

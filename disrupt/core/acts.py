@@ -1,0 +1,80 @@
+"""The record of acts: what staff, operators and the server itself did."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+
+from disrupt.errors import InvalidRequestError, Violation
+
+OPERATOR = "operator"
+"""Actor of commands on the server's machine. No key has this id."""
+
+SERVER = "server"
+"""Actor of what the server does by its own rules. No key has this id."""
+
+_REASON = re.compile(r"[a-z_]{0,32}")
+
+
+class Action(IntEnum):
+    """Kind of an act; the numbers are those of proto/ and of stored columns."""
+
+    ENABLE = 1
+    DISABLE = 2
+    REJECT = 3
+    QUARANTINE = 4
+    RELEASE = 5
+    """A quarantine ended without a review."""
+    HOLD = 6
+    """An item waits for a review."""
+    MOVE = 7
+    CONFIRM = 8
+    ERASE_REQUESTED = 20
+    ERASE_CONFIRMED = 21
+    ERASE_STOPPED = 22
+    CASE_ERASED = 23
+    KEY_ADDED = 40
+    KEY_CHANGED = 41
+    KEY_REVOKED = 42
+    BANK_ADDED = 60
+    BANK_CHANGED = 61
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who did what, and when (``at_s``: seconds since 1970, UTC).
+
+    ``actor`` is the id of a key, OPERATOR or SERVER; ``organisation`` that of the key, else empty.
+    ``reason`` is a code of up to 32 small letters and underscores, so that nobody can write down a
+    PIN or a hash: InvalidRequestError for anything else.
+    """
+
+    actor: str
+    organisation: str
+    action: Action
+    at_s: int
+    reason: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no code."""
+        if not _REASON.fullmatch(self.reason):
+            raise InvalidRequestError.of(
+                Violation("reason", "not a code of up to 32 characters of a-z and _")
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ActRecord:
+    """One act as stored, and what it was on; ``number`` ascends.
+
+    ``item_id`` is empty, ``case``, an internal number, and ``bank`` are 0, and ``key_id`` is empty
+    unless the act was on such a thing.
+    """
+
+    number: int
+    act: Act
+    item_id: bytes
+    case: int
+    bank: int
+    key_id: str

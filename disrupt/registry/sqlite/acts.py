@@ -1,0 +1,56 @@
+"""The record of acts. Each function runs in one transaction of its caller."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, insert, select
+
+from disrupt.core.acts import Act, Action, ActRecord
+from disrupt.registry.sqlite import schema
+
+
+def note(
+    connection: Connection,
+    act: Act,
+    *,
+    item: int | None = None,
+    case_id: int | None = None,
+    bank: int | None = None,
+    key_id: str | None = None,
+) -> None:
+    """Add an act to the record, on an item or a case, not both: in the transaction of the act."""
+    connection.execute(
+        insert(schema.acts).values(
+            at_s=act.at_s,
+            actor=act.actor,
+            organisation=act.organisation,
+            action=act.action,
+            reason=act.reason,
+            item=item,
+            case_id=case_id,
+            bank=bank,
+            key_id=key_id,
+        )
+    )
+
+
+def acts(connection: Connection, limit: int, before: int | None = None) -> Sequence[ActRecord]:
+    """Return a page of acts, newest first."""
+    query = (
+        select(schema.acts, schema.items.c.item_id)
+        .join_from(schema.acts, schema.items, isouter=True)
+        .order_by(schema.acts.c.number.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(schema.acts.c.number < before)
+    return [
+        ActRecord(
+            row.number,
+            Act(row.actor, row.organisation, Action(row.action), row.at_s, row.reason),
+            row.item_id or b"",
+            row.case_id or 0,
+            row.bank or 0,
+            row.key_id or "",
+        )
+        for row in connection.execute(query)
+    ]
