@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 import os
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from disrupt.errors import ConfigurationError
+from disrupt.extras import install
 
 _MIB = 2**20
 
@@ -42,6 +44,9 @@ class Config(BaseModel):
     metrics_listen: str = "127.0.0.1:9464"
     """HOST:PORT of metrics, /livez and /readyz, over plain HTTP; port 0 picks a free one. Empty:
     nowhere. Whoever reaches it may read them."""
+    traces_endpoint: str | None = None
+    """URL of a collector of OpenTelemetry that takes OTLP over gRPC, for spans of calls; needs the
+    extra ``traces``. None: no spans are made."""
     backups_dir: Path | None = None
     """Directory of the backups, so that metrics have the age of the newest."""
 
@@ -141,6 +146,13 @@ class Config(BaseModel):
         host, _ = self.address
         if self.metrics_listen:
             parsed_address("metrics_listen", self.metrics_listen)
+        if self.traces_endpoint:
+            if not self.traces_endpoint.startswith(("http://", "https://")):
+                raise ValueError(
+                    f"traces_endpoint {self.traces_endpoint!r} is no URL of http or https"
+                )
+            if find_spec("opentelemetry") is None:
+                raise ValueError(f"traces_endpoint needs the extra traces: {install('traces')}")
         if self.stale_closes_s <= self.stale_not_ready_s:
             raise ValueError(
                 f"stale_closes_s {self.stale_closes_s:g} has to be more than stale_not_ready_s"

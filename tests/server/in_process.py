@@ -52,6 +52,7 @@ async def serving(
     config: Config = CONFIG,
     admission: Admission | None = None,
     options: Sequence[tuple[str, int]] = (),
+    tracing: Sequence[aio.ServerInterceptor] = (),
 ) -> AsyncIterator[str]:
     """Serve MatchService by ``stub``, health and reflection; yield the address.
 
@@ -60,7 +61,7 @@ async def serving(
     errors = Errors(Receiver(MessageLimits.of(config), {}), config.max_call_s, config.max_call_s)
     admission = admission or Admission(capacities(config))
     server = aio.server(
-        interceptors=[Authentication(authenticate, admission), errors],
+        interceptors=[Authentication(authenticate, admission), *tracing, errors],
         options=options or [("grpc.max_receive_message_length", config.max_message_bytes)],
     )
     servicer: Any = type("Servicer", (stub, MatchServiceServicer), {})()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Protocol
 
@@ -92,10 +93,22 @@ async def run(config: Config, checked_from: int | None) -> None:
             stall_s=config.video_stall_s,
         ),
     )
-    with opening.reading(directory) as reader:
+    with opening.reading(directory) as reader, _tracing(config) as tracing:
         # started before there is a server, and ready before it serves
         async with hashing, videos:
-            await _serve(config, checked_from, directory, reader, hashing, videos)
+            await _serve(config, checked_from, directory, reader, hashing, videos, tracing)
+
+
+@contextmanager
+def _tracing(config: Config) -> Iterator[list[aio.ServerInterceptor]]:
+    """Yield the interceptors that make spans of calls: none unless they are switched on."""
+    if not config.traces_endpoint:
+        yield []
+        return
+    from disrupt.server.calls import tracing  # noqa: PLC0415 it is of an extra
+
+    with tracing.sending_to(config.traces_endpoint) as tracer:
+        yield [tracing.Tracing(tracer)]
 
 
 async def _serve(
@@ -105,6 +118,7 @@ async def _serve(
     reader: RegistryReader,
     hashing: IsolatedHashing,
     videos: IsolatedVideos,
+    tracing: list[aio.ServerInterceptor],
 ) -> None:
     """Serve until SIGTERM.
 
@@ -131,6 +145,7 @@ async def _serve(
     server = aio.server(
         interceptors=[
             Authentication(state.authenticate, admission),
+            *tracing,
             Errors(
                 Receiver(MessageLimits.of(config), _DECODERS),
                 config.max_call_s,
