@@ -30,6 +30,10 @@ _COMMANDS = {
         "Look pictures and videos up: is this a registered one?",
     ),
     "serve": ("disrupt.server.commands.serve:serve", "Run the server until SIGTERM or Ctrl-C."),
+    "reload": (
+        "disrupt.server.commands.reload:reload",
+        "Replace a running server by the installed version.",
+    ),
     "keys": ("disrupt.server.commands.keys:keys", "Make, list and revoke the keys of callers."),
     "erase": ("disrupt.server.commands.data:erase", "Erase every byte of what was withdrawn, now."),
     "backup": ("disrupt.server.commands.data:backup", "Back up the registry and the secrets."),
@@ -60,8 +64,8 @@ Register intimate pictures so that their sharing is stopped, and look pictures u
 \b
 Personnes concernées · people affected:  submit, status, withdraw
 Platforms:                               match
-Operators:                               serve, web, keys, erase, backup, restore,
-                                         doctor, health, top; disrupt-index
+Operators:                               serve, reload, web, keys, erase, backup,
+                                         restore, doctor, health, top; disrupt-index
 """
 
 _EPILOG = """\b

@@ -9,11 +9,13 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from disrupt import ownership
 from disrupt.errors import DataDirectoryError, DataDirectoryInUseError
@@ -78,8 +80,21 @@ class DataDirectory:
 
     @property
     def health_socket(self) -> Path:
-        """Unix socket of the supervisor, which tells what each process does."""
+        """Unix socket of the supervisor, see ``ask_supervisor``."""
         return self.path / "health.sock"
+
+    def ask_supervisor(self, request: str, timeout_s: float | None = None) -> dict[str, Any]:
+        """Return what the supervisor answers to ``states`` or ``reload``.
+
+        Raises OSError where no server runs or it does not answer in time, and ValueError where it
+        ends before it answers.
+        """
+        with socket.socket(socket.AF_UNIX) as asked:
+            asked.settimeout(timeout_s)
+            asked.connect(str(self.health_socket.absolute()))
+            asked.sendall(f"{request}\n".encode())
+            answer: dict[str, Any] = json.loads(asked.makefile("rb").readline())
+        return answer
 
     @property
     def socket_address(self) -> str:
@@ -106,19 +121,29 @@ class DataDirectory:
             ) from error
 
     @contextmanager
-    def locked(self, *, patience_s: float = 0.0) -> Iterator[None]:
-        """Hold the directory as its only writer.
+    def locked(
+        self, *, patience_s: float = 0.0, held: tuple[int, ...] = ()
+    ) -> Iterator[tuple[int, ...]]:
+        """Hold the directory as its only writer; yield the descriptors that hold it.
+
+        With ``held`` descriptors, which the program before in this process passed on, it is held
+        already.
 
         A forked process holds it too, so that no successor begins while one of them lives: a lock
         on a file, and on the directory itself, as a file can be deleted. DataDirectoryInUseError
         when another holds it for ``patience_s``.
         """
         with ExitStack() as stack:
+            if held:
+                for descriptor in held:
+                    stack.callback(os.close, descriptor)
+                yield held
+                return
             try:
-                descriptors = [
+                descriptors = (
                     _opened(stack, self.path / "lock", os.O_RDWR | os.O_CREAT),
                     _opened(stack, self.path, os.O_RDONLY | os.O_DIRECTORY),
-                ]
+                )
             except OSError as error:
                 raise DataDirectoryError(
                     f"The data directory {self.path} cannot be used: {error.strerror}."
@@ -132,7 +157,7 @@ class DataDirectory:
                     )
                 time.sleep(_RETRY_S)
             self.complete_restore()
-            yield
+            yield descriptors
 
     @property
     def restoring(self) -> Path:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -113,9 +111,7 @@ class Deployment:
 
     def metrics_address(self) -> str:
         """Return HOST:PORT of its metrics; empty where it serves none."""
-        with socket.socket(socket.AF_UNIX) as asked:
-            asked.connect(str(DataDirectory(self.data_dir).health_socket))
-            address: str = json.loads(asked.makefile("rb").readline())["metrics"]
+        address: str = DataDirectory(self.data_dir).ask_supervisor("states")["metrics"]
         return address
 
     def make_key(self, name: str, *rights: str, banks: tuple[str, ...] = ()) -> str:

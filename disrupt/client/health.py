@@ -130,7 +130,7 @@ def health(
             if days < certificate_days:
                 raise UnavailableError(
                     f"The certificate that is served is valid for {days} more days: renew it, and"
-                    " restart the server, which reads it when it starts."
+                    " run `disrupt reload`."
                 )
         elif certificate_days:
             raise UnavailableError(
@@ -156,19 +156,13 @@ def health(
 
 def _ask_supervisor(data_dir: Path, timeout_s: float) -> dict[str, Any]:
     """Return what the supervisor of a data directory reports. Raises UnavailableError."""
-    path = DataDirectory(data_dir).health_socket
     try:
-        with socket.socket(socket.AF_UNIX) as asked:
-            asked.settimeout(timeout_s)
-            asked.connect(str(path.absolute()))
-            line = asked.makefile("rb").readline()
-            states: dict[str, Any] = json.loads(line)
+        return DataDirectory(data_dir).ask_supervisor("states", timeout_s)
     except (OSError, ValueError) as error:
         why = "Run this as the server's user" if isinstance(error, PermissionError) else error
         raise UnavailableError(
             f"No server runs in {data_dir} that says how it is: {why}."
         ) from None
-    return states
 
 
 def _reachable(listen: str) -> str:
@@ -190,7 +184,7 @@ def _check_processes(processes: list[dict[str, Any]]) -> None:
     wrong = [
         f"{process['role']} {process['number']}: {process['state']}"
         for process in processes
-        if process["state"] != "serving"
+        if process["state"] not in {"serving", "draining"}
     ]
     wrong += [
         f"{process['role']} {process['number']}: {service or 'the server'} does not serve"

@@ -1,4 +1,8 @@
-"""Run the server, as ``disrupt serve`` does: ``python -m disrupt.server OPTIONS``, in JSON."""
+"""Run the server, as ``disrupt serve`` does: ``python -m disrupt.server OPTIONS``, in JSON.
+
+A second argument is the handover of the program before it; ``--trial`` only tries whether it could
+be taken.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 
 def main() -> int:
-    """Serve until stopped; return the exit code."""
+    """Serve until stopped, or try a handover; return the exit code."""
     for stream in ("stdin", "stdout", "stderr"):
         if getattr(sys, stream) is None:  # closed by whoever started it
             # so that no file of the data directory takes its descriptor
@@ -28,12 +32,20 @@ def main() -> int:
     logs.configure("supervisor")
     gc.disable()  # until the first fork: modules are loaded a sixth quicker, and leave no garbage
     from disrupt.server.config import Config  # noqa: PLC0415
+    from disrupt.server.processes.handover import TRIAL, taken  # noqa: PLC0415
     from disrupt.server.processes.supervisor import serve  # noqa: PLC0415
+    from disrupt.server.processes.trial import check  # noqa: PLC0415
 
     try:
-        options = json.loads(sys.argv[1])
-        file = options.pop("file", None)
-        serve(Config.load(file and Path(file), **options), _announce)
+        options, *rest = sys.argv[1:]
+        given = json.loads(options)
+        file = given.pop("file", None)
+        config = Config.load(file and Path(file), **given)
+        handover = taken(rest[0]) if rest else None
+        if handover and TRIAL in rest:
+            check(config, handover)
+        else:
+            serve(config, _announce, handover)
     except DisruptError as error:
         sys.stderr.write(f"Error: {error.message}\n")
         return 2 if isinstance(error, ConfigurationError) else 1

@@ -101,8 +101,9 @@ class Config(BaseModel):
     """Deadline of calls that come without one, and the longest deadline."""
     drain_grace_s: Annotated[float, Field(ge=0)] = 10.0
     """Time for calls in flight when the server stops."""
-    connection_max_age_s: Annotated[float, Field(ge=1)] = 300.0
-    """Age at which a connection is closed, gently, so that load spreads over the workers."""
+    connection_max_age_s: Annotated[float, Field(ge=1)] = 60.0
+    """Age at which a connection is closed, gently, so that load spreads over the workers. A reload
+    takes as long."""
     follow_interval_s: Annotated[float, Field(gt=0, le=1)] = 0.2
     """Pause between two reads of the registry: changes, keys, snapshots."""
     stale_not_ready_s: Annotated[float, Field(ge=1)] = 30.0

@@ -117,7 +117,8 @@ class Errors(aio.ServerInterceptor):
 
     A call may take ``max_call_s``; one that sends a stream for one answer, a video,
     ``max_upload_s``, within ``while_valid``, which ends it when its key is revoked. One that needs
-    no key, a watch of the server's health, may last.
+    no key, a watch of the server's health, may last. Calls that are answered in a stream run within
+    ``while_serving``, which ends them when the server stops.
 
     An unexpected exception becomes INTERNAL without detail, and is logged.
     """
@@ -128,6 +129,7 @@ class Errors(aio.ServerInterceptor):
         max_call_s: float,
         max_upload_s: float,
         while_valid: Callable[[ApiKey], AbstractAsyncContextManager[None]] | None = None,
+        while_serving: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
         *,
         durations: families.Histogram = families.CALLS,
     ) -> None:
@@ -136,6 +138,7 @@ class Errors(aio.ServerInterceptor):
         self._max_call_s = max_call_s
         self._max_upload_s = max_upload_s
         self._while_valid = while_valid
+        self._while_serving = while_serving
         self._guarded: dict[str, _Handler] = {}
 
     async def intercept_service(
@@ -160,6 +163,7 @@ class Errors(aio.ServerInterceptor):
         async def stream(_: object, context: Context) -> None:
             try:
                 async with (
+                    self._while_serving(),
                     asyncio.timeout(_timeout_s(context, most_s)),
                     AsyncExitStack() as opened,
                 ):

@@ -18,6 +18,7 @@ from disrupt.server.admission.receiving import Context
 from disrupt.server.admission.shares import Resource, holder
 from disrupt.server.calls.interceptors import CALLER_KEY, allowed_s, caller
 from disrupt.server.calls.videos import fingerprint, first_part, in_time
+from disrupt.server.calls.writer_pause import WriterPause
 from disrupt.server.config import Config
 from disrupt.v1 import registration_pb2, registration_pb2_grpc
 from disrupt.wire import registration as wire
@@ -49,9 +50,11 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
         self,
         config: Config,
         channel: aio.Channel,
+        pause: WriterPause,
         hashing: IsolatedHashing,
         videos: IsolatedVideos,
     ) -> None:
+        self._channel, self._pause = channel, pause
         self._writer = registration_pb2_grpc.RegistrationServiceStub(channel)
         self._register_hashes: Callable[..., Awaitable[registration_pb2.RegisterHashesResponse]] = (
             channel.unary_unary(
@@ -148,6 +151,7 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
     async def _relay(
         self, call: Callable[..., Awaitable[_Response]], request: Message | bytes, context: Context
     ) -> _Response:
+        await self._pause.over(self._channel)
         timeout_s = allowed_s(context, self._max_call_s)
         metadata = ((CALLER_KEY, caller.get().key_id),)
         try:

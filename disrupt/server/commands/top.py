@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import socket
 import time
 from pathlib import Path
 
@@ -78,9 +76,7 @@ def top(data_dir: Path | None, address: str | None, pause_s: float, *, once: boo
 def _address(data_dir: Path) -> str:
     """Ask the supervisor for the address of its metrics. Raises UnavailableError."""
     try:
-        with socket.socket(socket.AF_UNIX) as asked:
-            asked.connect(str(DataDirectory(data_dir).health_socket.absolute()))
-            address: str = json.loads(asked.makefile("rb").readline())["metrics"]
+        address: str = DataDirectory(data_dir).ask_supervisor("states")["metrics"]
     except (OSError, ValueError) as error:
         raise UnavailableError(f"No server runs in {data_dir}: {error}.") from None
     if not address:

@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from disrupt.server.metrics.families import BUCKETS_S, FAMILIES, Counter, Family, Gauge
-from disrupt.server.metrics.rows import Rows
+from disrupt.server.metrics.rows import OTHER_ROW, Rows
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -38,12 +38,14 @@ class _Collector(Collector):
         sums: dict[str, dict[tuple[str, ...], list[float]]] = defaultdict(dict)
         for process, text, numbers in self._rows.read():
             name, *labels = json.loads(text)
-            family = FAMILIES[name]
+            family = FAMILIES.get(name)
+            if family is None:  # of the program before
+                continue
             if isinstance(family, Gauge):
-                if math.isnan(numbers[0]):
+                if math.isnan(numbers[0]) or not self._rows.is_current(process):
                     continue
                 if family.of_each_process:
-                    labels = [process, *labels]
+                    labels = [process.removesuffix(OTHER_ROW), *labels]
             before = sums[name].get(key := tuple(labels))
             sums[name][key] = (
                 [a + b for a, b in zip(before, numbers, strict=True)] if before else numbers

@@ -12,6 +12,7 @@ import threading
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Iterable
+from typing import Any
 
 from disrupt.server.metrics.rows import Row, Rows
 
@@ -124,6 +125,14 @@ def clear_gauges(rows: Rows, process: str) -> None:
             row.numbers[row.place(name, 1)] = math.nan
 
 
+def layout() -> dict[str, list[Any]]:
+    """Return, by name, what the numbers of a metric mean: its kind, width and labels."""
+    return {
+        name: [type(family).__name__, family.width, *family.labels]
+        for name, family in FAMILIES.items()
+    }
+
+
 CALLS = Histogram(
     "disrupt_call_seconds",
     "Time from when a worker lets a call in to its answer, by outcome.",
@@ -136,6 +145,8 @@ WRITES = Histogram(
     "call",
     "outcome",
 )
+HELD = Counter("disrupt_held", "Calls that waited while the writer was replaced.")
+RELOADS = Counter("disrupt_reloads", "Reloads that were asked for, by outcome.", "outcome")
 KEY_CALLS = Counter("disrupt_key_calls", "Calls that were let in, by key.", "key", "call")
 REFUSALS = Counter(
     "disrupt_refusals",

@@ -2,12 +2,14 @@
 
 Each process has a row and alone writes it, so no process waits for another. A process that is
 started anew goes on in the row of its predecessor, so no counter falls. The memory has no file: a
-full disk ends nobody, as it would with the multiprocess files of prometheus_client.
+full disk ends nobody, as it would with the multiprocess files of prometheus_client. It has a
+descriptor, by which the supervisor passes it on to the program that takes its place.
 """
 
 from __future__ import annotations
 
 import mmap
+import os
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -15,6 +17,10 @@ import structlog
 
 WIDEST = 32
 """Most numbers of one name."""
+
+OTHER_ROW = "'"
+"""End of the names of every other program's rows: those of two programs that serve side by side,
+as one takes the other's place, are apart."""
 
 _ROW_BYTES = 1 << 20
 """Room of a process for some 10 000 names. Pages that are never written take no memory."""
@@ -79,10 +85,24 @@ class Row:
 class Rows:
     """A row for each process. Make this before forking."""
 
-    def __init__(self, processes: Sequence[str]) -> None:
-        """Allocate a row for each name."""
-        self._memory = memoryview(mmap.mmap(-1, len(processes) * _ROW_BYTES))
-        self._numbers = {process: number for number, process in enumerate(processes)}
+    def __init__(
+        self, processes: Sequence[str], descriptor: int | None = None, former: Sequence[str] = ()
+    ) -> None:
+        """Take a row for each name, of new memory or of that with a descriptor.
+
+        The latter has rows with the names ``former``, in this order.
+        """
+        self._current = {*processes}
+        self.names = (*former, *(process for process in processes if process not in former))
+        self.descriptor = os.memfd_create("metrics") if descriptor is None else descriptor
+        size = len(self.names) * _ROW_BYTES
+        os.ftruncate(self.descriptor, size)
+        self._memory = memoryview(mmap.mmap(self.descriptor, size))
+        self._numbers = {process: number for number, process in enumerate(self.names)}
+
+    def is_current(self, process: str) -> bool:
+        """Tell whether a process is of this program, and not of the one before."""
+        return process in self._current
 
     def of(self, process: str) -> Row:
         """Return the row of a process, with what is in it."""

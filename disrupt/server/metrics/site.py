@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
@@ -25,8 +26,8 @@ class Answer(NamedTuple):
 Paths: TypeAlias = Mapping[str, Callable[[], Answer]]
 
 
-async def serve_paths(host: str, port: int, paths: Paths) -> asyncio.Server:
-    """Answer GET requests; every connection has one. Raises OSError."""
+async def serve_paths(listener: socket.socket, paths: Paths) -> asyncio.Server:
+    """Answer GET requests on a bound socket; every connection has one."""
     connections = 0
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -42,7 +43,7 @@ async def serve_paths(host: str, port: int, paths: Paths) -> asyncio.Server:
             connections -= 1
             writer.close()
 
-    return await asyncio.start_server(connected, host, port, limit=_HEAD_BYTES_MAX)
+    return await asyncio.start_server(connected, sock=listener, limit=_HEAD_BYTES_MAX)
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, paths: Paths) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import structlog
 import uvloop
@@ -25,8 +25,9 @@ from disrupt.server.metrics.rows import Rows
 from disrupt.server.part_failure import vital
 from disrupt.server.processes import forking
 from disrupt.server.processes.forking import Forked
+from disrupt.server.processes.handover import Left
 from disrupt.server.processes.serving import BEAT, BEAT_S, READY
-from disrupt.server.processes.states import STALE, notify
+from disrupt.server.processes.states import DRAINING, STALE, notify
 
 _Run: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
@@ -54,9 +55,13 @@ class Child:
     run: _Run
     start_s: float = _START_S
     number: int = 1
+    row_end: str = ""
+    """End of the name of its row of metrics: OTHER_ROW in every other program."""
     process: Forked | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     restarts: int = 0
+    leaving: bool = False
+    """True once it was told to end."""
     killed: bool = False
     """True once the supervisor killed the process because it hung."""
     beat_s: float | None = None
@@ -64,17 +69,40 @@ class Child:
     report: dict[str, Any] = field(default_factory=dict)
     """The last state that the process reported."""
 
+    @classmethod
+    def left(cls, left: Left, row_end: str) -> Self:
+        """Return the child that a process of the program before is, which is not started anew."""
+        return cls(
+            left.role,
+            _no_successor,
+            number=left.number,
+            row_end=row_end,
+            process=Forked(left.pid, left.pipe),
+            beat_s=time.monotonic(),
+        )
+
+    @property
+    def row(self) -> str:
+        """Name of its row of metrics."""
+        return self.name + self.row_end
+
+    @property
+    def running(self) -> bool:
+        """Tell whether there is a process."""
+        return self.process is not None and self.process.code is None
+
     @property
     def name(self) -> str:
         """Name of the process in metrics."""
-        return process_name(self.role, self.number)
+        return f"{self.role} {self.number}" if self.role == "worker" else self.role
 
     def state(self) -> dict[str, Any]:
         """Describe the process, for operators."""
-        running = self.process is not None and self.process.code is None
         silent_s = 0.0 if self.beat_s is None else time.monotonic() - self.beat_s
-        if not running:
+        if not self.running:
             state = "down"
+        elif self.leaving:
+            state = DRAINING
         elif self.beat_s is None:
             state = "starting"
         elif silent_s > _SILENT_S:
@@ -88,7 +116,7 @@ class Child:
             "role": self.role,
             "number": self.number,
             "silent_s": silent_s,
-            "pid": self.process.pid if self.process and running else None,
+            "pid": self.process.pid if self.process and self.running else None,
             "state": state,
             "restarts": self.restarts,
             **self.report,
@@ -97,7 +125,7 @@ class Child:
     def fork(self, rows: Rows) -> None:
         """Start a process in the role. Raises OSError and MemoryError, also of too many."""
         self.process = forking.fork(self.role, partial(_run, self, rows))
-        self.beat_s, self.report, self.killed = None, {}, False
+        self.beat_s, self.report, self.killed, self.leaving = None, {}, False, False
 
     async def watch(self, hung_after_s: float, heard: Callable[[str], None]) -> int:
         """Follow the process to its end, and return its exit code; kill it where it hangs.
@@ -132,12 +160,13 @@ class Child:
         process.kill(signal.SIGKILL)
         self._log_killed(process, "It gave no sign of life.")
 
-    async def stop(self, grace_s: float) -> None:
+    async def stop(self, grace_s: float, by: int = signal.SIGTERM) -> None:
         """Stop the process; kill it if it goes on for KILL_MARGIN_S beyond ``grace_s``."""
         process = self.process
         if process is None:
             return
-        process.kill(signal.SIGTERM)
+        self.leaving = True
+        process.kill(by)
         until_s = time.monotonic() + grace_s + KILL_MARGIN_S
         while process.code is None:
             if time.monotonic() > until_s:
@@ -150,9 +179,8 @@ class Child:
         _log.error("process_killed", role_killed=self.role, pid_killed=process.pid, reason=reason)
 
 
-def process_name(role: str, number: int) -> str:
-    """Return the name of a process in metrics."""
-    return f"{role} {number}" if role == "worker" else role
+async def _no_successor() -> None:
+    raise RuntimeError("a process of the program before is not started anew")
 
 
 @dataclass(slots=True)
@@ -175,7 +203,7 @@ class _Countdown:
 def _run(child: Child, rows: Rows) -> None:
     """Run one process of the server to its end."""
     logs.configure(child.role)
-    families.Family.use(rows.of(child.name))
+    families.Family.use(rows.of(child.row))
 
     async def run_with_handlers() -> None:
         part_failure.install_handlers()

@@ -37,13 +37,13 @@ class Forked:
         self.pid = pid
         self.code: int | None = None
         """Exit code, as in subprocess; None while it runs."""
-        self._pipe = pipe
+        self.pipe = pipe
         self._ended = os.pidfd_open(pid)
 
     async def lines(self) -> AsyncIterator[str]:
         """Yield the lines that it writes to standard output, until it ends."""
         rest = b""
-        while await _readable(self._pipe) and (read := os.read(self._pipe, _PIPE_BYTES)):
+        while await _readable(self.pipe) and (read := os.read(self.pipe, _PIPE_BYTES)):
             *whole, rest = (rest + read).split(b"\n")
             for line in whole:
                 yield line.decode()
@@ -54,7 +54,7 @@ class Forked:
         _, status = os.waitpid(self.pid, 0)  # noqa: ASYNC222  (it has ended)
         self.code = os.waitstatus_to_exitcode(status)
         os.close(self._ended)
-        os.close(self._pipe)
+        os.close(self.pipe)
         return self.code
 
     def kill(self, number: int) -> None:
@@ -122,15 +122,13 @@ def _fork(role: str, run: Callable[[], None], output: int) -> int:
     try:
         pid = os.fork()
         if not pid:
-            _run_child(role, run, output, parent, mask)
+            _run_child(role, run, output, parent)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return pid
 
 
-def _run_child(
-    role: str, run: Callable[[], None], output: int, parent: int, mask: set[signal.Signals | int]
-) -> NoReturn:
+def _run_child(role: str, run: Callable[[], None], output: int, parent: int) -> NoReturn:
     """Run a forked process to its end. It never returns into its parent's code.
 
     Files that the parent had open stay open here: closing its objects would close descriptors that
@@ -142,7 +140,7 @@ def _run_child(
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor decides when to stop
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it has a loop, which logs it
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         _libc.prctl(_PR_SET_NAME, f"disrupt:{role}".encode(), 0, 0, 0)
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() == parent:  # else the parent died before

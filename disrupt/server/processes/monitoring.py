@@ -6,6 +6,7 @@ import asyncio
 import mmap
 import os
 import resource
+import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
@@ -17,7 +18,7 @@ from disrupt.server.config import parsed_address
 from disrupt.server.metrics import families
 from disrupt.server.metrics.rows import Rows
 from disrupt.server.metrics.site import Answer, serve_paths
-from disrupt.server.processes.states import STALE
+from disrupt.server.processes.states import DRAINING, STALE
 
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -25,10 +26,23 @@ States = Sequence[Mapping[str, Any]]
 """The state of each process, as ``disrupt health`` reads it."""
 
 
+def bound(listen: str) -> socket.socket:
+    """Return a socket bound to HOST:PORT. Raises OSError."""
+    host, port = parsed_address("metrics_listen", listen)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
+
+
+def address_of(listener: socket.socket) -> str:
+    """Return HOST:PORT of a bound socket."""
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 async def serve(
-    listen: str, rows: Rows, states: Callable[[], States]
-) -> tuple[asyncio.Server, str]:
-    """Listen on HOST:PORT; return the server and the address that it has. Raises OSError."""
+    listener: socket.socket, rows: Rows, states: Callable[[], States]
+) -> asyncio.Server:
+    """Serve on a bound socket."""
 
     def metrics() -> Answer:
         from disrupt.server.metrics import exposition  # noqa: PLC0415 no start waits for it
@@ -45,22 +59,20 @@ async def serve(
         return Answer("".join(lines).encode(), status)
 
     paths = {"/metrics": metrics, "/readyz": ready, "/livez": lambda: Answer(b"live\n")}
-    host, port = parsed_address("metrics_listen", listen)
-    server = await serve_paths(host, port, paths)
-    port = server.sockets[0].getsockname()[1]
-    return server, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return await serve_paths(listener, paths)
 
 
 def unready(processes: States) -> dict[str, list[str]]:
     """Return, by service, why callers should go elsewhere; nothing where they need not.
 
     Every worker that takes connections has to serve, as nobody chooses the one that a connection
-    leads to; one that is down or starting takes none. The writer counts by what workers say of it.
+    leads to; one that is down, starting or draining takes none. The writer counts by what workers
+    say of it.
     """
     workers = [
         process
         for process in processes
-        if process["role"] == "worker" and process["state"] not in {"down", "starting"}
+        if process["role"] == "worker" and process["state"] not in {"down", "starting", DRAINING}
     ]
     wrong: dict[str, list[str]] = {}
     for service in (MATCH, FEED, REGISTRATION):
@@ -84,7 +96,7 @@ def _show_processes(processes: Iterable[Mapping[str, Any]]) -> None:
     _show_usage("supervisor", os.getpid())
     for process in processes:
         name = process["name"]
-        is_up = process["state"] in {"serving", STALE}
+        is_up = process["state"] in {"serving", STALE, DRAINING}
         families.PROCESS_UP.set(name, value=is_up)
         families.PROCESS_SILENT.set(name, value=process["silent_s"])
         _show_usage(name, process["pid"])

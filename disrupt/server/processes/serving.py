@@ -8,10 +8,11 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
 from grpc import aio
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # its stubs leave it out
@@ -39,30 +40,57 @@ def tell_supervisor(word: str) -> None:
         os.write(sys.stdout.fileno(), f"{word}\n".encode())
 
 
+DRAIN = signal.SIGUSR1
+"""Signal at which a worker, whose successor serves, ends without dropping a call."""
+
+
 async def until_told_to_stop(
     server: aio.Server,
     grace_s: float,
     stopping: Callable[[], None],
     report: Callable[[], dict[str, object]],
+    drain: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Serve until SIGTERM, then call ``stopping`` and finish the calls in flight.
 
-    Each beat tells the supervisor what ``report`` returns.
-    The supervisor alone handles SIGINT: a terminal sends it to the whole process group.
+    At DRAIN, awaits ``drain`` before, which SIGTERM cuts short. Each beat tells the supervisor what
+    ``report`` returns. The supervisor alone handles SIGINT: a terminal sends it to the whole
+    process group.
     """
     _keep_tracebacks_out_of_the_log()
-    stop = asyncio.Event()
+    stop, leave = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
+    if drain:
+        loop.add_signal_handler(DRAIN, leave.set)
     await server.start()
     accepting = vital("server", _accept(server))
     tell_supervisor(READY)
     beating = vital("heartbeat", forever(partial(_beat, report), BEAT_S))
-    await stop.wait()
+    if drain:
+        await _first(stop.wait(), _drain_once_told(leave, drain))
+    else:
+        await stop.wait()
     accepting.cancel()
     stopping()
     await server.stop(grace_s)
     beating.cancel()
+
+
+async def _drain_once_told(leave: asyncio.Event, drain: Callable[[], Awaitable[None]]) -> None:
+    await leave.wait()
+    await drain()
+
+
+async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Return when the first of them is over, and cancel the others. Raises its error."""
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+    for task in done:
+        task.result()
 
 
 def _keep_tracebacks_out_of_the_log() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,27 +16,36 @@ import structlog
 
 import disrupt
 from disrupt.data_directory import DataDirectory
-from disrupt.distinctiveness.limits import check_limits
-from disrupt.errors import (
-    ConfigurationError,
-    DisruptError,
-    SnapshotRefusedError,
-    UnavailableError,
-)
+from disrupt.errors import DisruptError
 from disrupt.hashing import check_known_answers
-from disrupt.index.generations import check_history, create_first, known_whole_from, open_current
-from disrupt.index.known_answers import check_table_search
-from disrupt.registry import opening
 from disrupt.server import part_failure
+from disrupt.server.calls.writer_pause import WriterPause
 from disrupt.server.config import Config
 from disrupt.server.metrics import families
-from disrupt.server.metrics.rows import Rows
+from disrupt.server.metrics.rows import OTHER_ROW, Rows
 from disrupt.server.part_failure import vital
-from disrupt.server.processes import forking, maintenance, monitoring, worker
+from disrupt.server.processes import draining, forking, maintenance, monitoring, worker
 from disrupt.server.processes import writer as _writer
-from disrupt.server.processes.children import Child, process_name
-from disrupt.server.processes.serving import COMPACT
-from disrupt.server.processes.states import answer_on, notify
+from disrupt.server.processes.children import LOOK_S, Child
+from disrupt.server.processes.handover import (
+    Handover,
+    Left,
+    LeftRows,
+    Listener,
+    let_signals_in,
+    problem_of_next,
+    signals_held_back,
+    tell,
+)
+from disrupt.server.processes.preparation import (
+    address_of,
+    allow_open_files,
+    load,
+    load_beside_writer,
+    reserve,
+)
+from disrupt.server.processes.serving import COMPACT, DRAIN
+from disrupt.server.processes.states import answer_on, bound, encoded, notify
 
 LOCK_PATIENCE_S = 2.0
 """Wait for the lock: processes of a server that was killed need a moment to die."""
@@ -45,136 +54,146 @@ _FIRST_BACKOFF_S = 0.1
 _MAX_BACKOFF_S = 10.0
 _STEADY_AFTER_S = 30.0
 """A process that ran this long is restarted as if it had never failed."""
-_OPEN_FILES = 65536
-"""More than all that a process has open, a file for each connection."""
+
+_PAUSE_S = 0.2
+"""Time for calls on their way to the writer to reach it before it is told to stop."""
 
 _log = structlog.get_logger(__name__)
 
 
-def serve(config: Config, ready: Callable[[str], None]) -> None:
+def serve(config: Config, ready: Callable[[str], None], handover: Handover | None = None) -> None:
     """Run a server until SIGTERM or SIGINT; call ``ready`` with its address once all of it serves.
 
-    Raises DataDirectoryError, ConfigurationError and whatever else keeps it from starting.
+    With a ``handover``, take over from the program that ran in this process before. Raises
+    DataDirectoryError, ConfigurationError and whatever else keeps it from starting.
     """
+    if handover:
+        handover.take()
     _log.info("server_starting", version=disrupt.__version__)
     directory = DataDirectory(config.data_dir)
     directory.make()
-    _allow_open_files()
+    allow_open_files()
+    held = handover.lock if handover else ()
     # The lock is held until the last process has ended: each inherits it.
-    with directory.locked(patience_s=LOCK_PATIENCE_S):
-        forking.run_in_child("checking", check_known_answers)
-        directory.secrets()
-        checked_from = _load(directory)
-        reserved, address = _reserve(config)
-        with reserved:
-            listening = config.model_copy(update={"listen": address})
+    with directory.locked(patience_s=LOCK_PATIENCE_S, held=held) as lock:
+        if handover:  # checked in its trial
+            load_beside_writer(directory, handover.checked_from)
+            standing = Standing(lock, handover.checked_from, handover.port.socket())
+        else:
+            forking.run_in_child("checking", check_known_answers)
+            directory.secrets()
+            standing = Standing(lock, load(directory), reserve(config))
+        with standing.port:
+            address = address_of(config, standing.port)
             forking.settle()
-            asyncio.run(_Supervisor(listening, checked_from).run(lambda: ready(address)))
+            supervisor = _Supervisor(config, address, standing, handover)
+            asyncio.run(supervisor.run(lambda: ready(address)))
     _log.info("server_stopped")
 
 
-def _allow_open_files() -> None:
-    """Take as many of the open files allowed as are of use: a shell or a service may begin low."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a server has once, whichever program runs it."""
 
-
-def _load(directory: DataDirectory) -> int:
-    """Bring the data directory up to date, and load what all processes share.
-
-    Reads the index whole. Returns the generation from which on the workers need not do that.
-    """
-    opened = None
-    with opening.writing(directory) as registry:
-        check_history(directory.index, registry)
-        create_first(directory.index, registry.head().epoch)
-        with contextlib.suppress(
-            SnapshotRefusedError, UnavailableError
-        ):  # the workers log what to do
-            opened = open_current(directory.index, registry)
-            if opened.has_tables:
-                check_table_search()
-                check_limits()
-    return known_whole_from(directory.index, opened)
-
-
-def _reserve(config: Config) -> tuple[socket.socket, str]:
-    """Return a bound socket, which keeps the port for the workers, and the address to listen on."""
-    host, port = config.address
-    try:
-        family, kind, _, _, target = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind) as probe:
-            # without SO_REUSEPORT, so that another program on this port is an error
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(target)
-        reserved = socket.socket(family, kind)
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        reserved.bind(target)
-    except OSError as error:
-        raise ConfigurationError(f"Cannot listen on {config.listen}: {error.strerror}.") from error
-    host = f"[{host}]" if ":" in host else host
-    return reserved, f"{host}:{reserved.getsockname()[1]}"
+    lock: tuple[int, ...]
+    """Descriptors that hold the data directory."""
+    checked_from: int
+    """Generation from which on workers need not read the index whole."""
+    port: socket.socket
+    """Bound to the address of the server, to keep it for the workers."""
 
 
 class _Supervisor:
-    def __init__(self, config: Config, checked_from: int | None = None) -> None:
-        self._config = config
-        self._checked_from = checked_from
+    def __init__(
+        self,
+        config: Config,
+        address: str = "",
+        standing: Standing | None = None,
+        handover: Handover | None = None,
+    ) -> None:
+        """Serve on ``address``, that of ``config.listen`` with its port."""
+        self._wanted = config
+        self._config = config.model_copy(update={"listen": address or config.listen})
+        self._standing = standing
+        self._handover = handover
         self._stop = asyncio.Event()
         self._compact = asyncio.Event()
+        self._pause = WriterPause()
         self._failure: DisruptError | None = None
-        workers = (process_name("worker", number + 1) for number in range(config.workers))
-        self._rows = Rows(["supervisor", "writer", "maintenance", *workers])
+        self._tasks: list[asyncio.Task[None]] = []
+        self._turn = handover.turn if handover else 0
+        row_end = OTHER_ROW if self._turn % 2 else ""
+        checked_from = standing.checked_from if standing else None
+        self._writer = Child("writer", partial(_writer.run, self._config), row_end=row_end)
+        self._workers = [
+            Child(
+                "worker",
+                partial(worker.run, self._config, checked_from, self._pause),
+                number=number,
+                row_end=row_end,
+            )
+            for number in range(1, config.workers + 1)
+        ]
+        # It never becomes ready, so `start_s` bounds all of its time.
+        self._maintainer = Child(
+            "maintenance", partial(maintenance.run, self._config), start_s=maintenance.LONGEST_S
+        )
+        self._former = [
+            Child.left(left, OTHER_ROW if not row_end else "")
+            for left in (handover.processes if handover else ())
+        ]
+        self._rows = self._make_rows(handover.rows if handover else None)
+        self._caller = socket.socket(fileno=handover.caller) if handover else None
+        self._metrics: Listener | None = handover.metrics if handover else None
+        self._health: Listener | None = handover.health if handover else None
+        self._serving = False
+        self._reloading = False
+
+    @property
+    def _children(self) -> list[Child]:
+        """Everything that serves, or is to."""
+        return [self._writer, *self._workers]
 
     async def run(self, ready: Callable[[], None]) -> None:
         part_failure.install_handlers()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        writer = Child("writer", partial(_writer.run, self._config))
-        workers = [
-            Child("worker", partial(worker.run, self._config, self._checked_from), number=number)
-            for number in range(1, self._config.workers + 1)
-        ]
-        # It never becomes ready, so `start_s` bounds all of its time.
-        maintainer = Child(
-            "maintenance", partial(maintenance.run, self._config), start_s=maintenance.LONGEST_S
-        )
-        tasks: list[asyncio.Task[None]] = []
-        serving = [writer, *workers]
-        self._count_from_0(serving)
-        metrics_server, metrics_address = await self._serve_metrics(serving)
-        states_server = await self._serve_states(serving, metrics_address)
+        let_signals_in()
+        self._count_from_0()
+        metrics_server, metrics_address = await self._serve_metrics()
+        states_server = await self._serve_states(metrics_address)
         try:
-            # the writer first: the health that workers report from their start on needs it
-            for children in ([writer], workers):
-                tasks += [vital(child.role, self._keep_running(child)) for child in children]
-                await self._unless_stopped(*(child.ready.wait() for child in children))
+            if self._former:
+                await self._take_over()
+            else:
+                # the writer first: the health that workers report from their start on needs it
+                await self._start([self._writer])
+                await self._start(self._workers)
             if not self._stop.is_set():
                 maintaining = maintenance.run_when_due(
                     self._config,
-                    lambda: self._run_once(maintainer),
+                    lambda: self._run_once(self._maintainer),
                     self._compact,
                     self._stop,
                 )
-                tasks.append(vital("maintenance", maintaining))
+                self._tasks.append(vital("maintenance", maintaining))
+                self._serving = True
                 notify("READY=1")
-                _log.info("server_ready", version=disrupt.__version__, workers=len(workers))
-                ready()
+                _log.info("server_ready", version=disrupt.__version__, workers=len(self._workers))
+                self._tell({"version": disrupt.__version__})
+                if not self._handover:
+                    ready()
                 await self._stop.wait()
         finally:
             self._stop.set()
             _log.info("server_stopping")
             notify("STOPPING=1")
-            await self._stop_child(maintainer)
+            await self._stop_all([self._maintainer], "maintenance")
             # workers first: they relay to the writer until their last call is answered
-            await asyncio.gather(*(self._stop_child(child) for child in workers))
-            await self._stop_child(writer)
-            await asyncio.gather(*tasks)
+            await self._stop_all(self._workers, "worker")
+            await self._stop_all([self._writer], "writer")
+            await asyncio.gather(*self._tasks)
             if metrics_server:
                 metrics_server.close()
             if states_server:
@@ -183,51 +202,198 @@ class _Supervisor:
         if self._failure is not None:
             raise self._failure
 
-    def _count_from_0(self, children: list[Child]) -> None:
+    async def _start(self, children: list[Child]) -> None:
+        """Start processes and wait until they are ready, or the server stops."""
+        self._tasks += [vital(child.role, self._keep_running(child)) for child in children]
+        await self._unless_stopped(*(child.ready.wait() for child in children))
+
+    async def _stop_all(self, children: list[Child], role: str) -> None:
+        """Stop processes, and those of the program before that have their role."""
+        former = [child for child in self._former if child.role == role]
+        grace_s = self._config.drain_grace_s
+        await asyncio.gather(*(child.stop(grace_s) for child in (*children, *former)))
+
+    async def _take_over(self) -> None:
+        """Put processes of this program in place of those of the program before.
+
+        New workers serve before the former ones leave, so that no connection is refused; the former
+        writer ends before there is a new one, since there must not be two.
+        """
+        self._tasks += [
+            vital(f"former {child.role}", self._see_out(child)) for child in self._former
+        ]
+        await self._stop_all([], "maintenance")
+        await self._start(self._workers)
+        if self._stop.is_set():
+            return
+        within_s = draining.longest_s(self._config.connection_max_age_s) + max(
+            self._config.max_call_s, self._config.max_video_call_s
+        )
+        former = [child for child in self._former if child.role == "worker"]
+        leaving = [asyncio.create_task(child.stop(within_s, by=DRAIN)) for child in former]
+        # one that died is not waited for
+        while any(child.running for child in former) and self._writer_runs():
+            await self._unless_stopped(asyncio.sleep(LOOK_S))
+            if self._stop.is_set():
+                break
+        if not self._stop.is_set():
+            self._pause.begin()
+            await asyncio.sleep(_PAUSE_S)
+            await self._stop_all([], "writer")
+            await self._start([self._writer])
+            self._pause.end()
+            await self._unless_stopped(*leaving)
+        for task in leaving:
+            task.cancel()
+        if not self._stop.is_set():
+            self._former.clear()
+            families.RELOADS.add("done")
+
+    def _writer_runs(self) -> bool:
+        """Tell whether the writer of the program before runs."""
+        return any(child.running for child in self._former if child.role == "writer")
+
+    async def _see_out(self, child: Child) -> None:
+        """Follow a process of the program before to its end."""
+        code = await child.watch(self._config.hung_after_s, self._hear)
+        families.clear_gauges(self._rows, child.row)
+        if not (child.leaving or self._stop.is_set()):
+            _log.error("process_died", died=child.role, code=code)
+            families.PROCESS_ENDS.add(child.role, "hung" if child.killed else "died")
+
+    async def _reload(self, caller: int) -> dict[str, object]:
+        """Become the program that is installed by now, or return why not."""
+        problem = "The server is starting, or a reload is under way: try again once it is over."
+        if self._serving and not self._reloading:
+            self._reloading = True
+            problem = await self._problem_of_reload(caller)
+            self._reloading = False
+        _log.error("reload_refused", reason=problem)
+        families.RELOADS.add("refused")
+        return {"error": problem}
+
+    async def _problem_of_reload(self, caller: int) -> str:
+        """Execute the installed program in this process; return why that was not done."""
+        problem = await problem_of_next(self._handing_over(caller))
+        if problem:
+            return f"Nothing has changed. The installed program would not start: {problem}"
+        with signals_held_back():
+            await asyncio.sleep(LOOK_S)  # those that came before are handled by then
+            if self._stop.is_set():
+                return "The server is being stopped."
+            _log.info("reload_begins")
+            try:
+                self._handing_over(caller).execute()
+            except OSError as error:
+                return f"Nothing has changed. The installed program cannot be executed: {error}"
+
+    def _handing_over(self, caller: int) -> Handover:
+        if self._standing is None:
+            raise RuntimeError("there is nothing to hand over")
+        return Handover(
+            turn=self._turn + 1,
+            lock=self._standing.lock,
+            checked_from=self._standing.checked_from,
+            port=Listener(wanted=self._wanted.listen, descriptor=self._standing.port.fileno()),
+            health=self._health,
+            metrics=self._metrics,
+            rows=LeftRows(
+                descriptor=self._rows.descriptor, names=self._rows.names, layout=families.layout()
+            ),
+            processes=tuple(
+                Left(
+                    role=child.role,
+                    number=child.number,
+                    pid=child.process.pid,
+                    pipe=child.process.pipe,
+                )
+                for child in (self._maintainer, *self._children)
+                if child.process and child.running
+            ),
+            caller=caller,
+        )
+
+    def _tell(self, answer: dict[str, object]) -> None:
+        """Answer whoever asked for the reload by which this program began."""
+        tell(self._caller, encoded(answer))
+        self._caller = None
+
+    def _make_rows(self, left: LeftRows | None) -> Rows:
+        """Return rows for all processes: in the memory of the program before, if it means the same.
+
+        Otherwise its counters are not shown any more.
+        """
+        names = ["supervisor", "maintenance", *(child.row for child in self._children)]
+        known = families.layout()
+        if left and all(known.get(name, shape) == shape for name, shape in left.layout.items()):
+            rows = Rows(names, left.descriptor, left.names)
+            for name in names:
+                families.clear_gauges(rows, name)
+            return rows
+        return Rows(names)
+
+    def _count_from_0(self) -> None:
         """Count in this process's row; show from the start what seldom happens."""
         families.Family.use(self._rows.of("supervisor"))
         families.INFO.set(disrupt.__version__, value=1)
         families.STARTED.set(value=time.time())
         families.FAULTS.add(amount=0)
-        for role in {child.role for child in children} | {"maintenance"}:
+        for outcome in ("done", "refused"):
+            families.RELOADS.add(outcome, amount=0)
+        for role in ("writer", "worker", "maintenance"):
             for cause in ("died", "hung"):
                 families.PROCESS_ENDS.add(role, cause, amount=0)
 
-    async def _serve_metrics(self, children: list[Child]) -> tuple[asyncio.Server | None, str]:
+    def _states(self) -> list[dict[str, Any]]:
+        """Return the state of each process; during a reload of each that serves or did."""
+        former = [child for child in self._former if child.running and child.role != "maintenance"]
+        now = [child for child in self._children if not self._former or child.ready.is_set()]
+        return [child.state() for child in (*former, *now)]
+
+    async def _serve_metrics(self) -> tuple[asyncio.Server | None, str]:
         """Serve metrics; return the address. None where that fails: serving is worth more."""
-        listen = self._config.metrics_listen
+        listen, kept = self._config.metrics_listen, self._metrics
+        self._metrics = None
         try:
-            if listen:
-                return await monitoring.serve(
-                    listen, self._rows, lambda: [child.state() for child in children]
-                )
+            if kept and kept.wanted == listen:
+                listener = kept.socket()
+            else:
+                if kept:
+                    kept.socket().close()
+                if not listen:
+                    return None, ""
+                listener = monitoring.bound(listen)
+            server = await monitoring.serve(listener, self._rows, self._states)
         except OSError as error:
             _log.error("metrics_not_served", address=listen, reason=error.strerror)
-        return None, ""
+            return None, ""
+        self._metrics = Listener(wanted=listen, descriptor=listener.fileno())
+        return server, monitoring.address_of(listener)
 
-    async def _serve_states(
-        self, children: list[Child], metrics_address: str
-    ) -> asyncio.Server | None:
-        """Answer ``disrupt health``; None where that fails, since serving is worth more."""
+    async def _serve_states(self, metrics_address: str) -> asyncio.Server | None:
+        """Answer commands; None where that fails, since serving is worth more."""
         certificate = self._config.tls_cert
 
-        def states() -> dict[str, object]:
+        async def states(_caller: int) -> dict[str, object]:
             return {
                 "version": disrupt.__version__,
                 "address": self._config.listen,
                 "metrics": metrics_address,
                 "tls_cert": certificate and str(certificate.absolute()),
-                "processes": [child.state() for child in children],
+                "processes": self._states(),
             }
 
+        path = DataDirectory(self._config.data_dir).health_socket.absolute()
         try:
-            path = DataDirectory(self._config.data_dir).health_socket
-            return await answer_on(path.absolute(), states)
+            listener = self._health.socket() if self._health else bound(path)
+            server = await answer_on(listener, {"states": states, "reload": self._reload})
         except OSError as error:
             _log.error("health_socket_failed", reason=str(error))
             return None
+        self._health = Listener(wanted="", descriptor=listener.fileno())
+        return server
 
-    async def _unless_stopped(self, *waits: Coroutine[Any, Any, Any]) -> None:
+    async def _unless_stopped(self, *waits: Awaitable[Any]) -> None:
         everything = asyncio.gather(*waits)
         stop = asyncio.create_task(self._stop.wait())
         futures: list[asyncio.Future[Any]] = [everything, stop]
@@ -245,11 +411,12 @@ class _Supervisor:
             if self._stop.is_set():
                 return
             if not child.ready.is_set():
-                self._failure = DisruptError(
-                    f"The {child.role} did not start (exit code {code}); the log says why."
-                )
-                self._stop.set()
-                return
+                failure = f"The {child.role} did not start (exit code {code}); the log says why."
+                if not self._former:
+                    self._failure = DisruptError(failure)
+                    self._stop.set()
+                    return
+                self._tell({"error": f"{failure} What ran before goes on; the start is repeated."})
             if time.monotonic() - began_s > _STEADY_AFTER_S:
                 backoff_s = _FIRST_BACKOFF_S
             child.restarts += 1
@@ -269,7 +436,7 @@ class _Supervisor:
             _log.error("fork_failed", failed=child.role, reason=str(error))
             return 1
         code = await child.watch(self._config.hung_after_s, self._hear)
-        families.clear_gauges(self._rows, child.name)
+        families.clear_gauges(self._rows, child.row)
         if not self._stop.is_set() and (code or child.role != "maintenance"):
             families.PROCESS_ENDS.add(child.role, "hung" if child.killed else "died")
         return code
@@ -277,6 +444,3 @@ class _Supervisor:
     def _hear(self, word: str) -> None:
         if word == COMPACT:
             self._compact.set()
-
-    async def _stop_child(self, child: Child) -> None:
-        await child.stop(self._config.drain_grace_s)

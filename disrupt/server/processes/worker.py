@@ -36,10 +36,12 @@ from disrupt.server.calls.interceptors import Authentication, Errors
 from disrupt.server.calls.matching import MatchServicer
 from disrupt.server.calls.registration_relay import RelayingServicer, writer_channel
 from disrupt.server.calls.revocation import OpenCalls
+from disrupt.server.calls.writer_pause import WriterPause
 from disrupt.server.config import Config
 from disrupt.server.memory import keep_little, trim
 from disrupt.server.metrics import families
 from disrupt.server.part_failure import forever, vital
+from disrupt.server.processes import draining
 from disrupt.server.processes.serving import until_told_to_stop
 from disrupt.server.worker_state import WorkerState
 from disrupt.services.cursors import SealedCursors
@@ -66,7 +68,7 @@ _LOOKAHEAD_BYTES = 16 * 1024
 """Most bytes of a message that gRPC receives before a call reads it, or of a video's next parts."""
 
 
-async def run(config: Config, checked_from: int | None) -> None:
+async def run(config: Config, checked_from: int | None, pause: WriterPause) -> None:
     """Serve until SIGTERM; ``checked_from`` is that of the follower."""
     keep_little()
     directory = DataDirectory(config.data_dir)
@@ -96,7 +98,7 @@ async def run(config: Config, checked_from: int | None) -> None:
     with opening.reading(directory) as reader, _tracing(config) as tracing:
         # started before there is a server, and ready before it serves
         async with hashing, videos:
-            await _serve(config, checked_from, directory, reader, hashing, videos, tracing)
+            await _serve(config, checked_from, pause, directory, reader, hashing, videos, tracing)
 
 
 @contextmanager
@@ -114,6 +116,7 @@ def _tracing(config: Config) -> Iterator[list[aio.ServerInterceptor]]:
 async def _serve(
     config: Config,
     checked_from: int | None,
+    pause: WriterPause,
     directory: DataDirectory,
     reader: RegistryReader,
     hashing: IsolatedHashing,
@@ -151,6 +154,7 @@ async def _serve(
                 config.max_call_s,
                 config.max_video_call_s,
                 calls.while_valid,
+                calls.while_serving,
             ),
         ],
         options=channel_options(config),
@@ -158,7 +162,7 @@ async def _serve(
     matching = MatchServicer(config, state, tokens, cursors, hashing, videos)
     add_MatchServiceServicer_to_server(matching, server)
     add_RegistrationServiceServicer_to_server(
-        RelayingServicer(config, channel, hashing, videos), server
+        RelayingServicer(config, channel, pause, hashing, videos), server
     )
     add_FeedServiceServicer_to_server(FeedServicer(reader, state, cursors), server)
     health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
@@ -170,8 +174,11 @@ async def _serve(
     await asyncio.to_thread(state.read_registry)
     trim()
 
+    async def writer() -> None:
+        if not pause.is_on:
+            await check_writer(statuses, channel)
+
     index = partial(check_index, statuses, state, hashing, config.stale_not_ready_s)
-    writer = partial(check_writer, statuses, channel)
     await index()  # raises where the registry could not be read
     await writer()
     _listen(server, config)
@@ -193,8 +200,20 @@ async def _serve(
             families.WAITING.set(name, value=queue.waiting)
         return {"not_serving": statuses.not_serving(), **state.report()}
 
+    def stop_streams() -> None:
+        statuses.stop()
+        calls.end_streams()
+
+    async def drain() -> None:
+        _, port = config.address
+        draining.close_listeners(port)
+        await draining.connections_end(port, draining.longest_s(config.connection_max_age_s))
+        stop_streams()
+        # calls that began before, such as videos
+        await draining.connections_end(port, _longest_call_s(config))
+
     try:
-        await until_told_to_stop(server, config.drain_grace_s, statuses.stop, report)
+        await until_told_to_stop(server, config.drain_grace_s, stop_streams, report, drain)
     finally:
         for task in tasks:
             task.cancel()
@@ -222,10 +241,14 @@ class _DecoderEnds:
                 self._counted[medium, cause] += new
 
 
+def _longest_call_s(config: Config) -> float:
+    return max(config.max_call_s, config.max_video_call_s)
+
+
 def channel_options(config: Config) -> list[tuple[str, int]]:
     """Return gRPC's options for the server of a worker."""
     age_ms = round(config.connection_max_age_s * 1000)
-    grace_ms = round(max(config.max_call_s, config.max_video_call_s) * 1000)
+    grace_ms = round(_longest_call_s(config) * 1000)
     return [
         ("grpc.so_reuseport", 1),
         ("grpc.max_receive_message_length", config.max_message_bytes),

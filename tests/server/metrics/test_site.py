@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -38,7 +39,7 @@ async def asked(port: int, request: bytes) -> bytes:
 )
 def test_each_path_has_its_answer(request_line: bytes, status: bytes, body: bytes) -> None:
     async def answer() -> bytes:
-        async with await serve_paths("127.0.0.1", 0, PATHS) as server:
+        async with await serve_paths(socket.create_server(("127.0.0.1", 0)), PATHS) as server:
             return await asked(server.sockets[0].getsockname()[1], request_line + b"\r\n\r\n")
 
     head, _, rest = asyncio.run(answer()).partition(b"\r\n\r\n")
@@ -52,7 +53,7 @@ def test_who_holds_connections_or_sends_without_end_loses_them(
     monkeypatch.setattr(site, "_WITHIN_S", 0.2)
 
     async def answers() -> tuple[bytes, bytes]:
-        async with await serve_paths("127.0.0.1", 0, PATHS) as server:
+        async with await serve_paths(socket.create_server(("127.0.0.1", 0)), PATHS) as server:
             port = server.sockets[0].getsockname()[1]
             held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
             for reader, writer in held:

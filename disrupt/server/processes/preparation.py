@@ -1,0 +1,85 @@
+"""Prepare, before any process is forked, what all of them need: files, index, port."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import socket
+
+from disrupt.data_directory import DataDirectory
+from disrupt.distinctiveness.limits import check_limits
+from disrupt.errors import ConfigurationError, SnapshotRefusedError, UnavailableError
+from disrupt.index.generations import check_history, create_first, known_whole_from, open_current
+from disrupt.index.known_answers import check_table_search
+from disrupt.index.snapshot import Snapshot
+from disrupt.registry import opening
+from disrupt.registry.contract import RegistryReader
+from disrupt.server.config import Config
+
+_OPEN_FILES = 65536
+"""More than all that a process has open, a file for each connection."""
+
+
+def allow_open_files() -> None:
+    """Take as many of the open files allowed as are of use: a shell or a service may begin low."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def load(directory: DataDirectory) -> int:
+    """Bring the data directory up to date, and load what all processes share.
+
+    Reads the index whole. Returns the generation from which on the workers need not do that.
+    """
+    with opening.writing(directory) as registry:
+        check_history(directory.index, registry)
+        create_first(directory.index, registry.head().epoch)
+        opened = _load_index(directory, registry)
+    return known_whole_from(directory.index, opened)
+
+
+def load_beside_writer(directory: DataDirectory, checked_from: int) -> None:
+    """Load what all processes share, while the writer of the program before goes on."""
+    with opening.reading(directory) as registry:
+        _load_index(directory, registry, checked_from)
+
+
+def _load_index(
+    directory: DataDirectory, registry: RegistryReader, checked_from: int | None = None
+) -> Snapshot | None:
+    opened = None
+    # the workers log what to do
+    with contextlib.suppress(SnapshotRefusedError, UnavailableError):
+        opened = open_current(directory.index, registry, checked_from=checked_from)
+        if opened.has_tables:
+            check_table_search()
+            check_limits()
+    return opened
+
+
+def reserve(config: Config) -> socket.socket:
+    """Return a bound socket, which keeps the port for the workers. Raises ConfigurationError."""
+    host, port = config.address
+    try:
+        family, kind, _, _, target = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind) as probe:
+            # without SO_REUSEPORT, so that another program on this port is an error
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(target)
+        reserved = socket.socket(family, kind)
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved.bind(target)
+    except OSError as error:
+        raise ConfigurationError(f"Cannot listen on {config.listen}: {error.strerror}.") from error
+    return reserved
+
+
+def address_of(config: Config, reserved: socket.socket) -> str:
+    """Return the address to listen on, with the port of a bound socket."""
+    host, _ = config.address
+    host = f"[{host}]" if ":" in host else host
+    return f"{host}:{reserved.getsockname()[1]}"
