@@ -102,7 +102,7 @@ class StorageFullError(DisruptError):
 
 
 class UnauthenticatedError(DisruptError):
-    """No key, an unknown one or a revoked one."""
+    """No key, or one that is unknown, revoked or expired."""
 
     status = "UNAUTHENTICATED"
     reason = "KEY_REFUSED"

@@ -50,16 +50,25 @@ class Right(IntEnum):
 class ApiKey:
     """A caller's key. The secret is 256 random bits, so its SHA-256 is enough.
 
-    ``banks`` are bank numbers. Days are ISO dates (UTC); ``revoked_on`` is empty while valid.
+    ``organisation`` is who answers for it: what is counted by organisation is counted for all keys
+    that name the same. ``banks`` are bank numbers. Days are ISO dates (UTC), empty for none;
+    ``expires_on`` is the first day on which the key is refused.
     """
 
     key_id: str
     name: str
+    organisation: str
     secret_sha256: bytes
     rights: frozenset[Right]
     banks: frozenset[int]
     created_on: str
     revoked_on: str = ""
+    expires_on: str = ""
+    last_used_on: str = ""
+
+    def valid_on(self, day: str) -> bool:
+        """Tell whether it was neither revoked, nor has expired on a day."""
+        return not self.revoked_on and (not self.expires_on or day < self.expires_on)
 
     def require(self, right: Right) -> None:
         """Raise PermissionDeniedError unless the key has the right."""
@@ -68,6 +77,18 @@ class ApiKey:
                 f"This key does not have the right {right.name}; ask for one that has.",
                 right=right.name,
             )
+
+
+@dataclass(frozen=True, slots=True)
+class LookupQuota:
+    """How many hashes, pictures and videos an organisation may look up; 0: as many as it likes.
+
+    A minute and a day are those of the clock, UTC.
+    """
+
+    organisation: str
+    per_minute: int = 0
+    per_day: int = 0
 
 
 @dataclass(frozen=True, slots=True)

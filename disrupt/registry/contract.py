@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Change, Cursor
 from disrupt.core.media import Assurance, MediaKind, StoredItems
-from disrupt.core.policy import ApiKey, Bank
+from disrupt.core.policy import Bank
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.core.states import ItemState
+from disrupt.registry.keys import KeyReader, KeyWriter
 from disrupt.registry.review import ReviewReader, ReviewWriter
 
 CHANGES_AT_ONCE = 50_000
@@ -153,7 +154,7 @@ class Revoked:
     key_id: str
 
 
-class RegistryReader(ReviewReader, Protocol):
+class RegistryReader(KeyReader, ReviewReader, Protocol):
     """Reading: any number of processes and threads at once, in short transactions.
 
     Every method, here and in RegistryWriter, raises UnavailableError when the store cannot be
@@ -233,9 +234,6 @@ class RegistryReader(ReviewReader, Protocol):
     def living(self, item_ids: Collection[bytes]) -> set[bytes]:
         """Return those of the ids that are of items neither withdrawn nor replaced."""
 
-    def keys(self) -> tuple[ApiKey, ...]:
-        """Return all keys, oldest first, revoked ones too."""
-
     def case(self, number: str) -> CaseRecord | None:
         """Return the case, or None."""
 
@@ -250,7 +248,7 @@ class RegistryReader(ReviewReader, Protocol):
         """
 
 
-class RegistryWriter(RegistryReader, ReviewWriter, Protocol):
+class RegistryWriter(RegistryReader, KeyWriter, ReviewWriter, Protocol):
     """Writing: one process at a time. Every method returns only when its effect is durable.
 
     StorageFullError when the disk is full: nothing of the call is kept, but see ``withdraw``. Some
@@ -321,13 +319,4 @@ class RegistryWriter(RegistryReader, ReviewWriter, Protocol):
         """Write durably, as any call that changes something does, and change nothing.
 
         Also notes the head, see ``lacks``, where that is possible.
-        """
-
-    def add_key(self, key: ApiKey) -> None:
-        """Add a key."""
-
-    def revoke_key(self, key_id: str, *, day: str) -> ApiKey:
-        """Revoke a key; idempotent. NotFoundError if there is none of that id.
-
-        Kept outside the database too, as a removal is, and completed by calling again.
         """

@@ -1,4 +1,4 @@
-"""Make, list and revoke keys, and clear the database's log: by the writer or, without one, here."""
+"""Manage keys, and clear the database's log: by the writer or, without one, here."""
 
 from __future__ import annotations
 
@@ -46,13 +46,53 @@ class DirectAdmin:
         """Make a key."""
         rights = wire.rights(request)
         key, secret = keys.create_key(
-            self.registry, request.name, rights, tuple(request.banks), day=today()
+            self.registry,
+            request.name,
+            rights,
+            tuple(request.banks),
+            day=today(),
+            organisation=request.organisation,
+            expires_on=request.expires_on,
         )
         return wire.created_answer(key, secret, _bank_names(self.registry))
 
     def list(self) -> admin_pb2.ListKeysResponse:
         """List keys."""
-        return wire.list_answer(self.registry.keys(), _bank_names(self.registry))
+        registry = self.registry
+        return wire.list_answer(registry.keys(), _bank_names(registry), registry.quotas())
+
+    def rotate(self, request: admin_pb2.RotateKeyRequest) -> admin_pb2.RotateKeyResponse:
+        """Make a key that replaces another."""
+        old, new, secret = keys.rotate_key(
+            self.registry,
+            request.key_id,
+            overlap_days=request.overlap_days,
+            day=today(),
+            expires_on=request.expires_on,
+        )
+        return wire.rotated_answer(old, new, secret, _bank_names(self.registry))
+
+    def change(self, request: admin_pb2.ChangeKeyRequest) -> admin_pb2.ChangeKeyResponse:
+        """Change a key."""
+        key = keys.change_key(
+            self.registry,
+            request.key_id,
+            day=today(),
+            rights=wire.rights(request),
+            bank_names=tuple(request.banks),
+            expires_on=request.expires_on if request.HasField("expires_on") else None,
+        )
+        return wire.changed_answer(key, _bank_names(self.registry))
+
+    def note_uses(self, request: admin_pb2.NoteKeyUsesRequest) -> admin_pb2.NoteKeyUsesResponse:
+        """Note that keys were used today."""
+        self.registry.note_key_uses(tuple(request.key_ids), day=today())
+        return wire.uses_noted_answer()
+
+    def set_quota(self, request: admin_pb2.SetQuotaRequest) -> admin_pb2.SetQuotaResponse:
+        """Set the quota of an organisation."""
+        keys.set_quota(self.registry, wire.quota(request))
+        return wire.quota_set_answer()
 
     def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
         """Revoke a key."""
@@ -77,6 +117,18 @@ class RemoteAdmin:
     def list(self) -> admin_pb2.ListKeysResponse:
         """List keys."""
         return _answer(self.stub.ListKeys, wire.list_request())
+
+    def rotate(self, request: admin_pb2.RotateKeyRequest) -> admin_pb2.RotateKeyResponse:
+        """Make a key that replaces another."""
+        return _answer(self.stub.RotateKey, request)
+
+    def change(self, request: admin_pb2.ChangeKeyRequest) -> admin_pb2.ChangeKeyResponse:
+        """Change a key."""
+        return _answer(self.stub.ChangeKey, request)
+
+    def set_quota(self, request: admin_pb2.SetQuotaRequest) -> admin_pb2.SetQuotaResponse:
+        """Set the quota of an organisation."""
+        return _answer(self.stub.SetQuota, request)
 
     def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
         """Revoke a key."""

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import structlog
 
@@ -21,7 +22,7 @@ from disrupt.index.live import LiveIndex
 from disrupt.registry.contract import RegistryReader
 from disrupt.server.metrics import families
 from disrupt.server.part_failure import forever
-from disrupt.services.keys import KeyRing
+from disrupt.services.keys import KeyRing, KeyUses
 
 _WAITING_MAX = 32
 """Most calls with an unknown key that wait for the next read of the registry."""
@@ -49,7 +50,9 @@ class WorkerState:
         checked_from: int | None = None,
     ) -> None:
         self._live = LiveIndex()
-        self._ring = KeyRing()
+        self._ring = KeyRing(day=_today())
+        self.uses = KeyUses()
+        """Days on which keys were used here."""
         self._ring_s = -math.inf
         self._reader = reader
         self._follower = Follower(reader, self._live, directory.index, checked_from=checked_from)
@@ -140,7 +143,8 @@ class WorkerState:
     def _read_keys(self) -> None:
         read_s = time.monotonic()
         try:
-            self._ring = KeyRing(self._reader.keys(), self._reader.banks())
+            reader, day = self._reader, _today()
+            self._ring = KeyRing(reader.keys(), reader.banks(), reader.quotas(), day=day)
         except DisruptError as error:
             if error.message != self._fault:  # log a fault when it begins, not at every read
                 _log.error("keys_unreadable", reason=error.message)
@@ -180,7 +184,7 @@ class WorkerState:
         next read of the registry.
         """
         try:
-            return self.ring.authenticate(secret)
+            return self._used(self.ring, secret)
         except UnauthenticatedError:
             if self._waiting >= _WAITING_MAX:
                 raise
@@ -191,4 +195,13 @@ class WorkerState:
                 await self._keys_read.wait()
         finally:
             self._waiting -= 1
-        return self.ring.authenticate(secret)
+        return self._used(self.ring, secret)
+
+    def _used(self, ring: KeyRing, secret: str) -> ApiKey:
+        key = ring.authenticate(secret)
+        self.uses.note(key.key_id, ring.day)
+        return key
+
+
+def _today() -> str:
+    return datetime.now(UTC).date().isoformat()

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from disrupt.admin.v1 import admin_pb2
-from disrupt.core.policy import ApiKey, Right
+from disrupt.core.policy import ApiKey, LookupQuota, Right
 from disrupt.wire.fields import invalid
 
 
-def rights(message: admin_pb2.CreateKeyRequest) -> tuple[Right, ...]:
-    """Return the rights that a new key is to have."""
+def rights(
+    message: admin_pb2.CreateKeyRequest | admin_pb2.ChangeKeyRequest,
+) -> tuple[Right, ...]:
+    """Return the rights that a key is to have."""
     try:
         return tuple(Right(number) for number in message.rights)
     except ValueError:
@@ -28,15 +30,65 @@ def _text(field: str) -> Iterator[None]:
 
 
 def create_request(
-    name: str, granted: tuple[Right, ...], banks: tuple[str, ...]
+    name: str,
+    granted: tuple[Right, ...],
+    banks: tuple[str, ...],
+    *,
+    organisation: str = "",
+    expires_on: str = "",
 ) -> admin_pb2.CreateKeyRequest:
     """Make the request for a new key."""
-    with _text("name or bank"):
+    with _text("name, bank or organisation"):
         return admin_pb2.CreateKeyRequest(
             name=name,
             rights=[right.value for right in granted],  # type: ignore[misc]  # same numbers
             banks=banks,
+            organisation=organisation,
+            expires_on=expires_on,
         )
+
+
+def rotate_request(
+    key_id: str, overlap_days: int, expires_on: str = ""
+) -> admin_pb2.RotateKeyRequest:
+    """Make the request for a key that replaces another."""
+    with _text("key_id"):
+        return admin_pb2.RotateKeyRequest(
+            key_id=key_id, overlap_days=overlap_days, expires_on=expires_on
+        )
+
+
+def change_request(
+    key_id: str,
+    granted: tuple[Right, ...] = (),
+    banks: tuple[str, ...] = (),
+    expires_on: str | None = None,
+) -> admin_pb2.ChangeKeyRequest:
+    """Make the request to change a key; what is empty or None stays."""
+    with _text("key_id or bank"):
+        return admin_pb2.ChangeKeyRequest(
+            key_id=key_id,
+            rights=[right.value for right in granted],  # type: ignore[misc]  # same numbers
+            banks=banks,
+            expires_on=expires_on,
+        )
+
+
+def quota_request(quota: LookupQuota) -> admin_pb2.SetQuotaRequest:
+    """Make the request to set a quota."""
+    with _text("organisation"):
+        return admin_pb2.SetQuotaRequest(quota=_quota(quota))
+
+
+def quota(request: admin_pb2.SetQuotaRequest) -> LookupQuota:
+    """Return the quota to set."""
+    asked = request.quota
+    return LookupQuota(asked.organisation.strip(), asked.per_minute, asked.per_day)
+
+
+def uses_request(key_ids: Iterable[str]) -> admin_pb2.NoteKeyUsesRequest:
+    """Make the request to note uses of keys."""
+    return admin_pb2.NoteKeyUsesRequest(key_ids=key_ids)
 
 
 def revoke_request(key_id: str) -> admin_pb2.RevokeKeyRequest:
@@ -63,10 +115,37 @@ def created_answer(
 
 
 def list_answer(
-    values: Iterable[ApiKey], bank_names: Mapping[int, str]
+    values: Iterable[ApiKey], bank_names: Mapping[int, str], quotas: Iterable[LookupQuota]
 ) -> admin_pb2.ListKeysResponse:
-    """Make the answer that lists keys."""
-    return admin_pb2.ListKeysResponse(keys=[key(value, bank_names) for value in values])
+    """Make the answer that lists keys and quotas."""
+    return admin_pb2.ListKeysResponse(
+        keys=[key(value, bank_names) for value in values],
+        quotas=[_quota(value) for value in quotas],
+    )
+
+
+def rotated_answer(
+    old: ApiKey, new: ApiKey, secret: str, bank_names: Mapping[int, str]
+) -> admin_pb2.RotateKeyResponse:
+    """Make the answer with a key that replaces another; only this message carries its secret."""
+    return admin_pb2.RotateKeyResponse(
+        key=key(new, bank_names), secret=secret, replaced=key(old, bank_names)
+    )
+
+
+def changed_answer(value: ApiKey, bank_names: Mapping[int, str]) -> admin_pb2.ChangeKeyResponse:
+    """Make the answer to a change."""
+    return admin_pb2.ChangeKeyResponse(key=key(value, bank_names))
+
+
+def uses_noted_answer() -> admin_pb2.NoteKeyUsesResponse:
+    """Make the answer to uses that were noted."""
+    return admin_pb2.NoteKeyUsesResponse()
+
+
+def quota_set_answer() -> admin_pb2.SetQuotaResponse:
+    """Make the answer to a quota that was set."""
+    return admin_pb2.SetQuotaResponse()
 
 
 def revoked_answer(value: ApiKey, bank_names: Mapping[int, str]) -> admin_pb2.RevokeKeyResponse:
@@ -88,4 +167,13 @@ def key(value: ApiKey, bank_names: Mapping[int, str]) -> admin_pb2.Key:
         banks=[bank_names[bank] for bank in sorted(value.banks)],
         created_on=value.created_on,
         revoked_on=value.revoked_on,
+        organisation=value.organisation,
+        expires_on=value.expires_on,
+        last_used_on=value.last_used_on,
+    )
+
+
+def _quota(value: LookupQuota) -> admin_pb2.Quota:
+    return admin_pb2.Quota(
+        organisation=value.organisation, per_minute=value.per_minute, per_day=value.per_day
     )

@@ -15,7 +15,7 @@ BANKS = (ADULTS, MINORS, STRICT)
 def key(*banks: Bank, operator: bool = False) -> ApiKey:
     rights = {Right.MATCH, Right.OPERATOR} if operator else {Right.MATCH}
     numbers = frozenset(bank.number for bank in banks)
-    return ApiKey("k", "platform", bytes(32), frozenset(rights), numbers, "2026-11-24")
+    return ApiKey("k", "platform", "platform", bytes(32), frozenset(rights), numbers, "2026-11-24")
 
 
 def test_items_are_treated_as_of_a_minor_in_every_bank_but_that_of_adults() -> None:

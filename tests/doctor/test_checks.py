@@ -63,7 +63,9 @@ def damage(path: Path, at: int, content: bytes) -> None:
 
 def revoke_a_key(data_dir: Path) -> None:
     with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
-        writer.add_key(ApiKey("0000000a", "p", bytes(32), frozenset(), frozenset(), "2026-01-01"))
+        writer.add_key(
+            ApiKey("0000000a", "p", "o", bytes(32), frozenset(), frozenset(), "2026-01-01")
+        )
         writer.revoke_key("0000000a", day="2026-01-02")
 
 

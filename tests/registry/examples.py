@@ -64,7 +64,15 @@ def registration(
 def api_key(key_id: str) -> ApiKey:
     """Return a valid key of this id, of 8 characters."""
     secret = key_id.encode() * 4
-    return ApiKey(key_id, "somebody", secret, frozenset({Right.MATCH}), frozenset({1}), DAY)
+    return ApiKey(
+        key_id,
+        "somebody",
+        "some organisation",
+        secret,
+        frozenset({Right.MATCH}),
+        frozenset({1}),
+        DAY,
+    )
 
 
 def plain(change: Change) -> tuple[object, ...]:

@@ -42,7 +42,7 @@ async def authenticate(secret: str) -> ApiKey:
     if secret not in KEYS:
         raise UnauthenticatedError("This key is not known here.")
     rights = frozenset({Right.FEED} if secret == KEYS[-1] else Right)
-    return ApiKey(secret, secret, secret.encode(), rights, frozenset(), "2026-01-01")
+    return ApiKey(secret, secret, secret, secret.encode(), rights, frozenset(), "2026-01-01")
 
 
 @asynccontextmanager

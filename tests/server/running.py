@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from benchmarks.harness.deployment import Deployment
+from disrupt.data_directory import REGISTRY
 
 Start = Callable[..., Deployment]
 """The fixture ``start``, which starts a server."""
+
+
+def expire(server: Deployment, key_id: str) -> None:
+    """Let a key be expired for long, which no command does."""
+    with closing(sqlite3.connect(server.data_dir / REGISTRY, timeout=60)) as connection:
+        connection.execute("UPDATE keys SET expires_on = '2020-01-01' WHERE key_id = ?", [key_id])
+        connection.commit()
 
 
 def children(pid: int, role: str = "") -> list[int]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from disrupt.core.changes import Cursor
-from disrupt.core.policy import ApiKey, Bank, Right
+from disrupt.core.policy import ApiKey, Right
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import UnavailableError
 from disrupt.index.generations import create_first
@@ -48,9 +48,6 @@ class Unsteady:
         if "keys" in self.broken:
             raise UnavailableError("The registry is busy.")
         return self._registry.keys()
-
-    def banks(self) -> tuple[Bank, ...]:
-        return self._registry.banks()
 
 
 @pytest.fixture
@@ -94,6 +91,17 @@ def test_neither_index_nor_keys_are_given_out_when_one_of_them_is_stale(
     assert state.behind_s() == 0
     assert state.ring.authenticate(secret) == key
     assert state.live.serving
+
+
+def test_every_key_that_comes_is_noted_as_used_and_no_other(
+    tmp_path: Path, registry: SqlRegistryWriter
+) -> None:
+    key, secret = create_key(registry, "p", [Right.MATCH], (), day="2026-01-01")
+    create_key(registry, "unused", [Right.MATCH], (), day="2026-01-01")
+    state = WorkerState(registry, DataDirectory(tmp_path), 0.2, STALE_S)
+    state.read_registry()
+    assert asyncio.run(state.authenticate(secret)) == key
+    assert state.uses.untold() == {key.key_id: state.ring.day}
 
 
 CHANGES = 5

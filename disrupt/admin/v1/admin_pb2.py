@@ -24,33 +24,51 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64isrupt/admin/v1/admin.proto\x12\x10\x64isrupt.admin.v1\"\x83\x01\n\x03Key\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\'\n\x06rights\x18\x03 \x03(\x0e\x32\x17.disrupt.admin.v1.Right\x12\r\n\x05\x62\x61nks\x18\x04 \x03(\t\x12\x12\n\ncreated_on\x18\x05 \x01(\t\x12\x12\n\nrevoked_on\x18\x06 \x01(\t\"X\n\x10\x43reateKeyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x06rights\x18\x02 \x03(\x0e\x32\x17.disrupt.admin.v1.Right\x12\r\n\x05\x62\x61nks\x18\x03 \x03(\t\"G\n\x11\x43reateKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x11\n\x0fListKeysRequest\"7\n\x10ListKeysResponse\x12#\n\x04keys\x18\x01 \x03(\x0b\x32\x15.disrupt.admin.v1.Key\"\"\n\x10RevokeKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\"7\n\x11RevokeKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\"\x13\n\x11\x43heckpointRequest\"\"\n\x12\x43heckpointResponse\x12\x0c\n\x04\x64one\x18\x01 \x01(\x08*\x8a\x01\n\x05Right\x12\x15\n\x11RIGHT_UNSPECIFIED\x10\x00\x12\x0f\n\x0bRIGHT_MATCH\x10\x01\x12\x12\n\x0eRIGHT_REGISTER\x10\x02\x12\x0f\n\x0bRIGHT_STAFF\x10\x03\x12\x0e\n\nRIGHT_FEED\x10\x04\x12\x12\n\x0eRIGHT_OPERATOR\x10\x05\x12\x10\n\x0cRIGHT_REVIEW\x10\x06\x32\xe6\x02\n\x0c\x41\x64minService\x12T\n\tCreateKey\x12\".disrupt.admin.v1.CreateKeyRequest\x1a#.disrupt.admin.v1.CreateKeyResponse\x12Q\n\x08ListKeys\x12!.disrupt.admin.v1.ListKeysRequest\x1a\".disrupt.admin.v1.ListKeysResponse\x12T\n\tRevokeKey\x12\".disrupt.admin.v1.RevokeKeyRequest\x1a#.disrupt.admin.v1.RevokeKeyResponse\x12W\n\nCheckpoint\x12#.disrupt.admin.v1.CheckpointRequest\x1a$.disrupt.admin.v1.CheckpointResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64isrupt/admin/v1/admin.proto\x12\x10\x64isrupt.admin.v1\"\xc3\x01\n\x03Key\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\'\n\x06rights\x18\x03 \x03(\x0e\x32\x17.disrupt.admin.v1.Right\x12\r\n\x05\x62\x61nks\x18\x04 \x03(\t\x12\x12\n\ncreated_on\x18\x05 \x01(\t\x12\x12\n\nrevoked_on\x18\x06 \x01(\t\x12\x14\n\x0corganisation\x18\x07 \x01(\t\x12\x12\n\nexpires_on\x18\x08 \x01(\t\x12\x14\n\x0clast_used_on\x18\t \x01(\t\"B\n\x05Quota\x12\x14\n\x0corganisation\x18\x01 \x01(\t\x12\x12\n\nper_minute\x18\x02 \x01(\x04\x12\x0f\n\x07per_day\x18\x03 \x01(\x04\"\x82\x01\n\x10\x43reateKeyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x06rights\x18\x02 \x03(\x0e\x32\x17.disrupt.admin.v1.Right\x12\r\n\x05\x62\x61nks\x18\x03 \x03(\t\x12\x14\n\x0corganisation\x18\x04 \x01(\t\x12\x12\n\nexpires_on\x18\x05 \x01(\t\"G\n\x11\x43reateKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x11\n\x0fListKeysRequest\"`\n\x10ListKeysResponse\x12#\n\x04keys\x18\x01 \x03(\x0b\x32\x15.disrupt.admin.v1.Key\x12\'\n\x06quotas\x18\x02 \x03(\x0b\x32\x17.disrupt.admin.v1.Quota\"L\n\x10RotateKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x14\n\x0coverlap_days\x18\x02 \x01(\r\x12\x12\n\nexpires_on\x18\x03 \x01(\t\"p\n\x11RotateKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\x12\x0e\n\x06secret\x18\x02 \x01(\t\x12\'\n\x08replaced\x18\x03 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\"\x82\x01\n\x10\x43hangeKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\'\n\x06rights\x18\x02 \x03(\x0e\x32\x17.disrupt.admin.v1.Right\x12\r\n\x05\x62\x61nks\x18\x03 \x03(\t\x12\x17\n\nexpires_on\x18\x04 \x01(\tH\x00\x88\x01\x01\x42\r\n\x0b_expires_on\"7\n\x11\x43hangeKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\"%\n\x12NoteKeyUsesRequest\x12\x0f\n\x07key_ids\x18\x01 \x03(\t\"\x15\n\x13NoteKeyUsesResponse\"9\n\x0fSetQuotaRequest\x12&\n\x05quota\x18\x01 \x01(\x0b\x32\x17.disrupt.admin.v1.Quota\"\x12\n\x10SetQuotaResponse\"\"\n\x10RevokeKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\"7\n\x11RevokeKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\"\x13\n\x11\x43heckpointRequest\"\"\n\x12\x43heckpointResponse\x12\x0c\n\x04\x64one\x18\x01 \x01(\x08*\x8a\x01\n\x05Right\x12\x15\n\x11RIGHT_UNSPECIFIED\x10\x00\x12\x0f\n\x0bRIGHT_MATCH\x10\x01\x12\x12\n\x0eRIGHT_REGISTER\x10\x02\x12\x0f\n\x0bRIGHT_STAFF\x10\x03\x12\x0e\n\nRIGHT_FEED\x10\x04\x12\x12\n\x0eRIGHT_OPERATOR\x10\x05\x12\x10\n\x0cRIGHT_REVIEW\x10\x06\x32\xc1\x05\n\x0c\x41\x64minService\x12T\n\tCreateKey\x12\".disrupt.admin.v1.CreateKeyRequest\x1a#.disrupt.admin.v1.CreateKeyResponse\x12Q\n\x08ListKeys\x12!.disrupt.admin.v1.ListKeysRequest\x1a\".disrupt.admin.v1.ListKeysResponse\x12T\n\tRotateKey\x12\".disrupt.admin.v1.RotateKeyRequest\x1a#.disrupt.admin.v1.RotateKeyResponse\x12T\n\tChangeKey\x12\".disrupt.admin.v1.ChangeKeyRequest\x1a#.disrupt.admin.v1.ChangeKeyResponse\x12T\n\tRevokeKey\x12\".disrupt.admin.v1.RevokeKeyRequest\x1a#.disrupt.admin.v1.RevokeKeyResponse\x12Z\n\x0bNoteKeyUses\x12$.disrupt.admin.v1.NoteKeyUsesRequest\x1a%.disrupt.admin.v1.NoteKeyUsesResponse\x12Q\n\x08SetQuota\x12!.disrupt.admin.v1.SetQuotaRequest\x1a\".disrupt.admin.v1.SetQuotaResponse\x12W\n\nCheckpoint\x12#.disrupt.admin.v1.CheckpointRequest\x1a$.disrupt.admin.v1.CheckpointResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'disrupt.admin.v1.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RIGHT']._serialized_start=574
-  _globals['_RIGHT']._serialized_end=712
+  _globals['_RIGHT']._serialized_start=1313
+  _globals['_RIGHT']._serialized_end=1451
   _globals['_KEY']._serialized_start=51
-  _globals['_KEY']._serialized_end=182
-  _globals['_CREATEKEYREQUEST']._serialized_start=184
-  _globals['_CREATEKEYREQUEST']._serialized_end=272
-  _globals['_CREATEKEYRESPONSE']._serialized_start=274
-  _globals['_CREATEKEYRESPONSE']._serialized_end=345
-  _globals['_LISTKEYSREQUEST']._serialized_start=347
-  _globals['_LISTKEYSREQUEST']._serialized_end=364
-  _globals['_LISTKEYSRESPONSE']._serialized_start=366
-  _globals['_LISTKEYSRESPONSE']._serialized_end=421
-  _globals['_REVOKEKEYREQUEST']._serialized_start=423
-  _globals['_REVOKEKEYREQUEST']._serialized_end=457
-  _globals['_REVOKEKEYRESPONSE']._serialized_start=459
-  _globals['_REVOKEKEYRESPONSE']._serialized_end=514
-  _globals['_CHECKPOINTREQUEST']._serialized_start=516
-  _globals['_CHECKPOINTREQUEST']._serialized_end=535
-  _globals['_CHECKPOINTRESPONSE']._serialized_start=537
-  _globals['_CHECKPOINTRESPONSE']._serialized_end=571
-  _globals['_ADMINSERVICE']._serialized_start=715
-  _globals['_ADMINSERVICE']._serialized_end=1073
+  _globals['_KEY']._serialized_end=246
+  _globals['_QUOTA']._serialized_start=248
+  _globals['_QUOTA']._serialized_end=314
+  _globals['_CREATEKEYREQUEST']._serialized_start=317
+  _globals['_CREATEKEYREQUEST']._serialized_end=447
+  _globals['_CREATEKEYRESPONSE']._serialized_start=449
+  _globals['_CREATEKEYRESPONSE']._serialized_end=520
+  _globals['_LISTKEYSREQUEST']._serialized_start=522
+  _globals['_LISTKEYSREQUEST']._serialized_end=539
+  _globals['_LISTKEYSRESPONSE']._serialized_start=541
+  _globals['_LISTKEYSRESPONSE']._serialized_end=637
+  _globals['_ROTATEKEYREQUEST']._serialized_start=639
+  _globals['_ROTATEKEYREQUEST']._serialized_end=715
+  _globals['_ROTATEKEYRESPONSE']._serialized_start=717
+  _globals['_ROTATEKEYRESPONSE']._serialized_end=829
+  _globals['_CHANGEKEYREQUEST']._serialized_start=832
+  _globals['_CHANGEKEYREQUEST']._serialized_end=962
+  _globals['_CHANGEKEYRESPONSE']._serialized_start=964
+  _globals['_CHANGEKEYRESPONSE']._serialized_end=1019
+  _globals['_NOTEKEYUSESREQUEST']._serialized_start=1021
+  _globals['_NOTEKEYUSESREQUEST']._serialized_end=1058
+  _globals['_NOTEKEYUSESRESPONSE']._serialized_start=1060
+  _globals['_NOTEKEYUSESRESPONSE']._serialized_end=1081
+  _globals['_SETQUOTAREQUEST']._serialized_start=1083
+  _globals['_SETQUOTAREQUEST']._serialized_end=1140
+  _globals['_SETQUOTARESPONSE']._serialized_start=1142
+  _globals['_SETQUOTARESPONSE']._serialized_end=1160
+  _globals['_REVOKEKEYREQUEST']._serialized_start=1162
+  _globals['_REVOKEKEYREQUEST']._serialized_end=1196
+  _globals['_REVOKEKEYRESPONSE']._serialized_start=1198
+  _globals['_REVOKEKEYRESPONSE']._serialized_end=1253
+  _globals['_CHECKPOINTREQUEST']._serialized_start=1255
+  _globals['_CHECKPOINTREQUEST']._serialized_end=1274
+  _globals['_CHECKPOINTRESPONSE']._serialized_start=1276
+  _globals['_CHECKPOINTRESPONSE']._serialized_end=1310
+  _globals['_ADMINSERVICE']._serialized_start=1454
+  _globals['_ADMINSERVICE']._serialized_end=2159
 # @@protoc_insertion_point(module_scope)

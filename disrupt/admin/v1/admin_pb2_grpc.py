@@ -45,10 +45,30 @@ class AdminServiceStub:
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListKeysRequest.SerializeToString,
                 response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListKeysResponse.FromString,
                 _registered_method=True)
+        self.RotateKey = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/RotateKey',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RotateKeyRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RotateKeyResponse.FromString,
+                _registered_method=True)
+        self.ChangeKey = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/ChangeKey',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ChangeKeyRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ChangeKeyResponse.FromString,
+                _registered_method=True)
         self.RevokeKey = channel.unary_unary(
                 '/disrupt.admin.v1.AdminService/RevokeKey',
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyRequest.SerializeToString,
                 response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyResponse.FromString,
+                _registered_method=True)
+        self.NoteKeyUses = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/NoteKeyUses',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesResponse.FromString,
+                _registered_method=True)
+        self.SetQuota = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/SetQuota',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaResponse.FromString,
                 _registered_method=True)
         self.Checkpoint = channel.unary_unary(
                 '/disrupt.admin.v1.AdminService/Checkpoint',
@@ -75,8 +95,36 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RotateKey(self, request, context):
+        """Makes a key like another, which expires after an overlap. The only time the new secret is shown.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeKey(self, request, context):
+        """Replaces rights, banks or expiry of a key; every worker follows within a second.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RevokeKey(self, request, context):
         """Revokes a key; every worker refuses it within a second. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NoteKeyUses(self, request, context):
+        """Notes that keys were used today (UTC). Workers call it, at most once a day for each key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetQuota(self, request, context):
+        """Sets the quota of an organisation; every worker follows within a second.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,10 +150,30 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListKeysRequest.FromString,
                     response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListKeysResponse.SerializeToString,
             ),
+            'RotateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RotateKey,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RotateKeyRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RotateKeyResponse.SerializeToString,
+            ),
+            'ChangeKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeKey,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ChangeKeyRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ChangeKeyResponse.SerializeToString,
+            ),
             'RevokeKey': grpc.unary_unary_rpc_method_handler(
                     servicer.RevokeKey,
                     request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyRequest.FromString,
                     response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyResponse.SerializeToString,
+            ),
+            'NoteKeyUses': grpc.unary_unary_rpc_method_handler(
+                    servicer.NoteKeyUses,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesResponse.SerializeToString,
+            ),
+            'SetQuota': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetQuota,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaResponse.SerializeToString,
             ),
             'Checkpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.Checkpoint,
@@ -179,6 +247,60 @@ class AdminService:
             _registered_method=True)
 
     @staticmethod
+    def RotateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/RotateKey',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.RotateKeyRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.RotateKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/ChangeKey',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.ChangeKeyRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.ChangeKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RevokeKey(request,
             target,
             options=(),
@@ -195,6 +317,60 @@ class AdminService:
             '/disrupt.admin.v1.AdminService/RevokeKey',
             disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyRequest.SerializeToString,
             disrupt_dot_admin_dot_v1_dot_admin__pb2.RevokeKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NoteKeyUses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/NoteKeyUses',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetQuota(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/SetQuota',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,8 +39,16 @@ class AdminServiceStub:
     """Makes a key. The only time its secret is shown."""
     ListKeys: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListKeysRequest, _admin_pb2.ListKeysResponse]
     """Lists keys, revoked ones too."""
+    RotateKey: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RotateKeyRequest, _admin_pb2.RotateKeyResponse]
+    """Makes a key like another, which expires after an overlap. The only time the new secret is shown."""
+    ChangeKey: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ChangeKeyRequest, _admin_pb2.ChangeKeyResponse]
+    """Replaces rights, banks or expiry of a key; every worker follows within a second."""
     RevokeKey: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RevokeKeyRequest, _admin_pb2.RevokeKeyResponse]
     """Revokes a key; every worker refuses it within a second. Safe to repeat."""
+    NoteKeyUses: _grpc.UnaryUnaryMultiCallable[_admin_pb2.NoteKeyUsesRequest, _admin_pb2.NoteKeyUsesResponse]
+    """Notes that keys were used today (UTC). Workers call it, at most once a day for each key."""
+    SetQuota: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SetQuotaRequest, _admin_pb2.SetQuotaResponse]
+    """Sets the quota of an organisation; every worker follows within a second."""
     Checkpoint: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CheckpointRequest, _admin_pb2.CheckpointResponse]
     """Clears the registry's log, so that what was withdrawn before is in no file of the registry any more."""
 
@@ -53,8 +61,16 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Makes a key. The only time its secret is shown."""
     ListKeys: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListKeysRequest, _admin_pb2.ListKeysResponse]  # type: ignore[assignment]
     """Lists keys, revoked ones too."""
+    RotateKey: _aio.UnaryUnaryMultiCallable[_admin_pb2.RotateKeyRequest, _admin_pb2.RotateKeyResponse]  # type: ignore[assignment]
+    """Makes a key like another, which expires after an overlap. The only time the new secret is shown."""
+    ChangeKey: _aio.UnaryUnaryMultiCallable[_admin_pb2.ChangeKeyRequest, _admin_pb2.ChangeKeyResponse]  # type: ignore[assignment]
+    """Replaces rights, banks or expiry of a key; every worker follows within a second."""
     RevokeKey: _aio.UnaryUnaryMultiCallable[_admin_pb2.RevokeKeyRequest, _admin_pb2.RevokeKeyResponse]  # type: ignore[assignment]
     """Revokes a key; every worker refuses it within a second. Safe to repeat."""
+    NoteKeyUses: _aio.UnaryUnaryMultiCallable[_admin_pb2.NoteKeyUsesRequest, _admin_pb2.NoteKeyUsesResponse]  # type: ignore[assignment]
+    """Notes that keys were used today (UTC). Workers call it, at most once a day for each key."""
+    SetQuota: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetQuotaRequest, _admin_pb2.SetQuotaResponse]  # type: ignore[assignment]
+    """Sets the quota of an organisation; every worker follows within a second."""
     Checkpoint: _aio.UnaryUnaryMultiCallable[_admin_pb2.CheckpointRequest, _admin_pb2.CheckpointResponse]  # type: ignore[assignment]
     """Clears the registry's log, so that what was withdrawn before is in no file of the registry any more."""
 
@@ -78,12 +94,44 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Lists keys, revoked ones too."""
 
     @_abc_1.abstractmethod
+    def RotateKey(
+        self,
+        request: _admin_pb2.RotateKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.RotateKeyResponse, _abc.Awaitable[_admin_pb2.RotateKeyResponse]]:
+        """Makes a key like another, which expires after an overlap. The only time the new secret is shown."""
+
+    @_abc_1.abstractmethod
+    def ChangeKey(
+        self,
+        request: _admin_pb2.ChangeKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ChangeKeyResponse, _abc.Awaitable[_admin_pb2.ChangeKeyResponse]]:
+        """Replaces rights, banks or expiry of a key; every worker follows within a second."""
+
+    @_abc_1.abstractmethod
     def RevokeKey(
         self,
         request: _admin_pb2.RevokeKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.RevokeKeyResponse, _abc.Awaitable[_admin_pb2.RevokeKeyResponse]]:
         """Revokes a key; every worker refuses it within a second. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def NoteKeyUses(
+        self,
+        request: _admin_pb2.NoteKeyUsesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.NoteKeyUsesResponse, _abc.Awaitable[_admin_pb2.NoteKeyUsesResponse]]:
+        """Notes that keys were used today (UTC). Workers call it, at most once a day for each key."""
+
+    @_abc_1.abstractmethod
+    def SetQuota(
+        self,
+        request: _admin_pb2.SetQuotaRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.SetQuotaResponse, _abc.Awaitable[_admin_pb2.SetQuotaResponse]]:
+        """Sets the quota of an organisation; every worker follows within a second."""
 
     @_abc_1.abstractmethod
     def Checkpoint(

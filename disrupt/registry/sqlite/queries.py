@@ -24,7 +24,7 @@ from disrupt.core import media
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import NO_MARK, Addition, Change, Cursor, Removal, StateChange
 from disrupt.core.media import ITEM_ID_BYTES, Assurance, MediaKind, StoredItem, StoredItems
-from disrupt.core.policy import ApiKey, Bank, Right
+from disrupt.core.policy import Bank
 from disrupt.core.registrations import Outcome
 from disrupt.core.states import SHOWN, ItemState
 from disrupt.errors import CursorExpiredError, DataDirectoryError
@@ -39,7 +39,7 @@ from disrupt.registry.contract import (
     Revoked,
 )
 from disrupt.registry.journal import PACKED
-from disrupt.registry.sqlite import schema
+from disrupt.registry.sqlite import api_keys, schema
 
 _ITEMS_AT_ONCE = 1 << 10
 _NO_ID = bytes(ITEM_ID_BYTES)
@@ -234,25 +234,6 @@ def banks(connection: Connection) -> tuple[Bank, ...]:
     return tuple(Bank(row.number, row.name, row.max_distance_bits) for row in rows)
 
 
-def keys(connection: Connection, key_id: str | None = None) -> tuple[ApiKey, ...]:
-    """Return all keys, or the one of this id, oldest first."""
-    query = select(schema.keys).order_by(schema.keys.c.id)
-    if key_id is not None:
-        query = query.where(schema.keys.c.key_id == key_id)
-    return tuple(
-        ApiKey(
-            row.key_id,
-            row.name,
-            row.secret_sha256,
-            frozenset(map(Right, row.rights)),
-            frozenset(row.banks),
-            row.created_on,
-            row.revoked_on,
-        )
-        for row in connection.execute(query)
-    )
-
-
 def case(connection: Connection, number: str) -> CaseRecord | None:
     """Return the case with its remaining items, oldest first."""
     row = connection.execute(select(schema.cases).where(schema.cases.c.number == number)).first()
@@ -351,7 +332,7 @@ def journaled(connection: Connection) -> list[Removed | Revoked]:
     """List all erased items, by number, then all revoked keys, oldest first."""
     rows = connection.execute(_erased())
     erased = [Removed(row.number, row.item_id, row.successor or b"") for row in rows]
-    return [*erased, *(Revoked(key.key_id) for key in keys(connection) if key.revoked_on)]
+    return [*erased, *(Revoked(key.key_id) for key in api_keys.keys(connection) if key.revoked_on)]
 
 
 def erased(connection: Connection) -> NDArray[np.uint64]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from disrupt.registry import journal
 from disrupt.registry.contract import Revoked
 from disrupt.registry.journal import Contents, Epoch
-from disrupt.registry.sqlite import queries, schema, statements
+from disrupt.registry.sqlite import api_keys, queries, schema, statements
 from disrupt.registry.sqlite.engine import last_number, skip_numbers
 from disrupt.registry.versions import ids_of, versions_of
 
@@ -46,7 +46,7 @@ def reconcile(
     if contents is not None and contents.damaged_records:
         _log.error("removals_journal_damaged", records=contents.damaged_records)
         listed = listed[listed[:, 0] != journal.EPOCH_WORD]
-    in_registry, keys = queries.erased(connection), queries.keys(connection)
+    in_registry, keys = queries.erased(connection), api_keys.keys(connection)
     versions = versions_of(listed)
     withdrawn = versions.ids[versions.withdrawn]
     is_known, is_listed = _compared(listed, in_registry, withdrawn)
@@ -60,7 +60,7 @@ def reconcile(
     valid_ids = {key.key_id for key in keys if not key.revoked_on}
     revoked_ids = valid_ids.intersection(key.key_id for key in only_listed.revoked)
     for key_id in revoked_ids:
-        statements.revoke_key(connection, key_id, day)
+        api_keys.revoke_key(connection, key_id, day)
 
     present = Epoch(queries.position(connection)[0])
     begun = only_listed.records.index(present) if present in only_listed.epochs else -1

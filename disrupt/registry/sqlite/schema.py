@@ -89,6 +89,15 @@ keys = Table(
     Column("last_used_on", _DAY, nullable=False),
 )
 
+# Quotas of those organisations that have one; 0 in a column: none.
+organisations = Table(
+    "organisations",
+    metadata,
+    Column("organisation", String, primary_key=True),
+    Column("per_minute", BigInteger, nullable=False),
+    Column("per_day", BigInteger, nullable=False),
+)
+
 # A withdrawn case keeps its number, PIN hash and days. Its items have the banks, which show an age.
 cases = Table(
     "cases",

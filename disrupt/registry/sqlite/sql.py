@@ -28,7 +28,7 @@ from sqlalchemy import Connection, Engine
 
 from disrupt.core.acts import Act
 from disrupt.core.changes import Cursor
-from disrupt.core.policy import ApiKey
+from disrupt.core.policy import ApiKey, LookupQuota
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.core.states import ItemState
 from disrupt.data_directory import HEAD_NOTE, JOURNAL, RESERVE
@@ -37,7 +37,15 @@ from disrupt.registry import head_note, journal
 from disrupt.registry.contract import Registered, Registration, Removed, Revoked, Withdrawn
 from disrupt.registry.journal import Epoch, Journal
 from disrupt.registry.review import ALL_STATES, StatesSet
-from disrupt.registry.sqlite import acts, migrations, queries, statements, states, wal_owner
+from disrupt.registry.sqlite import (
+    acts,
+    api_keys,
+    migrations,
+    queries,
+    statements,
+    states,
+    wal_owner,
+)
 from disrupt.registry.sqlite.disk_reserve import DiskReserve
 from disrupt.registry.sqlite.engine import (
     reader_engine,
@@ -128,7 +136,8 @@ class SqlRegistry:
     journaled = _reading(queries.journaled)
     living = _reading(queries.living)
     banks = _reading(queries.banks)
-    keys = _reading(queries.keys)
+    keys = _reading(api_keys.keys)
+    quotas = _reading(api_keys.quotas)
     case = _reading(queries.case)
     pin_hash = _reading(queries.pin_hash)
     registered = _reading(queries.registered)
@@ -231,7 +240,7 @@ class SqlRegistryWriter(SqlRegistry):
         """Revoke a key."""
 
         def revoke(connection: Connection) -> tuple[_Removals, ApiKey]:
-            key, was_valid = statements.revoke_key(connection, key_id, day)
+            key, was_valid = api_keys.revoke_key(connection, key_id, day)
             return [Revoked(key_id)] if was_valid else [], key
 
         return self._remove(revoke)
@@ -313,10 +322,27 @@ class SqlRegistryWriter(SqlRegistry):
         with self._writing, _transaction(self._writer) as connection:
             return states.set_states(connection, item_ids, state, act, from_states=from_states)
 
-    def add_key(self, key: ApiKey) -> None:
-        """Add a key."""
-        with _transaction(self._writer) as connection:
-            statements.add_key(connection, key)
+    def add_key(self, key: ApiKey, *, replaced: ApiKey | None = None) -> None:
+        """Add a key; with ``replaced``, change that one."""
+        with self._writing, _transaction(self._writer) as connection:
+            if replaced is not None:
+                api_keys.change_key(connection, replaced)
+            api_keys.add_key(connection, key)
+
+    def change_key(self, key: ApiKey) -> None:
+        """Change rights, banks and expiry of a key."""
+        with self._writing, _transaction(self._writer) as connection:
+            api_keys.change_key(connection, key)
+
+    def note_key_uses(self, key_ids: Collection[str], *, day: str) -> None:
+        """Note that keys were used on a day."""
+        with self._writing, _transaction(self._writer) as connection:
+            api_keys.note_key_uses(connection, key_ids, day)
+
+    def set_quota(self, quota: LookupQuota) -> None:
+        """Set the quota of an organisation."""
+        with self._writing, _transaction(self._writer) as connection:
+            api_keys.set_quota(connection, quota)
 
 
 @contextmanager

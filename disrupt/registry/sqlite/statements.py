@@ -9,7 +9,7 @@ from sqlalchemy import Column, Connection, Row, delete, exists, func, insert, se
 from disrupt.core import media
 from disrupt.core.cases import CaseStatus, advance
 from disrupt.core.changes import EPOCH_BYTES, MARK_BYTES
-from disrupt.core.policy import FIRST_BANKS, ApiKey
+from disrupt.core.policy import FIRST_BANKS
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.errors import (
     InvalidRequestError,
@@ -384,34 +384,3 @@ def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
         update(schema.items).where(items.replaced_by.in_(numbers)).values(replaced_by=None)
     )
     _add_changes(connection, numbers, schema.ChangeKind.REMOVAL, mark)
-
-
-def add_key(connection: Connection, key: ApiKey) -> None:
-    """Add a key."""
-    connection.execute(
-        insert(schema.keys).values(
-            key_id=key.key_id,
-            name=key.name,
-            secret_sha256=key.secret_sha256,
-            rights=sorted(key.rights),
-            banks=sorted(key.banks),
-            organisation=key.name,
-            created_on=key.created_on,
-            revoked_on=key.revoked_on,
-            expires_on="",
-            last_used_on="",
-        )
-    )
-
-
-def revoke_key(connection: Connection, key_id: str, day: str) -> tuple[ApiKey, bool]:
-    """Revoke a key; return it as it is now, and whether it was valid before."""
-    revoked = connection.execute(
-        update(schema.keys)
-        .where(schema.keys.c.key_id == key_id, schema.keys.c.revoked_on == "")
-        .values(revoked_on=day)
-    )
-    keys = queries.keys(connection, key_id)
-    if not keys:
-        raise NotFoundError("There is no key of this id. `disrupt keys list` shows all.")
-    return keys[0], bool(revoked.rowcount)

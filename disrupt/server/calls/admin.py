@@ -27,6 +27,30 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         """List keys."""
         return await self._pool.run(self._registry.list)
 
+    async def RotateKey(  # noqa: N802 gRPC's name
+        self, request: admin_pb2.RotateKeyRequest, _context: Context
+    ) -> admin_pb2.RotateKeyResponse:
+        """Make a key that replaces another."""
+        return await self._pool.run(self._registry.rotate, request)
+
+    async def ChangeKey(  # noqa: N802 gRPC's name
+        self, request: admin_pb2.ChangeKeyRequest, _context: Context
+    ) -> admin_pb2.ChangeKeyResponse:
+        """Change a key."""
+        return await self._pool.run(self._registry.change, request)
+
+    async def NoteKeyUses(  # noqa: N802 gRPC's name
+        self, request: admin_pb2.NoteKeyUsesRequest, _context: Context
+    ) -> admin_pb2.NoteKeyUsesResponse:
+        """Note that keys were used today."""
+        return await self._pool.run(self._registry.note_uses, request)
+
+    async def SetQuota(  # noqa: N802 gRPC's name
+        self, request: admin_pb2.SetQuotaRequest, _context: Context
+    ) -> admin_pb2.SetQuotaResponse:
+        """Set the quota of an organisation."""
+        return await self._pool.run(self._registry.set_quota, request)
+
     async def RevokeKey(  # noqa: N802 gRPC's name
         self, request: admin_pb2.RevokeKeyRequest, _context: Context
     ) -> admin_pb2.RevokeKeyResponse:

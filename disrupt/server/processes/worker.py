@@ -33,6 +33,7 @@ from disrupt.server.calls.feed import FeedServicer
 from disrupt.server.calls.health import Health
 from disrupt.server.calls.health_of_worker import WRITER_CHECK_S, check_index, check_writer
 from disrupt.server.calls.interceptors import Authentication, Errors
+from disrupt.server.calls.key_uses import TELL_S, tell_writer
 from disrupt.server.calls.matching import MatchServicer
 from disrupt.server.calls.registration_relay import RelayingServicer, writer_channel
 from disrupt.server.calls.revocation import OpenCalls
@@ -179,13 +180,15 @@ async def _serve(
             await check_writer(statuses, channel)
 
     index = partial(check_index, statuses, state, hashing, config.stale_not_ready_s)
+    uses = partial(tell_writer, state.uses, channel)
     await index()  # raises where the registry could not be read
     await writer()
     _listen(server, config)
 
     tasks = [
         vital("changes", state.follow_changes()),
-        vital("keys", state.follow_keys(calls.end_revoked)),
+        vital("keys", state.follow_keys(calls.end_changed)),
+        vital("key uses", forever(uses, TELL_S)),
         vital("freshness", forever(index, config.follow_interval_s)),
         vital("writer's health", forever(writer, WRITER_CHECK_S)),
     ]

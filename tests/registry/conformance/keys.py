@@ -1,26 +1,19 @@
-"""Promises of keeping keys."""
+"""Promises of keeping keys, and quotas of their organisations."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
-from disrupt.core.policy import ADULTS, MINORS, ApiKey, Right
-from disrupt.errors import (
-    NotFoundError,
-    UnavailableError,
-)
-from disrupt.registry.contract import (
-    RegistryWriter,
-)
+from disrupt.core.policy import ADULTS, MINORS, ApiKey, LookupQuota, Right
+from disrupt.errors import NotFoundError, UnavailableError
+from disrupt.registry.contract import RegistryWriter
 from tests.registry.conformance.opened import Opened, OpenWriter
-from tests.registry.examples import (
-    DAY,
-    NEXT_DAY,
-)
+from tests.registry.examples import DAY, NEXT_DAY, api_key
 
 
 class KeysConformance(Opened):
-    """Keys are kept in order and revoked once."""
+    """Keys are kept in order, changed, and revoked once."""
 
     def test_keys_are_kept_oldest_first_and_revoked_once(
         self, open_writer: OpenWriter, chance: random.Random
@@ -29,29 +22,84 @@ class KeysConformance(Opened):
             ApiKey(
                 key_id,
                 f"platform {key_id}",
+                f"organisation {key_id}",
                 chance.randbytes(32),
                 frozenset(rights),
                 frozenset(banks),
                 DAY,
+                expires_on=expires_on,
             )
-            for key_id, rights, banks in (
-                ("zz", {Right.MATCH, Right.OPERATOR}, {ADULTS.number, MINORS.number}),
-                ("aa", set[Right](), set[int]()),
+            for key_id, rights, banks, expires_on in (
+                ("zz", {Right.MATCH, Right.OPERATOR}, {ADULTS.number, MINORS.number}, NEXT_DAY),
+                ("aa", set[Right](), set[int](), ""),
             )
         ]
         with open_writer() as writer:
             for key in keys:
                 writer.add_key(key)
             revoked = writer.revoke_key("zz", day=NEXT_DAY)
-            assert revoked.revoked_on == NEXT_DAY
+            assert revoked == replace(keys[0], revoked_on=NEXT_DAY)
             assert writer.revoke_key("zz", day="2026-12-01") == revoked
         with open_writer() as writer:
             assert writer.keys() == (revoked, keys[1])
-            assert revoked.secret_sha256 == keys[0].secret_sha256
-            assert (revoked.rights, revoked.banks) == (keys[0].rights, keys[0].banks)
             with pytest.raises(UnavailableError):
                 writer.add_key(keys[1])
 
-    def test_revoking_an_unknown_key_is_refused(self, writer: RegistryWriter) -> None:
+    def test_a_change_replaces_rights_banks_and_expiry_and_nothing_else(
+        self, writer: RegistryWriter
+    ) -> None:
+        for key in (api_key("00000001"), api_key("00000002")):
+            writer.add_key(key)
+        first, second = writer.keys()
+        changed = replace(
+            first,
+            rights=frozenset({Right.FEED, Right.REVIEW}),
+            banks=frozenset({MINORS.number}),
+            expires_on=NEXT_DAY,
+        )
+        writer.revoke_key("00000002", day=DAY)
+        writer.change_key(replace(changed, name="x", organisation="x", last_used_on=DAY))
+        writer.change_key(second)  # as it was read before it was revoked
+        assert writer.keys() == (changed, replace(second, revoked_on=DAY))
+
+    def test_a_key_that_replaces_another_comes_with_its_change_or_not_at_all(
+        self, writer: RegistryWriter
+    ) -> None:
+        old, new = api_key("00000001"), api_key("00000002")
+        writer.add_key(old)
+        ending = replace(old, expires_on=NEXT_DAY)
+        with pytest.raises(UnavailableError):
+            writer.add_key(old, replaced=ending)
+        assert writer.keys() == (old,)
+        writer.add_key(new, replaced=ending)
+        assert writer.keys() == (ending, new)
+
+    def test_the_last_day_of_use_is_kept(self, writer: RegistryWriter) -> None:
+        for key_id in ("00000001", "00000002"):
+            writer.add_key(api_key(key_id))
+        writer.note_key_uses(["00000001", "nobody"], day=NEXT_DAY)
+        writer.note_key_uses(["00000001"], day=DAY)
+        used, unused = writer.keys()
+        assert (used.last_used_on, unused.last_used_on) == (NEXT_DAY, "")
+
+    def test_an_organisation_has_the_quota_set_last(self, writer: RegistryWriter) -> None:
+        name = api_key("00000001").organisation
+        writer.add_key(api_key("00000001"))
+        assert writer.quotas() == ()
+        for quota in (LookupQuota(name, 1, 2), LookupQuota(name, 0, 2**53)):
+            writer.set_quota(quota)
+            assert writer.quotas() == (quota,)
+        writer.set_quota(LookupQuota(name))
+        assert writer.quotas() == ()
         with pytest.raises(NotFoundError):
-            writer.revoke_key("nobody", day=DAY)
+            writer.set_quota(LookupQuota("nobody", 1, 1))
+
+    def test_an_unknown_key_is_neither_changed_nor_revoked(self, writer: RegistryWriter) -> None:
+        for change in (
+            lambda: writer.revoke_key("nobody", day=DAY),
+            lambda: writer.change_key(api_key("00000001")),
+            lambda: writer.add_key(api_key("00000002"), replaced=api_key("00000001")),
+        ):
+            with pytest.raises(NotFoundError):
+                change()
+        assert writer.keys() == ()

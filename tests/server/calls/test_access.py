@@ -26,6 +26,7 @@ from disrupt.services.keys import SECRET_PREFIX
 from disrupt.v1 import match_pb2
 from disrupt.wire import admin as wire
 from tests.server.caller import TIMEOUT_S, eventually, refused_of
+from tests.server.running import expire
 
 UNAUTHENTICATED = (grpc.StatusCode.UNAUTHENTICATED, "KEY_REFUSED")
 DENIED = (grpc.StatusCode.PERMISSION_DENIED, "RIGHT_MISSING")
@@ -116,10 +117,14 @@ def test_no_call_is_answered_without_a_key(server: Deployment, words: str | None
     assert answers(server, words, EMPTY) == {UNAUTHENTICATED}
 
 
-def test_no_call_is_answered_to_a_key_that_was_revoked(server: Deployment) -> None:
+@pytest.mark.parametrize("how", ["revoked", "expired"])
+def test_no_call_is_answered_to_a_key_that_has_ended(server: Deployment, how: str) -> None:
     with open_admin(server.data_dir) as admin:
-        made = admin.create(wire.create_request("revoked", tuple(Right), ()))
-        admin.revoke(wire.revoke_request(made.key.key_id))
+        made = admin.create(wire.create_request(how, tuple(Right), ()))
+        if how == "revoked":
+            admin.revoke(wire.revoke_request(made.key.key_id))
+        else:
+            expire(server, made.key.key_id)
     words = f"Bearer {made.secret}"
     eventually(lambda: all(answers(server, words, EMPTY) == {UNAUTHENTICATED} for _ in range(3)))
 

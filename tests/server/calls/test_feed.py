@@ -20,7 +20,9 @@ from tests.registry.examples import DAY, new_item, registration
 
 _CONTEXT: Any = None
 _MIB = 2**20
-_KEY = ApiKey("k", "mirror", bytes(32), frozenset([Right.FEED]), frozenset([ADULTS.number]), DAY)
+_KEY = ApiKey(
+    "k", "mirror", "o", bytes(32), frozenset([Right.FEED]), frozenset([ADULTS.number]), DAY
+)
 _FOLLOWING: Any = SimpleNamespace(ring=SimpleNamespace(bank_names={ADULTS.number: ADULTS.name}))
 
 

@@ -44,6 +44,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("key_id", name=op.f("uq_keys_key_id")),
     )
     op.create_table(
+        "organisations",
+        sa.Column("organisation", sa.String, nullable=False),
+        sa.Column("per_minute", sa.BigInteger, nullable=False),
+        sa.Column("per_day", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("organisation", name=op.f("pk_organisations")),
+    )
+    op.create_table(
         "cases",
         sa.Column("id", _NUMBER, nullable=False),
         sa.Column("number", sa.String, nullable=False),

@@ -1,0 +1,97 @@
+"""Keys and quotas of their organisations. Each function runs in one transaction of its caller."""
+
+from collections.abc import Collection
+from dataclasses import asdict
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from disrupt.core.policy import ApiKey, LookupQuota, Right
+from disrupt.errors import NotFoundError
+from disrupt.registry.sqlite import schema
+
+
+def keys(connection: Connection, key_id: str | None = None) -> tuple[ApiKey, ...]:
+    """Return all keys, or the one of this id, oldest first."""
+    query = select(schema.keys).order_by(schema.keys.c.id)
+    if key_id is not None:
+        query = query.where(schema.keys.c.key_id == key_id)
+    return tuple(
+        ApiKey(
+            row.key_id,
+            row.name,
+            row.organisation,
+            row.secret_sha256,
+            frozenset(map(Right, row.rights)),
+            frozenset(row.banks),
+            row.created_on,
+            row.revoked_on,
+            row.expires_on,
+            row.last_used_on,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def add_key(connection: Connection, key: ApiKey) -> None:
+    """Add a key."""
+    stored = asdict(key) | {"rights": sorted(key.rights), "banks": sorted(key.banks)}
+    connection.execute(insert(schema.keys).values(stored))
+
+
+def change_key(connection: Connection, key: ApiKey) -> None:
+    """Change rights, banks and expiry of the key of this id. NotFoundError if there is none."""
+    changed = connection.execute(
+        update(schema.keys)
+        .where(schema.keys.c.key_id == key.key_id)
+        .values(rights=sorted(key.rights), banks=sorted(key.banks), expires_on=key.expires_on)
+    )
+    if not changed.rowcount:
+        raise _no_key()
+
+
+def revoke_key(connection: Connection, key_id: str, day: str) -> tuple[ApiKey, bool]:
+    """Revoke a key; return it as it is now, and whether it was not revoked before."""
+    revoked = connection.execute(
+        update(schema.keys)
+        .where(schema.keys.c.key_id == key_id, schema.keys.c.revoked_on == "")
+        .values(revoked_on=day)
+    )
+    stored = keys(connection, key_id)
+    if not stored:
+        raise _no_key()
+    return stored[0], bool(revoked.rowcount)
+
+
+def note_key_uses(connection: Connection, key_ids: Collection[str], day: str) -> None:
+    """Note that keys were used on a day, unless a later one is noted."""
+    connection.execute(
+        update(schema.keys)
+        .where(schema.keys.c.key_id.in_(key_ids), schema.keys.c.last_used_on < day)
+        .values(last_used_on=day)
+    )
+
+
+def quotas(connection: Connection) -> tuple[LookupQuota, ...]:
+    """Return the quotas that there are, by organisation."""
+    rows = connection.execute(
+        select(schema.organisations).order_by(schema.organisations.c.organisation)
+    )
+    return tuple(LookupQuota(row.organisation, row.per_minute, row.per_day) for row in rows)
+
+
+def set_quota(connection: Connection, quota: LookupQuota) -> None:
+    """Set the quota of an organisation. NotFoundError if no key belongs to it."""
+    name = quota.organisation
+    named = select(schema.keys.c.id).where(schema.keys.c.organisation == name).limit(1)
+    if connection.execute(named).first() is None:
+        raise NotFoundError(
+            f"No key belongs to an organisation {name!r}. `disrupt keys list` shows all."
+        )
+    table = schema.organisations
+    connection.execute(delete(table).where(table.c.organisation == name))
+    if quota.per_minute or quota.per_day:
+        connection.execute(insert(table).values(asdict(quota)))
+
+
+def _no_key() -> NotFoundError:
+    return NotFoundError("There is no key of this id. `disrupt keys list` shows all.")
