@@ -34,6 +34,7 @@ _COMMANDS = {
         "disrupt.server.commands.reload:reload",
         "Replace a running server by the installed version.",
     ),
+    "config": ("disrupt.server.commands.config:config", "Show settings, and where they come from."),
     "keys": ("disrupt.server.commands.keys:keys", "Make, list and revoke the keys of callers."),
     "erase": ("disrupt.server.commands.data:erase", "Erase every byte of what was withdrawn, now."),
     "backup": ("disrupt.server.commands.data:backup", "Back up the registry and the secrets."),
@@ -64,8 +65,9 @@ Register intimate pictures so that their sharing is stopped, and look pictures u
 \b
 Personnes concernées · people affected:  submit, status, withdraw
 Platforms:                               match
-Operators:                               serve, reload, web, keys, erase, backup,
-                                         restore, doctor, health, top; disrupt-index
+Operators:                               serve, reload, config, web, keys, erase,
+                                         backup, restore, doctor, health, top;
+                                         disrupt-index
 """
 
 _EPILOG = """\b

@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
+from functools import reduce
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from disrupt.isolation.child import LIBRARIES
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -23,58 +28,60 @@ data_dir_option = click.option(
 )
 
 
+_OPTIONS = (
+    data_dir_option,
+    click.option(
+        "--listen",
+        envvar="DISRUPT_LISTEN",
+        show_envvar=True,
+        help="HOST:PORT to serve on, port 0 for a free one.  [127.0.0.1:50051]",
+    ),
+    click.option(
+        "--workers",
+        envvar="DISRUPT_WORKERS",
+        show_envvar=True,
+        type=int,
+        help="Processes that answer calls.  [as many as cores]",
+    ),
+    click.option(
+        "--config",
+        "file",
+        envvar="DISRUPT_CONFIG",
+        show_envvar=True,
+        type=FILE,
+        help="TOML file of settings; options go over it.",
+    ),
+    click.option(
+        "--tls-cert",
+        envvar="DISRUPT_TLS_CERT",
+        show_envvar=True,
+        type=FILE,
+        help="Certificate chain, PEM; needed beyond loopback.",
+    ),
+    click.option(
+        "--tls-key",
+        envvar="DISRUPT_TLS_KEY",
+        show_envvar=True,
+        type=FILE,
+        help="Its private key, PEM.",
+    ),
+    click.option(
+        "--metrics-listen",
+        envvar="DISRUPT_METRICS_LISTEN",
+        show_envvar=True,
+        help="HOST:PORT of metrics and /readyz.  [127.0.0.1:9464]",
+    ),
+)
+
+
+def settings_options(command: _Command) -> _Command:
+    """Add the options that give settings, and the file of the others."""
+    return reduce(lambda added, option: option(added), reversed(_OPTIONS), command)
+
+
 @click.command()
-@data_dir_option
-@click.option(
-    "--listen",
-    envvar="DISRUPT_LISTEN",
-    show_envvar=True,
-    help="HOST:PORT to serve on, port 0 for a free one.  [127.0.0.1:50051]",
-)
-@click.option(
-    "--workers",
-    envvar="DISRUPT_WORKERS",
-    show_envvar=True,
-    type=int,
-    help="Processes that answer calls.  [as many as cores]",
-)
-@click.option(
-    "--config",
-    "file",
-    envvar="DISRUPT_CONFIG",
-    show_envvar=True,
-    type=FILE,
-    help="TOML file of settings; options go over it.",
-)
-@click.option(
-    "--tls-cert",
-    envvar="DISRUPT_TLS_CERT",
-    show_envvar=True,
-    type=FILE,
-    help="Certificate chain, PEM; needed beyond loopback.",
-)
-@click.option(
-    "--tls-key",
-    envvar="DISRUPT_TLS_KEY",
-    show_envvar=True,
-    type=FILE,
-    help="Its private key, PEM.",
-)
-@click.option(
-    "--metrics-listen",
-    envvar="DISRUPT_METRICS_LISTEN",
-    show_envvar=True,
-    help="HOST:PORT of metrics and /readyz.  [127.0.0.1:9464]",
-)
-def serve(
-    data_dir: Path,
-    listen: str | None,
-    workers: int | None,
-    file: Path | None,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    metrics_listen: str | None,
-) -> None:
+@settings_options
+def serve(**options: object) -> None:
     """Run the server until SIGTERM or Ctrl-C; calls in flight are finished.
 
     Makes the data directory where it is missing.
@@ -90,15 +97,6 @@ def serve(
     \b
     Example: disrupt serve --data-dir data
     """
-    options = {
-        "data_dir": data_dir,
-        "listen": listen,
-        "workers": workers,
-        "file": file,
-        "tls_cert": tls_cert,
-        "tls_key": tls_key,
-        "metrics_listen": metrics_listen,
-    }
     given = {name: value for name, value in options.items() if value is not None}
     # Libraries read these variables when they are loaded, and the C library when it starts.
     arguments = [sys.executable, "-P", "-m", "disrupt.server", json.dumps(given, default=str)]
