@@ -119,9 +119,10 @@ class LookupCrops(NamedTuple):
         whole_if_inner_region: Crops of the whole if the likely region has two sides or more within
             it, as a picture on a screen has.
         likely: Crops of the likely region.
-        remaining: Crops of each other region.
-        cells: Crops of each cell of an even grid that has more cells than regions are used.
+        remaining: Crops of each other region, and of each cell of an even grid.
         straightened: Crops of each tilted picture once it is straightened, and of its regions.
+        further: More crops of both, while there is room, unless they are cells of an even grid
+            that has more cells than regions are used.
         negative: Crops of the whole that are also looked up with all levels inverted.
         regions: Most regions that are used.
         tilted: Most tilted pictures that are used.
@@ -134,8 +135,8 @@ class LookupCrops(NamedTuple):
     whole_if_inner_region: tuple[Crop, ...] = (WHOLE,)
     likely: tuple[Crop, ...] = (WHOLE,)
     remaining: tuple[Crop, ...] = (WHOLE,)
-    cells: tuple[Crop, ...] = (WHOLE,)
     straightened: tuple[Crop, ...] = ()
+    further: tuple[Crop, ...] = ()
     negative: tuple[Crop, ...] = ()
     regions: int = 0
     tilted: int = 0
@@ -154,7 +155,6 @@ LOOKUP_CROPS: dict[Effort, LookupCrops] = {
         whole_if_likely_region=(WHOLE, *_steps(40)[:8], *_QUADRANTS),
         likely=_LIKELY,
         remaining=_CELL,
-        cells=_CELL,
         straightened=_CELL,
         negative=_CELL,
         regions=8,
@@ -166,9 +166,9 @@ LOOKUP_CROPS: dict[Effort, LookupCrops] = {
         whole_if_likely_region=_ALL,
         whole_if_inner_region=_ALL,
         likely=_ALL,
-        remaining=(*_LIKELY, *_QUADRANTS),
-        cells=_CELL,
-        straightened=_LIKELY,
+        remaining=_CELL,
+        straightened=_CELL,
+        further=tuple(crop for crop in (*_LIKELY, *_QUADRANTS) if crop not in _CELL),
         regions=12,
         tilted=3,
         within=8,

@@ -182,22 +182,13 @@ def _of_no_shape(parts: Iterable[_Versions]) -> Iterator[_Versions]:
 
 
 def _unlike(parts: Iterable[_Versions], earlier: list[bytes], most: int) -> Iterator[_Versions]:
-    """Yield at most so many of the usable parts that are not near to hashes of earlier frames.
-
-    Where they are too many, the last of the largest groups are left out, so that the crops of
-    many regions leave room for straightened pictures.
-    """
+    """Yield at most so many of the usable parts that are not near to hashes of earlier frames."""
     known = unpack(b"".join(earlier))
-    groups = []
     for upright, versions in parts:
         bits = distances_bits(versions.hashes[:, :1], known).min(axis=1, initial=HASH_BITS)
         kept = usable(versions, MIN_LOOKUP_QUALITY).any(axis=1) & (bits >= LOOKUP_DISTINCT_BITS)
-        groups.append((list(compress(upright, kept)), versions[np.flatnonzero(kept)]))
-    most_of_group = most
-    while sum(min(len(upright), most_of_group) for upright, _ in groups) > most:
-        most_of_group -= 1
-    for upright, versions in groups:
-        yield upright[:most_of_group], versions[:most_of_group]
+        yield list(compress(upright, kept))[:most], versions[np.flatnonzero(kept)[:most]]
+        most -= min(int(kept.sum()), most)
 
 
 def _version(upright: Transform, turn: Dihedral) -> Transform:
@@ -227,7 +218,10 @@ def _turned(page: NDArray[np.uint8]) -> Iterator[_Versions]:
 def _parts(
     page: NDArray[np.uint8], wanted: LookupCrops, *, featureless: bool
 ) -> Iterator[_Versions]:
-    """Yield crops of regions, of the whole unless ``featureless``, and of tilted pictures."""
+    """Yield crops of regions, of the whole unless ``featureless``, and of tilted pictures.
+
+    What there may be no room for comes last.
+    """
     image = Image.fromarray(page)
     factor = max(round(math.sqrt(page.size) / _PAGE_PX), 1)
     small = image.reduce(factor)
@@ -241,14 +235,19 @@ def _parts(
         whole = wanted.whole_if_inner_region if is_inner else wanted.whole_if_likely_region
         parts = {likely: wanted.likely}
     parts[WHOLE_REGION] = () if featureless else whole[1:]
-    of_regions = wanted.cells if len(regions) > wanted.regions else wanted.remaining
-    yield from _cropped(small, parts | dict.fromkeys(regions, of_regions) | parts)
+    yield from _cropped(small, parts | dict.fromkeys(regions, wanted.remaining) | parts)
+    others = [region for region in regions if region not in parts]
+    is_grid = len(regions) > wanted.regions
+    further: list[tuple[Image.Image, list[Region], Corners]] = [
+        (small, [] if is_grid else others, ())
+    ]
     for corners in find_quadrilaterals(np.asarray(small), wanted.tilted):
-        upright = straightened(np.asarray(small), corners)
-        within = [WHOLE_REGION, *find_regions(upright, wanted.within)]
-        yield from _cropped(
-            Image.fromarray(upright), dict.fromkeys(within, wanted.straightened), corners
-        )
+        upright = Image.fromarray(straightened(np.asarray(small), corners))
+        within = [WHOLE_REGION, *find_regions(np.asarray(upright), wanted.within)]
+        yield from _cropped(upright, dict.fromkeys(within, wanted.straightened), corners)
+        further.append((upright, within, corners))
+    for image_of, some, corners in further:
+        yield from _cropped(image_of, dict.fromkeys(some, wanted.further), corners)
 
 
 def _cropped(

@@ -87,7 +87,7 @@ def test_neither_useless_nor_many_crops_leave_straightened_pictures_out(
     assert upright[-1].corners
     monkeypatch.setattr(queries, "MAX_PARTS", len(Dihedral) * len(upright))
     assert hash_image(page, effort=Effort.THOROUGH) == query
-    monkeypatch.setattr(queries, "MAX_PARTS", len(Dihedral) * len(upright) // 4)
+    monkeypatch.setattr(queries, "MAX_PARTS", len(Dihedral) * len(upright) // 2)
     bounded = hash_image(page, effort=Effort.THOROUGH)
     assert isinstance(bounded, ImageQuery)
     assert any(version.corners for _, version in bounded.hashes)
