@@ -106,7 +106,7 @@ def test_nothing_of_a_picture_is_written_or_sent_but_its_hashes(
 
 
 @pytest.mark.usefixtures("needs_strace")
-def test_pictures_in_temporary_files_in_the_log_and_in_known_files_are_found(
+def test_pictures_in_temporary_files_in_the_log_in_known_files_and_in_metrics_are_found(
     tmp_path: Path,
 ) -> None:
     report = privacy(tmp_path, ("png",), sabotage="kept-pictures")
@@ -116,6 +116,7 @@ def test_pictures_in_temporary_files_in_the_log_and_in_known_files_are_found(
         "file of a-name-that-stays-here.mp4, raw: server wrote /",
         "file of a-name-that-stays-here.png, base64 from byte 0: data.log",
         "pixels of a-name-that-stays-here.png, raw: data/lock",
+        "hash of a-name-that-stays-here.png, hex: metrics.txt",
     ):
         assert any(each.startswith(leak) for each in report.leaks), leak
 

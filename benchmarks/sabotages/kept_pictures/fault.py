@@ -1,7 +1,8 @@
-"""Keep pictures and videos that are sent, in four ways.
+"""Keep pictures and videos that are sent, in five ways.
 
-Pictures that are looked up: in a temporary file for a moment, in base64 in the log, and 16 bytes of
-their pixels in a file that is known. Videos: in a temporary file for a moment.
+Pictures that are looked up: in a temporary file for a moment, in base64 in the log, 16 bytes of
+their pixels in a file that is known, and their hash in a metric. Videos: in a temporary file for a
+moment.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from pathlib import Path
 
 from PIL import Image
 
+from disrupt.core.media import LowQuality
 from disrupt.core.videos import Versions
+from disrupt.hashing import hash_image
 from disrupt.isolation.video_messages import Ended, Frames
 from disrupt.isolation.videos import IsolatedVideos
 from disrupt.server.admission.receiving import Context
 from disrupt.server.calls.matching import MatchServicer
+from disrupt.server.metrics import families
 from disrupt.v1.match_pb2 import MatchImageRequest, MatchImageResponse
 from disrupt.wire.payloads import WithImage
 
@@ -39,6 +43,9 @@ async def _keep_and_answer(
     data_dir = Path(json.loads(sys.orig_argv[-1])["data_dir"])
     with (data_dir / "lock").open("ab") as file:
         file.write(pixels[10_001:10_017])
+    hashed = hash_image(bytes(request.image))
+    if not isinstance(hashed, LowQuality):
+        families.REFUSALS.add("OVERLOADED", hashed.hashes[0][0].value.hex())
     return await _answer(self, request, context)
 
 
