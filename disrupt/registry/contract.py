@@ -17,6 +17,7 @@ from disrupt.core.policy import Bank
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.core.states import ItemState
 from disrupt.registry.keys import KeyReader, KeyWriter
+from disrupt.registry.outcomes import OutcomeReader, OutcomeWriter
 from disrupt.registry.review import ReviewReader, ReviewWriter
 
 CHANGES_AT_ONCE = 50_000
@@ -154,7 +155,7 @@ class Revoked:
     key_id: str
 
 
-class RegistryReader(KeyReader, ReviewReader, Protocol):
+class RegistryReader(KeyReader, OutcomeReader, ReviewReader, Protocol):
     """Reading: any number of processes and threads at once, in short transactions.
 
     Every method, here and in RegistryWriter, raises UnavailableError when the store cannot be
@@ -248,7 +249,7 @@ class RegistryReader(KeyReader, ReviewReader, Protocol):
         """
 
 
-class RegistryWriter(RegistryReader, KeyWriter, ReviewWriter, Protocol):
+class RegistryWriter(RegistryReader, KeyWriter, OutcomeWriter, ReviewWriter, Protocol):
     """Writing: one process at a time. Every method returns only when its effect is durable.
 
     StorageFullError when the disk is full: nothing of the call is kept, but see ``withdraw``. Some

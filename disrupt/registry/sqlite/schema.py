@@ -207,8 +207,9 @@ changes = Table(
     sqlite_autoincrement=True,
 )
 
-# The latest outcome that an organisation reported of an item. ``is_far``: the match was farther
-# than is certain. ``is_counted``: a quarantine that has ended was for this report, too.
+# The latest outcome that an organisation reported of an item, and the last one of an earlier day,
+# which is shown until the day of the latest is over. ``is_counted``: a false positive of this
+# organisation has counted for a quarantine of the item.
 outcomes = Table(
     "outcomes",
     metadata,
@@ -216,7 +217,9 @@ outcomes = Table(
     Column("organisation", String, primary_key=True),
     Column("outcome", Integer, nullable=False),
     Column("day", _DAY, nullable=False),
-    Column("is_far", Boolean, nullable=False),
+    Column("distance_bits", Integer, nullable=False),
+    Column("earlier_outcome", Integer),
+    Column("earlier_day", _DAY),
     Column("is_counted", Boolean, nullable=False),
 )
 

@@ -28,6 +28,7 @@ from sqlalchemy import Connection, Engine
 
 from disrupt.core.acts import Act
 from disrupt.core.changes import Cursor
+from disrupt.core.outcomes import OutcomeReport
 from disrupt.core.policy import ApiKey, LookupQuota
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.core.states import ItemState
@@ -41,6 +42,7 @@ from disrupt.registry.sqlite import (
     acts,
     api_keys,
     migrations,
+    outcomes,
     queries,
     statements,
     states,
@@ -144,6 +146,7 @@ class SqlRegistry:
     items_for_review = _reading(states.items_for_review)
     count_states = _reading(states.count_states)
     acts = _reading(acts.acts)
+    outcomes = _reading(outcomes.outcomes)
 
     def lacks(self) -> Cursor | None:
         """Return the head noted beside the registry, if that is an older copy without it."""
@@ -321,6 +324,11 @@ class SqlRegistryWriter(SqlRegistry):
         """Set the state of items."""
         with self._writing, _transaction(self._writer) as connection:
             return states.set_states(connection, item_ids, state, act, from_states=from_states)
+
+    def report(self, report: OutcomeReport, *, day: str) -> None:
+        """Note the outcome of a match."""
+        with self._writing, _transaction(self._writer) as connection:
+            outcomes.report(connection, report, day=day)
 
     def add_key(self, key: ApiKey, *, replaced: ApiKey | None = None) -> None:
         """Add a key; with ``replaced``, change that one."""

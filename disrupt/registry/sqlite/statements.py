@@ -25,7 +25,7 @@ from disrupt.registry.contract import (
     Registration,
     Removed,
 )
-from disrupt.registry.sqlite import queries, schema
+from disrupt.registry.sqlite import outcomes, queries, schema
 from disrupt.registry.sqlite.renewals import CaseUpdate, note_identities, plan_update
 
 _BATCH_IDS = 500
@@ -148,6 +148,8 @@ def _replace(
     ]
     # An erased item is named by no other: items replaced earlier come to name the new item first.
     _name_successors(connection, replaced, schema.items.c.replaced_by)
+    for successor, rows in replaced.items():
+        outcomes.hand_over(connection, [row.number for row in rows], successor)
     _erase(connection, [item.number for item in erased], mark)
     _name_successors(connection, replaced, schema.items.c.number)
     return erased

@@ -1,0 +1,98 @@
+"""Promises of the outcomes of matches."""
+
+import random
+from itertools import product
+
+import pytest
+
+from disrupt.core.outcomes import MatchOutcome, OutcomeReport
+from disrupt.errors import NotFoundError
+from disrupt.registry.contract import RegistryReader, RegistryWriter
+from tests.registry.conformance.opened import Opened
+from tests.registry.examples import DAY, NEXT_DAY, OWN, item_of, new_item, registration
+
+BLOCKED, NOT_BLOCKED, _, FALSE_POSITIVE = MatchOutcome
+THIRD_DAY = "2026-11-26"
+
+
+def said(
+    item_id: bytes, outcome: MatchOutcome = BLOCKED, organisation: str = "platform"
+) -> OutcomeReport:
+    return OutcomeReport(item_id, organisation, outcome, 9)
+
+
+class OutcomesConformance(Opened):
+    """The last outcome by organisation and item counts, is shown a day late, and goes with it."""
+
+    def test_an_outcome_is_shown_from_the_next_day_on(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    ) -> None:
+        item, other = new_item(chance), new_item(chance)
+        number = writer.register(registration(chance, None, item, other), day=DAY).case_number
+        elsewhere = writer.register(registration(chance), day=DAY).case_number
+        head = writer.head()
+        writer.report(said(item.item_id), day=DAY)
+        assert reader.outcomes(number, before=DAY) == {}
+        assert reader.outcomes(number, before=NEXT_DAY) == {item.item_id: {BLOCKED: DAY}}
+        assert reader.outcomes(elsewhere, before=NEXT_DAY) == {}
+        assert reader.head() == head
+
+    @pytest.mark.parametrize(("first", "second"), [*product(MatchOutcome, repeat=2)])
+    def test_the_last_outcome_counts_and_shows_when_its_day_is_over(
+        self,
+        writer: RegistryWriter,
+        chance: random.Random,
+        first: MatchOutcome,
+        second: MatchOutcome,
+    ) -> None:
+        item = new_item(chance)
+        number = writer.register(registration(chance, None, item), day=DAY).case_number
+        for outcome in (second, first):
+            writer.report(said(item.item_id, outcome), day=DAY)
+        assert writer.outcomes(number, before=DAY) == {}
+        for outcome in (first, second, second):
+            writer.report(said(item.item_id, outcome), day=NEXT_DAY)
+        assert writer.outcomes(number, before=NEXT_DAY) == {item.item_id: {first: DAY}}
+        assert writer.outcomes(number, before=THIRD_DAY) == {item.item_id: {second: NEXT_DAY}}
+
+    def test_each_outcome_has_the_newest_day_of_any_organisation(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        item = new_item(chance)
+        number = writer.register(registration(chance, None, item), day=DAY).case_number
+        for organisation, outcome, day in (
+            ("a", BLOCKED, DAY),
+            ("b", BLOCKED, NEXT_DAY),
+            ("c", BLOCKED, DAY),
+            ("d", NOT_BLOCKED, DAY),
+        ):
+            writer.report(said(item.item_id, outcome, organisation), day=day)
+        assert writer.outcomes(number, before=THIRD_DAY) == {
+            item.item_id: {BLOCKED: NEXT_DAY, NOT_BLOCKED: DAY}
+        }
+
+    def test_a_withdrawal_takes_the_outcomes_and_later_reports_are_refused(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        item = new_item(chance)
+        number = writer.register(registration(chance, None, item), day=DAY).case_number
+        writer.report(said(item.item_id), day=DAY)
+        writer.withdraw(number, None, day=DAY)
+        for item_id in (item.item_id, chance.randbytes(16)):
+            with pytest.raises(NotFoundError):
+                writer.report(said(item_id), day=DAY)
+        assert writer.outcomes(number, before=NEXT_DAY) == {}
+
+    def test_a_picture_that_is_registered_again_keeps_its_outcomes(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        first = item_of(chance, 1, OWN)
+        number = writer.register(registration(chance, None, first), day=DAY).case_number
+        writer.report(said(first.item_id, BLOCKED, "a"), day=DAY)
+        writer.report(said(first.item_id, FALSE_POSITIVE, "b"), day=DAY)
+        second = item_of(chance, 1, OWN, (2, 1, 0))
+        writer.register(registration(chance, number, second), day=DAY)
+        writer.report(said(first.item_id, NOT_BLOCKED, "b"), day=DAY)
+        assert writer.outcomes(number, before=NEXT_DAY) == {
+            second.item_id: {BLOCKED: DAY, NOT_BLOCKED: DAY}
+        }
