@@ -29,6 +29,7 @@ _COMMANDS = {
         "disrupt.client.commands:match",
         "Look pictures and videos up: is this a registered one?",
     ),
+    "report": ("disrupt.client.report_command:report", "Tell the hotline what came of a match."),
     "serve": ("disrupt.server.commands.serve:serve", "Run the server until SIGTERM or Ctrl-C."),
     "reload": (
         "disrupt.server.commands.reload:reload",
@@ -64,7 +65,7 @@ Register intimate pictures so that their sharing is stopped, and look pictures u
 
 \b
 Personnes concernées · people affected:  submit, status, withdraw
-Platforms:                               match
+Platforms:                               match, report
 Operators:                               serve, reload, config, web, keys, erase,
                                          backup, restore, doctor, health, top;
                                          disrupt-index

@@ -40,6 +40,14 @@ is busy or absent, the call has been tried again by then, with jitter and within
         except DisruptError as error:
             print("hold it:", error.reason)
 
+Say what came of each match; the last outcome of an item counts (docs/on-a-match.md)::
+
+    from disrupt.client import MatchClient, MatchOutcome
+
+    with MatchClient("disrupt.example:50051", key=key) as client:
+        for match in client.match_image("upload.jpg").matches:
+            client.report_outcome(match.match_id, MatchOutcome.BLOCKED)
+
 ``AsyncMatchClient`` is the same for asyncio::
 
     import asyncio
@@ -65,6 +73,7 @@ from disrupt.client.sync import MatchClient
 from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import Effort, Extent, Segment
 from disrupt.core.media import Assurance, MediaKind, Profile
+from disrupt.core.outcomes import MatchOutcome
 from disrupt.core.status import Limits
 
 __all__ = [
@@ -78,6 +87,7 @@ __all__ = [
     "Limits",
     "Match",
     "MatchClient",
+    "MatchOutcome",
     "MediaKind",
     "PdqHash",
     "Profile",

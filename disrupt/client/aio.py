@@ -27,6 +27,7 @@ from disrupt.client.videos import TIMEOUT_S as VIDEO_TIMEOUT_S
 from disrupt.client.videos import Video, Watched
 from disrupt.core.lookups import Effort
 from disrupt.core.media import Profile
+from disrupt.core.outcomes import MatchOutcome
 from disrupt.errors import ClientUnusableError
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
@@ -158,6 +159,10 @@ class AsyncMatchClient:
     async def index_status(self, cursor: str = "") -> IndexStatus:
         """Return the index's state and limits, as MatchClient.index_status does."""
         return await self._run(lookups.index_status(cursor))
+
+    async def report_outcome(self, match_id: bytes, outcome: MatchOutcome) -> None:
+        """Tell the hotline what came of a match, as MatchClient.report_outcome does."""
+        await self._run(lookups.report_outcome(match_id, outcome))
 
     def _stub(self) -> MatchServiceAsyncStub:
         """Return the next connection's stub. Raises ClientUnusableError in any other event loop."""

@@ -172,13 +172,7 @@ class _Outcome:
     help="Send the files: the server decodes and hashes them, in memory.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per input, one per line.")
-@terminal.connection_options(
-    server="Server to ask, HOST:PORT. TLS is used beyond this machine.",
-    key_file="File that holds the key.  [default: the environment variable DISRUPT_KEY]",
-    tls_ca="PEM file of the authorities to trust.  [default: the system's]",
-    no_key="There is no key, or its file cannot be read: name a file with --key-file, or set "
-    "DISRUPT_KEY.",
-)
+@terminal.connection_options()
 def match(  # noqa: PLR0913 one for each option
     *,
     inputs: tuple[str, ...],

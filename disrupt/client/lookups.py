@@ -20,6 +20,7 @@ from disrupt.client import requests, results
 from disrupt.client.requests import HashBatch
 from disrupt.client.results import HashAnswer, ImageAnswer, IndexStatus
 from disrupt.core.media import LowQuality, Profile
+from disrupt.core.outcomes import MatchOutcome
 from disrupt.hashing import ImageQuery
 from disrupt.v1 import match_pb2
 
@@ -77,3 +78,9 @@ def index_status(cursor: str) -> Steps[IndexStatus]:
     request = requests.index_status(cursor)
     answered: list[IndexStatus] = yield [Call("GetIndexStatus", request, results.index_status)]
     return answered[0]
+
+
+def report_outcome(match_id: bytes, outcome: MatchOutcome) -> Steps[None]:
+    """Say what came of a match."""
+    request = requests.report_outcome(match_id, outcome)
+    yield [Call("ReportOutcome", request, lambda _answer: None)]

@@ -13,6 +13,7 @@ from disrupt.client.arguments import buffer, flag, invalid, member, whole_number
 from disrupt.core.hashes import HASH_BYTES, OPERATOR_MAX_DISTANCE_BITS, PdqHash, unpack
 from disrupt.core.lookups import Effort
 from disrupt.core.media import Profile
+from disrupt.core.outcomes import MatchOutcome
 from disrupt.v1 import match_pb2
 
 HashBatch: TypeAlias = "Iterable[PdqHash] | NDArray[np.uint8] | bytes | bytearray | memoryview"
@@ -110,6 +111,14 @@ def index_status(cursor: str) -> match_pb2.GetIndexStatusRequest:
         return match_pb2.GetIndexStatusRequest(cursor=cursor)
     except (TypeError, ValueError):  # ValueError: text that UTF-8 does not have
         raise invalid("cursor", "give the cursor of a receipt or an answer as it came") from None
+
+
+def report_outcome(match_id: object, outcome: object) -> match_pb2.ReportOutcomeRequest:
+    """Make the request that says what came of a match."""
+    if not isinstance(match_id, bytes):
+        raise invalid("match_id", f"give the bytes of a match, not {type(match_id).__name__}")
+    number = member("outcome", outcome, MatchOutcome).value
+    return match_pb2.ReportOutcomeRequest(match_id=match_id, outcome=number)  # type: ignore[arg-type]  # the numbers are the same
 
 
 def count(request: match_pb2.MatchHashesRequest) -> int:

@@ -20,6 +20,7 @@ from disrupt.client.videos import TIMEOUT_S as VIDEO_TIMEOUT_S
 from disrupt.client.videos import Video, Watched
 from disrupt.core.lookups import Effort
 from disrupt.core.media import Profile
+from disrupt.core.outcomes import MatchOutcome
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 
@@ -171,6 +172,15 @@ class MatchClient:
         index includes it.
         """
         return self._run(lookups.index_status(cursor))
+
+    def report_outcome(self, match_id: bytes, outcome: MatchOutcome) -> None:
+        """Tell the hotline what came of a match, durably.
+
+        ``match_id`` is that of a Match. Safe to repeat. Of an item the last outcome counts that
+        your organisation reported, whichever match it was of. Raises InvalidRequestError for what
+        is no match id of your organisation, NotFoundError where the item was withdrawn since.
+        """
+        self._run(lookups.report_outcome(match_id, outcome))
 
     def _run(self, steps: Steps[_Answer], settings: CallSettings | None = None) -> _Answer:
         answers = None

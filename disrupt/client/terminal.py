@@ -42,7 +42,12 @@ class Target:
 
 
 def connection_options(
-    *, server: str, key_file: str, tls_ca: str, no_key: str
+    *,
+    server: str = "Server to ask, HOST:PORT. TLS is used beyond this machine.",
+    key_file: str = "File that holds the key.  [default: the environment variable DISRUPT_KEY]",
+    tls_ca: str = "PEM file of the authorities to trust.  [default: the system's]",
+    no_key: str = "There is no key, or its file cannot be read: name a file with --key-file, or set"
+    " DISRUPT_KEY.",
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add ``--server``, ``--key-file`` and ``--tls-ca`` with these texts, as one ``target``.
 
