@@ -70,7 +70,8 @@ class CaseItem:
 
     ``age`` is how it is treated: ADULT or MINOR. ``number`` counts the items of the case from 1, in
     the order of their first registration, on the day ``registered_on`` (ISO, UTC). ``identity`` is
-    that of ``core.renewals``, empty where it is not known.
+    that of ``core.renewals``, empty where it is not known. ``blocked_on`` and ``left_up_on`` are
+    the newest days on which a platform said that it blocked a copy, or left it up; empty: none did.
     """
 
     item_id: str
@@ -80,6 +81,8 @@ class CaseItem:
     number: int
     registered_on: str
     identity: bytes
+    blocked_on: str
+    left_up_on: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,7 @@ def case(message: registration_pb2.Case) -> Case:
             CaseItem(
                 *(item.item_id.hex(), kinds.get(item.kind), item.hashes, ages.get(item.age_band)),
                 *(item.number, item.registered_on, item.identity),
+                *(item.blocked_on, item.left_up_on),
             )
             for item in message.items
         ),

@@ -228,6 +228,12 @@ def show_case(console: Console, case: Case) -> None:
                 f"{blank}  {kind.en} {since.en}, {state.en}",
             )
             say(console, said, indent="  ")
+            for phrase, came_on in (
+                (texts.BLOCKED_ON, item.blocked_on),
+                (texts.LEFT_UP_ON, item.left_up_on),
+            ):
+                if came_on:
+                    say(console, phrase.format(day=terminal.clean(came_on)), indent="     ")
             _whole(console, f"     {item.item_id}")
     if case.withdrawn_numbers:
         _line(console, texts.WITHDRAWN_NUMBERS, ", ".join(map(str, case.withdrawn_numbers)))
@@ -248,6 +254,8 @@ def case_json(case: Case) -> dict[str, Any]:
                 "age": item.age.name.lower() if item.age else None,
                 "number": item.number,
                 "registered_on": item.registered_on,
+                "blocked_on": item.blocked_on or None,
+                "left_up_on": item.left_up_on or None,
             }
             for item in case.items
         ],

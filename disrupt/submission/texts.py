@@ -71,6 +71,8 @@ KINDS = {
     None: text("kind.unknown"),
 }
 REGISTERED_ON = text("registered_on")
+BLOCKED_ON = text("came.blocked")
+LEFT_UP_ON = text("came.left_up")
 WITHDRAWN_NUMBERS = text("withdrawn_numbers")
 REJECTED = text("rejected")
 STATUS = text("case.status")

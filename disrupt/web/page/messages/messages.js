@@ -30,6 +30,8 @@
  * @property {number} number in the case, from 1
  * @property {string} registeredOn ISO date (UTC)
  * @property {Uint8Array} identity see cases.js; empty where it is not known
+ * @property {string} blockedOn ISO date (UTC) on which a platform last blocked a copy, or empty
+ * @property {string} leftUpOn ISO date (UTC) on which a platform last left a copy up, or empty
  */
 
 /**
@@ -131,6 +133,8 @@ export const CaseItem = {
   number: [5, 'number'],
   registeredOn: [6, 'string'],
   identity: [7, 'bytes'],
+  blockedOn: [8, 'string'],
+  leftUpOn: [9, 'string'],
 };
 
 /** @type {Fields} */

@@ -190,6 +190,9 @@ function caseItem(page, item, withdraw) {
       ' ',
       text(item.ageBand === 'ADULT' ? 'case.adult' : 'case.minor'),
     ),
+    item.blockedOn && paragraph(text('came.blocked', { day: dayInWords(item.blockedOn) })),
+    item.leftUpOn &&
+      element('p', {}, dialable('came.left_up', { day: dayInWords(item.leftUpOn) })),
     withdraw &&
       element(
         'div',
