@@ -125,7 +125,8 @@ class ShownItem:
     """One item of a case that is not withdrawn; ``age_band`` is ADULT or MINOR, by its bank.
 
     ``number`` is its number in the case, ``registered_on`` the ISO date (UTC) of its first
-    registration, ``identity`` that of ``core.renewals``.
+    registration, ``identity`` that of ``core.renewals``. ``blocked_on`` and ``left_up_on`` are the
+    newest days on which a platform said that it blocked a copy, or left it up; empty: none did.
     """
 
     item_id: bytes
@@ -135,6 +136,8 @@ class ShownItem:
     number: int
     registered_on: str
     identity: bytes
+    blocked_on: str = ""
+    left_up_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)

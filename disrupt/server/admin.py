@@ -99,6 +99,11 @@ class DirectAdmin:
         key = keys.revoke_key(self.registry, request.key_id, day=today())
         return wire.revoked_answer(key, _bank_names(self.registry))
 
+    def record(self, request: admin_pb2.RecordOutcomeRequest) -> admin_pb2.RecordOutcomeResponse:
+        """Note what came of a match."""
+        self.registry.report(wire.outcome_report(request), day=today())
+        return wire.recorded_answer()
+
     def checkpoint(self) -> admin_pb2.CheckpointResponse:
         """Clear the registry's log."""
         return wire.checkpoint_answer(done=self.registry.checkpoint())

@@ -242,6 +242,8 @@ class KeyRing:
         self.day = day
         self.quotas = {quota.organisation: quota for quota in quotas}
         """Quotas of the organisations that have one, by name."""
+        self.organisations = {key.key_id: key.organisation for key in keys}
+        """Organisations by the ids of their keys, invalid ones too."""
         self.banks = banks
         self.bank_names = {bank.number: bank.name for bank in banks}
 

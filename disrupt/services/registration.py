@@ -7,6 +7,7 @@ import hmac
 import secrets
 import struct
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from disrupt.core.cases import AgeBand, CaseStatus, new_case_number
@@ -17,6 +18,7 @@ from disrupt.core.media import (
     most_at_once,
     pack,
 )
+from disrupt.core.outcomes import MatchOutcome
 from disrupt.core.policy import age_of, bank_for
 from disrupt.core.registrations import (
     CaseAccess,
@@ -36,6 +38,7 @@ from disrupt.errors import (
     RequestIdReusedError,
 )
 from disrupt.registry.contract import (
+    CaseItem,
     CaseRecord,
     NewCase,
     NewItem,
@@ -139,9 +142,9 @@ class Registrar:
         registered = self._store(registration, request, caller, now_s, day)
         return _receipt(registered, accepted, rejected)
 
-    def show(self, access: CaseAccess, *, caller: str, now_s: float) -> ShownCase:
+    def show(self, access: CaseAccess, *, caller: str, now_s: float, day: str) -> ShownCase:
         """Return the case, to callers that have its PIN."""
-        return _shown(self._open(access, caller, now_s))
+        return self._shown(self._open(access, caller, now_s), day)
 
     def withdraw(
         self,
@@ -166,7 +169,18 @@ class Registrar:
         record = self.registry.case(access.case_number)
         if record is None:
             raise CaseRefusedError
-        return _shown(record), withdrawn
+        return self._shown(record, day), withdrawn
+
+    def _shown(self, record: CaseRecord, day: str) -> ShownCase:
+        """Return what the person sees of a case: what came of its items up to yesterday, too."""
+        reported = self.registry.outcomes(record.number, before=day)
+        items = tuple(_shown_item(item, reported.get(item.item_id, {})) for item in record.items)
+        living = {item.number for item in items}
+        withdrawn = tuple(
+            number for number in range(1, record.numbers_given + 1) if number not in living
+        )
+        days = (record.opened_on, record.closed_on)
+        return ShownCase(record.number, record.status, *days, items, withdrawn)
 
     def _open(self, access: CaseAccess, caller: str, now_s: float) -> CaseRecord:
         right = self._is_right(access, caller, now_s)
@@ -284,20 +298,18 @@ def _charged(registered: Registered) -> int:
     return sum(1 if item.outcome == Outcome.KEPT else item.hashes for item in registered.items)
 
 
-def _shown(record: CaseRecord) -> ShownCase:
-    items = tuple(
-        ShownItem(
-            *(item.item_id, item.kind, item.hashes, age_of(item.bank)),
-            *(item.number, item.registered_on, item.identity),
-        )
-        for item in record.items
+def _shown_item(item: CaseItem, days: Mapping[MatchOutcome, str]) -> ShownItem:
+    """Return an item as the person sees it, with the newest day of each outcome.
+
+    A false positive is about somebody else's upload, a pending review about what nobody decided
+    yet: whoever registers pictures to watch others learns of neither.
+    """
+    return ShownItem(
+        *(item.item_id, item.kind, item.hashes, age_of(item.bank)),
+        *(item.number, item.registered_on, item.identity),
+        blocked_on=days.get(MatchOutcome.BLOCKED, ""),
+        left_up_on=days.get(MatchOutcome.NOT_BLOCKED, ""),
     )
-    living = {item.number for item in items}
-    withdrawn = tuple(
-        number for number in range(1, record.numbers_given + 1) if number not in living
-    )
-    days = (record.opened_on, record.closed_on)
-    return ShownCase(record.number, record.status, *days, items, withdrawn)
 
 
 def _too_many(what: str, limit: int) -> LimitExceededError:

@@ -34,6 +34,13 @@ class MatchToken:
     distance_bits: int
 
 
+def not_a_match_id() -> InvalidRequestError:
+    """Return the error for a match id that is forged, or that another organisation got: alike."""
+    return InvalidRequestError.of(
+        Violation("match_id", "no match id that your organisation got: pass one back unaltered")
+    )
+
+
 class MatchTokens:
     """Seal and open match ids with AES-256-GCM. Thread-safe.
 
@@ -71,9 +78,7 @@ class MatchTokens:
                 raise InvalidTag  # noqa: TRY301 all that is refused is refused alike
             body = self._of_day(day).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], header)
         except (InvalidTag, struct.error):
-            raise InvalidRequestError.of(
-                Violation("match_id", "not a match id of this service: pass one back unaltered")
-            ) from None
+            raise not_a_match_id() from None
         item_id, key, time_s, distance_bits = _BODY.unpack(body)
         return MatchToken(item_id, key.hex(), time_s, distance_bits)
 

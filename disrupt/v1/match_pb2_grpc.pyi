@@ -44,7 +44,9 @@ class MatchServiceStub:
     GetIndexStatus: _grpc.UnaryUnaryMultiCallable[_match_pb2.GetIndexStatusRequest, _match_pb2.GetIndexStatusResponse]
     """Says what the index holds, how fresh it is, and which limits hold."""
     ReportOutcome: _grpc.UnaryUnaryMultiCallable[_match_pb2.ReportOutcomeRequest, _match_pb2.ReportOutcomeResponse]
-    """Tells the hotline what came of a match. Not served yet: it answers UNIMPLEMENTED. Keep the match id, and report later."""
+    """Tells the hotline what came of a match. Answered when durable. Safe to repeat; another outcome of the same item takes the
+    place of the one before. NOT_FOUND if the item was withdrawn.
+    """
 
 @_typing.type_check_only
 class MatchServiceAsyncStub(MatchServiceStub):
@@ -62,7 +64,9 @@ class MatchServiceAsyncStub(MatchServiceStub):
     GetIndexStatus: _aio.UnaryUnaryMultiCallable[_match_pb2.GetIndexStatusRequest, _match_pb2.GetIndexStatusResponse]  # type: ignore[assignment]
     """Says what the index holds, how fresh it is, and which limits hold."""
     ReportOutcome: _aio.UnaryUnaryMultiCallable[_match_pb2.ReportOutcomeRequest, _match_pb2.ReportOutcomeResponse]  # type: ignore[assignment]
-    """Tells the hotline what came of a match. Not served yet: it answers UNIMPLEMENTED. Keep the match id, and report later."""
+    """Tells the hotline what came of a match. Answered when durable. Safe to repeat; another outcome of the same item takes the
+    place of the one before. NOT_FOUND if the item was withdrawn.
+    """
 
 class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
     """For platforms: is this picture or video a registered one? Every call needs a key with the right MATCH, in the
@@ -107,6 +111,8 @@ class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _match_pb2.ReportOutcomeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_match_pb2.ReportOutcomeResponse, _abc.Awaitable[_match_pb2.ReportOutcomeResponse]]:
-        """Tells the hotline what came of a match. Not served yet: it answers UNIMPLEMENTED. Keep the match id, and report later."""
+        """Tells the hotline what came of a match. Answered when durable. Safe to repeat; another outcome of the same item takes the
+        place of the one before. NOT_FOUND if the item was withdrawn.
+        """
 
 def add_MatchServiceServicer_to_server(servicer: MatchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -570,6 +570,8 @@ class CaseItem(_message.Message):
     NUMBER_FIELD_NUMBER: _builtins.int
     REGISTERED_ON_FIELD_NUMBER: _builtins.int
     IDENTITY_FIELD_NUMBER: _builtins.int
+    BLOCKED_ON_FIELD_NUMBER: _builtins.int
+    LEFT_UP_ON_FIELD_NUMBER: _builtins.int
     item_id: _builtins.bytes
     """The item's id, 16 bytes."""
     kind: _types_pb2.MediaKind.ValueType
@@ -586,6 +588,12 @@ class CaseItem(_message.Message):
     """Says which picture or video it is, so that a device knows its own file before it sends: 16 bytes that follow from
     kind and hashes of plan 0 (docs/case-numbers.md). Empty: unknown, its hashes are of other plans only.
     """
+    blocked_on: _builtins.str
+    """Newest day before today on which a platform said that it blocked a copy, YYYY-MM-DD, UTC; empty: none did. A platform
+    that said something else of the item since does not count.
+    """
+    left_up_on: _builtins.str
+    """Newest day before today on which a platform said that it recognised a copy, and leaves it up; likewise."""
     def __init__(
         self,
         *,
@@ -596,10 +604,12 @@ class CaseItem(_message.Message):
         number: _builtins.int = ...,
         registered_on: _builtins.str = ...,
         identity: _builtins.bytes = ...,
+        blocked_on: _builtins.str = ...,
+        left_up_on: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_band", b"age_band", "hashes", b"hashes", "identity", b"identity", "item_id", b"item_id", "kind", b"kind", "number", b"number", "registered_on", b"registered_on"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_band", b"age_band", "blocked_on", b"blocked_on", "hashes", b"hashes", "identity", b"identity", "item_id", b"item_id", "kind", b"kind", "left_up_on", b"left_up_on", "number", b"number", "registered_on", b"registered_on"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

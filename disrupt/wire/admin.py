@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from disrupt.admin.v1 import admin_pb2
+from disrupt.core.outcomes import MatchOutcome, OutcomeReport
 from disrupt.core.policy import ApiKey, LookupQuota, Right
 from disrupt.wire.fields import invalid
 
@@ -105,6 +106,31 @@ def list_request() -> admin_pb2.ListKeysRequest:
 def checkpoint_request() -> admin_pb2.CheckpointRequest:
     """Make the request to clear the registry's log."""
     return admin_pb2.CheckpointRequest()
+
+
+def record_request(report: OutcomeReport) -> admin_pb2.RecordOutcomeRequest:
+    """Make the request that notes what came of a match."""
+    return admin_pb2.RecordOutcomeRequest(
+        item_id=report.item_id,
+        organisation=report.organisation,
+        outcome=report.outcome.value,
+        distance_bits=report.distance_bits,
+    )
+
+
+def outcome_report(message: admin_pb2.RecordOutcomeRequest) -> OutcomeReport:
+    """Return what a worker asks to note."""
+    return OutcomeReport(
+        message.item_id,
+        message.organisation,
+        MatchOutcome(message.outcome),
+        message.distance_bits,
+    )
+
+
+def recorded_answer() -> admin_pb2.RecordOutcomeResponse:
+    """Make the answer to an outcome that is noted."""
+    return admin_pb2.RecordOutcomeResponse()
 
 
 def created_answer(

@@ -12,6 +12,7 @@ import numpy as np
 from disrupt.core.hashes import MIN_QUALITY, unpack
 from disrupt.core.lookups import MAX_MATCHES, Effort, HashLookup, LookupOptions, Matches
 from disrupt.core.media import LowQuality
+from disrupt.core.outcomes import MatchOutcome
 from disrupt.core.status import IndexStatus, Limits
 from disrupt.core.transforms import Transform, transform_of
 from disrupt.v1 import match_pb2, types_pb2
@@ -161,6 +162,20 @@ def status_answer(
         engine=status.engine,
         limits=match_pb2.Limits(**asdict(limits)),
     )
+
+
+def outcome(number: int) -> MatchOutcome:
+    """Return what came of a match. Raises InvalidRequestError for an unknown number."""
+    try:
+        return MatchOutcome(number)
+    except ValueError:
+        names = ", ".join(each.name for each in MatchOutcome)
+        raise invalid("outcome", f"say one of {names}; nothing was noted") from None
+
+
+def reported_answer() -> match_pb2.ReportOutcomeResponse:
+    """Make the answer to a report that is noted."""
+    return match_pb2.ReportOutcomeResponse()
 
 
 @lru_cache(maxsize=4096)

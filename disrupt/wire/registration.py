@@ -225,6 +225,8 @@ def case(value: ShownCase) -> registration_pb2.Case:
             number=item.number,
             registered_on=item.registered_on,
             identity=item.identity,
+            blocked_on=item.blocked_on,
+            left_up_on=item.left_up_on,
         )
     return message
 

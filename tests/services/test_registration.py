@@ -24,6 +24,7 @@ from disrupt.core.cases import (
 )
 from disrupt.core.changes import Addition, Cursor
 from disrupt.core.media import FINGERPRINT, MediaKind
+from disrupt.core.outcomes import MatchOutcome, OutcomeReport
 from disrupt.core.policy import ADULTS, MINORS
 from disrupt.core.registrations import (
     CaseAccess,
@@ -110,13 +111,40 @@ def test_the_age_of_each_registration_decides_the_bank_of_its_items(
     assert record is not None
     expected = [ADULTS.number, MINORS.number, MINORS.number, ADULTS.number]
     assert [recorded.bank for recorded in record.items] == expected
-    shown = registrar.show(CaseAccess(case, PIN), caller="k", now_s=0)
+    shown = registrar.show(CaseAccess(case, PIN), caller="k", now_s=0, day=DAY)
     assert [shown_item.age_band for shown_item in shown.items] == [
         AgeBand.ADULT,
         AgeBand.MINOR,
         AgeBand.MINOR,
         AgeBand.ADULT,
     ]
+
+
+def test_the_person_sees_a_day_late_what_platforms_blocked_or_left_up(
+    registrar: Registrar, registry: SqlRegistryWriter
+) -> None:
+    receipt = registrar.register(request(item(90), item(90)), caller="k", now_s=0, day=DAY)
+    access = CaseAccess(receipt.case_number, PIN)
+    first, second = (registered.item_id for registered in receipt.items)
+
+    def shown(day: str) -> list[tuple[str, str]]:
+        items = registrar.show(access, caller="k", now_s=0, day=day).items
+        return [(each.blocked_on, each.left_up_on) for each in items]
+
+    def report(item_id: bytes, organisation: str, outcome: MatchOutcome, day: str = DAY) -> None:
+        registry.report(OutcomeReport(item_id, organisation, outcome, 20), day=day)
+
+    report(first, "a", MatchOutcome.BLOCKED)
+    report(first, "b", MatchOutcome.NOT_BLOCKED)
+    report(second, "a", MatchOutcome.PENDING_REVIEW)
+    report(second, "b", MatchOutcome.FALSE_POSITIVE)
+    assert shown(DAY) == [("", ""), ("", "")]
+    assert shown("2026-11-26") == [(DAY, DAY), ("", "")]
+    report(first, "a", MatchOutcome.FALSE_POSITIVE, "2026-11-26")
+    assert shown("2026-11-26") == [(DAY, DAY), ("", "")]
+    assert shown("2026-11-27") == [("", DAY), ("", "")]
+    left, _ = registrar.withdraw(access, (second,), caller="k", now_s=0, day="2026-11-27")
+    assert [each.left_up_on for each in left.items] == [DAY]
 
 
 def test_a_new_case_has_the_number_that_follows_from_its_request_id(
@@ -210,7 +238,7 @@ def test_items_are_added_and_withdrawn_with_number_and_pin(registrar: Registrar)
     case = registrar.register(request(), caller="k", now_s=0, day=DAY).case_number
     added = registrar.register(request(case=case), caller="k", now_s=0, day=DAY)
     access = CaseAccess(case, PIN)
-    assert len(registrar.show(access, caller="k", now_s=0).items) == 2
+    assert len(registrar.show(access, caller="k", now_s=0, day=DAY).items) == 2
     gone = (added.items[0].item_id,)
     for _ in range(2):  # repeating it is safe
         shown, _ = registrar.withdraw(access, gone, caller="k", now_s=0, day=DAY)
@@ -234,12 +262,12 @@ def test_an_unknown_case_and_a_wrong_pin_get_one_and_the_same_answer_after_the_s
     for caller, number in (("k", case), ("l", case_number(12345))):
         access = CaseAccess(number, "000000000000")
         with pytest.raises(NotYetError) as early:
-            registrar.show(access, caller=caller, now_s=0)
+            registrar.show(access, caller=caller, now_s=0, day=DAY)
         registrar.throttle.work(lambda: 0)
         with pytest.raises(NotYetError) as later:
-            registrar.show(access, caller=caller, now_s=REFUSED_AFTER_S - 0.1)
+            registrar.show(access, caller=caller, now_s=REFUSED_AFTER_S - 0.1, day=DAY)
         with pytest.raises(CaseRefusedError) as refused:
-            registrar.show(access, caller=caller, now_s=REFUSED_AFTER_S)
+            registrar.show(access, caller=caller, now_s=REFUSED_AFTER_S, day=DAY)
         waits = (early.value.wait_s, round(later.value.wait_s, 3))
         answers.append((waits, refused.value.message, refused.value.metadata))
     assert answers[0] == answers[1]
@@ -389,7 +417,7 @@ def test_a_case_has_room_for_so_many_items(registrar: Registrar) -> None:
         request(with_crops(pictures[0], 1), pictures[5], case=case), caller="k", now_s=0, day=DAY
     )
     assert outcomes(again) == [Outcome.RENEWED, Outcome.KEPT]
-    assert len(registrar.show(CaseAccess(case, PIN), caller="k", now_s=0).items) == 6
+    assert len(registrar.show(CaseAccess(case, PIN), caller="k", now_s=0, day=DAY).items) == 6
 
 
 def with_crops(picture: MediaItem, crops: int) -> MediaItem:
@@ -428,7 +456,7 @@ def test_a_picture_registered_again_is_in_its_case_once_under_the_age_said_last(
     assert outcomes(again(poor)) == [Outcome.KEPT], "without an age its bank is kept"
     grown = again(with_crops(poor, 5))
     assert outcomes(grown) == [Outcome.RENEWED]
-    shown = registrar.show(access, caller="k", now_s=0)
+    shown = registrar.show(access, caller="k", now_s=0, day=DAY)
     assert shown.status == CaseStatus.ACTIVE
     assert [(at.item_id, at.hashes, at.age_band) for at in shown.items] == [
         (grown.items[0].item_id, 6, AgeBand.ADULT),
@@ -461,7 +489,7 @@ def test_additions_at_one_time_share_that_room(
 
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(add, range(8))) == 2
-    assert len(registrar.show(CaseAccess(case, PIN), caller="k", now_s=0).items) == 5
+    assert len(registrar.show(CaseAccess(case, PIN), caller="k", now_s=0, day=DAY).items) == 5
 
 
 def test_a_withdrawal_names_no_more_items_than_a_case_has(registrar: Registrar) -> None:

@@ -70,6 +70,11 @@ class AdminServiceStub:
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaRequest.SerializeToString,
                 response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaResponse.FromString,
                 _registered_method=True)
+        self.RecordOutcome = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/RecordOutcome',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeResponse.FromString,
+                _registered_method=True)
         self.Checkpoint = channel.unary_unary(
                 '/disrupt.admin.v1.AdminService/Checkpoint',
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CheckpointRequest.SerializeToString,
@@ -130,6 +135,13 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordOutcome(self, request, context):
+        """Notes what came of a match, durably. Workers call it for ReportOutcome, whose match id they have opened.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Checkpoint(self, request, context):
         """Clears the registry's log, so that what was withdrawn before is in no file of the registry any more.
         """
@@ -174,6 +186,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.SetQuota,
                     request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaRequest.FromString,
                     response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaResponse.SerializeToString,
+            ),
+            'RecordOutcome': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordOutcome,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeResponse.SerializeToString,
             ),
             'Checkpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.Checkpoint,
@@ -371,6 +388,33 @@ class AdminService:
             '/disrupt.admin.v1.AdminService/SetQuota',
             disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaRequest.SerializeToString,
             disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordOutcome(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/RecordOutcome',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeResponse.FromString,
             options,
             channel_credentials,
             insecure,

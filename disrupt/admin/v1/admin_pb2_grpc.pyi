@@ -49,6 +49,8 @@ class AdminServiceStub:
     """Notes that keys were used today (UTC). Workers call it, at most once a day for each key."""
     SetQuota: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SetQuotaRequest, _admin_pb2.SetQuotaResponse]
     """Sets the quota of an organisation; every worker follows within a second."""
+    RecordOutcome: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RecordOutcomeRequest, _admin_pb2.RecordOutcomeResponse]
+    """Notes what came of a match, durably. Workers call it for ReportOutcome, whose match id they have opened."""
     Checkpoint: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CheckpointRequest, _admin_pb2.CheckpointResponse]
     """Clears the registry's log, so that what was withdrawn before is in no file of the registry any more."""
 
@@ -71,6 +73,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Notes that keys were used today (UTC). Workers call it, at most once a day for each key."""
     SetQuota: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetQuotaRequest, _admin_pb2.SetQuotaResponse]  # type: ignore[assignment]
     """Sets the quota of an organisation; every worker follows within a second."""
+    RecordOutcome: _aio.UnaryUnaryMultiCallable[_admin_pb2.RecordOutcomeRequest, _admin_pb2.RecordOutcomeResponse]  # type: ignore[assignment]
+    """Notes what came of a match, durably. Workers call it for ReportOutcome, whose match id they have opened."""
     Checkpoint: _aio.UnaryUnaryMultiCallable[_admin_pb2.CheckpointRequest, _admin_pb2.CheckpointResponse]  # type: ignore[assignment]
     """Clears the registry's log, so that what was withdrawn before is in no file of the registry any more."""
 
@@ -132,6 +136,14 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.SetQuotaResponse, _abc.Awaitable[_admin_pb2.SetQuotaResponse]]:
         """Sets the quota of an organisation; every worker follows within a second."""
+
+    @_abc_1.abstractmethod
+    def RecordOutcome(
+        self,
+        request: _admin_pb2.RecordOutcomeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.RecordOutcomeResponse, _abc.Awaitable[_admin_pb2.RecordOutcomeResponse]]:
+        """Notes what came of a match, durably. Workers call it for ReportOutcome, whose match id they have opened."""
 
     @_abc_1.abstractmethod
     def Checkpoint(

@@ -57,6 +57,12 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         """Revoke a key."""
         return await self._pool.run(self._registry.revoke, request)
 
+    async def RecordOutcome(  # noqa: N802 gRPC's name
+        self, request: admin_pb2.RecordOutcomeRequest, _context: Context
+    ) -> admin_pb2.RecordOutcomeResponse:
+        """Note what came of a match."""
+        return await self._pool.run(self._registry.record, request)
+
     async def Checkpoint(  # noqa: N802 gRPC's name
         self, _request: admin_pb2.CheckpointRequest, _context: Context
     ) -> admin_pb2.CheckpointResponse:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
+from disrupt.admin.v1 import admin_pb2
 from disrupt.core.changes import Cursor
 from disrupt.core.hashes import stack
 from disrupt.core.lookups import LookupOptions, Matches
 from disrupt.core.media import LowQuality
+from disrupt.core.outcomes import OutcomeReport
 from disrupt.core.policy import ApiKey, Scope, scope
 from disrupt.core.status import Limits
-from disrupt.errors import CursorExpiredError, UnimplementedError
+from disrupt.errors import CursorExpiredError
 from disrupt.isolation.pictures import IsolatedHashing
 from disrupt.isolation.videos import IsolatedVideos
 from disrupt.server.admission.pool import Pool
@@ -29,9 +31,10 @@ from disrupt.services import matching
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.keys import KeyRing
 from disrupt.services.matching import Allowance, Steps, advance
-from disrupt.services.tokens import MatchTokens
+from disrupt.services.tokens import MatchTokens, not_a_match_id
 from disrupt.services.video_matching import VideoLookup
 from disrupt.v1 import match_pb2, match_pb2_grpc
+from disrupt.wire import admin as wire_admin
 from disrupt.wire import match as wire
 from disrupt.wire import videos as wire_videos
 from disrupt.wire.payloads import WithImage
@@ -58,13 +61,16 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         self,
         config: Config,
         state: WorkerState,
+        record: Callable[[admin_pb2.RecordOutcomeRequest, Context], Awaitable[object]],
         tokens: MatchTokens,
         cursors: SealedCursors,
         hashing: IsolatedHashing,
         videos: IsolatedVideos,
     ) -> None:
+        """``record`` lets the writer note durably what is reported."""
         self._config = config
         self._state = state
+        self._record = record
         self._tokens = tokens
         self._hashing = hashing
         self._videos = videos
@@ -242,10 +248,17 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         return response
 
     async def ReportOutcome(  # noqa: N802 gRPC's name
-        self, _request: match_pb2.ReportOutcomeRequest, _context: Context
+        self, request: match_pb2.ReportOutcomeRequest, context: Context
     ) -> match_pb2.ReportOutcomeResponse:
-        """Tell the hotline what came of a match."""
-        unimplemented("ReportOutcome", "keep the match id and report later")
+        """Let the writer note what came of a match that the caller's organisation got."""
+        outcome, token = wire.outcome(request.outcome), self._tokens.open(request.match_id)
+        organisation = caller.get().organisation
+        if self._state.ring.organisations.get(token.key_id) != organisation:
+            raise not_a_match_id()
+        report = OutcomeReport(token.item_id, organisation, outcome, token.distance_bits)
+        await self._record(wire_admin.record_request(report), context)
+        families.OUTCOMES.add(outcome.name.lower(), organisation)
+        return wire.reported_answer()
 
     def _scope(self, key: ApiKey, options: LookupOptions) -> Scope:
         return self._scopes(self._state.ring, key, options)
@@ -326,8 +339,3 @@ class _Scopes:
             # keep the key, so that no other object gets its id
             kept = self._kept[id(key)] = key, scope(key, ring.banks, (), None)
         return kept[1]
-
-
-def unimplemented(call: str, instead: str) -> NoReturn:
-    """Refuse a call that is part of the contract and not answered by this version."""
-    raise UnimplementedError(f"This server does not answer {call} yet: {instead}.")

@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, NoReturn, TypeVar
-
-import grpc
-from google.protobuf.message import Message
-from grpc import aio
 
 from disrupt.core.media import LowQuality, MediaKind, columns
 from disrupt.core.registrations import MediaItem, Receipt, RejectedItem
-from disrupt.errors import UnavailableError
 from disrupt.isolation.pictures import IsolatedHashing
 from disrupt.isolation.videos import IsolatedVideos
 from disrupt.server.admission.receiving import Context
 from disrupt.server.admission.shares import Resource, holder
-from disrupt.server.calls.interceptors import CALLER_KEY, allowed_s, caller
+from disrupt.server.calls.relaying import Relay
 from disrupt.server.calls.videos import fingerprint, first_part, in_time
-from disrupt.server.calls.writer_pause import WriterPause
 from disrupt.server.config import Config
 from disrupt.v1 import registration_pb2, registration_pb2_grpc
 from disrupt.wire import registration as wire
-from disrupt.wire.errors import DETAILS_KEY
 from disrupt.wire.payloads import WithImage
-
-_Response = TypeVar("_Response", bound=Message)
-
-
-def writer_channel(address: str, max_message_bytes: int) -> aio.Channel:
-    """Return a channel to the writer, which reconnects soon after the writer restarts."""
-    return aio.insecure_channel(
-        address,
-        options=[
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 500),
-            ("grpc.max_receive_message_length", max_message_bytes),
-            ("grpc.default_authority", "writer"),
-            ("grpc.enable_http_proxy", 0),
-        ],
-    )
 
 
 class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
@@ -49,20 +24,18 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
     def __init__(
         self,
         config: Config,
-        channel: aio.Channel,
-        pause: WriterPause,
+        relay: Relay,
         hashing: IsolatedHashing,
         videos: IsolatedVideos,
     ) -> None:
-        self._channel, self._pause = channel, pause
-        self._writer = registration_pb2_grpc.RegistrationServiceStub(channel)
+        self._relay = relay
+        self._writer = registration_pb2_grpc.RegistrationServiceStub(relay.channel)
         self._register_hashes: Callable[..., Awaitable[registration_pb2.RegisterHashesResponse]] = (
-            channel.unary_unary(
+            relay.channel.unary_unary(
                 "/disrupt.v1.RegistrationService/RegisterHashes",
                 response_deserializer=registration_pb2.RegisterHashesResponse.FromString,
             )
         )
-        self._max_call_s = config.max_call_s
         self._stall_s = config.video_stall_s
         self._hashing = hashing
         self._videos = videos
@@ -147,26 +120,3 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
     ) -> registration_pb2.WithdrawCaseResponse:
         """Withdraw a whole case."""
         return await self._relay(self._writer.WithdrawCase, request, context)
-
-    async def _relay(
-        self, call: Callable[..., Awaitable[_Response]], request: Message | bytes, context: Context
-    ) -> _Response:
-        await self._pause.over(self._channel)
-        timeout_s = allowed_s(context, self._max_call_s)
-        metadata = ((CALLER_KEY, caller.get().key_id),)
-        try:
-            return await call(request, timeout=timeout_s, metadata=metadata)
-        except aio.AioRpcError as error:
-            await _pass_on(error, context)
-
-
-async def _pass_on(error: aio.AioRpcError, context: Context) -> NoReturn:
-    """Abort with the writer's own error; raise UnavailableError if there is no writer now."""
-    # the stubs do not know that the pairs can be unpacked
-    pairs: Any = error.trailing_metadata() or ()
-    details = tuple((name, value) for name, value in pairs if name == DETAILS_KEY)
-    if not details and error.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}:
-        raise UnavailableError(
-            "Registrations cannot be answered just now. Try again in a moment.", retry_after_s=1.0
-        ) from None
-    await context.abort(error.code(), error.details() or "", details)

@@ -64,7 +64,7 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
     ) -> registration_pb2.GetCaseResponse:
         """Show a case."""
         access = wire.access(request.access)
-        case = await self._run(self._registrar.show, access)
+        case = await self._run(self._registrar.show, access, day=today())
         return wire.case_answer(case)
 
     async def WithdrawItems(  # noqa: N802 gRPC's name

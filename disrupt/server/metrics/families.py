@@ -159,6 +159,12 @@ MEDIA_FAILURES = Counter(
     "disrupt_media_failures", "Pictures and videos that were not hashed.", "call", "cause"
 )
 MATCHES = Counter("disrupt_matches", "Matches that were answered.", "bank", "distance_bits")
+OUTCOMES = Counter(
+    "disrupt_outcomes",
+    "Outcomes of matches that platforms reported.",
+    "outcome",
+    "organisation",
+)
 ADMISSION_REFUSALS = Counter(
     "disrupt_admission_refusals", "Refusals of more than a key's share.", "resource", "key"
 )

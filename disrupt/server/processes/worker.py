@@ -35,7 +35,8 @@ from disrupt.server.calls.health_of_worker import WRITER_CHECK_S, check_index, c
 from disrupt.server.calls.interceptors import Authentication, Errors
 from disrupt.server.calls.key_uses import TELL_S, tell_writer
 from disrupt.server.calls.matching import MatchServicer
-from disrupt.server.calls.registration_relay import RelayingServicer, writer_channel
+from disrupt.server.calls.registration_relay import RelayingServicer
+from disrupt.server.calls.relaying import Relay, outcome_recorder, writer_channel
 from disrupt.server.calls.revocation import OpenCalls
 from disrupt.server.calls.writer_pause import WriterPause
 from disrupt.server.config import Config
@@ -160,10 +161,13 @@ async def _serve(
         ],
         options=channel_options(config),
     )
-    matching = MatchServicer(config, state, tokens, cursors, hashing, videos)
+    relay = Relay(channel, pause, config.max_call_s)
+    matching = MatchServicer(
+        config, state, outcome_recorder(relay), tokens, cursors, hashing, videos
+    )
     add_MatchServiceServicer_to_server(matching, server)
     add_RegistrationServiceServicer_to_server(
-        RelayingServicer(config, channel, pause, hashing, videos), server
+        RelayingServicer(config, relay, hashing, videos), server
     )
     add_FeedServiceServicer_to_server(FeedServicer(reader, state, cursors), server)
     health_pb2_grpc.add_HealthServicer_to_server(statuses, server)

@@ -54,7 +54,7 @@ def servicer(index: LiveIndex, monkeypatch: pytest.MonkeyPatch) -> MatchServicer
         live=index, ring=SimpleNamespace(bank_names={}), settled=Cursor(bytes(16), 0)
     )
     nothing: Any = None
-    made = MatchServicer(CONFIG, following, nothing, nothing, nothing, nothing)
+    made = MatchServicer(CONFIG, following, *[nothing] * 5)
     monkeypatch.setattr(made, "_scope", lambda *_: Scope({ADULTS.number: 31}))
     monkeypatch.setattr(made, "_cursor", str)
     return made

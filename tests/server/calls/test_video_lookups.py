@@ -142,8 +142,8 @@ def test_lookups_by_hash_find_a_thread_while_videos_are_compared(
         holder.set(admission().holder("0"))
         following: Any = SimpleNamespace(live=LiveIndex(), ring=None)
         config = CONFIG.model_copy(update={"search_threads": threads})
-        nothing: Any = None
-        servicer: Any = MatchServicer(config, following, nothing, nothing, nothing, nothing)
+        nothing: list[Any] = [None] * 5
+        servicer: Any = MatchServicer(config, following, *nothing)
         monkeypatch.setattr(servicer, "_scope", lambda *_: Scope({ADULTS.number: 31}))
         monkeypatch.setattr(servicer, "_cursor", str)
         key: Any = SimpleNamespace(key_id="0")
