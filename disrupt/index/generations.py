@@ -13,6 +13,7 @@ import fcntl
 import os
 import re
 import shutil
+import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -87,6 +88,16 @@ def served(index_dir: Path) -> int:
         return current(index_dir)
     except SnapshotRefusedError:
         return 0
+
+
+def unfinished_s(index_dir: Path) -> float:
+    """Return the time since a generation that is not published was written to; 0 without any."""
+    building = index_dir / _BUILDING
+    try:
+        written_s = max(path.stat().st_mtime for path in (building, *building.iterdir()))
+    except FileNotFoundError:  # or it was published meanwhile
+        return 0.0
+    return max(time.time() - written_s, 0.0)
 
 
 def check_history(index_dir: Path, registry: History) -> None:

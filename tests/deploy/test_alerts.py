@@ -190,6 +190,7 @@ NOTHING_TO_SHOW = {
     "Media not hashed, a second",
     "Registrations: time in the writer",
     "Certificate valid for",
+    "Up for",  # there was no maintenance
 }
 
 

@@ -184,6 +184,11 @@ INDEX_HASHES = Gauge("disrupt_index_hashes", "Hashes that lookups search.")
 INDEX_DELTA = Gauge("disrupt_index_delta_hashes", "Hashes among them since the generation.")
 GENERATION = Gauge("disrupt_index_generation", "Number of the generation that is served.")
 GENERATION_TIME = Gauge("disrupt_index_generation_timestamp_seconds", "When its writing was begun.")
+INDEX_UNFINISHED = Gauge(
+    "disrupt_index_unfinished_seconds",
+    "Time since a generation that is not published was written to; 0 without any.",
+    of_each_process=False,
+)
 CERTIFICATE_EXPIRY = Gauge(
     "disrupt_certificate_expiry_timestamp_seconds", "End of validity of the served certificate."
 )
@@ -219,6 +224,17 @@ PROCESS_SILENT = Gauge(
 )
 PROCESS_ENDS = Counter(
     "disrupt_process_ends", "Processes that ended untold, or were killed as hung.", "role", "cause"
+)
+SUPERVISOR_STALLED = Counter(
+    "disrupt_supervisor_stalled_seconds", "Time for which the supervisor did not run."
+)
+CLOCK_JUMPS = Counter(
+    "disrupt_clock_jumps", "Times that the clock was set by more than 2 s.", "direction"
+)
+MAINTENANCE_STARTED = Gauge(
+    "disrupt_maintenance_start_timestamp_seconds",
+    "Start of the process of maintenance; hidden where none runs.",
+    of_each_process=False,
 )
 MEMORY = Gauge(
     "disrupt_memory_bytes",

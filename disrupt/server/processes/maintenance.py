@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import sys
 import time
@@ -22,6 +23,7 @@ from disrupt.registry import opening
 from disrupt.registry.contract import RegistryReader
 from disrupt.server import erasure
 from disrupt.server.config import Config
+from disrupt.server.metrics import families
 from disrupt.server.processes.serving import COMPACT, tell_supervisor
 
 _LOOKS = 24
@@ -57,7 +59,9 @@ async def run_when_due(
         if time.monotonic() < look_s and not compact.is_set():
             continue
         look_s = time.monotonic() + pause_s
+        families.MAINTENANCE_STARTED.set(value=time.time())
         code = await start()
+        families.MAINTENANCE_STARTED.set(value=math.nan)
         if code and not stop.is_set():
             _log.error("process_died", died="maintenance", code=code)
         await _stopped(stop, min(_REST_S, pause_s))

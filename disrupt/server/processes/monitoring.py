@@ -7,6 +7,7 @@ import mmap
 import os
 import resource
 import socket
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
@@ -20,6 +21,9 @@ from disrupt.server.metrics.rows import Rows
 from disrupt.server.metrics.site import Answer, serve_paths
 from disrupt.server.processes.states import DRAINING, STALE
 
+_PAUSE_S = 1.0
+"""Pause between two looks at the time. A look that is late by more counts as a stall."""
+_JUMP_S = 2.0
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 States = Sequence[Mapping[str, Any]]
@@ -60,6 +64,25 @@ async def serve(
 
     paths = {"/metrics": metrics, "/readyz": ready, "/livez": lambda: Answer(b"live\n")}
     return await serve_paths(listener, paths)
+
+
+async def watch_time() -> None:
+    """Count, for as long as this runs, when this process stood still and when the clock jumped.
+
+    A machine that was suspended is neither.
+    """
+    while True:
+        ran_s, clock_s = time.monotonic(), _clock_s()
+        await asyncio.sleep(_PAUSE_S)
+        if (stalled_s := time.monotonic() - ran_s - _PAUSE_S) > _PAUSE_S:
+            families.SUPERVISOR_STALLED.add(amount=stalled_s)
+        if abs(jump_s := _clock_s() - clock_s) > _JUMP_S:
+            families.CLOCK_JUMPS.add("forward" if jump_s > 0 else "back")
+
+
+def _clock_s() -> float:
+    """Return by how much the clock is ahead of one that nobody sets."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def unready(processes: States) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
 from disrupt.feed import erasure
+from disrupt.index import generations
 from disrupt.registry import backup
 from disrupt.registry.contract import RegistryReader
 from disrupt.server.config import Config
@@ -40,6 +41,8 @@ class Storage:
         with suppress(OSError):
             usage = await asyncio.to_thread(shutil.disk_usage, self._directory.path)
             families.DISK_FREE.set(value=usage.free)
+            unfinished_s = await asyncio.to_thread(generations.unfinished_s, self._directory.index)
+            families.INDEX_UNFINISHED.set(value=unfinished_s)
         with suppress(DisruptError, OSError):  # workers and doctor say what is wrong
             oldest_s = await asyncio.to_thread(self._oldest_withdrawn_s)
             families.OLDEST_WITHDRAWN.set(value=oldest_s)

@@ -161,6 +161,7 @@ class _Supervisor:
             loop.add_signal_handler(number, self._stop.set)
         let_signals_in()
         self._count_from_0()
+        watching = vital("time", monitoring.watch_time())
         metrics_server, metrics_address = await self._serve_metrics()
         states_server = await self._serve_states(metrics_address)
         try:
@@ -194,6 +195,7 @@ class _Supervisor:
             await self._stop_all(self._workers, "worker")
             await self._stop_all([self._writer], "writer")
             await asyncio.gather(*self._tasks)
+            watching.cancel()
             if metrics_server:
                 metrics_server.close()
             if states_server:
@@ -340,6 +342,9 @@ class _Supervisor:
         families.FAULTS.add(amount=0)
         for outcome in ("done", "refused"):
             families.RELOADS.add(outcome, amount=0)
+        families.SUPERVISOR_STALLED.add(amount=0)
+        for direction in ("forward", "back"):
+            families.CLOCK_JUMPS.add(direction, amount=0)
         for role in ("writer", "worker", "maintenance"):
             for cause in ("died", "hung"):
                 families.PROCESS_ENDS.add(role, cause, amount=0)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import os
 import signal
 import urllib.error
 import urllib.request
+from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +19,10 @@ from benchmarks.harness.deployment import Deployment
 from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
 from disrupt.server.calls.health import FEED, MATCH, REGISTRATION
+from disrupt.server.metrics import families
+from disrupt.server.metrics.families import Family
+from disrupt.server.metrics.rows import Row
+from disrupt.server.processes import monitoring
 from disrupt.server.processes.monitoring import unready
 from tests.cli.shell import typed
 from tests.server.caller import eventually
@@ -127,6 +135,30 @@ def test_a_server_whose_counters_fall_with_a_worker_is_noticed(start: Start) -> 
     (worker,) = children(server.process.pid, "worker")
     os.kill(worker, signal.SIGKILL)
     eventually(lambda: counted(server, name) == 0)
+
+
+def test_a_supervisor_that_stood_still_and_a_clock_that_was_set_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row, ahead_s = Row(), itertools.chain([0.0, 100.0, 100.0, 40.0], itertools.repeat(40.0))
+    ran_s = itertools.chain([0.0, 6.0], itertools.count(6.0))
+    monkeypatch.setattr(monitoring, "_clock_s", lambda: next(ahead_s))
+    monkeypatch.setattr(monitoring, "_PAUSE_S", 0.001)
+    monkeypatch.setattr(monitoring, "time", SimpleNamespace(monotonic=lambda: next(ran_s)))
+
+    async def watch() -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(monitoring.watch_time(), 0.1)
+
+    Family.use(row)
+    try:
+        asyncio.run(watch())
+    finally:
+        Family.use(Row())
+    shown = {name: numbers[0] for name, numbers in row.read()}
+    assert shown[f'["{families.CLOCK_JUMPS.name}", "forward"]'] == 1
+    assert shown[f'["{families.CLOCK_JUMPS.name}", "back"]'] == 1
+    assert shown[f'["{families.SUPERVISOR_STALLED.name}"]'] >= 5
 
 
 def test_a_port_that_is_taken_keeps_nobody_from_serving(start: Start) -> None:

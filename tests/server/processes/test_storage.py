@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import Iterator
@@ -96,3 +97,28 @@ def test_what_is_withdrawn_from_an_old_index_is_late_once_its_own_time_is_over(
         monkeypatch.setattr(storage, "_now_s", lambda: later_s)
         asyncio.run(disk.look())
         assert 0 < disk.erasure_late_s < 200
+
+
+def test_what_a_killed_command_left_is_seen_until_it_is_removed(row: Row, tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path / "data")
+    directory.make()
+    directory.secrets()
+
+    def unfinished_s() -> float:
+        asyncio.run(disk.look())
+        shown = {name: numbers[0] for name, numbers in row.read()}
+        return shown[f'["{families.INDEX_UNFINISHED.name}"]']
+
+    with opening.writing(directory) as registry:
+        create_first(directory.index, registry.head().epoch)
+        disk = Storage(Config(data_dir=directory.path), registry)
+        assert unfinished_s() == 0
+        left = directory.index / "building"
+        left.mkdir()
+        (left / "codes.faiss").touch()
+        long_ago_s = time.time() - 1000
+        for path in (left / "codes.faiss", left):
+            os.utime(path, (long_ago_s, long_ago_s))
+        assert unfinished_s() >= 1000
+        rebuild(registry, directory.index)
+        assert unfinished_s() == 0
