@@ -82,12 +82,12 @@ def client_of_each_worker(server: Deployment, key: str) -> Iterator[dict[int, Ma
     with contextlib.ExitStack() as stack:
         clients: dict[int, MatchClient] = {}
         workers = processes(server.process.pid, "worker")
-        seen = {worker: _connections(worker) for worker in workers}
+        seen = {worker: connections(worker).keys() for worker in workers}
         for _ in range(_CONNECTIONS_MAX):
             client = MatchClient(server.address, key=key, connections=1)
             stack.enter_context(client)
             client.index_status()
-            now = {worker: _connections(worker) for worker in workers}
+            now = {worker: connections(worker).keys() for worker in workers}
             for worker in workers:
                 if now[worker] - seen[worker]:
                     clients.setdefault(worker, client)
@@ -98,14 +98,14 @@ def client_of_each_worker(server: Deployment, key: str) -> Iterator[dict[int, Ma
         raise RuntimeError(f"{_CONNECTIONS_MAX} connections did not reach every worker")
 
 
-def _connections(process: int) -> set[str]:
-    """Return the inodes of the established TCP connections of a process."""
+def connections(process: int) -> dict[str, int]:
+    """Return the TCP connections of a process: the port of the other side, by their inodes."""
     place = _PROC / str(process)
     tables = "".join((place / "net" / name).read_text() for name in ("tcp", "tcp6"))
     rows = map(str.split, tables.splitlines())
-    established = {row[9] for row in rows if row[3] == _ESTABLISHED}
+    ports = {row[9]: int(row[2].rpartition(":")[2], 16) for row in rows if row[3] == _ESTABLISHED}
     links = set()
     for descriptor in (place / "fd").iterdir():
         with contextlib.suppress(OSError):
             links.add(str(descriptor.readlink()))
-    return {inode for inode in established if f"socket:[{inode}]" in links}
+    return {inode: port for inode, port in ports.items() if f"socket:[{inode}]" in links}

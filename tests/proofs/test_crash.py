@@ -27,14 +27,9 @@ from benchmarks.harness.processes import processes
 from benchmarks.harness.writes import Clients, Desk, Write, patiently
 from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
-from disrupt.core import media
-from disrupt.core.changes import Addition, Cursor
-from disrupt.errors import DisruptError
 from disrupt.feed.rebuild import rebuild
-from disrupt.feed.walk import walk
-from disrupt.registry.sqlite.integrity import integrity_problems
 from disrupt.registry.sqlite.sql import SqlRegistry
-from indexer.verify import verify
+from tests.proofs.acknowledged import kept, stored, verified
 
 TARGETS = ("writer", "everything", "writer", "supervisor")
 """Processes that are killed, in turn.
@@ -144,52 +139,31 @@ def _wait_for_a_write(log: Path) -> None:
             return
 
 
-def _stored(data_dir: Path) -> dict[bytes, bytes]:
-    """Return the fingerprints of every item in the registry, packed, by its id."""
-    with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
-        head = reader.head()
-        return {
-            change.item.item_id: media.pack(change.item.fingerprints)
-            for change in walk(reader, Cursor(head.epoch, 0), head)
-            if isinstance(change, Addition)
-        }
-
-
 def _check(
     server: Deployment, register: str, match: str, tally: Tally, known: list[Write]
 ) -> list[str]:
     """Return what is wrong about any known write; send those without an answer again."""
-    stored = _stored(server.data_dir)
+    items = stored(server.data_dir)
     problems = [
         problem
         for write in known
         if write.receipt is not None
-        for problem in _kept(write, [stored.get(item_id) for item_id in write.item_ids])
+        for problem in kept(write, [items.get(item_id) for item_id in write.item_ids])
     ]
     if problems:
         return problems
     with Desk(server.address, register).open() as desk:
         for write in known:
-            problems += _replay(write, stored, desk, tally)
+            problems += _replay(write, items, desk, tally)
         for write in [each for each in known if not each.withdrawal_sent][-1:]:
             problems += _replay_acknowledged(write, desk)
-    return [*problems, *_look_up(server, match, known), *_verify(server.data_dir)]
+    return [*problems, *_look_up(server, match, known), *verified(server.data_dir)]
 
 
-def _kept(write: Write, stored: list[bytes | None]) -> Iterator[str]:
-    """Yield a problem unless an acknowledged write is in the registry, unchanged."""
-    gone: list[bytes | None] = [None] * len(stored)
-    if write.withdrawal is not None:
-        if stored != gone:
-            yield "an acknowledged withdrawal is lost"
-    elif stored != write.blobs and not (write.withdrawal_sent and stored == gone):
-        yield "an acknowledged registration is lost, changed or withdrawn in part"
-
-
-def _replay(write: Write, stored: dict[bytes, bytes], desk: Desk, tally: Tally) -> Iterator[str]:
+def _replay(write: Write, items: dict[bytes, bytes], desk: Desk, tally: Tally) -> Iterator[str]:
     """Send a write without an answer again; it must be stored wholly or not at all."""
     if write.receipt is None:
-        ids = {blob: item_id for item_id, blob in stored.items()}
+        ids = {blob: item_id for item_id, blob in items.items()}
         stored_ids = [ids[blob] for blob in write.blobs if blob in ids]
         if 0 < len(stored_ids) < len(write.blobs):
             yield "a part of a registration is stored"
@@ -199,7 +173,7 @@ def _replay(write: Write, stored: dict[bytes, bytes], desk: Desk, tally: Tally) 
             yield "a registration that was stored was registered again"
         yield from _replay_acknowledged(write, desk)
     elif write.withdrawal_sent and write.withdrawal is None:
-        tally.in_flight[write.item_ids[0] not in stored] += 1
+        tally.in_flight[write.item_ids[0] not in items] += 1
         try:
             patiently(lambda: desk.withdraw(write))
         except grpc.RpcError as error:
@@ -230,14 +204,3 @@ def _look_up(server: Deployment, key: str, known: list[Write]) -> Iterator[str]:
                 yield "lookups do not find what is registered, or find what is withdrawn"
                 return
             time.sleep(0.05)
-
-
-def _verify(data_dir: Path) -> Iterator[str]:
-    """Run the checks of ``disrupt-index verify``, and SQLite's own."""
-    yield from integrity_problems(data_dir / "registry.db")
-    try:
-        with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
-            verified = verify(reader, data_dir / "index")
-        yield from (difference.problem for difference in verified.differences)
-    except DisruptError as error:
-        yield error.message

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
@@ -16,6 +15,7 @@ from click.testing import CliRunner
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
 from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.disks import fill, mounted
 from benchmarks.harness.writes import Desk, Write
 from disrupt.cli import main
 from disrupt.client import MatchClient
@@ -29,23 +29,10 @@ CONNECTIONS = 4
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a file system needs root")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
-def fill(file: Path) -> None:
-    """Leave no byte free."""
-    with file.open("ab", buffering=0) as filler, suppress(OSError):
-        while filler.write(bytes(1 << 16)):
-            pass
-    with file.open("ab", buffering=0) as filler, suppress(OSError):
-        while filler.write(bytes(1)):
-            pass
+    with mounted(place := tmp_path / "small", "48m") as is_small:
+        if not is_small:
+            pytest.skip("mounting a file system needs root")
+        yield place
 
 
 def test_a_key_whose_secret_cannot_be_written_is_revoked(small_disk: Path, tmp_path: Path) -> None:

@@ -1,0 +1,47 @@
+"""Check a data directory for everything that a server acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.harness.writes import Write
+from disrupt.core import media
+from disrupt.core.changes import Addition, Cursor
+from disrupt.errors import DisruptError
+from disrupt.feed.walk import walk
+from disrupt.registry.sqlite.integrity import integrity_problems
+from disrupt.registry.sqlite.sql import SqlRegistry
+from indexer.verify import verify
+
+
+def stored(data_dir: Path) -> dict[bytes, bytes]:
+    """Return the fingerprints of every item in the registry, packed, by its id."""
+    with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
+        head = reader.head()
+        return {
+            change.item.item_id: media.pack(change.item.fingerprints)
+            for change in walk(reader, Cursor(head.epoch, 0), head)
+            if isinstance(change, Addition)
+        }
+
+
+def kept(write: Write, found: list[bytes | None]) -> Iterator[str]:
+    """Yield a problem unless an acknowledged write is in the registry, unchanged."""
+    gone: list[bytes | None] = [None] * len(found)
+    if write.withdrawal is not None:
+        if found != gone:
+            yield "an acknowledged withdrawal is lost"
+    elif found != write.blobs and not (write.withdrawal_sent and found == gone):
+        yield "an acknowledged registration is lost, changed or withdrawn in part"
+
+
+def verified(data_dir: Path) -> Iterator[str]:
+    """Run the checks of ``disrupt-index verify``, and SQLite's own."""
+    yield from integrity_problems(data_dir / "registry.db")
+    try:
+        with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
+            outcome = verify(reader, data_dir / "index")
+        yield from (difference.problem for difference in outcome.differences)
+    except DisruptError as error:
+        yield error.message
