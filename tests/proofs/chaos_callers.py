@@ -1,0 +1,290 @@
+"""Callers of the chaos proof, and the model that knows what each of them has to be answered."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+
+import grpc
+import numpy as np
+
+from benchmarks.harness import registries
+from benchmarks.harness.writes import Desk, Write
+from disrupt.client import MatchClient
+from disrupt.client.failures import failure
+from disrupt.client.results import HashAnswer
+from disrupt.client.retries import RetryPolicy
+from disrupt.data_directory import DataDirectory
+from disrupt.errors import (
+    DeadlineExceededError,
+    DisruptError,
+    OverloadedError,
+    StorageFullError,
+    UnavailableError,
+)
+from disrupt.services.cursors import SealedCursors
+from tests.proofs.chaos_site import HASHES_PER_ITEM, Relay, Site
+
+_PASSING = (UnavailableError, OverloadedError, DeadlineExceededError, StorageFullError)
+"""Errors that tell a caller to try again; any other may not be answered, whatever is broken."""
+_TIMEOUT_S = 10.0
+_PAUSE_S = {"lookups": 0.1, "pictures": 0.2, "writes": 0.02}
+"""Pauses between two calls of a caller."""
+_BATCH = 16
+_FLIPPED_BITS = 4
+_MAX_DISTANCE_BITS = 8
+_HELD = 10
+"""Cases that a writer keeps; with more, it withdraws every other time."""
+_CHECKED_AT_ONCE = 500
+
+
+@dataclass(eq=False, slots=True)
+class Record:
+    """A registration, and the places in the registry that include it and its withdrawal."""
+
+    write: Write
+    present_from: int | None = None
+    absent_from: int | None = None
+
+
+class Model:
+    """Know what was acknowledged, and compare answers with it.
+
+    A hash that is looked up has a registered one within 4 bits, or is new, and asks within 8. All
+    hashes are random, and no two of a run are within 16 bits (the chance is below 1e-40). So the
+    one that a question was made from is all that comparing with every hash would give.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self.records: list[Record] = []
+        self.problems: list[str] = []
+        self.lookups = 0
+        self._codes = site.codes
+        self._cursors = SealedCursors(DataDirectory(site.data_dir).secrets().match_tokens)
+
+    @property
+    def acknowledged(self) -> int:
+        """Number of writes that were acknowledged."""
+        return sum(record.write.acknowledged for record in self.records.copy())
+
+    def position(self) -> int:
+        """Return a place in the registry that includes everything acknowledged."""
+        places = [(each.present_from, each.absent_from) for each in self.records.copy()]
+        return max((place for pair in places for place in pair if place), default=0)
+
+    def sequence(self, cursor: str) -> int:
+        """Return the place in the registry that a sealed cursor names."""
+        return self._cursors.open(cursor).sequence
+
+    def look_up(self, client: MatchClient, chance: random.Random) -> int:
+        """Look some hashes up and check the answers; return the place that they include."""
+        known = [record for record in self.records.copy() if record.present_from]
+        asked: list[tuple[bytes, Record | int | None]] = [(chance.randbytes(32), None)]
+        at = chance.randrange(len(self._codes))
+        asked.append((_near(self._codes[at].tobytes(), chance), 1 + at // HASHES_PER_ITEM))
+        drawn = chance.choices(known, k=_BATCH - len(asked)) if known else []
+        asked += [(_near(record.write.hashes[0].value, chance), record) for record in drawn]
+        batch = np.frombuffer(b"".join(code for code, _ in asked), np.uint8).reshape(-1, 32)
+        answers = client.match_hashes(batch, max_distance_bits=_MAX_DISTANCE_BITS)
+        for (_, what), answer in zip(asked, answers, strict=True):
+            self._check(what, 0, answer)
+        return min(self.sequence(answer.index_cursor) for answer in answers)
+
+    def look_all_up(self, client: MatchClient) -> None:
+        """Look up, as it is, the first hash of every item that was ever registered."""
+        asked = [
+            (code.value, record, at)
+            for record in self.records
+            for at, code in enumerate(record.write.hashes)
+        ]
+        for first in range(0, len(asked), _CHECKED_AT_ONCE):
+            part = asked[first : first + _CHECKED_AT_ONCE]
+            batch = np.frombuffer(b"".join(code for code, *_ in part), np.uint8).reshape(-1, 32)
+            answers = client.match_hashes(batch, max_distance_bits=0)
+            for (_, record, at), answer in zip(part, answers, strict=True):
+                self._check(record, at, answer)
+
+    def _check(self, what: Record | int | None, at: int, answer: HashAnswer) -> None:
+        """Check the answer to a hash near the ``at``-th of a record, or of a filled item."""
+        self.lookups += 1
+        matched = {match.item_id for match in answer.matches}
+        if isinstance(what, Record):
+            own = {what.write.item_ids[at].hex()}
+            sequence = self.sequence(answer.index_cursor)
+            # read after the answer: a withdrawal that was sent may have taken effect
+            if what.absent_from is not None and sequence >= what.absent_from:
+                expected = [set[str]()]
+            elif what.write.withdrawal_sent or sequence < (what.present_from or 0):
+                expected = [set(), own]
+            else:
+                expected = [own]
+        else:
+            expected = [set() if what is None else {registries.item_id(what).hex()}]
+        if matched not in expected:
+            kind = "is missing" if matched < max(expected, key=len) else "should not be there"
+            self.problems.append(f"wrong answer: a match {kind}")
+
+
+def _near(code: bytes, chance: random.Random) -> bytes:
+    number = int.from_bytes(code)
+    for bit in chance.sample(range(256), chance.randint(0, _FLIPPED_BITS)):
+        number ^= 1 << bit
+    return number.to_bytes(32)
+
+
+@dataclass(eq=False)
+class Caller:
+    """A thread that makes calls of one kind over one connection; see ``Callers``."""
+
+    kind: str
+    relay: Relay
+    last_s: float = field(default_factory=time.monotonic)
+    """When it was answered last, of time.monotonic."""
+    sequence: int = 0
+    """Place in the registry that its last lookup included."""
+    connection: int = 0
+    """How often it was told to connect anew, when it did so last and was answered."""
+    longest_s: float = 0.0
+    """Longest time between two answers since ``forget``."""
+    failures: list[DisruptError] = field(default_factory=list)
+
+    def answered(self, connection: int) -> None:
+        """Note an answer."""
+        now_s = time.monotonic()
+        self.longest_s = max(self.longest_s, now_s - self.last_s)
+        self.last_s, self.connection = now_s, connection
+
+    def forget(self) -> None:
+        """Begin to count the longest wait and failures anew."""
+        self.longest_s, self.failures = 0.0, []
+
+
+class Callers:
+    """A context in which lookups, pictures and writes go on through every fault."""
+
+    def __init__(self, site: Site, model: Model, lookups: int, writes: int) -> None:
+        self._site, self._model = site, model
+        self._connection = 0
+        self._stop, self._abandon = threading.Event(), threading.Event()
+        kinds = ["lookups"] * lookups + ["writes"] * writes + ["pictures"]
+        self.all = [Caller(kind, Relay(site.port)) for kind in kinds]
+        self._threads = [
+            threading.Thread(target=self._run, args=(caller, random.Random(seed)))
+            for seed, caller in enumerate(self.all)
+        ]
+
+    def __enter__(self) -> list[Caller]:
+        for thread in self._threads:
+            thread.start()
+        return self.all
+
+    def __exit__(self, *_: object) -> None:
+        self._abandon.set()
+        self.end()
+        for caller in self.all:
+            caller.relay.close()
+
+    def end(self) -> None:
+        """Begin nothing more, and wait until all that was begun is acknowledged."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def reconnect(self) -> None:
+        """Let every caller connect anew: the kernel spreads them over the workers."""
+        self._connection += 1
+
+    def are_new(self) -> bool:
+        """Tell whether every caller was answered over its newest connection."""
+        return all(caller.connection == self._connection for caller in self.all)
+
+    def _run(self, caller: Caller, chance: random.Random) -> None:
+        held: list[Record] = []
+        try:
+            while not self._stop.is_set():
+                connection = self._connection
+                with ExitStack() as stack:
+                    call = self._calls(caller, chance, held, stack)
+                    while not self._stop.is_set() and connection == self._connection:
+                        if self._try(caller, call):
+                            caller.answered(connection)
+                        time.sleep(_PAUSE_S[caller.kind])
+        except Exception as error:  # noqa: BLE001 no thread may end in silence
+            self._model.problems.append(f"{caller.kind}: {type(error).__name__}: {error}")
+
+    def _calls(
+        self, caller: Caller, chance: random.Random, held: list[Record], stack: ExitStack
+    ) -> Callable[[], None]:
+        """Connect; return the function that makes a call."""
+        keys, address = self._site.keys, caller.relay.address
+        if caller.kind == "writes":
+            desk = stack.enter_context(Desk(address, keys["register"]).open())
+            return partial(self._write, caller, desk, chance, held)
+        client = stack.enter_context(
+            MatchClient(
+                address,
+                key=keys["match"],
+                connections=1,
+                timeout_s=_TIMEOUT_S,
+                retries=RetryPolicy(attempts=1),
+            )
+        )
+
+        picture_id = registries.item_id(1).hex()
+
+        def look_up() -> None:
+            caller.sequence = self._model.look_up(client, chance)
+
+        def look_picture_up() -> None:
+            answer = client.match_image(self._site.picture, hash_locally=False)
+            if picture_id not in {match.item_id for match in answer.matches}:
+                self._model.problems.append("wrong answer: a registered picture does not match")
+
+        return look_up if caller.kind == "lookups" else look_picture_up
+
+    def _try(self, caller: Caller, call: Callable[[], None]) -> bool:
+        """Make a call; note its failure."""
+        try:
+            call()
+        except grpc.RpcError as error:
+            failed = failure(error, caller.relay.address)
+        except DisruptError as error:
+            failed = error
+        else:
+            return True
+        caller.failures.append(failed)
+        if not isinstance(failed, _PASSING):
+            self._model.problems.append(f"{caller.kind} were answered {failed.reason}: {failed}")
+        return False
+
+    def _write(self, caller: Caller, desk: Desk, chance: random.Random, held: list[Record]) -> None:
+        """Register or withdraw a case, however often it has to be tried."""
+        if len(held) < _HELD or chance.random() < 0.5:
+            record = Record(Write.new(chance, hashes=chance.choice((1, 2, 20))))
+            if self._until_done(caller, partial(desk.register, record.write)):
+                receipt = record.write.receipt
+                record.present_from = self._model.sequence(receipt.cursor) if receipt else 0
+                self._model.records.append(record)
+                held.append(record)
+            return
+        record = held.pop(chance.randrange(len(held)))
+        if self._until_done(caller, partial(desk.withdraw, record.write)):
+            withdrawal = record.write.withdrawal
+            record.absent_from = self._model.sequence(withdrawal.cursor) if withdrawal else 0
+
+    def _until_done(self, caller: Caller, call: Callable[[], object]) -> bool:
+        """Try until it is done; return False where the run ends for a problem."""
+
+        def made() -> None:
+            call()
+
+        while not self._try(caller, made):
+            if self._abandon.is_set() or self._model.problems:
+                return False
+            time.sleep(_PAUSE_S[caller.kind])
+        return True
