@@ -11,8 +11,8 @@ from grpc import aio
 from disrupt.server.metrics import families
 
 _LOOK_S = 0.01
-_LONGEST_S = 3.0
-"""Time after which a call goes on, and fails if there is no writer."""
+LONGEST_S = 3.0
+"""Time after which calls go on, and fail if there is no writer."""
 
 
 class WriterPause:
@@ -41,7 +41,7 @@ class WriterPause:
             return
         families.HELD.add()
         with suppress(TimeoutError):
-            async with asyncio.timeout(_LONGEST_S):
+            async with asyncio.timeout(LONGEST_S):
                 while self.is_on:  # noqa: ASYNC110 it is another process's
                     await asyncio.sleep(_LOOK_S)
                 await writer.channel_ready()

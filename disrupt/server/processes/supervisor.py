@@ -19,7 +19,7 @@ from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
 from disrupt.hashing import check_known_answers
 from disrupt.server import part_failure
-from disrupt.server.calls.writer_pause import WriterPause
+from disrupt.server.calls.writer_pause import LONGEST_S, WriterPause
 from disrupt.server.config import Config
 from disrupt.server.metrics import families
 from disrupt.server.metrics.rows import OTHER_ROW, Rows
@@ -240,9 +240,12 @@ class _Supervisor:
                 break
         if not self._stop.is_set():
             self._pause.begin()
+            # where no writer begins, calls and health should say so
+            ending = asyncio.get_running_loop().call_later(LONGEST_S, self._pause.end)
             await asyncio.sleep(_PAUSE_S)
             await self._stop_all([], "writer")
             await self._start([self._writer])
+            ending.cancel()
             self._pause.end()
             await self._unless_stopped(*leaving)
         for task in leaving:
