@@ -1,4 +1,4 @@
-"""Register, withdraw or renew part of it, and print what was acknowledged, until killed.
+"""Register, withdraw, renew or hide part of it, and print what was acknowledged, until killed.
 
 Arguments: the registry's path, a seed. Each line has a word and the seed of the registration.
 """
@@ -7,6 +7,8 @@ import random
 import sys
 from pathlib import Path
 
+from disrupt.core.acts import OPERATOR, Act, Action
+from disrupt.core.states import ItemState
 from disrupt.registry.contract import NewCase, Registration
 from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry.examples import DAY, OWN, item_of, new_case, new_item, registration
@@ -26,6 +28,11 @@ def renewal_of(seed: int) -> Registration:
     assert isinstance(first, NewCase)
     rows = [(1, ordinal, 0) for ordinal in range(chance.choice((1, 20, 400)))]
     return registration(chance, first.number, item_of(chance, seed, OWN, *rows))
+
+
+def act_of(seed: int) -> Act:
+    """Return the act that hides the items of a registration; its time is the seed."""
+    return Act(OPERATOR, "", Action.DISABLE, seed)
 
 
 def acknowledge(word: str, seed: int) -> None:
@@ -48,6 +55,11 @@ def main() -> None:
                 acknowledge("renewing", seed)
                 writer.register(renewal_of(seed), day=DAY)
                 acknowledge("renewed", seed)
+            elif seed % 5 == 3:
+                acknowledge("hiding", seed)
+                item_ids = [item.item_id for item in result.items]
+                writer.set_states(item_ids, ItemState.DISABLED, act_of(seed))
+                acknowledge("hidden", seed)
 
 
 if __name__ == "__main__":

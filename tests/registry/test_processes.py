@@ -5,17 +5,22 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from disrupt.core import media
+from disrupt.core.acts import ActRecord
 from disrupt.core.changes import Addition, Removal
+from disrupt.core.policy import ADULTS
+from disrupt.core.states import ItemState
 from disrupt.registry.contract import NewItem, RegistryReader
+from disrupt.registry.review import ItemFilter
 from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry import register_until_killed
 from tests.registry.examples import DAY, all_changes
-from tests.registry.register_until_killed import renewal_of, request_of
+from tests.registry.register_until_killed import act_of, renewal_of, request_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,7 +38,7 @@ def registering(path: Path, seed: int) -> Iterator[subprocess.Popen[str]]:
 def lines_until_killed(path: Path, chance: random.Random) -> list[str]:
     with registering(path, chance.getrandbits(32)) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(chance.randint(20, 40))]
+        lines = [process.stdout.readline() for _ in range(chance.randint(40, 60))]
         time.sleep(chance.uniform(0, 0.02))
         process.kill()
         lines += process.stdout.readlines()
@@ -53,6 +58,9 @@ def check_acknowledged(reader: RegistryReader, words: dict[int, str]) -> None:
         if isinstance(change, Addition)
     }
     removed = {change.item_id for change in changes if isinstance(change, Removal)}
+    acts = defaultdict[int, list[ActRecord]](list)
+    for record in reader.acts(1_000_000):
+        acts[record.act.at_s].append(record)
     for seed, word in words.items():
         request = request_of(seed)
         stored = [added.get(item.item_id) for item in request.items]
@@ -65,6 +73,8 @@ def check_acknowledged(reader: RegistryReader, words: dict[int, str]) -> None:
             assert rest == sent[:-1]
             assert {new, old} == {None, sent[-1] if new is None else packed(renewal)}
             assert old is None or word == "renewing"
+        elif word in {"hiding", "hidden"}:
+            check_hidden(reader, seed, acts[seed], acknowledged=word == "hidden")
         elif word == "registered":
             assert stored == sent
         elif word == "withdrawn":
@@ -73,11 +83,23 @@ def check_acknowledged(reader: RegistryReader, words: dict[int, str]) -> None:
             assert (stored == sent) != erased
 
 
-def test_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
-    path = tmp_path / "registry.db"
-    chance = random.Random()
+def check_hidden(
+    reader: RegistryReader, seed: int, acts: list[ActRecord], *, acknowledged: bool
+) -> None:
+    """Check that the items of a registration were hidden with their acts, all of them or none."""
+    item_ids = frozenset(item.item_id for item in request_of(seed).items)
+    items = reader.items_for_review(ItemFilter(frozenset({ADULTS.number}), item_ids=item_ids), 9)
+    assert {item.item_id for item in items.items} == item_ids
+    (state,) = {item.state for item in items.items}
+    assert state == ItemState.DISABLED or (state == ItemState.LIVE and not acknowledged)
+    assert {record.act for record in acts} == ({act_of(seed)} if state != ItemState.LIVE else set())
+    assert sorted(record.item_id for record in acts) == (sorted(item_ids) if acts else [])
+
+
+def kill_writers(path: Path, chance: random.Random, kills: int) -> dict[int, str]:
+    """Kill so many writers, and check all that they acknowledged after each; return it."""
     words: dict[int, str] = {}
-    for _ in range(2):
+    for _ in range(kills):
         for line in lines_until_killed(path, chance):
             word, seed = line.split()
             words[int(seed)] = word
@@ -86,7 +108,13 @@ def test_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> Non
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
-    assert set(words.values()) >= {"registered", "withdrawn", "renewed"}
+    assert set(words.values()) >= {"registered", "withdrawn", "renewed", "hidden"}
+    return words
+
+
+def test_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
+    path = tmp_path / "registry.db"
+    words = kill_writers(path, random.Random(), kills=2)
     with SqlRegistry.open_writer(path) as writer:
         check_acknowledged(writer, words)
         kept = next(seed for seed, word in words.items() if word == "registered")
