@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from disrupt.registry.contract import BYTES_AT_ONCE, RegistryWriter
-from disrupt.registry.sqlite import queries
+from disrupt.registry.contract import BYTES_AT_ONCE, RegistryReader, RegistryWriter
+from disrupt.registry.sqlite import queries, states
 from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry.conformance import OpenReader, OpenWriter, RegistryConformance
 from tests.registry.examples import (
@@ -61,6 +61,16 @@ class TestSqliteConforms(RegistryConformance):
                     assert after.sequence > cursor.sequence
                     seen, cursor = seen + list(map(plain, page)), after
                 assert seen == [change for change in whole if change[2] in banks]
+
+    def test_items_for_review_come_all_however_few_a_read_looks_at(
+        self,
+        writer: RegistryWriter,
+        reader: RegistryReader,
+        chance: random.Random,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(states, "NUMBERS_AT_ONCE", 2)
+        self.test_items_for_review_are_those_that_meet_every_condition(writer, reader, chance)
 
 
 class SqliteMachine(RegistryMachine):

@@ -90,27 +90,30 @@ def items_for_review(
 ) -> ReviewPage:
     """Return a page of items, newest first."""
     items = schema.items.c
-    of_states = items.state.in_(wanted.states)
-    looked_at = select(items.number).where(of_states).order_by(items.number.desc())
+    looked_at = (
+        select(
+            *(items.number, items.item_id, items.bank, items.kind, items.assurance),
+            *(items.state, items.state_since_s, items.registered_on),
+        )
+        .where(items.state.in_(wanted.states))
+        .order_by(items.number.desc())
+        .limit(NUMBERS_AT_ONCE)
+    )
     if ItemState.LIVE not in wanted.states:
         looked_at = looked_at.where(schema.NOT_PLAINLY_LIVE)
     if before is not None:
         looked_at = looked_at.where(items.number < before)
     if wanted.item_ids:
         looked_at = looked_at.where(items.item_id.in_(wanted.item_ids))
-    some = looked_at.limit(NUMBERS_AT_ONCE).subquery()
+    some = looked_at.subquery()
     query = (
-        select(
-            *(items.number, items.item_id, items.bank, items.kind, items.assurance),
-            *(items.state, items.state_since_s, items.registered_on),
-        )
-        .join_from(schema.items, some, items.number == some.c.number)
-        .where(items.bank.in_(wanted.banks), items.registered_on >= wanted.first_day)
-        .order_by(items.number.desc())
+        select(some)
+        .where(some.c.bank.in_(wanted.banks), some.c.registered_on >= wanted.first_day)
+        .order_by(some.c.number.desc())
         .limit(limit)
     )
     if wanted.last_day:
-        query = query.where(items.registered_on <= wanted.last_day)
+        query = query.where(some.c.registered_on <= wanted.last_day)
     page = [
         ReviewedItem(
             *(row.number, row.item_id, row.bank, MediaKind(row.kind), Assurance(row.assurance)),
