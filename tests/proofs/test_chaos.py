@@ -27,10 +27,10 @@ import pytest
 
 from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
-from disrupt.errors import UnavailableError
+from disrupt.errors import DeadlineExceededError, UnavailableError
 from disrupt.server.metrics.scrape import Scrape, scrape
 from tests.proofs.acknowledged import kept, stored, verified
-from tests.proofs.chaos_callers import Callers, Model
+from tests.proofs.chaos_callers import Caller, Callers, Model
 from tests.proofs.chaos_faults import FAULTS, Sign, Stage
 from tests.proofs.chaos_site import Site
 
@@ -131,7 +131,7 @@ def chaos(
     with Site(work, hashes, 1 if sabotage else 2, broken_by(sabotage)) as site:
         model = Model(site)
         tally.problems = model.problems
-        callers = Callers(site, model, *((4, 8) if kills else (2, 3)))
+        callers = Callers(site, model, *((4, 12) if kills else (2, 3)))
         with callers as every, Watch(site.metrics_address, seen_within_s) as watch:
             stage = Stage(site, every, random.Random(1))
             run = _Run(stage, model, callers, watch, tally)
@@ -173,8 +173,7 @@ class _Run:
         fault, stage = FAULTS[kind], self._stage
         self.calm()
         for caller in stage.callers:
-            if caller.failures:
-                self._problem(f"{caller.kind} failed before: {kind}: {caller.failures[0]}")
+            self._expect_no_failure(f"before {kind}", caller)
             caller.forget()
         stage.hit = {*stage.callers}
         self._watch.begin()
@@ -194,8 +193,8 @@ class _Run:
         waits_s: defaultdict[str, float] = defaultdict(float)
         for caller in stage.callers:
             is_hurt = caller in stage.hit and caller.kind in fault.hurts
-            if caller.failures and not is_hurt:
-                self._problem(f"{kind}: {caller.kind} of others failed: {caller.failures[0]}")
+            if not is_hurt:
+                self._expect_no_failure(kind, caller)
             what = "others" if caller.kind == "lookups" and not is_hurt else caller.kind
             waits_s[what] = max(waits_s[what], caller.longest_s)
             caller.forget()
@@ -206,6 +205,12 @@ class _Run:
             self._problem(f"{kind} does not show in {name}")
         else:
             row.seen_s.append(seen_s - stage.began_s)
+
+    def _expect_no_failure(self, when: str, caller: Caller) -> None:
+        for failed in caller.failures:
+            # a deadline passes on a machine that is busy, too; the table has how long it was
+            if not isinstance(failed, DeadlineExceededError):
+                self._problem(f"{when}, {caller.kind} that it does not concern failed: {failed}")
 
     def _wait_for(self, condition: Callable[[], bool]) -> None:
         give_up_s = time.monotonic() + _BACK_WITHIN_S
