@@ -134,6 +134,8 @@ def test_every_alert_is_tried_and_has_its_row_in_the_runbook() -> None:
     for severity, heading in (("page", "Look now"), ("ticket", "Look today")):
         named = {name for name, rule in ALERTS.items() if rule["labels"]["severity"] == severity}
         assert {row[0] for row in table(page, heading)} == named
+        runbook = f"docs/alerts.md#{heading.lower().replace(' ', '-')}"
+        assert {ALERTS[name]["annotations"]["runbook"] for name in named} == {runbook}
 
 
 def test_alerts_and_panels_ask_for_metrics_and_labels_that_there_are_and_panels_for_all() -> None:
@@ -185,6 +187,7 @@ NOTHING_TO_SHOW = {
     "Lookups by picture: time to the answer",  # there were no pictures, matches, refusals
     "Calls a second that were not answered OK",  # refused before they were let in
     "Matches a second",
+    "Outcomes that platforms reported, in an hour",
     "Shares refused a second",
     "Held by calls under way",
     "Media not hashed, a second",

@@ -348,6 +348,7 @@ class _Supervisor:
         families.SUPERVISOR_STALLED.add(amount=0)
         for direction in ("forward", "back"):
             families.CLOCK_JUMPS.add(direction, amount=0)
+        families.HELD.add(amount=0)
         for role in ("writer", "worker", "maintenance"):
             for cause in ("died", "hung"):
                 families.PROCESS_ENDS.add(role, cause, amount=0)
