@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 _REMEMBERED_MAX = 4096
 
+_WEIGHT = 0.1
+"""Weight of the latest turn in the pace of a queue: some ten turns decide."""
+
 turn_of: ContextVar[Hashable] = ContextVar("turn_of", default=None)
 """Caller of the call that is being answered; None where callers are not told apart."""
 
@@ -30,11 +33,25 @@ class FairQueue:
         self._served_s: dict[Hashable, float] = {}
         self._level_s = 0.0
         """Time for which the caller of the latest turn had been served when that turn began."""
+        self._pace_s = 0.0
+        self._moved_s = 0.0
+        """Time at which the queue moved on, or somebody first waited in it."""
 
     @property
     def waiting(self) -> int:
         """Number of those that wait for a turn."""
         return sum(map(len, self._waiting.values()))
+
+    @property
+    def pace_s(self) -> float:
+        """Time in which the queue moves on by one call, as measured of late.
+
+        Each call that waits delays those behind it by so much. It is 0 after many calls that did
+        not have to wait, and at least the time for which the queue has not moved.
+        """
+        if not self._waiting:
+            return self._pace_s
+        return max(self._pace_s, time.monotonic() - self._moved_s)
 
     def are_wanted(self) -> bool:
         """Tell whether another caller than this one waits."""
@@ -45,6 +62,7 @@ class FairQueue:
         caller = turn_of.get()
         if self._free:
             self._free -= 1
+            self._measure(0.0)
         else:
             await self._queue(caller)
         level_s = self._level_s = self._level(caller)
@@ -66,7 +84,12 @@ class FairQueue:
         self._served_s[turn.caller] = before_s + took_s
         self._pass_on()
 
+    def _measure(self, took_s: float) -> None:
+        self._pace_s += _WEIGHT * (took_s - self._pace_s)
+
     async def _queue(self, caller: Hashable) -> None:
+        if not self._waiting:
+            self._moved_s = time.monotonic()
         turn = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(caller, deque()).append(turn)
         try:
@@ -86,6 +109,9 @@ class FairQueue:
             # A call that was cancelled is in the queue until its task runs next.
             if not turn.done():
                 turn.set_result(None)
+                now_s = time.monotonic()
+                self._measure(now_s - self._moved_s)
+                self._moved_s = now_s
                 return
         self._free += 1
         if len(self._served_s) > _REMEMBERED_MAX:

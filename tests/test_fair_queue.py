@@ -122,3 +122,35 @@ def test_turns_are_wanted_by_others_alone() -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     asyncio.run(run())
+
+
+def test_the_pace_of_a_queue_is_what_each_waiting_call_costs_those_behind_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = 0.0
+    monkeypatch.setattr("disrupt.fair_queue.time.monotonic", lambda: now_s)
+
+    async def run() -> None:
+        nonlocal now_s
+        queue = FairQueue(2)
+        turns = [await queue.begin() for _ in range(2)]
+        assert queue.pace_s == 0
+        waiting = [asyncio.create_task(queue.begin()) for _ in range(100)]
+        await step()
+        for count, task in enumerate(waiting, start=1):
+            now_s += 0.25
+            turns[count % 2].end()
+            turns[count % 2] = await task
+        assert queue.pace_s == pytest.approx(0.25, rel=0.01)
+        stuck = asyncio.create_task(queue.begin())
+        await step()
+        now_s += 9
+        assert queue.pace_s == 9  # nothing moves on
+        for turn in turns:
+            turn.end()
+        (await stuck).end()
+        for _ in range(100):
+            (await queue.begin()).end()
+        assert queue.pace_s < 0.001  # nobody waits
+
+    asyncio.run(run())

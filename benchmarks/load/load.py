@@ -3,13 +3,16 @@
 First callers that wait for each answer find the peak (a closed loop). Then calls arrive at random
 times, at shares of the peak (open loops), and each is timed from when it was due; ``served`` times
 it from when it was sent, as many tools do. With --soak follow so many minutes at 70 % of the peak,
-with new generations of the index. Every answer is checked.
+with new generations of the index. With --overload come at last five times the pictures and videos
+that the server sustains, and half of them again. Every answer is checked.
 
 Exit code 1 if an answer was wrong. A soak also fails on any error, on memory that may grow by more
-than --most-bytes a call (upper bound of the 95 % interval), on other processes, on more open files,
-and on a p99 that doubles.
+than a byte a call (upper bound of the 95 % interval), on other processes, on more open files,
+and on a p99 that doubles. Under overload the server has to answer 80 % of its peak, to refuse the
+rest within 100 ms and with a time to try again, to answer all within 5 s of its end, and to look
+hashes up meanwhile.
 
-    ./scripts/bench load --soak 30 --json load.json
+    ./scripts/bench load --soak 30 --overload --json load.json
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ from benchmarks.load.arrivals import (
     quantile_ms,
 )
 from benchmarks.load.calls import SHARES, WRONG, Callers
+from benchmarks.load.overload import Overload, overload
 from benchmarks.load.soak import Sample, Soak, judged, sample, until
 from benchmarks.sabotages import broken_by
 
@@ -47,6 +51,7 @@ _CALLERS = 16
 _LOADS = (0.3, 0.5, 0.7, 0.9)
 _SOAK_LOAD = 0.7
 _SAMPLES = 300
+_MOST_BYTES = 1.0
 _GENERATIONS = 10
 """New generations during a soak."""
 
@@ -112,7 +117,7 @@ class Load:
             await self._open(share, self._seconds, called)
             self._note(f"{share:.0%}", called)
 
-    async def soak(self, seconds: float, most_bytes: float) -> Soak:
+    async def soak(self, seconds: float) -> Soak:
         """Soak the server, and judge it."""
         called: list[Called] = []
         over = asyncio.Event()
@@ -135,7 +140,7 @@ class Load:
             called,
             seconds=seconds,
             generations=len(compacting.result()),
-            most_bytes=most_bytes,
+            most_bytes=_MOST_BYTES,
         )
 
     async def _open(self, share: float, seconds: float, called: list[Called]) -> None:
@@ -148,7 +153,7 @@ class Load:
         self.wrong += sum(call.outcome == WRONG for call in called)
 
 
-SABOTAGES = ("empty-answers", "leaky-lookups")
+SABOTAGES = ("empty-answers", "leaky-lookups", "endless-queues")
 
 
 @click.command(help=__doc__)
@@ -156,7 +161,7 @@ SABOTAGES = ("empty-answers", "leaky-lookups")
 @click.option("--seconds", default=20.0, show_default=True, help="Length of each loop.")
 @click.option("--workers", default=2, show_default=True, help="Workers of the server.")
 @click.option("--soak", "minutes", default=0.0, show_default=True, help="Minutes of the soak.")
-@click.option("--most-bytes", default=1.0, show_default=True, help="Growth of memory for a call.")
+@click.option("--overload", "beyond", is_flag=True, help="Go beyond what the server can take.")
 @click.option("--seed", default=1, show_default=True, help="Seed of arrivals and of calls.")
 @click.option("--sabotage", type=click.Choice(SABOTAGES), help="Break the server: it has to fail.")
 @report.json_option
@@ -166,46 +171,44 @@ def main(
     seconds: float,
     workers: int,
     minutes: float,
-    most_bytes: float,
+    beyond: bool,
     seed: int,
     sabotage: str | None,
     json_path: Path | None,
 ) -> None:
     """Load, print, write; exit with 1 where something failed."""
     codes = np.load(stored("uniform", size), mmap_mode="r")
+
+    async def measured(server: Deployment) -> tuple[Load, Soak | None, Overload | None]:
+        async with Callers(server, codes, seed) as callers:
+            load = Load(server, callers, seconds, seed)
+            await load.loops()
+            soak = await load.soak(60 * minutes) if minutes else None
+            return load, soak, await overload(callers, seconds, seed) if beyond else None
+
     with tempfile.TemporaryDirectory(prefix="disrupt-load-") as work:
         data_dir = Path(work) / "data"
         fill(data_dir, codes)
         run("disrupt-index", "rebuild", "--data-dir", data_dir)
         wrapper = (*WITH_BYTECODE, *broken_by(sabotage))
         with Deployment.start(data_dir, workers=workers, wrapper=wrapper) as server:
-
-            async def measured() -> tuple[Load, Soak | None]:
-                async with Callers(server, codes, seed) as callers:
-                    load = Load(server, callers, seconds, seed)
-                    await load.loops()
-                    return load, await load.soak(60 * minutes, most_bytes) if minutes else None
-
-            load, soak = asyncio.run(measured())
+            load, soak, overloaded = asyncio.run(measured(server))
     failures = [f"{load.wrong} answers are wrong"] if load.wrong else []
     rows = [asdict(row) for row in load.rows]
     report.show(rows)
-    figures = {"peak_per_s": load.peak_per_s, "rows": rows}
+    figures: dict[str, object] = {"peak_per_s": load.peak_per_s, "rows": rows}
     if soak:
         failures += soak.failures
         figures["soak"] = asdict(soak)
         low, mean, high = soak.growth_bytes
         calls, errors = soak.calls, sum(soak.errors.values())
+        summary = {"calls": calls, "errors": errors, "bytes_a_call": mean, "low": low, "high": high}
+        report.show([summary])
+    if overloaded:
+        failures += overloaded.failures
+        figures["overload"] = asdict(overloaded)
         report.show(
-            [
-                {
-                    "soak's calls": calls,
-                    "errors": errors,
-                    "growth_bytes": mean,
-                    "low": low,
-                    "high": high,
-                }
-            ]
+            [{"figure": name, "value": value} for name, value in asdict(overloaded).items()]
         )
     settings = {"size": size, "seconds": seconds, "workers": workers, "sabotage": sabotage}
     report.write(json_path, {**figures, "failures": failures, "settings": settings})

@@ -147,6 +147,11 @@ class IsolatedHashing:
         return self._queue.waiting
 
     @property
+    def pace_s(self) -> float:
+        """Time by which each call that waits delays those behind it, as measured of late."""
+        return self._queue.pace_s
+
+    @property
     def pids(self) -> frozenset[int]:
         """Process ids of the processes that are ready or at work."""
         return frozenset(process.pid for process in self._processes)

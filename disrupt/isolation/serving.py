@@ -32,6 +32,9 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 REQUEST_BYTES_MAX = 64
 
+_NICE = 5
+"""Priority of decoders, below that of the server: lookups by hash, and refusals, go first."""
+
 _Answer = TypeVar("_Answer")
 
 
@@ -52,6 +55,7 @@ def serve(
     media = mmap.mmap(media_fd, 0, prot=mmap.PROT_READ)
     os.close(media_fd)
     warm_up()
+    os.nice(_NICE)
     late = _LateImports()
     sys.meta_path.insert(0, late)
     with socket.socket(fileno=socket_fd) as channel:

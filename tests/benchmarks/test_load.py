@@ -85,3 +85,11 @@ def test_a_server_that_finds_nothing_fails_the_load(bench: Bench) -> None:
     code, report = bench(load.main, *words)
     assert code == 1
     assert ["wrong" in failure for failure in report["failures"]] == [True]
+
+
+def test_a_server_that_lets_everything_wait_fails_the_overload(bench: Bench) -> None:
+    words = ("--size", "2000", "--seconds", "1", "--overload", "--sabotage", "endless-queues")
+    code, report = bench(load.main, *words)
+    assert code == 1
+    assert "nothing was refused" in report["failures"]
+    assert report["overload"]["offered_per_s"] > report["overload"]["sustained_per_s"] > 0

@@ -59,6 +59,8 @@ HEALTHY = {
     f'{LOOKUPS}, le="0.1"}}': "0+6000x240",
     f'{LOOKUPS}, le="0.25"}}': "0+6000x240",
     f'{LOOKUPS}, le="+Inf"}}': "0+6000x240",
+    'disrupt_call_seconds_count{call="MatchService/MatchImage", outcome="OK"}': "0+60x240",
+    'disrupt_call_seconds_count{call="MatchService/MatchImage", outcome="OVERLOADED"}': "0+1x240",
     'disrupt_index_hashes{process="worker 1"}': "10000000x240",
     'disrupt_index_delta_hashes{process="worker 1"}': "500000x240",
 }
@@ -85,6 +87,11 @@ CAUSES = {
         'disrupt_decoder_ends_total{media="pictures", cause="KILLED"}': "0+2x240"
     },
     "DisruptRefusesLoad": {'disrupt_refusals_total{reason="OVERLOADED", key="b"}': "0+600x240"},
+    "DisruptMediaRefused": {
+        'disrupt_call_seconds_count{call="MatchService/MatchImage", outcome="OVERLOADED"}': (
+            "0+6x240"
+        )
+    },
     "DisruptLookupsSlow": {
         f'{LOOKUPS}, le="0.1"}}': "0+5900x240",
         f'{LOOKUPS}, le="0.001"}}': "0+10x240",

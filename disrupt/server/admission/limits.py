@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from disrupt.core.videos import HELD_BYTES_MAX
 from disrupt.server.admission.shares import Capacities, Resource
@@ -27,6 +29,8 @@ _ITEM_BYTES = 64
 """Bytes that a media item adds to its fingerprints, with room for fields to come."""
 _ITEM_ID_BYTES = 16 + 2
 
+_LEAST_PACE_S = 1e-6
+
 _READS = 64
 """Messages that are slow to arrive in one worker: a caller alone may have 32, and gRPC holds up to
 ``max_message_bytes`` of each."""
@@ -38,6 +42,46 @@ _WRITES = 128
 """Calls at the writer. If all of them open cases the last waits 3 s, for 22 ms a PIN."""
 _REGISTRATIONS = 8
 """Registrations of the largest size at the writer, which holds each about three times."""
+
+
+WAIT_S = {Resource.PICTURES: 0.5, Resource.VIDEOS: 20.0}
+"""Longest that the pictures or videos of a caller alone may wait for a decoder. With others, who
+have more together, it is up to twice as long."""
+
+HOLDS = {
+    "/disrupt.v1.MatchService/MatchImage": Resource.PICTURES,
+    "/disrupt.v1.RegistrationService/RegisterImage": Resource.PICTURES,
+    "/disrupt.v1.RegistrationService/RegisterVideo": Resource.VIDEOS,
+}
+"""Resource that a call will take once its message is there. It is refused before, where it may not.
+MatchVideo is not among them: it may send frames, which need no decoder."""
+
+
+class Queue(Protocol):
+    """Calls that wait for a thread or a decoder."""
+
+    @property
+    def waiting(self) -> int:
+        """Number of calls that wait."""
+
+    @property
+    def pace_s(self) -> float:
+        """Time by which each of them delays those behind it."""
+
+
+def by_delay(resource: Resource, queue: Queue, at_once: int) -> Callable[[], int]:
+    """Return how much there is of a resource that waits in a queue, as a function.
+
+    ``at_once`` of it are worked on; of the others as many may wait as keeps to WAIT_S, and at least
+    one. It is twice that, so that a caller alone has that.
+    """
+    most_s = WAIT_S[resource]
+
+    def capacity() -> int:
+        pace_s = max(queue.pace_s, _LEAST_PACE_S)
+        return 2 * (at_once + max(int(most_s / pace_s), 1))
+
+    return capacity
 
 
 def capacities(config: Config) -> Capacities:

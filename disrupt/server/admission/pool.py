@@ -33,6 +33,11 @@ class Pool:
         """Number of calls that wait for a thread."""
         return self._queue.waiting
 
+    @property
+    def pace_s(self) -> float:
+        """Time by which each call that waits delays those behind it, as measured of late."""
+        return self._queue.pace_s
+
     async def run(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Run ``function`` in a thread, and return or raise what it does."""
         if not self._places:

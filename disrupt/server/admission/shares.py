@@ -5,15 +5,20 @@ and one that holds nothing may take what fits. A caller that is alone has half o
 have a third each, and whoever comes next finds as much as the greediest has. Nobody's share need be
 configured (Choudhury and Hahne, Dynamic queue length thresholds, 1998). Nobody waits: whoever asks
 for more is refused, and told when to try again.
+
+How much there is of what waits in a queue follows from how fast the queue moves, as measured: where
+decoding is slow, fewer pictures may wait, so that none waits long. Only the delay counts, not who
+asks or why. Lookups by hash do not wait there, and go on.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import IntEnum, auto
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from disrupt.errors import OverloadedError
@@ -45,6 +50,8 @@ class Resource(IntEnum):
 
 
 Capacities: TypeAlias = dict[Resource, int]
+Measured: TypeAlias = Mapping[Resource, Callable[[], int]]
+"""How much there is at present of some resources."""
 
 
 class Holder:
@@ -63,19 +70,29 @@ class Holder:
 
     def may_take(self, resource: Resource, amount: int) -> bool:
         """Tell whether it leaves free what it would hold, or holds nothing and there is room."""
-        held, admission = self._held[resource], self._admission
-        free = admission.capacities[resource] - admission.taken[resource] - amount
+        return self._fits(resource, amount, self._admission.capacity(resource))
+
+    def _fits(self, resource: Resource, amount: int, capacity: int) -> bool:
+        held = self._held[resource]
+        free = capacity - self._admission.taken[resource] - amount
         return free >= 0 and (not held or held + amount <= free)
+
+    def check(self, resource: Resource, amount: int = 1) -> None:
+        """Raise OverloadedError where ``amount`` more is beyond its share."""
+        if self.may_take(resource, amount):
+            return
+        delayed = self._fits(resource, amount, self._admission.capacities[resource])
+        cause = "delay" if delayed else "share"
+        families.ADMISSION_REFUSALS.add(resource.name.lower(), self.key_id, cause)
+        whose = "which take long just now" if delayed else "many of them of this key"
+        raise OverloadedError(
+            f"The server is busy with {_NAMES[resource]}, {whose}. Try again in a moment.",
+            retry_after_s=_RETRY_AFTER_S,
+        )
 
     def take(self, resource: Resource, amount: int = 1) -> None:
         """Take ``amount``. Raises OverloadedError where that is more than its share."""
-        if not self.may_take(resource, amount):
-            families.ADMISSION_REFUSALS.add(resource.name.lower(), self.key_id)
-            raise OverloadedError(
-                f"The server is busy with {_NAMES[resource]}, many of them of this key. Try again"
-                " in a moment.",
-                retry_after_s=_RETRY_AFTER_S,
-            )
+        self.check(resource, amount)
         self._held[resource] += amount
         self._admission.taken[resource] += amount
 
@@ -108,12 +125,19 @@ class Holder:
 class Admission:
     """The capacity of each resource in one process, and the amount that each caller holds."""
 
-    def __init__(self, capacities: Capacities) -> None:
+    def __init__(self, capacities: Capacities, measured: Measured = MappingProxyType({})) -> None:
+        """``measured`` may lower capacities."""
         self.capacities = capacities
+        self._measured = measured
         self.taken = [0] * len(Resource)
         """Amount that all callers hold of each resource."""
         self._holders: dict[str, Holder] = {}
         self._shown: set[tuple[str, Resource]] = set()
+
+    def capacity(self, resource: Resource) -> int:
+        """Return how much there is of a resource at present."""
+        most, measured = self.capacities[resource], self._measured.get(resource)
+        return most if measured is None else min(most, measured())
 
     def holder(self, key_id: str) -> Holder:
         """Return the caller with this key."""

@@ -26,6 +26,7 @@ from disrupt.errors import (
     UnimplementedError,
 )
 from disrupt.fair_queue import turn_of
+from disrupt.server.admission.limits import HOLDS
 from disrupt.server.admission.receiving import Context, Receiver
 from disrupt.server.admission.shares import Admission, Holder, Resource, holder
 from disrupt.server.metrics import families
@@ -189,11 +190,13 @@ class Errors(aio.ServerInterceptor):
         answer: Any = handler.stream_unary or handler.unary_unary
         most_s = self._max_upload_s if handler.request_streaming else self._max_call_s
         reading = self._receiver.of(method, handler.request_deserializer)
-        label = _label(method)
+        label, resource = _label(method), HOLDS.get(method)
 
         async def single(_: object, context: Context) -> Any:  # noqa: ANN401 any message
             began_s, outcome = time.perf_counter(), _CANCELLED
             try:
+                if resource is not None:
+                    holder.get().check(resource)
                 async with self._valid(handler), asyncio.timeout(_timeout_s(context, most_s)):
                     if handler.request_streaming:
                         async with aclosing(reading.each(context)) as messages:

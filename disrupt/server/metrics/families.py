@@ -166,7 +166,11 @@ OUTCOMES = Counter(
     "organisation",
 )
 ADMISSION_REFUSALS = Counter(
-    "disrupt_admission_refusals", "Refusals of more than a key's share.", "resource", "key"
+    "disrupt_admission_refusals",
+    "Refusals of more than a key's share; cause: delay where the share is small for slow decoders.",
+    "resource",
+    "key",
+    "cause",
 )
 ADMISSION_HELD = Gauge(
     "disrupt_admission_held", "Amount of a resource that calls under way hold.", "resource", "key"
@@ -174,6 +178,9 @@ ADMISSION_HELD = Gauge(
 WAITING = Gauge("disrupt_waiting", "Calls that wait for a thread or a decoder.", "queue")
 DECODER_ENDS = Counter(
     "disrupt_decoder_ends", "Decoders that died, by media and cause.", "media", "cause"
+)
+WAIT = Gauge(
+    "disrupt_wait_seconds", "Time that a call which comes now waits for a decoder.", "queue"
 )
 SERVING = Gauge("disrupt_serving", "1 where a service is served, as gRPC health says.", "service")
 INDEX_LAG = Gauge(

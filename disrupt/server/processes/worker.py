@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Protocol
 
 import grpc
 from cryptography import x509
@@ -20,13 +19,19 @@ from disrupt.errors import ConfigurationError
 from disrupt.hashing import ImageLimits
 from disrupt.hashing.decoding.videos import VideoLimits
 from disrupt.isolation.child import Cause
-from disrupt.isolation.picture_process import IsolationLimits
+from disrupt.isolation.picture_process import SLOTS, IsolationLimits
 from disrupt.isolation.pictures import IsolatedHashing
 from disrupt.isolation.videos import IsolatedVideos, VideoIsolationLimits
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryReader
 from disrupt.server import rights
-from disrupt.server.admission.limits import FRAMES_MAX, MessageLimits, capacities
+from disrupt.server.admission.limits import (
+    FRAMES_MAX,
+    MessageLimits,
+    Queue,
+    by_delay,
+    capacities,
+)
 from disrupt.server.admission.receiving import Decode, Receiver
 from disrupt.server.admission.shares import Admission, Resource
 from disrupt.server.calls.feed import FeedServicer
@@ -146,7 +151,13 @@ async def _serve(
     tokens, cursors = MatchTokens(secret), SealedCursors(secret)
     channel = writer_channel(directory.socket_address, config.max_message_bytes)
 
-    admission = Admission(capacities(config))
+    admission = Admission(
+        capacities(config),
+        {
+            Resource.PICTURES: by_delay(Resource.PICTURES, hashing, config.hashing_workers * SLOTS),
+            Resource.VIDEOS: by_delay(Resource.VIDEOS, videos, config.video_workers),
+        },
+    )
     server = aio.server(
         interceptors=[
             Authentication(state.authenticate, admission),
@@ -196,15 +207,14 @@ async def _serve(
         vital("freshness", forever(index, config.follow_interval_s)),
         vital("writer's health", forever(writer, WRITER_CHECK_S)),
     ]
-    queues: dict[str, _Queue] = {"pictures": hashing, "videos": videos, **matching.pools}
+    queues: dict[str, Queue] = {"pictures": hashing, "videos": videos, **matching.pools}
     ends = _DecoderEnds(pictures=hashing.deaths, videos=videos.deaths)
 
     def report() -> dict[str, object]:
         statuses.show()
         admission.show()
         ends.show()
-        for name, queue in queues.items():
-            families.WAITING.set(name, value=queue.waiting)
+        _show(queues)
         return {"not_serving": statuses.not_serving(), **state.report()}
 
     def stop_streams() -> None:
@@ -227,9 +237,10 @@ async def _serve(
         await channel.close()
 
 
-class _Queue(Protocol):
-    @property
-    def waiting(self) -> int: ...
+def _show(queues: dict[str, Queue]) -> None:
+    for name, queue in queues.items():
+        families.WAITING.set(name, value=queue.waiting)
+        families.WAIT.set(name, value=queue.waiting * queue.pace_s)
 
 
 class _DecoderEnds:

@@ -159,3 +159,22 @@ def test_answers_that_are_not_read_are_bounded_in_bytes(admission: Admission) ->
             await until(lambda: not any(admission.taken))
 
     asyncio.run(play())
+
+
+def test_a_picture_that_may_not_be_decoded_is_refused_before_it_is_sent() -> None:
+    admission = Admission(capacities(CONFIG), {Resource.PICTURES: lambda: 0})
+
+    async def never() -> Any:
+        await asyncio.Event().wait()
+        yield b""
+
+    async def play() -> None:
+        async with serving(admission=admission) as address:
+            async with aio.insecure_channel(address) as channel:
+                metadata = (("authorization", "Bearer a"),)
+                refused = await error_of(channel.stream_unary(IMAGE)(never(), metadata=metadata))
+            assert (refused.reason, bool(refused.retry_after_s)) == ("OVERLOADED", True)
+            async with calling(address, "a") as caller:
+                await caller(HASHES, LOOKUP)
+
+    asyncio.run(play())

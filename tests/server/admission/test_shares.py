@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import settings
@@ -10,9 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from disrupt.errors import OverloadedError
-from disrupt.server.admission.limits import MessageLimits, capacities
+from disrupt.server.admission.limits import WAIT_S, MessageLimits, by_delay, capacities
 from disrupt.server.admission.shares import Admission, Resource
 from disrupt.server.config import Config
+from disrupt.server.metrics import families
+from disrupt.server.metrics.rows import Row
 
 CAPACITY = 12
 KEYS = ["a", "b", "c"]
@@ -107,3 +112,43 @@ def test_every_resource_has_a_limit_and_eight_largest_messages_have_room() -> No
     assert limits[Resource.READS] >= 8
     largest = MessageLimits.of(config)("/disrupt.v1.RegistrationService/RegisterHashes")
     assert limits[Resource.WRITTEN_BYTES] >= 7 * largest
+
+
+@dataclass
+class Slow:
+    """Stands for a queue of decoders."""
+
+    pace_s: float
+    waiting: int = 0
+
+
+@pytest.fixture
+def row() -> Iterator[Row]:
+    """Count in a row of this test's own."""
+    row = Row()
+    families.Family.use(row)
+    yield row
+    families.Family.use(Row())
+
+
+@pytest.mark.parametrize("resource", WAIT_S)
+def test_fewer_may_wait_where_a_queue_is_slow_so_that_none_waits_long(
+    resource: Resource, row: Row
+) -> None:
+    queue, most_s = Slow(0.0), WAIT_S[resource]
+    admission = Admission({resource: 34}, {resource: by_delay(resource, queue, 2)})
+    assert admission.capacity(resource) == 34
+    for pace_s, waiting in ((most_s / 8, 8), (most_s, 1), (100 * most_s, 1)):
+        queue.pace_s = pace_s
+        assert admission.capacity(resource) == 2 * (2 + waiting)
+    alone, newcomer = admission.holder("a"), admission.holder("b")
+    for _ in range(3):
+        alone.take(resource)
+    with pytest.raises(OverloadedError, match="take long") as refused:
+        alone.check(resource)
+    assert refused.value.retry_after_s
+    newcomer.take(resource)
+    counted = [json.loads(name)[1:] for name, _ in row.read()]
+    assert counted == [[resource.name.lower(), "a", "delay"]]
+    queue.pace_s = 0.0
+    alone.take(resource)

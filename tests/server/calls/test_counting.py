@@ -88,5 +88,5 @@ def test_calls_are_counted_by_outcome_and_refusals_by_reason_and_key(row: Row) -
         ("refusals", "OVERLOADED", "b"): 1,
         ("media_failures", "MatchService/MatchImage", "CRASH"): 1,
         ("faults",): 1,
-        ("admission_refusals", "calls", "b"): 1,
+        ("admission_refusals", "calls", "b", "share"): 1,
     }
