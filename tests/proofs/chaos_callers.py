@@ -33,7 +33,7 @@ from tests.proofs.chaos_site import HASHES_PER_ITEM, Relay, Site
 _PASSING = (UnavailableError, OverloadedError, DeadlineExceededError, StorageFullError)
 """Errors that tell a caller to try again; any other may not be answered, whatever is broken."""
 _TIMEOUT_S = 10.0
-_PAUSE_S = {"lookups": 0.1, "pictures": 0.2, "writes": 0.02}
+_PAUSE_S = {"lookups": 0.2, "pictures": 0.5, "writes": 0.02}
 """Pauses between two calls of a caller."""
 _BATCH = 16
 _FLIPPED_BITS = 4
