@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import grpc
 import numpy as np
@@ -52,6 +53,14 @@ class Record:
     absent_from: int | None = None
 
 
+class _Asked(NamedTuple):
+    """A hash to look up: near the ``at``-th of a record, of the item of a number, or of nothing."""
+
+    code: bytes
+    what: Record | int | None
+    at: int = 0
+
+
 class Model:
     """Know what was acknowledged, and compare answers with it.
 
@@ -84,33 +93,33 @@ class Model:
     def look_up(self, client: MatchClient, chance: random.Random) -> int:
         """Look some hashes up and check the answers; return the place that they include."""
         known = [record for record in self.records.copy() if record.present_from]
-        asked: list[tuple[bytes, Record | int | None]] = [(chance.randbytes(32), None)]
         at = chance.randrange(len(self._codes))
-        asked.append((_near(self._codes[at].tobytes(), chance), 1 + at // HASHES_PER_ITEM))
-        drawn = chance.choices(known, k=_BATCH - len(asked)) if known else []
-        asked += [(_near(record.write.hashes[0].value, chance), record) for record in drawn]
-        batch = np.frombuffer(b"".join(code for code, _ in asked), np.uint8).reshape(-1, 32)
-        answers = client.match_hashes(batch, max_distance_bits=_MAX_DISTANCE_BITS)
-        for (_, what), answer in zip(asked, answers, strict=True):
-            self._check(what, 0, answer)
-        return min(self.sequence(answer.index_cursor) for answer in answers)
+        filled = _Asked(self._codes[at].tobytes(), 1 + at // HASHES_PER_ITEM)
+        drawn = chance.choices(known, k=_BATCH) if known else []
+        asked = [filled, *(_Asked(record.write.hashes[0].value, record) for record in drawn)]
+        near = [each._replace(code=_near(each.code, chance)) for each in asked]
+        new = _Asked(chance.randbytes(32), None)
+        return self._ask(client, [*near, new], _MAX_DISTANCE_BITS)
 
     def look_all_up(self, client: MatchClient) -> None:
         """Look up, as it is, the first hash of every item that was ever registered."""
         asked = [
-            (code.value, record, at)
+            _Asked(code.value, record, at)
             for record in self.records
             for at, code in enumerate(record.write.hashes)
         ]
         for first in range(0, len(asked), _CHECKED_AT_ONCE):
-            part = asked[first : first + _CHECKED_AT_ONCE]
-            batch = np.frombuffer(b"".join(code for code, *_ in part), np.uint8).reshape(-1, 32)
-            answers = client.match_hashes(batch, max_distance_bits=0)
-            for (_, record, at), answer in zip(part, answers, strict=True):
-                self._check(record, at, answer)
+            self._ask(client, asked[first : first + _CHECKED_AT_ONCE], 0)
+
+    def _ask(self, client: MatchClient, asked: list[_Asked], max_distance_bits: int) -> int:
+        packed = b"".join(each.code for each in asked)
+        batch = np.frombuffer(packed, np.uint8).reshape(-1, 32)
+        answers = client.match_hashes(batch, max_distance_bits=max_distance_bits)
+        for each, answer in zip(asked, answers, strict=True):
+            self._check(each.what, each.at, answer)
+        return min(self.sequence(answer.index_cursor) for answer in answers)
 
     def _check(self, what: Record | int | None, at: int, answer: HashAnswer) -> None:
-        """Check the answer to a hash near the ``at``-th of a record, or of a filled item."""
         self.lookups += 1
         matched = {match.item_id for match in answer.matches}
         if isinstance(what, Record):

@@ -30,9 +30,18 @@ from disrupt.server.metrics.scrape import Scrape
 from disrupt.server.processes.storage import LOOK_S
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
-from tests.proofs import strace
 from tests.proofs.chaos_callers import Caller
-from tests.proofs.chaos_site import OPEN_FILES_MAX, Relay, Site, children, decoders, exists, role_of
+from tests.proofs.chaos_site import (
+    FAKETIME,
+    OPEN_FILES_MAX,
+    SMALL_DISK,
+    STRACE,
+    Relay,
+    Site,
+    children,
+    exists,
+    name_of,
+)
 
 _LASTS_S = (4.0, 6.0)
 """Shortest and longest time that a fault lasts which the server does not end by itself."""
@@ -134,19 +143,22 @@ def _maintains_long(_: Scrape, now: Scrape) -> bool:
     return any(time.time() - each_s >= _LASTS_S[0] for each_s in since_s)
 
 
+def _victim(role: str, stage: Stage) -> int:
+    """Return a process of a role: ``worker``, ``writer``, ``supervisor`` or ``decoder``."""
+    if role == "supervisor":
+        return stage.site.supervisor
+    if role == "decoder":
+        return processes(stage.worker("pictures"), "disrupt.isolation.picture_worker")[0]
+    return stage.worker() if role == "worker" else processes(stage.site.supervisor, role)[0]
+
+
 def _kill(role: str, stage: Stage) -> None:
-    victim = stage.worker() if role == "worker" else processes(stage.site.supervisor, role)[0]
-    os.kill(victim, signal.SIGKILL)
+    os.kill(_victim(role, stage), signal.SIGKILL)
 
 
 def _hang(role: str, stage: Stage) -> None:
     """Stop a process for good: the server must notice, and replace it."""
-    victim = stage.worker() if role == "worker" else processes(stage.site.supervisor, role)[0]
-    _stop_until_replaced(victim)
-
-
-def _stop_until_replaced(victim: int) -> None:
-    os.kill(victim, signal.SIGSTOP)
+    os.kill(victim := _victim(role, stage), signal.SIGSTOP)
     give_up_s = time.monotonic() + _GIVE_UP_S
     while exists(victim) and time.monotonic() < give_up_s:
         time.sleep(0.05)
@@ -154,27 +166,14 @@ def _stop_until_replaced(victim: int) -> None:
         os.kill(victim, signal.SIGCONT)
 
 
-def _kill_supervisor(stage: Stage) -> None:
-    os.kill(stage.site.supervisor, signal.SIGKILL)
-
-
-def _stop(victim: int, stage: Stage) -> None:
-    """Stop a process for some time."""
+def _pause(victim: int, stage: Stage) -> None:
     os.kill(victim, signal.SIGSTOP)
     stage.wait()
     os.kill(victim, signal.SIGCONT)
 
 
-def _stop_supervisor(stage: Stage) -> None:
-    _stop(stage.site.supervisor, stage)
-
-
-def _kill_decoder(stage: Stage) -> None:
-    os.kill(decoders(stage.worker("pictures"))[0], signal.SIGKILL)
-
-
-def _hang_decoder(stage: Stage) -> None:
-    _stop_until_replaced(decoders(stage.worker("pictures"))[0])
+def _pause_supervisor(stage: Stage) -> None:
+    _pause(stage.site.supervisor, stage)
 
 
 def _maintenance(stage: Stage) -> Iterator[int]:
@@ -183,7 +182,7 @@ def _maintenance(stage: Stage) -> Iterator[int]:
     while time.monotonic() < give_up_s:
         for process in children(stage.site.supervisor):
             # the kernel cuts names
-            if role_of(process).startswith("mainten"):
+            if name_of(process) == "disrupt:mainten":
                 time.sleep(stage.chance.choice((0, 0.02, 0.5)) * stage.chance.random())
                 if exists(process):
                     stage.begin()
@@ -202,7 +201,7 @@ def _kill_maintenance(stage: Stage) -> None:
 def _stop_maintenance(stage: Stage) -> None:
     for process in _maintenance(stage):
         with suppress(ProcessLookupError):
-            _stop(process, stage)
+            _pause(process, stage)
             return
 
 
@@ -320,22 +319,6 @@ def _cut_connections(stage: Stage) -> None:
             upload.result(_GIVE_UP_S)
 
 
-def _no_need(_: Site) -> str:
-    return ""
-
-
-def _needs_disk(site: Site) -> str:
-    return "" if site.has_small_disk else "mounting a small disk needs root"
-
-
-def _needs_strace(_: Site) -> str:
-    return "" if strace.is_there() else "strace is not installed"
-
-
-def _needs_clock(site: Site) -> str:
-    return "" if site.has_clock else "faketime is not installed"
-
-
 @dataclass(frozen=True)
 class Fault:
     """Harm, the metric that must tell of it, and whose calls may fail meanwhile."""
@@ -344,8 +327,8 @@ class Fault:
     sign: Sign
     hurts: frozenset[str]
     """Kinds of callers, of those whom the fault hits."""
-    lacks: Callable[[Site], str] = _no_need
-    """Why it cannot be done here; empty where it can."""
+    needs: str = ""
+    """What has to be among ``Site.means``; empty for nothing."""
 
 
 _UNFINISHED = (families.INDEX_UNFINISHED.name, _is_unfinished)
@@ -356,40 +339,44 @@ FAULTS = {
     "nothing": Fault(Stage.wait, ("", lambda _before, _now: True), _NOBODY),
     "worker killed": Fault(partial(_kill, "worker"), _ends("worker", "died"), _EVERYONE),
     "writer killed": Fault(partial(_kill, "writer"), _ends("writer", "died"), _WRITES),
-    "supervisor killed": Fault(_kill_supervisor, _ANEW, _EVERYONE),
+    "supervisor killed": Fault(partial(_kill, "supervisor"), _ANEW, _EVERYONE),
     "indexer killed": Fault(_kill_indexer, _UNFINISHED, _NOBODY),
     "maintenance killed": Fault(_kill_maintenance, _ends("maintenance", "died"), _NOBODY),
-    "decoder killed": Fault(_kill_decoder, _grows(families.DECODER_ENDS, **_DECODERS), _PICTURES),
+    "decoder killed": Fault(
+        partial(_kill, "decoder"), _grows(families.DECODER_ENDS, **_DECODERS), _PICTURES
+    ),
     "worker stopped": Fault(partial(_hang, "worker"), _ends("worker", "hung"), _EVERYONE),
     "writer stopped": Fault(partial(_hang, "writer"), _ends("writer", "hung"), _WRITES),
-    "supervisor stopped": Fault(_stop_supervisor, _grows(families.SUPERVISOR_STALLED), _NOBODY),
+    "supervisor stopped": Fault(_pause_supervisor, _grows(families.SUPERVISOR_STALLED), _NOBODY),
     "indexer stopped": Fault(_stop_indexer, _UNFINISHED, _NOBODY),
     "maintenance stopped": Fault(
         _stop_maintenance, (families.MAINTENANCE_STARTED.name, _maintains_long), _NOBODY
     ),
     "decoder stopped": Fault(
-        _hang_decoder, _grows(families.DECODER_ENDS, cause="TIMEOUT", **_DECODERS), _PICTURES
+        partial(_hang, "decoder"),
+        _grows(families.DECODER_ENDS, cause="TIMEOUT", **_DECODERS),
+        _PICTURES,
     ),
     "disk full": Fault(
-        _fill_disk, _grows(families.REFUSALS, reason="STORAGE_FULL"), _WRITES, lacks=_needs_disk
+        _fill_disk, _grows(families.REFUSALS, reason="STORAGE_FULL"), _WRITES, needs=SMALL_DISK
     ),
     "disk read-only": Fault(
         _forbid_writing,
         _falls_to_0(families.SERVING, service="disrupt.v1.RegistrationService"),
         _WRITES,
-        lacks=_needs_strace,
+        needs=STRACE,
     ),
     "clock forward": Fault(
         partial(_set_clock, 86_400),
         _grows(families.CLOCK_JUMPS, direction="forward"),
         _NOBODY,
-        lacks=_needs_clock,
+        needs=FAKETIME,
     ),
     "clock back": Fault(
         partial(_set_clock, -86_400),
         _grows(families.CLOCK_JUMPS, direction="back"),
         _NOBODY,
-        lacks=_needs_clock,
+        needs=FAKETIME,
     ),
     "descriptors used up": Fault(
         _use_up_files, (families.OPEN_FILES.name, _files_run_out), _EVERYONE

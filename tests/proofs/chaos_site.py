@@ -16,10 +16,10 @@ from PIL import Image
 from benchmarks.harness import registries
 from benchmarks.harness.deployment import BIN, WITH_BYTECODE, CommandFailedError, Deployment
 from benchmarks.harness.disks import mounted
-from benchmarks.harness.processes import processes
 from disrupt.feed.rebuild import rebuild
 from disrupt.hashing import ImageFingerprints, fingerprint_image
 from disrupt.registry.sqlite.sql import SqlRegistry
+from tests.proofs import strace
 
 HASHES_PER_ITEM = 100
 OPEN_FILES_MAX = 500
@@ -34,7 +34,9 @@ erase_within_h = 0.1
 """
 """Maintenance looks for something to do every 15 s, and erases what was withdrawn 300 s ago."""
 
-_FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+SMALL_DISK, STRACE, FAKETIME = "a small disk, which root may mount", "strace", "faketime"
+_LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
+"""Debian's faketime: sets the clock of the programs that load it."""
 
 
 class Site:
@@ -54,7 +56,9 @@ class Site:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self.has_small_disk = self._stack.enter_context(mounted(self._work / "disk", "2g"))
+        has_small_disk = self._stack.enter_context(mounted(self._work / "disk", "2g"))
+        has = {SMALL_DISK: has_small_disk, STRACE: strace.is_there(), FAKETIME: _LIBRARY.exists()}
+        self.means = {means for means, is_there in has.items() if is_there}
         registries.fill(self.data_dir, self.codes, HASHES_PER_ITEM)
         with SqlRegistry.open_reader(self.data_dir / "registry.db") as reader:
             rebuild(reader, self.data_dir / "index")
@@ -87,11 +91,6 @@ class Site:
         """Process id of the supervisor, which may have ended just now."""
         return self.server.process.pid
 
-    @property
-    def has_clock(self) -> bool:
-        """Tell whether ``set_clock`` can be used here."""
-        return _FAKETIME.exists()
-
     def set_clock(self, ahead_s: int) -> None:
         """Let the server's clock be so far ahead of the real one, from the next second on."""
         aside = self._work / "clock.new"
@@ -109,7 +108,7 @@ class Site:
     def _start(self) -> Deployment:
         self.starts += 1
         clock = (
-            *("env", f"LD_PRELOAD={_FAKETIME}", f"FAKETIME_TIMESTAMP_FILE={self._work / 'clock'}"),
+            *("env", f"LD_PRELOAD={_LIBRARY}", f"FAKETIME_TIMESTAMP_FILE={self._work / 'clock'}"),
             *("FAKETIME_CACHE_DURATION=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1"),
         )
         return Deployment.start(
@@ -120,7 +119,7 @@ class Site:
             settings=_SETTINGS,
             wrapper=(
                 *("prlimit", f"--nofile={OPEN_FILES_MAX}:{OPEN_FILES_MAX}"),
-                *(clock if self.has_clock else ()),
+                *(clock if FAKETIME in self.means else ()),
                 *WITH_BYTECODE,
                 *self._wrapper,
             ),
@@ -218,10 +217,10 @@ def children(process: int) -> list[int]:
     return []
 
 
-def role_of(process: int) -> str:
-    """Return the name that a process of the server gave itself; empty where it has ended."""
+def name_of(process: int) -> str:
+    """Return the name that a process gave itself; empty where it has ended."""
     with suppress(OSError):
-        return Path(f"/proc/{process}/comm").read_text().strip().removeprefix("disrupt:")
+        return Path(f"/proc/{process}/comm").read_text().strip()
     return ""
 
 
@@ -231,8 +230,3 @@ def exists(process: int) -> bool:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
         return state != "Z"
     return False
-
-
-def decoders(worker: int) -> list[int]:
-    """Return the processes that decode pictures for a worker."""
-    return processes(worker, "disrupt.isolation.picture_worker")
