@@ -25,7 +25,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 import grpc
@@ -44,6 +44,8 @@ from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 from disrupt.wire.errors import DETAILS_KEY
 
 SABOTAGES = ("hasty-ends",)
+
+Start: TypeAlias = Callable[..., Deployment]
 
 _LASTING = 3
 """Callers that look up on a connection that lasts."""
@@ -82,7 +84,6 @@ class Report:
     """Calls that waited while the writer was replaced."""
     acknowledged: int = 0
     lost: int = 0
-    stop_s: float = 0.0
     outage_s: float = 0.0
 
     @property
@@ -188,9 +189,13 @@ class Load:
             self._repeat(kind, call)
 
     def lost(self) -> int:
-        """Return how many of the acknowledged hashes do not match."""
+        """Return how many of the acknowledged hashes do not match, some time after the last."""
         with self._platform.open() as channel:
-            return sum(not matches(self._platform, channel, value) for value in self.acknowledged)
+            lost = self.acknowledged
+            give_up_s = time.monotonic() + _TIMEOUT_S
+            while lost and time.monotonic() < give_up_s:
+                lost = [value for value in lost if not matches(self._platform, channel, value)]
+            return len(lost)
 
 
 def matches(platform: Connection, channel: grpc.Channel, value: bytes) -> bool:
@@ -209,32 +214,27 @@ def counted(server: Deployment, name: str) -> int:
     return round(sum(each.value for one in families for each in one.samples if each.name == name))
 
 
-def reloads(
-    work: Path,
-    times: int,
-    *,
-    hashes: int,
-    age_s: float,
-    workers: int,
-    through_proxy: bool,
-    sabotage: str | None,
-) -> Report:
-    """Reload so many times under load, then stop, start, kill and start."""
-    codes = np.random.default_rng(0).integers(0, 256, (max(hashes, 1), 32), np.uint8)
+def prepared(work: Path, hashes: int, settings: str, sabotage: str | None) -> tuple[Start, bytes]:
+    """Fill a data directory; return how to start its server, and a hash that matches."""
+    codes = np.random.default_rng(0).integers(0, 256, (hashes, 32), np.uint8)
     fill(work / "data", codes)
     run("disrupt-index", "rebuild", "--data-dir", work / "data")
     start = partial(
         Deployment.start,
         work / "data",
-        workers=workers,
-        settings=f"{FEW_DECODERS}connection_max_age_s = {age_s}\n",
+        settings=f"{FEW_DECODERS}{settings}",
         wrapper=(*WITH_BYTECODE, *broken_by(sabotage)),
     )
+    return start, codes[0].tobytes()
+
+
+def reloads(start: Start, stored: bytes, times: int, proxy_dir: Path | None = None) -> Report:
+    """Reload so many times under load, through the proxy where there is a directory for it."""
     report = Report()
     with ExitStack() as stack:
         server = stack.enter_context(start())
-        proxy = stack.enter_context(proxied(server.address, work)) if through_proxy else None
-        load = Load(server, codes[0].tobytes(), proxy)
+        proxy = stack.enter_context(proxied(server.address, proxy_dir)) if proxy_dir else None
+        load = Load(server, stored, proxy)
         before = counted(server, _READ)
         with load.running():
             time.sleep(_CALM_S)
@@ -248,17 +248,19 @@ def reloads(
         report.read = counted(server, _READ) - before
         report.held = counted(server, "disrupt_held_total")
         report.lost = load.lost()
-        began_s = time.perf_counter()
-        server.stop()
-        report.stop_s = round(time.perf_counter() - began_s, 2)
+    return report
+
+
+def outage_s(start: Start, stored: bytes) -> float:
+    """Kill the supervisor, start a server; return the time until a lookup is answered."""
     with start() as server:
         platform = connect(server.address, server.make_key("outage", "match"))
         began_s = time.perf_counter()
         server.kill_supervisor()
         with start(listen=server.address), platform.open() as channel:
-            report.lost += not matches(platform, channel, codes[0].tobytes())
-            report.outage_s = round(time.perf_counter() - began_s, 2)
-    return report
+            if not matches(platform, channel, stored):
+                raise RuntimeError("a stored hash does not match after the outage")
+            return round(time.perf_counter() - began_s, 2)
 
 
 @click.command(help=__doc__)
@@ -280,16 +282,13 @@ def main(
     through_proxy: bool,
 ) -> None:
     """Reload, write the report; exit with 1 if a promise was broken."""
-    with tempfile.TemporaryDirectory(prefix="disrupt-reloads-") as work:
-        report = reloads(
-            Path(work),
-            times,
-            hashes=hashes,
-            age_s=age_s,
-            workers=workers,
-            through_proxy=through_proxy,
-            sabotage=sabotage,
-        )
+    settings = f"connection_max_age_s = {age_s}\n"
+    with tempfile.TemporaryDirectory(prefix="disrupt-reloads-") as directory:
+        work = Path(directory)
+        start, stored = prepared(work, hashes, settings, sabotage)
+        start = partial(start, workers=workers)
+        report = reloads(start, stored, times, work if through_proxy else None)
+        report.outage_s = outage_s(start, stored)
     result = {
         "failed": report.failed,
         "dropped": report.dropped,

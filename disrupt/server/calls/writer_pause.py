@@ -11,7 +11,7 @@ from grpc import aio
 from disrupt.server.metrics import families
 
 _LOOK_S = 0.01
-LONGEST_S = 3.0
+LONGEST_S = 10.0
 """Time after which calls go on, and fail if there is no writer."""
 
 
