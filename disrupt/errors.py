@@ -81,6 +81,19 @@ class OverloadedError(DisruptError):
     reason = "OVERLOADED"
 
 
+class QuotaExceededError(OverloadedError):
+    """The quota of the caller's organisation is used up; try again after ``retry_after_s``."""
+
+    reason = "QUOTA_EXCEEDED"
+
+    def __init__(
+        self, message: str, *, retry_after_s: float, organisation: str, quota: str
+    ) -> None:
+        super().__init__(
+            message, retry_after_s=retry_after_s, organisation=organisation, quota=quota
+        )
+
+
 class TooManyAttemptsError(OverloadedError):
     """A PIN waits for its turn, and keeps its place: try again after ``retry_after_s``."""
 

@@ -163,15 +163,16 @@ class WorkerState:
 
         await forever(step, self._interval_s)
 
-    async def follow_keys(self, read: Callable[[KeyRing], None]) -> None:
-        """Read keys and banks until cancelled; call ``read`` with them each time.
+    async def follow_keys(self, *followers: Callable[[KeyRing], None]) -> None:
+        """Read keys and banks until cancelled; call the followers with them each time.
 
         It runs beside ``follow_changes``, so that a revocation does not wait for a snapshot.
         """
 
         async def read_once() -> None:
             await asyncio.to_thread(self._read_keys)
-            read(self._ring)
+            for follow in followers:
+                follow(self._ring)
             waiting, self._keys_read = self._keys_read, asyncio.Event()
             waiting.set()
 

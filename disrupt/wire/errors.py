@@ -1,4 +1,4 @@
-"""Convert errors to google.rpc.Status with ErrorInfo, BadRequest and RetryInfo."""
+"""Convert errors to google.rpc.Status with details."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from disrupt.errors import DisruptError
+from disrupt.errors import DisruptError, QuotaExceededError
 
 DOMAIN = "disrupt"
 DETAILS_KEY = "grpc-status-details-bin"
@@ -24,7 +24,7 @@ _CODES = {code.name: code for code in grpc.StatusCode}
 
 
 def details(error: DisruptError) -> list[Message]:
-    """Return ErrorInfo, and BadRequest and RetryInfo where there is something to say in them."""
+    """Return ErrorInfo, and BadRequest, RetryInfo and QuotaFailure where they have anything."""
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
     details: list[Message] = [info]
     if error.violations:
@@ -37,6 +37,11 @@ def details(error: DisruptError) -> list[Message]:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromMilliseconds(round(error.retry_after_s * 1000))
         details.append(retry)
+    if isinstance(error, QuotaExceededError):
+        failure = error_details_pb2.QuotaFailure()
+        subject = f"organisation:{error.metadata['organisation']}"
+        failure.violations.add(subject=subject, description=error.metadata["quota"])
+        details.append(failure)
     return details
 
 

@@ -201,6 +201,7 @@ NOTHING_TO_SHOW = {
     "Registrations: time in the writer",
     "Certificate valid for",
     "Up for",  # there was no maintenance
+    "Left of quotas",
 }
 
 

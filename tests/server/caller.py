@@ -66,6 +66,7 @@ class Refused:
     domain: str
     fields: tuple[str, ...]
     retry_after_s: float | None
+    quotas: tuple[tuple[str, str], ...] = ()
 
 
 def refusal(call: Callable[[], Any]) -> Refused:
@@ -90,13 +91,13 @@ def outcome(call: Callable[[], Any]) -> grpc.StatusCode:
 def refused_of(error: Any) -> Refused:
     """Return the error with its google.rpc details."""
     info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-    retry = error_details_pb2.RetryInfo()
+    retry, quota = error_details_pb2.RetryInfo(), error_details_pb2.QuotaFailure()
     for name, value in error.trailing_metadata() or ():
         if name == "grpc-status-details-bin":
             status = status_pb2.Status.FromString(value)
             assert status.message == error.details()
             for detail in status.details:
-                assert any(detail.Unpack(known) for known in (info, bad, retry))
+                assert any(detail.Unpack(known) for known in (info, bad, retry, quota))
     return Refused(
         error.code(),
         error.details(),
@@ -104,6 +105,7 @@ def refused_of(error: Any) -> Refused:
         info.domain,
         tuple(violation.field for violation in bad.field_violations),
         retry.retry_delay.ToMilliseconds() / 1000 if retry.HasField("retry_delay") else None,
+        tuple((violation.subject, violation.description) for violation in quota.violations),
     )
 
 

@@ -16,10 +16,11 @@ from disrupt.core.media import LowQuality
 from disrupt.core.outcomes import OutcomeReport
 from disrupt.core.policy import ApiKey, Scope, scope
 from disrupt.core.status import Limits
-from disrupt.errors import CursorExpiredError
+from disrupt.errors import CursorExpiredError, OverloadedError
 from disrupt.isolation.pictures import IsolatedHashing
 from disrupt.isolation.videos import IsolatedVideos
 from disrupt.server.admission.pool import Pool
+from disrupt.server.admission.quotas import LookupQuotas
 from disrupt.server.admission.receiving import Context
 from disrupt.server.admission.shares import Resource, holder
 from disrupt.server.calls.interceptors import allowed_s, caller
@@ -66,9 +67,11 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         cursors: SealedCursors,
         hashing: IsolatedHashing,
         videos: IsolatedVideos,
+        quotas: LookupQuotas,
     ) -> None:
         """``record`` lets the writer note durably what is reported."""
         self._config = config
+        self._quotas = quotas
         self._state = state
         self._record = record
         self._tokens = tokens
@@ -121,11 +124,16 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         by = holder.get()
         allowance = self._allowance(context)
         steps = answer(allowance)
+        self._quotas.take(key.organisation, len(lookup.hashes))
         response = self._inline(steps, len(queries), searched)
         if response is not None:
             return response
-        with by.holding(Resource.HASHES, len(queries)):
-            return await self._search(steps, allowance)
+        try:
+            with by.holding(Resource.HASHES, len(queries)):
+                return await self._search(steps, allowance)
+        except OverloadedError:
+            self._quotas.give_back(key.organisation, len(lookup.hashes))
+            raise
 
     async def MatchImage(  # noqa: N802 gRPC's name
         self,
@@ -137,6 +145,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         searched = self._scope(key, options)
         self._cursor()  # raises without an index, before anything is decoded
         with holder.get().holding(Resource.PICTURES):
+            self._quotas.take(key.organisation)
             query = await self._hashing.hash_image(request.image, options.effort)
         cursor = self._cursor()
         if isinstance(query, LowQuality):
@@ -215,6 +224,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         options = wire_videos.video_options((await first_part(parts, "options")).options)
         searched = self._scope(key, options.lookup)
         cursor = self._cursor()
+        self._quotas.take(key.organisation)
         allowance = Allowance(time.monotonic() + allowed_s(context, self._config.max_video_call_s))
         lookup = VideoLookup(self._state.live, searched, options, allowance)
         search = VideoSearch(lookup, options, self._comparing)
@@ -237,6 +247,9 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             response = await self._comparing.run(answer)
         except asyncio.CancelledError:
             allowance.end()
+            raise
+        except OverloadedError:
+            self._quotas.give_back(key.organisation)
             raise
         finally:
             search.let_go()

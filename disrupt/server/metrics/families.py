@@ -50,6 +50,7 @@ class Family:
     width = 1
     _row = Row()
     _numbers = _row.numbers
+    _rows: Rows | None = None
 
     def __init__(self, name: str, description: str, *labels: str) -> None:
         self.name = name
@@ -67,11 +68,16 @@ class Family:
         return place
 
     @classmethod
-    def use(cls, row: Row) -> None:
-        """Count in this row from now on."""
-        Family._row, Family._numbers = row, row.numbers
+    def use(cls, row: Row, rows: Rows | None = None) -> None:
+        """Count in this row from now on, which is one of ``rows``."""
+        Family._row, Family._numbers, Family._rows = row, row.numbers, rows
         for family in FAMILIES.values():
             family._places.clear()  # noqa: SLF001 its own
+
+    @classmethod
+    def in_use(cls) -> tuple[Row, Rows | None]:
+        """Return the row of this process, and the rows that it is one of."""
+        return cls._row, cls._rows
 
 
 class Counter(Family):
@@ -171,6 +177,12 @@ ADMISSION_REFUSALS = Counter(
     "resource",
     "key",
     "cause",
+)
+QUOTA_LEFT = Gauge(
+    "disrupt_quota_left",
+    "Lookups that are left of the quota of an organisation, as a worker sees it.",
+    "organisation",
+    "per",
 )
 ADMISSION_HELD = Gauge(
     "disrupt_admission_held", "Amount of a resource that calls under way hold.", "resource", "key"

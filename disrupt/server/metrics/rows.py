@@ -54,6 +54,10 @@ class Row:
                 place = self._places[name] = self._append(name.encode(), width)
         return place
 
+    def find(self, name: str) -> int | None:
+        """Return where the numbers of a name began when this row was opened; None without any."""
+        return self._places.get(name)
+
     def _append(self, name: bytes, width: int) -> int:
         begin = int(self.numbers[0]) or _BEGIN
         place = begin + 2 + -(-len(name) // 8)
@@ -108,6 +112,11 @@ class Rows:
         """Return the row of a process, with what is in it."""
         begin = self._numbers[process] * _ROW_BYTES
         return Row(self._memory[begin : begin + _ROW_BYTES])
+
+    def length(self, process: str) -> int:
+        """Return how far a row is used. It grows with each name that is added."""
+        begin = self._numbers[process] * _ROW_BYTES
+        return int(self._memory[begin : begin + 8].cast("d")[0])
 
     def read(self) -> Iterator[tuple[str, str, list[float]]]:
         """Yield every process with each of its names and numbers."""

@@ -203,7 +203,7 @@ class _Countdown:
 def _run(child: Child, rows: Rows) -> None:
     """Run one process of the server to its end."""
     logs.configure(child.role)
-    families.Family.use(rows.of(child.row))
+    families.Family.use(rows.of(child.row), rows)
 
     async def run_with_handlers() -> None:
         part_failure.install_handlers()

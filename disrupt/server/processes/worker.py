@@ -32,6 +32,7 @@ from disrupt.server.admission.limits import (
     by_delay,
     capacities,
 )
+from disrupt.server.admission.quotas import LookupQuotas
 from disrupt.server.admission.receiving import Decode, Receiver
 from disrupt.server.admission.shares import Admission, Resource
 from disrupt.server.calls.feed import FeedServicer
@@ -145,8 +146,7 @@ async def _serve(
         config.stale_closes_s,
         checked_from=checked_from,
     )
-    calls = OpenCalls()
-    statuses = Health()
+    calls, quotas, statuses = OpenCalls(), LookupQuotas(), Health()
     secret = directory.secrets().match_tokens
     tokens, cursors = MatchTokens(secret), SealedCursors(secret)
     channel = writer_channel(directory.socket_address, config.max_message_bytes)
@@ -174,7 +174,7 @@ async def _serve(
     )
     relay = Relay(channel, pause, config.max_call_s)
     matching = MatchServicer(
-        config, state, outcome_recorder(relay), tokens, cursors, hashing, videos
+        config, state, outcome_recorder(relay), tokens, cursors, hashing, videos, quotas
     )
     add_MatchServiceServicer_to_server(matching, server)
     add_RegistrationServiceServicer_to_server(
@@ -195,15 +195,14 @@ async def _serve(
             await check_writer(statuses, channel)
 
     index = partial(check_index, statuses, state, hashing, config.stale_not_ready_s)
-    uses = partial(tell_writer, state.uses, channel)
     await index()  # raises where the registry could not be read
     await writer()
     _listen(server, config)
 
     tasks = [
         vital("changes", state.follow_changes()),
-        vital("keys", state.follow_keys(calls.end_changed)),
-        vital("key uses", forever(uses, TELL_S)),
+        vital("keys", state.follow_keys(calls.end_changed, quotas.follow)),
+        vital("key uses", forever(partial(tell_writer, state.uses, channel), TELL_S)),
         vital("freshness", forever(index, config.follow_interval_s)),
         vital("writer's health", forever(writer, WRITER_CHECK_S)),
     ]
@@ -213,6 +212,7 @@ async def _serve(
     def report() -> dict[str, object]:
         statuses.show()
         admission.show()
+        quotas.show()
         ends.show()
         _show(queues)
         return {"not_serving": statuses.not_serving(), **state.report()}

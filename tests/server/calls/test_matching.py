@@ -20,6 +20,7 @@ from disrupt.index.live import LiveIndex
 from disrupt.index.nearest import UNLIMITED, Budget
 from disrupt.server.admission.limits import capacities
 from disrupt.server.admission.pool import Pool
+from disrupt.server.admission.quotas import LookupQuotas
 from disrupt.server.admission.shares import Admission, holder
 from disrupt.server.calls import matching
 from disrupt.server.calls.interceptors import caller
@@ -54,7 +55,7 @@ def servicer(index: LiveIndex, monkeypatch: pytest.MonkeyPatch) -> MatchServicer
         live=index, ring=SimpleNamespace(bank_names={}), settled=Cursor(bytes(16), 0)
     )
     nothing: Any = None
-    made = MatchServicer(CONFIG, following, *[nothing] * 5)
+    made = MatchServicer(CONFIG, following, *[*[nothing] * 5, LookupQuotas()])
     monkeypatch.setattr(made, "_scope", lambda *_: Scope({ADULTS.number: 31}))
     monkeypatch.setattr(made, "_cursor", str)
     return made
@@ -65,7 +66,7 @@ async def match(
 ) -> None:
     """Look up a batch whose hashes are of one repeated byte."""
     turn_of.set(name)
-    key: Any = SimpleNamespace(key_id=name)
+    key: Any = SimpleNamespace(key_id=name, organisation=name)
     caller.set(key)
     holder.set(Admission(capacities(CONFIG)).holder(name))
     hashes = np.full((count, 32), number, np.uint8)

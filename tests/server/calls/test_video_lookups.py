@@ -23,6 +23,7 @@ from disrupt.isolation.video_messages import Frames
 from disrupt.isolation.videos import IsolatedVideos
 from disrupt.server.admission.limits import capacities
 from disrupt.server.admission.pool import Pool
+from disrupt.server.admission.quotas import LookupQuotas
 from disrupt.server.admission.shares import Admission, Holder, Resource, holder
 from disrupt.server.calls.interceptors import caller
 from disrupt.server.calls.matching import MatchServicer
@@ -142,11 +143,11 @@ def test_lookups_by_hash_find_a_thread_while_videos_are_compared(
         holder.set(admission().holder("0"))
         following: Any = SimpleNamespace(live=LiveIndex(), ring=None)
         config = CONFIG.model_copy(update={"search_threads": threads})
-        nothing: list[Any] = [None] * 5
-        servicer: Any = MatchServicer(config, following, *nothing)
+        parts: list[Any] = [*[None] * 5, LookupQuotas()]
+        servicer: Any = MatchServicer(config, following, *parts)
         monkeypatch.setattr(servicer, "_scope", lambda *_: Scope({ADULTS.number: 31}))
         monkeypatch.setattr(servicer, "_cursor", str)
-        key: Any = SimpleNamespace(key_id="0")
+        key: Any = SimpleNamespace(key_id="0", organisation="o")
         caller.set(key)
         videos = [asyncio.create_task(video(servicer)) for _ in range(2 * threads)]
         await asyncio.sleep(0.2)  # so that they have the threads that they get

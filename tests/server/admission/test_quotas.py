@@ -1,0 +1,152 @@
+"""What an organisation looks up in a minute and a day is bounded over all workers."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from disrupt.core.policy import LookupQuota
+from disrupt.errors import LimitExceededError, QuotaExceededError
+from disrupt.server.admission.quotas import LookupQuotas
+from disrupt.server.metrics.families import QUOTA_LEFT, Family
+from disrupt.server.metrics.rows import Row, Rows
+from disrupt.services.keys import KeyRing
+
+WORKERS = ("worker 1", "worker 2", "worker 3")
+DAY_S = 86_400
+NOON_S = 20_000 * DAY_S + DAY_S // 2
+
+
+@pytest.fixture(autouse=True)
+def own_row() -> Iterator[None]:
+    yield
+    Family.use(Row())
+
+
+class Workers:
+    """Workers with rows in one memory, and a clock."""
+
+    def __init__(self, *quotas: LookupQuota) -> None:
+        self.now_s = float(NOON_S)
+        self.rows = Rows(["supervisor", *WORKERS])
+        self.quotas = quotas
+        self._made: dict[str, LookupQuotas] = {}
+        for _ in range(2):  # the first time, not all have counts yet
+            for worker in WORKERS:
+                self.on(worker)
+
+    def on(self, worker: str) -> LookupQuotas:
+        """Return the quotas as a worker sees them, once it has looked."""
+        Family.use(self.rows.of(worker), self.rows)
+        quotas = self._made.setdefault(worker, LookupQuotas(lambda: self.now_s))
+        quotas.follow(KeyRing(quotas=self.quotas, day=""))
+        return quotas
+
+    def restart(self, worker: str) -> None:
+        """Let another process take the place of a worker."""
+        del self._made[worker]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(WORKERS),
+            st.integers(1, 7),
+            st.sampled_from([0.0, 1.0, 59.5, 60.0, 3600.0, 86_400.0]),
+            st.booleans(),
+        ),
+        max_size=40,
+    )
+)
+def test_all_workers_together_let_in_what_fits_into_the_minute_and_the_day(
+    asked: list[tuple[str, int, float, bool]],
+) -> None:
+    workers = Workers(LookupQuota("a", 5, 12))
+    minutes, days = dict[float, int](), dict[float, int]()
+    for worker, amount, pause_s, dies in asked:
+        workers.now_s += pause_s
+        minute, day = workers.now_s // 60, workers.now_s // DAY_S
+        quotas = workers.on(worker)
+        fits = minutes.get(minute, 0) + amount <= 5 and days.get(day, 0) + amount <= 12
+        if amount > 5:
+            with pytest.raises(LimitExceededError):
+                quotas.take("a", amount)
+        elif fits:
+            quotas.take("a", amount)
+            minutes[minute] = minutes.get(minute, 0) + amount
+            days[day] = days.get(day, 0) + amount
+        else:
+            with pytest.raises(QuotaExceededError) as refused:
+                quotas.take("a", amount)
+            wait_s = refused.value.retry_after_s or 0.0
+            workers.now_s += wait_s
+            assert workers.now_s % 60 == 0  # another minute, or another day
+        if dies:
+            workers.restart(worker)
+
+
+def test_a_refusal_says_when_the_day_is_over_if_that_is_what_is_used_up() -> None:
+    workers = Workers(LookupQuota("a", 0, 2), LookupQuota("b", 2, 0))
+    for name, wait_s in (("a", DAY_S / 2), ("b", 60)):
+        workers.on("worker 1").take(name, 2)
+        with pytest.raises(QuotaExceededError) as refused:
+            workers.on("worker 2").take(name)
+        assert refused.value.retry_after_s == wait_s
+        assert refused.value.metadata["organisation"] == name
+
+
+def test_an_organisation_without_a_quota_may_look_up_as_much_as_it_likes() -> None:
+    quotas = Workers(LookupQuota("a", 1, 1)).on("worker 1")
+    for _ in range(3):
+        quotas.take("b", 10_000)
+        quotas.give_back("b", 10_000)
+
+
+def test_what_is_given_back_may_be_taken_again() -> None:
+    workers = Workers(LookupQuota("a", 2, 2))
+    workers.on("worker 1").take("a", 2)
+    workers.on("worker 1").give_back("a", 2)
+    workers.on("worker 2").take("a", 2)
+
+
+def test_a_quota_that_is_changed_counts_what_was_looked_up_before() -> None:
+    workers = Workers(LookupQuota("a", 5, 0))
+    workers.on("worker 1").take("a", 5)
+    workers.quotas = (LookupQuota("a", 7, 0),)
+    workers.on("worker 2").take("a", 2)
+    with pytest.raises(QuotaExceededError):
+        workers.on("worker 2").take("a")
+    workers.quotas = ()
+    workers.on("worker 2").take("a", 100)
+
+
+def test_forked_workers_share_a_quota() -> None:
+    workers = Workers(LookupQuota("a", 3, 0))
+    child = os.fork()
+    if not child:
+        workers.on("worker 1").take("a", 3)
+        os._exit(0)
+    os.waitpid(child, 0)
+    with pytest.raises(QuotaExceededError):
+        workers.on("worker 2").take("a")
+
+
+def test_the_metric_says_what_is_left_and_hides_a_quota_that_is_no_more() -> None:
+    workers = Workers(LookupQuota("a", 5, 0))
+    workers.on("worker 2").take("a", 3)
+    quotas = workers.on("worker 1")
+
+    def left() -> list[float]:
+        quotas.show()
+        name = f'["{QUOTA_LEFT.name}", "a", "minute"]'
+        return dict(workers.rows.of("worker 1").read())[name]
+
+    assert left() == [2.0]
+    workers.quotas = ()
+    workers.on("worker 1")
+    assert math.isnan(left()[0])
