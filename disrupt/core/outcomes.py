@@ -1,9 +1,11 @@
-"""Outcomes of matches, as platforms report them."""
+"""Outcomes of matches, as platforms report them, and when they quarantine an item."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+
+from disrupt.core.hashes import MAX_DISTANCE_BITS
 
 
 class MatchOutcome(IntEnum):
@@ -27,3 +29,20 @@ class OutcomeReport:
     organisation: str
     outcome: MatchOutcome
     distance_bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinePolicy:
+    """When reports quarantine an item: false positives of so many organisations (docs/outcomes.md).
+
+    Only matches of more than ``beyond_bits`` count: nearer ones are of the same picture. Those
+    beyond what banks allow do not either, since only operators ask for them.
+    """
+
+    organisations: int = 2
+    beyond_bits: int = 12
+
+    def counts(self, outcome: int, distance_bits: int) -> bool:
+        """Tell whether an organisation's report counts against the item."""
+        is_far = self.beyond_bits < distance_bits <= MAX_DISTANCE_BITS
+        return outcome == MatchOutcome.FALSE_POSITIVE and is_far

@@ -1,9 +1,12 @@
 """The part of the registry's contract for outcomes of matches."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from disrupt.core.outcomes import MatchOutcome, OutcomeReport
+from disrupt.core.outcomes import MatchOutcome, OutcomeReport, QuarantinePolicy
+
+RELEASED_AT_ONCE = 500
+"""Most items that one call releases: some tens of milliseconds, in which nobody else writes."""
 
 
 class OutcomeReader(Protocol):
@@ -21,9 +24,24 @@ class OutcomeReader(Protocol):
 class OutcomeWriter(OutcomeReader, Protocol):
     """Writing outcomes, as ``contract.RegistryWriter`` writes."""
 
-    def report(self, report: OutcomeReport, *, day: str) -> None:
+    def report(
+        self, report: OutcomeReport, policy: QuarantinePolicy, *, day: str, at_s: int
+    ) -> None:
         """Note an outcome, in place of what its organisation reported of the item before.
 
         Idempotent on one day. The id of an item that was replaced names what took its place.
         NotFoundError if there is no such item, or it was withdrawn.
+
+        Quarantines the item, in the same transaction and with an act of the server at ``at_s``
+        (seconds since 1970, UTC), if it is LIVE, not treated as a minor's, and the reports of
+        enough organisations count against it, one of which counted for no quarantine of it yet.
+        All of these count for this one, as does what is reported before it ends.
+        """
+
+    def release(self, *, since_s: int, at_s: int) -> Sequence[bytes]:
+        """Make items LIVE that nobody has reviewed, with an act of the server each; return the ids.
+
+        Up to ``RELEASED_AT_ONCE`` of those that are QUARANTINED or WAITING since ``since_s``
+        (seconds since 1970, UTC) or before. Of an item that waits since its registration the day
+        has to have passed.
         """

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,7 @@ from google.protobuf.message import Message
 
 from disrupt.admin.v1 import admin_pb2
 from disrupt.admin.v1.admin_pb2_grpc import AdminServiceStub
+from disrupt.core.outcomes import QuarantinePolicy
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import (
     DataDirectoryError,
@@ -41,6 +43,7 @@ class DirectAdmin:
     """Write to the registry; this process holds its lock."""
 
     registry: RegistryWriter
+    policy: QuarantinePolicy = field(default_factory=QuarantinePolicy)
 
     def create(self, request: admin_pb2.CreateKeyRequest) -> admin_pb2.CreateKeyResponse:
         """Make a key."""
@@ -101,7 +104,8 @@ class DirectAdmin:
 
     def record(self, request: admin_pb2.RecordOutcomeRequest) -> admin_pb2.RecordOutcomeResponse:
         """Note what came of a match."""
-        self.registry.report(wire.outcome_report(request), day=today())
+        report, at_s = wire.outcome_report(request), int(time.time())
+        self.registry.report(report, self.policy, day=today(), at_s=at_s)
         return wire.recorded_answer()
 
     def checkpoint(self) -> admin_pb2.CheckpointResponse:

@@ -66,6 +66,16 @@ class Config(BaseModel):
     """Most items in one case."""
     max_registered_hashes_per_h: Annotated[int, Field(ge=1)] = 2_000_000
     """Hashes that one key may register in an hour; more are RESOURCE_EXHAUSTED."""
+    live_items_per_key: Annotated[int, Field(ge=1)] = 100_000
+    """New items of one key in a day that go live at once; what is beyond waits for a review."""
+    live_items_per_origin: Annotated[int, Field(ge=1)] = 1000
+    """Like live_items_per_key, of one origin token of a key."""
+    quarantine_organisations: Annotated[int, Field(ge=2)] = 2
+    """Organisations whose reports of false positives quarantine an item, unless it is a minor's."""
+    quarantine_beyond_bits: Annotated[int, Field(ge=0, le=31)] = 12
+    """Distance of a match, in bits, up to which such a report does not count."""
+    review_within_h: Annotated[float, Field(ge=1)] = 72.0
+    """Hours after which an item goes live that reports or limits keep back, and nobody reviewed."""
     max_concurrent_calls: Annotated[int, Field(ge=1)] = 1000
     """Calls at once in one worker; more are RESOURCE_EXHAUSTED."""
 

@@ -31,6 +31,7 @@ from disrupt.core.registrations import (
     ShownItem,
     sufficient,
 )
+from disrupt.core.states import ItemState
 from disrupt.errors import (
     CaseClosedError,
     CaseRefusedError,
@@ -47,6 +48,7 @@ from disrupt.registry.contract import (
     RegistryWriter,
     Withdrawn,
 )
+from disrupt.services.live_limits import LiveLimits
 from disrupt.services.pins import Pins
 from disrupt.services.quotas import Quota
 from disrupt.services.throttle import Asked, Throttle
@@ -81,6 +83,7 @@ class Registrar:
     pepper: bytes
     limits: RegistrationLimits = RegistrationLimits()
     quota: Quota = field(default_factory=Quota)
+    live: LiveLimits = field(default_factory=LiveLimits)
     _storing: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def register(
@@ -96,7 +99,8 @@ class Registrar:
            under the number derived from the request id. Stop here, storing nothing, if every item
            was rejected.
         5. Store the items, if the caller's quota has room (OverloadedError). Pictures and videos
-           that the case has already are renewed or kept, see ``RegistryWriter.register``.
+           that the case has already are renewed or kept, see ``RegistryWriter.register``. New
+           ones wait for a review if the caller has registered too many (``LiveLimits``).
         """
         self._check_size(request)
 
@@ -233,10 +237,17 @@ class Registrar:
                 self._check_free(registration.case.number, request, caller, now_s)
             hashes = sum(len(item.fingerprints) for item in registration.items)
             self.quota.check(caller, request.access.origin_token, hashes, now_s)
+            origin, items = request.access.origin_token, len(registration.items)
+            state = self.live.state(caller, origin, items, now_s)
             registered = self.registry.register(
-                registration, day=day, items_per_case=self.limits.items_per_case
+                replace(registration, state=state),
+                day=day,
+                items_per_case=self.limits.items_per_case,
             )
             self.quota.charge(caller, _charged(registered), now_s)
+            if state == ItemState.LIVE:
+                added = sum(item.outcome == Outcome.ADDED for item in registered.items)
+                self.live.charge(caller, origin, added, now_s)
         return registered
 
     def _check_free(

@@ -24,7 +24,7 @@ from disrupt.core.cases import (
 )
 from disrupt.core.changes import Addition, Cursor
 from disrupt.core.media import FINGERPRINT, MediaKind
-from disrupt.core.outcomes import MatchOutcome, OutcomeReport
+from disrupt.core.outcomes import MatchOutcome, OutcomeReport, QuarantinePolicy
 from disrupt.core.policy import ADULTS, MINORS
 from disrupt.core.registrations import (
     CaseAccess,
@@ -132,7 +132,8 @@ def test_the_person_sees_a_day_late_what_platforms_blocked_or_left_up(
         return [(each.blocked_on, each.left_up_on) for each in items]
 
     def report(item_id: bytes, organisation: str, outcome: MatchOutcome, day: str = DAY) -> None:
-        registry.report(OutcomeReport(item_id, organisation, outcome, 20), day=day)
+        said = OutcomeReport(item_id, organisation, outcome, 9)
+        registry.report(said, QuarantinePolicy(), day=day, at_s=0)
 
     report(first, "a", MatchOutcome.BLOCKED)
     report(first, "b", MatchOutcome.NOT_BLOCKED)

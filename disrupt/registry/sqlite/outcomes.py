@@ -2,12 +2,25 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, and_, insert, or_, select, update
 
-from disrupt.core.outcomes import MatchOutcome, OutcomeReport
+from disrupt.core.acts import SERVER, Act, Action
+from disrupt.core.cases import AgeBand
+from disrupt.core.outcomes import MatchOutcome, OutcomeReport, QuarantinePolicy
+from disrupt.core.policy import age_of
+from disrupt.core.states import ItemState
 from disrupt.errors import NotFoundError
-from disrupt.registry.sqlite import schema
+from disrupt.registry.outcomes import RELEASED_AT_ONCE
+from disrupt.registry.sqlite import schema, states
+
+
+class _Item(NamedTuple):
+    number: int
+    bank: int
+    state: int
 
 
 def outcomes(
@@ -33,10 +46,17 @@ def outcomes(
     return dict(reported)
 
 
-def report(connection: Connection, report: OutcomeReport, *, day: str) -> None:
-    """Note an outcome, in place of what its organisation reported of the item before."""
+def report(
+    connection: Connection,
+    report: OutcomeReport,
+    policy: QuarantinePolicy,
+    *,
+    day: str,
+    at_s: int,
+) -> None:
+    """Note an outcome, and quarantine the item where the policy says so."""
     item, columns = _item(connection, report.item_id), schema.outcomes.c
-    of_both = (columns.item == item, columns.organisation == report.organisation)
+    of_both = (columns.item == item.number, columns.organisation == report.organisation)
     before = connection.execute(select(schema.outcomes).where(*of_both)).first()
     values = {
         "outcome": report.outcome,
@@ -44,12 +64,65 @@ def report(connection: Connection, report: OutcomeReport, *, day: str) -> None:
         "distance_bits": report.distance_bits,
     }
     if before is None:
-        key = {"item": item, "organisation": report.organisation, "is_counted": False}
+        key = {"item": item.number, "organisation": report.organisation, "is_counted": False}
         connection.execute(insert(schema.outcomes).values(**key, **values))
+    else:
+        if before.day != day:
+            values |= {"earlier_outcome": before.outcome, "earlier_day": before.day}
+        connection.execute(update(schema.outcomes).where(*of_both).values(**values))
+    if policy.counts(report.outcome, report.distance_bits):
+        _judge(connection, item, policy, at_s)
+
+
+def _judge(connection: Connection, item: _Item, policy: QuarantinePolicy, at_s: int) -> None:
+    """Quarantine an item against which enough reports count, and note which do."""
+    columns = schema.outcomes.c
+    reports = connection.execute(
+        select(
+            columns.organisation, columns.outcome, columns.distance_bits, columns.is_counted
+        ).where(columns.item == item.number)
+    )
+    against = [row for row in reports if policy.counts(row.outcome, row.distance_bits)]
+    if item.state == ItemState.LIVE:
+        if (
+            age_of(item.bank) == AgeBand.MINOR
+            or len(against) < policy.organisations
+            or all(row.is_counted for row in against)
+        ):
+            return
+        act = Act(SERVER, "", Action.QUARANTINE, at_s, "false_positives")
+        states.change(connection, [item.number], ItemState.QUARANTINED, act, {ItemState.LIVE})
+    elif item.state != ItemState.QUARANTINED:
         return
-    if before.day != day:
-        values |= {"earlier_outcome": before.outcome, "earlier_day": before.day}
-    connection.execute(update(schema.outcomes).where(*of_both).values(**values))
+    organisations = [row.organisation for row in against]
+    connection.execute(
+        update(schema.outcomes)
+        .where(columns.item == item.number, columns.organisation.in_(organisations))
+        .values(is_counted=True)
+    )
+
+
+def release(connection: Connection, *, since_s: int, at_s: int) -> Sequence[bytes]:
+    """Make items LIVE that wait since a time, and that nobody has reviewed."""
+    items = schema.items.c
+    day = datetime.fromtimestamp(since_s, UTC).date().isoformat()
+    of_server = (ItemState.QUARANTINED, ItemState.WAITING)
+    numbers = connection.scalars(
+        select(items.number)
+        .where(schema.NOT_PLAINLY_LIVE, items.state.in_(of_server))
+        .where(
+            or_(
+                items.state_since_s <= since_s,
+                and_(items.state_since_s.is_(None), items.registered_on < day),
+            )
+        )
+        .order_by(items.number)
+        .limit(RELEASED_AT_ONCE)
+    ).all()
+    if not numbers:
+        return ()
+    act = Act(SERVER, "", Action.RELEASE, at_s, "not_reviewed")
+    return states.change(connection, numbers, ItemState.LIVE, act, of_server)
 
 
 def hand_over(connection: Connection, numbers: Sequence[int], item_id: bytes) -> None:
@@ -66,16 +139,16 @@ def hand_over(connection: Connection, numbers: Sequence[int], item_id: bytes) ->
         )
 
 
-def _item(connection: Connection, item_id: bytes) -> int:
-    """Return the number of the living item that an id names."""
+def _item(connection: Connection, item_id: bytes) -> _Item:
+    """Return number, bank and state of the living item that an id names."""
     items = schema.items.c
-    row = connection.execute(
-        select(items.number, items.replaced_by, items.case_id).where(items.item_id == item_id)
-    ).first()
-    number = None if row is None else row.replaced_by if row.case_id is None else row.number
-    if number is None:
+    of_number = select(items.number, items.bank, items.state).where(items.state.is_not(None))
+    replaced_by = select(items.replaced_by).where(items.item_id == item_id).scalar_subquery()
+    named = or_(items.item_id == item_id, items.number == replaced_by)
+    item = connection.execute(of_number.where(named)).first()
+    if item is None:
         raise NotFoundError(
             "The item of this match is not registered any more: nothing was noted, and nothing is"
             " to be reported of it."
         )
-    return int(number)
+    return _Item(*item)

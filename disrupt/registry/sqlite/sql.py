@@ -28,7 +28,7 @@ from sqlalchemy import Connection, Engine
 
 from disrupt.core.acts import Act
 from disrupt.core.changes import Cursor
-from disrupt.core.outcomes import OutcomeReport
+from disrupt.core.outcomes import OutcomeReport, QuarantinePolicy
 from disrupt.core.policy import ApiKey, LookupQuota
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.core.states import ItemState
@@ -325,10 +325,17 @@ class SqlRegistryWriter(SqlRegistry):
         with self._writing, _transaction(self._writer) as connection:
             return states.set_states(connection, item_ids, state, act, from_states=from_states)
 
-    def report(self, report: OutcomeReport, *, day: str) -> None:
+    def report(
+        self, report: OutcomeReport, policy: QuarantinePolicy, *, day: str, at_s: int
+    ) -> None:
         """Note the outcome of a match."""
         with self._writing, _transaction(self._writer) as connection:
-            outcomes.report(connection, report, day=day)
+            outcomes.report(connection, report, policy, day=day, at_s=at_s)
+
+    def release(self, *, since_s: int, at_s: int) -> Sequence[bytes]:
+        """Make items live that nobody has reviewed."""
+        with self._writing, _transaction(self._writer) as connection:
+            return outcomes.release(connection, since_s=since_s, at_s=at_s)
 
     def add_key(self, key: ApiKey, *, replaced: ApiKey | None = None) -> None:
         """Add a key; with ``replaced``, change that one."""

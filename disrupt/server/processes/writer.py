@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from contextlib import suppress
 from functools import partial
 
 from grpc import aio
 from grpc_health.v1 import health_pb2_grpc
 
 from disrupt.admin.v1 import admin_pb2_grpc
+from disrupt.core.outcomes import QuarantinePolicy
 from disrupt.data_directory import DataDirectory
+from disrupt.errors import DisruptError
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryWriter
 from disrupt.server.admin import DirectAdmin
@@ -31,6 +35,7 @@ from disrupt.server.processes import maintenance
 from disrupt.server.processes.serving import until_told_to_stop
 from disrupt.server.processes.storage import LOOK_S, Storage
 from disrupt.services.cursors import SealedCursors
+from disrupt.services.live_limits import LiveLimits
 from disrupt.services.pins import Pins
 from disrupt.services.quotas import Quota
 from disrupt.services.registration import Registrar, RegistrationLimits
@@ -43,6 +48,10 @@ _QUEUED = 256
 
 _REGISTERING = 2
 """Threads that read and store registrations: one hashes a PIN while the other stores."""
+
+_RELEASE_S = 60.0
+"""Pause between two looks for items whose time for a review is over."""
+_H = 3600.0
 
 _REGISTER = "/disrupt.v1.RegistrationService/RegisterHashes"
 
@@ -74,7 +83,8 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         hashes_per_registration=config.max_hashes_per_registration,
     )
     quota = Quota(config.max_registered_hashes_per_h)
-    registrar = Registrar(registry, pins, throttle, secrets.pepper, limits, quota)
+    live = LiveLimits(config.live_items_per_key, config.live_items_per_origin)
+    registrar = Registrar(registry, pins, throttle, secrets.pepper, limits, quota, live)
     decode = partial(
         payloads.register_hashes,
         items_max=config.max_items_per_registration,
@@ -84,6 +94,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     registering = Pool("register", threads=_REGISTERING, queued=_QUEUED)
     statuses = Health()
 
+    policy = QuarantinePolicy(config.quarantine_organisations, config.quarantine_beyond_bits)
     receiver = Receiver(MessageLimits.of(config), {_REGISTER: bytes})
     server = aio.server(
         interceptors=[
@@ -104,7 +115,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         server,
     )
     admin_pb2_grpc.add_AdminServiceServicer_to_server(
-        AdminServicer(DirectAdmin(registry), pool), server
+        AdminServicer(DirectAdmin(registry, policy), pool), server
     )
     health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
 
@@ -126,9 +137,19 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     tasks = [
         vital("disk", forever(disk.look, LOOK_S)),
         vital("compaction", maintenance.request_compaction(config, registry)),
+        vital("releases", forever(partial(release_unreviewed, config, registry, pool), _RELEASE_S)),
         vital("storage", forever(storage, STORAGE_CHECK_S)),
     ]
     await until_told_to_stop(server, config.drain_grace_s, statuses.stop, report)
     for task in tasks:
         task.cancel()
     directory.socket.unlink(missing_ok=True)
+
+
+async def release_unreviewed(config: Config, registry: RegistryWriter, pool: Pool) -> None:
+    """Let items go live that nobody has reviewed in time."""
+    at_s = int(time.time())
+    since_s = at_s - round(config.review_within_h * _H)
+    with suppress(DisruptError):  # such as a full disk, which health tells: a later look does it
+        while await pool.run(registry.release, since_s=since_s, at_s=at_s):
+            pass

@@ -4,6 +4,7 @@ from tests.registry.conformance.feed import FeedConformance
 from tests.registry.conformance.keys import KeysConformance
 from tests.registry.conformance.opened import OpenReader, OpenWriter
 from tests.registry.conformance.outcomes import OutcomesConformance
+from tests.registry.conformance.quarantine import QuarantineConformance
 from tests.registry.conformance.registering import RegisteringConformance
 from tests.registry.conformance.renewing import RenewingConformance
 from tests.registry.conformance.states import StatesConformance
@@ -19,6 +20,7 @@ class RegistryConformance(
     FeedConformance,
     StatesConformance,
     OutcomesConformance,
+    QuarantineConformance,
     KeysConformance,
 ):
     """Subclasses define fixtures ``open_writer`` and ``open_reader``, on the same registry."""

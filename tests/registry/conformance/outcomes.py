@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from disrupt.core.outcomes import MatchOutcome, OutcomeReport
+from disrupt.core.outcomes import MatchOutcome, OutcomeReport, QuarantinePolicy
 from disrupt.errors import NotFoundError
 from disrupt.registry.contract import RegistryReader, RegistryWriter
 from tests.registry.conformance.opened import Opened
@@ -13,12 +13,20 @@ from tests.registry.examples import DAY, NEXT_DAY, OWN, item_of, new_item, regis
 
 BLOCKED, NOT_BLOCKED, _, FALSE_POSITIVE = MatchOutcome
 THIRD_DAY = "2026-11-26"
+AT_S = 1_795_000_000
+POLICY = QuarantinePolicy()
 
 
-def said(
-    item_id: bytes, outcome: MatchOutcome = BLOCKED, organisation: str = "platform"
-) -> OutcomeReport:
-    return OutcomeReport(item_id, organisation, outcome, 9)
+def report(
+    writer: RegistryWriter,
+    item_id: bytes,
+    outcome: MatchOutcome = BLOCKED,
+    organisation: str = "platform",
+    *,
+    bits: int = 9,
+    day: str = DAY,
+) -> None:
+    writer.report(OutcomeReport(item_id, organisation, outcome, bits), POLICY, day=day, at_s=AT_S)
 
 
 class OutcomesConformance(Opened):
@@ -31,7 +39,7 @@ class OutcomesConformance(Opened):
         number = writer.register(registration(chance, None, item, other), day=DAY).case_number
         elsewhere = writer.register(registration(chance), day=DAY).case_number
         head = writer.head()
-        writer.report(said(item.item_id), day=DAY)
+        report(writer, item.item_id)
         assert reader.outcomes(number, before=DAY) == {}
         assert reader.outcomes(number, before=NEXT_DAY) == {item.item_id: {BLOCKED: DAY}}
         assert reader.outcomes(elsewhere, before=NEXT_DAY) == {}
@@ -48,10 +56,10 @@ class OutcomesConformance(Opened):
         item = new_item(chance)
         number = writer.register(registration(chance, None, item), day=DAY).case_number
         for outcome in (second, first):
-            writer.report(said(item.item_id, outcome), day=DAY)
+            report(writer, item.item_id, outcome)
         assert writer.outcomes(number, before=DAY) == {}
         for outcome in (first, second, second):
-            writer.report(said(item.item_id, outcome), day=NEXT_DAY)
+            report(writer, item.item_id, outcome, day=NEXT_DAY)
         assert writer.outcomes(number, before=NEXT_DAY) == {item.item_id: {first: DAY}}
         assert writer.outcomes(number, before=THIRD_DAY) == {item.item_id: {second: NEXT_DAY}}
 
@@ -66,7 +74,7 @@ class OutcomesConformance(Opened):
             ("c", BLOCKED, DAY),
             ("d", NOT_BLOCKED, DAY),
         ):
-            writer.report(said(item.item_id, outcome, organisation), day=day)
+            report(writer, item.item_id, outcome, organisation, day=day)
         assert writer.outcomes(number, before=THIRD_DAY) == {
             item.item_id: {BLOCKED: NEXT_DAY, NOT_BLOCKED: DAY}
         }
@@ -76,11 +84,11 @@ class OutcomesConformance(Opened):
     ) -> None:
         item = new_item(chance)
         number = writer.register(registration(chance, None, item), day=DAY).case_number
-        writer.report(said(item.item_id), day=DAY)
+        report(writer, item.item_id)
         writer.withdraw(number, None, day=DAY)
         for item_id in (item.item_id, chance.randbytes(16)):
             with pytest.raises(NotFoundError):
-                writer.report(said(item_id), day=DAY)
+                report(writer, item_id)
         assert writer.outcomes(number, before=NEXT_DAY) == {}
 
     def test_a_picture_that_is_registered_again_keeps_its_outcomes(
@@ -88,11 +96,11 @@ class OutcomesConformance(Opened):
     ) -> None:
         first = item_of(chance, 1, OWN)
         number = writer.register(registration(chance, None, first), day=DAY).case_number
-        writer.report(said(first.item_id, BLOCKED, "a"), day=DAY)
-        writer.report(said(first.item_id, FALSE_POSITIVE, "b"), day=DAY)
+        report(writer, first.item_id, BLOCKED, "a")
+        report(writer, first.item_id, FALSE_POSITIVE, "b")
         second = item_of(chance, 1, OWN, (2, 1, 0))
         writer.register(registration(chance, number, second), day=DAY)
-        writer.report(said(first.item_id, NOT_BLOCKED, "b"), day=DAY)
+        report(writer, first.item_id, NOT_BLOCKED, "b")
         assert writer.outcomes(number, before=NEXT_DAY) == {
             second.item_id: {BLOCKED: DAY, NOT_BLOCKED: DAY}
         }

@@ -21,6 +21,7 @@ from tests.server.caller import (
     eventually,
     items,
     lookup,
+    near,
     refusal,
     register,
 )
@@ -85,6 +86,21 @@ def test_outcomes_of_two_platforms_are_durable_when_answered_and_are_corrected(
         }
     shown = helpline("GetCase", registration_pb2.GetCaseRequest(access=access(case))).case
     assert (shown.items[0].blocked_on, shown.items[0].left_up_on) == ("", "")  # until tomorrow
+
+
+def test_false_positives_of_two_platforms_hide_an_item_from_every_worker(
+    helpline: Caller, platforms: list[Caller], other: Caller
+) -> None:
+    value = distinctive()
+    registered(helpline, value)
+    far = near(value, 20)
+    for platform in (platforms[0], other):
+        matches = [len(items(each("MatchHashes", lookup(value)))) for each in platforms]
+        own = matched(platform, far)
+        platform("ReportOutcome", report(own, match_pb2.OUTCOME_FALSE_POSITIVE))
+    assert matches == [1] * len(platforms)  # one platform hides nothing
+    eventually(lambda: all(items(each("MatchHashes", lookup(value))) == [] for each in platforms))
+    other("ReportOutcome", report(own))  # the item is hidden, not gone
 
 
 def test_what_is_no_match_id_of_the_organisation_is_refused_alike(
