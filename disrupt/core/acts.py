@@ -37,6 +37,7 @@ class Action(IntEnum):
     KEY_ADDED = 40
     KEY_CHANGED = 41
     KEY_REVOKED = 42
+    QUOTA_SET = 43
     BANK_ADDED = 60
     BANK_CHANGED = 61
 
@@ -45,7 +46,8 @@ class Action(IntEnum):
 class Act:
     """Who did what, and when (``at_s``: seconds since 1970, UTC).
 
-    ``actor`` is the id of a key, OPERATOR or SERVER; ``organisation`` that of the key, else empty.
+    ``actor`` is the id of a key, OPERATOR or SERVER; ``organisation`` that of the key, else empty;
+    of QUOTA_SET it is the one whose quota was set.
     ``reason`` is a code of up to 32 small letters and underscores, so that nobody can write down a
     PIN or a hash: InvalidRequestError for anything else.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 
 from disrupt.admin.v1 import admin_pb2
 from disrupt.admin.v1.admin_pb2_grpc import AdminServiceStub
+from disrupt.core.acts import OPERATOR, Act, Action
 from disrupt.core.outcomes import QuarantinePolicy
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import (
@@ -54,6 +55,7 @@ class DirectAdmin:
             rights,
             tuple(request.banks),
             day=today(),
+            act=_act(Action.KEY_ADDED),
             organisation=request.organisation,
             expires_on=request.expires_on,
         )
@@ -71,6 +73,7 @@ class DirectAdmin:
             request.key_id,
             overlap_days=request.overlap_days,
             day=today(),
+            act=_act(Action.KEY_ADDED, "rotated"),
             expires_on=request.expires_on,
         )
         return wire.rotated_answer(old, new, secret, _bank_names(self.registry))
@@ -81,6 +84,7 @@ class DirectAdmin:
             self.registry,
             request.key_id,
             day=today(),
+            act=_act(Action.KEY_CHANGED),
             rights=wire.rights(request),
             bank_names=tuple(request.banks),
             expires_on=request.expires_on if request.HasField("expires_on") else None,
@@ -94,12 +98,16 @@ class DirectAdmin:
 
     def set_quota(self, request: admin_pb2.SetQuotaRequest) -> admin_pb2.SetQuotaResponse:
         """Set the quota of an organisation."""
-        keys.set_quota(self.registry, wire.quota(request))
+        quota = wire.quota(request)
+        act = replace(_act(Action.QUOTA_SET), organisation=quota.organisation)
+        keys.set_quota(self.registry, quota, act=act)
         return wire.quota_set_answer()
 
     def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
         """Revoke a key."""
-        key = keys.revoke_key(self.registry, request.key_id, day=today())
+        key = keys.revoke_key(
+            self.registry, request.key_id, day=today(), act=_act(Action.KEY_REVOKED)
+        )
         return wire.revoked_answer(key, _bank_names(self.registry))
 
     def record(self, request: admin_pb2.RecordOutcomeRequest) -> admin_pb2.RecordOutcomeResponse:
@@ -171,6 +179,10 @@ def open_admin(data_dir: Path) -> Iterator[DirectAdmin | RemoteAdmin]:
             directory.secrets()
             registry = stack.enter_context(opening.writing(directory))
             yield DirectAdmin(registry)
+
+
+def _act(action: Action, reason: str = "") -> Act:
+    return Act(OPERATOR, "", action, int(time.time()), reason)
 
 
 def _bank_names(registry: RegistryReader) -> dict[int, str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
+from disrupt.core.acts import Act
 from disrupt.core.policy import ApiKey, Bank, LookupQuota, Right
 from disrupt.errors import InvalidRequestError, NotFoundError, UnauthenticatedError, Violation
 from disrupt.registry.contract import RegistryReader, RegistryWriter
@@ -32,6 +33,7 @@ def create_key(
     bank_names: Sequence[str],
     *,
     day: str,
+    act: Act,
     organisation: str = "",
     expires_on: str = "",
 ) -> tuple[ApiKey, str]:
@@ -58,12 +60,18 @@ def create_key(
         created_on=day,
         expires_on=expires_on,
     )
-    registry.add_key(key)
+    registry.add_key(key, act=act)
     return key, secret
 
 
 def rotate_key(
-    registry: RegistryWriter, key_id: str, *, overlap_days: int, day: str, expires_on: str = ""
+    registry: RegistryWriter,
+    key_id: str,
+    *,
+    overlap_days: int,
+    day: str,
+    act: Act,
+    expires_on: str = "",
 ) -> tuple[ApiKey, ApiKey, str]:
     """Make a key like another, which expires after an overlap; return old and new with its secret.
 
@@ -88,7 +96,7 @@ def rotate_key(
         expires_on=expires_on,
         last_used_on="",
     )
-    registry.add_key(new, replaced=old)
+    registry.add_key(new, act=act, replaced=old)
     return old, new, secret
 
 
@@ -97,34 +105,39 @@ def change_key(
     key_id: str,
     *,
     day: str,
+    act: Act,
     rights: Iterable[Right] = (),
     bank_names: Sequence[str] = (),
     expires_on: str | None = None,
 ) -> ApiKey:
     """Replace rights, banks or expiry of a key; what is empty or None stays.
 
-    An empty ``expires_on`` is no expiry. Raises NotFoundError if no key has that id, and
-    InvalidRequestError for a key that was revoked, and as ``create_key``.
+    An empty ``expires_on`` is no expiry. The act gets what was named as its reason. Raises
+    NotFoundError if no key has that id, and InvalidRequestError for a key that was revoked, and as
+    ``create_key``.
     """
     key = _unrevoked(registry, key_id)
     if expires_on:
         _check_expiry(expires_on, day)
+    granted = frozenset(rights)
     changed = replace(
         key,
-        rights=frozenset(rights) or key.rights,
+        rights=granted or key.rights,
         banks=_bank_numbers(registry, bank_names) if bank_names else key.banks,
         expires_on=key.expires_on if expires_on is None else expires_on,
     )
-    registry.change_key(changed)
+    given = {"rights": granted, "banks": bank_names, "expiry": expires_on is not None}
+    reason = "_".join(part for part, is_given in given.items() if is_given)
+    registry.change_key(changed, act=replace(act, reason=reason))
     return changed
 
 
-def revoke_key(registry: RegistryWriter, key_id: str, *, day: str) -> ApiKey:
+def revoke_key(registry: RegistryWriter, key_id: str, *, day: str, act: Act) -> ApiKey:
     """Revoke a key; idempotent. Raises NotFoundError if no key has that id."""
-    return registry.revoke_key(_canonical_id(key_id), day=day)
+    return registry.revoke_key(_canonical_id(key_id), day=day, act=act)
 
 
-def set_quota(registry: RegistryWriter, quota: LookupQuota) -> None:
+def set_quota(registry: RegistryWriter, quota: LookupQuota, *, act: Act) -> None:
     """Set the quota of an organisation.
 
     Raises NotFoundError if no key belongs to it, InvalidRequestError for a number out of range.
@@ -132,7 +145,7 @@ def set_quota(registry: RegistryWriter, quota: LookupQuota) -> None:
     for field in ("per_minute", "per_day"):
         if not 0 <= getattr(quota, field) <= QUOTA_MAX:
             raise InvalidRequestError.of(Violation(field, f"give 0-{QUOTA_MAX}"))
-    registry.set_quota(quota)
+    registry.set_quota(quota, act=act)
 
 
 def _checked_name(field: str, name: str) -> str:

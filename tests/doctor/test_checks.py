@@ -29,7 +29,7 @@ from disrupt.registry import journal, opening
 from disrupt.registry.contract import Removed
 from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.index.examples import rewrite_manifest
-from tests.registry.examples import registration
+from tests.registry.examples import ACT, registration
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def damage(path: Path, at: int, content: bytes) -> None:
 def revoke_a_key(data_dir: Path) -> None:
     with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
         writer.add_key(
-            ApiKey("0000000a", "p", "o", bytes(32), frozenset(), frozenset(), "2026-01-01")
+            ApiKey("0000000a", "p", "o", bytes(32), frozenset(), frozenset(), "2026-01-01"), act=ACT
         )
-        writer.revoke_key("0000000a", day="2026-01-02")
+        writer.revoke_key("0000000a", day="2026-01-02", act=ACT)
 
 
 def test_this_machine_is_fit_and_wrong_answers_or_no_video_process_are_reported(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from disrupt.core import media
+from disrupt.core.acts import OPERATOR, Act, Action
 from disrupt.core.cases import CASE_NUMBERS, case_number
 from disrupt.core.changes import Addition, Change, Cursor, shown_item
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItems
@@ -59,6 +60,10 @@ def registration(
         Assurance.SELF_REPORTED,
         items or (new_item(chance),),
     )
+
+
+ACT = Act(OPERATOR, "", Action.KEY_ADDED, 1_764_000_000)
+"""An act, of whatever kind, that keys are changed by."""
 
 
 def api_key(key_id: str) -> ApiKey:

@@ -18,7 +18,7 @@ from disrupt.registry import journal
 from disrupt.registry.sqlite import disk_reserve
 from disrupt.registry.sqlite.disk_reserve import DiskReserve
 from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
-from tests.registry.examples import DAY, all_changes, api_key, new_item, registration
+from tests.registry.examples import ACT, DAY, all_changes, api_key, new_item, registration
 
 
 @pytest.fixture
@@ -64,11 +64,11 @@ def test_a_key_can_be_revoked_on_a_full_disk(disk: Path) -> None:
     with SqlRegistry.open_writer(disk / "registry.db") as writer:
         keys = [api_key(f"{at}" * 8) for at in range(4)]
         for key in keys:
-            writer.add_key(key)
+            writer.add_key(key, act=ACT)
         for key in keys:
             writer.checkpoint()
             fill(disk)
-            assert writer.revoke_key(key.key_id, day=DAY).revoked_on == DAY
+            assert writer.revoke_key(key.key_id, day=DAY, act=ACT).revoked_on == DAY
             assert held_bytes(disk) == disk_reserve.SIZE_BYTES
 
 

@@ -16,6 +16,7 @@ from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableErro
 from disrupt.registry.contract import NewCase
 from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
 from tests.registry.examples import (
+    ACT,
     DAY,
     all_changes,
     api_key,
@@ -196,7 +197,7 @@ def test_a_record_that_cannot_be_read_is_named_as_such(path: Path, statement: st
     with SqlRegistry.open_writer(path) as writer:
         start = writer.head()
         writer.register(request, day=DAY)
-        writer.add_key(api_key("00000001"))
+        writer.add_key(api_key("00000001"), act=ACT)
         alter(path, statement)
         with SqlRegistry.open_reader(path) as reader:
             reads: list[Callable[[], object]] = [

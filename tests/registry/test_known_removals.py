@@ -15,7 +15,7 @@ from disrupt.registry.backup import Known, back_up, bring_up_to_date, known, unp
 from disrupt.registry.contract import Removed, Revoked
 from disrupt.registry.journal import Epoch, Record
 from disrupt.registry.sqlite.sql import SqlRegistry
-from tests.registry.examples import DAY, api_key, registration
+from tests.registry.examples import ACT, DAY, api_key, registration
 
 OLDER = "removals.journal is older than the backup, or that of another server"
 
@@ -54,11 +54,11 @@ def since(data_dir: Path, tmp_path: Path, chance: random.Random) -> Since:
     records = list[Record]()
     with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
         for key_id in ("11111111", "22222222", "33333333"):
-            writer.add_key(api_key(key_id))
+            writer.add_key(api_key(key_id), act=ACT)
         for number in (1, 2):
             request = registration(chance)
             writer.withdraw(writer.register(request, day=DAY).case_number, None, day=DAY)
-            writer.revoke_key(f"{number}" * 8, day=DAY)
+            writer.revoke_key(f"{number}" * 8, day=DAY, act=ACT)
             records += [Removed(number, request.items[0].item_id), Revoked(f"{number}" * 8)]
             if number == 1:
                 back_up(data_dir, tmp_path / "backup")
@@ -172,7 +172,7 @@ def test_a_registry_that_lacks_the_change_noted_beside_it_does_not_complete_the_
             writer.begin_epoch()
         receipt = writer.register(registration(chance), day=DAY)
         writer.withdraw(receipt.case_number, None, day=DAY)
-        writer.revoke_key("33333333", day=DAY)
+        writer.revoke_key("33333333", day=DAY, act=ACT)
     path.write_bytes(older)
     assert since.known().doubt == ""
     assert Revoked("33333333") in since.known().removals

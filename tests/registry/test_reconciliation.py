@@ -32,6 +32,7 @@ from disrupt.registry.journal import Epoch
 from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry import withdraw_under_strace
 from tests.registry.examples import (
+    ACT,
     DAY,
     OWN,
     all_changes,
@@ -348,9 +349,9 @@ def revoked(path: Path) -> list[str]:
 def test_every_revoked_key_is_in_the_journal_once(path: Path) -> None:
     with SqlRegistry.open_writer(path) as writer:
         for key_id in ("00000001", "00000002"):
-            writer.add_key(api_key(key_id))
+            writer.add_key(api_key(key_id), act=ACT)
         for _ in range(2):
-            writer.revoke_key("00000001", day=DAY)
+            writer.revoke_key("00000001", day=DAY, act=ACT)
             assert revoked(path) == ["00000001"]
     path.with_name(JOURNAL).unlink()
     with SqlRegistry.open_writer(path):
@@ -361,23 +362,23 @@ def test_a_revocation_whose_record_cannot_be_written_is_completed_by_repeating_i
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with SqlRegistry.open_writer(path) as writer:
-        writer.add_key(api_key("00000001"))
+        writer.add_key(api_key("00000001"), act=ACT)
         monkeypatch.setattr(os, "pwrite", ShortWrites(5))
         with pytest.raises(StorageFullError):
-            writer.revoke_key("00000001", day=DAY)
+            writer.revoke_key("00000001", day=DAY, act=ACT)
         assert revoked(path) == []
         monkeypatch.undo()
-        writer.revoke_key("00000001", day=DAY)
+        writer.revoke_key("00000001", day=DAY, act=ACT)
         assert revoked(path) == ["00000001"]
 
 
 def test_an_older_registry_put_in_place_by_hand_revives_no_key(path: Path) -> None:
     with SqlRegistry.open_writer(path) as writer:
-        writer.add_key(api_key("00000001"))
-        writer.add_key(api_key("00000002"))
+        writer.add_key(api_key("00000001"), act=ACT)
+        writer.add_key(api_key("00000002"), act=ACT)
     older = path.read_bytes()
     with SqlRegistry.open_writer(path) as writer:
-        writer.revoke_key("00000001", day=DAY)
+        writer.revoke_key("00000001", day=DAY, act=ACT)
         epoch = writer.head().epoch
     path.write_bytes(older)
     with capture_logs() as logs, SqlRegistry.open_writer(path) as writer:

@@ -19,6 +19,7 @@ from disrupt.index.generations import create_first
 from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
 from disrupt.server.worker_state import WorkerState
 from disrupt.services.keys import create_key
+from tests.registry.examples import ACT
 
 STALE_S = 300.0
 
@@ -69,7 +70,7 @@ def registry(tmp_path: Path) -> Iterator[SqlRegistryWriter]:
 def test_neither_index_nor_keys_are_given_out_when_one_of_them_is_stale(
     tmp_path: Path, registry: SqlRegistryWriter, clock: Clock, broken: str
 ) -> None:
-    key, secret = create_key(registry, "p", [Right.MATCH], (), day="2026-01-01")
+    key, secret = create_key(registry, "p", [Right.MATCH], (), day="2026-01-01", act=ACT)
     unsteady = Unsteady(registry)
     state = WorkerState(unsteady, DataDirectory(tmp_path), 0.2, STALE_S)  # type: ignore[arg-type]
     with pytest.raises(UnavailableError):
@@ -96,8 +97,8 @@ def test_neither_index_nor_keys_are_given_out_when_one_of_them_is_stale(
 def test_every_key_that_comes_is_noted_as_used_and_no_other(
     tmp_path: Path, registry: SqlRegistryWriter
 ) -> None:
-    key, secret = create_key(registry, "p", [Right.MATCH], (), day="2026-01-01")
-    create_key(registry, "unused", [Right.MATCH], (), day="2026-01-01")
+    key, secret = create_key(registry, "p", [Right.MATCH], (), day="2026-01-01", act=ACT)
+    create_key(registry, "unused", [Right.MATCH], (), day="2026-01-01", act=ACT)
     state = WorkerState(registry, DataDirectory(tmp_path), 0.2, STALE_S)
     state.read_registry()
     assert asyncio.run(state.authenticate(secret)) == key

@@ -22,6 +22,7 @@ from disrupt.services.keys import (
     rotate_key,
     set_quota,
 )
+from tests.registry.examples import ACT
 
 YESTERDAY, DAY, NEXT_DAY = "2026-11-24", "2026-11-25", "2026-11-26"
 
@@ -48,20 +49,22 @@ def violated(call: Callable[[], object]) -> list[str]:
 
 
 def test_a_key_is_known_by_its_secret_until_it_is_revoked(registry: SqlRegistryWriter) -> None:
-    key, secret = create_key(registry, " platform ", [Right.MATCH], ["adults"], day=DAY)
-    everything, _ = create_key(registry, "mirror", [Right.FEED], [], day=DAY)
+    key, secret = create_key(registry, " platform ", [Right.MATCH], ["adults"], day=DAY, act=ACT)
+    everything, _ = create_key(registry, "mirror", [Right.FEED], [], day=DAY, act=ACT)
     assert secret.startswith(SECRET_PREFIX)
     assert (key.name, len(key.banks), len(everything.banks)) == ("platform", 1, 2)
     assert KeyRing(registry.keys(), day=DAY).authenticate(secret) == key
     for wrong in ("", secret[:-1], secret + "x", "ü\udcff"):
         assert not is_valid(registry, wrong, DAY)
     for _ in range(2):
-        assert revoke_key(registry, key.key_id, day=DAY).revoked_on == DAY
+        assert revoke_key(registry, key.key_id, day=DAY, act=ACT).revoked_on == DAY
     assert not is_valid(registry, secret, DAY)
 
 
 def test_a_key_is_refused_from_the_day_on_which_it_expires(registry: SqlRegistryWriter) -> None:
-    _, secret = create_key(registry, "p", [Right.MATCH], (), day=YESTERDAY, expires_on=NEXT_DAY)
+    _, secret = create_key(
+        registry, "p", [Right.MATCH], (), day=YESTERDAY, expires_on=NEXT_DAY, act=ACT
+    )
     assert is_valid(registry, secret, DAY)
     assert not is_valid(registry, secret, NEXT_DAY)
     assert not is_valid(registry, secret, "2027-01-01")
@@ -70,9 +73,9 @@ def test_a_key_is_refused_from_the_day_on_which_it_expires(registry: SqlRegistry
 def test_a_key_is_of_the_organisation_that_is_named_as_it_unless_said(
     registry: SqlRegistryWriter,
 ) -> None:
-    first, _ = create_key(registry, "platform", [Right.MATCH], (), day=DAY)
+    first, _ = create_key(registry, "platform", [Right.MATCH], (), day=DAY, act=ACT)
     second, _ = create_key(
-        registry, "mirror", [Right.MATCH], (), day=DAY, organisation=" platform "
+        registry, "mirror", [Right.MATCH], (), day=DAY, organisation=" platform ", act=ACT
     )
     assert first.organisation == second.organisation == "platform"
 
@@ -97,22 +100,22 @@ def test_a_key_without_sense_is_refused_by_field(
     registry: SqlRegistryWriter, wrong: dict[str, object], field: str
 ) -> None:
     arguments: dict[str, object] = {"name": "p", "rights": [Right.MATCH], "bank_names": []} | wrong
-    assert violated(lambda: create_key(registry, **arguments, day=DAY)) == [field]  # type: ignore[arg-type]
+    assert violated(lambda: create_key(registry, **arguments, day=DAY, act=ACT)) == [field]  # type: ignore[arg-type]
     assert registry.keys() == ()
 
 
 def test_what_is_changed_of_a_key_is_replaced_and_the_rest_stays(
     registry: SqlRegistryWriter,
 ) -> None:
-    key, secret = create_key(registry, "p", [Right.MATCH, Right.FEED], (), day=DAY)
-    narrowed = change_key(registry, key.key_id, bank_names=["minors"], day=DAY)
+    key, secret = create_key(registry, "p", [Right.MATCH, Right.FEED], (), day=DAY, act=ACT)
+    narrowed = change_key(registry, key.key_id, bank_names=["minors"], day=DAY, act=ACT)
     assert narrowed == replace(key, banks=frozenset([MINORS.number]))
-    other = change_key(registry, key.key_id, rights=[Right.REVIEW], day=DAY)
+    other = change_key(registry, key.key_id, rights=[Right.REVIEW], day=DAY, act=ACT)
     assert other == replace(narrowed, rights=frozenset([Right.REVIEW]))
-    ending = change_key(registry, f" {key.key_id.upper()} ", expires_on=NEXT_DAY, day=DAY)
+    ending = change_key(registry, f" {key.key_id.upper()} ", expires_on=NEXT_DAY, day=DAY, act=ACT)
     assert ending == replace(other, expires_on=NEXT_DAY)
     assert not is_valid(registry, secret, NEXT_DAY)
-    assert change_key(registry, key.key_id, expires_on="", day="2027-01-01") == other
+    assert change_key(registry, key.key_id, expires_on="", day="2027-01-01", act=ACT) == other
     assert is_valid(registry, secret, "2027-01-01")
     assert registry.keys() == (other,)
 
@@ -121,10 +124,10 @@ def test_a_rotated_key_works_beside_its_successor_until_the_overlap_ends(
     registry: SqlRegistryWriter,
 ) -> None:
     key, old_secret = create_key(
-        registry, "p", [Right.MATCH], ["adults"], day=DAY, organisation="platform"
+        registry, "p", [Right.MATCH], ["adults"], day=DAY, organisation="platform", act=ACT
     )
     registry.note_key_uses([key.key_id], day=DAY)
-    old, new, new_secret = rotate_key(registry, key.key_id, overlap_days=3, day=DAY)
+    old, new, new_secret = rotate_key(registry, key.key_id, overlap_days=3, day=DAY, act=ACT)
     assert old == replace(key, expires_on="2026-11-28", last_used_on=DAY)
     assert new == replace(
         key, key_id=new.key_id, secret_sha256=new.secret_sha256, banks=frozenset([ADULTS.number])
@@ -136,51 +139,57 @@ def test_a_rotated_key_works_beside_its_successor_until_the_overlap_ends(
 
 
 def test_an_overlap_never_lengthens_the_life_of_a_key(registry: SqlRegistryWriter) -> None:
-    key, _ = create_key(registry, "p", [Right.MATCH], (), day=DAY, expires_on=NEXT_DAY)
+    key, _ = create_key(registry, "p", [Right.MATCH], (), day=DAY, expires_on=NEXT_DAY, act=ACT)
     old, new, _ = rotate_key(
-        registry, key.key_id, overlap_days=366, day=DAY, expires_on="2027-06-01"
+        registry, key.key_id, overlap_days=366, day=DAY, expires_on="2027-06-01", act=ACT
     )
     assert (old.expires_on, new.expires_on) == (NEXT_DAY, "2027-06-01")
 
 
 def test_a_wrong_change_is_refused_and_changes_nothing(registry: SqlRegistryWriter) -> None:
-    key, _ = create_key(registry, "p", [Right.MATCH], (), day=DAY)
+    key, _ = create_key(registry, "p", [Right.MATCH], (), day=DAY, act=ACT)
     for days in (0, 367):
         rotated = violated(
-            lambda days=days: rotate_key(registry, key.key_id, overlap_days=days, day=DAY)  # type: ignore[misc]
+            lambda days=days: rotate_key(registry, key.key_id, overlap_days=days, day=DAY, act=ACT)  # type: ignore[misc]
         )
         assert rotated == ["overlap_days"]
     for expires_on in (DAY, "never"):
         for change in (change_key, lambda *a, **k: rotate_key(*a, overlap_days=1, **k)):
             assert violated(
                 lambda change=change, expires_on=expires_on: change(  # type: ignore[misc]
-                    registry, key.key_id, day=DAY, expires_on=expires_on
+                    registry, key.key_id, day=DAY, expires_on=expires_on, act=ACT
                 )
             ) == ["expires_on"]
     assert violated(
         lambda: change_key(
-            registry, key.key_id, rights=[Right.FEED], bank_names=["nobody's"], day=DAY
+            registry, key.key_id, rights=[Right.FEED], bank_names=["nobody's"], day=DAY, act=ACT
         )
     ) == ["banks"]
     with pytest.raises(NotFoundError, match="keys list"):
-        change_key(registry, "ffffffff", rights=[Right.MATCH], day=DAY)
+        change_key(registry, "ffffffff", rights=[Right.MATCH], day=DAY, act=ACT)
     with pytest.raises(NotFoundError, match="keys list"):
-        rotate_key(registry, "ffffffff", overlap_days=1, day=DAY)
+        rotate_key(registry, "ffffffff", overlap_days=1, day=DAY, act=ACT)
     assert registry.keys() == (key,)
 
 
 def test_a_revoked_key_is_neither_changed_nor_rotated(registry: SqlRegistryWriter) -> None:
-    key, _ = create_key(registry, "p", [Right.MATCH], (), day=DAY)
-    revoked = revoke_key(registry, key.key_id, day=DAY)
-    assert violated(lambda: change_key(registry, key.key_id, expires_on="", day=DAY)) == ["key_id"]
-    assert violated(lambda: rotate_key(registry, key.key_id, overlap_days=1, day=DAY)) == ["key_id"]
+    key, _ = create_key(registry, "p", [Right.MATCH], (), day=DAY, act=ACT)
+    revoked = revoke_key(registry, key.key_id, day=DAY, act=ACT)
+    assert violated(lambda: change_key(registry, key.key_id, expires_on="", day=DAY, act=ACT)) == [
+        "key_id"
+    ]
+    assert violated(lambda: rotate_key(registry, key.key_id, overlap_days=1, day=DAY, act=ACT)) == [
+        "key_id"
+    ]
     assert registry.keys() == (revoked,)
 
 
 def test_a_quota_out_of_range_is_refused(registry: SqlRegistryWriter) -> None:
-    create_key(registry, "p", [Right.MATCH], (), day=DAY)
-    assert violated(lambda: set_quota(registry, LookupQuota("p", QUOTA_MAX + 1))) == ["per_minute"]
-    assert violated(lambda: set_quota(registry, LookupQuota("p", 0, -1))) == ["per_day"]
+    create_key(registry, "p", [Right.MATCH], (), day=DAY, act=ACT)
+    assert violated(lambda: set_quota(registry, LookupQuota("p", QUOTA_MAX + 1), act=ACT)) == [
+        "per_minute"
+    ]
+    assert violated(lambda: set_quota(registry, LookupQuota("p", 0, -1), act=ACT)) == ["per_day"]
     assert registry.quotas() == ()
 
 

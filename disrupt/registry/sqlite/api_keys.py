@@ -1,13 +1,14 @@
 """Keys and quotas of their organisations. Each function runs in one transaction of its caller."""
 
 from collections.abc import Collection
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from disrupt.core.acts import Act, Action
 from disrupt.core.policy import ApiKey, LookupQuota, Right
 from disrupt.errors import NotFoundError
-from disrupt.registry.sqlite import schema
+from disrupt.registry.sqlite import acts, schema
 
 
 def keys(connection: Connection, key_id: str | None = None) -> tuple[ApiKey, ...]:
@@ -32,13 +33,16 @@ def keys(connection: Connection, key_id: str | None = None) -> tuple[ApiKey, ...
     )
 
 
-def add_key(connection: Connection, key: ApiKey) -> None:
-    """Add a key."""
+def add_key(connection: Connection, key: ApiKey, act: Act, replaced: ApiKey | None) -> None:
+    """Add a key; with ``replaced``, change that one."""
+    if replaced is not None:
+        change_key(connection, replaced, replace(act, action=Action.KEY_CHANGED))
     stored = asdict(key) | {"rights": sorted(key.rights), "banks": sorted(key.banks)}
     connection.execute(insert(schema.keys).values(stored))
+    acts.note(connection, act, key_id=key.key_id)
 
 
-def change_key(connection: Connection, key: ApiKey) -> None:
+def change_key(connection: Connection, key: ApiKey, act: Act) -> None:
     """Change rights, banks and expiry of the key of this id. NotFoundError if there is none."""
     changed = connection.execute(
         update(schema.keys)
@@ -47,10 +51,16 @@ def change_key(connection: Connection, key: ApiKey) -> None:
     )
     if not changed.rowcount:
         raise _no_key()
+    acts.note(connection, act, key_id=key.key_id)
 
 
-def revoke_key(connection: Connection, key_id: str, day: str) -> tuple[ApiKey, bool]:
-    """Revoke a key; return it as it is now, and whether it was not revoked before."""
+def revoke_key(
+    connection: Connection, key_id: str, day: str, act: Act | None = None
+) -> tuple[ApiKey, bool]:
+    """Revoke a key; return it as it is now, and whether it was not revoked before.
+
+    Without an act, it is one that was noted before, and is done again.
+    """
     revoked = connection.execute(
         update(schema.keys)
         .where(schema.keys.c.key_id == key_id, schema.keys.c.revoked_on == "")
@@ -59,6 +69,8 @@ def revoke_key(connection: Connection, key_id: str, day: str) -> tuple[ApiKey, b
     stored = keys(connection, key_id)
     if not stored:
         raise _no_key()
+    if act is not None and revoked.rowcount:
+        acts.note(connection, act, key_id=key_id)
     return stored[0], bool(revoked.rowcount)
 
 
@@ -79,7 +91,7 @@ def quotas(connection: Connection) -> tuple[LookupQuota, ...]:
     return tuple(LookupQuota(row.organisation, row.per_minute, row.per_day) for row in rows)
 
 
-def set_quota(connection: Connection, quota: LookupQuota) -> None:
+def set_quota(connection: Connection, quota: LookupQuota, act: Act) -> None:
     """Set the quota of an organisation. NotFoundError if no key belongs to it."""
     name = quota.organisation
     named = select(schema.keys.c.id).where(schema.keys.c.organisation == name).limit(1)
@@ -91,6 +103,7 @@ def set_quota(connection: Connection, quota: LookupQuota) -> None:
     connection.execute(delete(table).where(table.c.organisation == name))
     if quota.per_minute or quota.per_day:
         connection.execute(insert(table).values(asdict(quota)))
+    acts.note(connection, act)
 
 
 def _no_key() -> NotFoundError:

@@ -239,11 +239,11 @@ class SqlRegistryWriter(SqlRegistry):
         cursor = self._remove(withdraw)
         return Withdrawn(tuple(withdrawn.values()), cursor)
 
-    def revoke_key(self, key_id: str, *, day: str) -> ApiKey:
+    def revoke_key(self, key_id: str, *, day: str, act: Act) -> ApiKey:
         """Revoke a key."""
 
         def revoke(connection: Connection) -> tuple[_Removals, ApiKey]:
-            key, was_valid = api_keys.revoke_key(connection, key_id, day)
+            key, was_valid = api_keys.revoke_key(connection, key_id, day, act)
             return [Revoked(key_id)] if was_valid else [], key
 
         return self._remove(revoke)
@@ -337,27 +337,25 @@ class SqlRegistryWriter(SqlRegistry):
         with self._writing, _transaction(self._writer) as connection:
             return outcomes.release(connection, since_s=since_s, at_s=at_s)
 
-    def add_key(self, key: ApiKey, *, replaced: ApiKey | None = None) -> None:
+    def add_key(self, key: ApiKey, *, act: Act, replaced: ApiKey | None = None) -> None:
         """Add a key; with ``replaced``, change that one."""
         with self._writing, _transaction(self._writer) as connection:
-            if replaced is not None:
-                api_keys.change_key(connection, replaced)
-            api_keys.add_key(connection, key)
+            api_keys.add_key(connection, key, act, replaced)
 
-    def change_key(self, key: ApiKey) -> None:
+    def change_key(self, key: ApiKey, *, act: Act) -> None:
         """Change rights, banks and expiry of a key."""
         with self._writing, _transaction(self._writer) as connection:
-            api_keys.change_key(connection, key)
+            api_keys.change_key(connection, key, act)
 
     def note_key_uses(self, key_ids: Collection[str], *, day: str) -> None:
         """Note that keys were used on a day."""
         with self._writing, _transaction(self._writer) as connection:
             api_keys.note_key_uses(connection, key_ids, day)
 
-    def set_quota(self, quota: LookupQuota) -> None:
+    def set_quota(self, quota: LookupQuota, *, act: Act) -> None:
         """Set the quota of an organisation."""
         with self._writing, _transaction(self._writer) as connection:
-            api_keys.set_quota(connection, quota)
+            api_keys.set_quota(connection, quota, act)
 
 
 @contextmanager

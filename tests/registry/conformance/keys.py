@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from disrupt.core.acts import Action
 from disrupt.core.policy import ADULTS, MINORS, ApiKey, LookupQuota, Right
 from disrupt.errors import NotFoundError, UnavailableError
 from disrupt.registry.contract import RegistryWriter
 from tests.registry.conformance.opened import Opened, OpenWriter
-from tests.registry.examples import DAY, NEXT_DAY, api_key
+from tests.registry.examples import ACT, DAY, NEXT_DAY, api_key
 
 
 class KeysConformance(Opened):
@@ -36,20 +37,20 @@ class KeysConformance(Opened):
         ]
         with open_writer() as writer:
             for key in keys:
-                writer.add_key(key)
-            revoked = writer.revoke_key("zz", day=NEXT_DAY)
+                writer.add_key(key, act=ACT)
+            revoked = writer.revoke_key("zz", day=NEXT_DAY, act=ACT)
             assert revoked == replace(keys[0], revoked_on=NEXT_DAY)
-            assert writer.revoke_key("zz", day="2026-12-01") == revoked
+            assert writer.revoke_key("zz", day="2026-12-01", act=ACT) == revoked
         with open_writer() as writer:
             assert writer.keys() == (revoked, keys[1])
             with pytest.raises(UnavailableError):
-                writer.add_key(keys[1])
+                writer.add_key(keys[1], act=ACT)
 
     def test_a_change_replaces_rights_banks_and_expiry_and_nothing_else(
         self, writer: RegistryWriter
     ) -> None:
         for key in (api_key("00000001"), api_key("00000002")):
-            writer.add_key(key)
+            writer.add_key(key, act=ACT)
         first, second = writer.keys()
         changed = replace(
             first,
@@ -57,26 +58,26 @@ class KeysConformance(Opened):
             banks=frozenset({MINORS.number}),
             expires_on=NEXT_DAY,
         )
-        writer.revoke_key("00000002", day=DAY)
-        writer.change_key(replace(changed, name="x", organisation="x", last_used_on=DAY))
-        writer.change_key(second)  # as it was read before it was revoked
+        writer.revoke_key("00000002", day=DAY, act=ACT)
+        writer.change_key(replace(changed, name="x", organisation="x", last_used_on=DAY), act=ACT)
+        writer.change_key(second, act=ACT)  # as it was read before it was revoked
         assert writer.keys() == (changed, replace(second, revoked_on=DAY))
 
     def test_a_key_that_replaces_another_comes_with_its_change_or_not_at_all(
         self, writer: RegistryWriter
     ) -> None:
         old, new = api_key("00000001"), api_key("00000002")
-        writer.add_key(old)
+        writer.add_key(old, act=ACT)
         ending = replace(old, expires_on=NEXT_DAY)
         with pytest.raises(UnavailableError):
-            writer.add_key(old, replaced=ending)
+            writer.add_key(old, replaced=ending, act=ACT)
         assert writer.keys() == (old,)
-        writer.add_key(new, replaced=ending)
+        writer.add_key(new, replaced=ending, act=ACT)
         assert writer.keys() == (ending, new)
 
     def test_the_last_day_of_use_is_kept(self, writer: RegistryWriter) -> None:
         for key_id in ("00000001", "00000002"):
-            writer.add_key(api_key(key_id))
+            writer.add_key(api_key(key_id), act=ACT)
         writer.note_key_uses(["00000001", "nobody"], day=NEXT_DAY)
         writer.note_key_uses(["00000001"], day=DAY)
         used, unused = writer.keys()
@@ -84,22 +85,48 @@ class KeysConformance(Opened):
 
     def test_an_organisation_has_the_quota_set_last(self, writer: RegistryWriter) -> None:
         name = api_key("00000001").organisation
-        writer.add_key(api_key("00000001"))
+        writer.add_key(api_key("00000001"), act=ACT)
         assert writer.quotas() == ()
         for quota in (LookupQuota(name, 1, 2), LookupQuota(name, 0, 2**53)):
-            writer.set_quota(quota)
+            writer.set_quota(quota, act=ACT)
             assert writer.quotas() == (quota,)
-        writer.set_quota(LookupQuota(name))
+        writer.set_quota(LookupQuota(name), act=ACT)
         assert writer.quotas() == ()
         with pytest.raises(NotFoundError):
-            writer.set_quota(LookupQuota("nobody", 1, 1))
+            writer.set_quota(LookupQuota("nobody", 1, 1), act=ACT)
 
     def test_an_unknown_key_is_neither_changed_nor_revoked(self, writer: RegistryWriter) -> None:
         for change in (
-            lambda: writer.revoke_key("nobody", day=DAY),
-            lambda: writer.change_key(api_key("00000001")),
-            lambda: writer.add_key(api_key("00000002"), replaced=api_key("00000001")),
+            lambda: writer.revoke_key("nobody", day=DAY, act=ACT),
+            lambda: writer.change_key(api_key("00000001"), act=ACT),
+            lambda: writer.add_key(api_key("00000002"), replaced=api_key("00000001"), act=ACT),
         ):
             with pytest.raises(NotFoundError):
                 change()
         assert writer.keys() == ()
+
+    def test_each_change_of_a_key_is_noted_once_with_the_key(self, writer: RegistryWriter) -> None:
+        old, new = api_key("00000001"), api_key("00000002")
+        rotated = replace(ACT, reason="rotated")
+        revoked, quota = (
+            replace(ACT, action=action) for action in (Action.KEY_REVOKED, Action.QUOTA_SET)
+        )
+        writer.add_key(old, act=ACT)
+        writer.add_key(new, act=rotated, replaced=replace(old, expires_on=NEXT_DAY))
+        for _ in range(2):
+            writer.revoke_key("00000001", day=DAY, act=revoked)
+        writer.set_quota(LookupQuota(old.organisation, 1, 1), act=quota)
+        writer.note_key_uses(["00000002"], day=DAY)
+        with pytest.raises(UnavailableError):
+            writer.add_key(new, act=ACT)
+        with pytest.raises(NotFoundError):
+            writer.change_key(api_key("00000003"), act=ACT)
+        with pytest.raises(NotFoundError):
+            writer.set_quota(LookupQuota("nobody"), act=quota)
+        assert [(record.act, record.key_id) for record in reversed(writer.acts(9))] == [
+            (ACT, "00000001"),
+            (replace(rotated, action=Action.KEY_CHANGED), "00000001"),
+            (rotated, "00000002"),
+            (revoked, "00000001"),
+            (quota, ""),
+        ]
