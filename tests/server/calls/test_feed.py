@@ -1,4 +1,4 @@
-"""Pages of changes: how much is read for them, and how much memory they take."""
+"""Pages of changes: what they show, how much is read for them, and how much memory they take."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from disrupt.core.acts import OPERATOR, Act, Action
 from disrupt.core.policy import ADULTS, ApiKey, Right
+from disrupt.core.states import ItemState
 from disrupt.registry.sqlite.sql import SqlRegistry
 from disrupt.server.calls.feed import FeedServicer
 from disrupt.server.calls.interceptors import caller
@@ -52,3 +54,23 @@ def test_a_page_of_the_largest_items_takes_memory_for_few_of_them(tmp_path: Path
             tracemalloc.stop()
     assert (len(items), pages) == (40, 8)
     assert peak_bytes < 8 * _MIB  # the pages together hold 14 MiB
+
+
+def test_a_mirror_sees_a_hidden_item_go_and_a_shown_one_come(tmp_path: Path) -> None:
+    item, seen = new_item(random.Random(2)), list[str | None]()
+    with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
+        writer.register(registration(random.Random(3), None, item), day=DAY)
+        servicer = FeedServicer(writer, _FOLLOWING, SealedCursors(secrets.token_bytes(32)))
+        caller.set(_KEY)
+        cursor = ""
+        for state in (ItemState.QUARANTINED, ItemState.REJECTED, ItemState.ENABLED, ItemState.LIVE):
+            request = feed_pb2.ListChangesRequest(cursor=cursor)
+            page = asyncio.run(servicer.ListChanges(request, _CONTEXT))
+            cursor = page.next_cursor
+            seen += [change.WhichOneof("change") for change in page.changes]
+            writer.set_states([item.item_id], state, Act(OPERATOR, "", Action.DISABLE, 1))
+        page = asyncio.run(servicer.ListChanges(feed_pb2.ListChangesRequest(), _CONTEXT))
+    assert seen == ["added", "removed", "added"]
+    # From the beginning, only the newest change shows it.
+    kinds = [change.WhichOneof("change") for change in page.changes]
+    assert kinds == ["removed", "removed", "added"]
