@@ -82,6 +82,7 @@ def supervised(directory: Path, address: str, tls_cert: Path | None, *states: An
 
     def answer() -> None:
         with listening, listening.accept()[0] as asked:
+            assert asked.recv(100) == b"states\n"
             asked.sendall(json.dumps(told).encode() + b"\n")
 
     threading.Thread(target=answer, daemon=True).start()
