@@ -2,7 +2,9 @@
 
 Each worker counts in its own row of the memory that all share, and sums the rows of all: so a quota
 holds whichever workers the connections of an organisation reach, and nobody waits for a lock. Two
-workers that decide at the same instant may both let the last lookup in.
+workers that decide at the same instant may both let the last lookup in. If each worker granted a
+part instead, an organisation with four connections would get 68 % of its quota from four workers on
+average, and 41 % from eight: connections do not spread evenly.
 """
 
 from __future__ import annotations
