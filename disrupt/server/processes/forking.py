@@ -46,7 +46,7 @@ class Forked:
         while await _readable(self.pipe) and (read := os.read(self.pipe, _PIPE_BYTES)):
             *whole, rest = (rest + read).split(b"\n")
             for line in whole:
-                yield line.decode()
+                yield line.decode(errors="replace")
 
     async def wait(self) -> int:
         """Wait for its end and return its exit code. Await this once."""
