@@ -75,7 +75,7 @@ class Outcome(IntEnum):
 class RegisteredItem:
     """One item that is registered: its place in the request, its id, and hashes that are stored.
 
-    ``number`` is its number in the case, from 1.
+    ``number`` is its number in the case, from 1. ``waits``: it was added, and waits for a review.
     """
 
     index: int
@@ -83,6 +83,7 @@ class RegisteredItem:
     hashes: int
     number: int
     outcome: Outcome = Outcome.ADDED
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,14 @@ class WithdrawnItem:
     replaced_ids: tuple[bytes, ...] = ()
 
 
+class ShownState(IntEnum):
+    """State of an item as the person is told; the numbers are those of proto/."""
+
+    LIVE = 1
+    WAITING = 2
+    OFF = 3
+
+
 @dataclass(frozen=True, slots=True)
 class ShownItem:
     """One item of a case that is not withdrawn; ``age_band`` is ADULT or MINOR, by its bank.
@@ -136,6 +145,7 @@ class ShownItem:
     number: int
     registered_on: str
     identity: bytes
+    state: ShownState
     blocked_on: str = ""
     left_up_on: str = ""
 

@@ -70,13 +70,14 @@ class Registration:
 class HeldItem(NamedTuple):
     """The stored item that answers for an item of a registration, with its number of hashes.
 
-    ``number`` is its number in the case, from 1.
+    ``number`` is its number in the case, from 1. ``waits``: it was added, and is WAITING now.
     """
 
     item_id: bytes
     hashes: int
     number: int
     outcome: Outcome = Outcome.ADDED
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,8 @@ class CaseItem:
     registered_on: str
     identity: bytes
     state: ItemState
+    state_since_s: int | None = None
+    """When the state was set, in seconds since 1970 (UTC); None: at the registration."""
 
 
 @dataclass(frozen=True, slots=True)

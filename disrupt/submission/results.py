@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.core.media import MediaKind
-from disrupt.core.registrations import Outcome
+from disrupt.core.registrations import Outcome, ShownState
 from disrupt.v1 import registration_pb2
 
 NOT_SENT = "NOT_SENT"
@@ -20,6 +20,7 @@ class Registered:
     ``number`` is its number in the case. ``age`` is the age as which it is treated; UNSURE is
     minor, because no age was said. ``outcome`` says whether the case had it before. ``incomplete``:
     only a part was registered, of a video that ends early, is broken or is not alone.
+    ``waits``: it waits for a review, and is not blocked for now.
     ``first_frame_only``: other frames of an animation were not, see ``every_frame``, or other pages
     and pictures of a TIFF or HEIC file.
     """
@@ -32,6 +33,7 @@ class Registered:
     outcome: Outcome = Outcome.ADDED
     number: int = 0
     age: AgeBand = AgeBand.UNSURE
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class CaseItem:
     identity: bytes
     blocked_on: str
     left_up_on: str
+    state: ShownState | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +94,8 @@ class Case:
 
     ``withdrawn_numbers`` are those of items that were withdrawn, of an open case.
 
-    ``status``, a kind and an age are None where this version does not know the value, or the server
-    does not say it.
+    ``status``, a kind, an age and a state are None where this version does not know the value, or
+    the server does not say it.
     """
 
     number: str
@@ -132,6 +135,7 @@ def case(message: registration_pb2.Case) -> Case:
     """Convert a message to a case."""
     statuses = {status.value: status for status in CaseStatus}
     kinds = {kind.value: kind for kind in MediaKind}
+    states = {state.value: state for state in ShownState}
     ages = {age.value: age for age in (AgeBand.ADULT, AgeBand.MINOR)}
     return Case(
         number=message.case_number,
@@ -142,7 +146,7 @@ def case(message: registration_pb2.Case) -> Case:
             CaseItem(
                 *(item.item_id.hex(), kinds.get(item.kind), item.hashes, ages.get(item.age_band)),
                 *(item.number, item.registered_on, item.identity),
-                *(item.blocked_on, item.left_up_on),
+                *(item.blocked_on, item.left_up_on, states.get(item.state)),
             )
             for item in message.items
         ),

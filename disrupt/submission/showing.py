@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from typing import Any, Self
@@ -119,8 +119,6 @@ class SubmissionPrinter:
     def _show(self, submission: Submission) -> None:
         console = terminal.output()
         if submission.registered:
-            done = texts.REGISTERED.format(count=len(submission.registered))
-            say(console, done, style="bold green")
             _show_registered(console, submission.registered)
         if submission.unknown:
             is_new = bool(self._number) and not submission.registered
@@ -221,13 +219,16 @@ def show_case(console: Console, case: Case) -> None:
         for item in items:
             kind, day = texts.KINDS[item.kind], terminal.clean(item.registered_on)
             since = texts.REGISTERED_ON.format(day=day)
-            state = known or texts.UNKNOWN_VALUE
+            state = texts.STATES.get(item.state) if item.state else None
+            state = state or known or texts.UNKNOWN_VALUE
             blank = " " * len(str(item.number))
             said = Phrase(
                 f"{item.number}  {kind.fr} {since.fr}, {state.fr}",
                 f"{blank}  {kind.en} {since.en}, {state.en}",
             )
             say(console, said, indent="  ")
+            if item.state in texts.STATE_MEANS:
+                say(console, texts.STATE_MEANS[item.state], indent="     ")
             for phrase, came_on in (
                 (texts.BLOCKED_ON, item.blocked_on),
                 (texts.LEFT_UP_ON, item.left_up_on),
@@ -254,6 +255,7 @@ def case_json(case: Case) -> dict[str, Any]:
                 "age": item.age.name.lower() if item.age else None,
                 "number": item.number,
                 "registered_on": item.registered_on,
+                "state": item.state.name.lower() if item.state else None,
                 "blocked_on": item.blocked_on or None,
                 "left_up_on": item.left_up_on or None,
             }
@@ -301,6 +303,7 @@ def _rest(submission: Submission) -> dict[str, Any]:
             }
             | ({"incomplete": True} if file.incomplete else {})
             | ({"first_frame_only": True} if file.first_frame_only else {})
+            | ({"waits": True} if file.waits else {})
             for file in submission.registered
         ],
         "rejected": [
@@ -323,7 +326,12 @@ def _number_and_pin(console: Console, case_number: str, pin: str) -> None:
     _line(console, texts.PIN, " ".join(textwrap.wrap(pin, _PIN_GROUP)))
 
 
-def _show_registered(console: Console, registered: Iterable[Registered]) -> None:
+def _show_registered(console: Console, registered: Collection[Registered]) -> None:
+    waiting = sum(file.waits for file in registered)
+    if live := len(registered) - waiting:
+        say(console, texts.REGISTERED.format(count=live), style="bold green")
+    if waiting:
+        say(console, texts.REGISTERED_WAITING.format(count=waiting), style="bold")
     say(console, texts.ITEMS)
     for file in registered:
         _whole(console, f"  {file.number}  {terminal.clean(file.source)}")

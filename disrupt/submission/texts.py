@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.core.media import MediaKind
-from disrupt.core.registrations import Outcome
+from disrupt.core.registrations import Outcome, ShownState
 from disrupt.texts import Phrase, read_catalogue
 
 _TEXTS = {**read_catalogue("shared"), **read_catalogue("commands")}
@@ -27,6 +27,7 @@ def by_name(family: str) -> dict[str, Phrase]:
 
 # What was done
 REGISTERED = text("registered")
+REGISTERED_WAITING = text("registered_waiting")
 NOTHING_REGISTERED = text("nothing_registered")
 VOID_NUMBER = text("void_number")
 BEFORE_SENDING = text("before_sending")
@@ -71,6 +72,14 @@ KINDS = {
     None: text("kind.unknown"),
 }
 REGISTERED_ON = text("registered_on")
+STATES = {
+    ShownState.WAITING: text("state.WAITING"),
+    ShownState.OFF: text("state.OFF"),
+}
+STATE_MEANS = {
+    ShownState.WAITING: text("state.WAITING.means"),
+    ShownState.OFF: text("state.OFF.means"),
+}
 BLOCKED_ON = text("came.blocked")
 LEFT_UP_ON = text("came.left_up")
 WITHDRAWN_NUMBERS = text("withdrawn_numbers")

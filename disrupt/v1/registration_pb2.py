@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from disrupt.v1 import types_pb2 as disrupt_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64isrupt/v1/registration.proto\x12\ndisrupt.v1\x1a\x16\x64isrupt/v1/types.proto\"D\n\nCaseAccess\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12\x0b\n\x03pin\x18\x02 \x01(\t\x12\x14\n\x0corigin_token\x18\x03 \x01(\x0c\"`\n\tMediaItem\x12#\n\x04kind\x18\x01 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12.\n\x0c\x66ingerprints\x18\x02 \x01(\x0b\x32\x18.disrupt.v1.Fingerprints\"\x91\x01\n\x13RegistrationContext\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12&\n\x06\x61\x63\x63\x65ss\x18\x02 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\x12%\n\x08\x61ge_band\x18\x03 \x01(\x0e\x32\x13.disrupt.v1.AgeBand\x12\x17\n\x0fnew_case_number\x18\x04 \x01(\t\"o\n\x15RegisterHashesRequest\x12\x30\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContext\x12$\n\x05items\x18\x02 \x03(\x0b\x32\x15.disrupt.v1.MediaItem\"\xad\x01\n\x07Receipt\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.disrupt.v1.CaseStatus\x12)\n\x05items\x18\x03 \x03(\x0b\x32\x1a.disrupt.v1.RegisteredItem\x12*\n\x08rejected\x18\x04 \x03(\x0b\x32\x18.disrupt.v1.RejectedItem\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\t\"\x82\x01\n\x0eRegisteredItem\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x07item_id\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x01(\r\x12\x30\n\x07outcome\x18\x04 \x01(\x0e\x32\x1f.disrupt.v1.RegistrationOutcome\x12\x0e\n\x06number\x18\x05 \x01(\r\"J\n\x0cRejectedItem\x12\r\n\x05index\x18\x01 \x01(\r\x12+\n\x0blow_quality\x18\x02 \x01(\x0b\x32\x16.disrupt.v1.LowQuality\">\n\x16RegisterHashesResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\"l\n\x14RegisterImageRequest\x12\x30\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContext\x12\r\n\x05image\x18\x02 \x01(\x0c\x12\x13\n\x0b\x65very_frame\x18\x03 \x01(\x08\"=\n\x15RegisterImageResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\"c\n\x14RegisterVideoRequest\x12\x32\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContextH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\x84\x01\n\x15RegisterVideoResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\x12\x15\n\rframes_hashed\x18\x02 \x01(\r\x12\x1a\n\x12\x66rames_low_quality\x18\x03 \x01(\r\x12\x12\n\nincomplete\x18\x04 \x01(\x08\"\xa9\x01\n\x04\x43\x61se\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.disrupt.v1.CaseStatus\x12\x11\n\topened_on\x18\x03 \x01(\t\x12\x11\n\tclosed_on\x18\x04 \x01(\t\x12#\n\x05items\x18\x05 \x03(\x0b\x32\x14.disrupt.v1.CaseItem\x12\x19\n\x11withdrawn_numbers\x18\x06 \x03(\r\"\xd8\x01\n\x08\x43\x61seItem\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12\x0e\n\x06hashes\x18\x03 \x01(\r\x12%\n\x08\x61ge_band\x18\x04 \x01(\x0e\x32\x13.disrupt.v1.AgeBand\x12\x0e\n\x06number\x18\x05 \x01(\r\x12\x15\n\rregistered_on\x18\x06 \x01(\t\x12\x10\n\x08identity\x18\x07 \x01(\x0c\x12\x12\n\nblocked_on\x18\x08 \x01(\t\x12\x12\n\nleft_up_on\x18\t \x01(\t\"8\n\x0eGetCaseRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\"1\n\x0fGetCaseResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\"f\n\x14WithdrawItemsRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\x12\x10\n\x08item_ids\x18\x02 \x03(\x0c\x12\x14\n\x0citem_numbers\x18\x03 \x03(\r\"F\n\rWithdrawnItem\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12\x0e\n\x06number\x18\x02 \x01(\r\x12\x14\n\x0creplaced_ids\x18\x03 \x03(\x0c\"u\n\x15WithdrawItemsResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12,\n\twithdrawn\x18\x03 \x03(\x0b\x32\x19.disrupt.v1.WithdrawnItem\"=\n\x13WithdrawCaseRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\"t\n\x14WithdrawCaseResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12,\n\twithdrawn\x18\x03 \x03(\x0b\x32\x19.disrupt.v1.WithdrawnItem*\x90\x01\n\nCaseStatus\x12\x1b\n\x17\x43\x41SE_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41SE_STATUS_RECEIVED\x10\x01\x12\x16\n\x12\x43\x41SE_STATUS_ACTIVE\x10\x02\x12\x19\n\x15\x43\x41SE_STATUS_WITHDRAWN\x10\x03\x12\x18\n\x14\x43\x41SE_STATUS_REJECTED\x10\x04*K\n\x07\x41geBand\x12\x18\n\x14\x41GE_BAND_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41GE_BAND_ADULT\x10\x01\x12\x12\n\x0e\x41GE_BAND_MINOR\x10\x02*\x9c\x01\n\x13RegistrationOutcome\x12$\n REGISTRATION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREGISTRATION_OUTCOME_ADDED\x10\x01\x12 \n\x1cREGISTRATION_OUTCOME_RENEWED\x10\x02\x12\x1d\n\x19REGISTRATION_OUTCOME_KEPT\x10\x03\x32\x89\x04\n\x13RegistrationService\x12W\n\x0eRegisterHashes\x12!.disrupt.v1.RegisterHashesRequest\x1a\".disrupt.v1.RegisterHashesResponse\x12T\n\rRegisterImage\x12 .disrupt.v1.RegisterImageRequest\x1a!.disrupt.v1.RegisterImageResponse\x12V\n\rRegisterVideo\x12 .disrupt.v1.RegisterVideoRequest\x1a!.disrupt.v1.RegisterVideoResponse(\x01\x12\x42\n\x07GetCase\x12\x1a.disrupt.v1.GetCaseRequest\x1a\x1b.disrupt.v1.GetCaseResponse\x12T\n\rWithdrawItems\x12 .disrupt.v1.WithdrawItemsRequest\x1a!.disrupt.v1.WithdrawItemsResponse\x12Q\n\x0cWithdrawCase\x12\x1f.disrupt.v1.WithdrawCaseRequest\x1a .disrupt.v1.WithdrawCaseResponseBA\n\ndisrupt.v1P\x01Z$disrupt.example/disrupt/v1;disruptv1\xaa\x02\nDisrupt.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x64isrupt/v1/registration.proto\x12\ndisrupt.v1\x1a\x16\x64isrupt/v1/types.proto\"D\n\nCaseAccess\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12\x0b\n\x03pin\x18\x02 \x01(\t\x12\x14\n\x0corigin_token\x18\x03 \x01(\x0c\"`\n\tMediaItem\x12#\n\x04kind\x18\x01 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12.\n\x0c\x66ingerprints\x18\x02 \x01(\x0b\x32\x18.disrupt.v1.Fingerprints\"\x91\x01\n\x13RegistrationContext\x12\x12\n\nrequest_id\x18\x01 \x01(\x0c\x12&\n\x06\x61\x63\x63\x65ss\x18\x02 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\x12%\n\x08\x61ge_band\x18\x03 \x01(\x0e\x32\x13.disrupt.v1.AgeBand\x12\x17\n\x0fnew_case_number\x18\x04 \x01(\t\"o\n\x15RegisterHashesRequest\x12\x30\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContext\x12$\n\x05items\x18\x02 \x03(\x0b\x32\x15.disrupt.v1.MediaItem\"\xad\x01\n\x07Receipt\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.disrupt.v1.CaseStatus\x12)\n\x05items\x18\x03 \x03(\x0b\x32\x1a.disrupt.v1.RegisteredItem\x12*\n\x08rejected\x18\x04 \x03(\x0b\x32\x18.disrupt.v1.RejectedItem\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\t\"\xac\x01\n\x0eRegisteredItem\x12\r\n\x05index\x18\x01 \x01(\r\x12\x0f\n\x07item_id\x18\x02 \x01(\x0c\x12\x0e\n\x06hashes\x18\x03 \x01(\r\x12\x30\n\x07outcome\x18\x04 \x01(\x0e\x32\x1f.disrupt.v1.RegistrationOutcome\x12\x0e\n\x06number\x18\x05 \x01(\r\x12(\n\x05state\x18\x06 \x01(\x0e\x32\x19.disrupt.v1.CaseItemState\"J\n\x0cRejectedItem\x12\r\n\x05index\x18\x01 \x01(\r\x12+\n\x0blow_quality\x18\x02 \x01(\x0b\x32\x16.disrupt.v1.LowQuality\">\n\x16RegisterHashesResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\"l\n\x14RegisterImageRequest\x12\x30\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContext\x12\r\n\x05image\x18\x02 \x01(\x0c\x12\x13\n\x0b\x65very_frame\x18\x03 \x01(\x08\"=\n\x15RegisterImageResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\"c\n\x14RegisterVideoRequest\x12\x32\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1f.disrupt.v1.RegistrationContextH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\x84\x01\n\x15RegisterVideoResponse\x12$\n\x07receipt\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Receipt\x12\x15\n\rframes_hashed\x18\x02 \x01(\r\x12\x1a\n\x12\x66rames_low_quality\x18\x03 \x01(\r\x12\x12\n\nincomplete\x18\x04 \x01(\x08\"\xa9\x01\n\x04\x43\x61se\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\x12&\n\x06status\x18\x02 \x01(\x0e\x32\x16.disrupt.v1.CaseStatus\x12\x11\n\topened_on\x18\x03 \x01(\t\x12\x11\n\tclosed_on\x18\x04 \x01(\t\x12#\n\x05items\x18\x05 \x03(\x0b\x32\x14.disrupt.v1.CaseItem\x12\x19\n\x11withdrawn_numbers\x18\x06 \x03(\r\"\x82\x02\n\x08\x43\x61seItem\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12\x0e\n\x06hashes\x18\x03 \x01(\r\x12%\n\x08\x61ge_band\x18\x04 \x01(\x0e\x32\x13.disrupt.v1.AgeBand\x12\x0e\n\x06number\x18\x05 \x01(\r\x12\x15\n\rregistered_on\x18\x06 \x01(\t\x12\x10\n\x08identity\x18\x07 \x01(\x0c\x12\x12\n\nblocked_on\x18\x08 \x01(\t\x12\x12\n\nleft_up_on\x18\t \x01(\t\x12(\n\x05state\x18\n \x01(\x0e\x32\x19.disrupt.v1.CaseItemState\"8\n\x0eGetCaseRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\"1\n\x0fGetCaseResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\"f\n\x14WithdrawItemsRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\x12\x10\n\x08item_ids\x18\x02 \x03(\x0c\x12\x14\n\x0citem_numbers\x18\x03 \x03(\r\"F\n\rWithdrawnItem\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12\x0e\n\x06number\x18\x02 \x01(\r\x12\x14\n\x0creplaced_ids\x18\x03 \x03(\x0c\"u\n\x15WithdrawItemsResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12,\n\twithdrawn\x18\x03 \x03(\x0b\x32\x19.disrupt.v1.WithdrawnItem\"=\n\x13WithdrawCaseRequest\x12&\n\x06\x61\x63\x63\x65ss\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.CaseAccess\"t\n\x14WithdrawCaseResponse\x12\x1e\n\x04\x63\x61se\x18\x01 \x01(\x0b\x32\x10.disrupt.v1.Case\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12,\n\twithdrawn\x18\x03 \x03(\x0b\x32\x19.disrupt.v1.WithdrawnItem*\x90\x01\n\nCaseStatus\x12\x1b\n\x17\x43\x41SE_STATUS_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41SE_STATUS_RECEIVED\x10\x01\x12\x16\n\x12\x43\x41SE_STATUS_ACTIVE\x10\x02\x12\x19\n\x15\x43\x41SE_STATUS_WITHDRAWN\x10\x03\x12\x18\n\x14\x43\x41SE_STATUS_REJECTED\x10\x04*K\n\x07\x41geBand\x12\x18\n\x14\x41GE_BAND_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41GE_BAND_ADULT\x10\x01\x12\x12\n\x0e\x41GE_BAND_MINOR\x10\x02*\x80\x01\n\rCaseItemState\x12\x1f\n\x1b\x43\x41SE_ITEM_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41SE_ITEM_STATE_LIVE\x10\x01\x12\x1b\n\x17\x43\x41SE_ITEM_STATE_WAITING\x10\x02\x12\x17\n\x13\x43\x41SE_ITEM_STATE_OFF\x10\x03*\x9c\x01\n\x13RegistrationOutcome\x12$\n REGISTRATION_OUTCOME_UNSPECIFIED\x10\x00\x12\x1e\n\x1aREGISTRATION_OUTCOME_ADDED\x10\x01\x12 \n\x1cREGISTRATION_OUTCOME_RENEWED\x10\x02\x12\x1d\n\x19REGISTRATION_OUTCOME_KEPT\x10\x03\x32\x89\x04\n\x13RegistrationService\x12W\n\x0eRegisterHashes\x12!.disrupt.v1.RegisterHashesRequest\x1a\".disrupt.v1.RegisterHashesResponse\x12T\n\rRegisterImage\x12 .disrupt.v1.RegisterImageRequest\x1a!.disrupt.v1.RegisterImageResponse\x12V\n\rRegisterVideo\x12 .disrupt.v1.RegisterVideoRequest\x1a!.disrupt.v1.RegisterVideoResponse(\x01\x12\x42\n\x07GetCase\x12\x1a.disrupt.v1.GetCaseRequest\x1a\x1b.disrupt.v1.GetCaseResponse\x12T\n\rWithdrawItems\x12 .disrupt.v1.WithdrawItemsRequest\x1a!.disrupt.v1.WithdrawItemsResponse\x12Q\n\x0cWithdrawCase\x12\x1f.disrupt.v1.WithdrawCaseRequest\x1a .disrupt.v1.WithdrawCaseResponseBA\n\ndisrupt.v1P\x01Z$disrupt.example/disrupt/v1;disruptv1\xaa\x02\nDisrupt.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,12 +33,14 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'disrupt.v1.registration_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\ndisrupt.v1P\001Z$disrupt.example/disrupt/v1;disruptv1\252\002\nDisrupt.V1'
-  _globals['_CASESTATUS']._serialized_start=2333
-  _globals['_CASESTATUS']._serialized_end=2477
-  _globals['_AGEBAND']._serialized_start=2479
-  _globals['_AGEBAND']._serialized_end=2554
-  _globals['_REGISTRATIONOUTCOME']._serialized_start=2557
-  _globals['_REGISTRATIONOUTCOME']._serialized_end=2713
+  _globals['_CASESTATUS']._serialized_start=2417
+  _globals['_CASESTATUS']._serialized_end=2561
+  _globals['_AGEBAND']._serialized_start=2563
+  _globals['_AGEBAND']._serialized_end=2638
+  _globals['_CASEITEMSTATE']._serialized_start=2641
+  _globals['_CASEITEMSTATE']._serialized_end=2769
+  _globals['_REGISTRATIONOUTCOME']._serialized_start=2772
+  _globals['_REGISTRATIONOUTCOME']._serialized_end=2928
   _globals['_CASEACCESS']._serialized_start=69
   _globals['_CASEACCESS']._serialized_end=137
   _globals['_MEDIAITEM']._serialized_start=139
@@ -50,37 +52,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECEIPT']._serialized_start=499
   _globals['_RECEIPT']._serialized_end=672
   _globals['_REGISTEREDITEM']._serialized_start=675
-  _globals['_REGISTEREDITEM']._serialized_end=805
-  _globals['_REJECTEDITEM']._serialized_start=807
-  _globals['_REJECTEDITEM']._serialized_end=881
-  _globals['_REGISTERHASHESRESPONSE']._serialized_start=883
-  _globals['_REGISTERHASHESRESPONSE']._serialized_end=945
-  _globals['_REGISTERIMAGEREQUEST']._serialized_start=947
-  _globals['_REGISTERIMAGEREQUEST']._serialized_end=1055
-  _globals['_REGISTERIMAGERESPONSE']._serialized_start=1057
-  _globals['_REGISTERIMAGERESPONSE']._serialized_end=1118
-  _globals['_REGISTERVIDEOREQUEST']._serialized_start=1120
-  _globals['_REGISTERVIDEOREQUEST']._serialized_end=1219
-  _globals['_REGISTERVIDEORESPONSE']._serialized_start=1222
-  _globals['_REGISTERVIDEORESPONSE']._serialized_end=1354
-  _globals['_CASE']._serialized_start=1357
-  _globals['_CASE']._serialized_end=1526
-  _globals['_CASEITEM']._serialized_start=1529
-  _globals['_CASEITEM']._serialized_end=1745
-  _globals['_GETCASEREQUEST']._serialized_start=1747
-  _globals['_GETCASEREQUEST']._serialized_end=1803
-  _globals['_GETCASERESPONSE']._serialized_start=1805
-  _globals['_GETCASERESPONSE']._serialized_end=1854
-  _globals['_WITHDRAWITEMSREQUEST']._serialized_start=1856
-  _globals['_WITHDRAWITEMSREQUEST']._serialized_end=1958
-  _globals['_WITHDRAWNITEM']._serialized_start=1960
-  _globals['_WITHDRAWNITEM']._serialized_end=2030
-  _globals['_WITHDRAWITEMSRESPONSE']._serialized_start=2032
-  _globals['_WITHDRAWITEMSRESPONSE']._serialized_end=2149
-  _globals['_WITHDRAWCASEREQUEST']._serialized_start=2151
-  _globals['_WITHDRAWCASEREQUEST']._serialized_end=2212
-  _globals['_WITHDRAWCASERESPONSE']._serialized_start=2214
-  _globals['_WITHDRAWCASERESPONSE']._serialized_end=2330
-  _globals['_REGISTRATIONSERVICE']._serialized_start=2716
-  _globals['_REGISTRATIONSERVICE']._serialized_end=3237
+  _globals['_REGISTEREDITEM']._serialized_end=847
+  _globals['_REJECTEDITEM']._serialized_start=849
+  _globals['_REJECTEDITEM']._serialized_end=923
+  _globals['_REGISTERHASHESRESPONSE']._serialized_start=925
+  _globals['_REGISTERHASHESRESPONSE']._serialized_end=987
+  _globals['_REGISTERIMAGEREQUEST']._serialized_start=989
+  _globals['_REGISTERIMAGEREQUEST']._serialized_end=1097
+  _globals['_REGISTERIMAGERESPONSE']._serialized_start=1099
+  _globals['_REGISTERIMAGERESPONSE']._serialized_end=1160
+  _globals['_REGISTERVIDEOREQUEST']._serialized_start=1162
+  _globals['_REGISTERVIDEOREQUEST']._serialized_end=1261
+  _globals['_REGISTERVIDEORESPONSE']._serialized_start=1264
+  _globals['_REGISTERVIDEORESPONSE']._serialized_end=1396
+  _globals['_CASE']._serialized_start=1399
+  _globals['_CASE']._serialized_end=1568
+  _globals['_CASEITEM']._serialized_start=1571
+  _globals['_CASEITEM']._serialized_end=1829
+  _globals['_GETCASEREQUEST']._serialized_start=1831
+  _globals['_GETCASEREQUEST']._serialized_end=1887
+  _globals['_GETCASERESPONSE']._serialized_start=1889
+  _globals['_GETCASERESPONSE']._serialized_end=1938
+  _globals['_WITHDRAWITEMSREQUEST']._serialized_start=1940
+  _globals['_WITHDRAWITEMSREQUEST']._serialized_end=2042
+  _globals['_WITHDRAWNITEM']._serialized_start=2044
+  _globals['_WITHDRAWNITEM']._serialized_end=2114
+  _globals['_WITHDRAWITEMSRESPONSE']._serialized_start=2116
+  _globals['_WITHDRAWITEMSRESPONSE']._serialized_end=2233
+  _globals['_WITHDRAWCASEREQUEST']._serialized_start=2235
+  _globals['_WITHDRAWCASEREQUEST']._serialized_end=2296
+  _globals['_WITHDRAWCASERESPONSE']._serialized_start=2298
+  _globals['_WITHDRAWCASERESPONSE']._serialized_end=2414
+  _globals['_REGISTRATIONSERVICE']._serialized_start=2931
+  _globals['_REGISTRATIONSERVICE']._serialized_end=3452
 # @@protoc_insertion_point(module_scope)

@@ -76,6 +76,34 @@ AGE_BAND_MINOR: AgeBand.ValueType  # 2
 """Under 18."""
 Global___AgeBand: _TypeAlias = AgeBand  # noqa: Y015
 
+class _CaseItemState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CaseItemStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CaseItemState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CASE_ITEM_STATE_UNSPECIFIED: _CaseItemState.ValueType  # 0
+    """Not said."""
+    CASE_ITEM_STATE_LIVE: _CaseItemState.ValueType  # 1
+    """They do."""
+    CASE_ITEM_STATE_WAITING: _CaseItemState.ValueType  # 2
+    """It waits for a review, and they do not find it. Without a decision they do after some days."""
+    CASE_ITEM_STATE_OFF: _CaseItemState.ValueType  # 3
+    """The hotline has switched it off: they do not find it."""
+
+class CaseItemState(_CaseItemState, metaclass=_CaseItemStateEnumTypeWrapper):
+    """Whether lookups find an item, as the person is told."""
+
+CASE_ITEM_STATE_UNSPECIFIED: CaseItemState.ValueType  # 0
+"""Not said."""
+CASE_ITEM_STATE_LIVE: CaseItemState.ValueType  # 1
+"""They do."""
+CASE_ITEM_STATE_WAITING: CaseItemState.ValueType  # 2
+"""It waits for a review, and they do not find it. Without a decision they do after some days."""
+CASE_ITEM_STATE_OFF: CaseItemState.ValueType  # 3
+"""The hotline has switched it off: they do not find it."""
+Global___CaseItemState: _TypeAlias = CaseItemState  # noqa: Y015
+
 class _RegistrationOutcome:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -304,6 +332,7 @@ class RegisteredItem(_message.Message):
     HASHES_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Place in the request, from 0."""
     item_id: _builtins.bytes
@@ -316,6 +345,8 @@ class RegisteredItem(_message.Message):
     """The item's number in its case, from 1, in the order of first registration. A renewal keeps it, and it is never
     given again. 0 from a server that does not number items.
     """
+    state: Global___CaseItemState.ValueType
+    """WAITING where it was added, and waits for a review; not said otherwise."""
     def __init__(
         self,
         *,
@@ -324,10 +355,11 @@ class RegisteredItem(_message.Message):
         hashes: _builtins.int = ...,
         outcome: Global___RegistrationOutcome.ValueType = ...,
         number: _builtins.int = ...,
+        state: Global___CaseItemState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes", b"hashes", "index", b"index", "item_id", b"item_id", "number", b"number", "outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes", b"hashes", "index", b"index", "item_id", b"item_id", "number", b"number", "outcome", b"outcome", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -572,6 +604,7 @@ class CaseItem(_message.Message):
     IDENTITY_FIELD_NUMBER: _builtins.int
     BLOCKED_ON_FIELD_NUMBER: _builtins.int
     LEFT_UP_ON_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
     item_id: _builtins.bytes
     """The item's id, 16 bytes."""
     kind: _types_pb2.MediaKind.ValueType
@@ -594,6 +627,8 @@ class CaseItem(_message.Message):
     """
     left_up_on: _builtins.str
     """Newest day before today on which a platform said that it recognised a copy, and leaves it up; likewise."""
+    state: Global___CaseItemState.ValueType
+    """Whether lookups find it. That it waits because of what platforms report is said from the next day on (UTC)."""
     def __init__(
         self,
         *,
@@ -606,10 +641,11 @@ class CaseItem(_message.Message):
         identity: _builtins.bytes = ...,
         blocked_on: _builtins.str = ...,
         left_up_on: _builtins.str = ...,
+        state: Global___CaseItemState.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_band", b"age_band", "blocked_on", b"blocked_on", "hashes", b"hashes", "identity", b"identity", "item_id", b"item_id", "kind", b"kind", "left_up_on", b"left_up_on", "number", b"number", "registered_on", b"registered_on"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_band", b"age_band", "blocked_on", b"blocked_on", "hashes", b"hashes", "identity", b"identity", "item_id", b"item_id", "kind", b"kind", "left_up_on", b"left_up_on", "number", b"number", "registered_on", b"registered_on", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

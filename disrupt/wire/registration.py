@@ -18,6 +18,7 @@ from disrupt.core.registrations import (
     Receipt,
     RegistrationRequest,
     ShownCase,
+    ShownState,
     WithdrawnItem,
 )
 from disrupt.core.transforms import PLANS
@@ -139,6 +140,7 @@ def receipt(value: Receipt, cursor: str) -> registration_pb2.Receipt:
             hashes=item.hashes,
             outcome=item.outcome.value,
             number=item.number,
+            state=ShownState.WAITING.value if item.waits else 0,
         )
     for rejection in value.rejected:
         message.rejected.add(
@@ -227,6 +229,7 @@ def case(value: ShownCase) -> registration_pb2.Case:
             identity=item.identity,
             blocked_on=item.blocked_on,
             left_up_on=item.left_up_on,
+            state=item.state.value,
         )
     return message
 

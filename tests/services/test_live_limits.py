@@ -62,10 +62,13 @@ def test_items_beyond_the_limit_are_registered_and_wait(tmp_path: Path) -> None:
             registry, PINS, Patient(PINS.verify), PEPPER, live=LiveLimits(items_per_key=3)
         )
 
+        waiting = list[list[bool]]()
+
         def register(caller: str, case: str = "") -> str:
             asked = request(item(90), item(90), case=case)
             receipt = registrar.register(asked, caller=caller, now_s=0, day=DAY)
             assert receipt == registrar.register(asked, caller=caller, now_s=0, day=DAY)
+            waiting.append([each.waits for each in receipt.items])
             return receipt.case_number
 
         def states(case: str) -> list[ItemState]:
@@ -76,4 +79,5 @@ def test_items_beyond_the_limit_are_registered_and_wait(tmp_path: Path) -> None:
         case, other = register("k"), register("other")
         register("k", case)
         assert states(case) == [ItemState.LIVE] * 2 + [ItemState.WAITING] * 2
+        assert waiting == [[False] * 2, [False] * 2, [True] * 2]
         assert states(other) == [ItemState.LIVE] * 2

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from disrupt.core.acts import Act, Action
 from disrupt.core.cases import (
     AgeBand,
     CaseStatus,
@@ -32,7 +34,9 @@ from disrupt.core.registrations import (
     Outcome,
     Receipt,
     RegistrationRequest,
+    ShownState,
 )
+from disrupt.core.states import ItemState
 from disrupt.errors import (
     CaseClosedError,
     CaseRefusedError,
@@ -146,6 +150,34 @@ def test_the_person_sees_a_day_late_what_platforms_blocked_or_left_up(
     assert shown("2026-11-27") == [("", DAY), ("", "")]
     left, _ = registrar.withdraw(access, (second,), caller="k", now_s=0, day="2026-11-27")
     assert [each.left_up_on for each in left.items] == [DAY]
+
+
+@pytest.mark.parametrize(
+    ("state", "today", "tomorrow"),
+    [
+        (ItemState.LIVE, ShownState.LIVE, ShownState.LIVE),
+        (ItemState.ENABLED, ShownState.LIVE, ShownState.LIVE),
+        (ItemState.WAITING, ShownState.WAITING, ShownState.WAITING),
+        (ItemState.QUARANTINED, ShownState.LIVE, ShownState.WAITING),
+        (ItemState.DISABLED, ShownState.OFF, ShownState.OFF),
+        (ItemState.REJECTED, ShownState.OFF, ShownState.OFF),
+    ],
+)
+def test_the_person_sees_whether_an_item_matches_and_a_day_late_what_reports_hide(
+    registrar: Registrar,
+    registry: SqlRegistryWriter,
+    state: ItemState,
+    today: ShownState,
+    tomorrow: ShownState,
+) -> None:
+    receipt = registrar.register(request(item(90)), caller="k", now_s=0, day=DAY)
+    access = CaseAccess(receipt.case_number, PIN)
+    noon_s = round(datetime.fromisoformat(f"{DAY}T12:00:00+00:00").timestamp())
+    act = Act("0a1b2c3d", "hotline", Action.DISABLE, noon_s)
+    registry.set_states([receipt.items[0].item_id], state, act)
+    for day, expected in ((DAY, today), ("2026-11-26", tomorrow)):
+        (shown,) = registrar.show(access, caller="k", now_s=0, day=day).items
+        assert shown.state == expected
 
 
 def test_a_new_case_has_the_number_that_follows_from_its_request_id(

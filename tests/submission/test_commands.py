@@ -170,3 +170,61 @@ def test_without_standard_input_the_commands_say_what_to_do(
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("Erreur · Error: ")
     assert advice in done.stderr
+
+
+def test_the_status_says_what_came_of_each_picture_and_which_waits() -> None:
+    case = registration_pb2.Case(
+        case_number=OTHER_CASE,
+        status=registration_pb2.CASE_STATUS_ACTIVE,
+        items=[
+            registration_pb2.CaseItem(
+                number=number,
+                registered_on="2026-11-20",
+                blocked_on=blocked_on,
+                left_up_on=left_up_on,
+                state=state,
+            )
+            for number, blocked_on, left_up_on, state in (
+                (1, "2026-11-24", "", registration_pb2.CASE_ITEM_STATE_LIVE),
+                (2, "", "2026-11-25", registration_pb2.CASE_ITEM_STATE_WAITING),
+                (3, "", "", registration_pb2.CASE_ITEM_STATE_OFF),
+            )
+        ],
+    )
+    answer = registration_pb2.GetCaseResponse(case=case)
+    _, flat = run("status", OTHER_CASE, answer=answer)
+    first, second, third = flat.split("enregistrée le 2026-11-20, ")[1:]
+    assert first.startswith("actif")
+    assert "Au moins une plateforme en a bloqué une copie, la dernière fois le 2026-11-24." in first
+    assert "attend" not in first + third
+    assert second.startswith("en attente")
+    assert "Elle attend une vérification" in second
+    assert "la laisse en ligne, la dernière fois le 2026-11-25." in second
+    assert third.startswith("désactivée")
+    assert "plateforme en a" not in third
+    result, _ = run("status", "--json", OTHER_CASE, answer=answer)
+    shown = [
+        (item["blocked_on"], item["left_up_on"], item["state"])
+        for item in json.loads(result.output)["items"]
+    ]
+    assert shown == [
+        ("2026-11-24", None, "live"),
+        (None, "2026-11-25", "waiting"),
+        (None, None, "off"),
+    ]
+
+
+def test_a_picture_that_waits_is_not_said_to_be_blocked(tmp_path: Path) -> None:
+    def wait(request: bytes) -> registration_pb2.RegisterHashesResponse:
+        answer = register(request)
+        for item in answer.receipt.items:
+            item.state = registration_pb2.CASE_ITEM_STATE_WAITING
+        return answer
+
+    file = str(picture(tmp_path / "a.png", 1))
+    result, flat = run("submit", file, answer=wait)
+    assert result.exit_code == 0
+    assert "en attente d'une vérification : 1." in flat
+    assert "peuvent les bloquer" not in flat
+    result, _ = run("submit", "--json", file, answer=wait)
+    assert json.loads(result.output)["items"][0]["waits"] is True

@@ -258,6 +258,7 @@ def case(connection: Connection, number: str) -> CaseRecord | None:
                 item.registered_on,
                 item.identity,
                 ItemState(item.state),
+                item.state_since_s,
             )
             for item in items
         ),
@@ -295,7 +296,10 @@ def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Regist
         rows[0].case_number,
         CaseStatus(rows[0].status),
         tuple(
-            HeldItem(row.item_id, row.hashes, row.number_in_case, Outcome(row.outcome))
+            HeldItem(
+                *(row.item_id, row.hashes, row.number_in_case, Outcome(row.outcome)),
+                waits=row.outcome == Outcome.ADDED and row.state == ItemState.WAITING,
+            )
             for row in rows
         ),
         Cursor(request.epoch, request.sequence, _mark(connection, request.sequence)),
@@ -307,7 +311,7 @@ def _answer(outcome: ColumnElement[int]) -> Select[Any]:
     items = schema.items.c
     case = (schema.cases.c.number.label("case_number"), schema.cases.c.status)
     return (
-        select(items.item_id, items.hashes, items.number_in_case, outcome, *case)
+        select(items.item_id, items.hashes, items.number_in_case, items.state, outcome, *case)
         .select_from(schema.items)
         .join(schema.cases)
     )
@@ -359,6 +363,6 @@ def _items() -> Select[Any]:
     # Leave out the fingerprints, which are large.
     items = schema.items.c
     return select(
-        *(items.item_id, items.bank, items.kind, items.hashes, items.state),
+        *(items.item_id, items.bank, items.kind, items.hashes, items.state, items.state_since_s),
         *(items.number_in_case, items.registered_on, schema.identities.c.identity),
     ).join_from(schema.items, schema.identities)

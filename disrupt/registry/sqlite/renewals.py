@@ -124,7 +124,9 @@ def _settle(
     new = replace(item, fingerprints=best)
     update.added.append(Added(new, bank, number, day, state, since_s))
     update.replace(item.item_id, stored)
-    return HeldItem(item.item_id, len(best), number, Outcome.RENEWED if stored else Outcome.ADDED)
+    if stored:
+        return HeldItem(item.item_id, len(best), number, Outcome.RENEWED)
+    return HeldItem(item.item_id, len(best), number, waits=state == ItemState.WAITING)
 
 
 def _stored(

@@ -32,6 +32,7 @@
  * @property {Uint8Array} identity see cases.js; empty where it is not known
  * @property {string} blockedOn ISO date (UTC) on which a platform last blocked a copy, or empty
  * @property {string} leftUpOn ISO date (UTC) on which a platform last left a copy up, or empty
+ * @property {string} state of CASE_ITEM_STATE
  */
 
 /**
@@ -51,6 +52,7 @@
  * @property {number} hashes
  * @property {string} outcome of REGISTRATION_OUTCOME
  * @property {number} number in the case, from 1
+ * @property {string} state of CASE_ITEM_STATE; WAITING where it was added, and waits for a review
  */
 
 /** @typedef {{index: number, lowQuality?: {quality: number, minimumQuality: number}}} RejectedItem */
@@ -62,6 +64,7 @@
 export const CASE_STATUS = ['UNSPECIFIED', 'RECEIVED', 'ACTIVE', 'WITHDRAWN', 'REJECTED'];
 export const AGE_BAND = ['UNSPECIFIED', 'ADULT', 'MINOR'];
 export const MEDIA_KIND = ['UNSPECIFIED', 'IMAGE', 'VIDEO'];
+export const CASE_ITEM_STATE = ['UNSPECIFIED', 'LIVE', 'WAITING', 'OFF'];
 export const REGISTRATION_OUTCOME = ['UNSPECIFIED', 'ADDED', 'RENEWED', 'KEPT'];
 
 /** Number of the enumeration Profile for the canonical hash. */
@@ -108,6 +111,7 @@ export const RegisteredItem = {
   hashes: [3, 'number'],
   outcome: [4, REGISTRATION_OUTCOME],
   number: [5, 'number'],
+  state: [6, CASE_ITEM_STATE],
 };
 
 /** @type {Fields} */
@@ -135,6 +139,7 @@ export const CaseItem = {
   identity: [7, 'bytes'],
   blockedOn: [8, 'string'],
   leftUpOn: [9, 'string'],
+  state: [10, CASE_ITEM_STATE],
 };
 
 /** @type {Fields} */

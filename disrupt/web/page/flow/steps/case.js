@@ -27,6 +27,9 @@ const ARMED_AFTER_MS = 1500;
 /** @type {{[status: string]: string}} what a status means, as keys of texts */
 const MEANINGS = { ACTIVE: 'case.live', RECEIVED: 'case.received', REJECTED: 'case.rejected' };
 
+/** @type {{[state: string]: string}} what a state of an item means, as keys of texts */
+const STATES = { WAITING: 'state.WAITING.means', OFF: 'state.OFF.means' };
+
 /** @param {Page} page */
 export function openStep(page) {
   const { session } = page;
@@ -190,6 +193,7 @@ function caseItem(page, item, withdraw) {
       ' ',
       text(item.ageBand === 'ADULT' ? 'case.adult' : 'case.minor'),
     ),
+    item.state in STATES && element('p', {}, dialable(STATES[item.state])),
     item.blockedOn && paragraph(text('came.blocked', { day: dayInWords(item.blockedOn) })),
     item.leftUpOn &&
       element('p', {}, dialable('came.left_up', { day: dayInWords(item.leftUpOn) })),

@@ -27,6 +27,9 @@ import { asking, showCase } from './waiting.js';
 export function receiptStep(page) {
   const { session } = page;
   const registered = session.itemsAt('REGISTERED').length;
+  const waiting = session
+    .itemsAt('REGISTERED')
+    .filter((item) => item.registered?.state === 'WAITING').length;
   const unknown = session.itemsAt('UNKNOWN').length;
   const failed = session.itemsAt('REFUSED', 'REJECTED', 'READY');
   const others = session.items.filter((item) => !failed.includes(item));
@@ -43,7 +46,9 @@ export function receiptStep(page) {
   return [
     heading(page, text(titleOf(session)), session.case ? undefined : 6),
     failed.length > 0 && warning(counted('receipt.failed', failed.length)),
-    registered > 0 && element('p', { class: 'notice' }, counted('receipt.live', registered)),
+    registered > waiting &&
+      element('p', { class: 'notice' }, counted('receipt.live', registered - waiting)),
+    waiting > 0 && element('p', { class: 'notice' }, counted('receipt.waits', waiting)),
     unknown > 0 &&
       warning(text(session.hasCase ? 'receipt.unknown.known' : 'receipt.unknown.new')),
     isOpened ? [numberCard(page), keeping(page)] : paragraph(text('receipt.void')),
