@@ -8,7 +8,6 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -21,14 +20,14 @@ from benchmarks.harness.deployment import Deployment
 from benchmarks.harness.hash_sets import queries
 from benchmarks.harness.prepared import answers
 from benchmarks.harness.videos import encode, footage
-from benchmarks.harness.writes import Desk, Write
+from benchmarks.harness.writes import Write
 from benchmarks.load.arrivals import OK, Call
 from disrupt.client.connection import connect
 from disrupt.client.failures import failure
 from disrupt.core.cases import PIN_DIGITS
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.media import ITEM_ID_BYTES
-from disrupt.errors import OverloadedError
+from disrupt.errors import OverloadedError, TooManyAttemptsError, UnavailableError
 from disrupt.submission import requests
 from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
@@ -91,18 +90,18 @@ class Callers:
         """The first answer to each picture and video, which all others have to equal."""
         self._live: list[tuple[float, Write]] = []
         self._withdrawn: deque[tuple[float, Write]] = deque(maxlen=_WITHDRAWN_MAX)
-        self._stack = ExitStack()
 
     async def __aenter__(self) -> Self:
         self._channels: list[grpc.aio.Channel] = []
         self._platforms = [self._platform(f"platform {at}") for at in range(_PLATFORMS)]
-        desk = Desk(self._server.address, self._server.make_key("helpline", "register"))
-        self._desk = self._stack.enter_context(desk.open())
+        connection = connect(self._server.address, self._server.make_key("helpline", "register"))
+        self._channels.append(connection.open_async())
+        self._helpline: Any = RegistrationServiceStub(self._channels[-1])
+        self._of_helpline = connection.metadata
         await self._register_media()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._stack.close()
         for channel in self._channels:
             await channel.close()
 
@@ -129,6 +128,8 @@ class Callers:
             failed = failure(error, self._server.address)
             if isinstance(failed, OverloadedError) and failed.retry_after_s is None:
                 return f"{failed.reason} without RetryInfo"
+            if isinstance(failed, UnavailableError):
+                return f"{failed.reason}: {error.details()}"
             return failed.reason
 
     def _platform(self, name: str) -> Platform:
@@ -211,16 +212,34 @@ class Callers:
 
     async def _registration(self) -> bool:
         write = Write.new(self._chance, items=1, hashes=_HASHES_PER_WRITE)
-        await asyncio.to_thread(self._desk.register, write)
+        answer = await self._written("RegisterHashes", write.request)
+        write.receipt = answer.receipt
         self._live.append((time.monotonic(), write))
         return True
+
+    async def _written(self, method: str, request: object) -> Any:  # noqa: ANN401 any answer
+        """Make a call of the helpline, again where its PIN has to wait for its turn."""
+        while True:
+            try:
+                return await getattr(self._helpline, method)(
+                    request, metadata=self._of_helpline, timeout=_TIMEOUT_S
+                )
+            except grpc.RpcError as error:
+                failed = failure(error, self._server.address)
+                if not isinstance(failed, TooManyAttemptsError):
+                    raise
+                await asyncio.sleep(failed.retry_after_s or 1.0)
 
     async def _withdrawal(self) -> bool:
         """Withdraw a case, one that is registered for it where there is none."""
         if not self._live:
             await self._registration()
         _, write = self._live.pop(self._chance.randrange(len(self._live)))
-        await asyncio.to_thread(self._desk.withdraw, write)
+        write.withdrawal_sent = True
+        number = write.receipt.case_number if write.receipt else ""
+        opens = requests.access(number, write.request.context.access.pin)
+        request = registration_pb2.WithdrawCaseRequest(access=opens)
+        write.withdrawal = await self._written("WithdrawCase", request)
         self._withdrawn.append((time.monotonic(), write))
         return True
 

@@ -1,8 +1,8 @@
 """Send a server five times the pictures and videos that it can take, beside lookups by hash.
 
-A closed loop guesses the peak, and open loops around it find the rate that the server sustains, and
-that of its largest goodput. This rate takes turns with five times the sustained one, whatever
-becomes of the calls; at last comes half of what is sustained.
+Callers that wait for each answer find the peak, and calls that arrive at random times the share of
+it that the server sustains. Then three times: the peak again, five times the sustained rate,
+whatever becomes of the calls, and half of it. So both rates meet what else the machine does.
 """
 
 from __future__ import annotations
@@ -28,13 +28,12 @@ from disrupt.errors import OverloadedError
 
 _CALLERS = 16
 """Callers of the closed loop."""
-_STEPS = (0.7, 0.85, 1.0, 1.15)
-"""Rates that are tried, as shares of the closed loop's."""
+_STEPS = (0.7, 0.8, 0.9, 1.0)
+"""Rates that are tried in turn, as shares of the peak; the first is taken for sustained."""
 _SUSTAINED = 0.99
 """Least share of the calls that are answered at a rate which is sustained."""
 _BEYOND, _AFTER = 5.0, 0.5
 _ROUNDS = 3
-"""Turns of the peak and of the load beyond it, so that both meet what else the machine does."""
 _LOOKUPS_PER_S = 20.0
 _GOODPUT = 0.8
 _REFUSED_MS = 100.0
@@ -47,7 +46,8 @@ class Overload:
     """Figures of a run. Rates are of pictures and videos together.
 
     Times of refusals are from the sending to the refusal, others from when a call was due.
-    ``recovery_s``: time from the end of the load to when the last call came that was not answered.
+    ``recovery_s``: longest time from the end of the load to when a call came that was not answered.
+    Lookups are those by hash beside five times the sustained rate, and after it.
     """
 
     sustained_per_s: float
@@ -62,7 +62,7 @@ class Overload:
     recovery_s: float
     lookups: int
     lookups_p99_ms: float
-    peak_lookups_p99_ms: float
+    after_lookups_p99_ms: float
     failed_lookups: int
     outcomes: dict[str, int]
 
@@ -82,8 +82,13 @@ class Overload:
 
 
 async def overload(callers: Callers, seconds: float, seed: int) -> Overload:
-    """Find what the server sustains, go beyond it, and come back; a part takes ``seconds``."""
+    """Find what the server sustains, go beyond it, and come back; each turn takes ``seconds``."""
     chance = random.Random(seed)
+
+    async def peak() -> float:
+        called: list[Called] = []
+        await closed_loop(callers.media, _CALLERS, seconds, called)
+        return max(goodput_per_s(called, seconds), 1 / seconds)
 
     async def opened(draw: Draw, *rates_per_s: float) -> list[Called]:
         """Let calls arrive at one rate after the other, each for ``seconds``."""
@@ -96,51 +101,45 @@ async def overload(callers: Callers, seconds: float, seed: int) -> Overload:
         await open_loop(draw, times_s, called)
         return called
 
-    warming: list[Called] = []
-    await closed_loop(callers.media, _CALLERS, seconds, warming)
-    guess_per_s = goodput_per_s(warming, seconds)
-    sustained_per_s, best_per_s, peak_per_s = _STEPS[0] * guess_per_s, 0.0, 0.0
-    for share in _STEPS:
-        called = await opened(callers.media, share * guess_per_s)
-        goodput = goodput_per_s(called, seconds)
-        if goodput > peak_per_s:
-            best_per_s, peak_per_s = share * guess_per_s, goodput
-        if sum(call.outcome == OK for call in called) >= _SUSTAINED * len(called):
-            sustained_per_s = share * guess_per_s
-    rates_per_s = (*(best_per_s, _BEYOND * sustained_per_s) * _ROUNDS, _AFTER * sustained_per_s)
-    media, lookups = await asyncio.gather(
-        opened(callers.media, *rates_per_s),
-        opened(callers.lookup, *[_LOOKUPS_PER_S] * len(rates_per_s)),
+    await peak()  # warms up
+    sustained = _STEPS[0]
+    for share in _STEPS[1:]:
+        called = await opened(callers.media, share * await peak())
+        if sum(call.outcome == OK for call in called) < _SUSTAINED * len(called):
+            break
+        sustained = share
+    peaks_per_s, media, lookups = [], list[Called](), list[Called]()
+    for _ in range(_ROUNDS):
+        peaks_per_s.append(await peak())
+        rate_per_s = sustained * peaks_per_s[-1]
+        turn = await asyncio.gather(
+            opened(callers.media, _BEYOND * rate_per_s, _AFTER * rate_per_s),
+            opened(callers.lookup, _LOOKUPS_PER_S, _LOOKUPS_PER_S),
+        )
+        media += turn[0]
+        lookups += turn[1]
+    beyond = [call for call in media if call.due_s < seconds]
+    refused_s = [call.served_s for call in beyond if call.outcome == _REFUSED]
+    during, after = (
+        [call for call in lookups if (call.due_s < seconds) is is_beyond]
+        for is_beyond in (True, False)
     )
-    end_s = 2 * _ROUNDS * seconds
-
-    def at_peak(time_s: float) -> bool:
-        return time_s < end_s and int(time_s / seconds) % 2 == 0
-
-    def beyond(time_s: float) -> bool:
-        return time_s < end_s and int(time_s / seconds) % 2 == 1
-
-    answered = [call for call in media if call.outcome == OK]
-    peak, goodput = (
-        sum(during(call.ended_s) for call in answered) / (_ROUNDS * seconds)
-        for during in (at_peak, beyond)
-    )
-    refused_s = [call.served_s for call in media if beyond(call.due_s) and call.outcome == _REFUSED]
-    missed_s = [call.due_s - end_s for call in media if call.outcome != OK]
+    peak_per_s = sum(peaks_per_s) / _ROUNDS
+    goodput = goodput_per_s(beyond, seconds) / _ROUNDS
     return Overload(
-        sustained_per_s=sustained_per_s,
-        peak_per_s=peak,
-        offered_per_s=sum(beyond(call.due_s) for call in media) / (_ROUNDS * seconds),
+        sustained_per_s=sustained * peak_per_s,
+        peak_per_s=peak_per_s,
+        offered_per_s=len(beyond) / seconds / _ROUNDS,
         goodput_per_s=goodput,
-        goodput_share=goodput / peak,
-        answered_p99_ms=_p99_ms([call for call in answered if beyond(call.due_s)]),
+        goodput_share=goodput / peak_per_s,
+        answered_p99_ms=_p99_ms(beyond),
         refused=len(refused_s),
         refused_p50_ms=quantile_ms(refused_s, 0.5),
         refused_p99_ms=quantile_ms(refused_s, 0.99),
-        recovery_s=max(0.0, *missed_s) if missed_s else 0.0,
+        recovery_s=max([0.0, *(call.due_s - seconds for call in media if call.outcome != OK)]),
         lookups=len(lookups),
-        lookups_p99_ms=_p99_ms([call for call in lookups if beyond(call.due_s)]),
-        peak_lookups_p99_ms=_p99_ms([call for call in lookups if at_peak(call.due_s)]),
+        lookups_p99_ms=_p99_ms(during),
+        after_lookups_p99_ms=_p99_ms(after),
         failed_lookups=sum(call.outcome != OK for call in lookups),
         outcomes=dict(Counter(call.outcome for call in media)),
     )

@@ -22,7 +22,6 @@ _BLOCKS = 30
 """Blocks of which means are taken, since samples that follow each other are alike."""
 _STUDENT = 2.048
 """97.5 % quantile of Student's t with _BLOCKS - 2 degrees of freedom."""
-_TENTHS = 10
 
 _Seen = TypeVar("_Seen")
 _WARM = 0.2
@@ -51,7 +50,7 @@ class Soak:
     memory_mb: list[float]
     files: list[int]
     p99_ms: list[float]
-    """99th percentile of lookups by hash in each tenth of the time, from when they were due."""
+    """99th percentile of lookups by hash in each part, from when they were due."""
     generations: int
     failures: list[str] = field(default_factory=list)
 
@@ -105,21 +104,20 @@ def growth_bytes(calls: ArrayLike, memory_bytes: ArrayLike) -> tuple[float, floa
 
 def judged(
     samples: Sequence[Sample],
-    called: Sequence[Called],
+    parts: Sequence[Sequence[Called]],
     *,
     seconds: float,
     generations: int,
     most_bytes: float,
 ) -> Soak:
-    """Judge a soak: no error, no growth, the same processes and files, a steady p99."""
+    """Judge the parts of a soak: no error or growth, the same processes and files, steady p99."""
     warm = samples[int(_WARM * len(samples)) :]
     growth = growth_bytes([each.calls for each in warm], [each.memory_bytes for each in warm])
+    called = [call for part in parts for call in part]
     errors = Counter(call.outcome for call in called if call.outcome != OK)
-    tenths: list[list[float]] = [[] for _ in range(_TENTHS)]
-    for call in called:
-        if call.kind == "lookup":
-            tenths[min(int(call.due_s / seconds * _TENTHS), _TENTHS - 1)].append(call.took_s)
-    p99_ms = [quantile_ms(each, 0.99) for each in tenths]
+    p99_ms = [
+        quantile_ms([call.took_s for call in part if call.kind == "lookup"], 0.99) for part in parts
+    ]
     third = max(len(warm) // 3, 1)
     checks = {
         "calls failed": bool(errors),
@@ -128,7 +126,7 @@ def judged(
         "more files are open in the last third than in the first": (
             _median(warm[-third:]) > _median(warm[:third]) + len(warm[0].pids)
         ),
-        "p99 of the last three tenths is more than twice that of the first three": (
+        "p99 of the last three parts is more than twice that of the first three": (
             np.median(p99_ms[-3:]) > 2 * np.median(p99_ms[:3])
         ),
     }

@@ -63,7 +63,8 @@ SAMPLES = [Sample(at * 100, 5e8 + at % 3, 80, (1, 2, 3)) for at in range(100)]
 def test_a_soak_fails_for_its_reason_alone(
     samples: list[Sample], calls: list[Called], failure: str | None
 ) -> None:
-    soak = judged(samples, calls, seconds=100, generations=1, most_bytes=1)
+    parts = [calls[at : at + 1000] for at in range(0, len(calls), 1000)]
+    soak = judged(samples, parts, seconds=100, generations=1, most_bytes=1)
     assert len(soak.failures) == bool(failure)
     assert not failure or failure in soak.failures[0]
 

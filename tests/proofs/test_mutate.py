@@ -84,7 +84,8 @@ KINDS = {
     "videos": Kind(
         "video",
         "disrupt.isolation.video_worker",
-        f"video_memory_mib = {_MEMORY_MIB}\nmax_video_mib = {_FILE_MIB}\nvideo_cpu_s = 10",
+        f"video_memory_mib = {_MEMORY_MIB}\nmax_video_mib = {_FILE_MIB}\nvideo_cpu_s = 10\n"
+        "video_workers = 2",
         _MEMORY_MIB + _FILE_MIB,
         cache(mutations_videos.seeds),
         mutations_videos.MUTATIONS,
@@ -177,15 +178,12 @@ def mutate(work: Path, kind: Kind, size: Size, sabotage: str | None = None) -> T
     """Send so many files to a server of its own, and check."""
     for number in range(size.bomb_every - 1, size.count, size.bomb_every):
         broken_file(number, size.bomb_every, kind)  # makes bombs before they are sent
-    settings = (
-        f"{kind.settings}\nmax_call_s = {_DEADLINE_S}\nmax_video_call_s = {_DEADLINE_S}\n"
-        # All connections are of one key, which may hold as much as it leaves free.
-        f"video_queue = {2 * _CONNECTIONS}\n"
-    )
+    settings = f"{kind.settings}\nmax_call_s = {_DEADLINE_S}\nmax_video_call_s = {_DEADLINE_S}\n"
     server = Deployment.start(work / "data", settings=settings, wrapper=broken_by(sabotage))
     try:
-        key = server.make_key("platform", "match")
-        run = _Run(kind, size, server.address, key, *_register(server, key, kind, work))
+        # A key each: what waits behind files that take long is bounded, and a key may have one.
+        keys = [server.make_key(f"platform {at}", "match") for at in range(_CONNECTIONS)]
+        run = _Run(kind, size, server.address, keys, *_register(server, keys[0], kind, work))
         before = [processes(server.process.pid, role) for role in ("writer", "worker")]
         with _sampled(before[1], kind.decoder, run.tally), ThreadPoolExecutor(_CONNECTIONS) as pool:
             list(pool.map(run.send, range(_CONNECTIONS)))
@@ -226,7 +224,7 @@ class _Run:
     kind: Kind
     size: Size
     address: str
-    key: str
+    keys: list[str]
     good: bytes
     item_id: str
     tally: Tally = field(default_factory=Tally)
@@ -235,7 +233,11 @@ class _Run:
     def send(self, part: int) -> None:
         """Send every sixth file from ``part`` on over one connection, and good ones between."""
         with MatchClient(
-            self.address, key=self.key, connections=1, timeout_s=_DEADLINE_S, retries=_ONCE
+            self.address,
+            key=self.keys[part],
+            connections=1,
+            timeout_s=_DEADLINE_S,
+            retries=_ONCE,
         ) as client:
             for at, number in enumerate(range(part, self.size.count, _CONNECTIONS)):
                 format_, mutation, data = broken_file(number, self.size.bomb_every, self.kind)
