@@ -136,7 +136,7 @@ def test_the_examples_of_the_documentation_run(
     monkeypatch.chdir(tmp_path)
     text = (disrupt.client.__doc__ or "").replace("disrupt.example:50051", known.address)
     examples = re.findall(r"(?:^    .*\n|^\n(?=    ))+", text, re.MULTILINE)
-    assert len(examples) == 5
+    assert len(examples) == 6
     names: dict[str, Any] = {"key": known.key}
     for example in examples:
         exec(textwrap.dedent(example), names)  # noqa: S102 our own words

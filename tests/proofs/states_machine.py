@@ -367,10 +367,10 @@ class StatesMachine(RuleBasedStateMachine):
     def _matched(self) -> list[ModelItem]:
         return [item for item in self.items.values() if item.state.matches]
 
-    def _new_item(self, rows: np.ndarray) -> NewItem:  # type: ignore[type-arg]
+    def _new_item(self, rows: np.ndarray) -> NewItem:
         return NewItem(self.chance.randbytes(16), MediaKind.IMAGE, rows)
 
-    def _row(self, plan: int, ordinal: int) -> np.ndarray:  # type: ignore[type-arg]
+    def _row(self, plan: int, ordinal: int) -> np.ndarray:
         """Make a fingerprint with a random hash: dtype FINGERPRINT, shape (1,)."""
         row = np.zeros(1, FINGERPRINT)
         row["hash"] = np.frombuffer(self.chance.randbytes(32), np.uint8)
