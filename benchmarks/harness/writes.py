@@ -1,4 +1,4 @@
-"""Register and withdraw generated hashes, and keep what their client knows of them."""
+"""Register generated hashes, report and withdraw them; keep what their client knows of them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,21 @@ from typing import Self, TypeVar
 
 import grpc
 
+from benchmarks.harness.deployment import Deployment
 from disrupt.client.connection import connect
 from disrupt.client.failures import failure
 from disrupt.core.cases import PIN_DIGITS, AgeBand
 from disrupt.core.hashes import PdqHash
 from disrupt.core.media import Fingerprint, MediaKind, Profile, columns, pack
+from disrupt.core.outcomes import MatchOutcome
 from disrupt.core.registrations import MediaItem
+from disrupt.data_directory import DataDirectory
 from disrupt.errors import TooManyAttemptsError
+from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.services.tokens import MatchTokens
 from disrupt.submission import requests
-from disrupt.v1 import registration_pb2
+from disrupt.v1 import match_pb2, registration_pb2
+from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 
 TIMEOUT_S = 30.0
@@ -45,6 +51,10 @@ class Write:
     """The answer, which acknowledges the registration."""
     withdrawal_sent: bool = False
     withdrawal: registration_pb2.WithdrawCaseResponse | None = None
+    reports: list[MatchOutcome] = field(default_factory=list)
+    """Outcomes of the first item that were sent, in turn."""
+    noted: int = 0
+    """Number of them that are acknowledged."""
 
     @classmethod
     def new(cls, chance: random.Random, items: int = 0, hashes: int = 0) -> Self:
@@ -70,8 +80,8 @@ class Write:
 
     @property
     def acknowledged(self) -> int:
-        """Number of writes that the server has acknowledged: 0, 1 or 2."""
-        return (self.receipt is not None) + (self.withdrawal is not None)
+        """Number of writes that the server has acknowledged."""
+        return (self.receipt is not None) + (self.withdrawal is not None) + self.noted
 
     @property
     def item_ids(self) -> list[bytes]:
@@ -85,12 +95,37 @@ class _Call:
     answered: bool = False
 
 
+@dataclass(frozen=True)
+class Reporter:
+    """A platform that reports outcomes: its key, and a function that makes it match ids of items.
+
+    Its match ids are sealed with the server's secret, so that no lookup has to be waited for.
+    """
+
+    key: str
+    seal: Callable[[bytes], bytes]
+
+    @classmethod
+    def new(cls, server: Deployment) -> Self:
+        """Make a key for it."""
+        key = server.make_key("reporter", "match")
+        with SqlRegistry.open_reader(server.data_dir / "registry.db") as reader:
+            keys = reader.keys()
+        (key_id,) = [each.key_id for each in keys if each.name == "reporter"]
+        tokens = MatchTokens(DataDirectory(server.data_dir).secrets().match_tokens)
+        return cls(key, lambda item_id: tokens.seal([item_id], [0], key_id, int(time.time()))[0])
+
+
 @dataclass(eq=False)
 class Desk:
-    """One connection of a submission client, for threads; keeps the calls in flight."""
+    """One connection of a submission client, for threads; keeps the calls in flight.
+
+    With a ``reporter`` it is also that of a platform, whose calls are not counted as in flight.
+    """
 
     server: str
     key: str
+    reporter: Reporter | None = None
     calls: list[_Call] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -101,6 +136,7 @@ class Desk:
         with connection.open() as channel:
             self._metadata = connection.metadata
             self._stub = RegistrationServiceStub(channel)
+            self._matching = MatchServiceStub(channel)
             yield self
 
     def register(self, write: Write) -> registration_pb2.Receipt:
@@ -117,6 +153,17 @@ class Desk:
         opens = requests.access(number, write.request.context.access.pin)
         request = registration_pb2.WithdrawCaseRequest(access=opens)
         write.withdrawal = self._called(self._stub.WithdrawCase, request)
+
+    def report(self, write: Write, reporter: Reporter, outcome: MatchOutcome) -> None:
+        """Report an outcome of the first item of a registration that was acknowledged."""
+        write.reports.append(outcome)
+        request = match_pb2.ReportOutcomeRequest(
+            match_id=reporter.seal(write.item_ids[0]),
+            outcome=outcome.value,  # type: ignore[arg-type]  # same numbers
+        )
+        metadata = connect(self.server, reporter.key).metadata
+        self._matching.ReportOutcome(request, timeout=TIMEOUT_S, metadata=metadata)
+        write.noted = len(write.reports)
 
     def unanswered(self, began_before_s: float) -> int:
         """Count the calls that began before a moment (of time.monotonic) and have no answer."""
@@ -186,6 +233,11 @@ class Clients:
             while not self._stop.is_set():
                 if own and chance.random() < 0.2:
                     self._desk.withdraw(own.pop(chance.randrange(len(own))))
+                    continue
+                reporter = self._desk.reporter
+                if own and reporter and chance.random() < 0.2:
+                    outcome = chance.choice(list(MatchOutcome))
+                    self._desk.report(chance.choice(own), reporter, outcome)
                     continue
                 write = Write.new(chance)
                 self.writes.append(write)

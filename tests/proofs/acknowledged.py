@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from benchmarks.harness.writes import Write
@@ -34,6 +34,18 @@ def kept(write: Write, found: list[bytes | None]) -> Iterator[str]:
             yield "an acknowledged withdrawal is lost"
     elif found != write.blobs and not (write.withdrawal_sent and found == gone):
         yield "an acknowledged registration is lost, changed or withdrawn in part"
+
+
+def outcomes_kept(data_dir: Path, writes: Iterable[Write]) -> Iterator[str]:
+    """Yield a problem unless the last acknowledged outcomes, or later ones, are in the registry."""
+    with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
+        for write in writes:
+            if write.receipt is None or write.withdrawal_sent or not write.noted:
+                continue
+            case = reader.outcomes(write.receipt.case_number, before="9999-12-31")
+            reported = case.get(write.item_ids[0], {})
+            if not set(reported) & set(write.reports[write.noted - 1 :]):
+                yield "an acknowledged outcome is lost"
 
 
 def verified(data_dir: Path) -> Iterator[str]:

@@ -1,10 +1,10 @@
-"""Kill the real server while it registers: nothing acknowledged is lost, nothing stored in part.
+"""Kill the real server while it writes: nothing acknowledged is lost, nothing stored in part.
 
 Each kill is a SIGKILL to the writer, to all processes or to the supervisor, with at least one write
 in flight: sent, and not answered. After each, everything acknowledged so far must be in the
-registry unchanged; registered items must match at distance 0 through the public API, withdrawn
-ones must not. A write in flight must be stored wholly or not at all, and sending it again must give
-one answer. `disrupt-index verify` must find no difference.
+registry unchanged, outcomes of matches too; registered items must match at distance 0 through the
+public API, withdrawn ones must not. A write in flight must be stored wholly or not at all, and
+sending it again must give one answer. `disrupt-index verify` must find no difference.
 
 SIGKILL leaves the page cache alive, so test_ordering.py proves the order of writing as well.
 """
@@ -24,12 +24,12 @@ import grpc
 
 from benchmarks.harness.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
 from benchmarks.harness.processes import processes
-from benchmarks.harness.writes import Clients, Desk, Write, patiently
+from benchmarks.harness.writes import Clients, Desk, Reporter, Write, patiently
 from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
 from disrupt.feed.rebuild import rebuild
 from disrupt.registry.sqlite.sql import SqlRegistry
-from tests.proofs.acknowledged import kept, stored, verified
+from tests.proofs.acknowledged import kept, outcomes_kept, stored, verified
 
 TARGETS = ("writer", "everything", "writer", "supervisor")
 """Processes that are killed, in turn.
@@ -87,10 +87,13 @@ def crash(
     server = start()
     try:
         register, match = (server.make_key(right, right) for right in ("register", "match"))
+        reporter = Reporter.new(server)
         while tally.kills.total() < kills and not tally.problems:
             target = TARGETS[tally.kills.total() % len(TARGETS)]
             enough = chance.randint(acknowledged_per_kill, acknowledged_per_kill + 4)
-            known += _kill_while_registering(server, register, tally, chance, target, enough)
+            known += _kill_while_writing(
+                server, Desk(server.address, register, reporter), tally, chance, target, enough
+            )
             if server.process.poll() is not None:
                 server = start()
             tally.problems += _check(server, register, match, tally, known)
@@ -103,11 +106,11 @@ def crash(
     return tally
 
 
-def _kill_while_registering(
-    server: Deployment, key: str, tally: Tally, chance: random.Random, target: str, enough: int
+def _kill_while_writing(
+    server: Deployment, desk: Desk, tally: Tally, chance: random.Random, target: str, enough: int
 ) -> list[Write]:
     """Kill once so many writes are acknowledged; return all writes that were sent."""
-    with Desk(server.address, key).open() as desk:
+    with desk.open():
         clients = Clients(desk, chance, _THREADS)
         give_up_s = time.monotonic() + 30
         while clients.acknowledged < enough and time.monotonic() < give_up_s:
@@ -150,6 +153,7 @@ def _check(
         if write.receipt is not None
         for problem in kept(write, [items.get(item_id) for item_id in write.item_ids])
     ]
+    problems += outcomes_kept(server.data_dir, known)
     if problems:
         return problems
     with Desk(server.address, register).open() as desk:
