@@ -25,7 +25,7 @@ class Action(IntEnum):
     REJECT = 3
     QUARANTINE = 4
     RELEASE = 5
-    """A quarantine ended without a review."""
+    """A quarantine, or a wait for a review, ended without one."""
     HOLD = 6
     """An item waits for a review."""
     MOVE = 7
