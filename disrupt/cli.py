@@ -29,6 +29,10 @@ _COMMANDS = {
         "disrupt.client.commands:match",
         "Look pictures and videos up: is this a registered one?",
     ),
+    "review": (
+        "disrupt.client.review_commands:review",
+        "Look at what is registered, and decide what lookups find.",
+    ),
     "report": ("disrupt.client.report_command:report", "Tell the hotline what came of a match."),
     "serve": ("disrupt.server.commands.serve:serve", "Run the server until SIGTERM or Ctrl-C."),
     "reload": (
@@ -66,6 +70,7 @@ Register intimate pictures so that their sharing is stopped, and look pictures u
 \b
 Personnes concernées · people affected:  submit, status, withdraw
 Platforms:                               match, report
+Staff of the hotline:                    review
 Operators:                               serve, reload, config, web, keys, erase,
                                          backup, restore, doctor, health, top;
                                          disrupt-index

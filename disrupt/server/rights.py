@@ -5,12 +5,13 @@ from __future__ import annotations
 from google.protobuf.descriptor import ServiceDescriptor
 
 from disrupt.core.policy import Right
-from disrupt.v1 import feed_pb2, match_pb2, registration_pb2
+from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, review_pb2
 
 SERVICES: tuple[ServiceDescriptor, ...] = (
     match_pb2.DESCRIPTOR.services_by_name["MatchService"],
     registration_pb2.DESCRIPTOR.services_by_name["RegistrationService"],
     feed_pb2.DESCRIPTOR.services_by_name["FeedService"],
+    review_pb2.DESCRIPTOR.services_by_name["ReviewService"],
 )
 """The public services."""
 
@@ -27,6 +28,11 @@ RIGHTS = {
     "/disrupt.v1.RegistrationService/WithdrawItems": Right.REGISTER,
     "/disrupt.v1.RegistrationService/WithdrawCase": Right.REGISTER,
     "/disrupt.v1.FeedService/ListChanges": Right.FEED,
+    "/disrupt.v1.ReviewService/ListItems": Right.REVIEW,
+    "/disrupt.v1.ReviewService/SetItemStates": Right.REVIEW,
+    "/disrupt.v1.ReviewService/MoveItems": Right.REVIEW,
+    "/disrupt.v1.ReviewService/ConfirmItems": Right.REVIEW,
+    "/disrupt.v1.ReviewService/ListActs": Right.REVIEW,
 }
 
 WITHOUT_KEY = "/grpc.health.v1.Health/"

@@ -63,6 +63,8 @@ HEALTHY = {
     'disrupt_call_seconds_count{call="MatchService/MatchImage", outcome="OVERLOADED"}': "0+1x240",
     'disrupt_index_hashes{process="worker 1"}': "10000000x240",
     'disrupt_index_delta_hashes{process="worker 1"}': "500000x240",
+    'disrupt_items{state="waiting"}': "60x240",
+    'disrupt_items{state="rejected"}': "1000x240",
 }
 """Series of a healthy server, a value each minute."""
 
@@ -100,6 +102,7 @@ CAUSES = {
     "DisruptPinsGuessed": {
         'disrupt_refusals_total{reason="TOO_MANY_ATTEMPTS", key="a"}': "0+20x240"
     },
+    "DisruptReviewWaits": {'disrupt_items{state="quarantined"}': "60x240"},
     "DisruptKeysRefused": {'disrupt_refusals_total{reason="KEY_REFUSED", key=""}': "0+100x240"},
 }
 """What is different where an alert is to fire, and no other."""

@@ -14,9 +14,9 @@ from disrupt.core import media
 from disrupt.core.acts import ActRecord
 from disrupt.core.changes import Addition, Removal
 from disrupt.core.policy import ADULTS
+from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.registry.contract import NewItem, RegistryReader
-from disrupt.registry.review import ItemFilter
 from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry import register_until_killed
 from tests.registry.examples import DAY, all_changes

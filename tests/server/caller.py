@@ -20,6 +20,7 @@ from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from disrupt.v1.feed_pb2_grpc import FeedServiceStub
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
+from disrupt.v1.review_pb2_grpc import ReviewServiceStub
 
 PIN = "123456789012"
 MESSAGE_BYTES = 33 * 2**20
@@ -38,7 +39,8 @@ class Caller:
     def __call__(self, method: str, request: Any, *, timeout: float | None = TIMEOUT_S) -> Any:
         """Call ``method`` of whichever service has it."""
         metadata = [("authorization", f"Bearer {self.key}")] if self.key is not None else []
-        for stub in (MatchServiceStub, RegistrationServiceStub, FeedServiceStub):
+        services = (MatchServiceStub, RegistrationServiceStub, FeedServiceStub, ReviewServiceStub)
+        for stub in services:
             connected: Any = stub(self.channel)
             if hasattr(connected, method):
                 call = getattr(connected, method)

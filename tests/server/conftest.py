@@ -12,7 +12,7 @@ import pytest
 from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from tests.server.caller import Caller, calling
 
-RIGHTS = ("match", "register", "staff", "feed", "operator")
+RIGHTS = ("match", "register", "staff", "feed", "operator", "review")
 
 
 def _stop(server: Deployment) -> None:
@@ -57,6 +57,13 @@ def helpline(server: Deployment, secrets: dict[str, str]) -> Iterator[Caller]:
 def staff(server: Deployment, secrets: dict[str, str]) -> Iterator[Caller]:
     """Connect as staff, who register pictures on the server."""
     with calling(server.address, secrets["staff"]) as caller:
+        yield caller
+
+
+@pytest.fixture
+def reviewer(server: Deployment, secrets: dict[str, str]) -> Iterator[Caller]:
+    """Connect as staff who review items of every bank."""
+    with calling(server.address, secrets["review"]) as caller:
         yield caller
 
 

@@ -1,8 +1,8 @@
 """The record of acts. Each function runs in one transaction of its caller."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, or_, select
 
 from disrupt.core.acts import Act, Action, ActRecord
 from disrupt.registry.sqlite import schema
@@ -33,7 +33,12 @@ def note(
     )
 
 
-def acts(connection: Connection, limit: int, before: int | None = None) -> Sequence[ActRecord]:
+def acts(
+    connection: Connection,
+    limit: int,
+    before: int | None = None,
+    banks: Collection[int] | None = None,
+) -> Sequence[ActRecord]:
     """Return a page of acts, newest first."""
     query = (
         select(schema.acts, schema.items.c.item_id)
@@ -43,6 +48,9 @@ def acts(connection: Connection, limit: int, before: int | None = None) -> Seque
     )
     if before is not None:
         query = query.where(schema.acts.c.number < before)
+    if banks is not None:
+        bank = schema.acts.c.bank
+        query = query.where(or_(bank.is_(None), bank.in_(banks)))
     return [
         ActRecord(
             row.number,

@@ -87,10 +87,11 @@ def changes(
     _, end = position(connection)
     changes, items = schema.changes.c, schema.items.c
     shown = when((_shows(), items.fingerprints))
+    bank = func.coalesce(changes.bank, items.bank)
     query = (
         select(
             *(changes.sequence, changes.mark, changes.kind.label("change"), items.number),
-            *(items.item_id, items.bank, items.state, items.kind, items.assurance),
+            *(items.item_id, bank.label("bank"), items.state, items.kind, items.assurance),
             shown.label("fingerprints"),
         )
         .join_from(schema.changes, schema.items)
@@ -99,7 +100,7 @@ def changes(
     )
     if banks is not None:
         end = min(end, after.sequence + CHANGES_AT_ONCE)
-        query = query.where(schema.items.c.bank.in_(banks), changes.sequence <= end)
+        query = query.where(bank.in_(banks), changes.sequence <= end)
     rows, cut_off = _read(connection, query, limit)
     page = list(map(_change, rows))
     if cut_off:

@@ -196,7 +196,8 @@ answers = Table(
     Column("outcome", Integer, nullable=False),
 )
 
-# A cursor names a change by its sequence and its mark: random bytes drawn at each commit.
+# A cursor names a change by its sequence and its mark: random bytes drawn at each commit. ``bank``
+# is that which a moved item was in, or came to; NULL: that of the item now.
 changes = Table(
     "changes",
     metadata,
@@ -204,6 +205,7 @@ changes = Table(
     Column("item", ForeignKey(items.c.number), nullable=False),
     Column("kind", Integer, nullable=False),
     Column("mark", LargeBinary, nullable=False),
+    Column("bank", ForeignKey(banks.c.number)),
     sqlite_autoincrement=True,
 )
 

@@ -28,16 +28,13 @@ from sqlalchemy import Connection, Engine
 
 from disrupt.core.acts import Act
 from disrupt.core.changes import Cursor
-from disrupt.core.outcomes import OutcomeReport, QuarantinePolicy
 from disrupt.core.policy import ApiKey, LookupQuota
 from disrupt.core.registrations import Outcome, WithdrawnItem
-from disrupt.core.states import ItemState
 from disrupt.data_directory import HEAD_NOTE, JOURNAL, RESERVE
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
 from disrupt.registry import head_note, journal
 from disrupt.registry.contract import Registered, Registration, Removed, Revoked, Withdrawn
 from disrupt.registry.journal import Epoch, Journal
-from disrupt.registry.review import ALL_STATES, StatesSet
 from disrupt.registry.sqlite import (
     acts,
     api_keys,
@@ -79,6 +76,21 @@ def _reading(
     ) -> _Result:
         with _transaction(self._reader) as connection:
             return query(connection, *args, **kwargs)
+
+    return method
+
+
+def _changing(
+    change: Callable[Concatenate[Connection, _Parameters], _Result],
+) -> Callable[Concatenate[SqlRegistryWriter, _Parameters], _Result]:
+    """Make a method that changes something in a transaction of its own, and removes nothing."""
+
+    @wraps(change)
+    def method(
+        self: SqlRegistryWriter, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs
+    ) -> _Result:
+        with self._writing, _transaction(self._writer) as connection:
+            return change(connection, *args, **kwargs)
 
     return method
 
@@ -313,29 +325,11 @@ class SqlRegistryWriter(SqlRegistry):
         self._removals.add([Epoch(self.head().epoch)])
         self.accept_head()
 
-    def set_states(
-        self,
-        item_ids: Collection[bytes],
-        state: ItemState,
-        act: Act,
-        *,
-        from_states: Collection[ItemState] = ALL_STATES,
-    ) -> StatesSet:
-        """Set the state of items."""
-        with self._writing, _transaction(self._writer) as connection:
-            return states.set_states(connection, item_ids, state, act, from_states=from_states)
-
-    def report(
-        self, report: OutcomeReport, policy: QuarantinePolicy, *, day: str, at_s: int
-    ) -> None:
-        """Note the outcome of a match."""
-        with self._writing, _transaction(self._writer) as connection:
-            outcomes.report(connection, report, policy, day=day, at_s=at_s)
-
-    def release(self, *, since_s: int, at_s: int) -> Sequence[bytes]:
-        """Make items live that nobody has reviewed."""
-        with self._writing, _transaction(self._writer) as connection:
-            return outcomes.release(connection, since_s=since_s, at_s=at_s)
+    set_states = _changing(states.set_states)
+    move_items = _changing(states.move_items)
+    confirm_items = _changing(states.confirm_items)
+    report = _changing(outcomes.report)
+    release = _changing(outcomes.release)
 
     def add_key(self, key: ApiKey, *, act: Act, replaced: ApiKey | None = None) -> None:
         """Add a key; with ``replaced``, change that one."""

@@ -1,23 +1,20 @@
 """States of items: changes and lists. Each function runs in one transaction of its caller."""
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, exists, func, insert, select, update
 
 from disrupt.core.acts import Act
 from disrupt.core.changes import MARK_BYTES
 from disrupt.core.media import Assurance, MediaKind
+from disrupt.core.outcomes import MatchOutcome
+from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
 from disrupt.core.states import ItemState
 from disrupt.errors import NotFoundError
-from disrupt.registry.review import (
-    ALL_STATES,
-    NUMBERS_AT_ONCE,
-    ItemFilter,
-    ReviewedItem,
-    ReviewPage,
-    StatesSet,
-)
+from disrupt.registry.review import NUMBERS_AT_ONCE, ReviewPage, StatesSet
 from disrupt.registry.sqlite import acts, queries, schema
 
 
@@ -28,17 +25,82 @@ def set_states(
     act: Act,
     *,
     from_states: Collection[ItemState] = ALL_STATES,
+    banks: Collection[int] | None = None,
 ) -> StatesSet:
     """Set the state of items that are named by their ids, or by older ones."""
+    named = _named(connection, item_ids, banks)
+    changed = change(connection, [row.number for row in named], state, act, from_states)
+    return StatesSet(changed, queries.head(connection))
+
+
+def move_items(
+    connection: Connection,
+    item_ids: Collection[bytes],
+    bank: int,
+    act: Act,
+    *,
+    banks: Collection[int] | None = None,
+) -> StatesSet:
+    """Move items to a bank."""
+    moved = [row for row in _named(connection, item_ids, banks) if row.bank != bank]
+    connection.execute(
+        update(schema.items)
+        .where(schema.items.c.number.in_([row.number for row in moved]))
+        .values(bank=bank)
+    )
+    steps = list[tuple[int, int | None]]()
+    for row in moved:
+        steps.append((row.number, row.bank))  # also of a hidden one: some have not read that yet
+        if ItemState(row.state).matches:
+            steps.append((row.number, bank))
+        acts.note(connection, act, item=row.number, bank=bank)
+    _add_changes(connection, steps)
+    return StatesSet(tuple(row.item_id for row in moved), queries.head(connection))
+
+
+def confirm_items(
+    connection: Connection,
+    item_ids: Collection[bytes],
+    act: Act,
+    *,
+    banks: Collection[int] | None = None,
+) -> StatesSet:
+    """Raise the assurance of items to REVIEWED."""
+    confirmed = [
+        row for row in _named(connection, item_ids, banks) if row.assurance != Assurance.REVIEWED
+    ]
+    connection.execute(
+        update(schema.items)
+        .where(schema.items.c.number.in_([row.number for row in confirmed]))
+        .values(assurance=Assurance.REVIEWED)
+    )
+    for row in confirmed:
+        acts.note(connection, act, item=row.number, bank=row.bank)
+    shown = [row.number for row in confirmed if ItemState(row.state).matches]
+    _add_changes(connection, [(number, None) for number in shown for _ in ("hide", "show")])
+    return StatesSet(tuple(row.item_id for row in confirmed), queries.head(connection))
+
+
+def _named(
+    connection: Connection, item_ids: Collection[bytes], banks: Collection[int] | None
+) -> Sequence[Row[Any]]:
+    """Return the items that ids, or older ones, name. NotFoundError unless each names one."""
     items = schema.items.c
     rows = connection.execute(
         select(items.number, items.replaced_by, items.state).where(items.item_id.in_(item_ids))
     ).all()
-    named = {row.replaced_by if row.state is None else row.number for row in rows}
-    if len(rows) != len(set(item_ids)) or None in named:
-        raise NotFoundError("An item of these ids is unknown, or was withdrawn. None was changed.")
-    changed = change(connection, named, state, act, from_states)
-    return StatesSet(changed, queries.head(connection))
+    numbers = {row.replaced_by if row.state is None else row.number for row in rows}
+    columns = [items.number, items.item_id, items.bank, items.state, items.assurance]
+    living = connection.execute(
+        select(*columns).where(items.number.in_(numbers)).order_by(items.number)
+    ).all()
+    is_foreign = banks is not None and not {row.bank for row in living} <= set(banks)
+    if len(rows) != len(set(item_ids)) or None in numbers or is_foreign:
+        raise NotFoundError(
+            "An item of these ids is unknown, or was withdrawn, or is in a bank of other keys. None"
+            " was changed."
+        )
+    return living
 
 
 def change(
@@ -61,27 +123,34 @@ def change(
         .values(state=state, state_since_s=act.at_s)
     )
     flipped = [row.number for row in changed if ItemState(row.state).matches != state.matches]
-    _hide_or_show(connection, flipped)
+    _add_changes(connection, [(number, None) for number in flipped])
     for row in changed:
         acts.note(connection, act, item=row.number, bank=row.bank)
     return tuple(row.item_id for row in changed)
 
 
-def _hide_or_show(connection: Connection, numbers: Sequence[int]) -> None:
-    """Tell readers of the feed that items are matched no more, or again."""
-    if not numbers:
+def _add_changes(connection: Connection, steps: Sequence[tuple[int, int | None]]) -> None:
+    """Tell readers of the feed that items are matched no more, or again.
+
+    Each step is the number of an item, and the bank whose readers are told, None for its own. The
+    last one of an item shows it, if it is matched; those before hide it.
+    """
+    if not steps:
         return
     mark = secrets.token_bytes(MARK_BYTES)
     add = insert(schema.changes).returning(schema.changes.c.sequence, sort_by_parameter_order=True)
     sequences = connection.scalars(
         add,
-        [{"item": number, "kind": schema.ChangeKind.STATE, "mark": mark} for number in numbers],
+        [
+            {"item": number, "kind": schema.ChangeKind.STATE, "mark": mark, "bank": bank}
+            for number, bank in steps
+        ],
     )
     connection.execute(
         update(schema.items)
         .where(schema.items.c.number == bindparam("of"))
         .values(state_sequence=bindparam("at")),
-        [{"of": number, "at": at} for number, at in zip(numbers, sequences, strict=True)],
+        [{"of": number, "at": at} for (number, _), at in zip(steps, sequences, strict=True)],
     )
 
 
@@ -114,17 +183,41 @@ def items_for_review(
     )
     if wanted.last_day:
         query = query.where(some.c.registered_on <= wanted.last_day)
+    if wanted.outcome is not None:
+        reported = schema.outcomes.c
+        query = query.where(
+            exists().where(reported.item == some.c.number, reported.outcome == wanted.outcome)
+        )
+    rows = connection.execute(query).all()
+    organisations = _organisations(connection, [row.number for row in rows])
     page = [
         ReviewedItem(
             *(row.number, row.item_id, row.bank, MediaKind(row.kind), Assurance(row.assurance)),
             *(ItemState(row.state), row.state_since_s, row.registered_on),
+            organisations.get(row.number, {}),
         )
-        for row in connection.execute(query)
+        for row in rows
     ]
     if len(page) == limit:
         return ReviewPage(page, page[-1].number)
     count, oldest = connection.execute(select(func.count(), func.min(some.c.number))).one()
     return ReviewPage(page, oldest if count == NUMBERS_AT_ONCE else 0)
+
+
+def _organisations(
+    connection: Connection, numbers: Iterable[int]
+) -> Mapping[int, Mapping[MatchOutcome, int]]:
+    """Count the organisations that reported each outcome, of items by number."""
+    reported = schema.outcomes.c
+    counts = defaultdict[int, dict[MatchOutcome, int]](dict)
+    for item, outcome, count in connection.execute(
+        select(reported.item, reported.outcome, func.count())
+        .where(reported.item.in_(numbers))
+        .group_by(reported.item, reported.outcome)
+        .order_by(reported.outcome)
+    ):
+        counts[item][MatchOutcome(outcome)] = count
+    return counts
 
 
 def count_states(connection: Connection) -> Mapping[ItemState, int]:

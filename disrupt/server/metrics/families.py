@@ -211,6 +211,12 @@ INDEX_UNFINISHED = Gauge(
 CERTIFICATE_EXPIRY = Gauge(
     "disrupt_certificate_expiry_timestamp_seconds", "End of validity of the served certificate."
 )
+ITEMS = Gauge(
+    "disrupt_items",
+    "Media items in each state but live.",
+    "state",
+    of_each_process=False,
+)
 OLDEST_WITHDRAWN = Gauge(
     "disrupt_oldest_withdrawn_seconds",
     "Bound on the age of the oldest withdrawn byte in the index's files.",

@@ -1,4 +1,4 @@
-"""Look, in the writer, at what the disk holds: room, withdrawn bytes, backups."""
+"""Look, in the writer, at what the disk holds: room, withdrawn bytes, states of items, backups."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import time
 from contextlib import suppress
 
+from disrupt.core.states import ItemState
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
 from disrupt.feed import erasure
@@ -47,6 +48,10 @@ class Storage:
             oldest_s = await asyncio.to_thread(self._oldest_withdrawn_s)
             families.OLDEST_WITHDRAWN.set(value=oldest_s)
             self.erasure_late_s = max(oldest_s - self._within_s, 0.0)
+            counts = await asyncio.to_thread(self._reader.count_states)
+            for state in ItemState:
+                if state != ItemState.LIVE:
+                    families.ITEMS.set(state.name.lower(), value=counts.get(state, 0))
         if self._config.backups_dir is not None:
             families.BACKUP_TIME.set(value=await asyncio.to_thread(self._newest_backup_s))
 

@@ -43,6 +43,7 @@ from disrupt.server.calls.key_uses import TELL_S, tell_writer
 from disrupt.server.calls.matching import MatchServicer
 from disrupt.server.calls.registration_relay import RelayingServicer
 from disrupt.server.calls.relaying import Relay, outcome_recorder, writer_channel
+from disrupt.server.calls.review import RelayingReviewServicer
 from disrupt.server.calls.revocation import OpenCalls
 from disrupt.server.calls.writer_pause import WriterPause
 from disrupt.server.config import Config
@@ -57,6 +58,7 @@ from disrupt.services.tokens import MatchTokens
 from disrupt.v1.feed_pb2_grpc import add_FeedServiceServicer_to_server
 from disrupt.v1.match_pb2_grpc import add_MatchServiceServicer_to_server
 from disrupt.v1.registration_pb2_grpc import add_RegistrationServiceServicer_to_server
+from disrupt.v1.review_pb2_grpc import add_ReviewServiceServicer_to_server
 from disrupt.wire import payloads
 
 _FRAMES_SHARE = 0.8
@@ -180,6 +182,7 @@ async def _serve(
     add_RegistrationServiceServicer_to_server(
         RelayingServicer(config, relay, hashing, videos), server
     )
+    add_ReviewServiceServicer_to_server(RelayingReviewServicer(relay), server)
     add_FeedServiceServicer_to_server(FeedServicer(reader, state, cursors), server)
     health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
     names = [service.full_name for service in rights.SERVICES]

@@ -27,6 +27,7 @@ from disrupt.server.calls.health import Health
 from disrupt.server.calls.health_of_writer import STORAGE_CHECK_S, check_storage
 from disrupt.server.calls.interceptors import Errors, RelayedCalls
 from disrupt.server.calls.registration_writer import RegistrationServicer
+from disrupt.server.calls.review import ReviewServicer
 from disrupt.server.config import Config
 from disrupt.server.memory import keep_little
 from disrupt.server.metrics import families
@@ -39,8 +40,9 @@ from disrupt.services.live_limits import LiveLimits
 from disrupt.services.pins import Pins
 from disrupt.services.quotas import Quota
 from disrupt.services.registration import Registrar, RegistrationLimits
+from disrupt.services.review import Reviewer
 from disrupt.services.throttle import Throttle
-from disrupt.v1 import registration_pb2_grpc
+from disrupt.v1 import registration_pb2_grpc, review_pb2_grpc
 from disrupt.wire import payloads
 
 _THREADS = 4
@@ -108,11 +110,12 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         ],
         options=[("grpc.max_receive_message_length", config.max_message_bytes)],
     )
+    cursors = SealedCursors(secrets.match_tokens)
     registration_pb2_grpc.add_RegistrationServiceServicer_to_server(
-        RegistrationServicer(
-            registrar, decode, pool, registering, SealedCursors(secrets.match_tokens)
-        ),
-        server,
+        RegistrationServicer(registrar, decode, pool, registering, cursors), server
+    )
+    review_pb2_grpc.add_ReviewServiceServicer_to_server(
+        ReviewServicer(Reviewer(registry), pool, cursors), server
     )
     admin_pb2_grpc.add_AdminServiceServicer_to_server(
         AdminServicer(DirectAdmin(registry, policy), pool), server

@@ -7,6 +7,7 @@ from tests.registry.conformance.outcomes import OutcomesConformance
 from tests.registry.conformance.quarantine import QuarantineConformance
 from tests.registry.conformance.registering import RegisteringConformance
 from tests.registry.conformance.renewing import RenewingConformance
+from tests.registry.conformance.reviewing import ReviewingConformance
 from tests.registry.conformance.states import StatesConformance
 from tests.registry.conformance.withdrawing import WithdrawingConformance
 
@@ -19,6 +20,7 @@ class RegistryConformance(
     WithdrawingConformance,
     FeedConformance,
     StatesConformance,
+    ReviewingConformance,
     OutcomesConformance,
     QuarantineConformance,
     KeysConformance,

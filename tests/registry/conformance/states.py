@@ -9,10 +9,10 @@ from disrupt.core.acts import OPERATOR, Act, Action, ActRecord
 from disrupt.core.changes import Addition, Change, Cursor, Removal, StateChange, shown_item
 from disrupt.core.policy import ADULTS, MINORS
 from disrupt.core.registrations import Outcome
+from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.errors import InvalidRequestError, NotFoundError
 from disrupt.registry.contract import NewItem, RegistryReader, RegistryWriter
-from disrupt.registry.review import ItemFilter
 from tests.registry.conformance.opened import Opened, OpenWriter
 from tests.registry.examples import (
     DAY,

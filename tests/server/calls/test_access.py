@@ -23,7 +23,7 @@ from disrupt.core.policy import Right
 from disrupt.server.admin import open_admin
 from disrupt.server.rights import RIGHTS
 from disrupt.services.keys import SECRET_PREFIX
-from disrupt.v1 import match_pb2
+from disrupt.v1 import match_pb2, review_pb2
 from disrupt.wire import admin as wire
 from tests.server.caller import TIMEOUT_S, eventually, refused_of
 from tests.server.running import expire
@@ -51,6 +51,7 @@ NAMING_MINORS: dict[str, Message] = {
     "/disrupt.v1.MatchService/MatchVideo": match_pb2.MatchVideoRequest(
         options=match_pb2.MatchVideoOptions(options=MINORS)
     ),
+    "/disrupt.v1.ReviewService/ListItems": review_pb2.ListItemsRequest(banks=["minors"]),
 }
 """Of each call that takes banks, a request that names one, or the first of a stream."""
 
@@ -144,7 +145,7 @@ def test_a_right_allows_its_calls_and_no_others(server: Deployment, right: Right
         assert answers(server, f"Bearer {rest}", own) == {DENIED}
 
 
-def test_no_call_searches_a_bank_that_its_key_does_not_name(server: Deployment) -> None:
+def test_no_call_searches_or_lists_a_bank_that_its_key_does_not_name(server: Deployment) -> None:
     assert set(NAMING_MINORS) == {method for method, taken in calls().items() if takes_banks(taken)}
     requests = {method: request.SerializeToString() for method, request in NAMING_MINORS.items()}
     every_right = [right.name for right in Right]

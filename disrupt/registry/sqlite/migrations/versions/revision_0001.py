@@ -156,7 +156,9 @@ def upgrade() -> None:
         sa.Column("item", _NUMBER, nullable=False),
         sa.Column("kind", sa.Integer, nullable=False),
         sa.Column("mark", sa.LargeBinary, nullable=False),
+        sa.Column("bank", sa.Integer),
         sa.PrimaryKeyConstraint("sequence", name=op.f("pk_changes")),
+        sa.ForeignKeyConstraint(["bank"], ["banks.number"], name=op.f("fk_changes_bank")),
         sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_changes_item")),
         sqlite_autoincrement=True,
     )

@@ -1,0 +1,139 @@
+"""The client of ReviewService for `disrupt review`: rows of plain values, for tables and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Self, TypeAlias
+
+from disrupt.client import calls
+from disrupt.client.retries import RetryPolicy
+from disrupt.core.acts import Action
+from disrupt.core.media import Assurance, MediaKind
+from disrupt.core.outcomes import MatchOutcome
+from disrupt.core.states import ItemState
+from disrupt.v1 import review_pb2
+from disrupt.v1.review_pb2_grpc import ReviewServiceStub
+
+Row: TypeAlias = dict[str, Any]
+
+ITEMS_AT_ONCE = 500
+"""Most items that one call changes, and most entries of a page."""
+
+
+class ReviewClient:
+    """Look at items and acts, and decide about items. A context; arguments as MatchClient's.
+
+    Every method raises classes of disrupt.errors only.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        *,
+        key: str,
+        tls_ca: bytes | str | Path | None = None,
+        timeout_s: float = calls.TIMEOUT_S,
+        retries: RetryPolicy | None = None,
+    ) -> None:
+        self._settings = calls.client_settings(server, key, tls_ca, 1, timeout_s, retries)
+        self._channel = self._settings.connection.open()
+        self._stub = ReviewServiceStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._channel.close()
+
+    def items(self, request: review_pb2.ListItemsRequest, limit: int) -> tuple[list[Row], bool]:
+        """Return the newest ``limit`` items that the request asks for, and whether more follow."""
+        rows = list[Row]()
+        while True:
+            request.page_size = min(limit - len(rows), ITEMS_AT_ONCE)
+            answer: review_pb2.ListItemsResponse = self._call("ListItems", request)
+            rows += map(_item_row, answer.items)
+            request.page = answer.next_page
+            if not request.page or len(rows) >= limit:
+                return rows, bool(request.page)
+
+    def set_states(self, item_ids: Sequence[bytes], state: ItemState, reason: str) -> list[Row]:
+        """Set the state of items; return them as they are now."""
+        request = review_pb2.SetItemStatesRequest(
+            item_ids=item_ids,
+            state=state.value,  # type: ignore[arg-type]  # same numbers
+            reason=reason,
+        )
+        return _item_rows(self._call("SetItemStates", request).items)
+
+    def move(self, item_ids: Sequence[bytes], bank: str, reason: str) -> list[Row]:
+        """Move items to a bank; return them as they are now."""
+        request = review_pb2.MoveItemsRequest(item_ids=item_ids, bank=bank, reason=reason)
+        return _item_rows(self._call("MoveItems", request).items)
+
+    def confirm(self, item_ids: Sequence[bytes], reason: str) -> list[Row]:
+        """Confirm items; return them as they are now."""
+        request = review_pb2.ConfirmItemsRequest(item_ids=item_ids, reason=reason)
+        return _item_rows(self._call("ConfirmItems", request).items)
+
+    def acts(self, limit: int) -> tuple[list[Row], bool]:
+        """Return the newest ``limit`` acts, and whether more follow."""
+        rows, before = list[Row](), 0
+        while True:
+            size = min(limit - len(rows), ITEMS_AT_ONCE)
+            request = review_pb2.ListActsRequest(page_size=size, before=before)
+            answer: review_pb2.ListActsResponse = self._call("ListActs", request)
+            rows += map(_act_row, answer.acts)
+            before = answer.next_before
+            if not before or len(rows) >= limit:
+                return rows, bool(before)
+
+    def _call(self, method: str, request: object) -> Any:  # noqa: ANN401 of any message
+        return calls.call(lambda: getattr(self._stub, method), request, self._settings)
+
+
+def _item_rows(items: Iterable[review_pb2.ReviewItem]) -> list[Row]:
+    return [_item_row(item) for item in items]
+
+
+def _item_row(item: review_pb2.ReviewItem) -> Row:
+    return {
+        "item": item.item_id.hex(),
+        "bank": item.bank,
+        "kind": _name(MediaKind, item.kind),
+        "assurance": _name(Assurance, item.assurance),
+        "state": _name(ItemState, item.state),
+        "state_since": _time(item.state_since_s) if item.state_since_s else None,
+        "registered_on": item.registered_on,
+        "outcomes": {
+            _name(MatchOutcome, count.outcome): count.organisations for count in item.outcomes
+        },
+    }
+
+
+def _act_row(act: review_pb2.ReviewAct) -> Row:
+    return {
+        "number": act.number,
+        "at": _time(act.at_s),
+        "actor": act.actor,
+        "organisation": act.organisation,
+        "action": _name(Action, act.action),
+        "reason": act.reason,
+        "item": act.item_id.hex() or None,
+        "bank": act.bank or None,
+        "key": act.key_id or None,
+    }
+
+
+def _time(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _name(of: type[IntEnum], number: int) -> str:
+    """Return the name of a value in small letters; its number if this version knows no name."""
+    try:
+        return of(number).name.lower()
+    except ValueError:
+        return str(number)

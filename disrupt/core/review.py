@@ -1,0 +1,48 @@
+"""Items as the hotline's staff see them, and the conditions by which they list them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from disrupt.core.media import Assurance, MediaKind
+from disrupt.core.outcomes import MatchOutcome
+from disrupt.core.states import ItemState
+
+ALL_STATES = frozenset(ItemState)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFilter:
+    """Conditions that an item must all meet to be listed.
+
+    ``banks`` are numbers. ``first_day`` and ``last_day``, ISO dates (UTC) and inclusive, bound the
+    day of registration; empty ones do not. ``outcome`` is the last one that an organisation
+    reported; None, and empty ``item_ids``, set no condition.
+    """
+
+    banks: frozenset[int]
+    states: frozenset[ItemState] = ALL_STATES
+    first_day: str = ""
+    last_day: str = ""
+    item_ids: frozenset[bytes] = frozenset()
+    outcome: MatchOutcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedItem:
+    """One item that is not withdrawn, without its hashes and its case.
+
+    ``state_since_s`` (seconds since 1970, UTC) is when the state was set, None if it is that of the
+    registration. ``organisations`` counts those whose last report said so.
+    """
+
+    number: int
+    item_id: bytes
+    bank: int
+    kind: MediaKind
+    assurance: Assurance
+    state: ItemState
+    state_since_s: int | None
+    registered_on: str
+    organisations: Mapping[MatchOutcome, int]

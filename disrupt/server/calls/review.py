@@ -1,0 +1,153 @@
+"""ReviewService: a worker relays it to the writer, which answers it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from disrupt.core.acts import Action
+from disrupt.core.policy import ApiKey
+from disrupt.core.review import ReviewedItem
+from disrupt.server.admission.pool import Pool
+from disrupt.server.admission.receiving import Context
+from disrupt.server.admission.shares import holder
+from disrupt.server.calls.relaying import Relay
+from disrupt.services.cursors import SealedCursors
+from disrupt.services.review import Decided, Reviewer, act_of
+from disrupt.v1 import review_pb2, review_pb2_grpc
+from disrupt.wire import review as wire
+
+_Response = TypeVar("_Response")
+
+
+class RelayingReviewServicer(review_pb2_grpc.ReviewServiceServicer):
+    """Relay the calls of proto/disrupt/v1/review.proto to the writer."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self._writer = review_pb2_grpc.ReviewServiceStub(relay.channel)
+
+    async def ListItems(  # noqa: N802 gRPC's name
+        self, request: review_pb2.ListItemsRequest, context: Context
+    ) -> review_pb2.ListItemsResponse:
+        """List items."""
+        return await self._relay(self._writer.ListItems, request, context)
+
+    async def SetItemStates(  # noqa: N802 gRPC's name
+        self, request: review_pb2.SetItemStatesRequest, context: Context
+    ) -> review_pb2.SetItemStatesResponse:
+        """Set the state of items."""
+        return await self._relay(self._writer.SetItemStates, request, context)
+
+    async def MoveItems(  # noqa: N802 gRPC's name
+        self, request: review_pb2.MoveItemsRequest, context: Context
+    ) -> review_pb2.MoveItemsResponse:
+        """Move items to another bank."""
+        return await self._relay(self._writer.MoveItems, request, context)
+
+    async def ConfirmItems(  # noqa: N802 gRPC's name
+        self, request: review_pb2.ConfirmItemsRequest, context: Context
+    ) -> review_pb2.ConfirmItemsResponse:
+        """Confirm items."""
+        return await self._relay(self._writer.ConfirmItems, request, context)
+
+    async def ListActs(  # noqa: N802 gRPC's name
+        self, request: review_pb2.ListActsRequest, context: Context
+    ) -> review_pb2.ListActsResponse:
+        """List acts."""
+        return await self._relay(self._writer.ListActs, request, context)
+
+
+class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
+    """Answer the calls of ReviewService in the writer."""
+
+    def __init__(self, reviewer: Reviewer, pool: Pool, cursors: SealedCursors) -> None:
+        self._reviewer = reviewer
+        self._registry = reviewer.registry
+        self._pool = pool
+        self._cursors = cursors
+
+    async def ListItems(  # noqa: N802 gRPC's name
+        self, request: review_pb2.ListItemsRequest, _context: Context
+    ) -> review_pb2.ListItemsResponse:
+        """List items."""
+        return await self._run(self._list_items, request)
+
+    def _list_items(
+        self, key: ApiKey, request: review_pb2.ListItemsRequest
+    ) -> review_pb2.ListItemsResponse:
+        wanted = wire.item_filter(request, self._reviewer.banks(key, request.banks))
+        size, before = wire.page_size(request), wire.before(request.page)
+        page = self._registry.items_for_review(wanted, size, before)
+        return wire.items_answer(page.items, page.before, self._bank_names())
+
+    async def SetItemStates(  # noqa: N802 gRPC's name
+        self, request: review_pb2.SetItemStatesRequest, _context: Context
+    ) -> review_pb2.SetItemStatesResponse:
+        """Set the state of items."""
+        return await self._run(self._set_states, request)
+
+    def _set_states(
+        self, key: ApiKey, request: review_pb2.SetItemStatesRequest
+    ) -> review_pb2.SetItemStatesResponse:
+        ids, (state, action) = wire.item_ids(request.item_ids), wire.state_to_set(request)
+        act = act_of(key, action, int(time.time()), request.reason)
+        decided = self._reviewer.set_states(key, ids, state, act)
+        return wire.states_set_answer(*self._decided(decided))
+
+    async def MoveItems(  # noqa: N802 gRPC's name
+        self, request: review_pb2.MoveItemsRequest, _context: Context
+    ) -> review_pb2.MoveItemsResponse:
+        """Move items to another bank."""
+        return await self._run(self._move, request)
+
+    def _move(
+        self, key: ApiKey, request: review_pb2.MoveItemsRequest
+    ) -> review_pb2.MoveItemsResponse:
+        ids = wire.item_ids(request.item_ids)
+        act = act_of(key, Action.MOVE, int(time.time()), request.reason)
+        decided = self._reviewer.move(key, ids, request.bank, act)
+        return wire.moved_answer(*self._decided(decided))
+
+    async def ConfirmItems(  # noqa: N802 gRPC's name
+        self, request: review_pb2.ConfirmItemsRequest, _context: Context
+    ) -> review_pb2.ConfirmItemsResponse:
+        """Confirm items."""
+        return await self._run(self._confirm, request)
+
+    def _confirm(
+        self, key: ApiKey, request: review_pb2.ConfirmItemsRequest
+    ) -> review_pb2.ConfirmItemsResponse:
+        ids = wire.item_ids(request.item_ids)
+        act = act_of(key, Action.CONFIRM, int(time.time()), request.reason)
+        decided = self._reviewer.confirm(key, ids, act)
+        return wire.confirmed_answer(*self._decided(decided))
+
+    async def ListActs(  # noqa: N802 gRPC's name
+        self, request: review_pb2.ListActsRequest, _context: Context
+    ) -> review_pb2.ListActsResponse:
+        """List acts."""
+        return await self._run(self._list_acts, request)
+
+    def _list_acts(
+        self, key: ApiKey, request: review_pb2.ListActsRequest
+    ) -> review_pb2.ListActsResponse:
+        size = wire.page_size(request)
+        acts = self._registry.acts(size, wire.before(request.before), key.banks)
+        return wire.acts_answer(acts, size, self._bank_names())
+
+    async def _run(self, answer: Callable[[ApiKey, Any], _Response], request: object) -> _Response:
+        return await self._pool.run(partial(self._with_key, answer, holder.get().key_id, request))
+
+    def _with_key(
+        self, answer: Callable[[ApiKey, Any], _Response], key_id: str, request: object
+    ) -> _Response:
+        return answer(self._reviewer.key(key_id), request)
+
+    def _decided(self, decided: Decided) -> tuple[Sequence[ReviewedItem], dict[int, str], str]:
+        return decided.items, self._bank_names(), self._cursors.seal(decided.cursor)
+
+    def _bank_names(self) -> dict[int, str]:
+        return {bank.number: bank.name for bank in self._registry.banks()}

@@ -1,0 +1,97 @@
+"""What the hotline's staff see of items, and decide about them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from disrupt.core.acts import Act, Action
+from disrupt.core.changes import Cursor
+from disrupt.core.policy import ApiKey, Right
+from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
+from disrupt.core.states import ItemState
+from disrupt.errors import (
+    InvalidRequestError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+    Violation,
+)
+from disrupt.registry.contract import RegistryWriter
+from disrupt.registry.review import StatesSet
+
+OF_STAFF = ALL_STATES - {ItemState.ERASING}
+"""States out of which staff take items: what is about to be erased stays so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The result of a decision: the items as they are then, and a cursor that includes it."""
+
+    items: Sequence[ReviewedItem]
+    cursor: Cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewer:
+    """The use cases of ReviewService on items. Thread-safe.
+
+    ``key`` is that of the caller: its banks are those whose items it sees. ``at_s`` is the time, in
+    seconds since 1970 (UTC). An item that is unknown, withdrawn or in another bank is a
+    NotFoundError, and nothing is changed then.
+    """
+
+    registry: RegistryWriter
+
+    def key(self, key_id: str) -> ApiKey:
+        """Return the caller's key. UnauthenticatedError if it was revoked a moment ago."""
+        stored = self.registry.keys()
+        key = next((key for key in stored if key.key_id == key_id and not key.revoked_on), None)
+        if key is None:
+            raise UnauthenticatedError("This key was revoked.")
+        key.require(Right.REVIEW)
+        return key
+
+    def banks(self, key: ApiKey, names: Collection[str]) -> frozenset[int]:
+        """Return the numbers of the named banks, of all of the key for none.
+
+        InvalidRequestError for an unknown bank, PermissionDeniedError for one that is not the
+        key's.
+        """
+        return frozenset(self._bank(key, name) for name in names) or key.banks
+
+    def set_states(
+        self, key: ApiKey, item_ids: Collection[bytes], state: ItemState, act: Act
+    ) -> Decided:
+        """Set the state of items, but of those about to be erased."""
+        done = self.registry.set_states(item_ids, state, act, from_states=OF_STAFF, banks=key.banks)
+        return self._decided(key, item_ids, done)
+
+    def move(self, key: ApiKey, item_ids: Collection[bytes], bank: str, act: Act) -> Decided:
+        """Move items to a bank of the key."""
+        to = self._bank(key, bank)
+        done = self.registry.move_items(item_ids, to, act, banks=key.banks)
+        return self._decided(key, item_ids, done)
+
+    def confirm(self, key: ApiKey, item_ids: Collection[bytes], act: Act) -> Decided:
+        """Confirm items, so that lookups answer REVIEWED."""
+        done = self.registry.confirm_items(item_ids, act, banks=key.banks)
+        return self._decided(key, item_ids, done)
+
+    def _bank(self, key: ApiKey, name: str) -> int:
+        number = next((bank.number for bank in self.registry.banks() if bank.name == name), None)
+        if number is None:
+            raise InvalidRequestError.of(Violation("bank", f"no bank is named {name!r}"))
+        if number not in key.banks:
+            raise PermissionDeniedError(f"This key may not review the bank {name!r}.", bank=name)
+        return number
+
+    def _decided(self, key: ApiKey, item_ids: Collection[bytes], done: StatesSet) -> Decided:
+        """Return the items as they are now, those that were withdrawn meanwhile left out."""
+        named = frozenset(item_ids) | frozenset(done.item_ids)
+        page = self.registry.items_for_review(ItemFilter(key.banks, item_ids=named), len(named))
+        return Decided(page.items, done.cursor)
+
+
+def act_of(key: ApiKey, action: Action, at_s: int, reason: str = "") -> Act:
+    """Return the act of a key. InvalidRequestError for a reason that is no code."""
+    return Act(key.key_id, key.organisation, action, at_s, reason)

@@ -1,0 +1,168 @@
+"""Convert the messages of ReviewService."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+from disrupt.core.acts import Action, ActRecord
+from disrupt.core.media import ITEM_ID_BYTES
+from disrupt.core.outcomes import MatchOutcome
+from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
+from disrupt.core.states import ItemState
+from disrupt.v1 import review_pb2
+from disrupt.wire.fields import invalid
+
+_DEFAULT_PAGE_SIZE = 100
+PAGE_SIZE_MAX = 500
+ITEMS_AT_ONCE = 500
+"""Most items that one call changes."""
+
+_BY_STAFF = {
+    ItemState.ENABLED: Action.ENABLE,
+    ItemState.DISABLED: Action.DISABLE,
+    ItemState.REJECTED: Action.REJECT,
+}
+"""The states that staff set, and the act of it."""
+
+_NUMBER_MAX = 2**63 - 1
+
+
+def page_size(message: review_pb2.ListItemsRequest | review_pb2.ListActsRequest) -> int:
+    """Return the most entries that the page may have."""
+    if message.page_size > PAGE_SIZE_MAX:
+        raise invalid("page_size", f"{message.page_size} is outside 0-{PAGE_SIZE_MAX}")
+    return message.page_size or _DEFAULT_PAGE_SIZE
+
+
+def before(number: int) -> int | None:
+    """Return the number below which a page begins; None: at the newest."""
+    return min(number, _NUMBER_MAX) or None
+
+
+def item_filter(message: review_pb2.ListItemsRequest, banks: Iterable[int]) -> ItemFilter:
+    """Return the conditions of a list of items in ``banks``, which are numbers."""
+    states = frozenset(_state(f"states[{at}]", state) for at, state in enumerate(message.states))
+    try:
+        outcome = MatchOutcome(message.outcome) if message.outcome else None
+    except ValueError:
+        raise invalid("outcome", "no outcome of this version") from None
+    return ItemFilter(
+        frozenset(banks),
+        states or ALL_STATES,
+        first_day=_day("first_day", message.first_day),
+        last_day=_day("last_day", message.last_day),
+        item_ids=frozenset(item_ids(message.item_ids, least=0)),
+        outcome=outcome,
+    )
+
+
+def item_ids(given: Sequence[bytes], *, least: int = 1) -> tuple[bytes, ...]:
+    """Return the ids of items that a request names, ``least`` or more."""
+    if not least <= len(given) <= ITEMS_AT_ONCE:
+        raise invalid("item_ids", f"{len(given)} items; name {least}-{ITEMS_AT_ONCE}")
+    for at, item_id in enumerate(given):
+        if len(item_id) != ITEM_ID_BYTES:
+            raise invalid(f"item_ids[{at}]", f"{len(item_id)} bytes; an id has {ITEM_ID_BYTES}")
+    return tuple(given)
+
+
+def state_to_set(message: review_pb2.SetItemStatesRequest) -> tuple[ItemState, Action]:
+    """Return the state to set, and the act of setting it."""
+    state = _state("state", message.state)
+    if state not in _BY_STAFF:
+        raise invalid("state", "say ENABLED, DISABLED or REJECTED")
+    return state, _BY_STAFF[state]
+
+
+def _state(field: str, number: int) -> ItemState:
+    try:
+        return ItemState(number)
+    except ValueError:
+        raise invalid(field, "no state of this version") from None
+
+
+def _day(field: str, text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat() if text else ""
+    except ValueError:
+        raise invalid(field, "no day: write YYYY-MM-DD") from None
+
+
+def items_answer(
+    reviewed: Iterable[ReviewedItem], next_page: int, bank_names: Mapping[int, str]
+) -> review_pb2.ListItemsResponse:
+    """Make a page of items."""
+    return review_pb2.ListItemsResponse(items=_items(reviewed, bank_names), next_page=next_page)
+
+
+def states_set_answer(
+    reviewed: Iterable[ReviewedItem], bank_names: Mapping[int, str], cursor: str
+) -> review_pb2.SetItemStatesResponse:
+    """Make the answer with the items as they are now; ``cursor`` is sealed."""
+    items = _items(reviewed, bank_names)
+    return review_pb2.SetItemStatesResponse(items=items, index_cursor=cursor)
+
+
+def moved_answer(
+    reviewed: Iterable[ReviewedItem], bank_names: Mapping[int, str], cursor: str
+) -> review_pb2.MoveItemsResponse:
+    """Make the answer with the items as they are now; ``cursor`` is sealed."""
+    items = _items(reviewed, bank_names)
+    return review_pb2.MoveItemsResponse(items=items, index_cursor=cursor)
+
+
+def confirmed_answer(
+    reviewed: Iterable[ReviewedItem], bank_names: Mapping[int, str], cursor: str
+) -> review_pb2.ConfirmItemsResponse:
+    """Make the answer with the items as they are now; ``cursor`` is sealed."""
+    items = _items(reviewed, bank_names)
+    return review_pb2.ConfirmItemsResponse(items=items, index_cursor=cursor)
+
+
+def _items(
+    reviewed: Iterable[ReviewedItem], bank_names: Mapping[int, str]
+) -> list[review_pb2.ReviewItem]:
+    """Convert items to messages."""
+    return [
+        review_pb2.ReviewItem(
+            item_id=item.item_id,
+            bank=bank_names[item.bank],
+            kind=item.kind.value,  # type: ignore[arg-type]  # same numbers
+            assurance=item.assurance.value,  # type: ignore[arg-type]  # same numbers
+            state=item.state.value,  # type: ignore[arg-type]  # same numbers
+            state_since_s=item.state_since_s or 0,
+            registered_on=item.registered_on,
+            outcomes=[
+                review_pb2.OutcomeCount(
+                    outcome=outcome.value,  # type: ignore[arg-type]  # same numbers
+                    organisations=organisations,
+                )
+                for outcome, organisations in item.organisations.items()
+            ],
+        )
+        for item in reviewed
+    ]
+
+
+def acts_answer(
+    records: Sequence[ActRecord], size: int, bank_names: Mapping[int, str]
+) -> review_pb2.ListActsResponse:
+    """Make a page of acts, which may have ``size``."""
+    acts = [
+        review_pb2.ReviewAct(
+            number=record.number,
+            at_s=record.act.at_s,
+            actor=record.act.actor,
+            organisation=record.act.organisation,
+            action=record.act.action.value,  # type: ignore[arg-type]  # same numbers
+            reason=record.act.reason,
+            item_id=record.item_id,
+            bank=bank_names.get(record.bank, ""),
+            key_id=record.key_id,
+        )
+        for record in records
+    ]
+    return review_pb2.ListActsResponse(
+        acts=acts, next_before=acts[-1].number if len(acts) == size else 0
+    )

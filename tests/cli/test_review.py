@@ -1,0 +1,63 @@
+"""Review from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.harness.deployment import Deployment
+from tests.cli.shell import Done, Shell
+from tests.submission.examples import picture
+
+
+@pytest.fixture(scope="module")
+def review_key(deployment: Deployment) -> str:
+    return deployment.make_key("staff of the commands", "review")
+
+
+@pytest.fixture
+def item(disrupt: Shell, tmp_path: Path) -> str:
+    """Register a picture; return the id of its item."""
+    file = picture(tmp_path / "a.png", 191)
+    disrupt.registered(file)
+    (line,) = disrupt.match(file, until=1)
+    return str(line["matches"][0]["item"])
+
+
+def test_staff_decide_about_an_item_and_read_it_in_the_log(
+    disrupt: Shell, review_key: str, item: str
+) -> None:
+    def review(*arguments: str) -> Done:
+        done = disrupt("review", *arguments, key=review_key)
+        assert done.code == 0, done.err
+        return done
+
+    (shown,) = review("show", "--json", item).lines
+    assert (shown["item"], shown["state"], shown["bank"]) == (item, "live", "adults")
+    for command, state in (
+        (("disable", "--reason", "false_positive"), "disabled"),
+        (("enable",), "enabled"),
+        (("reject",), "rejected"),
+    ):
+        (row,) = review(command[0], "--json", *command[1:], item).lines
+        assert row["state"] == state
+    assert item in review("list", "--state", "rejected", "--since", "2026-01-01").out
+    assert "minors" in review("move", "--to", "minors", item).out
+    assert "reviewed" in review("confirm", item).out
+    acts = review("log", "--json", "--limit", "5").lines
+    assert [act["action"] for act in acts] == ["confirm", "move", "reject", "enable", "disable"]
+    assert {act["item"] for act in acts} == {item}
+    assert "false_positive" in review("log", "--limit", "5").out
+
+
+def test_an_unknown_item_is_refused_and_a_wrong_use_sends_nothing(
+    disrupt: Shell, review_key: str
+) -> None:
+    unknown = disrupt("review", "enable", "00" * 16, key=review_key)
+    assert (unknown.code, unknown.out) == (1, "")
+    assert "withdrawn" in unknown.err
+    for arguments in (("enable",), ("enable", "xyz"), ("list", "--state", "gone"), ("move", "00")):
+        wrong = disrupt("review", *arguments, key=review_key, server="127.0.0.1:1")
+        assert wrong.code == 2
+    assert disrupt("review", "log", key=disrupt.match_key).code == 1
