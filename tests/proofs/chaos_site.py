@@ -185,8 +185,10 @@ class Relay:
                 client.close()
                 continue
             self._pairs.append(pair := (client, server))
+            # before either thread runs: it may close both
+            for each in pair:
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for ends in (pair, pair[::-1]):
-                ends[0].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 threading.Thread(target=self._pass_on, args=(*ends, pair), daemon=True).start()
 
     def _pass_on(
