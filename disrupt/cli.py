@@ -41,6 +41,7 @@ _COMMANDS = {
     ),
     "config": ("disrupt.server.commands.config:config", "Show settings, and where they come from."),
     "keys": ("disrupt.server.commands.keys:keys", "Make, list and revoke the keys of callers."),
+    "banks": ("disrupt.server.commands.banks:banks", "Make, list and change banks."),
     "erase": ("disrupt.server.commands.data:erase", "Erase every byte of what was withdrawn, now."),
     "backup": ("disrupt.server.commands.data:backup", "Back up the registry and the secrets."),
     "restore": (
@@ -71,8 +72,8 @@ Register intimate pictures so that their sharing is stopped, and look pictures u
 Personnes concernées · people affected:  submit, status, withdraw
 Platforms:                               match, report
 Staff of the hotline:                    review
-Operators:                               serve, reload, config, web, keys, erase,
-                                         backup, restore, doctor, health, top;
+Operators:                               serve, reload, config, web, keys, banks,
+                                         erase, backup, restore, doctor, health, top;
                                          disrupt-index
 """
 

@@ -45,6 +45,7 @@ Examples:
   DISRUPT_KEY=... disrupt match upload.jpg
   disrupt match --key-file platform.key --json *.jpg
   disrupt match --key-file platform.key --hash f8f8f0cc...
+  disrupt match --key-file platform.key --self-test
 
 With --json each input gives one line:
 {"input", "quality", "matches": [{"item", "bank", "assurance", "match_id", "distance",
@@ -132,7 +133,7 @@ class _Outcome:
 
 
 @click.command("match", help=_HELP, no_args_is_help=True)
-@click.argument("inputs", metavar="FILE...", nargs=-1, required=True)
+@click.argument("inputs", metavar="FILE...", nargs=-1)
 @click.option("--hash", "kind", flag_value="hash", help="The arguments are PDQ hashes, in hex.")
 @click.option("--vpdq", "kind", flag_value="vpdq", help="The files are in vPDQ's text form.")
 @click.option(
@@ -171,6 +172,12 @@ class _Outcome:
     is_flag=True,
     help="Send the files: the server decodes and hashes them, in memory.",
 )
+@click.option(
+    "--self-test",
+    "is_self_test",
+    is_flag=True,
+    help="Look a generated picture up, instead of files: do server, key and lookups work?",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per input, one per line.")
 @terminal.connection_options()
 def match(  # noqa: PLR0913 one for each option
@@ -183,10 +190,15 @@ def match(  # noqa: PLR0913 one for each option
     effort: str,
     whole_only: bool,
     send_pictures: bool,
+    is_self_test: bool,
     as_json: bool,
     target: terminal.Target,
 ) -> None:
     """Look up, print, and end with the exit code."""
+    if is_self_test == bool(inputs) or (is_self_test and (kind or banks or as_json)):
+        raise click.UsageError(
+            "Give files or hashes to look up, or --self-test, with --send-pictures at most."
+        )
     narrow: dict[str, Any] = {
         "max_distance_bits": max_distance,
         "max_matches": max_matches,
@@ -195,6 +207,13 @@ def match(  # noqa: PLR0913 one for each option
     with MatchClient(
         target.server, key=target.key, tls_ca=target.tls_ca, retries=_RETRIES
     ) as client:
+        if is_self_test:
+            # drawing and encoding pictures takes modules that lookups do without
+            from disrupt.client.self_test import self_test
+
+            for line in self_test(client, send_pictures=send_pictures):
+                click.echo(line)
+            return
         if kind == "hash":
             outcomes = _shown(_look_up_hashes(client, inputs, narrow), as_json=as_json)
         else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Any
 
 from disrupt.core.cases import AgeBand
 from disrupt.core.hashes import MAX_DISTANCE_BITS, OPERATOR_MAX_DISTANCE_BITS
@@ -12,11 +14,54 @@ from disrupt.errors import InvalidRequestError, PermissionDeniedError, Violation
 
 @dataclass(frozen=True, slots=True)
 class Bank:
-    """A named set of media items with one policy. Stored columns carry ``number``, 1-65535."""
+    """A named set of media items with one policy. Stored columns carry ``number``, 1-65535.
+
+    ``max_distance_bits`` is inclusive. Registrations of new items wait for a review unless
+    ``goes_live``. Only keys of ``organisations`` see it, of all if that is empty.
+    """
 
     number: int
     name: str
     max_distance_bits: int = MAX_DISTANCE_BITS
+    goes_live: bool = True
+    organisations: frozenset[str] = frozenset()
+
+    @property
+    def is_test(self) -> bool:
+        """Tell whether it holds the examples, and nothing that anybody registered."""
+        return self.name == TEST_BANK
+
+
+@dataclass(frozen=True, slots=True)
+class BankPolicy:
+    """What is to be set of a bank, as ``Bank`` has it; None: as it is, or as a new bank is."""
+
+    max_distance_bits: int | None = None
+    goes_live: bool | None = None
+    organisations: frozenset[str] | None = None
+
+    def applied(self, bank: Bank) -> Bank:
+        """Return the bank with what is set."""
+        return replace(bank, **self._given())
+
+    @property
+    def reason(self) -> str:
+        """Return what is set, as the reason of an act."""
+        words = {"max_distance_bits": "distance", "goes_live": "review"}
+        return "_".join(words.get(name, name) for name in self._given())
+
+    def _given(self) -> dict[str, Any]:
+        given = {
+            "max_distance_bits": self.max_distance_bits,
+            "goes_live": self.goes_live,
+            "organisations": self.organisations,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+TEST_BANK = "test"
+"""Name of the bank of ``core.examples``: searched only by this name, by every key of right MATCH,
+and counted in no statistic of matches."""
 
 
 ADULTS = Bank(1, "adults")
@@ -79,6 +124,16 @@ class ApiKey:
             )
 
 
+def without_hidden(key: ApiKey, banks: Iterable[Bank]) -> ApiKey:
+    """Return a key without those of its banks that are not for its organisation."""
+    hidden = {
+        bank.number
+        for bank in banks
+        if bank.organisations and key.organisation not in bank.organisations
+    }
+    return key if hidden.isdisjoint(key.banks) else replace(key, banks=key.banks - hidden)
+
+
 @dataclass(frozen=True, slots=True)
 class LookupQuota:
     """How many hashes, pictures and videos an organisation may look up; 0: as many as it likes.
@@ -111,19 +166,20 @@ def scope(
 ) -> Scope:
     """Return the banks and distances of a lookup by ``key``.
 
-    ``names`` empty: every bank of the key. A threshold above a searched bank's own is refused, not
-    lowered (operators: above 63). Raises InvalidRequestError for a threshold out of range or an
-    unknown bank, and PermissionDeniedError for a bank that the key may not search.
+    ``names`` empty: every bank of the key but the test bank, which every key may name. A threshold
+    above a searched bank's own is refused, not lowered (operators: above 63). Raises
+    InvalidRequestError for a threshold out of range or an unknown bank, and PermissionDeniedError
+    for a bank that the key may not search.
     """
     by_name = {bank.name: bank for bank in banks}
     unknown = [name for name in names if name not in by_name]
     if unknown:
         raise InvalidRequestError.of(Violation("options.banks", f"no bank is named {unknown[0]!r}"))
     wanted = [by_name[name] for name in names] or [
-        bank for bank in banks if bank.number in key.banks
+        bank for bank in banks if bank.number in key.banks and not bank.is_test
     ]
     for bank in wanted:
-        if bank.number not in key.banks:
+        if bank.number not in key.banks and not bank.is_test:
             raise PermissionDeniedError(
                 f"This key may not search the bank {bank.name!r}.", bank=bank.name
             )

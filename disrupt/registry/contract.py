@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Change, Cursor
 from disrupt.core.media import Assurance, MediaKind, StoredItems
-from disrupt.core.policy import Bank
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.core.states import ItemState
+from disrupt.registry.banks import BankReader, BankWriter
 from disrupt.registry.keys import KeyReader, KeyWriter
 from disrupt.registry.outcomes import OutcomeReader, OutcomeWriter
 from disrupt.registry.review import ReviewReader, ReviewWriter
@@ -158,7 +158,7 @@ class Revoked:
     key_id: str
 
 
-class RegistryReader(KeyReader, OutcomeReader, ReviewReader, Protocol):
+class RegistryReader(BankReader, KeyReader, OutcomeReader, ReviewReader, Protocol):
     """Reading: any number of processes and threads at once, in short transactions.
 
     Every method, here and in RegistryWriter, raises UnavailableError when the store cannot be
@@ -226,9 +226,6 @@ class RegistryReader(KeyReader, OutcomeReader, ReviewReader, Protocol):
         for ``changes``.
         """
 
-    def banks(self) -> tuple[Bank, ...]:
-        """Return all banks, by number."""
-
     def journaled(self) -> list[Removed | Revoked]:
         """List what the journal of removals has to hold: removed items, then keys revoked.
 
@@ -252,7 +249,7 @@ class RegistryReader(KeyReader, OutcomeReader, ReviewReader, Protocol):
         """
 
 
-class RegistryWriter(RegistryReader, KeyWriter, OutcomeWriter, ReviewWriter, Protocol):
+class RegistryWriter(RegistryReader, BankWriter, KeyWriter, OutcomeWriter, ReviewWriter, Protocol):
     """Writing: one process at a time. Every method returns only when its effect is durable.
 
     StorageFullError when the disk is full: nothing of the call is kept, but see ``withdraw``. Some

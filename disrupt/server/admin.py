@@ -1,4 +1,4 @@
-"""Manage keys, and clear the database's log: by the writer or, without one, here."""
+"""Manage keys and banks, and clear the database's log: by the writer or, without one, here."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from disrupt.admin.v1 import admin_pb2
 from disrupt.admin.v1.admin_pb2_grpc import AdminServiceStub
 from disrupt.core.acts import OPERATOR, Act, Action
 from disrupt.core.outcomes import QuarantinePolicy
+from disrupt.core.policy import TEST_BANK
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import (
     DataDirectoryError,
@@ -26,8 +27,9 @@ from disrupt.errors import (
 )
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryReader, RegistryWriter
-from disrupt.services import keys
+from disrupt.services import banks, keys
 from disrupt.wire import admin as wire
+from disrupt.wire import banks as wire_banks
 
 _TIMEOUT_S = 10.0
 
@@ -103,6 +105,24 @@ class DirectAdmin:
         keys.set_quota(self.registry, quota, act=act)
         return wire.quota_set_answer()
 
+    def create_bank(self, request: admin_pb2.CreateBankRequest) -> admin_pb2.CreateBankResponse:
+        """Make a bank, or complete the test bank."""
+        policy, act = wire_banks.policy(request.policy), _act(Action.BANK_ADDED)
+        if request.name == TEST_BANK:
+            bank = banks.create_test_bank(self.registry, policy, day=today(), act=act)
+        else:
+            bank = banks.create_bank(self.registry, request.name, policy, act=act)
+        return wire_banks.created_answer(bank)
+
+    def list_banks(self) -> admin_pb2.ListBanksResponse:
+        """List banks."""
+        return wire_banks.list_answer(self.registry.banks())
+
+    def set_bank(self, request: admin_pb2.SetBankRequest) -> admin_pb2.SetBankResponse:
+        """Change a bank."""
+        policy, act = wire_banks.policy(request.policy), _act(Action.BANK_CHANGED)
+        return wire_banks.set_answer(banks.set_bank(self.registry, request.name, policy, act=act))
+
     def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
         """Revoke a key."""
         key = keys.revoke_key(
@@ -146,6 +166,18 @@ class RemoteAdmin:
     def set_quota(self, request: admin_pb2.SetQuotaRequest) -> admin_pb2.SetQuotaResponse:
         """Set the quota of an organisation."""
         return _answer(self.stub.SetQuota, request)
+
+    def create_bank(self, request: admin_pb2.CreateBankRequest) -> admin_pb2.CreateBankResponse:
+        """Make a bank, or complete the test bank."""
+        return _answer(self.stub.CreateBank, request)
+
+    def list_banks(self) -> admin_pb2.ListBanksResponse:
+        """List banks."""
+        return _answer(self.stub.ListBanks, wire_banks.list_request())
+
+    def set_bank(self, request: admin_pb2.SetBankRequest) -> admin_pb2.SetBankResponse:
+        """Change a bank."""
+        return _answer(self.stub.SetBank, request)
 
     def revoke(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
         """Revoke a key."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from disrupt.core.acts import Act
-from disrupt.core.policy import ApiKey, Bank, LookupQuota, Right
+from disrupt.core.policy import ApiKey, Bank, LookupQuota, Right, without_hidden
 from disrupt.errors import InvalidRequestError, NotFoundError, UnauthenticatedError, Violation
 from disrupt.registry.contract import RegistryReader, RegistryWriter
 
@@ -39,10 +39,10 @@ def create_key(
 ) -> tuple[ApiKey, str]:
     """Make a key; return it with its secret, of which only the SHA-256 is stored.
 
-    Empty ``bank_names`` stand for every bank that exists now, an empty ``organisation`` for one
-    that is named as the key. Raises InvalidRequestError for a name or organisation that is empty,
-    longer than 100 characters or not printable, no right, an unknown bank, or a day of expiry that
-    is none or not after ``day``.
+    Empty ``bank_names`` stand for every bank that exists now but the test bank, an empty
+    ``organisation`` for one that is named as the key. Raises InvalidRequestError for a name or
+    organisation that is empty, longer than 100 characters or not printable, no right, an unknown
+    bank, or a day of expiry that is none or not after ``day``.
     """
     name = _checked_name("name", name)
     granted = frozenset(rights)
@@ -178,14 +178,16 @@ def _check_expiry(expires_on: str, day: str) -> None:
 
 
 def _bank_numbers(registry: RegistryReader, names: Sequence[str]) -> frozenset[int]:
-    """Return the numbers of the banks of these names; of all if there is no name."""
-    by_name = {bank.name: bank.number for bank in registry.banks()}
+    """Return the numbers of the banks of these names; of all but the test bank for no name."""
+    banks = registry.banks()
+    by_name = {bank.name: bank.number for bank in banks}
     for unknown in (name for name in names if name not in by_name):
         known = ", ".join(by_name)
         raise InvalidRequestError.of(
             Violation("banks", f"no bank is named {unknown!r}; there are: {known}")
         )
-    return frozenset(by_name[name] for name in names or by_name)
+    wanted = names or [bank.name for bank in banks if not bank.is_test]
+    return frozenset(by_name[name] for name in wanted)
 
 
 def _new_key_id(registry: RegistryReader) -> str:
@@ -241,7 +243,10 @@ class KeyUses:
 
 
 class KeyRing:
-    """The keys that are valid on a day. Immutable, so safe to share between threads."""
+    """The keys that are valid on a day. Immutable, so safe to share between threads.
+
+    The banks of a key are those that its organisation may see, too.
+    """
 
     def __init__(
         self,
@@ -251,7 +256,10 @@ class KeyRing:
         *,
         day: str,
     ) -> None:
-        self._by_digest = {key.secret_sha256: key for key in keys if key.valid_on(day)}
+        restricted = [bank for bank in banks if bank.organisations]
+        self._by_digest = {
+            key.secret_sha256: without_hidden(key, restricted) for key in keys if key.valid_on(day)
+        }
         self.day = day
         self.quotas = {quota.organisation: quota for quota in quotas}
         """Quotas of the organisations that have one, by name."""

@@ -102,7 +102,8 @@ class Registrar:
            was rejected.
         5. Store the items, if the caller's quota has room (OverloadedError). Pictures and videos
            that the case has already are renewed or kept, see ``RegistryWriter.register``. New
-           ones wait for a review if the caller has registered too many (``LiveLimits``).
+           ones wait for a review if their bank says so, or if the caller has registered too many
+           (``LiveLimits``).
         """
         self._check_size(request)
 
@@ -242,7 +243,9 @@ class Registrar:
             hashes = sum(len(item.fingerprints) for item in registration.items)
             self.quota.check(caller, request.access.origin_token, hashes, now_s)
             origin, items = request.access.origin_token, len(registration.items)
-            state = self.live.state(caller, origin, items, now_s)
+            state = ItemState.WAITING
+            if self._goes_live(registration.bank):
+                state = self.live.state(caller, origin, items, now_s)
             registered = self.registry.register(
                 replace(registration, state=state),
                 day=day,
@@ -253,6 +256,9 @@ class Registrar:
                 added = sum(item.outcome == Outcome.ADDED for item in registered.items)
                 self.live.charge(caller, origin, added, now_s)
         return registered
+
+    def _goes_live(self, number: int) -> bool:
+        return any(bank.goes_live for bank in self.registry.banks() if bank.number == number)
 
     def _check_free(
         self, number: str, request: RegistrationRequest, caller: str, now_s: float

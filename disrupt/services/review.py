@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from disrupt.core.acts import Act, Action
 from disrupt.core.changes import Cursor
-from disrupt.core.policy import ApiKey, Right
+from disrupt.core.policy import TEST_BANK, ApiKey, Right, without_hidden
 from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
 from disrupt.core.states import ItemState
 from disrupt.errors import (
@@ -49,7 +49,7 @@ class Reviewer:
         if key is None:
             raise UnauthenticatedError("This key was revoked.")
         key.require(Right.REVIEW)
-        return key
+        return without_hidden(key, self.registry.banks())
 
     def banks(self, key: ApiKey, names: Collection[str]) -> frozenset[int]:
         """Return the numbers of the named banks, of all of the key for none.
@@ -67,7 +67,13 @@ class Reviewer:
         return self._decided(key, item_ids, done)
 
     def move(self, key: ApiKey, item_ids: Collection[bytes], bank: str, act: Act) -> Decided:
-        """Move items to a bank of the key."""
+        """Move items to a bank of the key. InvalidRequestError for the test bank."""
+        if bank == TEST_BANK:
+            raise InvalidRequestError.of(
+                Violation(
+                    "bank", f"items of {bank!r} match only where it is named: move none there"
+                )
+            )
         to = self._bank(key, bank)
         done = self.registry.move_items(item_ids, to, act, banks=key.banks)
         return self._decided(key, item_ids, done)

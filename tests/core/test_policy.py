@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from disrupt.core.cases import AgeBand
-from disrupt.core.policy import ADULTS, MINORS, ApiKey, Bank, Right, age_of, scope
+from disrupt.core.policy import ADULTS, MINORS, TEST_BANK, ApiKey, Bank, Right, age_of, scope
 from disrupt.errors import InvalidRequestError, PermissionDeniedError
 
 STRICT = Bank(3, "strict", 20)
+TEST = Bank(4, TEST_BANK)
 BANKS = (ADULTS, MINORS, STRICT)
 
 
@@ -39,6 +40,13 @@ def test_names_narrow_the_search() -> None:
     searched = scope(key(ADULTS, STRICT), BANKS, ("strict",), None)
     assert searched.limits == {STRICT.number: 20}
     assert searched.radius_bits == 20
+
+
+@pytest.mark.parametrize("caller", [key(ADULTS), key(ADULTS, TEST)], ids=["without", "with"])
+def test_every_key_searches_the_test_bank_by_its_name_and_none_otherwise(caller: ApiKey) -> None:
+    banks = (*BANKS, TEST)
+    assert scope(caller, banks, (), None).limits == {ADULTS.number: 31}
+    assert scope(caller, banks, ("test",), None).limits == {TEST.number: 31}
 
 
 def test_key_without_banks_searches_nothing() -> None:

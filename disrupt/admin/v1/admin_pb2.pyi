@@ -611,3 +611,255 @@ class RecordOutcomeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordOutcomeResponse: _TypeAlias = RecordOutcomeResponse  # noqa: Y015
+
+@_typing.final
+class Bank(_message.Message):
+    """A bank: a named set of media items with one policy."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    MAX_DISTANCE_BITS_FIELD_NUMBER: _builtins.int
+    GOES_LIVE_FIELD_NUMBER: _builtins.int
+    ORGANISATIONS_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Number of the bank, 1-65535."""
+    name: _builtins.str
+    """Name, 1-32 characters of a-z, 0-9, - and _, with a letter first."""
+    max_distance_bits: _builtins.int
+    """Largest distance of a match, in bits, inclusive, 0-31."""
+    goes_live: _builtins.bool
+    """Whether registrations of new items go live at once; otherwise they wait for a review."""
+    @_builtins.property
+    def organisations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the organisations whose keys may see it. Empty: all."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        name: _builtins.str = ...,
+        max_distance_bits: _builtins.int = ...,
+        goes_live: _builtins.bool = ...,
+        organisations: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["goes_live", b"goes_live", "max_distance_bits", b"max_distance_bits", "name", b"name", "number", b"number", "organisations", b"organisations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Bank: _TypeAlias = Bank  # noqa: Y015
+
+@_typing.final
+class Organisations(_message.Message):
+    """Names of organisations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Each the organisation of a key. Empty: all there are and will be."""
+
+    def __init__(
+        self,
+        *,
+        names: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names", b"names"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Organisations: _TypeAlias = Organisations  # noqa: Y015
+
+@_typing.final
+class BankPolicy(_message.Message):
+    """What is set of a bank."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_DISTANCE_BITS_FIELD_NUMBER: _builtins.int
+    GOES_LIVE_FIELD_NUMBER: _builtins.int
+    ORGANISATIONS_FIELD_NUMBER: _builtins.int
+    max_distance_bits: _builtins.int
+    """Largest distance of a match, in bits, inclusive, 0-31. Absent: as before; of a new bank 31."""
+    goes_live: _builtins.bool
+    """Whether registrations of new items go live at once. Absent: as before; of a new bank they do."""
+    @_builtins.property
+    def organisations(self) -> Global___Organisations:
+        """Organisations whose keys may see it. Absent: as before; of a new bank all."""
+
+    def __init__(
+        self,
+        *,
+        max_distance_bits: _builtins.int | None = ...,
+        goes_live: _builtins.bool | None = ...,
+        organisations: Global___Organisations | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_goes_live", b"_goes_live", "_max_distance_bits", b"_max_distance_bits", "_organisations", b"_organisations", "goes_live", b"goes_live", "max_distance_bits", b"max_distance_bits", "organisations", b"organisations"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_goes_live", b"_goes_live", "_max_distance_bits", b"_max_distance_bits", "_organisations", b"_organisations", "goes_live", b"goes_live", "max_distance_bits", b"max_distance_bits", "organisations", b"organisations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__goes_live: _TypeAlias = _typing.Literal["goes_live"]  # noqa: Y015
+    _WhichOneofArgType__goes_live: _TypeAlias = _typing.Literal["_goes_live", b"_goes_live"]  # noqa: Y015
+    _WhichOneofReturnType__max_distance_bits: _TypeAlias = _typing.Literal["max_distance_bits"]  # noqa: Y015
+    _WhichOneofArgType__max_distance_bits: _TypeAlias = _typing.Literal["_max_distance_bits", b"_max_distance_bits"]  # noqa: Y015
+    _WhichOneofReturnType__organisations: _TypeAlias = _typing.Literal["organisations"]  # noqa: Y015
+    _WhichOneofArgType__organisations: _TypeAlias = _typing.Literal["_organisations", b"_organisations"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__goes_live) -> _WhichOneofReturnType__goes_live | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_distance_bits) -> _WhichOneofReturnType__max_distance_bits | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__organisations) -> _WhichOneofReturnType__organisations | None: ...
+
+Global___BankPolicy: _TypeAlias = BankPolicy  # noqa: Y015
+
+@_typing.final
+class CreateBankRequest(_message.Message):
+    """Makes a bank."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name, as that of Bank, and no other bank's. `test` is the test bank, which is completed if it is there."""
+    @_builtins.property
+    def policy(self) -> Global___BankPolicy:
+        """What is set of it; nothing of the test bank."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        policy: Global___BankPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateBankRequest: _TypeAlias = CreateBankRequest  # noqa: Y015
+
+@_typing.final
+class CreateBankResponse(_message.Message):
+    """The bank is made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BANK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def bank(self) -> Global___Bank:
+        """The bank."""
+
+    def __init__(
+        self,
+        *,
+        bank: Global___Bank | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bank", b"bank"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bank", b"bank"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateBankResponse: _TypeAlias = CreateBankResponse  # noqa: Y015
+
+@_typing.final
+class ListBanksRequest(_message.Message):
+    """Asks for the banks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBanksRequest: _TypeAlias = ListBanksRequest  # noqa: Y015
+
+@_typing.final
+class ListBanksResponse(_message.Message):
+    """The banks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BANKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def banks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Bank]:
+        """By number."""
+
+    def __init__(
+        self,
+        *,
+        banks: _abc.Iterable[Global___Bank] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["banks", b"banks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListBanksResponse: _TypeAlias = ListBanksResponse  # noqa: Y015
+
+@_typing.final
+class SetBankRequest(_message.Message):
+    """Changes a bank."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the bank; not `test`."""
+    @_builtins.property
+    def policy(self) -> Global___BankPolicy:
+        """What is set of it."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        policy: Global___BankPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "policy", b"policy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetBankRequest: _TypeAlias = SetBankRequest  # noqa: Y015
+
+@_typing.final
+class SetBankResponse(_message.Message):
+    """The bank is changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BANK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def bank(self) -> Global___Bank:
+        """The bank."""
+
+    def __init__(
+        self,
+        *,
+        bank: Global___Bank | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bank", b"bank"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bank", b"bank"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetBankResponse: _TypeAlias = SetBankResponse  # noqa: Y015

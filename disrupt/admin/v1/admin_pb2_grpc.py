@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub:
-    """Keys of callers, and the registry's files.
+    """Keys of callers, banks, and the registry's files.
     """
 
     def __init__(self, channel):
@@ -70,6 +70,21 @@ class AdminServiceStub:
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaRequest.SerializeToString,
                 response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaResponse.FromString,
                 _registered_method=True)
+        self.CreateBank = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/CreateBank',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CreateBankRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CreateBankResponse.FromString,
+                _registered_method=True)
+        self.ListBanks = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/ListBanks',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListBanksRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListBanksResponse.FromString,
+                _registered_method=True)
+        self.SetBank = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/SetBank',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetBankRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetBankResponse.FromString,
+                _registered_method=True)
         self.RecordOutcome = channel.unary_unary(
                 '/disrupt.admin.v1.AdminService/RecordOutcome',
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeRequest.SerializeToString,
@@ -83,7 +98,7 @@ class AdminServiceStub:
 
 
 class AdminServiceServicer:
-    """Keys of callers, and the registry's files.
+    """Keys of callers, banks, and the registry's files.
     """
 
     def CreateKey(self, request, context):
@@ -130,6 +145,27 @@ class AdminServiceServicer:
 
     def SetQuota(self, request, context):
         """Sets the quota of an organisation; every worker follows within a second.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateBank(self, request, context):
+        """Makes a bank, or completes the test bank; every worker follows within a second.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBanks(self, request, context):
+        """Lists banks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetBank(self, request, context):
+        """Replaces parts of a bank's policy; every worker follows within a second.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,6 +223,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaRequest.FromString,
                     response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaResponse.SerializeToString,
             ),
+            'CreateBank': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateBank,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CreateBankRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CreateBankResponse.SerializeToString,
+            ),
+            'ListBanks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBanks,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListBanksRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListBanksResponse.SerializeToString,
+            ),
+            'SetBank': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetBank,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetBankRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetBankResponse.SerializeToString,
+            ),
             'RecordOutcome': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordOutcome,
                     request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeRequest.FromString,
@@ -206,7 +257,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService:
-    """Keys of callers, and the registry's files.
+    """Keys of callers, banks, and the registry's files.
     """
 
     @staticmethod
@@ -388,6 +439,87 @@ class AdminService:
             '/disrupt.admin.v1.AdminService/SetQuota',
             disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaRequest.SerializeToString,
             disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateBank(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/CreateBank',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.CreateBankRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.CreateBankResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBanks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/ListBanks',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.ListBanksRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.ListBanksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetBank(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/SetBank',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.SetBankRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.SetBankResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -29,7 +29,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AdminServiceStub:
-    """Keys of callers, and the registry's files."""
+    """Keys of callers, banks, and the registry's files."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -49,6 +49,12 @@ class AdminServiceStub:
     """Notes that keys were used today (UTC). Workers call it, at most once a day for each key."""
     SetQuota: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SetQuotaRequest, _admin_pb2.SetQuotaResponse]
     """Sets the quota of an organisation; every worker follows within a second."""
+    CreateBank: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreateBankRequest, _admin_pb2.CreateBankResponse]
+    """Makes a bank, or completes the test bank; every worker follows within a second."""
+    ListBanks: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListBanksRequest, _admin_pb2.ListBanksResponse]
+    """Lists banks."""
+    SetBank: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SetBankRequest, _admin_pb2.SetBankResponse]
+    """Replaces parts of a bank's policy; every worker follows within a second."""
     RecordOutcome: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RecordOutcomeRequest, _admin_pb2.RecordOutcomeResponse]
     """Notes what came of a match, durably. Workers call it for ReportOutcome, whose match id they have opened."""
     Checkpoint: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CheckpointRequest, _admin_pb2.CheckpointResponse]
@@ -56,7 +62,7 @@ class AdminServiceStub:
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
-    """Keys of callers, and the registry's files."""
+    """Keys of callers, banks, and the registry's files."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateKey: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateKeyRequest, _admin_pb2.CreateKeyResponse]  # type: ignore[assignment]
@@ -73,13 +79,19 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Notes that keys were used today (UTC). Workers call it, at most once a day for each key."""
     SetQuota: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetQuotaRequest, _admin_pb2.SetQuotaResponse]  # type: ignore[assignment]
     """Sets the quota of an organisation; every worker follows within a second."""
+    CreateBank: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateBankRequest, _admin_pb2.CreateBankResponse]  # type: ignore[assignment]
+    """Makes a bank, or completes the test bank; every worker follows within a second."""
+    ListBanks: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListBanksRequest, _admin_pb2.ListBanksResponse]  # type: ignore[assignment]
+    """Lists banks."""
+    SetBank: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetBankRequest, _admin_pb2.SetBankResponse]  # type: ignore[assignment]
+    """Replaces parts of a bank's policy; every worker follows within a second."""
     RecordOutcome: _aio.UnaryUnaryMultiCallable[_admin_pb2.RecordOutcomeRequest, _admin_pb2.RecordOutcomeResponse]  # type: ignore[assignment]
     """Notes what came of a match, durably. Workers call it for ReportOutcome, whose match id they have opened."""
     Checkpoint: _aio.UnaryUnaryMultiCallable[_admin_pb2.CheckpointRequest, _admin_pb2.CheckpointResponse]  # type: ignore[assignment]
     """Clears the registry's log, so that what was withdrawn before is in no file of the registry any more."""
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Keys of callers, and the registry's files."""
+    """Keys of callers, banks, and the registry's files."""
 
     @_abc_1.abstractmethod
     def CreateKey(
@@ -136,6 +148,30 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.SetQuotaResponse, _abc.Awaitable[_admin_pb2.SetQuotaResponse]]:
         """Sets the quota of an organisation; every worker follows within a second."""
+
+    @_abc_1.abstractmethod
+    def CreateBank(
+        self,
+        request: _admin_pb2.CreateBankRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.CreateBankResponse, _abc.Awaitable[_admin_pb2.CreateBankResponse]]:
+        """Makes a bank, or completes the test bank; every worker follows within a second."""
+
+    @_abc_1.abstractmethod
+    def ListBanks(
+        self,
+        request: _admin_pb2.ListBanksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListBanksResponse, _abc.Awaitable[_admin_pb2.ListBanksResponse]]:
+        """Lists banks."""
+
+    @_abc_1.abstractmethod
+    def SetBank(
+        self,
+        request: _admin_pb2.SetBankRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.SetBankResponse, _abc.Awaitable[_admin_pb2.SetBankResponse]]:
+        """Replaces parts of a bank's policy; every worker follows within a second."""
 
     @_abc_1.abstractmethod
     def RecordOutcome(

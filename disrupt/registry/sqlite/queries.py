@@ -24,7 +24,6 @@ from disrupt.core import media
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import NO_MARK, Addition, Change, Cursor, Removal, StateChange
 from disrupt.core.media import ITEM_ID_BYTES, Assurance, MediaKind, StoredItem, StoredItems
-from disrupt.core.policy import Bank
 from disrupt.core.registrations import Outcome
 from disrupt.core.states import SHOWN, ItemState
 from disrupt.errors import CursorExpiredError, DataDirectoryError
@@ -227,12 +226,6 @@ def unpacked(number: int, blob: bytes) -> NDArray[np.void]:
         raise DataDirectoryError(
             f"Media item {number} of the registry is damaged, or of a newer version of Disrupt."
         ) from error
-
-
-def banks(connection: Connection) -> tuple[Bank, ...]:
-    """Return all banks, by number."""
-    rows = connection.execute(select(schema.banks).order_by(schema.banks.c.number))
-    return tuple(Bank(row.number, row.name, row.max_distance_bits) for row in rows)
 
 
 def case(connection: Connection, number: str) -> CaseRecord | None:

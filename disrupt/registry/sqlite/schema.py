@@ -70,6 +70,9 @@ banks = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("name", String, nullable=False, unique=True),
     Column("max_distance_bits", Integer, nullable=False),
+    Column("goes_live", Boolean, nullable=False),
+    # Names of the organisations whose keys see it; empty: all.
+    Column("organisations", JSON, nullable=False),
 )
 
 keys = Table(

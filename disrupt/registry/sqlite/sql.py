@@ -14,11 +14,9 @@ the journal. Opening a writer makes registry and journal agree, whichever a cras
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import ExitStack, contextmanager, suppress
 from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -32,13 +30,14 @@ from disrupt.core.policy import ApiKey, LookupQuota
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.data_directory import HEAD_NOTE, JOURNAL, RESERVE
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
-from disrupt.registry import head_note, journal
+from disrupt.registry import head_note
 from disrupt.registry.contract import Registered, Registration, Removed, Revoked, Withdrawn
 from disrupt.registry.journal import Epoch, Journal
 from disrupt.registry.sqlite import (
     acts,
     api_keys,
-    migrations,
+    banks,
+    connections,
     outcomes,
     queries,
     statements,
@@ -47,13 +46,11 @@ from disrupt.registry.sqlite import (
 )
 from disrupt.registry.sqlite.disk_reserve import DiskReserve
 from disrupt.registry.sqlite.engine import (
-    reader_engine,
     rewrite_header,
     translated_errors,
     truncate_wal,
-    writer_engine,
 )
-from disrupt.registry.sqlite.reconciliation import begin_epoch, reconcile
+from disrupt.registry.sqlite.reconciliation import begin_epoch
 from disrupt.registry.sqlite.wal_owner import WalOwner
 
 __all__ = ["SqlRegistry", "SqlRegistryWriter"]
@@ -74,7 +71,7 @@ def _reading(
     def method(
         self: SqlRegistry, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs
     ) -> _Result:
-        with _transaction(self._reader) as connection:
+        with connections.transaction(self._reader) as connection:
             return query(connection, *args, **kwargs)
 
     return method
@@ -89,7 +86,7 @@ def _changing(
     def method(
         self: SqlRegistryWriter, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs
     ) -> _Result:
-        with self._writing, _transaction(self._writer) as connection:
+        with self._writing, connections.transaction(self._writer) as connection:
             return change(connection, *args, **kwargs)
 
     return method
@@ -114,9 +111,9 @@ class SqlRegistry:
                 f"There is no registry at {path}. Check --data-dir, or start `disrupt serve` once"
                 " to make one."
             )
-        with _opening(path):
+        with connections.opening(path):
             wal_owner.check(path)
-        with _reader(path) as engine:
+        with connections.reader(path) as engine:
             yield SqlRegistry(engine, path.with_name(HEAD_NOTE))
 
     @staticmethod
@@ -149,7 +146,7 @@ class SqlRegistry:
     hashes_since = _reading(queries.hashes_since)
     journaled = _reading(queries.journaled)
     living = _reading(queries.living)
-    banks = _reading(queries.banks)
+    banks = _reading(banks.banks)
     keys = _reading(api_keys.keys)
     quotas = _reading(api_keys.quotas)
     case = _reading(queries.case)
@@ -195,7 +192,7 @@ class SqlRegistryWriter(SqlRegistry):
 
     def note_pepper(self, check: bytes) -> None:
         """Note a pepper's check value, unless one is noted."""
-        with _transaction(self._writer) as connection:
+        with connections.transaction(self._writer) as connection:
             statements.note_pepper(connection, check)
 
     def register(
@@ -204,7 +201,7 @@ class SqlRegistryWriter(SqlRegistry):
         """Add items."""
         # Not during a withdrawal: only that one may use the reserve that it frees.
         with self._writing:
-            with _transaction(self._writer) as connection:
+            with connections.transaction(self._writer) as connection:
                 registered, replaced = statements.register(
                     connection, registration, day, items_per_case
                 )
@@ -280,7 +277,7 @@ class SqlRegistryWriter(SqlRegistry):
     def _journaled(
         self, change: Callable[[Connection], tuple[_Removals, _Result]]
     ) -> tuple[bool, _Result]:
-        with _transaction(self._writer) as connection:
+        with connections.transaction(self._writer) as connection:
             removed, result = change(connection)
         self._removals.add(removed)
         return bool(removed), result
@@ -302,7 +299,7 @@ class SqlRegistryWriter(SqlRegistry):
     def check_storage(self) -> None:
         """Write durably and change nothing."""
         with self._writing:
-            with _transaction(self._writer) as connection:
+            with connections.transaction(self._writer) as connection:
                 rewrite_header(connection)
             self._wal_owner.renumber(self._writer)
         self.note_head()
@@ -320,7 +317,7 @@ class SqlRegistryWriter(SqlRegistry):
 
     def begin_epoch(self) -> None:
         """Expire every earlier cursor, after the registry was restored from a backup."""
-        with _transaction(self._writer) as connection:
+        with connections.transaction(self._writer) as connection:
             begin_epoch(connection)
         self._removals.add([Epoch(self.head().epoch)])
         self.accept_head()
@@ -330,34 +327,36 @@ class SqlRegistryWriter(SqlRegistry):
     confirm_items = _changing(states.confirm_items)
     report = _changing(outcomes.report)
     release = _changing(outcomes.release)
+    add_bank = _changing(banks.add_bank)
+    change_bank = _changing(banks.change_bank)
 
     def add_key(self, key: ApiKey, *, act: Act, replaced: ApiKey | None = None) -> None:
         """Add a key; with ``replaced``, change that one."""
-        with self._writing, _transaction(self._writer) as connection:
+        with self._writing, connections.transaction(self._writer) as connection:
             api_keys.add_key(connection, key, act, replaced)
 
     def change_key(self, key: ApiKey, *, act: Act) -> None:
         """Change rights, banks and expiry of a key."""
-        with self._writing, _transaction(self._writer) as connection:
+        with self._writing, connections.transaction(self._writer) as connection:
             api_keys.change_key(connection, key, act)
 
     def note_key_uses(self, key_ids: Collection[str], *, day: str) -> None:
         """Note that keys were used on a day."""
-        with self._writing, _transaction(self._writer) as connection:
+        with self._writing, connections.transaction(self._writer) as connection:
             api_keys.note_key_uses(connection, key_ids, day)
 
     def set_quota(self, quota: LookupQuota, *, act: Act) -> None:
         """Set the quota of an organisation."""
-        with self._writing, _transaction(self._writer) as connection:
+        with self._writing, connections.transaction(self._writer) as connection:
             api_keys.set_quota(connection, quota, act)
 
 
 @contextmanager
 def _opened(path: Path, space: DiskReserve, *, restoring: bool) -> Iterator[SqlRegistryWriter]:
     with (
-        _writer(path) as (writer, owner),
-        _journal(writer, path.with_name(JOURNAL), restoring=restoring) as removals,
-        _reader(path) as reader,
+        connections.writer(path) as (writer, owner),
+        connections.removals(writer, path.with_name(JOURNAL), restoring=restoring) as removals,
+        connections.reader(path) as reader,
     ):
         opened = SqlRegistryWriter(
             reader, writer, owner, path.with_name(HEAD_NOTE), removals, space
@@ -366,79 +365,3 @@ def _opened(path: Path, space: DiskReserve, *, restoring: bool) -> Iterator[SqlR
             yield opened
         finally:
             opened.note_head()
-
-
-@contextmanager
-def _transaction(engine: Engine) -> Iterator[Connection]:
-    with translated_errors(), engine.begin() as connection:
-        yield connection
-
-
-@contextmanager
-def _reader(path: Path) -> Iterator[Engine]:
-    with _disposed(reader_engine(path)) as engine:
-        with _opening(path), _transaction(engine) as connection:
-            migrations.check(connection)
-        yield engine
-
-
-@contextmanager
-def _writer(path: Path) -> Iterator[tuple[Engine, WalOwner]]:
-    with _disposed(writer_engine(path)) as engine:
-        with _opening(path):
-            _refuse_to_replace(path)
-            # SQLite gives its -wal and -shm files the mode of this file.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            wal_owner.check(path)
-            owner = WalOwner(path)
-            with _transaction(engine) as connection:
-                migrations.upgrade(connection)
-                statements.seed(connection)
-            owner.renumber(engine)
-        yield engine, owner
-
-
-def _refuse_to_replace(path: Path) -> None:
-    """Raise DataDirectoryError where a registry was, and is gone.
-
-    A new one in its place would note a head of its own, so that an older copy put in that place
-    later could not be told any more.
-    """
-    note = path.with_name(HEAD_NOTE)
-    if head_note.read(note) is not None and not (path.is_file() and path.stat().st_size):
-        raise DataDirectoryError(
-            f"{path.name} is gone or empty, and {note.name} says that there was one. Put the right"
-            f" {path.name} back, or restore a backup. To begin anew with nothing registered, delete"
-            f" {note.name}, too."
-        )
-
-
-@contextmanager
-def _journal(writer: Engine, path: Path, *, restoring: bool) -> Iterator[Journal]:
-    day = datetime.now(UTC).date().isoformat()
-    with translated_errors():
-        with writer.begin() as connection:
-            records = reconcile(connection, path, day, restoring=restoring)
-        if records is not None:
-            journal.write_packed(path, records)
-    with closing(Journal.open(path)) as opened:
-        yield opened
-
-
-@contextmanager
-def _disposed(engine: Engine) -> Iterator[Engine]:
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-
-
-@contextmanager
-def _opening(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, UnavailableError) as error:
-        raise DataDirectoryError(
-            f"The registry at {path} cannot be opened. Check that its directory exists, that this"
-            " user may read and write there, and that no other process has it open for writing."
-        ) from error

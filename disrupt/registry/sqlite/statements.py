@@ -25,7 +25,7 @@ from disrupt.registry.contract import (
     Registration,
     Removed,
 )
-from disrupt.registry.sqlite import outcomes, queries, schema
+from disrupt.registry.sqlite import banks, outcomes, queries, schema
 from disrupt.registry.sqlite.renewals import CaseUpdate, note_identities, plan_update
 
 _BATCH_IDS = 500
@@ -42,17 +42,8 @@ def seed(connection: Connection) -> None:
     if connection.execute(select(schema.registry)).first() is not None:
         return
     connection.execute(insert(schema.registry).values(id=1, epoch=secrets.token_bytes(EPOCH_BYTES)))
-    connection.execute(
-        insert(schema.banks),
-        [
-            {
-                "number": bank.number,
-                "name": bank.name,
-                "max_distance_bits": bank.max_distance_bits,
-            }
-            for bank in FIRST_BANKS
-        ],
-    )
+    for bank in FIRST_BANKS:
+        banks.insert_bank(connection, bank)
 
 
 def register(

@@ -57,6 +57,24 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
         """Revoke a key."""
         return await self._pool.run(self._registry.revoke, request)
 
+    async def CreateBank(  # noqa: N802 gRPC's name
+        self, request: admin_pb2.CreateBankRequest, _context: Context
+    ) -> admin_pb2.CreateBankResponse:
+        """Make a bank, or complete the test bank."""
+        return await self._pool.run(self._registry.create_bank, request)
+
+    async def ListBanks(  # noqa: N802 gRPC's name
+        self, _request: admin_pb2.ListBanksRequest, _context: Context
+    ) -> admin_pb2.ListBanksResponse:
+        """List banks."""
+        return await self._pool.run(self._registry.list_banks)
+
+    async def SetBank(  # noqa: N802 gRPC's name
+        self, request: admin_pb2.SetBankRequest, _context: Context
+    ) -> admin_pb2.SetBankResponse:
+        """Change a bank."""
+        return await self._pool.run(self._registry.set_bank, request)
+
     async def RecordOutcome(  # noqa: N802 gRPC's name
         self, request: admin_pb2.RecordOutcomeRequest, _context: Context
     ) -> admin_pb2.RecordOutcomeResponse:

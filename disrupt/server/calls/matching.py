@@ -10,11 +10,12 @@ from typing import TypeVar
 
 from disrupt.admin.v1 import admin_pb2
 from disrupt.core.changes import Cursor
+from disrupt.core.examples import EXAMPLE_IDS
 from disrupt.core.hashes import stack
 from disrupt.core.lookups import LookupOptions, Matches
 from disrupt.core.media import LowQuality
 from disrupt.core.outcomes import OutcomeReport
-from disrupt.core.policy import ApiKey, Scope, scope
+from disrupt.core.policy import TEST_BANK, ApiKey, Scope, scope
 from disrupt.core.status import Limits
 from disrupt.errors import CursorExpiredError, OverloadedError
 from disrupt.isolation.pictures import IsolatedHashing
@@ -269,8 +270,9 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         if self._state.ring.organisations.get(token.key_id) != organisation:
             raise not_a_match_id()
         report = OutcomeReport(token.item_id, organisation, outcome, token.distance_bits)
-        await self._record(wire_admin.record_request(report), context)
-        families.OUTCOMES.add(outcome.name.lower(), organisation)
+        if token.item_id not in EXAMPLE_IDS:  # which are in no statistic
+            await self._record(wire_admin.record_request(report), context)
+            families.OUTCOMES.add(outcome.name.lower(), organisation)
         return wire.reported_answer()
 
     def _scope(self, key: ApiKey, options: LookupOptions) -> Scope:
@@ -304,9 +306,11 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         return answer
 
     def _count(self, matches: Iterable[tuple[int, int]]) -> None:
-        """Count matches, each the number of its bank and its distance in bits."""
+        """Count matches, each a number of a bank and a distance; none of the test bank."""
         names = self._state.ring.bank_names
-        families.count_matches((names[bank], bits) for bank, bits in matches)
+        families.count_matches(
+            (names[bank], bits) for bank, bits in matches if names[bank] != TEST_BANK
+        )
 
     def _seal(self, matches: Matches, key: ApiKey) -> list[bytes]:
         if not len(matches):

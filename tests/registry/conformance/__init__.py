@@ -1,5 +1,6 @@
 """The promises of every registry backend: subclass this, and define the two fixtures."""
 
+from tests.registry.conformance.banks import BanksConformance
 from tests.registry.conformance.feed import FeedConformance
 from tests.registry.conformance.keys import KeysConformance
 from tests.registry.conformance.opened import OpenReader, OpenWriter
@@ -24,5 +25,6 @@ class RegistryConformance(
     OutcomesConformance,
     QuarantineConformance,
     KeysConformance,
+    BanksConformance,
 ):
     """Subclasses define fixtures ``open_writer`` and ``open_reader``, on the same registry."""

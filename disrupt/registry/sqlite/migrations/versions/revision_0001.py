@@ -24,6 +24,8 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer, autoincrement=False, nullable=False),
         sa.Column("name", sa.String, nullable=False),
         sa.Column("max_distance_bits", sa.Integer, nullable=False),
+        sa.Column("goes_live", sa.Boolean, nullable=False),
+        sa.Column("organisations", sa.JSON, nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_banks")),
         sa.UniqueConstraint("name", name=op.f("uq_banks_name")),
     )
