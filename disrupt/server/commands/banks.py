@@ -106,10 +106,14 @@ def create(
     request = wire.create_request(name, policy)
     with open_admin(data_dir) as admin:
         bank = admin.create_bank(request).bank
-    more = " `disrupt keys set KEY-ID --bank` lets a key see it."
-    if name == TEST_BANK:
-        more = " Every key of right match may search it by name; `disrupt match --self-test` does."
-    _report("Made", bank, more, as_json=as_json)
+    if name == TEST_BANK and not as_json:
+        report(
+            "The bank test is there, with its pictures. Every key of right match may search it by"
+            " its name; `disrupt match --self-test` does."
+        )
+    else:
+        more = " `disrupt keys set KEY-ID --bank` lets a key see it."
+        _report("Made", bank, more, as_json=as_json)
 
 
 @banks.command(name="set")

@@ -77,6 +77,7 @@ def test_the_test_bank_is_searched_by_its_name_only_and_counts_nowhere(
     missing = CliRunner().invoke(main, self_test)
     assert missing.exit_code == 1
     assert "disrupt banks create test" in missing.stderr
+    assert CliRunner().invoke(main, [*self_test, "upload.jpg"]).exit_code == 2
     for _ in range(2):
         banks(server, "create", "test")
     with calling(server.address, key) as platform:
