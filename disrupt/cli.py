@@ -21,6 +21,10 @@ _COMMANDS = {
         "Enregistrer des images et des vidéos pour les faire bloquer.",
     ),
     "status": ("disrupt.submission.commands:status", "Voir où en est un dossier."),
+    "keep": (
+        "disrupt.submission.commands:keep",
+        "Garder un dossier que le service va effacer.",
+    ),
     "withdraw": (
         "disrupt.submission.commands:withdraw",
         "Retirer un dossier, ou certaines de ses images avec --item.",
@@ -69,7 +73,7 @@ _HELP = """Enregistrer des images intimes pour bloquer leur diffusion.
 Register intimate pictures so that their sharing is stopped, and look pictures up.
 
 \b
-Personnes concernées · people affected:  submit, status, withdraw
+Personnes concernées · people affected:  submit, status, keep, withdraw
 Platforms:                               match, report
 Staff of the hotline:                    review
 Operators:                               serve, reload, config, web, keys, banks,

@@ -158,6 +158,12 @@ class CaseClosedError(DisruptError):
     reason = "CASE_CLOSED"
 
 
+class CaseErasingError(CaseClosedError):
+    """The case is about to be erased, as its PIN was said to be lost: stop that first."""
+
+    reason = "CASE_ERASING"
+
+
 class CursorExpiredError(DisruptError):
     """The cursor is of another epoch of the registry: start over from the beginning."""
 

@@ -78,6 +78,17 @@ class ReviewClient:
         request = review_pb2.ConfirmItemsRequest(item_ids=item_ids, reason=reason)
         return _item_rows(self._call("ConfirmItems", request).items)
 
+    def erase_case(self, case_number: str) -> Row:
+        """Ask that a case be erased; ``erased_on`` is None until a second key has asked."""
+        request = review_pb2.EraseCaseRequest(case_number=case_number)
+        answer: review_pb2.EraseCaseResponse = self._call("EraseCase", request)
+        until_s = answer.confirm_until_s
+        return {
+            "erased_on": answer.erased_on or None,
+            "confirm_until": _time(until_s) if until_s else None,
+            "items": answer.items,
+        }
+
     def acts(self, limit: int) -> tuple[list[Row], bool]:
         """Return the newest ``limit`` acts, and whether more follow."""
         rows, before = list[Row](), 0

@@ -208,6 +208,34 @@ def confirm(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_
 
 
 @review.command()
+@click.argument("case_number", metavar="CASE")
+@_reviewing
+def erase(case_number: str, *, client: ReviewClient, as_json: bool) -> None:
+    r"""Erase a case whose PIN the person has lost. Needs two people.
+
+    CASE is its number, as the person tells it. Give the command; then somebody else gives the same
+    one, with their own key, within 24 hours. From then on no lookup finds the pictures, and the
+    case is erased after 7 days. Whoever has the PIN sees that meanwhile, and can stop it.
+
+    \b
+    Example: disrupt review erase ABCD-EFGH-JKM
+    """
+    row = client.erase_case(case_number)
+    if as_json:
+        terminal.print_json(row)
+    elif row["erased_on"]:
+        click.echo(
+            f"Lookups find none of its {row['items']} pictures. The case is erased on"
+            f" {row['erased_on']}, unless whoever has the PIN keeps it."
+        )
+    else:
+        click.echo(
+            "Noted; nothing was changed. Now somebody else, with a key of another name, has to give"
+            f" the same command, until {row['confirm_until']}."
+        )
+
+
+@review.command()
 @_limit
 @_reviewing
 def log(*, client: ReviewClient, limit: int, as_json: bool) -> None:

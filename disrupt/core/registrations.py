@@ -155,6 +155,7 @@ class ShownCase:
     """A case as the person sees it. Days are ISO dates (UTC); ``closed_on`` is empty while open.
 
     ``withdrawn_numbers`` are those of items that were withdrawn; empty in a withdrawn case.
+    ``erased_on`` is when it is erased, as its PIN was said to be lost; empty if it is not.
     """
 
     number: str
@@ -163,3 +164,4 @@ class ShownCase:
     closed_on: str
     items: tuple[ShownItem, ...]
     withdrawn_numbers: tuple[int, ...]
+    erased_on: str = ""

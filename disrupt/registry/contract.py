@@ -16,6 +16,7 @@ from disrupt.core.media import Assurance, MediaKind, StoredItems
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.core.states import ItemState
 from disrupt.registry.banks import BankReader, BankWriter
+from disrupt.registry.case_erasures import ErasureWriter
 from disrupt.registry.keys import KeyReader, KeyWriter
 from disrupt.registry.outcomes import OutcomeReader, OutcomeWriter
 from disrupt.registry.review import ReviewReader, ReviewWriter
@@ -120,6 +121,7 @@ class CaseRecord:
 
     Days are ISO dates (UTC); ``closed_on`` is empty while open. ``items`` are those not withdrawn,
     by number. ``numbers_given`` is the newest number of an item, 0 once the case is withdrawn.
+    ``erased_on`` is the day on which it is erased, as its PIN is lost; empty if it is not.
     """
 
     number: str
@@ -129,6 +131,7 @@ class CaseRecord:
     closed_on: str
     items: tuple[CaseItem, ...]
     numbers_given: int
+    erased_on: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +252,9 @@ class RegistryReader(BankReader, KeyReader, OutcomeReader, ReviewReader, Protoco
         """
 
 
-class RegistryWriter(RegistryReader, BankWriter, KeyWriter, OutcomeWriter, ReviewWriter, Protocol):
+class RegistryWriter(
+    RegistryReader, BankWriter, KeyWriter, OutcomeWriter, ReviewWriter, ErasureWriter, Protocol
+):
     """Writing: one process at a time. Every method returns only when its effect is durable.
 
     StorageFullError when the disk is full: nothing of the call is kept, but see ``withdraw``. Some
@@ -276,7 +281,8 @@ class RegistryWriter(RegistryReader, BankWriter, KeyWriter, OutcomeWriter, Revie
         naming the new one. Of one registration the same holds, from the first item to the last.
 
         A new case becomes ACTIVE with its first item. Raises NotFoundError (no such case),
-        CaseClosedError (withdrawn or rejected), LimitExceededError (the case would grow, to more
+        CaseClosedError (withdrawn or rejected), CaseErasingError (about to be erased, see
+        ``ask_erasure``), LimitExceededError (the case would grow, to more
         than ``items_per_case``), UnavailableError (a new case's number or an item id is taken: draw
         again), and RequestIdReusedError (other digest, or any item of that answer was withdrawn or
         replaced since: a late retry never brings back what was withdrawn).

@@ -27,11 +27,13 @@ RIGHTS = {
     "/disrupt.v1.RegistrationService/GetCase": Right.REGISTER,
     "/disrupt.v1.RegistrationService/WithdrawItems": Right.REGISTER,
     "/disrupt.v1.RegistrationService/WithdrawCase": Right.REGISTER,
+    "/disrupt.v1.RegistrationService/KeepCase": Right.REGISTER,
     "/disrupt.v1.FeedService/ListChanges": Right.FEED,
     "/disrupt.v1.ReviewService/ListItems": Right.REVIEW,
     "/disrupt.v1.ReviewService/SetItemStates": Right.REVIEW,
     "/disrupt.v1.ReviewService/MoveItems": Right.REVIEW,
     "/disrupt.v1.ReviewService/ConfirmItems": Right.REVIEW,
+    "/disrupt.v1.ReviewService/EraseCase": Right.REVIEW,
     "/disrupt.v1.ReviewService/ListActs": Right.REVIEW,
 }
 

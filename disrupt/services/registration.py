@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from disrupt.core.acts import Act, Action
 from disrupt.core.cases import AgeBand, CaseStatus, new_case_number
 from disrupt.core.media import (
     ITEM_ID_BYTES,
@@ -173,10 +174,16 @@ class Registrar:
             raise _too_many("items in one withdrawal", self.limits.items_per_case)
         self._open(access, caller, now_s)
         withdrawn = self.registry.withdraw(access.case_number, item_ids, numbers=numbers, day=day)
-        record = self.registry.case(access.case_number)
-        if record is None:
-            raise CaseRefusedError
-        return self._shown(record, day), withdrawn
+        return self._shown(self._open_again(access), day), withdrawn
+
+    def keep(
+        self, access: CaseAccess, *, caller: str, now_s: float, day: str, at_s: int
+    ) -> ShownCase:
+        """Stop the erasure of a case whose PIN was said to be lost, durably; idempotent."""
+        self._open(access, caller, now_s)
+        act = Act(caller, "", Action.ERASE_STOPPED, at_s, "pin_known")
+        self.registry.stop_erasure(access.case_number, act)
+        return self._shown(self._open_again(access), day)
 
     def _shown(self, record: CaseRecord, day: str) -> ShownCase:
         """Return what the person sees of a case: what came of its items up to yesterday, too."""
@@ -189,11 +196,19 @@ class Registrar:
             number for number in range(1, record.numbers_given + 1) if number not in living
         )
         days = (record.opened_on, record.closed_on)
-        return ShownCase(record.number, record.status, *days, items, withdrawn)
+        erased_on = record.erased_on
+        return ShownCase(record.number, record.status, *days, items, withdrawn, erased_on)
 
     def _open(self, access: CaseAccess, caller: str, now_s: float) -> CaseRecord:
         right = self._is_right(access, caller, now_s)
         record = self.registry.case(access.case_number) if right else None
+        if record is None:
+            raise CaseRefusedError
+        return record
+
+    def _open_again(self, access: CaseAccess) -> CaseRecord:
+        """Return a case that the caller has just opened."""
+        record = self.registry.case(access.case_number)
         if record is None:
             raise CaseRefusedError
         return record

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from disrupt.core.acts import Act, Action
+from disrupt.core.case_erasures import CaseErasure, partners
 from disrupt.core.changes import Cursor
 from disrupt.core.policy import TEST_BANK, ApiKey, Right, without_hidden
 from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
@@ -33,7 +34,7 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Reviewer:
-    """The use cases of ReviewService on items. Thread-safe.
+    """The use cases of ReviewService. Thread-safe.
 
     ``key`` is that of the caller: its banks are those whose items it sees. ``at_s`` is the time, in
     seconds since 1970 (UTC). An item that is unknown, withdrawn or in another bank is a
@@ -82,6 +83,11 @@ class Reviewer:
         """Confirm items, so that lookups answer REVIEWED."""
         done = self.registry.confirm_items(item_ids, act, banks=key.banks)
         return self._decided(key, item_ids, done)
+
+    def erase_case(self, key: ApiKey, number: str, act: Act, *, day: str) -> CaseErasure:
+        """Ask that a case be erased whose PIN is lost, or confirm that another key asked."""
+        others = partners(key, self.registry.keys(), day)
+        return self.registry.ask_erasure(number, act, partners=others, banks=key.banks)
 
     def _bank(self, key: ApiKey, name: str) -> int:
         number = next((bank.number for bank in self.registry.banks() if bank.name == name), None)

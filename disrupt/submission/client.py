@@ -293,6 +293,11 @@ class SubmissionClient:
         request = registration_pb2.GetCaseRequest(access=requests.access(case_number, pin))
         return results.case(self._call(self._stub.GetCase, request).case)
 
+    def keep(self, case_number: str, pin: str) -> Case:
+        """Keep a case that is about to be erased, since somebody said that its PIN is lost."""
+        request = registration_pb2.KeepCaseRequest(access=requests.access(case_number, pin))
+        return results.case(self._call(self._stub.KeepCase, request).case)
+
     def withdraw(
         self, case_number: str, pin: str, items: Sequence[str] | None = None
     ) -> Withdrawal:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
-from typing import NoReturn
 
 import click
 from click.core import ParameterSource
 from rich.console import Console
 
 from disrupt.client import terminal
-from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
+from disrupt.core.cases import AgeBand
 from disrupt.errors import DisruptError, InvalidRequestError
 from disrupt.submission import requests, showing, texts
 from disrupt.submission.ages import AgeChange, AgeRule
+from disrupt.submission.arguments import can_ask, read_case_number, read_pin, usage
 from disrupt.submission.bilingual import BilingualCommand, EndedError, complain
 from disrupt.submission.client import SubmissionClient
 from disrupt.submission.results import Case, Withdrawal
@@ -84,6 +81,21 @@ See where a case stands.
 \b
 Exemple · Example:
   disrupt status ABCD-EFGH-JKM
+"""
+
+_KEEP = """Garder un dossier que le service va effacer.
+
+Quelqu'un a dit avoir perdu le code PIN de ce dossier : il est effacé après sept jours, et ses
+images ne sont plus bloquées. Avec le code PIN, cette commande arrête l'effacement ; les images sont
+bloquées à nouveau.
+
+Keep a case that the service is about to erase. Somebody said that the PIN of this case is lost: it
+is erased after seven days, and its pictures are not blocked meanwhile. With the PIN, this command
+stops that; the pictures are blocked again.
+
+\b
+Exemple · Example:
+  disrupt keep ABCD-EFGH-JKM
 """
 
 _WITHDRAW = """Retirer un dossier, ou certaines de ses images avec --item.
@@ -171,13 +183,13 @@ def submit(
     target: terminal.Target,
 ) -> None:
     """Register, print, and end with the exit code."""
-    number = _case_number(case_number) if case_number is not None else ""
-    pin = _pin(pin_file) if number else ""
+    number = read_case_number(case_number) if case_number is not None else ""
+    pin = read_pin(pin_file) if number else ""
     progress = terminal.Progress(len(files), str(texts.WORKING))
     client = _client(target, progress.aside)
 
     def ask_age() -> AgeBand:
-        if age is not None or not _can_ask():
+        if age is not None or not can_ask():
             return AgeBand.UNSURE
         with progress.aside():
             return _ask_age()
@@ -185,7 +197,7 @@ def submit(
     def confirm(changes: Sequence[AgeChange]) -> bool:
         with progress.aside():
             showing.show_age_changes(Console(stderr=True, highlight=False), changes)
-            return yes or (_can_ask() and _says_yes(texts.CHANGE_AGES))
+            return yes or (can_ask() and _says_yes(texts.CHANGE_AGES))
 
     with SubmissionPrinter(as_json=as_json, options=_given_options()) as printer:
 
@@ -229,7 +241,7 @@ def status(
     *, case_number: str, pin_file: str | None, as_json: bool, target: terminal.Target
 ) -> None:
     """Show a case."""
-    number, pin = _case_number(case_number), _pin(pin_file)
+    number, pin = read_case_number(case_number), read_pin(pin_file)
     with _client(target) as client:
         case = client.case(number, pin)
     with showing.shown(texts.CASE_NOT_SHOWN):
@@ -243,6 +255,28 @@ def status(
             number = terminal.clean(case.number)
             showing.show_next(console, number, _given_options(), case.items[0].number)
         showing.say_help(console, (item.age for item in case.items))
+
+
+@click.command(
+    "keep", cls=BilingualCommand, help=_KEEP + _EXIT_CODES, unchanged=texts.CASE_NOT_KEPT
+)
+@_case
+@_pin_file
+@_json
+@_connection
+def keep(*, case_number: str, pin_file: str | None, as_json: bool, target: terminal.Target) -> None:
+    """Keep a case, and show it."""
+    number, pin = read_case_number(case_number), read_pin(pin_file)
+    with _client(target) as client:
+        case = client.keep(number, pin)
+    with showing.shown(texts.CASE_NOT_SHOWN):
+        if as_json:
+            terminal.print_json(showing.case_json(case))
+            return
+        console = terminal.output()
+        if case.items:
+            say(console, texts.KEPT, style="bold green")
+        showing.show_case(console, case)
 
 
 @click.command(
@@ -281,15 +315,15 @@ def withdraw(
     target: terminal.Target,
 ) -> None:
     """Withdraw a case or items of it."""
-    number = _case_number(case_number)
+    number = read_case_number(case_number)
     try:
         for item in items:
             requests.item(item)
     except InvalidRequestError:
-        _usage(texts.BAD_ITEM)
-    if not (items or yes or _can_ask()):
-        _usage(texts.SAY_YES)
-    pin = _pin(pin_file)
+        usage(texts.BAD_ITEM)
+    if not (items or yes or can_ask()):
+        usage(texts.SAY_YES)
+    pin = read_pin(pin_file)
     client = _client(target)
     is_shown = False
     try:
@@ -298,8 +332,8 @@ def withdraw(
             if not (items or yes):
                 _ask_whether_to_withdraw(texts.REALLY_WITHDRAW.format(number=number))
             elif not yes and _may_be_all(client.case(number, pin), items):
-                if not _can_ask():
-                    _usage(texts.SAY_YES_TO_LAST)
+                if not can_ask():
+                    usage(texts.SAY_YES_TO_LAST)
                 _ask_whether_to_withdraw(texts.REALLY_WITHDRAW_LAST.format(number=number))
             withdrawal = client.withdraw(number, pin, items or None)
             _show_withdrawn(withdrawal, whole=not items, as_json=as_json)
@@ -388,45 +422,3 @@ def _client(
     )
     click.get_current_context().obj = client
     return client
-
-
-def _usage(phrase: Phrase) -> NoReturn:
-    raise click.UsageError(f"{phrase.fr}\n{phrase.en}")
-
-
-def _can_ask() -> bool:
-    """Tell whether somebody at a terminal can answer; without standard input nobody can."""
-    return sys.stdin is not None and sys.stdin.isatty()
-
-
-def _case_number(text: str) -> str:
-    try:
-        return parse_case_number(text)
-    except InvalidRequestError:
-        _usage(texts.BAD_CASE_NUMBER)
-
-
-def _pin(file: str | None) -> str:
-    """Read the PIN from a file, the environment or a prompt; others could see an argument."""
-    if file is not None:
-        try:
-            if file != "-":
-                text = Path(file).read_text("utf-8")
-            elif sys.stdin is None:
-                _usage(texts.NO_PIN)
-            else:
-                text = sys.stdin.readline()
-        except (OSError, UnicodeDecodeError):
-            _usage(texts.NO_PIN)
-    elif "DISRUPT_PIN" in os.environ:
-        text = os.environ["DISRUPT_PIN"]
-    elif _can_ask():
-        # Nothing is an answer, too: whoever has lost the PIN reads what can be done.
-        asked = str(texts.ASK_PIN)
-        text = click.prompt(asked, default="", show_default=False, hide_input=True, err=True)
-    else:
-        _usage(texts.NO_PIN)
-    try:
-        return parse_pin(text.strip())
-    except InvalidRequestError:
-        _usage(texts.BAD_PIN)

@@ -92,7 +92,8 @@ class CaseItem:
 class Case:
     """A case. Days are ISO dates (UTC), ``closed_on`` empty while open.
 
-    ``withdrawn_numbers`` are those of items that were withdrawn, of an open case.
+    ``withdrawn_numbers`` are those of items that were withdrawn, of an open case. ``erased_on`` is
+    when it is erased, since somebody said that its PIN is lost; empty: it is not.
 
     ``status``, a kind, an age and a state are None where this version does not know the value, or
     the server does not say it.
@@ -104,6 +105,7 @@ class Case:
     closed_on: str
     items: tuple[CaseItem, ...]
     withdrawn_numbers: tuple[int, ...]
+    erased_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,7 @@ def case(message: registration_pb2.Case) -> Case:
             for item in message.items
         ),
         withdrawn_numbers=tuple(message.withdrawn_numbers),
+        erased_on=message.erased_on,
     )
 
 

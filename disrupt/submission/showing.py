@@ -204,8 +204,7 @@ def show_case(console: Console, case: Case) -> None:
     known = texts.STATUSES.get(case.status) if case.status else None
     _line(console, texts.CASE_NUMBER, terminal.clean(case.number))
     _line(console, texts.STATUS, str(known or texts.UNKNOWN_VALUE))
-    if case.status == CaseStatus.ACTIVE:
-        say(console, texts.ACTIVE_MEANS)
+    _show_meaning(console, case)
     _line(console, texts.OPENED_ON, terminal.clean(case.opened_on))
     if case.closed_on:
         _line(console, texts.CLOSED_ON, terminal.clean(case.closed_on))
@@ -227,7 +226,7 @@ def show_case(console: Console, case: Case) -> None:
                 f"{blank}  {kind.en} {since.en}, {state.en}",
             )
             say(console, said, indent="  ")
-            if item.state in texts.STATE_MEANS:
+            if item.state in texts.STATE_MEANS and not case.erased_on:
                 say(console, texts.STATE_MEANS[item.state], indent="     ")
             for phrase, came_on in (
                 (texts.BLOCKED_ON, item.blocked_on),
@@ -240,6 +239,15 @@ def show_case(console: Console, case: Case) -> None:
         _line(console, texts.WITHDRAWN_NUMBERS, ", ".join(map(str, case.withdrawn_numbers)))
 
 
+def _show_meaning(console: Console, case: Case) -> None:
+    """Say what the status means, or that the case is about to be erased."""
+    if case.erased_on:
+        say(console, texts.ERASED_ON.format(day=terminal.clean(case.erased_on)), style="bold")
+        say(console, texts.HOW_TO_KEEP.format(number=terminal.clean(case.number)), style="bold")
+    elif case.status == CaseStatus.ACTIVE:
+        say(console, texts.ACTIVE_MEANS)
+
+
 def case_json(case: Case) -> dict[str, Any]:
     """Return a case as a JSON object."""
     return {
@@ -247,6 +255,7 @@ def case_json(case: Case) -> dict[str, Any]:
         "status": case.status.name if case.status else None,
         "opened_on": case.opened_on,
         "closed_on": case.closed_on or None,
+        "erased_on": case.erased_on or None,
         "items": [
             {
                 "item": item.item_id,

@@ -94,6 +94,10 @@ OPENED_ON = text("case.opened")
 CLOSED_ON = text("case.closed")
 STATUSES = {status: text(f"status.{status.name}") for status in CaseStatus}
 ACTIVE_MEANS = text("case.live")
+ERASED_ON = text("case.erased_on")
+HOW_TO_KEEP = text("how_to_keep")
+KEPT = text("case.kept")
+CASE_NOT_KEPT = text("case_not_kept")
 UNKNOWN_VALUE = text("unknown_value")
 
 # Questions

@@ -553,6 +553,7 @@ class Case(_message.Message):
     CLOSED_ON_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
     WITHDRAWN_NUMBERS_FIELD_NUMBER: _builtins.int
+    ERASED_ON_FIELD_NUMBER: _builtins.int
     case_number: _builtins.str
     """Canonical form, in groups."""
     status: Global___CaseStatus.ValueType
@@ -561,6 +562,11 @@ class Case(_message.Message):
     """Day it was opened, YYYY-MM-DD, UTC."""
     closed_on: _builtins.str
     """Day it was withdrawn or rejected; empty while open."""
+    erased_on: _builtins.str
+    """Day on which the case is erased, YYYY-MM-DD, UTC, since somebody told the hotline that its PIN is lost; nothing of it
+    matches meanwhile, and nothing can be added (FAILED_PRECONDITION, reason CASE_ERASING). KeepCase ends that. Empty: it
+    is not to be erased.
+    """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___CaseItem]:
         """Its items that are not withdrawn, by number. Where they stand is the status of the case."""
@@ -580,10 +586,11 @@ class Case(_message.Message):
         closed_on: _builtins.str = ...,
         items: _abc.Iterable[Global___CaseItem] | None = ...,
         withdrawn_numbers: _abc.Iterable[_builtins.int] | None = ...,
+        erased_on: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "closed_on", b"closed_on", "items", b"items", "opened_on", b"opened_on", "status", b"status", "withdrawn_numbers", b"withdrawn_numbers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "closed_on", b"closed_on", "erased_on", b"erased_on", "items", b"items", "opened_on", b"opened_on", "status", b"status", "withdrawn_numbers", b"withdrawn_numbers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -650,6 +657,54 @@ class CaseItem(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CaseItem: _TypeAlias = CaseItem  # noqa: Y015
+
+@_typing.final
+class KeepCaseRequest(_message.Message):
+    """Keeps a case."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCESS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def access(self) -> Global___CaseAccess:
+        """Number and PIN."""
+
+    def __init__(
+        self,
+        *,
+        access: Global___CaseAccess | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeepCaseRequest: _TypeAlias = KeepCaseRequest  # noqa: Y015
+
+@_typing.final
+class KeepCaseResponse(_message.Message):
+    """The case is kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def case(self) -> Global___Case:
+        """The case, as it is now."""
+
+    def __init__(
+        self,
+        *,
+        case: Global___Case | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["case", b"case"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeepCaseResponse: _TypeAlias = KeepCaseResponse  # noqa: Y015
 
 @_typing.final
 class GetCaseRequest(_message.Message):

@@ -67,6 +67,11 @@ class RegistrationServiceStub:
                 request_serializer=disrupt_dot_v1_dot_registration__pb2.WithdrawCaseRequest.SerializeToString,
                 response_deserializer=disrupt_dot_v1_dot_registration__pb2.WithdrawCaseResponse.FromString,
                 _registered_method=True)
+        self.KeepCase = channel.unary_unary(
+                '/disrupt.v1.RegistrationService/KeepCase',
+                request_serializer=disrupt_dot_v1_dot_registration__pb2.KeepCaseRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_registration__pb2.KeepCaseResponse.FromString,
+                _registered_method=True)
 
 
 class RegistrationServiceServicer:
@@ -119,6 +124,14 @@ class RegistrationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def KeepCase(self, request, context):
+        """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on): its items are as they
+        were before, and match again within a second if they did. Safe to repeat, and of other cases changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistrationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -151,6 +164,11 @@ def add_RegistrationServiceServicer_to_server(servicer, server):
                     servicer.WithdrawCase,
                     request_deserializer=disrupt_dot_v1_dot_registration__pb2.WithdrawCaseRequest.FromString,
                     response_serializer=disrupt_dot_v1_dot_registration__pb2.WithdrawCaseResponse.SerializeToString,
+            ),
+            'KeepCase': grpc.unary_unary_rpc_method_handler(
+                    servicer.KeepCase,
+                    request_deserializer=disrupt_dot_v1_dot_registration__pb2.KeepCaseRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_registration__pb2.KeepCaseResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -318,6 +336,33 @@ class RegistrationService:
             '/disrupt.v1.RegistrationService/WithdrawCase',
             disrupt_dot_v1_dot_registration__pb2.WithdrawCaseRequest.SerializeToString,
             disrupt_dot_v1_dot_registration__pb2.WithdrawCaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KeepCase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.RegistrationService/KeepCase',
+            disrupt_dot_v1_dot_registration__pb2.KeepCaseRequest.SerializeToString,
+            disrupt_dot_v1_dot_registration__pb2.KeepCaseResponse.FromString,
             options,
             channel_credentials,
             insecure,

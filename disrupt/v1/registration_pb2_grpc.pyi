@@ -51,6 +51,10 @@ class RegistrationServiceStub:
     """Withdraws some items of a case. They stop matching within a second. Safe to repeat."""
     WithdrawCase: _grpc.UnaryUnaryMultiCallable[_registration_pb2.WithdrawCaseRequest, _registration_pb2.WithdrawCaseResponse]
     """Withdraws a whole case. Its items stop matching within a second. Safe to repeat."""
+    KeepCase: _grpc.UnaryUnaryMultiCallable[_registration_pb2.KeepCaseRequest, _registration_pb2.KeepCaseResponse]
+    """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on): its items are as they
+    were before, and match again within a second if they did. Safe to repeat, and of other cases changes nothing.
+    """
 
 @_typing.type_check_only
 class RegistrationServiceAsyncStub(RegistrationServiceStub):
@@ -75,6 +79,10 @@ class RegistrationServiceAsyncStub(RegistrationServiceStub):
     """Withdraws some items of a case. They stop matching within a second. Safe to repeat."""
     WithdrawCase: _aio.UnaryUnaryMultiCallable[_registration_pb2.WithdrawCaseRequest, _registration_pb2.WithdrawCaseResponse]  # type: ignore[assignment]
     """Withdraws a whole case. Its items stop matching within a second. Safe to repeat."""
+    KeepCase: _aio.UnaryUnaryMultiCallable[_registration_pb2.KeepCaseRequest, _registration_pb2.KeepCaseResponse]  # type: ignore[assignment]
+    """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on): its items are as they
+    were before, and match again within a second if they did. Safe to repeat, and of other cases changes nothing.
+    """
 
 class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
     """For submission clients: register media by their hashes, see the case, withdraw. Every call needs a key with the
@@ -132,5 +140,15 @@ class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registration_pb2.WithdrawCaseResponse, _abc.Awaitable[_registration_pb2.WithdrawCaseResponse]]:
         """Withdraws a whole case. Its items stop matching within a second. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def KeepCase(
+        self,
+        request: _registration_pb2.KeepCaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registration_pb2.KeepCaseResponse, _abc.Awaitable[_registration_pb2.KeepCaseResponse]]:
+        """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on): its items are as they
+        were before, and match again within a second if they did. Safe to repeat, and of other cases changes nothing.
+        """
 
 def add_RegistrationServiceServicer_to_server(servicer: RegistrationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

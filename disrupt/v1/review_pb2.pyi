@@ -494,6 +494,62 @@ class ConfirmItemsResponse(_message.Message):
 Global___ConfirmItemsResponse: _TypeAlias = ConfirmItemsResponse  # noqa: Y015
 
 @_typing.final
+class EraseCaseRequest(_message.Message):
+    """Asks that a case be erased."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_NUMBER_FIELD_NUMBER: _builtins.int
+    case_number: _builtins.str
+    """Its number, as the person tells it: any case, hyphens or none. A case that does not exist, or has items in banks of
+    other keys, is NOT_FOUND; a withdrawn one FAILED_PRECONDITION, reason CASE_CLOSED.
+    """
+    def __init__(
+        self,
+        *,
+        case_number: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseCaseRequest: _TypeAlias = EraseCaseRequest  # noqa: Y015
+
+@_typing.final
+class EraseCaseResponse(_message.Message):
+    """It is noted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERASED_ON_FIELD_NUMBER: _builtins.int
+    CONFIRM_UNTIL_S_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    erased_on: _builtins.str
+    """Day on which the case is erased, YYYY-MM-DD, UTC. Empty: a second key has to ask the same by `confirm_until_s`. Asking
+    by the same key, or one of the same name, begins these 24 hours anew.
+    """
+    confirm_until_s: _builtins.int
+    """End of the time for the second key, in seconds since 1970, UTC. 0: it has asked."""
+    items: _builtins.int
+    """Items of the case."""
+    def __init__(
+        self,
+        *,
+        erased_on: _builtins.str = ...,
+        confirm_until_s: _builtins.int = ...,
+        items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm_until_s", b"confirm_until_s", "erased_on", b"erased_on", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EraseCaseResponse: _TypeAlias = EraseCaseResponse  # noqa: Y015
+
+@_typing.final
 class ListActsRequest(_message.Message):
     """Asks for a page of the record of acts."""
 

@@ -58,6 +58,11 @@ class ReviewServiceStub:
                 request_serializer=disrupt_dot_v1_dot_review__pb2.ConfirmItemsRequest.SerializeToString,
                 response_deserializer=disrupt_dot_v1_dot_review__pb2.ConfirmItemsResponse.FromString,
                 _registered_method=True)
+        self.EraseCase = channel.unary_unary(
+                '/disrupt.v1.ReviewService/EraseCase',
+                request_serializer=disrupt_dot_v1_dot_review__pb2.EraseCaseRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_review__pb2.EraseCaseResponse.FromString,
+                _registered_method=True)
         self.ListActs = channel.unary_unary(
                 '/disrupt.v1.ReviewService/ListActs',
                 request_serializer=disrupt_dot_v1_dot_review__pb2.ListActsRequest.SerializeToString,
@@ -101,6 +106,15 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EraseCase(self, request, context):
+        """Asks that a case be erased, as the person has lost its PIN. A second key, of another name, has to ask the same within
+        24 hours. Then no lookup finds its items from the next second on, and it is erased after 7 days: as a withdrawal
+        erases. Meanwhile the person who has the PIN sees it, and ends it by KeepCase.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListActs(self, request, context):
         """Lists what staff, operators and the server itself did, newest first.
         """
@@ -130,6 +144,11 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.ConfirmItems,
                     request_deserializer=disrupt_dot_v1_dot_review__pb2.ConfirmItemsRequest.FromString,
                     response_serializer=disrupt_dot_v1_dot_review__pb2.ConfirmItemsResponse.SerializeToString,
+            ),
+            'EraseCase': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseCase,
+                    request_deserializer=disrupt_dot_v1_dot_review__pb2.EraseCaseRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_review__pb2.EraseCaseResponse.SerializeToString,
             ),
             'ListActs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListActs,
@@ -249,6 +268,33 @@ class ReviewService:
             '/disrupt.v1.ReviewService/ConfirmItems',
             disrupt_dot_v1_dot_review__pb2.ConfirmItemsRequest.SerializeToString,
             disrupt_dot_v1_dot_review__pb2.ConfirmItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseCase(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.ReviewService/EraseCase',
+            disrupt_dot_v1_dot_review__pb2.EraseCaseRequest.SerializeToString,
+            disrupt_dot_v1_dot_review__pb2.EraseCaseResponse.FromString,
             options,
             channel_credentials,
             insecure,

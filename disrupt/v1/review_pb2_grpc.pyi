@@ -47,6 +47,11 @@ class ReviewServiceStub:
     """Moves items to another bank, with the state that they have. Idempotent."""
     ConfirmItems: _grpc.UnaryUnaryMultiCallable[_review_pb2.ConfirmItemsRequest, _review_pb2.ConfirmItemsResponse]
     """Confirms that items are what their bank is for: their assurance becomes REVIEWED. Idempotent."""
+    EraseCase: _grpc.UnaryUnaryMultiCallable[_review_pb2.EraseCaseRequest, _review_pb2.EraseCaseResponse]
+    """Asks that a case be erased, as the person has lost its PIN. A second key, of another name, has to ask the same within
+    24 hours. Then no lookup finds its items from the next second on, and it is erased after 7 days: as a withdrawal
+    erases. Meanwhile the person who has the PIN sees it, and ends it by KeepCase.
+    """
     ListActs: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListActsRequest, _review_pb2.ListActsResponse]
     """Lists what staff, operators and the server itself did, newest first."""
 
@@ -69,6 +74,11 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     """Moves items to another bank, with the state that they have. Idempotent."""
     ConfirmItems: _aio.UnaryUnaryMultiCallable[_review_pb2.ConfirmItemsRequest, _review_pb2.ConfirmItemsResponse]  # type: ignore[assignment]
     """Confirms that items are what their bank is for: their assurance becomes REVIEWED. Idempotent."""
+    EraseCase: _aio.UnaryUnaryMultiCallable[_review_pb2.EraseCaseRequest, _review_pb2.EraseCaseResponse]  # type: ignore[assignment]
+    """Asks that a case be erased, as the person has lost its PIN. A second key, of another name, has to ask the same within
+    24 hours. Then no lookup finds its items from the next second on, and it is erased after 7 days: as a withdrawal
+    erases. Meanwhile the person who has the PIN sees it, and ends it by KeepCase.
+    """
     ListActs: _aio.UnaryUnaryMultiCallable[_review_pb2.ListActsRequest, _review_pb2.ListActsResponse]  # type: ignore[assignment]
     """Lists what staff, operators and the server itself did, newest first."""
 
@@ -112,6 +122,17 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.ConfirmItemsResponse, _abc.Awaitable[_review_pb2.ConfirmItemsResponse]]:
         """Confirms that items are what their bank is for: their assurance becomes REVIEWED. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def EraseCase(
+        self,
+        request: _review_pb2.EraseCaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.EraseCaseResponse, _abc.Awaitable[_review_pb2.EraseCaseResponse]]:
+        """Asks that a case be erased, as the person has lost its PIN. A second key, of another name, has to ask the same within
+        24 hours. Then no lookup finds its items from the next second on, and it is erased after 7 days: as a withdrawal
+        erases. Meanwhile the person who has the PIN sees it, and ends it by KeepCase.
+        """
 
     @_abc_1.abstractmethod
     def ListActs(

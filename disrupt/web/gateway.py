@@ -107,6 +107,7 @@ _CALLS = {
         lambda message: sum(len(item.fingerprints.hashes) for item in message.items) // HASH_BYTES,
     ),
     "GetCase": _Call(_decoder(registration_pb2.GetCaseRequest)),
+    "KeepCase": _Call(_decoder(registration_pb2.KeepCaseRequest)),
     "WithdrawItems": _Call(_decoder(registration_pb2.WithdrawItemsRequest)),
     "WithdrawCase": _Call(_decoder(registration_pb2.WithdrawCaseRequest)),
 }

@@ -185,6 +185,11 @@ def case_answer(value: ShownCase) -> registration_pb2.GetCaseResponse:
     return registration_pb2.GetCaseResponse(case=case(value))
 
 
+def kept_answer(value: ShownCase) -> registration_pb2.KeepCaseResponse:
+    """Make the answer that a case is kept."""
+    return registration_pb2.KeepCaseResponse(case=case(value))
+
+
 def items_withdrawn_answer(
     value: ShownCase, withdrawn: Iterable[WithdrawnItem], cursor: str
 ) -> registration_pb2.WithdrawItemsResponse:
@@ -217,6 +222,7 @@ def case(value: ShownCase) -> registration_pb2.Case:
         opened_on=value.opened_on,
         closed_on=value.closed_on,
         withdrawn_numbers=value.withdrawn_numbers,
+        erased_on=value.erased_on,
     )
     for item in value.items:
         message.items.add(

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 from disrupt.core.acts import Action, ActRecord
+from disrupt.core.case_erasures import CONFIRM_WITHIN_S, CaseErasure, day_of
+from disrupt.core.cases import parse_case_number
 from disrupt.core.media import ITEM_ID_BYTES
 from disrupt.core.outcomes import MatchOutcome
 from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
@@ -143,6 +145,21 @@ def _items(
         )
         for item in reviewed
     ]
+
+
+def case_number(message: review_pb2.EraseCaseRequest) -> str:
+    """Return the number of a case in canonical form."""
+    return parse_case_number(message.case_number)
+
+
+def erasure_answer(erasure: CaseErasure) -> review_pb2.EraseCaseResponse:
+    """Make the answer to who asks that a case be erased."""
+    is_due = erasure.due_at_s is not None
+    return review_pb2.EraseCaseResponse(
+        erased_on=day_of(erasure.due_at_s),
+        confirm_until_s=0 if is_due else erasure.asked_at_s + CONFIRM_WITHIN_S,
+        items=erasure.items,
+    )
 
 
 def acts_answer(

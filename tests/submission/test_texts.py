@@ -87,6 +87,7 @@ def test_who_lost_a_pin_reads_what_can_be_done_today() -> None:
     assert "Code PIN perdu ? Personne ne peut le retrouver" in said.fr
     assert "ses images restent bloquées" in said.fr
     assert "Enregistrez-les à nouveau, sans --case" in said.fr
+    assert "effacé, donnez son numéro" in said.fr
 
 
 def test_a_minor_reads_of_119_beside_3018() -> None:

@@ -33,16 +33,18 @@ def keys(connection: Connection, key_id: str | None = None) -> tuple[ApiKey, ...
     )
 
 
-def add_key(connection: Connection, key: ApiKey, act: Act, replaced: ApiKey | None) -> None:
+def add_key(
+    connection: Connection, key: ApiKey, *, act: Act, replaced: ApiKey | None = None
+) -> None:
     """Add a key; with ``replaced``, change that one."""
     if replaced is not None:
-        change_key(connection, replaced, replace(act, action=Action.KEY_CHANGED))
+        change_key(connection, replaced, act=replace(act, action=Action.KEY_CHANGED))
     stored = asdict(key) | {"rights": sorted(key.rights), "banks": sorted(key.banks)}
     connection.execute(insert(schema.keys).values(stored))
     acts.note(connection, act, key_id=key.key_id)
 
 
-def change_key(connection: Connection, key: ApiKey, act: Act) -> None:
+def change_key(connection: Connection, key: ApiKey, *, act: Act) -> None:
     """Change rights, banks and expiry of the key of this id. NotFoundError if there is none."""
     changed = connection.execute(
         update(schema.keys)
@@ -74,7 +76,7 @@ def revoke_key(
     return stored[0], bool(revoked.rowcount)
 
 
-def note_key_uses(connection: Connection, key_ids: Collection[str], day: str) -> None:
+def note_key_uses(connection: Connection, key_ids: Collection[str], *, day: str) -> None:
     """Note that keys were used on a day, unless a later one is noted."""
     connection.execute(
         update(schema.keys)
@@ -91,7 +93,7 @@ def quotas(connection: Connection) -> tuple[LookupQuota, ...]:
     return tuple(LookupQuota(row.organisation, row.per_minute, row.per_day) for row in rows)
 
 
-def set_quota(connection: Connection, quota: LookupQuota, act: Act) -> None:
+def set_quota(connection: Connection, quota: LookupQuota, *, act: Act) -> None:
     """Set the quota of an organisation. NotFoundError if no key belongs to it."""
     name = quota.organisation
     named = select(schema.keys.c.id).where(schema.keys.c.organisation == name).limit(1)

@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy import case as when
 
 from disrupt.core import media
+from disrupt.core.case_erasures import day_of
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import NO_MARK, Addition, Change, Cursor, Removal, StateChange
 from disrupt.core.media import ITEM_ID_BYTES, Assurance, MediaKind, StoredItem, StoredItems
@@ -230,7 +231,11 @@ def unpacked(number: int, blob: bytes) -> NDArray[np.void]:
 
 def case(connection: Connection, number: str) -> CaseRecord | None:
     """Return the case with its remaining items, oldest first."""
-    row = connection.execute(select(schema.cases).where(schema.cases.c.number == number)).first()
+    row = connection.execute(
+        select(schema.cases, schema.case_erasures.c.due_at_s)
+        .join_from(schema.cases, schema.case_erasures, isouter=True)
+        .where(schema.cases.c.number == number)
+    ).first()
     if row is None:
         return None
     items = connection.execute(
@@ -257,6 +262,7 @@ def case(connection: Connection, number: str) -> CaseRecord | None:
             for item in items
         ),
         row.numbers_given,
+        day_of(row.due_at_s),
     )
 
 

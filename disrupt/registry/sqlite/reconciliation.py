@@ -1,5 +1,6 @@
 """Make the registry and its journal of removals agree, whichever of them is behind."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from sqlalchemy import Connection
 from disrupt.registry import journal
 from disrupt.registry.contract import Revoked
 from disrupt.registry.journal import Contents, Epoch
-from disrupt.registry.sqlite import api_keys, queries, schema, statements
+from disrupt.registry.sqlite import api_keys, case_erasures, queries, schema, statements
 from disrupt.registry.sqlite.engine import last_number, skip_numbers
 from disrupt.registry.versions import ids_of, versions_of
 
@@ -117,5 +118,6 @@ def begin_epoch(connection: Connection, newest: int = 0) -> None:
     in another epoch.
     """
     statements.begin_epoch(connection)
+    case_erasures.postpone(connection, int(time.time()))
     newest = max(newest, last_number(connection, schema.items.name))
     skip_numbers(connection, schema.items.name, newest + NUMBERS_SKIPPED)

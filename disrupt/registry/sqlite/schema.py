@@ -132,7 +132,7 @@ requests = Table(
 #
 # ``state`` is an ItemState. ``state_since_s`` (seconds since 1970, UTC) is when it was set, NULL if
 # at the registration. ``state_sequence`` is the newest change that hid or showed the item, NULL if
-# none did since its addition.
+# none did since its addition. ``state_before`` is the state that an item had before it was ERASING.
 items = Table(
     "items",
     metadata,
@@ -148,6 +148,7 @@ items = Table(
     ),
     Column("state", Integer),
     Column("state_since_s", BigInteger),
+    Column("state_before", Integer),
     Column("state_sequence", BigInteger),
     Column("kind", Integer),
     Column("assurance", Integer),
@@ -165,6 +166,7 @@ items = Table(
         " AND (registered_on IS NULL) = (fingerprints IS NULL)"
         " AND (state IS NULL) = (fingerprints IS NULL)"
         " AND (state_since_s IS NULL OR fingerprints IS NOT NULL)"
+        " AND (state_before IS NULL OR fingerprints IS NOT NULL)"
         " AND (state_sequence IS NULL OR fingerprints IS NOT NULL)"
         " AND (replaced_by IS NULL OR fingerprints IS NULL)"
         " AND (request_id IS NULL OR fingerprints IS NOT NULL)",
@@ -176,6 +178,16 @@ Index(None, items.c.replaced_by, sqlite_where=items.c.replaced_by.is_not(None))
 NOT_PLAINLY_LIVE = text("state > 1")
 """Condition under which a query finds items by state in an index: all states but ItemState.LIVE."""
 Index(None, items.c.state, sqlite_where=NOT_PLAINLY_LIVE)
+
+# Cases that are to be erased without their PIN. ``due_at_s`` is NULL until a second key asks too.
+case_erasures = Table(
+    "case_erasures",
+    metadata,
+    Column("case_id", ForeignKey(cases.c.id), primary_key=True),
+    Column("asked_by", String, nullable=False),
+    Column("asked_at_s", BigInteger, nullable=False),
+    Column("due_at_s", BigInteger),
+)
 
 # What registrations of one picture have in common (``core.renewals``), so that none has to read the
 # fingerprints of its whole case. Erased items have no row.

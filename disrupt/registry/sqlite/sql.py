@@ -15,7 +15,7 @@ the journal. Opening a writer makes registry and journal agree, whichever a cras
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import wraps
 from pathlib import Path
@@ -26,7 +26,7 @@ from sqlalchemy import Connection, Engine
 
 from disrupt.core.acts import Act
 from disrupt.core.changes import Cursor
-from disrupt.core.policy import ApiKey, LookupQuota
+from disrupt.core.policy import ApiKey
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.data_directory import HEAD_NOTE, JOURNAL, RESERVE
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
@@ -37,6 +37,7 @@ from disrupt.registry.sqlite import (
     acts,
     api_keys,
     banks,
+    case_erasures,
     connections,
     outcomes,
     queries,
@@ -329,26 +330,25 @@ class SqlRegistryWriter(SqlRegistry):
     release = _changing(outcomes.release)
     add_bank = _changing(banks.add_bank)
     change_bank = _changing(banks.change_bank)
+    ask_erasure = _changing(case_erasures.ask_erasure)
+    stop_erasure = _changing(case_erasures.stop_erasure)
+    add_key = _changing(api_keys.add_key)
+    change_key = _changing(api_keys.change_key)
+    note_key_uses = _changing(api_keys.note_key_uses)
+    set_quota = _changing(api_keys.set_quota)
 
-    def add_key(self, key: ApiKey, *, act: Act, replaced: ApiKey | None = None) -> None:
-        """Add a key; with ``replaced``, change that one."""
-        with self._writing, connections.transaction(self._writer) as connection:
-            api_keys.add_key(connection, key, act, replaced)
+    def erase_due(self, *, at_s: int, day: str) -> bool:
+        """Withdraw the case that is due the longest."""
 
-    def change_key(self, key: ApiKey, *, act: Act) -> None:
-        """Change rights, banks and expiry of a key."""
-        with self._writing, connections.transaction(self._writer) as connection:
-            api_keys.change_key(connection, key, act)
+        def erase(connection: Connection) -> tuple[_Removals, bool]:
+            number = case_erasures.next_due(connection, at_s)
+            if number is None:
+                return [], False
+            erased = statements.withdraw(connection, number, None, (), day)
+            case_erasures.note_erased(connection, number, at_s)
+            return [removed for removed, _ in erased], True
 
-    def note_key_uses(self, key_ids: Collection[str], *, day: str) -> None:
-        """Note that keys were used on a day."""
-        with self._writing, connections.transaction(self._writer) as connection:
-            api_keys.note_key_uses(connection, key_ids, day)
-
-    def set_quota(self, quota: LookupQuota, *, act: Act) -> None:
-        """Set the quota of an organisation."""
-        with self._writing, connections.transaction(self._writer) as connection:
-            api_keys.set_quota(connection, quota, act)
+        return self._remove(erase)
 
 
 @contextmanager

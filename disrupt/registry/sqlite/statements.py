@@ -12,6 +12,7 @@ from disrupt.core.changes import EPOCH_BYTES, MARK_BYTES
 from disrupt.core.policy import FIRST_BANKS
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.errors import (
+    CaseErasingError,
     InvalidRequestError,
     LimitExceededError,
     NotFoundError,
@@ -25,13 +26,13 @@ from disrupt.registry.contract import (
     Registration,
     Removed,
 )
-from disrupt.registry.sqlite import banks, outcomes, queries, schema
+from disrupt.registry.sqlite import banks, case_erasures, outcomes, queries, schema
 from disrupt.registry.sqlite.renewals import CaseUpdate, note_identities, plan_update
 
 _BATCH_IDS = 500
 
 _ERASED = (
-    *("case_id", "state", "state_since_s", "state_sequence"),
+    *("case_id", "state", "state_since_s", "state_before", "state_sequence"),
     *("kind", "assurance", "hashes", "fingerprints", "number_in_case", "registered_on"),
 )
 """Columns of an item that are cleared when it is erased."""
@@ -101,6 +102,11 @@ def _open_case(connection: Connection, case: NewCase | str, day: str) -> Row[Any
             )
         )
     row = _case(connection, case.number if isinstance(case, NewCase) else case)
+    if case_erasures.is_due(connection, row.id):
+        raise CaseErasingError(
+            "The case is about to be erased, since somebody said that its PIN is lost. Keep it"
+            " first. Nothing was registered."
+        )
     if row.status != CaseStatus.ACTIVE:
         _set_status(connection, row, CaseStatus.ACTIVE)
     return row
@@ -117,6 +123,8 @@ def _set_status(
     connection: Connection, case: Row[Any], to: CaseStatus, closed_on: str = ""
 ) -> None:
     status = advance(CaseStatus(case.status), to)
+    if to == CaseStatus.WITHDRAWN:
+        case_erasures.forget(connection, case.id)
     connection.execute(
         update(schema.cases)
         .where(schema.cases.c.id == case.id)

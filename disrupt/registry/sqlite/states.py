@@ -12,7 +12,7 @@ from disrupt.core.changes import MARK_BYTES
 from disrupt.core.media import Assurance, MediaKind
 from disrupt.core.outcomes import MatchOutcome
 from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
-from disrupt.core.states import ItemState
+from disrupt.core.states import SHOWN, ItemState
 from disrupt.errors import NotFoundError
 from disrupt.registry.review import NUMBERS_AT_ONCE, ReviewPage, StatesSet
 from disrupt.registry.sqlite import acts, queries, schema
@@ -127,6 +127,43 @@ def change(
     for row in changed:
         acts.note(connection, act, item=row.number, bank=row.bank)
     return tuple(row.item_id for row in changed)
+
+
+def begin_erasing(connection: Connection, case_id: int, at_s: int) -> None:
+    """Make the items of a case ERASING, each with the state it had noted. Notes no act."""
+    items = schema.items.c
+    rows = connection.execute(
+        select(*(items.number, items.state))
+        .where(items.case_id == case_id, items.state != ItemState.ERASING)
+        .order_by(items.number)
+    ).all()
+    connection.execute(
+        update(schema.items)
+        .where(items.case_id == case_id, items.state != ItemState.ERASING)
+        .values(state=ItemState.ERASING, state_since_s=at_s, state_before=items.state)
+    )
+    _add_changes(connection, [(row.number, None) for row in rows if ItemState(row.state).matches])
+
+
+def end_erasing(connection: Connection, case_id: int, at_s: int) -> None:
+    """Give the items of a case that are ERASING the state back that they had. Notes no act."""
+    items = schema.items.c
+    rows = connection.execute(
+        select(*(items.number, items.state_before))
+        .where(items.case_id == case_id, items.state == ItemState.ERASING)
+        .order_by(items.number)
+    ).all()
+    connection.execute(
+        update(schema.items)
+        .where(items.case_id == case_id, items.state == ItemState.ERASING)
+        .values(
+            state=func.coalesce(items.state_before, ItemState.LIVE.value),
+            state_since_s=at_s,
+            state_before=None,
+        )
+    )
+    shown = [row.number for row in rows if row.state_before in {None, *SHOWN}]
+    _add_changes(connection, [(number, None) for number in shown])
 
 
 def _add_changes(connection: Connection, steps: Sequence[tuple[int, int | None]]) -> None:

@@ -120,3 +120,9 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
     ) -> registration_pb2.WithdrawCaseResponse:
         """Withdraw a whole case."""
         return await self._relay(self._writer.WithdrawCase, request, context)
+
+    async def KeepCase(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.KeepCaseRequest, context: Context
+    ) -> registration_pb2.KeepCaseResponse:
+        """Keep a case that is about to be erased."""
+        return await self._relay(self._writer.KeepCase, request, context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -82,6 +83,14 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         access = wire.access(request.access)
         case, done = await self._run(self._registrar.withdraw, access, None, day=today())
         return wire.case_withdrawn_answer(case, done.items, self._cursors.seal(done.cursor))
+
+    async def KeepCase(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.KeepCaseRequest, _context: Context
+    ) -> registration_pb2.KeepCaseResponse:
+        """Keep a case that is about to be erased."""
+        access, at_s = wire.access(request.access), int(time.time())
+        case = await self._run(self._registrar.keep, access, day=today(), at_s=at_s)
+        return wire.kept_answer(case)
 
     async def RegisterImage(self, _request: object, _context: Context) -> Any:  # noqa: ANN401, N802
         """Raise: workers relay it as RegisterHashes, so pictures do not come here."""

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from disrupt.core.acts import Action
 from disrupt.core.policy import ApiKey
 from disrupt.core.review import ReviewedItem
+from disrupt.server.admin import today
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Context
 from disrupt.server.admission.shares import holder
@@ -58,6 +59,12 @@ class RelayingReviewServicer(review_pb2_grpc.ReviewServiceServicer):
     ) -> review_pb2.ListActsResponse:
         """List acts."""
         return await self._relay(self._writer.ListActs, request, context)
+
+    async def EraseCase(  # noqa: N802 gRPC's name
+        self, request: review_pb2.EraseCaseRequest, context: Context
+    ) -> review_pb2.EraseCaseResponse:
+        """Ask that a case be erased."""
+        return await self._relay(self._writer.EraseCase, request, context)
 
 
 class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
@@ -137,6 +144,20 @@ class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
         size = wire.page_size(request)
         acts = self._registry.acts(size, wire.before(request.before), key.banks)
         return wire.acts_answer(acts, size, self._bank_names())
+
+    async def EraseCase(  # noqa: N802 gRPC's name
+        self, request: review_pb2.EraseCaseRequest, _context: Context
+    ) -> review_pb2.EraseCaseResponse:
+        """Ask that a case be erased."""
+        return await self._run(self._erase_case, request)
+
+    def _erase_case(
+        self, key: ApiKey, request: review_pb2.EraseCaseRequest
+    ) -> review_pb2.EraseCaseResponse:
+        act = act_of(key, Action.ERASE_REQUESTED, int(time.time()), "pin_lost")
+        return wire.erasure_answer(
+            self._reviewer.erase_case(key, wire.case_number(request), act, day=today())
+        )
 
     async def _run(self, answer: Callable[[ApiKey, Any], _Response], request: object) -> _Response:
         return await self._pool.run(partial(self._with_key, answer, holder.get().key_id, request))

@@ -17,7 +17,7 @@ from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryWriter
-from disrupt.server.admin import DirectAdmin
+from disrupt.server.admin import DirectAdmin, today
 from disrupt.server.admission.limits import MessageLimits, capacities
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Receiver
@@ -52,7 +52,7 @@ _REGISTERING = 2
 """Threads that read and store registrations: one hashes a PIN while the other stores."""
 
 _RELEASE_S = 60.0
-"""Pause between two looks for items whose time for a review is over."""
+"""Pause between two looks for items whose time for a review is over, and for cases to erase."""
 _H = 3600.0
 
 _REGISTER = "/disrupt.v1.RegistrationService/RegisterHashes"
@@ -141,6 +141,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         vital("disk", forever(disk.look, LOOK_S)),
         vital("compaction", maintenance.request_compaction(config, registry)),
         vital("releases", forever(partial(release_unreviewed, config, registry, pool), _RELEASE_S)),
+        vital("erasures", forever(partial(erase_due_cases, registry, pool), _RELEASE_S)),
         vital("storage", forever(storage, STORAGE_CHECK_S)),
     ]
     await until_told_to_stop(server, config.drain_grace_s, statuses.stop, report)
@@ -155,4 +156,11 @@ async def release_unreviewed(config: Config, registry: RegistryWriter, pool: Poo
     since_s = at_s - round(config.review_within_h * _H)
     with suppress(DisruptError):  # such as a full disk, which health tells: a later look does it
         while await pool.run(registry.release, since_s=since_s, at_s=at_s):
+            pass
+
+
+async def erase_due_cases(registry: RegistryWriter, pool: Pool) -> None:
+    """Erase the cases whose PIN is lost, seven days after two keys have asked for it."""
+    with suppress(DisruptError):
+        while await pool.run(registry.erase_due, at_s=int(time.time()), day=today()):
             pass

@@ -1,6 +1,7 @@
 """The promises of every registry backend: subclass this, and define the two fixtures."""
 
 from tests.registry.conformance.banks import BanksConformance
+from tests.registry.conformance.erasing import ErasingConformance
 from tests.registry.conformance.feed import FeedConformance
 from tests.registry.conformance.keys import KeysConformance
 from tests.registry.conformance.opened import OpenReader, OpenWriter
@@ -22,6 +23,7 @@ class RegistryConformance(
     FeedConformance,
     StatesConformance,
     ReviewingConformance,
+    ErasingConformance,
     OutcomesConformance,
     QuarantineConformance,
     KeysConformance,

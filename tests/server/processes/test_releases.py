@@ -1,4 +1,4 @@
-"""The writer lets what nobody has reviewed in time go live."""
+"""The writer lets what nobody has reviewed in time go live, and erases cases that are due."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import time
 from pathlib import Path
 
 from disrupt.core.acts import Act, Action
+from disrupt.core.case_erasures import DELAY_S
+from disrupt.core.cases import CaseStatus
 from disrupt.core.states import ItemState
 from disrupt.registry.sqlite.sql import SqlRegistry
 from disrupt.server.admission.pool import Pool
 from disrupt.server.config import Config
-from disrupt.server.processes.writer import release_unreviewed
+from disrupt.server.processes.writer import erase_due_cases, release_unreviewed
 from tests.registry.examples import DAY, new_item, registration
 
 
@@ -27,3 +29,18 @@ def test_what_has_waited_for_the_time_of_a_review_goes_live(tmp_path: Path) -> N
             registry.set_states([item.item_id], ItemState.QUARANTINED, act)
         asyncio.run(release_unreviewed(config, registry, Pool("writer", threads=1, queued=1)))
         assert registry.count_states() == {ItemState.QUARANTINED: 1}
+
+
+def test_cases_are_erased_seven_days_after_two_keys_have_asked(tmp_path: Path) -> None:
+    chance, now_s = random.Random(1), int(time.time())
+    with SqlRegistry.open_writer(tmp_path / "registry.db") as registry:
+        numbers = [registry.register(registration(chance), day=DAY).case_number for _ in range(3)]
+        for number, ago_s in zip(numbers, (DELAY_S, DELAY_S - 600, DELAY_S + 600), strict=True):
+            for key_id in ("first", "second"):
+                act = Act(key_id, "hotline", Action.ERASE_REQUESTED, now_s - ago_s)
+                registry.ask_erasure(number, act, partners={"first"}, banks={1})
+        asyncio.run(erase_due_cases(registry, Pool("writer", threads=1, queued=1)))
+        cases = [registry.case(number) for number in numbers]
+        assert [case.status for case in cases if case is not None] == [
+            *(CaseStatus.WITHDRAWN, CaseStatus.ACTIVE, CaseStatus.WITHDRAWN),
+        ]

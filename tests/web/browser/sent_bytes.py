@@ -30,6 +30,7 @@ _MESSAGES: dict[str, type[Message]] = {
     f"{SERVICE}/RegisterHashes": registration_pb2.RegisterHashesRequest,
     f"{SERVICE}/GetCase": registration_pb2.GetCaseRequest,
     f"{SERVICE}/WithdrawItems": registration_pb2.WithdrawItemsRequest,
+    f"{SERVICE}/KeepCase": registration_pb2.KeepCaseRequest,
     f"{SERVICE}/WithdrawCase": registration_pb2.WithdrawCaseRequest,
 }
 _FILE = re.compile(r"/[a-z0-9_./-]*")

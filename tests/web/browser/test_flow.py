@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import expect
 
+from disrupt.client.review import ReviewClient
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
 from tests.hashing.pictures import encode, photo
 from tests.web.browser.person import Person, file, photograph
@@ -53,6 +54,22 @@ def test_an_edited_copy_is_found_until_the_picture_is_withdrawn_on_the_page(
     person.clicks("Retirer tout le dossier").reads("Retirer tout le dossier ?")
     person.clicks("Oui, retirer").sees("case").reads("Le dossier est retiré")
     site.finds(copies[1], matches=0)
+
+
+def test_a_case_that_staff_are_about_to_erase_is_kept_by_one_button(
+    person: Person, site: Site
+) -> None:
+    number, pin = person.registers(photograph("cat"))
+    for name in ("one of the staff", "another of the staff"):
+        with ReviewClient(site.server.address, key=site.server.make_key(name, "review")) as staff:
+            staff.erase_case(number)
+    assert site.case(number, pin).erased_on
+    person.clicks("Terminer").sees("welcome").opens(number, pin).sees("case")
+    person.reads("perdu le code PIN de ce dossier")
+    expect(person.button("Ajouter des images")).to_have_count(0)
+    person.clicks("Garder le dossier").reads("Le dossier est gardé")
+    person.clicks("Ajouter des images")
+    assert site.case(number, pin).erased_on == ""
 
 
 def test_number_and_pin_are_shown_before_anything_is_sent(person: Person, site: Site) -> None:

@@ -35,6 +35,7 @@ const TRIED_AGAIN = new Set([
 /** Reasons of refusals: the call changed nothing. */
 const CHANGED_NOTHING = new Set([
   'CASE_CLOSED',
+  'CASE_ERASING',
   'CASE_REFUSED',
   'INVALID_REQUEST',
   'KEY_REFUSED',

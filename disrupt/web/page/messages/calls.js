@@ -28,6 +28,7 @@ import { decode, encode } from './protobuf.js';
 const METHODS = {
   RegisterHashes: [messages.RegisterHashesRequest, messages.RegisterHashesResponse],
   GetCase: [messages.GetCaseRequest, messages.GetCaseResponse],
+  KeepCase: [messages.KeepCaseRequest, messages.KeepCaseResponse],
   WithdrawItems: [messages.WithdrawItemsRequest, messages.WithdrawResponse],
   WithdrawCase: [messages.WithdrawCaseRequest, messages.WithdrawResponse],
 };
@@ -79,6 +80,17 @@ export async function registerHashes({ items, ...context }, options) {
  */
 export async function getCase(request, options) {
   return (await call('GetCase', request, options)).case;
+}
+
+/**
+ * Keep a case that is about to be erased, as its PIN was said to be lost.
+ * @param {{access: Access}} request
+ * @param {Options} [options]
+ * @returns {Promise<import('./messages.js').Case>}
+ * @throws {CallError}
+ */
+export async function keepCase(request, options) {
+  return (await call('KeepCase', request, options)).case;
 }
 
 /**

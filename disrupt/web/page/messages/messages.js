@@ -43,6 +43,7 @@
  * @property {string} closedOn ISO date (UTC), empty while open
  * @property {CaseItem[]} items those that are not withdrawn
  * @property {number[]} withdrawnNumbers of items that were withdrawn one by one
+ * @property {string} erasedOn ISO date (UTC) on which the case is erased, as its PIN is lost, or empty
  */
 
 /**
@@ -150,6 +151,7 @@ export const Case = {
   closedOn: [4, 'string'],
   items: [5, CaseItem, 'repeated'],
   withdrawnNumbers: [6, 'number', 'repeated'],
+  erasedOn: [7, 'string'],
 };
 
 /** @type {Fields} */
@@ -157,6 +159,12 @@ export const GetCaseRequest = { access: [1, CaseAccess] };
 
 /** @type {Fields} */
 export const GetCaseResponse = { case: [1, Case] };
+
+/** @type {Fields} */
+export const KeepCaseRequest = { access: [1, CaseAccess] };
+
+/** @type {Fields} */
+export const KeepCaseResponse = { case: [1, Case] };
 
 /** @type {Fields} */
 export const WithdrawItemsRequest = {

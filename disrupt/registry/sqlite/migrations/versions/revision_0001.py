@@ -83,6 +83,7 @@ def upgrade() -> None:
         sa.Column("request_id", sa.LargeBinary),
         sa.Column("state", sa.Integer),
         sa.Column("state_since_s", sa.BigInteger),
+        sa.Column("state_before", sa.Integer),
         sa.Column("state_sequence", sa.BigInteger),
         sa.Column("kind", sa.Integer),
         sa.Column("assurance", sa.Integer),
@@ -99,6 +100,7 @@ def upgrade() -> None:
             " AND (registered_on IS NULL) = (fingerprints IS NULL)"
             " AND (state IS NULL) = (fingerprints IS NULL)"
             " AND (state_since_s IS NULL OR fingerprints IS NOT NULL)"
+            " AND (state_before IS NULL OR fingerprints IS NOT NULL)"
             " AND (state_sequence IS NULL OR fingerprints IS NOT NULL)"
             " AND (replaced_by IS NULL OR fingerprints IS NULL)"
             " AND (request_id IS NULL OR fingerprints IS NOT NULL)",
@@ -129,6 +131,15 @@ def upgrade() -> None:
         sqlite_where=sa.text("replaced_by IS NOT NULL"),
     )
     op.create_index(op.f("ix_items_state"), "items", ["state"], sqlite_where=sa.text("state > 1"))
+    op.create_table(
+        "case_erasures",
+        sa.Column("case_id", _NUMBER, nullable=False),
+        sa.Column("asked_by", sa.String, nullable=False),
+        sa.Column("asked_at_s", sa.BigInteger, nullable=False),
+        sa.Column("due_at_s", sa.BigInteger),
+        sa.PrimaryKeyConstraint("case_id", name=op.f("pk_case_erasures")),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_case_erasures_case_id")),
+    )
     op.create_table(
         "identities",
         sa.Column("item", _NUMBER, nullable=False),

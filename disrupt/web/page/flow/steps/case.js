@@ -4,7 +4,7 @@
  * @module
  */
 
-import { getCase, withdrawCase, withdrawItems } from '../../messages/calls.js';
+import { getCase, keepCase, withdrawCase, withdrawItems } from '../../messages/calls.js';
 import { parseCaseNumber, parsePin } from '../../messages/cases.js';
 import { button, element, fill, paragraph } from '../elements.js';
 import { dayInWords, firstKey, text } from '../texts.js';
@@ -115,7 +115,7 @@ function field(label, id, hint, attributes) {
 export function caseStep(page) {
   const { session } = page;
   const opened = /** @type {Case} */ (session.case);
-  const { status, items, withdrawnNumbers } = opened;
+  const { status, items, withdrawnNumbers, erasedOn } = opened;
   const isOpen = status === 'ACTIVE' || status === 'RECEIVED';
   const { part, ask } = asking(page);
   if (session.isCaseUnclear) void askAgain(page, ask);
@@ -123,6 +123,11 @@ export function caseStep(page) {
   const withdraw = (item) => {
     page.withdrawing = item;
     page.go('withdraw');
+  };
+  const keep = async () => {
+    const { access } = session;
+    const kept = await ask((options) => keepCase({ access }, options), { isChange: true });
+    if (kept) showCase(page, access, kept, 'case.kept');
   };
   const add = () => {
     session.forgetItems();
@@ -134,7 +139,9 @@ export function caseStep(page) {
   return [
     heading(page, text('case.title')),
     part,
-    status in MEANINGS && element('p', { class: 'lead' }, dialable(MEANINGS[status])),
+    erasedOn
+      ? warning(text('case.erased_on', { day: dayInWords(erasedOn) }))
+      : status in MEANINGS && element('p', { class: 'lead' }, dialable(MEANINGS[status])),
     element(
       'dl',
       { class: 'facts' },
@@ -152,7 +159,8 @@ export function caseStep(page) {
     withdrawnNumbers.length > 0 &&
       paragraph(text('case.withdrawn', { numbers: withdrawnNumbers.join(', ') })),
     actions(
-      isOpen ? button(text('case.add'), add, { class: 'primary' }) : null,
+      erasedOn ? button(text('case.keep'), keep, { class: 'primary' }) : null,
+      isOpen && !erasedOn ? button(text('case.add'), add, { class: 'primary' }) : null,
       isOpen ? button(text('case.withdraw'), () => withdraw()) : null,
       button(text('receipt.end'), () => page.restart()),
     ),
@@ -170,7 +178,9 @@ async function askAgain(page, ask) {
   const opened = await ask((options) => getCase({ access }, options));
   if (!opened) return;
   const isAsBefore =
-    opened.status === before?.status && opened.items.length === before.items.length;
+    opened.status === before?.status &&
+    opened.items.length === before.items.length &&
+    opened.erasedOn === before.erasedOn;
   showCase(page, access, opened, isAsBefore ? 'case.unclear' : 'case.changed');
 }
 
@@ -193,7 +203,9 @@ function caseItem(page, item, withdraw) {
       ' ',
       text(item.ageBand === 'ADULT' ? 'case.adult' : 'case.minor'),
     ),
-    item.state in STATES && element('p', {}, dialable(STATES[item.state])),
+    !page.session.case?.erasedOn &&
+      item.state in STATES &&
+      element('p', {}, dialable(STATES[item.state])),
     item.blockedOn && paragraph(text('came.blocked', { day: dayInWords(item.blockedOn) })),
     item.leftUpOn &&
       element('p', {}, dialable('came.left_up', { day: dayInWords(item.leftUpOn) })),

@@ -1,0 +1,40 @@
+"""The part of the registry's contract for erasing cases whose PIN is lost."""
+
+from collections.abc import Collection
+from typing import Protocol
+
+from disrupt.core.acts import Act
+from disrupt.core.case_erasures import CaseErasure
+
+
+class ErasureWriter(Protocol):
+    """Writing for erasures of cases, as ``contract.RegistryWriter`` writes.
+
+    Acts name the case, and none of its items: nothing links a withdrawn item to its case.
+    """
+
+    def ask_erasure(
+        self, number: str, act: Act, *, partners: Collection[str], banks: Collection[int]
+    ) -> CaseErasure:
+        """Note that the key of the act asks for the erasure of a case without its PIN.
+
+        If one of ``partners``, ids of other keys, asked within ``CONFIRM_WITHIN_S`` before, the
+        items of the case become ERASING, each keeping the state it had, and the case is due after
+        ``DELAY_S``; the act is ERASE_CONFIRMED then, whatever it says, else ERASE_REQUESTED, and
+        this key is the one to be confirmed. A case that is due stays as it is, and no act is noted.
+
+        NotFoundError if there is no such case, or an item of it is in another bank than ``banks``;
+        CaseClosedError if it is withdrawn.
+        """
+
+    def stop_erasure(self, number: str, act: Act) -> None:
+        """Forget the erasure of a case, and give its items the states back that they had.
+
+        Idempotent; an act is noted where there was something to stop.
+        """
+
+    def erase_due(self, *, at_s: int, day: str) -> bool:
+        """Withdraw the case that is due the longest, as ``withdraw`` does; False if none is due.
+
+        The act of that, CASE_ERASED, is the server's.
+        """

@@ -1,0 +1,130 @@
+"""Erasing cases whose PIN is lost. Each function runs in one transaction of its caller."""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from disrupt.core.acts import SERVER, Act, Action
+from disrupt.core.case_erasures import CONFIRM_WITHIN_S, DELAY_S, CaseErasure
+from disrupt.core.cases import CaseStatus
+from disrupt.errors import CaseClosedError, NotFoundError
+from disrupt.registry.sqlite import acts, schema, states
+
+
+def ask_erasure(
+    connection: Connection,
+    number: str,
+    act: Act,
+    *,
+    partners: Collection[str],
+    banks: Collection[int],
+) -> CaseErasure:
+    """Note that a key asks for the erasure of a case, which may confirm it."""
+    case_id = _open_case(connection, number, banks)
+    columns, items = schema.case_erasures.c, schema.items.c
+    before = connection.execute(
+        select(schema.case_erasures).where(columns.case_id == case_id)
+    ).first()
+    count = connection.execute(select(func.count()).where(items.case_id == case_id)).scalar_one()
+    if before is not None and before.due_at_s is not None:
+        return CaseErasure(before.asked_at_s, before.due_at_s, count)
+    is_in_time = before is not None and act.at_s < before.asked_at_s + CONFIRM_WITHIN_S
+    connection.execute(delete(schema.case_erasures).where(columns.case_id == case_id))
+    if before is not None and is_in_time and before.asked_by in partners:
+        row = {"asked_by": before.asked_by, "asked_at_s": before.asked_at_s}
+        due_at_s = act.at_s + DELAY_S
+        states.begin_erasing(connection, case_id, act.at_s)
+        action = Action.ERASE_CONFIRMED
+    else:
+        row = {"asked_by": act.actor, "asked_at_s": act.at_s}
+        due_at_s = None
+        action = Action.ERASE_REQUESTED
+    connection.execute(
+        insert(schema.case_erasures).values(case_id=case_id, due_at_s=due_at_s, **row)
+    )
+    acts.note(connection, replace(act, action=action), case_id=case_id)
+    return CaseErasure(int(row["asked_at_s"]), due_at_s, count)
+
+
+def _open_case(connection: Connection, number: str, banks: Collection[int]) -> int:
+    """Return the id of a case that is not closed and has items in these banks only."""
+    cases, items = schema.cases.c, schema.items.c
+    case = connection.execute(select(cases.id, cases.status).where(cases.number == number)).first()
+    of_case = (
+        ()
+        if case is None
+        else connection.scalars(select(items.bank).where(items.case_id == case.id).distinct())
+    )
+    if case is None or not set(of_case) <= set(banks):
+        raise NotFoundError(
+            "There is no case of this number, or the key does not name the banks of all its items."
+        )
+    if case.status in {CaseStatus.WITHDRAWN, CaseStatus.REJECTED}:
+        raise CaseClosedError("The case was withdrawn: nothing is left to erase.")
+    case_id: int = case.id
+    return case_id
+
+
+def stop_erasure(connection: Connection, number: str, act: Act) -> None:
+    """Forget the erasure of a case, and show its items again that were shown."""
+    columns, cases = schema.case_erasures.c, schema.cases.c
+    case_id = connection.execute(
+        select(columns.case_id)
+        .join_from(schema.case_erasures, schema.cases)
+        .where(cases.number == number)
+    ).scalar()
+    if case_id is None:
+        return
+    connection.execute(delete(schema.case_erasures).where(columns.case_id == case_id))
+    states.end_erasing(connection, case_id, act.at_s)
+    acts.note(connection, act, case_id=case_id)
+
+
+def next_due(connection: Connection, at_s: int) -> str | None:
+    """Return the number of the case that is due the longest, None if none is due."""
+    columns = schema.case_erasures.c
+    number: str | None = connection.execute(
+        select(schema.cases.c.number)
+        .join_from(schema.case_erasures, schema.cases)
+        .where(columns.due_at_s <= at_s)
+        .order_by(columns.due_at_s)
+        .limit(1)
+    ).scalar()
+    return number
+
+
+def note_erased(connection: Connection, number: str, at_s: int) -> None:
+    """Note the act of the server that has erased a case."""
+    case_id = connection.execute(
+        select(schema.cases.c.id).where(schema.cases.c.number == number)
+    ).scalar_one()
+    act = Act(SERVER, "", Action.CASE_ERASED, at_s, "pin_lost")
+    acts.note(connection, act, case_id=case_id)
+
+
+def postpone(connection: Connection, at_s: int) -> None:
+    """Have every case that is due be so after the whole delay from now, as after a restore.
+
+    Whoever has stopped an erasure since the backup can do so again.
+    """
+    columns = schema.case_erasures.c
+    connection.execute(
+        update(schema.case_erasures)
+        .where(columns.due_at_s.is_not(None))
+        .values(due_at_s=at_s + DELAY_S)
+    )
+
+
+def forget(connection: Connection, case_id: int) -> None:
+    """Forget the erasure of a case that was withdrawn."""
+    connection.execute(
+        delete(schema.case_erasures).where(schema.case_erasures.c.case_id == case_id)
+    )
+
+
+def is_due(connection: Connection, case_id: int) -> bool:
+    """Tell whether a case is to be erased, now or later: two keys have asked for it."""
+    columns = schema.case_erasures.c
+    query = select(columns.due_at_s).where(columns.case_id == case_id)
+    return connection.execute(query).scalar() is not None

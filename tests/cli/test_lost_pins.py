@@ -1,0 +1,37 @@
+"""A lost PIN from the command line: staff erase, and whoever has the PIN keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.harness.deployment import Deployment
+from tests.cli.shell import Shell
+from tests.submission.examples import picture
+
+
+def test_a_case_is_to_be_erased_and_its_owner_keeps_it(
+    disrupt: Shell, deployment: Deployment, tmp_path: Path
+) -> None:
+    file = picture(tmp_path / "a.png", 197)
+    case = disrupt.registered(file)
+    first, second = (deployment.make_key(name, "review") for name in ("one", "another"))
+    asked = disrupt("review", "erase", case.case_number, key=first)
+    assert (asked.code, "somebody else" in asked.out) == (0, True)
+    confirmed = disrupt("review", "erase", "--json", case.case_number, key=second).json
+    assert (confirmed["items"], confirmed["confirm_until"]) == (1, None)
+    disrupt.match(file, until=0)
+    status = disrupt("status", case.case_number, pin=case.pin)
+    assert status.code == 0
+    french = status.out.index("sera effacé le")
+    assert french < status.out.index("will be erased on")
+    assert confirmed["erased_on"] in status.out
+    assert f"disrupt keep {case.case_number}" in status.out
+    assert "3018" not in status.out[: status.out.index("disrupt keep")]
+    refused = disrupt("submit", "--case", case.case_number, file, pin=case.pin)
+    assert refused.code == 1
+    assert "disrupt keep" in refused.err
+    kept = disrupt("keep", case.case_number, pin=case.pin)
+    assert (kept.code, "est gardé" in kept.out) == (0, True)
+    disrupt.match(file, until=1)
+    again = disrupt("keep", "--json", case.case_number, pin=case.pin)
+    assert again.json["erased_on"] is None

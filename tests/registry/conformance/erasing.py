@@ -1,0 +1,164 @@
+"""Promises of erasing a case whose PIN is lost."""
+
+import random
+from collections.abc import Collection
+
+import pytest
+
+from disrupt.core.acts import SERVER, Act, Action
+from disrupt.core.case_erasures import CONFIRM_WITHIN_S, DELAY_S, CaseErasure, day_of
+from disrupt.core.cases import CaseStatus
+from disrupt.core.changes import Removal
+from disrupt.core.states import ItemState
+from disrupt.errors import CaseClosedError, CaseErasingError, NotFoundError
+from disrupt.registry.contract import RegistryReader, RegistryWriter
+from tests.registry.conformance.opened import Opened
+from tests.registry.examples import DAY, NEXT_DAY, all_changes, new_item, registration
+
+AT_S = 1_795_000_000
+FIRST, SECOND, OWNER = "0a1b2c3d", "4e5f6a7b", "8c9d0e1f"
+BOTH = frozenset({1, 2})
+
+
+def ask(
+    writer: RegistryWriter,
+    number: str,
+    key_id: str,
+    at_s: int = AT_S,
+    *,
+    partners: Collection[str] = (FIRST, SECOND),
+    banks: Collection[int] = BOTH,
+) -> CaseErasure:
+    act = Act(key_id, "hotline", Action.ERASE_REQUESTED, at_s)
+    others = {partner for partner in partners if partner != key_id}
+    return writer.ask_erasure(number, act, partners=others, banks=banks)
+
+
+def stop(writer: RegistryWriter, number: str) -> None:
+    writer.stop_erasure(number, Act(OWNER, "", Action.ERASE_STOPPED, AT_S + 9))
+
+
+def states_of(reader: RegistryReader, number: str) -> list[ItemState]:
+    record = reader.case(number)
+    assert record is not None
+    return [item.state for item in record.items]
+
+
+def actions(reader: RegistryReader) -> list[Action]:
+    return [record.act.action for record in reader.acts(99)][::-1]
+
+
+class ErasingConformance(Opened):
+    """Two keys hide the items of a case at once and erase it later, unless its owner stops that."""
+
+    def test_two_keys_hide_a_case_and_its_owner_gives_each_item_its_state_back(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    ) -> None:
+        items = [new_item(chance) for _ in range(3)]
+        number = writer.register(registration(chance, None, *items), day=DAY).case_number
+        act = Act(FIRST, "hotline", Action.REJECT, AT_S)
+        writer.set_states([items[1].item_id], ItemState.REJECTED, act)
+        writer.set_states([items[2].item_id], ItemState.ENABLED, act)
+        before, head = states_of(reader, number), reader.head()
+        assert ask(writer, number, FIRST) == CaseErasure(AT_S, None, 3)
+        assert (states_of(reader, number), reader.head()) == (before, head)
+        assert ask(writer, number, SECOND, AT_S + 5).due_at_s == AT_S + 5 + DELAY_S
+        assert states_of(reader, number) == [ItemState.ERASING] * 3
+        assert len(reader.matched_items(0, reader.head(), 9)) == 0
+        record = reader.case(number)
+        assert record is not None
+        assert record.erased_on == day_of(AT_S + 5 + DELAY_S)
+        assert ask(writer, number, FIRST, AT_S + 99).due_at_s == AT_S + 5 + DELAY_S
+        for _ in range(2):
+            stop(writer, number)
+            assert states_of(reader, number) == before
+            assert reader.matched_items(0, reader.head(), 9).number.tolist() == [1, 3]
+        assert not writer.erase_due(at_s=AT_S + 2 * DELAY_S, day=NEXT_DAY)
+        of_case = actions(reader)[2:]
+        assert of_case == [Action.ERASE_REQUESTED, Action.ERASE_CONFIRMED, Action.ERASE_STOPPED]
+        assert all(record.case and not record.item_id for record in reader.acts(3))
+
+    def test_a_case_is_erased_when_it_is_due_as_a_withdrawal_erases(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    ) -> None:
+        item, other = new_item(chance), new_item(chance)
+        number = writer.register(registration(chance, None, item), day=DAY).case_number
+        writer.register(registration(chance, None, other), day=DAY)
+        ask(writer, number, FIRST)
+        ask(writer, number, SECOND)
+        assert not writer.erase_due(at_s=AT_S + DELAY_S - 1, day=NEXT_DAY)
+        assert states_of(reader, number) == [ItemState.ERASING]
+        assert writer.erase_due(at_s=AT_S + DELAY_S, day=NEXT_DAY)
+        assert not writer.erase_due(at_s=AT_S + 2 * DELAY_S, day=NEXT_DAY)
+        record = reader.case(number)
+        assert record is not None
+        assert (record.status, record.closed_on, record.items, record.erased_on) == (
+            *(CaseStatus.WITHDRAWN, NEXT_DAY, (), ""),
+        )
+        assert [removed.item_id for removed in reader.journaled()] == [item.item_id]  # type: ignore[union-attr]
+        assert {type(change) for change in all_changes(reader) if change.number == 1} == {Removal}
+        (erased,) = reader.acts(1)
+        assert (erased.act.actor, erased.act.action) == (SERVER, Action.CASE_ERASED)
+        with pytest.raises(CaseClosedError):
+            ask(writer, number, FIRST)
+
+    def test_one_person_a_late_key_and_one_that_is_no_partner_confirm_nothing(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        number = writer.register(registration(chance), day=DAY).case_number
+        assert ask(writer, number, FIRST).due_at_s is None
+        assert ask(writer, number, FIRST, AT_S + 1).due_at_s is None
+        assert ask(writer, number, SECOND, AT_S + 2, partners=()).due_at_s is None
+        late_s = AT_S + 2 + CONFIRM_WITHIN_S
+        assert ask(writer, number, FIRST, late_s) == CaseErasure(late_s, None, 1)
+        assert states_of(writer, number) == [ItemState.LIVE]
+        assert ask(writer, number, SECOND, late_s + 1).due_at_s is not None
+
+    def test_a_strange_number_and_a_case_of_other_banks_are_refused_alike(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        number = writer.register(registration(chance, bank=2), day=DAY).case_number
+        said = set[str]()
+        for strange, banks in (("ABCDEFGHJK", BOTH), (number, {1})):
+            with pytest.raises(NotFoundError) as refused:
+                ask(writer, strange, FIRST, banks=banks)
+            said.add(refused.value.message)
+        assert (len(said), writer.acts(9)) == (1, [])
+
+    def test_nothing_is_added_to_a_case_that_is_about_to_be_erased(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        number = writer.register(registration(chance), day=DAY).case_number
+        ask(writer, number, FIRST)
+        writer.register(registration(chance, number), day=DAY)
+        ask(writer, number, SECOND)
+        with pytest.raises(CaseErasingError):
+            writer.register(registration(chance, number), day=DAY)
+        stop(writer, number)
+        writer.register(registration(chance, number), day=DAY)
+        assert states_of(writer, number) == [ItemState.LIVE] * 3
+
+    def test_a_withdrawal_goes_before_an_erasure(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        items = [new_item(chance) for _ in range(2)]
+        number = writer.register(registration(chance, None, *items), day=DAY).case_number
+        ask(writer, number, FIRST)
+        ask(writer, number, SECOND)
+        writer.withdraw(number, [items[0].item_id], day=DAY)
+        assert states_of(writer, number) == [ItemState.ERASING]
+        writer.withdraw(number, None, day=DAY)
+        stop(writer, number)
+        assert not writer.erase_due(at_s=AT_S + DELAY_S, day=NEXT_DAY)
+        assert Action.ERASE_STOPPED not in actions(writer)
+
+    def test_a_restored_registry_waits_the_whole_time_anew(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        number = writer.register(registration(chance), day=DAY).case_number
+        long_ago_s = 1_000_000_000
+        ask(writer, number, FIRST, long_ago_s)
+        ask(writer, number, SECOND, long_ago_s)
+        writer.begin_epoch()
+        assert not writer.erase_due(at_s=long_ago_s + DELAY_S, day=DAY)
+        assert states_of(writer, number) == [ItemState.ERASING]

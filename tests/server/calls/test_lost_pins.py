@@ -1,0 +1,103 @@
+"""A case whose PIN is lost, over real sockets: two keys hide it, whoever has the PIN keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from benchmarks.harness.deployment import Deployment
+from disrupt.server.admin import open_admin
+from disrupt.v1 import registration_pb2, review_pb2
+from disrupt.wire import admin as wire
+from tests.server.caller import (
+    Caller,
+    access,
+    calling,
+    distinctive,
+    eventually,
+    items,
+    lookup,
+    refusal,
+    register,
+)
+
+
+@pytest.fixture
+def second(server: Deployment) -> Iterator[Caller]:
+    """Connect as another person of the staff."""
+    with calling(server.address, server.make_key("second of the staff", "review")) as caller:
+        yield caller
+
+
+def erase(reviewer: Caller, case: str) -> review_pb2.EraseCaseResponse:
+    answer: review_pb2.EraseCaseResponse = reviewer(
+        "EraseCase", review_pb2.EraseCaseRequest(case_number=case)
+    )
+    return answer
+
+
+def shown(helpline: Caller, case: str) -> registration_pb2.Case:
+    opened: registration_pb2.Case = helpline(
+        "GetCase", registration_pb2.GetCaseRequest(access=access(case))
+    ).case
+    return opened
+
+
+def test_two_people_hide_a_case_which_its_owner_sees_and_keeps(
+    helpline: Caller, reviewer: Caller, second: Caller, platform: Caller
+) -> None:
+    value = distinctive()
+    receipt = helpline("RegisterHashes", register(value)).receipt
+    case, (item,) = receipt.case_number, receipt.items
+    first = erase(reviewer, case.lower().replace("-", ""))
+    assert (first.erased_on, first.items) == ("", 1)
+    assert first.confirm_until_s
+    assert shown(helpline, case).erased_on == ""
+    confirmed = erase(second, case)
+    assert (confirmed.confirm_until_s, confirmed.erased_on > "2026") == (0, True)
+    eventually(lambda: items(platform("MatchHashes", lookup(value))) == [])
+    assert shown(helpline, case).erased_on == confirmed.erased_on
+    refused = refusal(lambda: helpline("RegisterHashes", register(distinctive(), case=case)))
+    assert (refused.code, refused.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "CASE_ERASING")
+    enable = review_pb2.SetItemStatesRequest(
+        item_ids=[item.item_id], state=review_pb2.ITEM_STATE_ENABLED
+    )
+    (still,) = reviewer("SetItemStates", enable).items
+    assert still.state == review_pb2.ITEM_STATE_ERASING
+    wrong = registration_pb2.KeepCaseRequest(access=access(case, "999999999999"))
+    assert refusal(lambda: helpline("KeepCase", wrong)).reason == "CASE_REFUSED"
+    keep = registration_pb2.KeepCaseRequest(access=access(case))
+    for _ in range(2):
+        kept = helpline("KeepCase", keep).case
+        assert (kept.erased_on, kept.items[0].state) == ("", registration_pb2.CASE_ITEM_STATE_LIVE)
+    eventually(lambda: items(platform("MatchHashes", lookup(value))) == [item.item_id])
+    acts = reviewer("ListActs", review_pb2.ListActsRequest(page_size=3)).acts
+    assert [act.action for act in acts] == [
+        review_pb2.ACTION_ERASE_STOPPED,
+        review_pb2.ACTION_ERASE_CONFIRMED,
+        review_pb2.ACTION_ERASE_REQUESTED,
+    ]
+    assert not any(act.item_id for act in acts)
+
+
+def test_two_keys_of_one_person_erase_nothing(
+    server: Deployment, helpline: Caller, reviewer: Caller
+) -> None:
+    case = helpline("RegisterHashes", register(distinctive())).receipt.case_number
+    with open_admin(server.data_dir) as admin:
+        key_id = next(key.key_id for key in admin.list().keys if key.name == "review")
+        rotated = admin.rotate(wire.rotate_request(key_id, 14)).secret
+    erase(reviewer, case)
+    with calling(server.address, rotated) as successor:
+        assert erase(successor, case).erased_on == ""
+    assert shown(helpline, case).erased_on == ""
+
+
+def test_a_helpline_and_a_strange_number_are_refused(helpline: Caller, reviewer: Caller) -> None:
+    case = helpline("RegisterHashes", register(distinctive())).receipt.case_number
+    assert refusal(lambda: erase(helpline, case)).reason == "RIGHT_MISSING"
+    assert refusal(lambda: erase(reviewer, "ABC")).fields == ("case_number",)
+    helpline("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=access(case)))
+    assert refusal(lambda: erase(reviewer, case)).reason == "CASE_CLOSED"
