@@ -34,6 +34,7 @@ from benchmarks.recall.edits import Scene
 from benchmarks.recall.harder_edits import cut_side, negative, photographed_screen
 from benchmarks.recall.layouts import screenshot
 from disrupt.client import Effort, MatchClient
+from scripts.demo_dispute import DISPUTED, Dispute
 
 ROOT = Path(__file__).parents[1]
 SKIMAGE = Path(skimage.__file__).parent / "data"
@@ -268,6 +269,21 @@ def add_and_withdraw(report: Report, platform: Platform, key: str, case: Case, p
     platform.ask(report, "withdrawn", [Lookup(photo.stem, photo)])
 
 
+def dispute(report: Report, server: Deployment, key: str, into: Path) -> None:
+    """Report an item as a false positive by two organisations, and let staff enable it again."""
+    (item,) = submit(server, key, [DISPUTED]).photos
+    disputed = Dispute.between(server, into)
+    got = disputed.wait(matched=True)
+    report.line("dispute", f"{DISPUTED.stem}, cropped", "match", got, disputed.bits())
+    disputed.report()
+    report.line("dispute", "false positive of two", NOTHING, disputed.wait(matched=False))
+    waiting = disputed.quarantined()
+    got = "the item" if waiting == [item] else f"{len(waiting)} items"
+    report.line("review", "what is quarantined", "the item", got)
+    disputed.enable(waiting)
+    report.line("review", "enabled by staff", "match", disputed.wait(matched=True))
+
+
 def withdraw(report: Report, platform: Platform, key: str, case: Case, lookup: Lookup) -> None:
     """Withdraw a case and wait until it stops matching."""
     server = platform.server.address
@@ -401,6 +417,7 @@ def demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
     find_screenshot(report, platform, KEPT[0], copies)
     find_clip(report, server, helpline_key, platform_key, copies)
     add_and_withdraw(report, platform, helpline_key, kept, UNRELATED[0])
+    dispute(report, server, helpline_key, copies)
     withdraw(report, platform, helpline_key, gone, gone_copies[0])
     platform.ask(report, "withdrawn", no_longer)
 

@@ -1,0 +1,78 @@
+"""The part of the demo in which platforms dispute an item, and staff decide."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import skimage
+from PIL import Image
+
+from benchmarks.harness.deployment import Deployment, run
+
+DISPUTED = Path(skimage.__file__).parent / "data" / "text.png"
+GIVE_UP_AFTER_S = 10.0
+
+
+@dataclass(frozen=True)
+class Dispute:
+    """Two platforms that look one copy up, and staff."""
+
+    server: str
+    copy: Path
+    platforms: tuple[str, str]
+    staff: str
+
+    @classmethod
+    def between(cls, server: Deployment, into: Path) -> Dispute:
+        """Make keys of two organisations and of staff, and a copy that is not very near."""
+        with Image.open(DISPUTED) as opened:
+            width, height = opened.size
+            cropped = opened.crop(
+                (width * 6 // 100, height * 2 // 100, width * 97 // 100, height * 99 // 100)
+            )
+        copy = into / "text-cropped.jpg"
+        cropped.convert("RGB").save(copy, quality=70)
+        platforms = server.make_key("first", "match"), server.make_key("second", "match")
+        return cls(server.address, copy, platforms, server.make_key("staff", "review"))
+
+    def matches(self, key: str) -> list[dict[str, Any]]:
+        """Return the matches of the copy."""
+        options = ("--json", "--server", self.server)
+        matches: list[dict[str, Any]] = json.loads(
+            run("disrupt", "match", *options, self.copy, DISRUPT_KEY=key)
+        )["matches"]
+        return matches
+
+    def bits(self) -> str:
+        """Return the distance of the nearest match, or nothing."""
+        matches = self.matches(self.platforms[0])
+        return str(matches[0]["distance"]) if matches else ""
+
+    def report(self) -> None:
+        """Report every match of the copy as a false positive, by both platforms."""
+        found = [(key, match["match_id"]) for key in self.platforms for match in self.matches(key)]
+        for key, match_id in found:
+            arguments = (match_id, "false_positive", "--server", self.server)
+            run("disrupt", "report", *arguments, DISRUPT_KEY=key)
+
+    def quarantined(self) -> Sequence[str]:
+        """Return the items that wait for staff to judge a quarantine."""
+        options = ("--state", "quarantined", "--json", "--server", self.server)
+        listed = run("disrupt", "review", "list", *options, DISRUPT_KEY=self.staff)
+        return [json.loads(line)["item"] for line in listed.splitlines()]
+
+    def enable(self, items: Sequence[str]) -> None:
+        """Let lookups find items again, whatever platforms report."""
+        run("disrupt", "review", "enable", *items, "--server", self.server, DISRUPT_KEY=self.staff)
+
+    def wait(self, *, matched: bool) -> str:
+        """Wait until the copy matches, or no more; say which it is."""
+        until_s = time.monotonic() + GIVE_UP_AFTER_S
+        while bool(self.matches(self.platforms[0])) != matched and time.monotonic() < until_s:
+            pass
+        return "match" if self.matches(self.platforms[0]) else "no match"
