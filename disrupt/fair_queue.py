@@ -46,12 +46,14 @@ class FairQueue:
     def pace_s(self) -> float:
         """Time in which the queue moves on by one call, as measured of late.
 
-        Each call that waits delays those behind it by so much. It is 0 after many calls that did
-        not have to wait, and at least the time for which the queue has not moved.
+        Each call that waits delays those behind it by so much: at least the time for which the
+        queue has not moved. It is 0 once nobody has waited for as long: one long call, or a stop of
+        the machine, says nothing about later ones.
         """
-        if not self._waiting:
-            return self._pace_s
-        return max(self._pace_s, time.monotonic() - self._moved_s)
+        still_s = time.monotonic() - self._moved_s
+        if self._waiting:
+            return max(self._pace_s, still_s)
+        return 0.0 if still_s > self._pace_s else self._pace_s
 
     def are_wanted(self) -> bool:
         """Tell whether another caller than this one waits."""
@@ -62,6 +64,7 @@ class FairQueue:
         caller = turn_of.get()
         if self._free:
             self._free -= 1
+            self._pace_s = self.pace_s
             self._measure(0.0)
         else:
             await self._queue(caller)

@@ -149,8 +149,12 @@ def test_the_pace_of_a_queue_is_what_each_waiting_call_costs_those_behind_it(
         for turn in turns:
             turn.end()
         (await stuck).end()
-        for _ in range(100):
-            (await queue.begin()).end()
-        assert queue.pace_s < 0.001  # nobody waits
+        slow_s = queue.pace_s
+        assert slow_s > 0.25
+        now_s += slow_s / 2
+        (await queue.begin()).end()
+        assert 0 < queue.pace_s < slow_s
+        now_s += slow_s
+        assert queue.pace_s == 0  # nobody has waited for longer
 
     asyncio.run(run())

@@ -69,8 +69,14 @@ class Holder:
         return self._held[resource]
 
     def may_take(self, resource: Resource, amount: int) -> bool:
-        """Tell whether it leaves free what it would hold, or holds nothing and there is room."""
-        return self._fits(resource, amount, self._admission.capacity(resource))
+        """Tell whether it leaves free what it would hold, or holds nothing and there is room.
+
+        Who holds nothing is not refused for a delay: others caused it, and its turn comes first.
+        """
+        return self._fits(resource, amount, self._admission.capacity(resource)) or (
+            not self._held[resource]
+            and self._fits(resource, amount, self._admission.capacities[resource])
+        )
 
     def _fits(self, resource: Resource, amount: int, capacity: int) -> bool:
         held = self._held[resource]

@@ -170,6 +170,7 @@ def test_a_picture_that_may_not_be_decoded_is_refused_before_it_is_sent() -> Non
 
     async def play() -> None:
         async with serving(admission=admission) as address:
+            admission.holder("a").take(Resource.PICTURES)
             async with aio.insecure_channel(address) as channel:
                 metadata = (("authorization", "Bearer a"),)
                 refused = await error_of(channel.stream_unary(IMAGE)(never(), metadata=metadata))
