@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from disrupt.core.acts import SERVER, Act, Action
+from disrupt.core.case_erasures import DELAY_S
 from disrupt.core.changes import Cursor
 from disrupt.core.media import FINGERPRINT, MediaKind
-from disrupt.core.policy import FIRST_BANKS
+from disrupt.core.policy import FIRST_BANKS, Bank
 from disrupt.core.registrations import Outcome
 from disrupt.core.states import ItemState
 from disrupt.data_directory import DataDirectory
@@ -216,8 +217,7 @@ class StatesMachine(RuleBasedStateMachine):
         self, pick: random.Random, state: ItemState, from_states: frozenset[ItemState]
     ) -> None:
         self.steps["set_states"] += 1
-        item_ids = pick.sample(sorted(self.items), min(len(self.items), pick.randint(1, 4)))
-        act = self._act()
+        item_ids, act = self._some(pick), self._act()
         done = self.registry.set_states(item_ids, state, act, from_states=from_states)
         changed = [
             item_id
@@ -228,6 +228,61 @@ class StatesMachine(RuleBasedStateMachine):
         self.acts += [(item_id, act.at_s) for item_id in done.item_ids]
         for item_id in changed:
             self.items[item_id] = replace(self.items[item_id], state=state)
+
+    @precondition(lambda self: self.items)
+    @rule(pick=PICK, bank=st.sampled_from(FIRST_BANKS))
+    def move(self, pick: random.Random, bank: Bank) -> None:
+        """Move items, shown or hidden ones, to a bank, where some are already."""
+        self.steps["move"] += 1
+        item_ids, act = self._some(pick), self._act()
+        done = self.registry.move_items(item_ids, bank.number, act)
+        moved = [item_id for item_id in item_ids if self.items[item_id].bank != bank.number]
+        assert sorted(done.item_ids) == sorted(moved)
+        self.acts += [(item_id, act.at_s) for item_id in done.item_ids]
+        for item_id in moved:
+            self.items[item_id] = replace(self.items[item_id], bank=bank.number)
+
+    @precondition(lambda self: self.items)
+    @rule(pick=PICK)
+    def confirm(self, pick: random.Random) -> None:
+        """Confirm items: readers are shown them anew."""
+        self.steps["confirm"] += 1
+        item_ids, act = self._some(pick), self._act()
+        done = self.registry.confirm_items(item_ids, act)
+        assert set(done.item_ids) <= set(item_ids)
+        self.acts += [(item_id, act.at_s) for item_id in done.item_ids]
+
+    @precondition(lambda self: len(self.items) > 3)
+    @rule(pick=PICK, kept=st.booleans())
+    def erase_a_case(self, pick: random.Random, *, kept: bool) -> None:
+        """Have two keys hide a case, which its owner keeps, or which is erased when it is due."""
+        self.steps["keep_a_case" if kept else "erase_a_case"] += 1
+        case = self.items[pick.choice(sorted(self.items))].case
+        of_case = [item for item in self.items.values() if item.case == case]
+        at_s, banks = self.steps.total(), [bank.number for bank in FIRST_BANKS]
+        for key_id in ("first", "second"):
+            act = Act(key_id, "hotline", Action.ERASE_REQUESTED, at_s)
+            self.registry.ask_erasure(case, act, partners=["first"], banks=banks)
+        self.acts += [(b"", at_s)] * 3
+        hidden = self.registry.matched_items(0, self.registry.head(), 10_000).item_id
+        assert not {item_id.tobytes() for item_id in hidden} & {
+            item.stored.item_id for item in of_case
+        }
+        if kept:
+            self.registry.stop_erasure(case, Act("owner", "", Action.ERASE_STOPPED, at_s))
+            for item in of_case:
+                state = ItemState.LIVE if item.state == ItemState.ERASING else item.state
+                self.items[item.stored.item_id] = replace(item, state=state)
+            return
+        assert self.registry.erase_due(at_s=at_s + DELAY_S, day=NEXT_DAY)
+        self.acts[-1] = (b"", at_s + DELAY_S)
+        for item in of_case:
+            del self.items[item.stored.item_id]
+            self.gone.append(item.stored)
+            self.withdrawn.add(item.picture)
+
+    def _some(self, pick: random.Random) -> list[bytes]:
+        return pick.sample(sorted(self.items), min(len(self.items), pick.randint(1, 4)))
 
     @rule(pick=PICK, state=STATES)
     def set_the_state_of_what_is_gone(self, pick: random.Random, state: ItemState) -> None:

@@ -1,4 +1,4 @@
-"""Hide and show items thousands of times, and compare all that reads them with a plain model.
+"""Hide, show and move items thousands of times, and compare all that reads them with a plain model.
 
 In between people register, register again and withdraw, workers follow, lag and restart, mirrors
 read the feed, the index is rebuilt, compacted, erased from and rolled back, and backups are
@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from sqlalchemy import Connection
 
 from disrupt.core.changes import Change, Cursor, shown_item
 from disrupt.core.states import ItemState
 from disrupt.feed import compaction
 from disrupt.index.live import LiveIndex
 from disrupt.registry.contract import NewItem
-from disrupt.registry.sqlite import renewals
+from disrupt.registry.sqlite import renewals, states
 from tests.proofs.states_machine import StatesMachine
 from tests.registry.test_processes import kill_writers
 
@@ -92,12 +93,24 @@ def _renewal_revives(patches: pytest.MonkeyPatch) -> None:
     patches.setattr(renewals, "Added", live)
 
 
-@pytest.mark.parametrize("sabotage", [_hiding_ignored, _return_forgotten, _renewal_revives])
+def _move_untold(patches: pytest.MonkeyPatch) -> None:
+    """Let readers of a bank not be told that an item was moved out of it."""
+    add = states._add_changes
+
+    def untold(connection: Connection, steps: Sequence[tuple[int, int | None]]) -> None:
+        add(connection, [(number, None) for number, _ in steps])
+
+    patches.setattr(states, "_add_changes", untold)
+
+
+@pytest.mark.parametrize(
+    "sabotage", [_hiding_ignored, _return_forgotten, _renewal_revives, _move_untold]
+)
 def test_a_fault_is_found(
     sabotage: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch, *, whole: bool
 ) -> None:
-    if sabotage is _return_forgotten and not whole:
-        pytest.skip("takes long to find; tests/feed/test_compaction.py finds it at once")
+    if sabotage in {_return_forgotten, _move_untold} and not whole:
+        pytest.skip("takes long to find; tests of feed/ and of registry/conformance do at once")
     sabotage(monkeypatch)
     with pytest.raises(AssertionError):
         run(50, 50, repeatable=True)
