@@ -132,8 +132,11 @@ def clear_gauges(rows: Rows, process: str) -> None:
 
 
 def layout() -> dict[str, list[Any]]:
-    """Return, by name, what the numbers of a metric mean: its kind, width and labels."""
-    return {
+    """Return, by name, what the numbers of a metric mean: its kind, width and labels.
+
+    The bounds that all histograms share are beside them.
+    """
+    return {"buckets_s": [*BUCKETS_S]} | {
         name: [type(family).__name__, family.width, *family.labels]
         for name, family in FAMILIES.items()
     }

@@ -78,7 +78,7 @@ class Child:
             number=left.number,
             row_end=row_end,
             process=Forked(left.pid, left.pipe),
-            beat_s=time.monotonic(),
+            beat_s=time.monotonic() if left.serves else None,
         )
 
     @property

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-LOOK_S = 0.1
+_LOOK_S = 1.0
+"""Pause between two looks: each takes some 20 ms for a thousand connections."""
 _AGE_JITTER = 1.1
 """gRPC closes connections between 0.9 and 1.1 times their age."""
 _MARGIN_S = 0.5
@@ -38,7 +39,7 @@ async def connections_end(port: int, within_s: float) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(within_s):
             while connections(port):  # noqa: ASYNC110 nothing tells of their end
-                await asyncio.sleep(LOOK_S)
+                await asyncio.sleep(_LOOK_S)
 
 
 def longest_s(age_s: float) -> float:

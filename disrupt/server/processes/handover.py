@@ -12,13 +12,15 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from disrupt.errors import ConfigurationError
+from disrupt.server.metrics import families
+from disrupt.server.metrics.rows import Rows
 from disrupt.server.processes import forking
 
 _HELD_BACK = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -39,6 +41,8 @@ class Left(_Model):
     number: int
     pid: int
     pipe: int
+    serves: bool
+    """False while it starts."""
 
 
 class Listener(_Model):
@@ -58,6 +62,19 @@ class LeftRows(_Model):
     descriptor: int
     names: tuple[str, ...]
     layout: dict[str, list[Any]]
+
+    def taken(self, processes: Sequence[str]) -> Rows | None:
+        """Return rows for processes in this memory; None if its numbers mean something else.
+
+        Counters go on, gauges are hidden.
+        """
+        known = families.layout()
+        if any(known.get(name, shape) != shape for name, shape in self.layout.items()):
+            return None
+        rows = Rows(processes, self.descriptor, self.names)
+        for process in processes:
+            families.clear_gauges(rows, process)
+        return rows
 
 
 class Handover(_Model):
@@ -100,6 +117,19 @@ class Handover(_Model):
             self.caller,
         ):
             os.set_inheritable(descriptor, inheritable)
+
+
+def consequence(role: str) -> str:
+    """Say what goes on after the first process of a role did not start in a reload."""
+    if role == "writer":
+        return (
+            "Lookups are answered by the new version; registrations and withdrawals are not, until"
+            " a writer starts. The start is repeated."
+        )
+    return (
+        "The former workers and their writer answer on, but none of them is replaced where it ends."
+        " The start is repeated."
+    )
 
 
 def taken(text: str) -> Handover:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import mmap
 import os
 import resource
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -47,11 +48,12 @@ async def serve(
     listener: socket.socket, rows: Rows, states: Callable[[], States]
 ) -> asyncio.Server:
     """Serve on a bound socket."""
+    shown = set[str]()
 
     def metrics() -> Answer:
         from disrupt.server.metrics import exposition  # noqa: PLC0415 no start waits for it
 
-        _show_processes(states())
+        _show_processes(states(), shown)
         return Answer(exposition.exposed(rows), content_type=exposition.CONTENT_TYPE)
 
     def ready() -> Answer:
@@ -113,12 +115,21 @@ def unready(processes: States) -> dict[str, list[str]]:
     return wrong
 
 
-def _show_processes(processes: Iterable[Mapping[str, Any]]) -> None:
-    """Set the metrics of each process, and of this one, as the kernel has them."""
+def _show_processes(processes: States, shown: set[str]) -> None:
+    """Set the metrics of each process, and of this one, as the kernel has them.
+
+    Hides processes of ``shown`` that there are no more, as after a reload with fewer workers, and
+    adds the others to it.
+    """
+    for name in shown - {process["name"] for process in processes}:
+        for family in (families.PROCESS_UP, families.PROCESS_SILENT):
+            family.set(name, value=math.nan)
+        _show_usage(name, None)
     families.OPEN_FILES_MAX.set(value=resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     _show_usage("supervisor", os.getpid())
     for process in processes:
         name = process["name"]
+        shown.add(name)
         is_up = process["state"] in {"serving", STALE, DRAINING}
         families.PROCESS_UP.set(name, value=is_up)
         families.PROCESS_SILENT.set(name, value=process["silent_s"])
@@ -127,7 +138,7 @@ def _show_processes(processes: Iterable[Mapping[str, Any]]) -> None:
 
 def _show_usage(name: str, pid: int | None) -> None:
     shown = (families.MEMORY, families.OPEN_FILES, families.PROCESSOR)
-    values = [float("nan")] * len(shown)
+    values = [math.nan] * len(shown)
     with suppress(OSError):  # it has ended
         if pid is not None:
             directory = Path(f"/proc/{pid}")

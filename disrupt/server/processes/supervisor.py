@@ -32,6 +32,7 @@ from disrupt.server.processes.handover import (
     Left,
     LeftRows,
     Listener,
+    consequence,
     let_signals_in,
     problem_of_next,
     signals_held_back,
@@ -142,7 +143,8 @@ class _Supervisor:
             Child.left(left, OTHER_ROW if not row_end else "")
             for left in (handover.processes if handover else ())
         ]
-        self._rows = self._make_rows(handover.rows if handover else None)
+        rows = ["supervisor", "maintenance", *(child.row for child in self._children)]
+        self._rows = (handover and handover.rows.taken(rows)) or Rows(rows)
         self._caller = socket.socket(fileno=handover.caller) if handover else None
         self._metrics: Listener | None = handover.metrics if handover else None
         self._health: Listener | None = handover.health if handover else None
@@ -165,6 +167,15 @@ class _Supervisor:
         metrics_server, metrics_address = await self._serve_metrics()
         states_server = await self._serve_states(metrics_address)
         try:
+            self._tasks += [
+                vital(f"former {child.role}", self._see_out(child)) for child in self._former
+            ]
+            await self._stop_all([], "maintenance")
+            # withdrawn items have to be erased, also while a reload remains half done
+            maintaining = maintenance.run_when_due(
+                self._config, lambda: self._run_once(self._maintainer), self._compact, self._stop
+            )
+            self._tasks.append(vital("maintenance", maintaining))
             if self._former:
                 await self._take_over()
             else:
@@ -172,13 +183,6 @@ class _Supervisor:
                 await self._start([self._writer])
                 await self._start(self._workers)
             if not self._stop.is_set():
-                maintaining = maintenance.run_when_due(
-                    self._config,
-                    lambda: self._run_once(self._maintainer),
-                    self._compact,
-                    self._stop,
-                )
-                self._tasks.append(vital("maintenance", maintaining))
                 self._serving = True
                 notify("READY=1")
                 _log.info("server_ready", version=disrupt.__version__, workers=len(self._workers))
@@ -221,10 +225,6 @@ class _Supervisor:
         New workers serve before the former ones leave, so that no connection is refused; the former
         writer ends before there is a new one, since there must not be two.
         """
-        self._tasks += [
-            vital(f"former {child.role}", self._see_out(child)) for child in self._former
-        ]
-        await self._stop_all([], "maintenance")
         await self._start(self._workers)
         if self._stop.is_set():
             return
@@ -271,8 +271,10 @@ class _Supervisor:
         problem = "The server is starting, or a reload is under way: try again once it is over."
         if self._serving and not self._reloading:
             self._reloading = True
-            problem = await self._problem_of_reload(caller)
-            self._reloading = False
+            try:
+                problem = await self._problem_of_reload(caller)
+            finally:
+                self._reloading = False
         _log.error("reload_refused", reason=problem)
         families.RELOADS.add("refused")
         return {"error": problem}
@@ -311,6 +313,7 @@ class _Supervisor:
                     number=child.number,
                     pid=child.process.pid,
                     pipe=child.process.pipe,
+                    serves=child.beat_s is not None,
                 )
                 for child in (self._maintainer, *self._children)
                 if child.process and child.running
@@ -323,27 +326,13 @@ class _Supervisor:
         tell(self._caller, encoded(answer))
         self._caller = None
 
-    def _make_rows(self, left: LeftRows | None) -> Rows:
-        """Return rows for all processes: in the memory of the program before, if it means the same.
-
-        Otherwise its counters are not shown any more.
-        """
-        names = ["supervisor", "maintenance", *(child.row for child in self._children)]
-        known = families.layout()
-        if left and all(known.get(name, shape) == shape for name, shape in left.layout.items()):
-            rows = Rows(names, left.descriptor, left.names)
-            for name in names:
-                families.clear_gauges(rows, name)
-            return rows
-        return Rows(names)
-
     def _count_from_0(self) -> None:
         """Count in this process's row; show from the start what seldom happens."""
         families.Family.use(self._rows.of("supervisor"))
         families.INFO.set(disrupt.__version__, value=1)
         families.STARTED.set(value=time.time())
         families.FAULTS.add(amount=0)
-        for outcome in ("done", "refused"):
+        for outcome in ("done", "refused", "failed"):
             families.RELOADS.add(outcome, amount=0)
         families.SUPERVISOR_STALLED.add(amount=0)
         for direction in ("forward", "back"):
@@ -354,9 +343,10 @@ class _Supervisor:
                 families.PROCESS_ENDS.add(role, cause, amount=0)
 
     def _states(self) -> list[dict[str, Any]]:
-        """Return the state of each process; during a reload of each that serves or did."""
+        """Return the state of each process; of a new one that starts, unless a former one runs."""
         former = [child for child in self._former if child.running and child.role != "maintenance"]
-        now = [child for child in self._children if not self._former or child.ready.is_set()]
+        names = {child.name for child in former}
+        now = [child for child in self._children if child.ready.is_set() or child.name not in names]
         return [child.state() for child in (*former, *now)]
 
     async def _serve_metrics(self) -> tuple[asyncio.Server | None, str]:
@@ -425,7 +415,9 @@ class _Supervisor:
                     self._failure = DisruptError(failure)
                     self._stop.set()
                     return
-                self._tell({"error": f"{failure} What ran before goes on; the start is repeated."})
+                if self._caller is not None:
+                    families.RELOADS.add("failed")
+                self._tell({"error": f"{failure} {consequence(child.role)}"})
             if time.monotonic() - began_s > _STEADY_AFTER_S:
                 backoff_s = _FIRST_BACKOFF_S
             child.restarts += 1

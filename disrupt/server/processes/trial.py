@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from contextlib import suppress
 
 from disrupt.data_directory import DataDirectory
-from disrupt.errors import ConfigurationError, SnapshotRefusedError, UnavailableError
+from disrupt.errors import ConfigurationError, DisruptError
 from disrupt.hashing import check_known_answers
-from disrupt.index.generations import check_history, open_current
+from disrupt.index.generations import check_history
+from disrupt.isolation.child import ProcessDiedError
 from disrupt.registry import opening
 from disrupt.server.config import Config
 from disrupt.server.processes.handover import Handover
+from disrupt.server.processes.preparation import load_beside_writer
+from disrupt.server.processes.worker import decoders
 
 
 def check(config: Config, handover: Handover) -> None:
-    """Check what a server needs, and change nothing.
+    """Do what a server does before its workers serve, and change nothing.
 
     That another process of a former version writes the registry meanwhile is why it has to have
     this version's schema. Raises ConfigurationError, DataDirectoryError and whatever else is wrong.
@@ -37,6 +40,16 @@ def check(config: Config, handover: Handover) -> None:
     with opening.reading(directory) as registry:
         opening.check_secrets(directory, registry)
         check_history(directory.index, registry)
-        # the workers log what to do, as at a start
-        with suppress(SnapshotRefusedError, UnavailableError):
-            open_current(directory.index, registry, checked_from=handover.checked_from)
+    asyncio.run(_start_decoders(config))
+    # what the supervisor does first, where an error would end the server
+    load_beside_writer(directory, handover.checked_from)
+
+
+async def _start_decoders(config: Config) -> None:
+    """Start a decoding process for pictures, and another for videos. Raises DisruptError."""
+    hashing, videos = decoders(config.model_copy(update={"hashing_workers": 1, "video_workers": 1}))
+    async with hashing, videos:
+        try:
+            await videos.start()
+        except (OSError, ProcessDiedError) as error:
+            raise DisruptError(f"The decoder of videos does not start ({error}).") from error

@@ -82,6 +82,15 @@ async def run(config: Config, checked_from: int | None, pause: WriterPause) -> N
     """Serve until SIGTERM; ``checked_from`` is that of the follower."""
     keep_little()
     directory = DataDirectory(config.data_dir)
+    hashing, videos = decoders(config)
+    with opening.reading(directory) as reader, _tracing(config) as tracing:
+        # started before there is a server, and ready before it serves
+        async with hashing, videos:
+            await _serve(config, checked_from, pause, directory, reader, hashing, videos, tracing)
+
+
+def decoders(config: Config) -> tuple[IsolatedHashing, IsolatedVideos]:
+    """Return what decodes pictures, and videos, with the limits of the settings; not started."""
     room = capacities(config)
     hashing = IsolatedHashing(
         workers=config.hashing_workers,
@@ -105,10 +114,7 @@ async def run(config: Config, checked_from: int | None, pause: WriterPause) -> N
             stall_s=config.video_stall_s,
         ),
     )
-    with opening.reading(directory) as reader, _tracing(config) as tracing:
-        # started before there is a server, and ready before it serves
-        async with hashing, videos:
-            await _serve(config, checked_from, pause, directory, reader, hashing, videos, tracing)
+    return hashing, videos
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import grpc
 import pytest
@@ -19,6 +20,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.harness.deployment import CommandFailedError, Deployment, run
+from disrupt.server.config import Config
+from disrupt.server.processes.children import Child
+from disrupt.server.processes.supervisor import _Supervisor
 from tests.server.caller import calling, eventually, items, lookup, outcome, register
 from tests.server.running import Start, children
 
@@ -51,6 +55,28 @@ def metric(server: Deployment, name: str) -> float:
         for sample in family.samples
         if sample.name == name
     )
+
+
+_WRONG_TABLES = """
+from disrupt.errors import DisruptError
+from disrupt.index.snapshot import Snapshot
+from disrupt.server.processes import preparation
+
+def check_table_search():
+    raise DisruptError("wrong tables")
+
+preparation.check_table_search = check_table_search
+Snapshot.has_tables = property(lambda self: True)
+"""
+
+_NO_DECODER = """
+from disrupt.isolation.picture_process import Process
+
+async def start(*limits):
+    raise OSError("no decoder")
+
+Process.start = start
+"""
 
 
 def test_a_reload_drops_no_call_and_a_program_that_would_not_start_changes_nothing(
@@ -94,6 +120,9 @@ def test_a_reload_drops_no_call_and_a_program_that_would_not_start_changes_nothi
         for name, text, problem in (
             (packages / "uvloop.py", "raise RuntimeError('half installed')\n", "half installed"),
             (config, "max_call_s = 0\n", "max_call_s"),
+            (config, f"tls_cert = '{config}'\ntls_key = '{config}'\n", "Check tls_cert"),
+            (packages / "sitecustomize.py", _WRONG_TABLES, "wrong tables"),
+            (packages / "sitecustomize.py", _NO_DECODER, "no decoder"),
         ):
             former = name.read_text() if name.exists() else ""
             name.write_text(text)
@@ -102,10 +131,22 @@ def test_a_reload_drops_no_call_and_a_program_that_would_not_start_changes_nothi
             name.write_text(former) if former else name.unlink()
         assert children(server.process.pid) == after
         assert len(items(platform("MatchHashes", lookup(stored)))) == 1
-        assert metric(server, "disrupt_reloads_total") == 3
+        assert metric(server, "disrupt_reloads_total") == 6
         os.kill(after[-1], signal.SIGKILL)  # what took over replaces what dies, as before
         eventually(lambda: len({*children(server.process.pid)} - {after[-1]}) == len(before))
     assert server.stop() == 0
+
+
+def test_a_process_that_does_not_start_is_seen_unless_a_former_one_runs_in_its_place(
+    tmp_path: Path,
+) -> None:
+    supervisor = _Supervisor(Config(data_dir=tmp_path, workers=2))
+    supervisor._former = [Child("worker", Mock(), number=1, process=Mock(pid=1, code=None))]
+    assert [(state["name"], state["pid"]) for state in supervisor._states()] == [
+        ("worker 1", 1),
+        ("writer", None),
+        ("worker 2", None),
+    ]
 
 
 def test_told_to_stop_under_load_it_answers_what_it_has_begun_and_ends_streams_at_once(

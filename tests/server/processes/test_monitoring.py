@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import os
 import signal
 import urllib.error
@@ -124,6 +125,20 @@ def test_a_hung_worker_is_seen_replaced_and_counted_and_no_counter_falls(start: 
     os.kill(writer, signal.SIGKILL)
     eventually(lambda: counted(server, "disrupt_process_ends_total", cause="died") == 1)
     assert get(server, "/readyz")[0] == 200  # lookups go on without the writer
+
+
+def test_a_process_that_a_reload_removed_is_not_shown_any_more() -> None:
+    row, shown = Row(), set[str]()
+    gone = {"name": "worker 2", "state": "serving", "silent_s": 0.0, "pid": os.getpid()}
+    Family.use(row)
+    try:
+        monitoring._show_processes([gone], shown)
+        before = {name for name, _ in row.read() if "worker 2" in name}
+        monitoring._show_processes([], shown)
+    finally:
+        Family.use(Row())
+    assert len(before) == 5
+    assert {name for name, (value,) in row.read() if math.isnan(value)} == before
 
 
 def test_a_server_whose_counters_fall_with_a_worker_is_noticed(start: Start) -> None:
