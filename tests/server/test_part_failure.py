@@ -111,7 +111,7 @@ del task
 
 
 _SUPERVISED = """
-import asyncio, signal, time
+import asyncio, signal, socket, time
 from pathlib import Path
 from disrupt import logs
 from disrupt.server.processes import children, serving, supervisor
@@ -165,6 +165,24 @@ await running._keep_running(children.Child("writer", hang, start_s=0.5))
 print(running._stop.is_set(), running._failure.message)
 """)
     assert output == ["True The writer did not start (exit code -9); the log says why."]
+
+
+def test_a_writer_that_does_not_start_in_a_reload_is_answered_and_counted_once() -> None:
+    output, _ = supervised("""
+asked, running._caller = socket.socketpair()
+asked.setblocking(False)
+running._count_from_0()
+running._former = [children.Child("worker", wait)]
+keeping = asyncio.create_task(running._keep_running(children.Child("writer", hang, start_s=0.5)))
+print((await asyncio.get_running_loop().sock_recv(asked, 4096)).decode().strip())
+counts = lambda name: dict(running._rows.of("supervisor").read())[name]
+while counts('["disrupt_process_ends", "writer", "hung"]') != [2.0]:
+    await asyncio.sleep(0.1)
+print(counts('["disrupt_reloads", "failed"]'))
+keeping.cancel()
+""")
+    assert "registrations and withdrawals are not" in json.loads(output[0])["error"]
+    assert output[1] == "[1.0]"
 
 
 def test_a_process_whose_event_loop_hangs_is_killed_and_replaced() -> None:

@@ -137,13 +137,16 @@ class _Supervisor:
         ]
         # It never becomes ready, so `start_s` bounds all of its time.
         self._maintainer = Child(
-            "maintenance", partial(maintenance.run, self._config), start_s=maintenance.LONGEST_S
+            "maintenance",
+            partial(maintenance.run, self._config),
+            start_s=maintenance.LONGEST_S,
+            row_end=row_end,
         )
         self._former = [
             Child.left(left, OTHER_ROW if not row_end else "")
             for left in (handover.processes if handover else ())
         ]
-        rows = ["supervisor", "maintenance", *(child.row for child in self._children)]
+        rows = ["supervisor", *(child.row for child in (self._maintainer, *self._children))]
         self._rows = (handover and handover.rows.taken(rows)) or Rows(rows)
         self._caller = socket.socket(fileno=handover.caller) if handover else None
         self._metrics: Listener | None = handover.metrics if handover else None
@@ -167,9 +170,7 @@ class _Supervisor:
         metrics_server, metrics_address = await self._serve_metrics()
         states_server = await self._serve_states(metrics_address)
         try:
-            self._tasks += [
-                vital(f"former {child.role}", self._see_out(child)) for child in self._former
-            ]
+            self._tasks += [vital("former process", self._see_out(child)) for child in self._former]
             await self._stop_all([], "maintenance")
             # withdrawn items have to be erased, also while a reload remains half done
             maintaining = maintenance.run_when_due(
@@ -261,7 +262,8 @@ class _Supervisor:
     async def _see_out(self, child: Child) -> None:
         """Follow a process of the program before to its end."""
         code = await child.watch(self._config.hung_after_s, self._hear)
-        families.clear_gauges(self._rows, child.row)
+        if child.row in self._rows.names:  # not where metrics mean something else since
+            families.clear_gauges(self._rows, child.row)
         if not (child.leaving or self._stop.is_set()):
             _log.error("process_died", died=child.role, code=code)
             families.PROCESS_ENDS.add(child.role, "hung" if child.killed else "died")

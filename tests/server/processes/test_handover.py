@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import signal
+import socket
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -21,8 +23,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.harness.deployment import CommandFailedError, Deployment, run
 from disrupt.server.config import Config
+from disrupt.server.metrics import families
+from disrupt.server.processes import forking
 from disrupt.server.processes.children import Child
-from disrupt.server.processes.supervisor import _Supervisor
+from disrupt.server.processes.supervisor import Standing, _Supervisor
 from tests.server.caller import calling, eventually, items, lookup, outcome, register
 from tests.server.running import Start, children
 
@@ -147,6 +151,32 @@ def test_a_process_that_does_not_start_is_seen_unless_a_former_one_runs_in_its_p
         ("writer", None),
         ("worker 2", None),
     ]
+
+
+@pytest.mark.parametrize("layout", [families.layout(), {families.FAULTS.name: ["other"]}])
+def test_the_end_of_a_former_process_ends_nothing_else(
+    tmp_path: Path, layout: dict[str, list[Any]]
+) -> None:
+    config = Config(data_dir=tmp_path, workers=1)
+
+    async def reload_twice(port: socket.socket) -> list[object]:
+        supervisor = _Supervisor(config, standing=Standing((), 0, port))
+        codes: list[object] = []
+        for _ in range(2):
+            for child in (supervisor._maintainer, *supervisor._children):
+                child.process = forking.fork(child.role, lambda: None)
+            left = supervisor._handing_over(port.fileno())
+            rows = left.rows.model_copy(update={"layout": layout})
+            handover = left.model_copy(update={"rows": rows, "caller": os.dup(port.fileno())})
+            supervisor = _Supervisor(config, standing=supervisor._standing, handover=handover)
+            supervisor._tell({})
+            for child in supervisor._former:
+                await supervisor._see_out(child)
+                codes.append(child.process and child.process.code)
+        return codes
+
+    with socket.socket() as port:
+        assert asyncio.run(reload_twice(port)) == [0] * 6
 
 
 def test_told_to_stop_under_load_it_answers_what_it_has_begun_and_ends_streams_at_once(
