@@ -16,7 +16,11 @@ _BACKUP_S = 26 * 3600.0
 _JOURNAL_S = 3 * 3600.0
 """The timer of deploy/ copies it every hour."""
 _H = 3600.0
-_ADVICE = "Look at `systemctl status disrupt-backup`, then run `disrupt backup`."
+_ADVICE = (
+    "Look at `systemctl status disrupt-backup`. Move a damaged copy out of its directory, then"
+    " `systemctl start disrupt-backup`, or `disrupt backup --data-dir DIR --config FILE"
+    " --to BACKUPS/$(date -u +%FT%H%M) --journal-to COPY`."
+)
 
 
 def checks(backups: Path | None, journal_copy: Path | None) -> tuple[Check, ...]:

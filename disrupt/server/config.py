@@ -148,7 +148,9 @@ class Config(BaseModel):
             return cls(**settings)
         except ValidationError as error:
             problems = "; ".join(
-                _problem(detail["loc"], detail["msg"]) for detail in error.errors()
+                _problem(detail["loc"], detail["msg"])
+                for detail in error.errors()
+                if detail["type"] != "default_factory_not_called"  # follows from the others
             )
             raise ConfigurationError(f"The configuration is refused: {problems}") from None
 

@@ -23,9 +23,11 @@ class Restored:
     ``removals_known`` tells whether all that was withdrawn and revoked since the backup was known,
     and so is done again. If not, ``unsure_keys`` are ids of valid keys that may have been revoked.
     ``renewals_undone`` items were renewed since, and match as they were before that;
-    ``renewed_missing`` were renewed since, and no version of them is in the backup.
+    ``renewed_missing`` were renewed since, and no version of them is in the backup. ``made_s`` is
+    when the backup was begun, in seconds since 1970.
     """
 
+    made_s: int
     cursor: str
     items: int
     hashes: int
@@ -50,9 +52,9 @@ def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool) -> R
     directory.make()
     with directory.locked(), generations.locked(directory.index):
         try:
-            backup.check(source)
+            made_s = backup.check(source).made_s
             restored = _make_ready(
-                source, directory, accept_unknown_removals=accept_unknown_removals
+                source, directory, made_s, accept_unknown_removals=accept_unknown_removals
             )
         except BaseException:
             for path in made:  # what was there, and whatever came meanwhile, stays
@@ -66,7 +68,7 @@ def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool) -> R
 
 
 def _make_ready(
-    source: Path, directory: DataDirectory, *, accept_unknown_removals: bool
+    source: Path, directory: DataDirectory, made_s: int, *, accept_unknown_removals: bool
 ) -> Restored:
     """Build all that will replace the content, durably, in a directory aside."""
     aside = directory.restoring
@@ -91,6 +93,7 @@ def _make_ready(
         shutil.rmtree(aside, ignore_errors=True)
         raise
     return Restored(
+        made_s,
         cursor,
         rebuilt.items,
         rebuilt.hashes,

@@ -52,6 +52,9 @@ HEALTHY = {
     "disrupt_certificate_expiry_timestamp_seconds": "2e6x240",
     'disrupt_decoder_ends_total{media="pictures", cause="CRASH"}': "0x120 5x120",
     'disrupt_refusals_total{reason="OVERLOADED", key="a"}': "0+10x240",
+    'disrupt_refusals_total{reason="STORAGE_FULL", key="a"}': "_x99 3x140",
+    'disrupt_reloads_total{outcome="done"}': "0x230 1x10",
+    'disrupt_reloads_total{outcome="refused"}': "0x90 1x150",
     'disrupt_refusals_total{reason="CASE_REFUSED", key="a"}': "0+5x240",
     'disrupt_refusals_total{reason="KEY_REFUSED", key=""}': "0+10x240",
     'disrupt_key_calls_total{key="a", call="MatchService/MatchHashes"}': "0+6000x240",
@@ -78,12 +81,14 @@ CAUSES = {
     "DisruptIndexBehind": {'disrupt_index_lag_seconds{process="worker 2"}': "0+60x240"},
     "DisruptErasureLate": {"disrupt_oldest_withdrawn_seconds": "72000+60x240"},
     "DisruptDiskFills": {"disrupt_disk_free_bytes": "50e9-50e6x240"},
+    "DisruptStorageFull": {'disrupt_refusals_total{reason="STORAGE_FULL", key="a"}': "3x231 4x9"},
     "DisruptFilesShort": {'disrupt_open_files{process="worker 2"}': "19000x240"},
     "DisruptFaults": {"disrupt_faults_total": "0x233 1x7"},
     "DisruptMaintenanceFails": {
         'disrupt_process_ends_total{role="maintenance", cause="died"}': "0x120 1x120"
     },
     "DisruptBackupOld": {"disrupt_backup_timestamp_seconds": "-1e6x240"},
+    "DisruptReloadRefused": {'disrupt_reloads_total{outcome="refused"}': "0x200 1x40"},
     "DisruptCertificateEnds": {"disrupt_certificate_expiry_timestamp_seconds": "1e6x240"},
     "DisruptDecodersDie": {
         'disrupt_decoder_ends_total{media="pictures", cause="KILLED"}': "0+2x240"
@@ -106,6 +111,20 @@ CAUSES = {
     "DisruptKeysRefused": {'disrupt_refusals_total{reason="KEY_REFUSED", key=""}': "0+100x240"},
 }
 """What is different where an alert is to fire, and no other."""
+
+BRIDGED = {
+    "DisruptErasureLate": {
+        "disrupt_oldest_withdrawn_seconds": "80000x227 stale _x12",
+        "disrupt_erase_within_seconds": "86400x227 stale _x12",
+    },
+    "DisruptDiskFills": {"disrupt_disk_free_bytes": "1e9x227 stale _x3 1e9x8"},
+    "DisruptBackupOld": {"disrupt_backup_timestamp_seconds": "-1e6x227 stale _x12"},
+    "DisruptReviewWaits": {'disrupt_items{state="quarantined"}': "60x227 stale _x3 60x8"},
+}
+"""Causes that last while what the writer measures is absent for some minutes."""
+
+FIRST_REFUSAL = {'disrupt_refusals_total{reason="STORAGE_FULL", key="b"}': "_x232 1x7"}
+"""A counter that begins with what it counts."""
 
 
 def with_instance(series: str) -> str:
@@ -130,7 +149,8 @@ def case(changed: dict[str, str], firing: list[str]) -> dict[str, Any]:
 
 @needs_prometheus
 def test_each_alert_fires_for_its_cause_alone_and_none_of_a_healthy_server(tmp_path: Path) -> None:
-    tests = [case({}, []), *(case(changed, [name]) for name, changed in CAUSES.items())]
+    causes = [*CAUSES.items(), *BRIDGED.items(), ("DisruptStorageFull", FIRST_REFUSAL)]
+    tests = [case({}, []), *(case(changed, [name]) for name, changed in causes)]
     tried = {"rule_files": [str(RULES)], "evaluation_interval": "5m", "tests": tests}
     (tmp_path / "tests.yml").write_text(yaml.safe_dump(tried))
     for words in (["check", "rules", str(RULES)], ["test", "rules", str(tmp_path / "tests.yml")]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from disrupt.errors import CursorExpiredError, DataDirectoryError, DataDirectory
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first, current, locked
 from disrupt.registry import journal
-from disrupt.registry.backup import back_up
+from disrupt.registry.backup import back_up, check
 from disrupt.registry.contract import Registration
 from disrupt.registry.sqlite.sql import SqlRegistry
 from disrupt.server.admin import open_admin
@@ -346,7 +347,8 @@ def test_commands_say_what_they_did(site: Site, tmp_path: Path) -> None:
     restored = disrupt("restore", "--from", site.backup, *data)
     assert restored.exit_code == 0, restored.stderr
     first, *lacking = restored.stdout.splitlines()
-    assert first == "Restored: 2 items, 4 hashes."
+    made = datetime.fromtimestamp(check(site.backup).made_s, UTC).strftime("%Y-%m-%d %H:%M")
+    assert first == f"Restored: 2 items, 4 hashes, of the backup made {made} UTC."
     assert [line.split(":")[0] for line in lacking] == [
         "The backup has no configuration",
         "No backup has the TLS certificate and key, nor files of the proxy and of systemd.",

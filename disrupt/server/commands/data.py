@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -137,7 +138,11 @@ def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool, as_j
     if as_json:
         report(json.dumps(asdict(restored)))
         return
-    report(f"Restored: {restored.items} items, {restored.hashes} hashes.")
+    made = datetime.fromtimestamp(restored.made_s, UTC)
+    report(
+        f"Restored: {restored.items} items, {restored.hashes} hashes, of the backup made"
+        f" {made:%Y-%m-%d %H:%M} UTC."
+    )
     if restored.renewals_undone:
         report(
             "Renewed since the backup, and restored as they were before:"

@@ -118,15 +118,18 @@ def _keys(now: Scrape, before: Scrape) -> Table:
 
 def _processes(now: Scrape) -> Table:
     columns = {
-        "memory, MiB": (families.MEMORY, 1 / _MIB),
-        "open files": (families.OPEN_FILES, 1),
-        "silent, s": (families.PROCESS_SILENT, 1),
+        "memory,\nMiB": (families.MEMORY, 1 / _MIB),
+        "open\nfiles": (families.OPEN_FILES, 1),
+        "silent,\ns": (families.PROCESS_SILENT, 1),
         "hashes": (families.INDEX_HASHES, 1),
-        "since the generation": (families.INDEX_DELTA, 1),
-        "behind, s": (families.INDEX_LAG, 1),
+        "added\nsince": (families.INDEX_DELTA, 1),
+        "behind,\ns": (families.INDEX_LAG, 1),
         "waiting": (families.WAITING, 1),
     }
-    table = Table("process", "", *columns)
+    # fits into 80 columns: there are no lines, and only the state is folded
+    table = Table(box=None, collapse_padding=True, pad_edge=False)
+    for heading in ("process", "", *columns):
+        table.add_column(heading, no_wrap=bool(heading))
     up = now.by(families.PROCESS_UP.name, "process")
     for (process,) in sorted(now.by(families.MEMORY.name, "process") | up):
         state = {1.0: "serves", 0.0: "does not serve"}.get(up.get((process,), -1.0), "")
@@ -141,10 +144,13 @@ def _processes(now: Scrape) -> Table:
 
 def _state(now: Scrape) -> Table:
     table = Table("state", "")
-    free_bytes = now.by(families.DISK_FREE.name).get((), 0.0)
-    table.add_row("room on the disk", f"{free_bytes / _MIB:,.0f} MiB")
-    withdrawn_s = now.by(families.OLDEST_WITHDRAWN.name).get((), 0.0)
-    table.add_row("oldest withdrawn byte", f"{withdrawn_s / _H:.1f} h" if withdrawn_s else "none")
+    # both are absent while the writer is down or a reload is under way
+    free_bytes = now.by(families.DISK_FREE.name).get(())
+    room = "not known" if free_bytes is None else f"{free_bytes / _MIB:,.0f} MiB"
+    table.add_row("room on the disk", room)
+    withdrawn_s = now.by(families.OLDEST_WITHDRAWN.name).get(())
+    oldest = "not known" if withdrawn_s is None else f"{withdrawn_s / _H:.1f} h"
+    table.add_row("oldest withdrawn byte", "none" if withdrawn_s == 0 else oldest)
     for name, what in (
         (families.PROCESS_ENDS.name, ("role", "cause")),
         (families.DECODER_ENDS.name, ("media", "cause")),

@@ -270,13 +270,14 @@ class _Supervisor:
 
     async def _reload(self, caller: int) -> dict[str, object]:
         """Become the program that is installed by now, or return why not."""
-        problem = "The server is starting, or a reload is under way: try again once it is over."
-        if self._serving and not self._reloading:
-            self._reloading = True
-            try:
-                problem = await self._problem_of_reload(caller)
-            finally:
-                self._reloading = False
+        if self._reloading or not self._serving:
+            early = "The server is starting, or a reload is under way: try again once it is over."
+            return {"error": early}
+        self._reloading = True
+        try:
+            problem = await self._problem_of_reload(caller)
+        finally:
+            self._reloading = False
         _log.error("reload_refused", reason=problem)
         families.RELOADS.add("refused")
         return {"error": problem}
@@ -285,7 +286,10 @@ class _Supervisor:
         """Execute the installed program in this process; return why that was not done."""
         problem = await problem_of_next(self._handing_over(caller))
         if problem:
-            return f"Nothing has changed. The installed program would not start: {problem}"
+            return (
+                "Nothing has changed. The installed program would not start: do not restart the"
+                f" server before that is mended, unless this asks for it: {problem}"
+            )
         with signals_held_back():
             await asyncio.sleep(LOOK_S)  # those that came before are handled by then
             if self._stop.is_set():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -91,6 +92,36 @@ def test_the_view_shows_calls_keys_processes_and_what_is_not_ready() -> None:
         *("0a1b2c3d", "7 pictures", "does not serve", "1,234,567"),
     ):
         assert cell in text, cell
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_what_the_writer_has_not_measured_is_not_known_instead_of_nothing(*, known: bool) -> None:
+    rows = of_worker()
+    if known:
+        families.DISK_FREE.set(value=3 * 2**30)
+        families.OLDEST_WITHDRAWN.set(value=0)
+    console = Console(width=140)
+    with console.capture() as shown:
+        console.print(view(read(rows, 12), read(rows, 10)))
+    room, oldest = ("3,072 MiB", "none") if known else ("not known", "not known")
+    assert re.search(rf"room on the disk +│ {room} ", shown.get())
+    assert re.search(rf"oldest withdrawn byte +│ {oldest} ", shown.get())
+
+
+def test_a_table_of_processes_is_whole_in_80_columns() -> None:
+    rows = Rows(["maintenance"])
+    Family.use(rows.of("maintenance"))
+    families.PROCESS_UP.set("maintenance", value=0)
+    families.MEMORY.set("maintenance", value=2**33)
+    families.OPEN_FILES.set("maintenance", value=12_345)
+    families.INDEX_HASHES.set(value=12_345_678)
+    families.INDEX_DELTA.set(value=512_345)
+    console = Console(width=80)
+    with console.capture() as shown:
+        console.print(view(read(rows, 12), read(rows, 10)))
+    assert "…" not in shown.get()
+    for cell in ("process", "maintenance", "8,192", "12,345", "12,345,678", "512,345", "waiting"):
+        assert cell in shown.get(), cell
 
 
 def test_no_server_is_one_sentence(free_port: int) -> None:

@@ -130,7 +130,7 @@ def test_a_reload_drops_no_call_and_a_program_that_would_not_start_changes_nothi
         ):
             former = name.read_text() if name.exists() else ""
             name.write_text(text)
-            with pytest.raises(CommandFailedError, match=problem):
+            with pytest.raises(CommandFailedError, match=f"do not restart.*{problem}"):
                 run("disrupt", "reload", "--data-dir", server.data_dir)
             name.write_text(former) if former else name.unlink()
         assert children(server.process.pid) == after

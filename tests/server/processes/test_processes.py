@@ -265,6 +265,11 @@ def test_a_configuration_that_makes_no_sense_is_refused_by_setting(
         Config.load(file, data_dir=tmp_path / "data", **options)
 
 
+def test_a_refusal_does_not_name_settings_whose_default_follows_from_others(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"refused: max_call_s: [^;]*$"):
+        Config.load(None, data_dir=tmp_path / "data", max_call_s=0)
+
+
 def test_a_server_that_is_wrongly_configured_ends_with_2_and_makes_nothing(tmp_path: Path) -> None:
     words: list[str | Path] = [BIN / "disrupt", "serve", "--data-dir", tmp_path / "data"]
     words += ["--listen=nonsense"]
