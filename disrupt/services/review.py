@@ -43,12 +43,16 @@ class Reviewer:
 
     registry: RegistryWriter
 
-    def key(self, key_id: str) -> ApiKey:
-        """Return the caller's key. UnauthenticatedError if it was revoked a moment ago."""
+    def key(self, key_id: str, *, day: str) -> ApiKey:
+        """Return the caller's key.
+
+        UnauthenticatedError if it was revoked a moment ago, or has expired by a day (ISO date,
+        UTC).
+        """
         stored = self.registry.keys()
-        key = next((key for key in stored if key.key_id == key_id and not key.revoked_on), None)
+        key = next((key for key in stored if key.key_id == key_id and key.valid_on(day)), None)
         if key is None:
-            raise UnauthenticatedError("This key was revoked.")
+            raise UnauthenticatedError("This key was revoked, or has expired.")
         key.require(Right.REVIEW)
         return without_hidden(key, self.registry.banks())
 

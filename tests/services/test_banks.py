@@ -12,13 +12,18 @@ from disrupt.core.examples import EXAMPLE_IDS
 from disrupt.core.policy import ADULTS, FIRST_BANKS, MINORS, TEST_BANK, BankPolicy, Right
 from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
-from disrupt.errors import InvalidRequestError, LimitExceededError, NotFoundError
+from disrupt.errors import (
+    InvalidRequestError,
+    LimitExceededError,
+    NotFoundError,
+    UnauthenticatedError,
+)
 from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
 from disrupt.services.banks import BANKS_MAX, create_bank, create_test_bank, set_bank
 from disrupt.services.keys import KeyRing, create_key
 from disrupt.services.registration import Registrar
 from disrupt.services.review import Reviewer
-from tests.registry.examples import ACT, DAY, all_changes
+from tests.registry.examples import ACT, DAY, NEXT_DAY, all_changes
 from tests.services.patient import Patient
 from tests.services.test_registration import PEPPER, PINS, item, request
 
@@ -94,10 +99,21 @@ def test_staff_see_a_bank_likewise_and_move_nothing_into_the_test_bank(
     key_of(registry, "other")
     set_bank(registry, "minors", BankPolicy(organisations=frozenset({"other"})), act=ACT)
     reviewer = Reviewer(registry)
-    key = reviewer.key(made.key_id)
+    key = reviewer.key(made.key_id, day=DAY)
     assert key.banks == made.banks - {MINORS.number}
     with pytest.raises(InvalidRequestError, match="move none there"):
         reviewer.move(key, [bytes(16)], TEST_BANK, ACT)
+
+
+def test_a_key_reviews_until_it_expires_or_is_revoked(registry: SqlRegistryWriter) -> None:
+    rights, names, reviewer = [Right.REVIEW], ("adults",), Reviewer(registry)
+    made, _ = create_key(registry, "k", rights, names, day=DAY, expires_on=NEXT_DAY, act=ACT)
+    assert reviewer.key(made.key_id, day=DAY).organisation == made.organisation
+    with pytest.raises(UnauthenticatedError):
+        reviewer.key(made.key_id, day=NEXT_DAY)
+    registry.revoke_key(made.key_id, day=DAY, act=ACT)
+    with pytest.raises(UnauthenticatedError):
+        reviewer.key(made.key_id, day=DAY)
 
 
 def test_registrations_of_a_bank_wait_for_a_review_if_it_says_so(

@@ -165,7 +165,7 @@ class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
     def _with_key(
         self, answer: Callable[[ApiKey, Any], _Response], key_id: str, request: object
     ) -> _Response:
-        return answer(self._reviewer.key(key_id), request)
+        return answer(self._reviewer.key(key_id, day=today()), request)
 
     def _decided(self, decided: Decided) -> tuple[Sequence[ReviewedItem], dict[int, str], str]:
         return decided.items, self._bank_names(), self._cursors.seal(decided.cursor)
