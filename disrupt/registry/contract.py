@@ -262,7 +262,10 @@ class RegistryWriter(
     """
 
     def begin_epoch(self) -> None:
-        """Expire every cursor given out before, after the registry was restored from a backup."""
+        """Expire every cursor given out before, after the registry was restored from a backup.
+
+        Every erasure of a case that was asked for is stopped, as ``stop_erasure`` does.
+        """
 
     def note_pepper(self, check: bytes) -> None:
         """Note a pepper's check value, unless one is noted."""

@@ -94,7 +94,7 @@ class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueTy
     ACTION_ERASE_CONFIRMED: _Action.ValueType  # 21
     """A second key asked the same: the case is erased after 7 days."""
     ACTION_ERASE_STOPPED: _Action.ValueType  # 22
-    """Whoever has the PIN stopped the erasure."""
+    """Whoever has the PIN stopped the erasure, or the server did after a restore."""
     ACTION_CASE_ERASED: _Action.ValueType  # 23
     """The case was erased."""
     ACTION_KEY_ADDED: _Action.ValueType  # 40
@@ -136,7 +136,7 @@ ACTION_ERASE_REQUESTED: Action.ValueType  # 20
 ACTION_ERASE_CONFIRMED: Action.ValueType  # 21
 """A second key asked the same: the case is erased after 7 days."""
 ACTION_ERASE_STOPPED: Action.ValueType  # 22
-"""Whoever has the PIN stopped the erasure."""
+"""Whoever has the PIN stopped the erasure, or the server did after a restore."""
 ACTION_CASE_ERASED: Action.ValueType  # 23
 """The case was erased."""
 ACTION_KEY_ADDED: Action.ValueType  # 40

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select
 
 from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.case_erasures import CONFIRM_WITHIN_S, DELAY_S, CaseErasure
@@ -103,17 +103,16 @@ def note_erased(connection: Connection, number: str, at_s: int) -> None:
     acts.note(connection, act, case_id=case_id)
 
 
-def postpone(connection: Connection, at_s: int) -> None:
-    """Have every case that is due be so after the whole delay from now, as after a restore.
-
-    Whoever has stopped an erasure since the backup can do so again.
-    """
-    columns = schema.case_erasures.c
-    connection.execute(
-        update(schema.case_erasures)
-        .where(columns.due_at_s.is_not(None))
-        .values(due_at_s=at_s + DELAY_S)
-    )
+def stop_all(connection: Connection, at_s: int) -> None:
+    """Stop every erasure, as after a restore: its owner may have stopped it since the backup."""
+    cases = schema.cases.c
+    numbers = connection.scalars(
+        select(cases.number)
+        .join_from(schema.case_erasures, schema.cases)
+        .order_by(schema.case_erasures.c.case_id)
+    ).all()
+    for number in numbers:
+        stop_erasure(connection, number, Act(SERVER, "", Action.ERASE_STOPPED, at_s, "new_epoch"))
 
 
 def forget(connection: Connection, case_id: int) -> None:

@@ -113,11 +113,12 @@ def _compared(
 def begin_epoch(connection: Connection, newest: int = 0) -> None:
     """Refuse every earlier cursor from now on, and give out no item number that is known.
 
+    Every erasure of a case whose PIN is lost is stopped: staff have to ask again.
     ``newest`` is the largest number known to have been given out, beside those in the registry. If
     one backup is restored twice, what was registered between is not known: its numbers come again,
     in another epoch.
     """
     statements.begin_epoch(connection)
-    case_erasures.postpone(connection, int(time.time()))
+    case_erasures.stop_all(connection, int(time.time()))
     newest = max(newest, last_number(connection, schema.items.name))
     skip_numbers(connection, schema.items.name, newest + NUMBERS_SKIPPED)

@@ -152,13 +152,25 @@ class ErasingConformance(Opened):
         assert not writer.erase_due(at_s=AT_S + DELAY_S, day=NEXT_DAY)
         assert Action.ERASE_STOPPED not in actions(writer)
 
-    def test_a_restored_registry_waits_the_whole_time_anew(
-        self, writer: RegistryWriter, chance: random.Random
+    def test_a_new_epoch_stops_every_erasure(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
     ) -> None:
-        number = writer.register(registration(chance), day=DAY).case_number
-        long_ago_s = 1_000_000_000
-        ask(writer, number, FIRST, long_ago_s)
-        ask(writer, number, SECOND, long_ago_s)
-        writer.begin_epoch()
-        assert not writer.erase_due(at_s=long_ago_s + DELAY_S, day=DAY)
-        assert states_of(writer, number) == [ItemState.ERASING]
+        items = [new_item(chance) for _ in range(2)]
+        number = writer.register(registration(chance, None, *items), day=DAY).case_number
+        asked_once = writer.register(registration(chance), day=DAY).case_number
+        act = Act(FIRST, "hotline", Action.DISABLE, AT_S)
+        writer.set_states([items[1].item_id], ItemState.DISABLED, act)
+        for case, key_id in ((number, FIRST), (number, SECOND), (asked_once, FIRST)):
+            ask(writer, case, key_id)
+        for _ in range(2):
+            writer.begin_epoch()
+            assert not writer.erase_due(at_s=AT_S + DELAY_S, day=NEXT_DAY)
+            assert states_of(reader, number) == [ItemState.LIVE, ItemState.DISABLED]
+            assert reader.matched_items(0, reader.head(), 9).number.tolist() == [1, 3]
+        record = reader.case(number)
+        assert record is not None
+        assert record.erased_on == ""
+        assert ask(writer, asked_once, SECOND).due_at_s is None
+        stopped = [each.act for each in reader.acts(99) if each.act.action == Action.ERASE_STOPPED]
+        assert {(act.actor, act.reason) for act in stopped} == {(SERVER, "new_epoch")}
+        assert len(stopped) == 2
