@@ -67,9 +67,9 @@ class Config(BaseModel):
     max_registered_hashes_per_h: Annotated[int, Field(ge=1)] = 2_000_000
     """Hashes that one key may register in an hour; more are RESOURCE_EXHAUSTED."""
     live_items_per_key: Annotated[int, Field(ge=1)] = 100_000
-    """New items of one key in a day that go live at once; what is beyond waits for a review."""
+    """New items in a day, without an origin token, that go live at once; others wait for review."""
     live_items_per_origin: Annotated[int, Field(ge=1)] = 1000
-    """Like live_items_per_key, of one origin token of a key."""
+    """Like live_items_per_key, of one origin token, whatever others of the key register."""
     quarantine_organisations: Annotated[int, Field(ge=2)] = 2
     """Organisations whose reports of false positives quarantine an item, unless it is a minor's."""
     quarantine_beyond_bits: Annotated[int, Field(ge=0, le=31)] = 12

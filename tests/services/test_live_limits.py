@@ -37,12 +37,14 @@ def test_a_day_of_an_origin_goes_live_and_grows_back() -> None:
     assert not goes_live(limits, 25, now_s=10 * DAY_S, origin=b"a"), "no more than a day's"
 
 
-def test_a_key_bounds_all_its_origins_and_calls_without_a_token() -> None:
+def test_no_origin_makes_the_registrations_of_others_wait() -> None:
     limits = LiveLimits(items_per_key=48, items_per_origin=24)
-    assert goes_live(limits, 24, origin=b"a")
-    assert goes_live(limits, 24), "without a token the limit of origins does not hold"
-    assert not goes_live(limits, 1, origin=b"b")
-    assert goes_live(limits, 24, caller="other")
+    assert all(goes_live(limits, 24, origin=bytes([at])) for at in range(1, 10))
+    assert not goes_live(limits, 1, origin=b"\x01")
+    assert goes_live(limits, 48), "what origins registered leaves the limit of their key whole"
+    assert not goes_live(limits, 1), "calls without a token share the limit of their key"
+    assert goes_live(limits, 1, origin=b"new")
+    assert goes_live(limits, 48, caller="other")
 
 
 @given(st.lists(st.tuples(st.integers(1, 30), st.floats(0, 8 * H)), max_size=60))
