@@ -13,6 +13,7 @@ from disrupt.registry.contract import BYTES_AT_ONCE, RegistryReader, RegistryWri
 from disrupt.registry.sqlite import queries, states
 from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry.conformance import OpenReader, OpenWriter, RegistryConformance
+from tests.registry.conformance.outcomes import report
 from tests.registry.examples import (
     DAY,
     all_changes,
@@ -33,6 +34,20 @@ class TestSqliteConforms(RegistryConformance):
     @pytest.fixture
     def open_reader(self, tmp_path: Path) -> OpenReader:
         return lambda: SqlRegistry.open_reader(tmp_path / "registry.db")
+
+    def test_a_withdrawal_erases_the_rows_of_outcomes(
+        self, writer: RegistryWriter, chance: random.Random, tmp_path: Path
+    ) -> None:
+        withdrawn, kept = new_item(chance), new_item(chance)
+        number = writer.register(registration(chance, None, withdrawn, kept), day=DAY).case_number
+        rows = list[int]()
+        for item in (withdrawn, kept):
+            report(writer, item.item_id)
+        for item_ids in ([], [withdrawn.item_id], [kept.item_id]):
+            writer.withdraw(number, item_ids, day=DAY)
+            with closing(sqlite3.connect(tmp_path / "registry.db")) as connection:
+                rows += connection.execute("SELECT count(*) FROM outcomes").fetchone()
+        assert rows == [2, 1, 0]
 
     @pytest.mark.parametrize("most_bytes", [0, 100, BYTES_AT_ONCE])
     def test_whatever_a_read_may_bring_pages_hold_all_changes_of_their_banks(
