@@ -74,8 +74,8 @@ class Config(BaseModel):
     """Organisations whose reports of false positives quarantine an item, unless it is a minor's."""
     quarantine_beyond_bits: Annotated[int, Field(ge=0, le=31)] = 12
     """Distance of a match, in bits, up to which such a report does not count."""
-    review_within_h: Annotated[float, Field(ge=1)] = 72.0
-    """Hours after which an item goes live that reports or limits keep back, and nobody reviewed."""
+    review_within_h: Annotated[float, Field(ge=48)] = 72.0
+    """Hours within which what reports or limits keep back goes live unreviewed, at midnight."""
     max_concurrent_calls: Annotated[int, Field(ge=1)] = 1000
     """Calls at once in one worker; more are RESOURCE_EXHAUSTED."""
 

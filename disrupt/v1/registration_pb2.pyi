@@ -87,7 +87,7 @@ class _CaseItemStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CaseIte
     CASE_ITEM_STATE_LIVE: _CaseItemState.ValueType  # 1
     """They do."""
     CASE_ITEM_STATE_WAITING: _CaseItemState.ValueType  # 2
-    """It waits for a review, and they do not find it. Without a decision they do after some days."""
+    """They do not: it waits for a review, its first or another one. Without a decision they do after some days."""
     CASE_ITEM_STATE_OFF: _CaseItemState.ValueType  # 3
     """The hotline has switched it off: they do not find it."""
 
@@ -99,7 +99,7 @@ CASE_ITEM_STATE_UNSPECIFIED: CaseItemState.ValueType  # 0
 CASE_ITEM_STATE_LIVE: CaseItemState.ValueType  # 1
 """They do."""
 CASE_ITEM_STATE_WAITING: CaseItemState.ValueType  # 2
-"""It waits for a review, and they do not find it. Without a decision they do after some days."""
+"""They do not: it waits for a review, its first or another one. Without a decision they do after some days."""
 CASE_ITEM_STATE_OFF: CaseItemState.ValueType  # 3
 """The hotline has switched it off: they do not find it."""
 Global___CaseItemState: _TypeAlias = CaseItemState  # noqa: Y015

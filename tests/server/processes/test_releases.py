@@ -7,9 +7,13 @@ import random
 import time
 from pathlib import Path
 
+import pytest
+
 from disrupt.core.acts import Act, Action
 from disrupt.core.case_erasures import DELAY_S
 from disrupt.core.cases import CaseStatus
+from disrupt.core.policy import ADULTS
+from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.registry.sqlite.sql import SqlRegistry
 from disrupt.server.admission.pool import Pool
@@ -18,17 +22,23 @@ from disrupt.server.processes.writer import erase_due_cases, release_unreviewed
 from tests.registry.examples import DAY, new_item, registration
 
 
-def test_what_has_waited_for_the_time_of_a_review_goes_live(tmp_path: Path) -> None:
-    chance, now_s = random.Random(1), int(time.time())
-    config = Config(data_dir=tmp_path, review_within_h=2)
+@pytest.mark.parametrize("second", [0, 43_200, 86_399])
+def test_what_nobody_reviewed_goes_live_at_the_last_midnight_within_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, second: int
+) -> None:
+    chance, midnight_s = random.Random(1), 20_000 * 86_400
+    monkeypatch.setattr(time, "time", lambda: midnight_s + second)
+    config = Config(data_dir=tmp_path, review_within_h=72)
     late, new = new_item(chance), new_item(chance)
     with SqlRegistry.open_writer(tmp_path / "registry.db") as registry:
         registry.register(registration(chance, None, late, new), day=DAY)
-        for item, hours in ((late, 3), (new, 1)):
-            act = Act("server", "", Action.QUARANTINE, now_s - hours * 3600)
+        for item, since_s in ((late, -1), (new, 0)):
+            act = Act("server", "", Action.QUARANTINE, midnight_s - 48 * 3600 + since_s)
             registry.set_states([item.item_id], ItemState.QUARANTINED, act)
         asyncio.run(release_unreviewed(config, registry, Pool("writer", threads=1, queued=1)))
-        assert registry.count_states() == {ItemState.QUARANTINED: 1}
+        hidden = ItemFilter(frozenset({ADULTS.number}), frozenset({ItemState.QUARANTINED}))
+        (left,) = registry.items_for_review(hidden, 9).items
+        assert left.item_id == new.item_id
 
 
 def test_cases_are_erased_seven_days_after_two_keys_have_asked(tmp_path: Path) -> None:
