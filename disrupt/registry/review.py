@@ -86,6 +86,8 @@ class ReviewWriter(ReviewReader, Protocol):
     ) -> StatesSet:
         """Move items to a bank, in their state, and note one act for each item moved.
 
+        A quarantined one goes LIVE in a bank whose items are treated as a minor's, which is noted
+        as the server's act.
         Idempotent; errors as for ``set_states``. In the feed an item goes from its old bank and
         comes to the new one, where it is matched; so a reader of one bank sees it go or come.
         """

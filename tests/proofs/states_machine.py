@@ -20,7 +20,7 @@ from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.case_erasures import DELAY_S
 from disrupt.core.changes import Cursor
 from disrupt.core.media import FINGERPRINT, MediaKind
-from disrupt.core.policy import FIRST_BANKS, Bank
+from disrupt.core.policy import FIRST_BANKS, Bank, state_in
 from disrupt.core.registrations import Outcome
 from disrupt.core.states import ItemState
 from disrupt.data_directory import DataDirectory
@@ -177,7 +177,8 @@ class StatesMachine(RuleBasedStateMachine):
         if done.items[0].outcome == Outcome.RENEWED:
             del self.items[before.stored.item_id]
             self.gone.append(before.stored)
-            self.items[again.item_id] = replace(before, stored=again, bank=bank)
+            kept = state_in(bank, before.state)
+            self.items[again.item_id] = replace(before, stored=again, bank=bank, state=kept)
         else:
             assert (more, bank) == (False, before.bank)
 
@@ -239,8 +240,12 @@ class StatesMachine(RuleBasedStateMachine):
         moved = [item_id for item_id in item_ids if self.items[item_id].bank != bank.number]
         assert sorted(done.item_ids) == sorted(moved)
         self.acts += [(item_id, act.at_s) for item_id in done.item_ids]
-        for item_id in moved:
-            self.items[item_id] = replace(self.items[item_id], bank=bank.number)
+        for item_id in done.item_ids:
+            before = self.items[item_id]
+            state = state_in(bank.number, before.state)
+            self.items[item_id] = replace(before, bank=bank.number, state=state)
+            if state != before.state:
+                self.acts.append((item_id, act.at_s))
 
     @precondition(lambda self: self.items)
     @rule(pick=PICK)

@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, exists, func, insert, select, update
 
-from disrupt.core.acts import Act
+from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.changes import MARK_BYTES
 from disrupt.core.media import Assurance, MediaKind
 from disrupt.core.outcomes import MatchOutcome
+from disrupt.core.policy import state_in
 from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
 from disrupt.core.states import SHOWN, ItemState
 from disrupt.errors import NotFoundError
@@ -41,7 +42,7 @@ def move_items(
     *,
     banks: Collection[int] | None = None,
 ) -> StatesSet:
-    """Move items to a bank."""
+    """Move items to a bank; release those that are quarantined and a minor's there."""
     moved = [row for row in _named(connection, item_ids, banks) if row.bank != bank]
     connection.execute(
         update(schema.items)
@@ -55,6 +56,9 @@ def move_items(
             steps.append((row.number, bank))
         acts.note(connection, act, item=row.number, bank=bank)
     _add_changes(connection, steps)
+    ended = [row.number for row in moved if state_in(bank, ItemState(row.state)) != row.state]
+    release = Act(SERVER, "", Action.RELEASE, act.at_s, "minor")
+    change(connection, ended, ItemState.LIVE, release, {ItemState.QUARANTINED})
     return StatesSet(tuple(row.item_id for row in moved), queries.head(connection))
 
 

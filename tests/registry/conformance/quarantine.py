@@ -7,10 +7,19 @@ import pytest
 from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.outcomes import MatchOutcome, OutcomeReport
 from disrupt.core.policy import ADULTS, MINORS, Bank
+from disrupt.core.registrations import Outcome
 from disrupt.core.states import ItemState
 from disrupt.registry.contract import RegistryReader, RegistryWriter
 from tests.registry.conformance.opened import Opened
-from tests.registry.examples import DAY, all_changes, new_item, registration
+from tests.registry.examples import (
+    DAY,
+    OWN,
+    all_changes,
+    item_of,
+    new_case,
+    new_item,
+    registration,
+)
 from tests.registry.quarantine_model import POLICY, Walk
 
 AT_S = 1_795_000_000
@@ -127,6 +136,32 @@ class QuarantineConformance(Opened):
         newest = writer.acts(1)[0]
         assert newest.act == Act(SERVER, "", Action.RELEASE, AT_S + 5, "not_reviewed")
         assert newest.item_id == item_id
+
+    @pytest.mark.parametrize("how", ["moved", "registered again"])
+    def test_what_comes_into_a_minors_bank_is_quarantined_no_more(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random, how: str
+    ) -> None:
+        case, first = new_case(chance), item_of(chance, 1, OWN)
+        writer.register(registration(chance, case, first), day=DAY)
+        accuse(writer, first.item_id, "ab")
+        assert state(reader, case.number) == ItemState.QUARANTINED
+        if how == "moved":
+            writer.move_items([first.item_id], MINORS.number, STAFF)
+            newest = reader.acts(1)[0].act
+            assert newest == Act(SERVER, "", Action.RELEASE, STAFF.at_s, "minor")
+        else:
+            again = registration(chance, case.number, item_of(chance, 1, OWN), bank=MINORS.number)
+            assert writer.register(again, day=DAY).items[0].outcome == Outcome.RENEWED
+        assert state(reader, case.number) == ItemState.LIVE
+        assert reader.matched_items(0, reader.head(), 9).bank.tolist() == [MINORS.number]
+
+    def test_what_staff_hid_stays_so_in_a_minors_bank(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        number, item_id = register(writer, chance)
+        writer.set_states([item_id], ItemState.REJECTED, STAFF)
+        writer.move_items([item_id], MINORS.number, STAFF)
+        assert state(writer, number) == ItemState.REJECTED
 
     @pytest.mark.parametrize("seed", [1, 2])
     def test_a_random_walk_agrees_with_a_naive_model(
