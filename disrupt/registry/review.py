@@ -82,21 +82,28 @@ class ReviewWriter(ReviewReader, Protocol):
         bank: int,
         act: Act,
         *,
+        from_states: Collection[ItemState] = ALL_STATES,
         banks: Collection[int] | None = None,
     ) -> StatesSet:
         """Move items to a bank, in their state, and note one act for each item moved.
 
         A quarantined one goes LIVE in a bank whose items are treated as a minor's, which is noted
         as the server's act.
-        Idempotent; errors as for ``set_states``. In the feed an item goes from its old bank and
-        comes to the new one, where it is matched; so a reader of one bank sees it go or come.
+        Idempotent; ``from_states`` and errors as for ``set_states``. In the feed an item goes from
+        its old bank and comes to the new one, where it is matched; so a reader of one bank sees it
+        go or come.
         """
 
     def confirm_items(
-        self, item_ids: Collection[bytes], act: Act, *, banks: Collection[int] | None = None
+        self,
+        item_ids: Collection[bytes],
+        act: Act,
+        *,
+        from_states: Collection[ItemState] = ALL_STATES,
+        banks: Collection[int] | None = None,
     ) -> StatesSet:
         """Raise the assurance of items to REVIEWED, and note one act for each item changed.
 
-        Idempotent; errors as for ``set_states``. In the feed an item that is matched goes, and
-        comes with its new assurance.
+        Idempotent; ``from_states`` and errors as for ``set_states``. In the feed an item that is
+        matched goes, and comes with its new assurance.
         """

@@ -72,7 +72,10 @@ class Reviewer:
         return self._decided(key, item_ids, done)
 
     def move(self, key: ApiKey, item_ids: Collection[bytes], bank: str, act: Act) -> Decided:
-        """Move items to a bank of the key. InvalidRequestError for the test bank."""
+        """Move items, but those about to be erased, to a bank of the key.
+
+        InvalidRequestError for the test bank.
+        """
         if bank == TEST_BANK:
             raise InvalidRequestError.of(
                 Violation(
@@ -80,12 +83,12 @@ class Reviewer:
                 )
             )
         to = self._bank(key, bank)
-        done = self.registry.move_items(item_ids, to, act, banks=key.banks)
+        done = self.registry.move_items(item_ids, to, act, from_states=OF_STAFF, banks=key.banks)
         return self._decided(key, item_ids, done)
 
     def confirm(self, key: ApiKey, item_ids: Collection[bytes], act: Act) -> Decided:
-        """Confirm items, so that lookups answer REVIEWED."""
-        done = self.registry.confirm_items(item_ids, act, banks=key.banks)
+        """Confirm items, but those about to be erased, so that lookups answer REVIEWED."""
+        done = self.registry.confirm_items(item_ids, act, from_states=OF_STAFF, banks=key.banks)
         return self._decided(key, item_ids, done)
 
     def erase_case(self, key: ApiKey, number: str, act: Act, *, day: str) -> CaseErasure:

@@ -93,14 +93,16 @@ class ReviewServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MoveItems(self, request, context):
-        """Moves items to another bank, with the state that they have. Idempotent.
+        """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's. An item
+        that is about to be erased stays as it is. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmItems(self, request, context):
-        """Confirms that items are what their bank is for: their assurance becomes REVIEWED. Idempotent.
+        """Confirms that items are what their bank is for: their assurance becomes REVIEWED. An item that is about to be erased
+        stays as it is. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,9 +44,13 @@ class ReviewServiceStub:
     erased stays so.
     """
     MoveItems: _grpc.UnaryUnaryMultiCallable[_review_pb2.MoveItemsRequest, _review_pb2.MoveItemsResponse]
-    """Moves items to another bank, with the state that they have. Idempotent."""
+    """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's. An item
+    that is about to be erased stays as it is. Idempotent.
+    """
     ConfirmItems: _grpc.UnaryUnaryMultiCallable[_review_pb2.ConfirmItemsRequest, _review_pb2.ConfirmItemsResponse]
-    """Confirms that items are what their bank is for: their assurance becomes REVIEWED. Idempotent."""
+    """Confirms that items are what their bank is for: their assurance becomes REVIEWED. An item that is about to be erased
+    stays as it is. Idempotent.
+    """
     EraseCase: _grpc.UnaryUnaryMultiCallable[_review_pb2.EraseCaseRequest, _review_pb2.EraseCaseResponse]
     """Asks that a case be erased, as the person has lost its PIN. A second key, of another name, has to ask the same within
     24 hours. Then no lookup finds its items from the next second on, and it is erased after 7 days: as a withdrawal
@@ -71,9 +75,13 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     erased stays so.
     """
     MoveItems: _aio.UnaryUnaryMultiCallable[_review_pb2.MoveItemsRequest, _review_pb2.MoveItemsResponse]  # type: ignore[assignment]
-    """Moves items to another bank, with the state that they have. Idempotent."""
+    """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's. An item
+    that is about to be erased stays as it is. Idempotent.
+    """
     ConfirmItems: _aio.UnaryUnaryMultiCallable[_review_pb2.ConfirmItemsRequest, _review_pb2.ConfirmItemsResponse]  # type: ignore[assignment]
-    """Confirms that items are what their bank is for: their assurance becomes REVIEWED. Idempotent."""
+    """Confirms that items are what their bank is for: their assurance becomes REVIEWED. An item that is about to be erased
+    stays as it is. Idempotent.
+    """
     EraseCase: _aio.UnaryUnaryMultiCallable[_review_pb2.EraseCaseRequest, _review_pb2.EraseCaseResponse]  # type: ignore[assignment]
     """Asks that a case be erased, as the person has lost its PIN. A second key, of another name, has to ask the same within
     24 hours. Then no lookup finds its items from the next second on, and it is erased after 7 days: as a withdrawal
@@ -113,7 +121,9 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _review_pb2.MoveItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.MoveItemsResponse, _abc.Awaitable[_review_pb2.MoveItemsResponse]]:
-        """Moves items to another bank, with the state that they have. Idempotent."""
+        """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's. An item
+        that is about to be erased stays as it is. Idempotent.
+        """
 
     @_abc_1.abstractmethod
     def ConfirmItems(
@@ -121,7 +131,9 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _review_pb2.ConfirmItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.ConfirmItemsResponse, _abc.Awaitable[_review_pb2.ConfirmItemsResponse]]:
-        """Confirms that items are what their bank is for: their assurance becomes REVIEWED. Idempotent."""
+        """Confirms that items are what their bank is for: their assurance becomes REVIEWED. An item that is about to be erased
+        stays as it is. Idempotent.
+        """
 
     @_abc_1.abstractmethod
     def EraseCase(

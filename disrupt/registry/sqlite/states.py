@@ -40,10 +40,15 @@ def move_items(
     bank: int,
     act: Act,
     *,
+    from_states: Collection[ItemState] = ALL_STATES,
     banks: Collection[int] | None = None,
 ) -> StatesSet:
     """Move items to a bank; release those that are quarantined and a minor's there."""
-    moved = [row for row in _named(connection, item_ids, banks) if row.bank != bank]
+    moved = [
+        row
+        for row in _named(connection, item_ids, banks)
+        if row.bank != bank and row.state in from_states
+    ]
     connection.execute(
         update(schema.items)
         .where(schema.items.c.number.in_([row.number for row in moved]))
@@ -67,11 +72,14 @@ def confirm_items(
     item_ids: Collection[bytes],
     act: Act,
     *,
+    from_states: Collection[ItemState] = ALL_STATES,
     banks: Collection[int] | None = None,
 ) -> StatesSet:
     """Raise the assurance of items to REVIEWED."""
     confirmed = [
-        row for row in _named(connection, item_ids, banks) if row.assurance != Assurance.REVIEWED
+        row
+        for row in _named(connection, item_ids, banks)
+        if row.assurance != Assurance.REVIEWED and row.state in from_states
     ]
     connection.execute(
         update(schema.items)

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.harness.deployment import Deployment
 from disrupt.server.admin import open_admin
-from disrupt.v1 import registration_pb2, review_pb2
+from disrupt.v1 import registration_pb2, review_pb2, types_pb2
 from disrupt.wire import admin as wire
 from tests.server.caller import (
     Caller,
@@ -64,8 +64,17 @@ def test_two_people_hide_a_case_which_its_owner_sees_and_keeps(
     enable = review_pb2.SetItemStatesRequest(
         item_ids=[item.item_id], state=review_pb2.ITEM_STATE_ENABLED
     )
-    (still,) = reviewer("SetItemStates", enable).items
-    assert still.state == review_pb2.ITEM_STATE_ERASING
+    move = review_pb2.MoveItemsRequest(item_ids=[item.item_id], bank="minors")
+    confirm = review_pb2.ConfirmItemsRequest(item_ids=[item.item_id])
+    decisions = (("SetItemStates", enable), ("MoveItems", move), ("ConfirmItems", confirm))
+    before = shown(helpline, case).items[0].age_band
+    for method, request in decisions:
+        (still,) = reviewer(method, request).items
+        assert (still.state, still.assurance) == (
+            review_pb2.ITEM_STATE_ERASING,
+            types_pb2.ASSURANCE_SELF_REPORTED,
+        )
+    assert shown(helpline, case).items[0].age_band == before
     wrong = registration_pb2.KeepCaseRequest(access=access(case, "999999999999"))
     assert refusal(lambda: helpline("KeepCase", wrong)).reason == "CASE_REFUSED"
     keep = registration_pb2.KeepCaseRequest(access=access(case))
