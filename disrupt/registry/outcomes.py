@@ -16,8 +16,8 @@ class OutcomeReader(Protocol):
         """Return what organisations reported of the items of a case, by item id.
 
         Of each organisation counts the last outcome of the days before ``before``, which is today
-        (ISO date, UTC). Each outcome comes with the newest day on which it was reported. Items of
-        which nothing was, are left out.
+        (ISO date, UTC), if it has a key that is valid today. Each outcome comes with the newest day
+        on which it was reported. Items of which nothing was, are left out.
         """
 
 
@@ -34,8 +34,9 @@ class OutcomeWriter(OutcomeReader, Protocol):
 
         Quarantines the item, in the same transaction and with an act of the server at ``at_s``
         (seconds since 1970, UTC), if it is LIVE, not treated as a minor's, and the reports of
-        enough organisations count against it, one of which counted for no quarantine of it yet.
-        All of these count for this one, as does what is reported before it ends.
+        enough organisations, each with a key that is valid on ``day``, count against it, one of
+        which counted for no quarantine of it yet. All of these count for this one, as does what is
+        reported before it ends.
         """
 
     def release(self, *, since_s: int, at_s: int) -> Sequence[bytes]:

@@ -3,6 +3,7 @@
 import hashlib
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +13,13 @@ from disrupt.core.cases import CASE_NUMBERS, case_number
 from disrupt.core.changes import Addition, Change, Cursor, shown_item
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItems
 from disrupt.core.policy import ADULTS, ApiKey, Right
-from disrupt.registry.contract import NewCase, NewItem, Registration, RegistryReader
+from disrupt.registry.contract import (
+    NewCase,
+    NewItem,
+    Registration,
+    RegistryReader,
+    RegistryWriter,
+)
 
 DAY = "2026-11-24"
 NEXT_DAY = "2026-11-25"
@@ -78,6 +85,16 @@ def api_key(key_id: str) -> ApiKey:
         frozenset({1}),
         DAY,
     )
+
+
+def ensure_key(writer: RegistryWriter, organisation: str) -> str:
+    """Return the id of an organisation's key, made where it has none: so its reports count."""
+    stored = writer.keys()
+    key = next((key for key in stored if key.organisation == organisation), None)
+    if key is None:
+        key = replace(api_key(f"{organisation:8.8}"), organisation=organisation)
+        writer.add_key(key, act=ACT)
+    return key.key_id
 
 
 def plain(change: Change) -> tuple[object, ...]:

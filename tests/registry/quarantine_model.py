@@ -12,7 +12,7 @@ from disrupt.core.outcomes import MatchOutcome, OutcomeReport, QuarantinePolicy
 from disrupt.core.policy import ADULTS, MINORS, Bank
 from disrupt.core.states import ItemState
 from disrupt.registry.contract import RegistryWriter
-from tests.registry.examples import item_of, registration
+from tests.registry.examples import ensure_key, item_of, registration
 
 POLICY = QuarantinePolicy(organisations=2, beyond_bits=12)
 H = 3600
@@ -64,6 +64,8 @@ class Walk:
         self.by_server = 0
         """Number of acts of the server itself."""
         self.items = [self._added() for _ in range(3)]
+        for organisation in "abc":
+            ensure_key(writer, organisation)
 
     def take(self, steps: int) -> None:
         """Take steps; compare all states after each, and the acts of the server at the end."""

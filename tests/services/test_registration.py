@@ -49,6 +49,7 @@ from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
 from disrupt.services.pins import Pins
 from disrupt.services.registration import Registrar, RegistrationLimits
 from disrupt.services.throttle import REFUSED_AFTER_S, Asked, NotYetError, Throttle
+from tests.registry.examples import ensure_key
 from tests.services.patient import Patient
 
 DAY = "2026-11-25"
@@ -136,6 +137,7 @@ def test_the_person_sees_a_day_late_what_platforms_blocked_or_left_up(
         return [(each.blocked_on, each.left_up_on) for each in items]
 
     def report(item_id: bytes, organisation: str, outcome: MatchOutcome, day: str = DAY) -> None:
+        ensure_key(registry, organisation)
         said = OutcomeReport(item_id, organisation, outcome, 9)
         registry.report(said, QuarantinePolicy(), day=day, at_s=0)
 

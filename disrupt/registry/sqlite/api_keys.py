@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import asdict, replace
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, insert, or_, select, update
 
 from disrupt.core.acts import Act, Action
 from disrupt.core.policy import ApiKey, LookupQuota, Right
@@ -31,6 +31,13 @@ def keys(connection: Connection, key_id: str | None = None) -> tuple[ApiKey, ...
         )
         for row in connection.execute(query)
     )
+
+
+def valid_organisations(day: str) -> Select[tuple[str]]:
+    """Select the organisations that have a key which is valid on a day."""
+    keys = schema.keys.c
+    lasts = or_(keys.expires_on == "", keys.expires_on > day)
+    return select(keys.organisation).where(keys.revoked_on == "", lasts)
 
 
 def add_key(

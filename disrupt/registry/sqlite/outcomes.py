@@ -14,7 +14,7 @@ from disrupt.core.policy import age_of
 from disrupt.core.states import ItemState
 from disrupt.errors import NotFoundError
 from disrupt.registry.outcomes import RELEASED_AT_ONCE
-from disrupt.registry.sqlite import schema, states
+from disrupt.registry.sqlite import api_keys, schema, states
 
 
 class _Item(NamedTuple):
@@ -26,7 +26,7 @@ class _Item(NamedTuple):
 def outcomes(
     connection: Connection, number: str, *, before: str
 ) -> Mapping[bytes, Mapping[MatchOutcome, str]]:
-    """Return what was reported of the items of a case before a day."""
+    """Return what was reported of the items of a case before a day, on which it is asked for."""
     columns = schema.outcomes.c
     query = (
         select(schema.items.c.item_id, columns.outcome, columns.day)
@@ -34,6 +34,7 @@ def outcomes(
         .join_from(schema.outcomes, schema.items)
         .join(schema.cases)
         .where(schema.cases.c.number == number)
+        .where(columns.organisation.in_(api_keys.valid_organisations(before)))
     )
     reported = defaultdict[bytes, dict[MatchOutcome, str]](dict)
     for row in connection.execute(query):
@@ -71,16 +72,18 @@ def report(
             values |= {"earlier_outcome": before.outcome, "earlier_day": before.day}
         connection.execute(update(schema.outcomes).where(*of_both).values(**values))
     if policy.counts(report.outcome, report.distance_bits):
-        _judge(connection, item, policy, at_s)
+        _judge(connection, item, policy, day, at_s)
 
 
-def _judge(connection: Connection, item: _Item, policy: QuarantinePolicy, at_s: int) -> None:
+def _judge(
+    connection: Connection, item: _Item, policy: QuarantinePolicy, day: str, at_s: int
+) -> None:
     """Quarantine an item against which enough reports count, and note which do."""
     columns = schema.outcomes.c
     reports = connection.execute(
-        select(
-            columns.organisation, columns.outcome, columns.distance_bits, columns.is_counted
-        ).where(columns.item == item.number)
+        select(columns.organisation, columns.outcome, columns.distance_bits, columns.is_counted)
+        .where(columns.item == item.number)
+        .where(columns.organisation.in_(api_keys.valid_organisations(day)))
     )
     against = [row for row in reports if policy.counts(row.outcome, row.distance_bits)]
     if item.state == ItemState.LIVE:

@@ -1,6 +1,7 @@
 """Promises of the outcomes of matches."""
 
 import random
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -9,7 +10,17 @@ from disrupt.core.outcomes import MatchOutcome, OutcomeReport, QuarantinePolicy
 from disrupt.errors import NotFoundError
 from disrupt.registry.contract import RegistryReader, RegistryWriter
 from tests.registry.conformance.opened import Opened
-from tests.registry.examples import DAY, NEXT_DAY, OWN, item_of, new_item, registration
+from tests.registry.examples import (
+    ACT,
+    DAY,
+    NEXT_DAY,
+    OWN,
+    api_key,
+    ensure_key,
+    item_of,
+    new_item,
+    registration,
+)
 
 BLOCKED, NOT_BLOCKED, _, FALSE_POSITIVE = MatchOutcome
 THIRD_DAY = "2026-11-26"
@@ -26,6 +37,7 @@ def report(
     bits: int = 9,
     day: str = DAY,
 ) -> None:
+    ensure_key(writer, organisation)
     writer.report(OutcomeReport(item_id, organisation, outcome, bits), POLICY, day=day, at_s=AT_S)
 
 
@@ -78,6 +90,23 @@ class OutcomesConformance(Opened):
         assert writer.outcomes(number, before=THIRD_DAY) == {
             item.item_id: {BLOCKED: NEXT_DAY, NOT_BLOCKED: DAY}
         }
+
+    def test_of_organisations_only_those_with_a_valid_key_count(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    ) -> None:
+        item = new_item(chance)
+        number = writer.register(registration(chance, None, item), day=DAY).case_number
+        leaving = replace(api_key("00000001"), organisation="leaving", expires_on=THIRD_DAY)
+        writer.add_key(leaving, act=ACT)
+        report(writer, item.item_id, BLOCKED, "leaving")
+        report(writer, item.item_id, NOT_BLOCKED, "revoked")
+        both = {BLOCKED: DAY, NOT_BLOCKED: DAY}
+        assert reader.outcomes(number, before=NEXT_DAY) == {item.item_id: both}
+        assert reader.outcomes(number, before=THIRD_DAY) == {item.item_id: {NOT_BLOCKED: DAY}}
+        writer.revoke_key(ensure_key(writer, "revoked"), day=NEXT_DAY, act=ACT)
+        assert reader.outcomes(number, before=NEXT_DAY) == {item.item_id: {BLOCKED: DAY}}
+        writer.add_key(replace(api_key("00000002"), organisation="revoked"), act=ACT)
+        assert reader.outcomes(number, before=NEXT_DAY) == {item.item_id: both}
 
     def test_a_withdrawal_takes_the_outcomes_and_later_reports_are_refused(
         self, writer: RegistryWriter, chance: random.Random

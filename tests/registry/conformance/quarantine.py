@@ -12,9 +12,11 @@ from disrupt.core.states import ItemState
 from disrupt.registry.contract import RegistryReader, RegistryWriter
 from tests.registry.conformance.opened import Opened
 from tests.registry.examples import (
+    ACT,
     DAY,
     OWN,
     all_changes,
+    ensure_key,
     item_of,
     new_case,
     new_item,
@@ -37,6 +39,7 @@ def accuse(
 ) -> None:
     """Report of each organisation, named by a letter, in turn."""
     for organisation in organisations:
+        ensure_key(writer, organisation)
         report = OutcomeReport(item_id, organisation, outcome, bits)
         writer.report(report, POLICY, day=DAY, at_s=AT_S)
 
@@ -86,7 +89,7 @@ class QuarantineConformance(Opened):
         number, item_id = register(writer, chance, bank)
         accuse(writer, item_id, organisations, bits=bits, outcome=outcome)
         assert state(reader, number) == (ItemState.QUARANTINED if hides else ItemState.LIVE)
-        acts = [(each.act, each.item_id) for each in reader.acts(9)]
+        acts = [(each.act, each.item_id) for each in reader.acts(9) if each.item_id]
         quarantined = Act(SERVER, "", Action.QUARANTINE, AT_S, "false_positives")
         assert acts == [(quarantined, item_id)] * hides
         assert len(all_changes(reader)) == 1 + hides
@@ -99,6 +102,17 @@ class QuarantineConformance(Opened):
         accuse(writer, item_id, "a", outcome=MatchOutcome.BLOCKED)
         accuse(writer, item_id, "b")
         assert state(writer, number) == ItemState.LIVE
+
+    def test_reports_of_an_organisation_whose_key_was_revoked_do_not_count(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        number, item_id = register(writer, chance)
+        accuse(writer, item_id, "a")
+        writer.revoke_key(ensure_key(writer, "a"), day=DAY, act=ACT)
+        accuse(writer, item_id, "b")
+        assert state(writer, number) == ItemState.LIVE
+        accuse(writer, item_id, "c")
+        assert state(writer, number) == ItemState.QUARANTINED
 
     def test_what_nobody_reviewed_is_hidden_again_by_a_new_organisation_only(
         self, writer: RegistryWriter, chance: random.Random
