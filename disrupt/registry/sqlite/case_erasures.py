@@ -77,7 +77,7 @@ def stop_erasure(connection: Connection, number: str, act: Act) -> None:
     if case_id is None:
         return
     connection.execute(delete(schema.case_erasures).where(columns.case_id == case_id))
-    states.end_erasing(connection, case_id, act.at_s)
+    states.end_erasing(connection, case_id)
     acts.note(connection, act, case_id=case_id)
 
 

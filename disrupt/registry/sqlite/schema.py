@@ -132,7 +132,8 @@ requests = Table(
 #
 # ``state`` is an ItemState. ``state_since_s`` (seconds since 1970, UTC) is when it was set, NULL if
 # at the registration. ``state_sequence`` is the newest change that hid or showed the item, NULL if
-# none did since its addition. ``state_before`` is the state that an item had before it was ERASING.
+# none did since its addition. ``state_before`` is the state that an item had before it was ERASING,
+# ``before_since_s`` since when.
 items = Table(
     "items",
     metadata,
@@ -149,6 +150,7 @@ items = Table(
     Column("state", Integer),
     Column("state_since_s", BigInteger),
     Column("state_before", Integer),
+    Column("before_since_s", BigInteger),
     Column("state_sequence", BigInteger),
     Column("kind", Integer),
     Column("assurance", Integer),
@@ -167,6 +169,7 @@ items = Table(
         " AND (state IS NULL) = (fingerprints IS NULL)"
         " AND (state_since_s IS NULL OR fingerprints IS NOT NULL)"
         " AND (state_before IS NULL OR fingerprints IS NOT NULL)"
+        " AND (before_since_s IS NULL OR fingerprints IS NOT NULL)"
         " AND (state_sequence IS NULL OR fingerprints IS NOT NULL)"
         " AND (replaced_by IS NULL OR fingerprints IS NULL)"
         " AND (request_id IS NULL OR fingerprints IS NOT NULL)",

@@ -32,7 +32,7 @@ from disrupt.registry.sqlite.renewals import CaseUpdate, note_identities, plan_u
 _BATCH_IDS = 500
 
 _ERASED = (
-    *("case_id", "state", "state_since_s", "state_before", "state_sequence"),
+    *("case_id", "state", "state_since_s", "state_before", "before_since_s", "state_sequence"),
     *("kind", "assurance", "hashes", "fingerprints", "number_in_case", "registered_on"),
 )
 """Columns of an item that are cleared when it is erased."""

@@ -132,7 +132,7 @@ def change(
     connection.execute(
         update(schema.items)
         .where(items.number.in_([row.number for row in changed]))
-        .values(state=state, state_since_s=act.at_s, state_before=None)
+        .values(state=state, state_since_s=act.at_s, state_before=None, before_since_s=None)
     )
     flipped = [row.number for row in changed if ItemState(row.state).matches != state.matches]
     _add_changes(connection, [(number, None) for number in flipped])
@@ -152,13 +152,21 @@ def begin_erasing(connection: Connection, case_id: int, at_s: int) -> None:
     connection.execute(
         update(schema.items)
         .where(items.case_id == case_id, items.state != ItemState.ERASING)
-        .values(state=ItemState.ERASING, state_since_s=at_s, state_before=items.state)
+        .values(
+            state=ItemState.ERASING,
+            state_since_s=at_s,
+            state_before=items.state,
+            before_since_s=items.state_since_s,
+        )
     )
     _add_changes(connection, [(row.number, None) for row in rows if ItemState(row.state).matches])
 
 
-def end_erasing(connection: Connection, case_id: int, at_s: int) -> None:
-    """Give the items of a case that are ERASING the state back that they had. Notes no act."""
+def end_erasing(connection: Connection, case_id: int) -> None:
+    """Give the items of a case that are ERASING the state back that they had, with its time.
+
+    A quarantine or a wait is no longer for that. Notes no act.
+    """
     items = schema.items.c
     rows = connection.execute(
         select(*(items.number, items.state_before))
@@ -170,8 +178,9 @@ def end_erasing(connection: Connection, case_id: int, at_s: int) -> None:
         .where(items.case_id == case_id, items.state == ItemState.ERASING)
         .values(
             state=func.coalesce(items.state_before, ItemState.LIVE.value),
-            state_since_s=at_s,
+            state_since_s=items.before_since_s,
             state_before=None,
+            before_since_s=None,
         )
     )
     shown = [row.number for row in rows if row.state_before in {None, *SHOWN}]

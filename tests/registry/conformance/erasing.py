@@ -9,6 +9,7 @@ from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.case_erasures import CONFIRM_WITHIN_S, DELAY_S, CaseErasure, day_of
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Removal
+from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.errors import CaseClosedError, CaseErasingError, NotFoundError
 from disrupt.registry.contract import RegistryReader, RegistryWriter
@@ -77,6 +78,29 @@ class ErasingConformance(Opened):
         of_case = actions(reader)[2:]
         assert of_case == [Action.ERASE_REQUESTED, Action.ERASE_CONFIRMED, Action.ERASE_STOPPED]
         assert all(record.case and not record.item_id for record in reader.acts(3))
+
+    def test_what_is_kept_is_in_its_state_since_when_it_was_before(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    ) -> None:
+        items = [new_item(chance) for _ in range(2)]
+        number = writer.register(registration(chance, None, *items), day=DAY).case_number
+        hold = Act(FIRST, "hotline", Action.HOLD, AT_S - 7)
+        writer.set_states([items[1].item_id], ItemState.WAITING, hold)
+
+        def since() -> list[int | None]:
+            listed = reader.items_for_review(ItemFilter(BOTH), 9).items
+            return [item.state_since_s for item in listed][::-1]
+
+        assert since() == [None, AT_S - 7]
+        for is_restored in (False, True):
+            ask(writer, number, FIRST)
+            ask(writer, number, SECOND)
+            assert since() == [AT_S, AT_S]
+            if is_restored:
+                writer.begin_epoch()
+            else:
+                stop(writer, number)
+            assert since() == [None, AT_S - 7]
 
     def test_a_case_is_erased_when_it_is_due_as_a_withdrawal_erases(
         self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random

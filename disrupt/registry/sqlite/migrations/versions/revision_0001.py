@@ -84,6 +84,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Integer),
         sa.Column("state_since_s", sa.BigInteger),
         sa.Column("state_before", sa.Integer),
+        sa.Column("before_since_s", sa.BigInteger),
         sa.Column("state_sequence", sa.BigInteger),
         sa.Column("kind", sa.Integer),
         sa.Column("assurance", sa.Integer),
@@ -101,6 +102,7 @@ def upgrade() -> None:
             " AND (state IS NULL) = (fingerprints IS NULL)"
             " AND (state_since_s IS NULL OR fingerprints IS NOT NULL)"
             " AND (state_before IS NULL OR fingerprints IS NOT NULL)"
+            " AND (before_since_s IS NULL OR fingerprints IS NOT NULL)"
             " AND (state_sequence IS NULL OR fingerprints IS NOT NULL)"
             " AND (replaced_by IS NULL OR fingerprints IS NULL)"
             " AND (request_id IS NULL OR fingerprints IS NOT NULL)",
