@@ -139,8 +139,9 @@ def _is_unfinished(before: Scrape, now: Scrape) -> bool:
 
 
 def _maintains_long(_: Scrape, now: Scrape) -> bool:
-    since_s = now.by(families.MAINTENANCE_STARTED.name).values()
-    return any(time.time() - each_s >= _LASTS_S[0] for each_s in since_s)
+    scraped_s = time.time() - (time.monotonic() - now.at_s)
+    started_s = now.by(families.MAINTENANCE_STARTED.name).values()
+    return any(scraped_s - each_s >= _LASTS_S[0] - 1 for each_s in started_s)
 
 
 def _victim(role: str, stage: Stage) -> int:
