@@ -162,10 +162,10 @@ def test_a_process_that_dies_is_replaced_and_lookups_go_on_without_the_writer(
 
 
 def test_a_revoked_key_is_refused_by_every_worker(server: Deployment) -> None:
-    secret = server.make_key("revoked", "match")
+    secret = server.make_key("revoked everywhere", "match")
     assert all(matches(server.address, secret, bytes(32)) == 0 for _ in range(8))
     with open_admin(server.data_dir) as admin:
-        (key_id,) = [key.key_id for key in admin.list().keys if key.name == "revoked"]
+        (key_id,) = [key.key_id for key in admin.list().keys if key.name == "revoked everywhere"]
         admin.revoke(wire.revoke_request(key_id))
 
     def seen() -> set[grpc.StatusCode]:
