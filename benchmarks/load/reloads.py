@@ -58,7 +58,7 @@ _READ = "disrupt_key_calls_total"
 
 @dataclass
 class Calls:
-    """What became of the calls of a kind."""
+    """Counts of the calls of one kind, by their outcome."""
 
     made: int = 0
     right: int = 0
@@ -211,7 +211,9 @@ def counted(server: Deployment, name: str) -> int:
     """Return the sum of a counter over its labels."""
     with urllib.request.urlopen(f"http://{server.metrics_address()}/metrics") as answer:
         families = text_string_to_metric_families(answer.read().decode())
-    return round(sum(each.value for one in families for each in one.samples if each.name == name))
+    return round(
+        sum(sample.value for family in families for sample in family.samples if sample.name == name)
+    )
 
 
 def prepared(work: Path, hashes: int, settings: str, sabotage: str | None) -> tuple[Start, bytes]:

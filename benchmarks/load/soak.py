@@ -30,7 +30,7 @@ _WARM = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a server takes: own memory in bytes, open files, processes, after so many calls."""
+    """Memory (bytes), open files and processes of a server after a number of calls."""
 
     calls: int
     memory_bytes: float

@@ -69,7 +69,7 @@ EXAMPLES = (
         PdqHash.from_hex("e05ba12f51a274c6595bb039545553134e0f571f9e961ce397b32f1c9e1b2929"),
     ),
 )
-"""What the test bank holds. The hashes are written down, so that storing them hashes nothing."""
+"""Pictures of the test bank. Their hashes are constants, so that the writer need not hash."""
 
 EXAMPLE_IDS = frozenset(example.item_id for example in EXAMPLES)
 """Ids of their items."""

@@ -9,7 +9,7 @@ from disrupt.core.hashes import MAX_DISTANCE_BITS
 
 
 class MatchOutcome(IntEnum):
-    """What a platform did with a match; the numbers are those of proto/ and of stored columns."""
+    """Decision of a platform on a match; the numbers are those of proto/ and of stored columns."""
 
     BLOCKED = 1
     """The upload was stopped or taken down."""

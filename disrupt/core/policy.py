@@ -35,7 +35,7 @@ class Bank:
 
 @dataclass(frozen=True, slots=True)
 class BankPolicy:
-    """What is to be set of a bank, as ``Bank`` has it; None: as it is, or as a new bank is."""
+    """Settings to change in a bank; None leaves one unchanged, in a new bank at its default."""
 
     max_distance_bits: int | None = None
     goes_live: bool | None = None
@@ -144,7 +144,7 @@ def without_hidden(key: ApiKey, banks: Iterable[Bank]) -> ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class LookupQuota:
-    """How many hashes, pictures and videos an organisation may look up; 0: as many as it likes.
+    """Most hashes, pictures and videos that an organisation may look up; 0: no limit.
 
     A minute and a day are those of the clock, UTC.
     """

@@ -51,7 +51,7 @@ class Resource(IntEnum):
 
 Capacities: TypeAlias = dict[Resource, int]
 Measured: TypeAlias = Mapping[Resource, Callable[[], int]]
-"""How much there is at present of some resources."""
+"""Functions that return the present capacity of some resources."""
 
 
 class Holder:
