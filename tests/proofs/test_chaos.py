@@ -12,6 +12,7 @@ everything acknowledged must be there, and `disrupt-index verify` must find no d
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections import defaultdict
@@ -105,7 +106,8 @@ def test_faults_lose_nothing_answer_nothing_wrong_and_are_seen(
 @pytest.mark.parametrize(
     ("sabotage", "kinds", "problem"),
     [
-        ("early-acknowledgement", ["writer killed"] * 9, "lost"),
+        # whichever comes first: a lookup that misses it, or the registry's reading at the end
+        ("early-acknowledgement", ["writer killed"] * 9, "lost|a match is missing"),
         ("forgotten-matches", [], "a match is missing"),
         ("uncounted-ends", ["worker killed"], "worker killed does not show"),
     ],
@@ -114,7 +116,7 @@ def test_a_server_that_loses_answers_wrongly_or_hides_a_fault_is_found(
     tmp_path: Path, sabotage: str, kinds: list[str], problem: str
 ) -> None:
     tally = chaos(tmp_path, iter(kinds), hashes=1000, sabotage=sabotage, seen_within_s=5)
-    assert any(problem in each for each in tally.problems), tally.problems
+    assert any(re.search(problem, each) for each in tally.problems), tally.problems
 
 
 def chaos(
