@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from benchmarks.harness.deployment import Deployment
+    from tests.postgresql import PostgreSql
 
 # pytest rewrites the assertions of these modules too.
 pytest.register_assert_rewrite(
@@ -91,6 +92,17 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
 
     directory = tmp_path_factory.mktemp("deployment") / "data"
     with Deployment.start(directory, workers=1, settings=FEW_DECODERS) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSql]:
+    """Run a server of PostgreSQL for this test process; skip where none is installed."""
+    from tests.postgresql import PostgreSql, commands
+
+    if not commands():
+        pytest.skip("PostgreSQL is not installed: scripts/system-packages")
+    with PostgreSql.create() as server:
         yield server
 
 

@@ -33,7 +33,8 @@ PACKAGES = {
 def test_what_is_missing_is_installed_or_named(
     tmp_path: Path, present: tuple[str, ...], uid: int
 ) -> None:
-    for name, body in (("apt-get", "echo apt-get $@"), ("id", f"echo {uid}")):
+    mocks = {"apt-get": "echo apt-get $@", "install": "", "id": f"echo {uid}"}
+    for name, body in mocks.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
         (tmp_path / name).chmod(0o755)
     for name in present:
@@ -41,7 +42,11 @@ def test_what_is_missing_is_installed_or_named(
     bash = shutil.which("bash")
     assert bash
     done = subprocess.run(
-        [bash, SCRIPT], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=True
+        [bash, SCRIPT],
+        env={"PATH": str(tmp_path), "POSTGRESQL": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     missing = [package for command, package in PACKAGES.items() if command not in present]
     if not missing:
