@@ -126,13 +126,14 @@ class Desk:
     server: str
     key: str
     reporter: Reporter | None = None
+    tls_ca: bytes | None = None
     calls: list[_Call] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
     def open(self) -> Iterator[Self]:
         """Connect."""
-        connection = connect(self.server, self.key)
+        connection = connect(self.server, self.key, self.tls_ca)
         with connection.open() as channel:
             self._metadata = connection.metadata
             self._stub = RegistrationServiceStub(channel)

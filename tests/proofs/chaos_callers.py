@@ -1,18 +1,19 @@
-"""Callers of the chaos proof, and the model that knows what each of them has to be answered."""
+"""Callers of the proofs chaos and fleet, and the model that knows what has to be answered."""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import grpc
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.harness import registries
 from benchmarks.harness.writes import Desk, Write
@@ -20,7 +21,6 @@ from disrupt.client import MatchClient
 from disrupt.client.failures import failure
 from disrupt.client.results import HashAnswer
 from disrupt.client.retries import RetryPolicy
-from disrupt.data_directory import DataDirectory
 from disrupt.errors import (
     DeadlineExceededError,
     DisruptError,
@@ -29,10 +29,11 @@ from disrupt.errors import (
     UnavailableError,
 )
 from disrupt.services.cursors import SealedCursors
-from tests.proofs.chaos_site import HASHES_PER_ITEM, Relay, Site
+from tests.proofs.chaos_site import HASHES_PER_ITEM
 
 _PASSING = (UnavailableError, OverloadedError, DeadlineExceededError, StorageFullError)
 """Errors that tell a caller to try again; any other may not be answered, whatever is broken."""
+_ONCE = RetryPolicy(attempts=1)
 _TIMEOUT_S = 10.0
 _PAUSE_S = {"lookups": 0.2, "pictures": 0.5, "writes": 0.02}
 """Pauses between two calls of a caller."""
@@ -69,12 +70,16 @@ class Model:
     one that a question was made from is all that comparing with every hash would give.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, codes: NDArray[np.uint8], match_tokens: bytes) -> None:
+        """``codes``, of shape (n, 32), are registered from the start as ``registries`` does it.
+
+        ``match_tokens`` are the server's secret, with which cursors are sealed.
+        """
         self.records: list[Record] = []
         self.problems: list[str] = []
         self.lookups = 0
-        self._codes = site.codes
-        self._cursors = SealedCursors(DataDirectory(site.data_dir).secrets().match_tokens)
+        self._codes = codes
+        self._cursors = SealedCursors(match_tokens)
 
     @property
     def acknowledged(self) -> int:
@@ -93,10 +98,11 @@ class Model:
     def look_up(self, client: MatchClient, chance: random.Random) -> int:
         """Look some hashes up and check the answers; return the place that they include."""
         known = [record for record in self.records.copy() if record.present_from]
-        at = chance.randrange(len(self._codes))
-        filled = _Asked(self._codes[at].tobytes(), 1 + at // HASHES_PER_ITEM)
         drawn = chance.choices(known, k=_BATCH) if known else []
-        asked = [filled, *(_Asked(record.write.hashes[0].value, record) for record in drawn)]
+        asked = [_Asked(record.write.hashes[0].value, record) for record in drawn]
+        if len(self._codes):
+            at = chance.randrange(len(self._codes))
+            asked.append(_Asked(self._codes[at].tobytes(), 1 + at // HASHES_PER_ITEM))
         near = [each._replace(code=_near(each.code, chance)) for each in asked]
         new = _Asked(chance.randbytes(32), None)
         return self._ask(client, [*near, new], _MAX_DISTANCE_BITS)
@@ -151,7 +157,7 @@ class Caller:
     """A thread that makes calls of one kind over one connection; see ``Callers``."""
 
     kind: str
-    relay: Relay
+    address: str
     last_s: float = field(default_factory=time.monotonic)
     """When it was answered last, of time.monotonic."""
     sequence: int = 0
@@ -176,27 +182,34 @@ class Caller:
 class Callers:
     """A context in which lookups, pictures and writes go on through every fault."""
 
-    def __init__(self, site: Site, model: Model, lookups: int, writes: int) -> None:
-        self._site, self._model = site, model
+    def __init__(
+        self,
+        callers: Sequence[Caller],
+        model: Model,
+        keys: Mapping[str, str],
+        *,
+        picture: bytes = b"",
+        tls_ca: bytes | None = None,
+        retries: RetryPolicy = _ONCE,
+    ) -> None:
+        """``keys`` are secrets by right; ``picture`` is one of the first registered item."""
+        self._all, self._model, self._keys, self._picture = callers, model, keys, picture
+        self._tls_ca, self._retries = tls_ca, retries
         self._connection = 0
         self._stop, self._abandon = threading.Event(), threading.Event()
-        kinds = ["lookups"] * lookups + ["writes"] * writes + ["pictures"]
-        self.all = [Caller(kind, Relay(site.port)) for kind in kinds]
         self._threads = [
             threading.Thread(target=self._run, args=(caller, random.Random(seed)))
-            for seed, caller in enumerate(self.all)
+            for seed, caller in enumerate(callers)
         ]
 
-    def __enter__(self) -> list[Caller]:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
-        return self.all
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._abandon.set()
         self.end()
-        for caller in self.all:
-            caller.relay.close()
 
     def end(self) -> None:
         """Begin nothing more, and wait until all that was begun is acknowledged."""
@@ -210,7 +223,7 @@ class Callers:
 
     def are_new(self) -> bool:
         """Tell whether every caller was answered over its newest connection."""
-        return all(caller.connection == self._connection for caller in self.all)
+        return all(caller.connection == self._connection for caller in self._all)
 
     def _run(self, caller: Caller, chance: random.Random) -> None:
         held: list[Record] = []
@@ -230,17 +243,17 @@ class Callers:
         self, caller: Caller, chance: random.Random, held: list[Record], stack: ExitStack
     ) -> Callable[[], None]:
         """Connect; return the function that makes a call."""
-        keys, address = self._site.keys, caller.relay.address
         if caller.kind == "writes":
-            desk = stack.enter_context(Desk(address, keys["register"]).open())
-            return partial(self._write, caller, desk, chance, held)
+            desk = Desk(caller.address, self._keys["register"], tls_ca=self._tls_ca)
+            return partial(self._write, caller, stack.enter_context(desk.open()), chance, held)
         client = stack.enter_context(
             MatchClient(
-                address,
-                key=keys["match"],
+                caller.address,
+                key=self._keys["match"],
+                tls_ca=self._tls_ca,
                 connections=1,
                 timeout_s=_TIMEOUT_S,
-                retries=RetryPolicy(attempts=1),
+                retries=self._retries,
             )
         )
 
@@ -250,7 +263,7 @@ class Callers:
             caller.sequence = self._model.look_up(client, chance)
 
         def look_picture_up() -> None:
-            answer = client.match_image(self._site.picture, hash_locally=False)
+            answer = client.match_image(self._picture, hash_locally=False)
             if picture_id not in {match.item_id for match in answer.matches}:
                 self._model.problems.append("wrong answer: a registered picture does not match")
 
@@ -261,7 +274,7 @@ class Callers:
         try:
             call()
         except grpc.RpcError as error:
-            failed = failure(error, caller.relay.address)
+            failed = failure(error, caller.address)
         except DisruptError as error:
             failed = error
         else:

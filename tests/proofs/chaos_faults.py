@@ -53,14 +53,21 @@ _PICTURES = frozenset({"pictures"})
 _NOBODY = frozenset[str]()
 
 
+@dataclass(eq=False, kw_only=True)
+class Relayed(Caller):
+    """A caller whose connection can be cut."""
+
+    relay: Relay
+
+
 @dataclass
 class Stage:
     """The server and its callers, on which faults act; ``hit`` are those whom a fault concerns."""
 
     site: Site
-    callers: list[Caller]
+    callers: list[Relayed]
     chance: random.Random
-    hit: set[Caller] = field(default_factory=set)
+    hit: set[Relayed] = field(default_factory=set)
     began_s: float = 0.0
     """When the fault did its harm, of time.monotonic."""
 

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
@@ -28,12 +28,13 @@ import pytest
 
 from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
+from disrupt.data_directory import DataDirectory
 from disrupt.errors import DeadlineExceededError, UnavailableError
 from disrupt.server.metrics.scrape import Scrape, scrape
 from tests.proofs.acknowledged import kept, stored, verified
 from tests.proofs.chaos_callers import Caller, Callers, Model
-from tests.proofs.chaos_faults import FAULTS, Sign, Stage
-from tests.proofs.chaos_site import Site
+from tests.proofs.chaos_faults import FAULTS, Relayed, Sign, Stage
+from tests.proofs.chaos_site import Relay, Site
 
 _KILLS = ("writer killed", "worker killed") * 2
 """Faults of which a whole run is mostly made.
@@ -132,10 +133,13 @@ def chaos(
     """Do one fault after another, until a promise is broken or all of this was reached."""
     tally = Tally()
     with Site(work, hashes, 1 if sabotage else 2, broken_by(sabotage)) as site:
-        model = Model(site)
+        secrets = DataDirectory(site.data_dir).secrets()
+        model = Model(site.codes, secrets.match_tokens)
         tally.problems = model.problems
-        callers = Callers(site, model, *((3, 4) if kills else (2, 3)))
-        with callers as every, Watch(site.metrics_address, seen_within_s) as watch:
+        with ExitStack() as stack:
+            every = stack.enter_context(_relayed(site, *((3, 4) if kills else (2, 3))))
+            callers = stack.enter_context(Callers(every, model, site.keys, picture=site.picture))
+            watch = stack.enter_context(Watch(site.metrics_address, seen_within_s))
             stage = Stage(site, every, random.Random(1))
             run = _Run(stage, model, callers, watch, tally)
             run.calm()
@@ -152,6 +156,21 @@ def chaos(
         tally.acknowledged, tally.lookups = model.acknowledged, model.lookups
         tally.starts = site.starts
     return tally
+
+
+@contextmanager
+def _relayed(site: Site, lookups: int, writes: int) -> Iterator[list[Relayed]]:
+    """Yield so many callers of each kind, each with a connection that can be cut."""
+    kinds = ["lookups"] * lookups + ["writes"] * writes + ["pictures"]
+    relays = [Relay(site.port) for _ in kinds]
+    try:
+        yield [
+            Relayed(kind, relay.address, relay=relay)
+            for kind, relay in zip(kinds, relays, strict=True)
+        ]
+    finally:
+        for relay in relays:
+            relay.close()
 
 
 def _whole() -> Iterator[str]:
