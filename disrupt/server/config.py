@@ -50,6 +50,15 @@ class Config(BaseModel):
     backups_dir: Path | None = None
     """Directory of the backups, so that metrics have the age of the newest."""
 
+    internal_listen: str | None = None
+    """HOST:PORT for the other machines of a deployment, over mutual TLS. None: nowhere."""
+    internal_cert: Path | None = None
+    """Certificate chain of this machine, PEM. A DNS name is its role: ``writer`` or ``match``."""
+    internal_key: Path | None = None
+    """Its private key, PEM."""
+    internal_ca: Path | None = None
+    """Authority that signs the certificates of all these machines, PEM, and nothing else."""
+
     max_message_bytes: Annotated[int, Field(ge=64 * 1024, le=512 * _MIB)] = 33 * _MIB
     """Largest message. Pictures have up to 32 MiB."""
     max_hashes_per_lookup: Annotated[int, Field(ge=1000, le=1_000_000)] = 10_000
@@ -170,6 +179,14 @@ class Config(BaseModel):
             raise ValueError(
                 f"stale_closes_s {self.stale_closes_s:g} has to be more than stale_not_ready_s"
                 f" {self.stale_not_ready_s:g}"
+            )
+        if self.internal_listen:
+            parsed_address("internal_listen", self.internal_listen)
+        internal = (self.internal_listen, self.internal_cert, self.internal_key, self.internal_ca)
+        if len({setting is None for setting in internal}) > 1:
+            raise ValueError(
+                "internal_listen, internal_cert, internal_key and internal_ca belong together: give"
+                " all four or none"
             )
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key belong together: give both or none")

@@ -82,7 +82,7 @@ async def call():
     channel = aio.insecure_channel(f"127.0.0.1:{port}")
     await channel.unary_unary("/any/call")(b"", timeout=60, wait_for_ready=True)
 calling = start(call())
-await serving.until_told_to_stop(server, 1.0, lambda: None, dict)
+await serving.until_told_to_stop([server], 1.0, lambda: None, dict)
 """)
     assert code == 70
     assert output.startswith("ready\n")

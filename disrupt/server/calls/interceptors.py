@@ -34,8 +34,8 @@ from disrupt.server.rights import RIGHTS, WITH_ANY_KEY, WITHOUT_KEY
 from disrupt.tasks import ignore_error
 from disrupt.wire import errors
 
-_Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-_Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[_Handler | None]]"
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
 
 _SCHEME = "bearer "
 
@@ -68,13 +68,13 @@ class Authentication(aio.ServerInterceptor):
         self._admission = admission
 
     async def intercept_service(
-        self, continuation: _Continuation, details: grpc.HandlerCallDetails
-    ) -> _Handler | None:
+        self, continuation: Continuation, details: grpc.HandlerCallDetails
+    ) -> Handler | None:
         """Implement aio.ServerInterceptor."""
         if not details.method.startswith(WITHOUT_KEY):
             right = RIGHTS.get(details.method)
             if right is None and not details.method.startswith(WITH_ANY_KEY):
-                return _refusal(_no_such_call())
+                return refusal(no_such_call())
             try:
                 key = await self._authenticate(_secret(details))
                 by = self._admission.holder(key.key_id)
@@ -83,10 +83,10 @@ class Authentication(aio.ServerInterceptor):
                     key.require(right)
                 _count(by, Resource.CALLS)
             except DisruptError as error:
-                return _refusal(error)
+                return refusal(error)
             caller.set(key)
             families.KEY_CALLS.add(key.key_id, _LABELS.get(details.method, "other"))
-        return await continuation(details) or _refusal(_no_such_call())
+        return await continuation(details) or refusal(no_such_call())
 
 
 class RelayedCalls(aio.ServerInterceptor):
@@ -99,8 +99,8 @@ class RelayedCalls(aio.ServerInterceptor):
         self._admission = admission
 
     async def intercept_service(
-        self, continuation: _Continuation, details: grpc.HandlerCallDetails
-    ) -> _Handler | None:
+        self, continuation: Continuation, details: grpc.HandlerCallDetails
+    ) -> Handler | None:
         """Implement aio.ServerInterceptor."""
         for name, key_id in details.invocation_metadata:
             if name == CALLER_KEY:
@@ -109,7 +109,7 @@ class RelayedCalls(aio.ServerInterceptor):
                 try:
                     _count(by, Resource.WRITES)
                 except DisruptError as error:
-                    return _refusal(error)
+                    return refusal(error)
         return await continuation(details)
 
 
@@ -140,11 +140,11 @@ class Errors(aio.ServerInterceptor):
         self._max_upload_s = max_upload_s
         self._while_valid = while_valid
         self._while_serving = while_serving
-        self._guarded: dict[str, _Handler] = {}
+        self._guarded: dict[str, Handler] = {}
 
     async def intercept_service(
-        self, continuation: _Continuation, details: grpc.HandlerCallDetails
-    ) -> _Handler | None:
+        self, continuation: Continuation, details: grpc.HandlerCallDetails
+    ) -> Handler | None:
         """Implement aio.ServerInterceptor."""
         guarded = self._guarded.get(details.method)
         if guarded is None:
@@ -155,7 +155,7 @@ class Errors(aio.ServerInterceptor):
             guarded = self._guarded[details.method] = guard(handler, details.method)
         return guarded
 
-    def _guard_stream(self, handler: _Handler, method: str) -> _Handler:
+    def _guard_stream(self, handler: Handler, method: str) -> Handler:
         """Guard calls that are answered in a stream: reflection, and a watch of health."""
         produce: Any = handler.stream_stream or handler.unary_stream
         most_s = None if method.startswith(WITHOUT_KEY) else self._max_call_s
@@ -185,7 +185,7 @@ class Errors(aio.ServerInterceptor):
         # raw bytes for both kinds of call: `reading` receives the messages
         return grpc.stream_stream_rpc_method_handler(stream, None, handler.response_serializer)
 
-    def _guard_single(self, handler: _Handler, method: str) -> _Handler:
+    def _guard_single(self, handler: Handler, method: str) -> Handler:
         """Guard calls that are answered once."""
         answer: Any = handler.stream_unary or handler.unary_unary
         most_s = self._max_upload_s if handler.request_streaming else self._max_call_s
@@ -219,7 +219,7 @@ class Errors(aio.ServerInterceptor):
         # raw bytes, and a stream even of one message: `reading` receives it
         return grpc.stream_unary_rpc_method_handler(single, None, handler.response_serializer)
 
-    def _valid(self, handler: _Handler) -> AbstractAsyncContextManager[None]:
+    def _valid(self, handler: Handler) -> AbstractAsyncContextManager[None]:
         if self._while_valid is None or not handler.request_streaming:
             return nullcontext()
         return self._while_valid(caller.get())
@@ -231,7 +231,7 @@ def _count(by: Holder, resource: Resource) -> None:
     turn_of.set(by.key_id)
 
 
-def _refusal(error: DisruptError) -> _Handler:
+def refusal(error: DisruptError) -> Handler:
     """Make a handler that raises the error. It is a streaming one, so gRPC reads no message."""
     _count_refusal(error)
 
@@ -241,7 +241,8 @@ def _refusal(error: DisruptError) -> _Handler:
     return grpc.stream_stream_rpc_method_handler(refuse)
 
 
-def _no_such_call() -> UnimplementedError:
+def no_such_call() -> UnimplementedError:
+    """Make the error of a call that is not answered here."""
     return UnimplementedError("This server has no such call.")
 
 
@@ -302,7 +303,7 @@ async def _tell(error: Exception, method: str, context: Context) -> str:
             "The call took longer than this server allows; whether it took effect is not known."
         )
     elif isinstance(error, NotImplementedError):  # raised by gRPC's generated servicers
-        told = _no_such_call()
+        told = no_such_call()
     else:
         # neither message nor locals: they could quote what was sent
         frames = traceback.format_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""Start, announce and drain a gRPC server in a process of its own."""
+"""Start, announce and drain the gRPC servers of a process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
@@ -45,7 +45,7 @@ DRAIN = signal.SIGUSR1
 
 
 async def until_told_to_stop(
-    server: aio.Server,
+    servers: Sequence[aio.Server],
     grace_s: float,
     stopping: Callable[[], None],
     report: Callable[[], dict[str, object]],
@@ -63,17 +63,19 @@ async def until_told_to_stop(
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     if drain:
         loop.add_signal_handler(DRAIN, leave.set)
-    await server.start()
-    accepting = vital("server", _accept(server))
+    for server in servers:
+        await server.start()
+    accepting = [vital("server", _accept(server)) for server in servers]
     tell_supervisor(READY)
     beating = vital("heartbeat", forever(partial(_beat, report), BEAT_S))
     if drain:
         await _first(stop.wait(), _drain_once_told(leave, drain))
     else:
         await stop.wait()
-    accepting.cancel()
+    for task in accepting:
+        task.cancel()
     stopping()
-    await server.stop(grace_s)
+    await asyncio.gather(*(server.stop(grace_s) for server in servers))
     beating.cancel()
 
 

@@ -239,7 +239,7 @@ async def _serve(
         await draining.connections_end(port, _longest_call_s(config))
 
     try:
-        await until_told_to_stop(server, config.drain_grace_s, stop_streams, report, drain)
+        await until_told_to_stop([server], config.drain_grace_s, stop_streams, report, drain)
     finally:
         for task in tasks:
             task.cancel()

@@ -1,4 +1,7 @@
-"""The writer process: it alone writes the registry, and serves the workers on a Unix socket."""
+"""The writer process: it alone writes the registry.
+
+It serves the workers of its machine on a Unix socket, and those of others on the internal listener.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,12 @@ from disrupt.server.admission.limits import MessageLimits, capacities
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Receiver
 from disrupt.server.admission.shares import Admission
+from disrupt.server.calls import internal
 from disrupt.server.calls.admin import AdminServicer
 from disrupt.server.calls.health import Health
 from disrupt.server.calls.health_of_writer import STORAGE_CHECK_S, check_storage
 from disrupt.server.calls.interceptors import Errors, RelayedCalls
+from disrupt.server.calls.internal import InternalCalls
 from disrupt.server.calls.registration_writer import RegistrationServicer
 from disrupt.server.calls.review import ReviewServicer
 from disrupt.server.config import Config
@@ -71,7 +76,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
 
     1. Make what registers: PINs with the throttle that checks them, quotas, limits.
     2. Make the server with its interceptors, and add the services.
-    3. Listen on the Unix socket, once storage was checked.
+    3. Listen on the Unix socket and, where there are other machines, to them; check storage.
     4. Look at storage, and at what is to be compacted, until told to stop.
     """
     secrets = directory.secrets()
@@ -98,34 +103,33 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
 
     policy = QuarantinePolicy(config.quarantine_organisations, config.quarantine_beyond_bits)
     receiver = Receiver(MessageLimits.of(config), {_REGISTER: bytes})
-    server = aio.server(
-        interceptors=[
-            RelayedCalls(Admission(capacities(config))),
-            Errors(
-                receiver,
-                config.max_call_s,
-                config.max_video_call_s,
-                durations=families.WRITES,
-            ),
-        ],
-        options=[("grpc.max_receive_message_length", config.max_message_bytes)],
-    )
+    admission = Admission(capacities(config))
     cursors = SealedCursors(secrets.match_tokens)
-    registration_pb2_grpc.add_RegistrationServiceServicer_to_server(
-        RegistrationServicer(registrar, decode, pool, registering, cursors), server
-    )
-    review_pb2_grpc.add_ReviewServiceServicer_to_server(
-        ReviewServicer(Reviewer(registry), pool, cursors), server
-    )
-    admin_pb2_grpc.add_AdminServiceServicer_to_server(
-        AdminServicer(DirectAdmin(registry, policy), pool), server
-    )
-    health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
+    registration = RegistrationServicer(registrar, decode, pool, registering, cursors)
+    review = ReviewServicer(Reviewer(registry), pool, cursors)
+    admin = AdminServicer(DirectAdmin(registry, policy), pool)
 
+    def answering(*first: aio.ServerInterceptor) -> aio.Server:
+        errors = Errors(
+            receiver, config.max_call_s, config.max_video_call_s, durations=families.WRITES
+        )
+        server = aio.server(
+            interceptors=[*first, RelayedCalls(admission), errors], options=internal.options(config)
+        )
+        registration_pb2_grpc.add_RegistrationServiceServicer_to_server(registration, server)
+        review_pb2_grpc.add_ReviewServiceServicer_to_server(review, server)
+        admin_pb2_grpc.add_AdminServiceServicer_to_server(admin, server)
+        health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
+        return server
+
+    servers = [answering()]
     directory.socket.unlink(missing_ok=True)  # what a killed writer left
     mask = os.umask(0o177)  # the socket is for this user alone
-    server.add_insecure_port(directory.socket_address)
+    servers[0].add_insecure_port(directory.socket_address)
     os.umask(mask)
+    if config.internal_listen:
+        servers.append(answering(InternalCalls(internal.MATCH, internal.WRITER_CALLS)))
+        internal.listen(servers[1], config)
     storage = partial(check_storage, statuses, registry, (pool, registering))
     await storage()
 
@@ -144,7 +148,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         vital("erasures", forever(partial(erase_due_cases, registry, pool), _RELEASE_S)),
         vital("storage", forever(storage, STORAGE_CHECK_S)),
     ]
-    await until_told_to_stop(server, config.drain_grace_s, statuses.stop, report)
+    await until_told_to_stop(servers, config.drain_grace_s, statuses.stop, report)
     for task in tasks:
         task.cancel()
     directory.socket.unlink(missing_ok=True)
