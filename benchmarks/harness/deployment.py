@@ -76,32 +76,52 @@ class Deployment:
 
         ``settings`` are lines of a configuration file, which is written next to the data directory.
         """
+        server = cls.launch(
+            data_dir, *options, listen=listen, workers=workers, settings=settings, wrapper=wrapper
+        )
+        server.wait()
+        return server
+
+    @classmethod
+    def launch(
+        cls,
+        data_dir: Path,
+        *options: str,
+        listen: str = "127.0.0.1:0",
+        workers: int = 2,
+        settings: str = "",
+        wrapper: tuple[str | Path, ...] = (),
+    ) -> Self:
+        """Begin to start it, as ``start`` does; it has no address yet."""
         if settings:
             config = data_dir.with_name(f"{data_dir.name}.toml")
             config.write_text(settings)
             options = (*options, "--config", str(config))
-        log_path = data_dir.with_name(f"{data_dir.name}.log")
         command = [
             *wrapper,
             *(BIN / "disrupt", "serve", "--data-dir", data_dir),
             *("--listen", listen, "--workers", str(workers)),
             *("--metrics-listen", "127.0.0.1:0", *options),
         ]
-        with log_path.open("a") as log:
+        with data_dir.with_name(f"{data_dir.name}.log").open("a") as log:
             process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
             )
-        watchdog = threading.Timer(READY_TIMEOUT_S, process.kill)
+        return cls(data_dir, process, "")
+
+    def wait(self) -> None:
+        """Wait until it is ready, and note its address. Raises CommandFailedError."""
+        watchdog = threading.Timer(READY_TIMEOUT_S, self.process.kill)
         watchdog.start()
-        ready = process.stdout.readline() if process.stdout else ""
+        ready = self.process.stdout.readline() if self.process.stdout else ""
         watchdog.cancel()
-        server = cls(data_dir, process, ready.removeprefix(_READY).strip())
         if not ready.startswith(_READY):
-            server.kill_supervisor()
+            self.kill_supervisor()
+            log = self.data_dir.with_name(f"{self.data_dir.name}.log")
             raise CommandFailedError(
-                f"The server did not start. Its log, {log_path}:\n{log_path.read_text()}"
+                f"The server did not start. Its log, {log}:\n{log.read_text()}"
             )
-        return server
+        self.address = ready.removeprefix(_READY).strip()
 
     def __enter__(self) -> Self:
         return self

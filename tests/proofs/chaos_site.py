@@ -6,6 +6,7 @@ import io
 import socket
 import subprocess
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Self
@@ -39,20 +40,45 @@ _LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 """Debian's faketime: sets the clock of the programs that load it."""
 
 
+class Kept:
+    """A context: a server that is started anew when it ends, as a service manager does."""
+
+    def __init__(self, start: Callable[[], Deployment]) -> None:
+        self._start, self._ending = start, threading.Event()
+        self.server, self.starts = start(), 1
+        self._keeper = threading.Thread(target=self._keep)
+
+    def __enter__(self) -> Self:
+        self._keeper.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._keeper.join()
+        self.server.kill()
+
+    def _keep(self) -> None:
+        while not self._ending.wait(0.02):
+            if self.server.process.poll() is None:
+                continue
+            while not self._ending.wait(_RESTART_S):
+                self.starts += 1
+                with suppress(CommandFailedError, OSError):
+                    self.server = self._start()
+                    break
+
+
 class Site:
     """A context: a server on a disk of its own, where this process may mount one."""
 
     def __init__(self, work: Path, hashes: int, workers: int, wrapper: tuple[str, ...]) -> None:
         """Prepare for a registry that has so many hashes from the start."""
-        self.starts = 0
         self.codes = np.random.default_rng(1).integers(0, 256, (hashes, 32), np.uint8)
         self.picture = _picture()
         hashed = fingerprint_image(self.picture)
         assert isinstance(hashed, ImageFingerprints)
         self.codes[0] = np.frombuffer(hashed.fingerprints[0].hash.value, np.uint8)
         self._work, self._workers, self._wrapper = work, workers, wrapper
-        self._ending = threading.Event()
-        self._keeper = threading.Thread(target=self._keep)
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -69,17 +95,23 @@ class Site:
                 each.bind(("127.0.0.1", 0))
             self.port, metrics_port = (each.getsockname()[1] for each in (free, other))
         self.metrics_address = f"127.0.0.1:{metrics_port}"
-        self.server = self._start()
+        self._kept = self._stack.enter_context(Kept(self._start))
         rights = {"register": "register", "match": "match", "large": "match"}
         self.keys = {name: self.server.make_key(name, right) for name, right in rights.items()}
-        self._keeper.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self._keeper.join()
-        self.server.kill()
         self._stack.close()
+
+    @property
+    def server(self) -> Deployment:
+        """The server that was started last."""
+        return self._kept.server
+
+    @property
+    def starts(self) -> int:
+        """Number of times that it was started."""
+        return self._kept.starts
 
     @property
     def data_dir(self) -> Path:
@@ -106,7 +138,6 @@ class Site:
         )
 
     def _start(self) -> Deployment:
-        self.starts += 1
         clock = (
             *("env", f"LD_PRELOAD={_LIBRARY}", f"FAKETIME_TIMESTAMP_FILE={self._work / 'clock'}"),
             *("FAKETIME_CACHE_DURATION=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1"),
@@ -124,15 +155,6 @@ class Site:
                 *self._wrapper,
             ),
         )
-
-    def _keep(self) -> None:
-        while not self._ending.wait(0.02):
-            if self.server.process.poll() is None:
-                continue
-            while not self._ending.wait(_RESTART_S):
-                with suppress(CommandFailedError, OSError):
-                    self.server = self._start()
-                    break
 
 
 def _picture() -> bytes:
