@@ -106,7 +106,7 @@ def health(
     give_up_s = time.monotonic() + timeout_s
     processes: list[dict[str, Any]] = []
     report: dict[str, Any] = {"asked": "one worker"}
-    of_this_machine = False
+    of_this_machine, is_called = False, True
     source = click.get_current_context().get_parameter_source("server")
     if data_dir is not None and source is not ParameterSource.COMMANDLINE:
         states = _ask_supervisor(data_dir, timeout_s)
@@ -114,32 +114,15 @@ def health(
         report = {"asked": "supervisor", "version": states["version"], "processes": processes}
         server = _reachable(states["address"])
         of_this_machine = bool(states["tls_cert"])
+        is_called = states["role"] != "writer"  # which other machines call alone
     lines = [_line(process) for process in processes]
     error: DisruptError | None = None
     try:
         _check_processes(processes)
-        own: x509.Certificate | None = None
-        if of_this_machine or connect_without_key(server, tls_ca).credentials:
-            served = _served_certificate(server, timeout_s)
-            own = served if of_this_machine else None
-            days = (served.not_valid_after_utc - datetime.now(UTC)).days
-            report["certificate_valid_until"] = served.not_valid_after_utc.isoformat()
-            lines.append(
-                f"certificate valid until {served.not_valid_after_utc:%Y-%m-%d}, {days} days"
+        if is_called:
+            lines += _check_as_caller(
+                server, tls_ca, certificate_days, give_up_s, report, of_this_machine=of_this_machine
             )
-            if days < certificate_days:
-                raise UnavailableError(
-                    f"The certificate that is served is valid for {days} more days: renew it, and"
-                    " run `disrupt reload`."
-                )
-        elif certificate_days:
-            raise UnavailableError(
-                f"{server} was asked without TLS, and showed no certificate. Ask where one is"
-                " served, as by the proxy: --server HOST:PORT, with --tls-ca for an authority of"
-                " your own."
-            )
-        left_s = max(give_up_s - time.monotonic(), 0)
-        check_health(server, tls_ca=tls_ca, own=own, timeout_s=left_s)
     except DisruptError as failed:
         error = failed
     if as_json:
@@ -152,6 +135,43 @@ def health(
             click.echo(f"serving ({every})")
     if error is not None:
         raise error
+
+
+def _check_as_caller(
+    server: str,
+    tls_ca: Path | None,
+    certificate_days: int,
+    give_up_s: float,
+    report: dict[str, Any],
+    *,
+    of_this_machine: bool,
+) -> list[str]:
+    """Check certificate and services as a caller sees them; return lines, and add to ``report``.
+
+    Raises a class of disrupt.errors where something does not serve.
+    """
+    own: x509.Certificate | None = None
+    lines = []
+    if of_this_machine or connect_without_key(server, tls_ca).credentials:
+        served = _served_certificate(server, max(give_up_s - time.monotonic(), 0.001))
+        own = served if of_this_machine else None
+        days = (served.not_valid_after_utc - datetime.now(UTC)).days
+        report["certificate_valid_until"] = served.not_valid_after_utc.isoformat()
+        lines.append(f"certificate valid until {served.not_valid_after_utc:%Y-%m-%d}, {days} days")
+        if days < certificate_days:
+            raise UnavailableError(
+                f"The certificate that is served is valid for {days} more days: renew it, and"
+                " run `disrupt reload`."
+            )
+    elif certificate_days:
+        raise UnavailableError(
+            f"{server} was asked without TLS, and showed no certificate. Ask where one is"
+            " served, as by the proxy: --server HOST:PORT, with --tls-ca for an authority of"
+            " your own."
+        )
+    left_s = max(give_up_s - time.monotonic(), 0)
+    check_health(server, tls_ca=tls_ca, own=own, timeout_s=left_s)
+    return lines
 
 
 def _ask_supervisor(data_dir: Path, timeout_s: float) -> dict[str, Any]:
@@ -184,7 +204,7 @@ def _check_processes(processes: list[dict[str, Any]]) -> None:
     wrong = [
         f"{process['role']} {process['number']}: {process['state']}"
         for process in processes
-        if process["state"] not in {"serving", "draining"}
+        if process["state"] not in {"serving", "draining", "waiting"}
     ]
     wrong += [
         f"{process['role']} {process['number']}: {service or 'the server'} does not serve"

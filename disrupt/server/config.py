@@ -7,7 +7,7 @@ import os
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -33,6 +33,9 @@ class Config(BaseModel):
 
     data_dir: Path
     """Data directory; created where missing."""
+    role: Literal["all", "writer"] = "all"
+    """What this machine does: ``all``, or ``writer``, which writes the registry for other machines
+    and answers no lookups itself."""
     listen: str = "127.0.0.1:50051"
     """HOST:PORT; port 0 picks a free one. Beyond loopback only with TLS."""
     workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=_cores)
@@ -180,14 +183,6 @@ class Config(BaseModel):
                 f"stale_closes_s {self.stale_closes_s:g} has to be more than stale_not_ready_s"
                 f" {self.stale_not_ready_s:g}"
             )
-        if self.internal_listen:
-            parsed_address("internal_listen", self.internal_listen)
-        internal = (self.internal_listen, self.internal_cert, self.internal_key, self.internal_ca)
-        if len({setting is None for setting in internal}) > 1:
-            raise ValueError(
-                "internal_listen, internal_cert, internal_key and internal_ca belong together: give"
-                " all four or none"
-            )
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key belong together: give both or none")
         if self.tls_cert is None and not _is_loopback(host):
@@ -197,10 +192,34 @@ class Config(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_machines(self) -> Self:
+        if self.internal_listen:
+            parsed_address("internal_listen", self.internal_listen)
+        internal = (self.internal_listen, self.internal_cert, self.internal_key, self.internal_ca)
+        if len({setting is None for setting in internal}) > 1:
+            raise ValueError(
+                "internal_listen, internal_cert, internal_key and internal_ca belong together: give"
+                " all four or none"
+            )
+        if self.role == "writer" and self.internal_listen is None:
+            raise ValueError("role writer needs internal_listen, and the settings that go with it")
+        return self
+
     @property
     def address(self) -> tuple[str, int]:
         """Host, without brackets, and port of ``listen``."""
         return parsed_address("listen", self.listen)
+
+    @property
+    def serves_at(self) -> str:
+        """HOST:PORT that the server announces: the one at which others need it."""
+        return (self.internal_listen or "") if self.role == "writer" else self.listen
+
+    def at(self, address: str) -> Self:
+        """Return these settings with another address for ``serves_at``."""
+        name = "internal_listen" if self.role == "writer" else "listen"
+        return self.model_copy(update={name: address})
 
 
 def parsed_address(setting: str, text: str) -> tuple[str, int]:

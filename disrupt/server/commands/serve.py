@@ -31,6 +31,13 @@ data_dir_option = click.option(
 _OPTIONS = (
     data_dir_option,
     click.option(
+        "--role",
+        envvar="DISRUPT_ROLE",
+        show_envvar=True,
+        type=click.Choice(["all", "writer"]),
+        help="What this machine does, beside others.  [all]",
+    ),
+    click.option(
         "--listen",
         envvar="DISRUPT_LISTEN",
         show_envvar=True,

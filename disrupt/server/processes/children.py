@@ -27,7 +27,7 @@ from disrupt.server.processes import forking
 from disrupt.server.processes.forking import Forked
 from disrupt.server.processes.handover import Left
 from disrupt.server.processes.serving import BEAT, BEAT_S, READY
-from disrupt.server.processes.states import DRAINING, STALE, notify
+from disrupt.server.processes.states import DRAINING, STALE, WAITING, notify
 
 _Run: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
@@ -55,6 +55,8 @@ class Child:
     run: _Run
     start_s: float = _START_S
     number: int = 1
+    watched: bool = False
+    """Whether its signs of life feed systemd's watchdog."""
     row_end: str = ""
     """End of the name of its row of metrics: OTHER_ROW in every other program."""
     process: Forked | None = None
@@ -76,6 +78,7 @@ class Child:
             left.role,
             _no_successor,
             number=left.number,
+            watched=left.role == "worker",
             row_end=row_end,
             process=Forked(left.pid, left.pipe),
             beat_s=time.monotonic() if left.serves else None,
@@ -107,6 +110,8 @@ class Child:
             state = "starting"
         elif silent_s > _SILENT_S:
             state = "silent"
+        elif self.report.get(WAITING):
+            state = WAITING
         elif FEED in self.report.get("not_serving", ()):
             state = STALE
         else:
@@ -146,7 +151,9 @@ class Child:
                     self.ready.set()
                 elif word == BEAT:
                     self.report = json.loads(report or "{}")
-                    if self.role == "worker":
+                    if self.report.get(WAITING):
+                        self.ready.set()
+                    if self.watched:
                         notify("WATCHDOG=1")
                 else:
                     heard(word)

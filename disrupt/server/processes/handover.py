@@ -86,8 +86,9 @@ class Handover(_Model):
     """Descriptors that hold the data directory."""
     checked_from: int
     """As of generations.known_whole_from."""
+    role: str
     port: Listener
-    """Keeps the port for the workers."""
+    """Keeps the port."""
     health: Listener | None
     metrics: Listener | None
     rows: LeftRows

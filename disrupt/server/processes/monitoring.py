@@ -9,18 +9,19 @@ import os
 import resource
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import disrupt
 from disrupt.server.calls.health import FEED, MATCH, REGISTRATION
 from disrupt.server.config import parsed_address
 from disrupt.server.metrics import families
 from disrupt.server.metrics.rows import Rows
 from disrupt.server.metrics.site import Answer, serve_paths
-from disrupt.server.processes.states import DRAINING, STALE
+from disrupt.server.processes.states import DRAINING, STALE, WAITING
 
 _PAUSE_S = 1.0
 """Pause between two looks at the time. A look that is late by more counts as a stall."""
@@ -45,9 +46,9 @@ def address_of(listener: socket.socket) -> str:
 
 
 async def serve(
-    listener: socket.socket, rows: Rows, states: Callable[[], States]
+    listener: socket.socket, rows: Rows, states: Callable[[], States], role: str
 ) -> asyncio.Server:
-    """Serve on a bound socket."""
+    """Serve on a bound socket; ``role`` is that of the server."""
     shown = set[str]()
 
     def metrics() -> Answer:
@@ -57,15 +58,31 @@ async def serve(
         return Answer(exposition.exposed(rows), content_type=exposition.CONTENT_TYPE)
 
     def ready() -> Answer:
-        wrong = unready(states())
+        wrong = unready(states()) if role != "writer" else unready_writer(states())
         lines = [
             f"{service}: {', '.join(reasons) or 'ready'}\n" for service, reasons in wrong.items()
         ]
-        status = HTTPStatus.SERVICE_UNAVAILABLE if wrong[MATCH] else HTTPStatus.OK
+        status = HTTPStatus.SERVICE_UNAVAILABLE if next(iter(wrong.values())) else HTTPStatus.OK
         return Answer("".join(lines).encode(), status)
 
     paths = {"/metrics": metrics, "/readyz": ready, "/livez": lambda: Answer(b"live\n")}
     return await serve_paths(listener, paths)
+
+
+def count_from_0(roles: Iterable[str]) -> None:
+    """Show from the start what the supervisor counts, and what seldom happens to ``roles``."""
+    families.INFO.set(disrupt.__version__, value=1)
+    families.STARTED.set(value=time.time())
+    families.FAULTS.add(amount=0)
+    for outcome in ("done", "refused", "failed"):
+        families.RELOADS.add(outcome, amount=0)
+    families.SUPERVISOR_STALLED.add(amount=0)
+    for direction in ("forward", "back"):
+        families.CLOCK_JUMPS.add(direction, amount=0)
+    families.HELD.add(amount=0)
+    for role in roles:
+        for cause in ("died", "hung"):
+            families.PROCESS_ENDS.add(role, cause, amount=0)
 
 
 async def watch_time() -> None:
@@ -115,6 +132,16 @@ def unready(processes: States) -> dict[str, list[str]]:
     return wrong
 
 
+def unready_writer(processes: States) -> dict[str, list[str]]:
+    """Return what ``unready`` does of a server without workers."""
+    reasons = [
+        f"writer: {process['state']}"
+        for process in processes
+        if process["state"] != "serving" or process.get("not_serving")
+    ]
+    return {REGISTRATION: reasons}
+
+
 def _show_processes(processes: States, shown: set[str]) -> None:
     """Set the metrics of each process, and of this one, as the kernel has them.
 
@@ -130,7 +157,7 @@ def _show_processes(processes: States, shown: set[str]) -> None:
     for process in processes:
         name = process["name"]
         shown.add(name)
-        is_up = process["state"] in {"serving", STALE, DRAINING}
+        is_up = process["state"] in {"serving", STALE, DRAINING, WAITING}
         families.PROCESS_UP.set(name, value=is_up)
         families.PROCESS_SILENT.set(name, value=process["silent_s"])
         _show_usage(name, process["pid"])

@@ -14,7 +14,7 @@ from disrupt.index.known_answers import check_table_search
 from disrupt.index.snapshot import Snapshot
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryReader
-from disrupt.server.config import Config
+from disrupt.server.config import Config, parsed_address
 
 _OPEN_FILES = 65536
 """More than all that a process has open, a file for each connection."""
@@ -28,11 +28,15 @@ def allow_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def load(directory: DataDirectory) -> int:
+def load(config: Config) -> int:
     """Bring the data directory up to date, and load what all processes share.
 
     Reads the index whole. Returns the generation from which on the workers need not do that.
     """
+    directory = DataDirectory(config.data_dir)
+    directory.secrets()
+    if config.role == "writer":
+        return 0
     with opening.writing(directory) as registry:
         check_history(directory.index, registry)
         create_first(directory.index, registry.head().epoch)
@@ -40,8 +44,11 @@ def load(directory: DataDirectory) -> int:
     return known_whole_from(directory.index, opened)
 
 
-def load_beside_writer(directory: DataDirectory, checked_from: int) -> None:
+def load_beside_writer(config: Config, checked_from: int) -> None:
     """Load what all processes share, while the writer of the program before goes on."""
+    if config.role == "writer":
+        return
+    directory = DataDirectory(config.data_dir)
     with opening.reading(directory) as registry:
         _load_index(directory, registry, checked_from)
 
@@ -60,8 +67,8 @@ def _load_index(
 
 
 def reserve(config: Config) -> socket.socket:
-    """Return a bound socket, which keeps the port for the workers. Raises ConfigurationError."""
-    host, port = config.address
+    """Return a bound socket, which keeps the port for the server. Raises ConfigurationError."""
+    host, port = parsed_address("address", config.serves_at)
     try:
         family, kind, _, _, target = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -74,12 +81,14 @@ def reserve(config: Config) -> socket.socket:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         reserved.bind(target)
     except OSError as error:
-        raise ConfigurationError(f"Cannot listen on {config.listen}: {error.strerror}.") from error
+        raise ConfigurationError(
+            f"Cannot listen on {config.serves_at}: {error.strerror}."
+        ) from error
     return reserved
 
 
 def address_of(config: Config, reserved: socket.socket) -> str:
     """Return the address to listen on, with the port of a bound socket."""
-    host, _ = config.address
+    host, _ = parsed_address("address", config.serves_at)
     host = f"[{host}]" if ":" in host else host
     return f"{host}:{reserved.getsockname()[1]}"

@@ -20,6 +20,9 @@ STALE = "stale"
 DRAINING = "draining"
 """State of a process that another one replaces, and that answers its last calls."""
 
+WAITING = "waiting"
+"""State of a writer while the writer of another machine leads."""
+
 _REQUEST_WITHIN_S = 5.0
 
 Requests: TypeAlias = Mapping[str, Callable[[int], Awaitable[dict[str, object]]]]

@@ -1,4 +1,4 @@
-"""The supervisor: holds the data directory, forks writer and workers, restarts and drains them."""
+"""The supervisor: holds the data directory, and forks, restarts and drains the processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,9 +24,9 @@ from disrupt.server.config import Config
 from disrupt.server.metrics import families
 from disrupt.server.metrics.rows import OTHER_ROW, Rows
 from disrupt.server.part_failure import vital
-from disrupt.server.processes import draining, forking, maintenance, monitoring, worker
-from disrupt.server.processes import writer as _writer
+from disrupt.server.processes import draining, forking, maintenance, monitoring, roles
 from disrupt.server.processes.children import LOOK_S, Child
+from disrupt.server.processes.endpoints import Endpoints
 from disrupt.server.processes.handover import (
     Handover,
     Left,
@@ -46,7 +46,7 @@ from disrupt.server.processes.preparation import (
     reserve,
 )
 from disrupt.server.processes.serving import COMPACT, DRAIN
-from disrupt.server.processes.states import answer_on, bound, encoded, notify
+from disrupt.server.processes.states import encoded, notify
 
 LOCK_PATIENCE_S = 2.0
 """Wait for the lock: processes of a server that was killed need a moment to die."""
@@ -70,7 +70,7 @@ def serve(config: Config, ready: Callable[[str], None], handover: Handover | Non
     """
     if handover:
         handover.take()
-    _log.info("server_starting", version=disrupt.__version__)
+    _log.info("server_starting", version=disrupt.__version__, role=config.role)
     directory = DataDirectory(config.data_dir)
     directory.make()
     allow_open_files()
@@ -78,12 +78,11 @@ def serve(config: Config, ready: Callable[[str], None], handover: Handover | Non
     # The lock is held until the last process has ended: each inherits it.
     with directory.locked(patience_s=LOCK_PATIENCE_S, held=held) as lock:
         if handover:  # checked in its trial
-            load_beside_writer(directory, handover.checked_from)
+            load_beside_writer(config, handover.checked_from)
             standing = Standing(lock, handover.checked_from, handover.port.socket())
         else:
             forking.run_in_child("checking", check_known_answers)
-            directory.secrets()
-            standing = Standing(lock, load(directory), reserve(config))
+            standing = Standing(lock, load(config), reserve(config))
         with standing.port:
             address = address_of(config, standing.port)
             forking.settle()
@@ -112,9 +111,9 @@ class _Supervisor:
         standing: Standing | None = None,
         handover: Handover | None = None,
     ) -> None:
-        """Serve on ``address``, that of ``config.listen`` with its port."""
+        """Serve on ``address``, that of ``config.serves_at`` with its port."""
         self._wanted = config
-        self._config = config.model_copy(update={"listen": address or config.listen})
+        self._config = config.at(address or config.serves_at)
         self._standing = standing
         self._handover = handover
         self._stop = asyncio.Event()
@@ -125,39 +124,21 @@ class _Supervisor:
         self._turn = handover.turn if handover else 0
         row_end = OTHER_ROW if self._turn % 2 else ""
         checked_from = standing.checked_from if standing else None
-        self._writer = Child("writer", partial(_writer.run, self._config), row_end=row_end)
-        self._workers = [
-            Child(
-                "worker",
-                partial(worker.run, self._config, checked_from, self._pause),
-                number=number,
-                row_end=row_end,
-            )
-            for number in range(1, config.workers + 1)
-        ]
-        # It never becomes ready, so `start_s` bounds all of its time.
-        self._maintainer = Child(
-            "maintenance",
-            partial(maintenance.run, self._config),
-            start_s=maintenance.LONGEST_S,
-            row_end=row_end,
-        )
+        self._parts = roles.parts(self._config, checked_from, self._pause, row_end)
         self._former = [
             Child.left(left, OTHER_ROW if not row_end else "")
             for left in (handover.processes if handover else ())
         ]
-        rows = ["supervisor", *(child.row for child in (self._maintainer, *self._children))]
+        rows = ["supervisor", *(child.row for child in self._parts.everything)]
         self._rows = (handover and handover.rows.taken(rows)) or Rows(rows)
         self._caller = socket.socket(fileno=handover.caller) if handover else None
-        self._metrics: Listener | None = handover.metrics if handover else None
-        self._health: Listener | None = handover.health if handover else None
+        self._endpoints = Endpoints(
+            self._config,
+            handover.metrics if handover else None,
+            handover.health if handover else None,
+        )
         self._serving = False
         self._reloading = False
-
-    @property
-    def _children(self) -> list[Child]:
-        """Everything that serves, or is to."""
-        return [self._writer, *self._workers]
 
     async def run(self, ready: Callable[[], None]) -> None:
         part_failure.install_handlers()
@@ -167,26 +148,31 @@ class _Supervisor:
         let_signals_in()
         self._count_from_0()
         watching = vital("time", monitoring.watch_time())
-        metrics_server, metrics_address = await self._serve_metrics()
-        states_server = await self._serve_states(metrics_address)
+        await self._endpoints.open(self._rows, self._states, self._reload)
+        keeper, workers, maintainer = (
+            self._parts.keeper,
+            self._parts.workers,
+            self._parts.maintainer,
+        )
         try:
             self._tasks += [vital("former process", self._see_out(child)) for child in self._former]
             await self._stop_all([], "maintenance")
-            # withdrawn items have to be erased, also while a reload remains half done
-            maintaining = maintenance.run_when_due(
-                self._config, lambda: self._run_once(self._maintainer), self._compact, self._stop
-            )
-            self._tasks.append(vital("maintenance", maintaining))
+            if maintainer:
+                # withdrawn items have to be erased, also while a reload remains half done
+                maintaining = maintenance.run_when_due(
+                    self._config, partial(self._run_once, maintainer), self._compact, self._stop
+                )
+                self._tasks.append(vital("maintenance", maintaining))
             if self._former:
                 await self._take_over()
             else:
                 # the writer first: the health that workers report from their start on needs it
-                await self._start([self._writer])
-                await self._start(self._workers)
+                await self._start([keeper])
+                await self._start(workers)
             if not self._stop.is_set():
                 self._serving = True
                 notify("READY=1")
-                _log.info("server_ready", version=disrupt.__version__, workers=len(self._workers))
+                _log.info("server_ready", version=disrupt.__version__, workers=len(workers))
                 self._tell({"version": disrupt.__version__})
                 if not self._handover:
                     ready()
@@ -195,26 +181,22 @@ class _Supervisor:
             self._stop.set()
             _log.info("server_stopping")
             notify("STOPPING=1")
-            await self._stop_all([self._maintainer], "maintenance")
+            await self._stop_all([maintainer] if maintainer else [], "maintenance")
             # workers first: they relay to the writer until their last call is answered
-            await self._stop_all(self._workers, "worker")
-            await self._stop_all([self._writer], "writer")
+            await self._stop_all(workers, "worker")
+            await self._stop_all([keeper], keeper.role)
             await asyncio.gather(*self._tasks)
             watching.cancel()
-            if metrics_server:
-                metrics_server.close()
-            if states_server:
-                states_server.close()
-                DataDirectory(self._config.data_dir).health_socket.unlink(missing_ok=True)
+            self._endpoints.close()
         if self._failure is not None:
             raise self._failure
 
-    async def _start(self, children: list[Child]) -> None:
+    async def _start(self, children: Sequence[Child]) -> None:
         """Start processes and wait until they are ready, or the server stops."""
         self._tasks += [vital(child.role, self._keep_running(child)) for child in children]
         await self._unless_stopped(*(child.ready.wait() for child in children))
 
-    async def _stop_all(self, children: list[Child], role: str) -> None:
+    async def _stop_all(self, children: Sequence[Child], role: str) -> None:
         """Stop processes, and those of the program before that have their role."""
         former = [child for child in self._former if child.role == role]
         grace_s = self._config.drain_grace_s
@@ -226,7 +208,8 @@ class _Supervisor:
         New workers serve before the former ones leave, so that no connection is refused; the former
         writer ends before there is a new one, since there must not be two.
         """
-        await self._start(self._workers)
+        keeper = self._parts.keeper
+        await self._start(self._parts.workers)
         if self._stop.is_set():
             return
         within_s = draining.longest_s(self._config.connection_max_age_s) + max(
@@ -235,17 +218,18 @@ class _Supervisor:
         former = [child for child in self._former if child.role == "worker"]
         leaving = [asyncio.create_task(child.stop(within_s, by=DRAIN)) for child in former]
         # one that died is not waited for
-        while any(child.running for child in former) and self._writer_runs():
+        while any(child.running for child in former) and self._former_runs(keeper.role):
             await self._unless_stopped(asyncio.sleep(LOOK_S))
             if self._stop.is_set():
                 break
         if not self._stop.is_set():
-            self._pause.begin()
+            if keeper.role == "writer":
+                self._pause.begin()
             # where no writer begins, calls and health should say so
             ending = asyncio.get_running_loop().call_later(LONGEST_S, self._pause.end)
             await asyncio.sleep(_PAUSE_S)
-            await self._stop_all([], "writer")
-            await self._start([self._writer])
+            await self._stop_all([], keeper.role)
+            await self._start([keeper])
             ending.cancel()
             self._pause.end()
             await self._unless_stopped(*leaving)
@@ -255,9 +239,9 @@ class _Supervisor:
             self._former.clear()
             families.RELOADS.add("done")
 
-    def _writer_runs(self) -> bool:
-        """Tell whether the writer of the program before runs."""
-        return any(child.running for child in self._former if child.role == "writer")
+    def _former_runs(self, role: str) -> bool:
+        """Tell whether a process of the program before runs that has the role."""
+        return any(child.running for child in self._former if child.role == role)
 
     async def _see_out(self, child: Child) -> None:
         """Follow a process of the program before to its end."""
@@ -307,9 +291,10 @@ class _Supervisor:
             turn=self._turn + 1,
             lock=self._standing.lock,
             checked_from=self._standing.checked_from,
-            port=Listener(wanted=self._wanted.listen, descriptor=self._standing.port.fileno()),
-            health=self._health,
-            metrics=self._metrics,
+            role=self._wanted.role,
+            port=Listener(wanted=self._wanted.serves_at, descriptor=self._standing.port.fileno()),
+            health=self._endpoints.health,
+            metrics=self._endpoints.metrics,
             rows=LeftRows(
                 descriptor=self._rows.descriptor, names=self._rows.names, layout=families.layout()
             ),
@@ -321,7 +306,7 @@ class _Supervisor:
                     pipe=child.process.pipe,
                     serves=child.beat_s is not None,
                 )
-                for child in (self._maintainer, *self._children)
+                for child in self._parts.everything
                 if child.process and child.running
             ),
             caller=caller,
@@ -335,68 +320,18 @@ class _Supervisor:
     def _count_from_0(self) -> None:
         """Count in this process's row; show from the start what seldom happens."""
         families.Family.use(self._rows.of("supervisor"))
-        families.INFO.set(disrupt.__version__, value=1)
-        families.STARTED.set(value=time.time())
-        families.FAULTS.add(amount=0)
-        for outcome in ("done", "refused", "failed"):
-            families.RELOADS.add(outcome, amount=0)
-        families.SUPERVISOR_STALLED.add(amount=0)
-        for direction in ("forward", "back"):
-            families.CLOCK_JUMPS.add(direction, amount=0)
-        families.HELD.add(amount=0)
-        for role in ("writer", "worker", "maintenance"):
-            for cause in ("died", "hung"):
-                families.PROCESS_ENDS.add(role, cause, amount=0)
+        monitoring.count_from_0({child.role for child in self._parts.everything})
 
     def _states(self) -> list[dict[str, Any]]:
         """Return the state of each process; of a new one that starts, unless a former one runs."""
         former = [child for child in self._former if child.running and child.role != "maintenance"]
         names = {child.name for child in former}
-        now = [child for child in self._children if child.ready.is_set() or child.name not in names]
+        now = [
+            child
+            for child in self._parts.serving
+            if child.ready.is_set() or child.name not in names
+        ]
         return [child.state() for child in (*former, *now)]
-
-    async def _serve_metrics(self) -> tuple[asyncio.Server | None, str]:
-        """Serve metrics; return the address. None where that fails: serving is worth more."""
-        listen, kept = self._config.metrics_listen, self._metrics
-        self._metrics = None
-        try:
-            if kept and kept.wanted == listen:
-                listener = kept.socket()
-            else:
-                if kept:
-                    kept.socket().close()
-                if not listen:
-                    return None, ""
-                listener = monitoring.bound(listen)
-            server = await monitoring.serve(listener, self._rows, self._states)
-        except OSError as error:
-            _log.error("metrics_not_served", address=listen, reason=error.strerror)
-            return None, ""
-        self._metrics = Listener(wanted=listen, descriptor=listener.fileno())
-        return server, monitoring.address_of(listener)
-
-    async def _serve_states(self, metrics_address: str) -> asyncio.Server | None:
-        """Answer commands; None where that fails, since serving is worth more."""
-        certificate = self._config.tls_cert
-
-        async def states(_caller: int) -> dict[str, object]:
-            return {
-                "version": disrupt.__version__,
-                "address": self._config.listen,
-                "metrics": metrics_address,
-                "tls_cert": certificate and str(certificate.absolute()),
-                "processes": self._states(),
-            }
-
-        path = DataDirectory(self._config.data_dir).health_socket.absolute()
-        try:
-            listener = self._health.socket() if self._health else bound(path)
-            server = await answer_on(listener, {"states": states, "reload": self._reload})
-        except OSError as error:
-            _log.error("health_socket_failed", reason=str(error))
-            return None
-        self._health = Listener(wanted="", descriptor=listener.fileno())
-        return server
 
     async def _unless_stopped(self, *waits: Awaitable[Any]) -> None:
         everything = asyncio.gather(*waits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from pathlib import Path
 
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import ConfigurationError, DisruptError
@@ -23,26 +24,37 @@ def check(config: Config, handover: Handover) -> None:
     That another process of a former version writes the registry meanwhile is why it has to have
     this version's schema. Raises ConfigurationError, DataDirectoryError and whatever else is wrong.
     """
-    if config.listen != handover.port.wanted:
-        raise ConfigurationError(
-            f"listen has changed from {handover.port.wanted} to {config.listen}, which needs a"
-            " restart."
-        )
-    if config.tls_cert is not None and config.tls_key is not None:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
-                config.tls_cert, config.tls_key, password=""
+    for name, before, now in (
+        ("role", handover.role, config.role),
+        ("The address", handover.port.wanted, config.serves_at),
+    ):
+        if before != now:
+            raise ConfigurationError(
+                f"{name} has changed from {before} to {now}, which needs a restart."
             )
-        except (OSError, ValueError) as error:
-            raise ConfigurationError(f"Check tls_cert and tls_key: {error}.") from error
+    for setting, certificate, key in (
+        ("tls", config.tls_cert, config.tls_key),
+        ("internal", config.internal_cert, config.internal_key),
+    ):
+        if certificate and key:
+            _check_pair(setting, certificate, key)
     check_known_answers()
     directory = DataDirectory(config.data_dir)
     with opening.reading(directory) as registry:
         opening.check_secrets(directory, registry)
         check_history(directory.index, registry)
-    asyncio.run(_start_decoders(config))
+    if config.role != "writer":
+        asyncio.run(_start_decoders(config))
     # what the supervisor does first, where an error would end the server
-    load_beside_writer(directory, handover.checked_from)
+    load_beside_writer(config, handover.checked_from)
+
+
+def _check_pair(setting: str, certificate: Path, key: Path) -> None:
+    """Check a certificate and its key, as TLS loads them. Raises ConfigurationError."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"Check {setting}_cert and {setting}_key: {error}.") from error
 
 
 async def _start_decoders(config: Config) -> None:

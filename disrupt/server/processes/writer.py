@@ -5,10 +5,11 @@ It serves the workers of its machine on a Unix socket, and those of others on th
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 
 from grpc import aio
@@ -38,7 +39,7 @@ from disrupt.server.memory import keep_little
 from disrupt.server.metrics import families
 from disrupt.server.part_failure import forever, vital
 from disrupt.server.processes import maintenance
-from disrupt.server.processes.serving import until_told_to_stop
+from disrupt.server.processes.serving import tell_of_waiting, until_told_to_stop
 from disrupt.server.processes.storage import LOOK_S, Storage
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.live_limits import LiveLimits
@@ -67,7 +68,12 @@ async def run(config: Config) -> None:
     """Serve until SIGTERM."""
     keep_little()
     directory = DataDirectory(config.data_dir)
-    with opening.writing(directory) as registry:
+    with ExitStack() as stack:
+        # where the writer of another machine leads, this takes until that one is gone
+        waiting = vital("waiting", tell_of_waiting()) if config.role == "writer" else None
+        registry = await asyncio.to_thread(stack.enter_context, opening.writing(directory))
+        if waiting:
+            waiting.cancel()
         await _serve(config, directory, registry)
 
 

@@ -163,7 +163,7 @@ def test_the_end_of_a_former_process_ends_nothing_else(
         supervisor = _Supervisor(config, standing=Standing((), 0, port))
         codes: list[object] = []
         for _ in range(2):
-            for child in (supervisor._maintainer, *supervisor._children):
+            for child in supervisor._parts.everything:
                 child.process = forking.fork(child.role, lambda: None)
             left = supervisor._handing_over(port.fileno())
             rows = left.rows.model_copy(update={"layout": layout})
