@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from disrupt.feed.rebuild import rebuild
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import sqlite
 from disrupt.server.restore import restore
 
 _STEPS = ("fsync", "mkdir", "rename", "replace", "rmdir", "unlink")
@@ -38,7 +38,7 @@ def restore_backup(backup: Path, data_dir: Path) -> None:
 
 def rebuild_index(data_dir: Path) -> None:
     """Rebuild the index."""
-    with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
+    with sqlite.open_reader(data_dir / "registry.db") as reader:
         rebuild(reader, data_dir / "index")
 
 

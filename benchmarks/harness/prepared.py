@@ -20,7 +20,7 @@ from disrupt.distinctiveness.limits import limits_bits
 from disrupt.index.columns import ENTRY, ITEM, Columns
 from disrupt.index.generations import publish
 from disrupt.index.snapshot import Snapshot
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import sqlite
 
 _BLOCK = 100_000
 
@@ -31,7 +31,7 @@ def prepare(data_dir: Path, codes: NDArray[np.uint8]) -> Snapshot:
     directory.make()
     with directory.locked():
         directory.secrets()
-        with SqlRegistry.open_writer(directory.registry) as registry:
+        with sqlite.open_writer(directory.registry) as registry:
             return publish(directory.index, _columns(codes), registry.head())
 
 

@@ -14,7 +14,7 @@ from disrupt.core.cases import CaseStatus
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, Profile, pack
 from disrupt.data_directory import DataDirectory
 from disrupt.index.generations import create_first
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import sqlite
 
 _BLOCK_ITEMS = 20_000
 _CASE = 1
@@ -32,7 +32,7 @@ def fill(data_dir: Path, codes: NDArray[np.uint8], hashes_per_item: int = 1) -> 
     directory.make()
     with directory.locked():
         directory.secrets()
-        with SqlRegistry.open_writer(directory.registry) as registry:
+        with sqlite.open_writer(directory.registry) as registry:
             create_first(directory.index, registry.head().epoch)
         with closing(sqlite3.connect(directory.registry)) as connection, connection:
             connection.execute(
@@ -58,10 +58,11 @@ def change(
         erased = [(number,) for number in gone]
         connection.executemany(
             "UPDATE items SET case_id = NULL, kind = NULL, assurance = NULL, hashes = NULL,"
-            " fingerprints = NULL, number_in_case = NULL, registered_on = NULL, state = NULL"
+            " number_in_case = NULL, registered_on = NULL, state = NULL"
             " WHERE number = ?",
             erased,
         )
+        connection.executemany("DELETE FROM fingerprints WHERE number = ?", erased)
         connection.executemany(
             "INSERT INTO changes (item, kind, mark) VALUES (?, 2, randomblob(8))", erased
         )
@@ -75,11 +76,17 @@ def item_id(number: int) -> bytes:
 def _add(
     connection: sqlite3.Connection, codes: NDArray[np.uint8], hashes_per_item: int, last: int
 ) -> None:
-    connection.executemany(
-        "INSERT INTO items (number, item_id, bank, case_id, kind, assurance, hashes, fingerprints,"
-        " number_in_case, registered_on, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
-        _items(codes, hashes_per_item, last),
-    )
+    for number, blob in _blobs(codes, hashes_per_item, last):
+        hashes = len(blob) // FINGERPRINT.itemsize
+        connection.execute(
+            "INSERT INTO items (number, item_id, bank, case_id, kind, assurance, hashes,"
+            " number_in_case, registered_on, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+            (
+                *(number, item_id(number), 1 + number % 2, _CASE, _IMAGE, _SELF_REPORTED),
+                *(hashes, number, _DAY),
+            ),
+        )
+        connection.execute("INSERT INTO fingerprints VALUES (?, ?)", (number, blob))
     connection.execute(
         "INSERT INTO changes (item, kind, mark) SELECT number, 1, randomblob(8) FROM items"
         " WHERE number > ? ORDER BY number",
@@ -87,9 +94,10 @@ def _add(
     )
 
 
-def _items(
+def _blobs(
     codes: NDArray[np.uint8], hashes_per_item: int, last: int
-) -> Iterator[tuple[object, ...]]:
+) -> Iterator[tuple[int, bytes]]:
+    """Yield the number and the packed fingerprints of each item."""
     step = _BLOCK_ITEMS * hashes_per_item
     for first in range(0, len(codes), step):
         fingerprints = np.zeros(len(codes[first : first + step]), FINGERPRINT)
@@ -100,9 +108,4 @@ def _items(
         size = hashes_per_item * FINGERPRINT.itemsize
         for at in range(0, len(rows), size):
             number = last + 1 + first // hashes_per_item + at // size
-            blob = version + rows[at : at + size]
-            yield (
-                *(number, item_id(number), 1 + number % 2, _CASE),
-                *(_IMAGE, _SELF_REPORTED, len(blob) // FINGERPRINT.itemsize, blob),
-                *(number, _DAY),
-            )
+            yield number, version + rows[at : at + size]

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 
 from disrupt.data_directory import REGISTRY, SECRETS, DataDirectory
 from disrupt.errors import DataDirectoryError, StorageFullError
+from disrupt.registry import sqlite
 from disrupt.registry.contract import RegistryReader, RegistryWriter
-from disrupt.registry.sqlite.sql import SqlRegistry
 
 
 def reading(directory: DataDirectory) -> AbstractContextManager[RegistryReader]:
@@ -25,7 +25,7 @@ def reading(directory: DataDirectory) -> AbstractContextManager[RegistryReader]:
             f"A restore of {directory.path} is not complete; nothing was read or changed. `disrupt"
             " keys list` completes it, and so does the start of the server: then try again."
         )
-    return SqlRegistry.open_reader(directory.registry)
+    return sqlite.open_reader(directory.registry)
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def writing(directory: DataDirectory, *, restoring: bool = False) -> Iterator[Re
     An older registry than its journal is logged as an error unless ``restoring``.
     """
     secrets = directory.secrets()
-    with SqlRegistry.open_writer(directory.registry, restoring=restoring) as registry:
+    with sqlite.open_writer(directory.registry, restoring=restoring) as registry:
         check_secrets(directory, registry)
         with suppress(StorageFullError):  # a later start notes it
             registry.note_pepper(secrets.pepper_check)

@@ -21,7 +21,7 @@ from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from disrupt.client import Effort, MatchClient
 from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.errors import OverloadedError, UnavailableError
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import sqlite
 from disrupt.submission import showing
 from disrupt.submission.client import ITEMS_PER_REQUEST, SubmissionClient
 from disrupt.submission.results import Registered, Submission
@@ -149,7 +149,7 @@ def test_a_server_killed_between_commit_and_answer_has_the_case_that_was_shown(
             def kill_and_restart() -> Deployment:
                 try:
                     assert proxy.asked.wait(300)
-                    with SqlRegistry.open_reader(server.data_dir / "registry.db") as registry:
+                    with sqlite.open_reader(server.data_dir / "registry.db") as registry:
                         eventually(lambda: registry.case(shown[0][0]) is not None)
                     server.kill()
                 finally:

@@ -25,9 +25,8 @@ from disrupt.errors import DisruptError
 from disrupt.feed.rebuild import rebuild
 from disrupt.index import generations
 from disrupt.isolation import videos
-from disrupt.registry import journal, opening
+from disrupt.registry import journal, opening, sqlite
 from disrupt.registry.contract import Removed
-from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.index.examples import rewrite_manifest
 from tests.registry.examples import ACT, registration
 
@@ -37,7 +36,7 @@ def data_dir(tmp_path: Path) -> Path:
     """Make a data directory as a server leaves it, with one registration."""
     path = tmp_path / "data"
     path.mkdir(mode=0o700)
-    with SqlRegistry.open_writer(path / "registry.db") as writer:
+    with sqlite.open_writer(path / "registry.db") as writer:
         writer.register(registration(random.Random(1)), day="2026-11-25")
         head = writer.head()
     generations.create_first(path / "index", head.epoch)
@@ -62,7 +61,7 @@ def damage(path: Path, at: int, content: bytes) -> None:
 
 
 def revoke_a_key(data_dir: Path) -> None:
-    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+    with sqlite.open_writer(data_dir / "registry.db") as writer:
         writer.add_key(
             ApiKey("0000000a", "p", "o", bytes(32), frozenset(), frozenset(), "2026-01-01"), act=ACT
         )
@@ -123,7 +122,7 @@ def test_a_sound_data_directory_is_reported_sound_and_so_is_an_empty_one(
     empty = tmp_path / "empty"
     empty.mkdir(0o700)
     assert set(verdicts(empty).values()) == {Verdict.OK}
-    with SqlRegistry.open_writer(empty / "registry.db"):
+    with sqlite.open_writer(empty / "registry.db"):
         pass  # `disrupt keys` does this before the first start
     assert set(verdicts(empty).values()) == {Verdict.OK}
 
@@ -183,7 +182,7 @@ def test_a_registry_that_is_gone_is_not_taken_for_the_beginning(data_dir: Path) 
 
 
 def test_a_damaged_snapshot_fails_and_warns_while_an_older_one_is_sound(data_dir: Path) -> None:
-    with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
+    with sqlite.open_reader(data_dir / "registry.db") as reader:
         rebuild(reader, data_dir / "index")
     for number, verdict in ((2, Verdict.WARN), (1, Verdict.FAIL)):
         codes = data_dir / "index" / f"{number:08}" / "codes.faiss"
@@ -197,7 +196,7 @@ def test_a_damaged_snapshot_fails_and_warns_while_an_older_one_is_sound(data_dir
 def test_an_index_of_another_registry_and_an_older_registry_fail(data_dir: Path) -> None:
     registry = data_dir / "registry.db"
     older = registry.read_bytes()
-    with SqlRegistry.open_writer(registry) as writer:
+    with sqlite.open_writer(registry) as writer:
         writer.register(registration(random.Random(2)), day="2026-11-26")
     newer = registry.read_bytes()
     registry.write_bytes(older)
@@ -236,7 +235,7 @@ def test_a_missing_damaged_or_older_journal_of_removals_warns_and_another_file_f
         assert verdicts(data_dir)["removals"] == Verdict.OK
         damage(path, damaged_at, b"\xff")
         assert verdicts(data_dir)["removals"] == Verdict.WARN
-    with SqlRegistry.open_writer(data_dir / "registry.db"):
+    with sqlite.open_writer(data_dir / "registry.db"):
         pass  # as the next start does
     revoke_a_key(data_dir)
     assert verdicts(data_dir)["removals"] == Verdict.OK
@@ -247,7 +246,7 @@ def test_a_missing_damaged_or_older_journal_of_removals_warns_and_another_file_f
 
 
 def test_what_was_withdrawn_and_not_erased_in_time_fails(data_dir: Path) -> None:
-    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+    with sqlite.open_writer(data_dir / "registry.db") as writer:
         case = writer.register(registration(random.Random(2)), day="2026-11-25").case_number
         rebuild(writer, data_dir / "index")
         writer.withdraw(case, None, day="2026-11-26")

@@ -23,8 +23,9 @@ from disrupt.index import writing
 from disrupt.index.generations import create_first, current, directory_of
 from disrupt.index.live import LiveIndex
 from disrupt.index.manifest import FILES, TABLES
+from disrupt.registry import sqlite
 from disrupt.registry.contract import NewItem
-from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry.sql.registry import SqlRegistryWriter
 from tests.index.examples import search
 from tests.registry.examples import DAY, new_item, registration
 
@@ -36,7 +37,7 @@ def index_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def writer(tmp_path: Path, index_dir: Path) -> Iterator[SqlRegistryWriter]:
-    with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
+    with sqlite.open_writer(tmp_path / "registry.db") as writer:
         create_first(index_dir, writer.head().epoch)
         yield writer
 

@@ -22,8 +22,9 @@ from disrupt.feed.follower import Follower
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first
 from disrupt.index.live import LiveIndex
-from disrupt.registry.contract import NewItem
-from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry import sqlite
+from disrupt.registry.contract import NewItem, RegistryReader
+from disrupt.registry.sql.registry import SqlRegistryWriter
 from tests.index.examples import search
 from tests.registry.examples import DAY, new_item, registration
 
@@ -64,7 +65,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
+    with sqlite.open_writer(tmp_path / "registry.db") as writer:
         yield Site(tmp_path, writer)
 
 
@@ -121,7 +122,7 @@ def test_deleting_the_faiss_file_makes_lookups_fail_until_a_rebuild(site: Site) 
 def test_a_restored_registry_stops_lookups_until_a_rebuild(site: Site, tmp_path: Path) -> None:
     site.register(2)
     site.follower.step()
-    with SqlRegistry.open_writer(tmp_path / "restored.db") as restored:
+    with sqlite.open_writer(tmp_path / "restored.db") as restored:
         (kept,) = registration(site.chance).items
         restored.register(registration(site.chance, None, kept), day=DAY)
         site.follower._reader = restored
@@ -139,7 +140,7 @@ def test_a_restored_registry_stops_lookups_until_a_rebuild(site: Site, tmp_path:
 class Unsteady:
     """A registry that cannot be read at times."""
 
-    def __init__(self, registry: SqlRegistry) -> None:
+    def __init__(self, registry: RegistryReader) -> None:
         self.registry = registry
         self.broken = False
 
@@ -239,7 +240,7 @@ class SiteMachine(RuleBasedStateMachine):
         super().__init__()
         self.exits = ExitStack()
         folder = Path(self.exits.enter_context(tempfile.TemporaryDirectory()))
-        writer = self.exits.enter_context(SqlRegistry.open_writer(folder / "registry.db"))
+        writer = self.exits.enter_context(sqlite.open_writer(folder / "registry.db"))
         self.site = Site(folder, writer)
         self.every: list[NewItem] = []
 

@@ -16,14 +16,14 @@ from structlog.testing import capture_logs
 from disrupt.feed.rebuild import rebuild
 from disrupt.index import writing
 from disrupt.index.multi_index import engine
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import sqlite
 from tests.feed.test_follower import Site
 
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Serve generation 1; later generations have tables."""
-    with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
+    with sqlite.open_writer(tmp_path / "registry.db") as writer:
         site = Site(tmp_path, writer)
         monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
         monkeypatch.setattr(engine, "CODE_NS", 1e9)

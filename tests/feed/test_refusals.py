@@ -18,7 +18,7 @@ from disrupt.feed.rebuild import rebuild
 from disrupt.index import writing
 from disrupt.index.manifest import FILES, TABLES
 from disrupt.index.multi_index import engine
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import sqlite
 from tests.feed.test_follower import Site
 from tests.index.examples import rewrite_manifest
 
@@ -30,7 +30,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """Serve generation 2, which has tables and uses them."""
     monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
     monkeypatch.setattr(engine, "CODE_NS", 1e9)
-    with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
+    with sqlite.open_writer(tmp_path / "registry.db") as writer:
         site = Site(tmp_path, writer)
         site.register(3)
         rebuild(writer, site.index_dir)

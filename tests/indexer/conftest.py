@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from disrupt.index.generations import create_first
+from disrupt.registry import sqlite
 from disrupt.registry.contract import NewItem
-from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry.sql.registry import SqlRegistryWriter
 from tests.registry.examples import DAY, new_item, registration
 
 
@@ -22,7 +23,7 @@ def writer(data_dir: Path) -> Iterator[SqlRegistryWriter]:
     """Open a registry of 30 items, two of them withdrawn, beside an empty first generation."""
     data_dir.mkdir()
     chance = random.Random(5)
-    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+    with sqlite.open_writer(data_dir / "registry.db") as writer:
         create_first(data_dir / "index", writer.head().epoch)
         for _ in range(10):
             items: list[NewItem] = [new_item(chance, hashes) for hashes in (1, 2, 5)]

@@ -26,7 +26,7 @@ from disrupt.index.generations import current, locked, open_current, publish
 from disrupt.index.multi_index import engine
 from disrupt.index.multi_index.tables import Tables
 from disrupt.registry.contract import NewItem
-from disrupt.registry.sqlite.sql import SqlRegistryWriter
+from disrupt.registry.sql.registry import SqlRegistryWriter
 from indexer.commands import main
 from indexer.stats import stats
 from indexer.verify import verify

@@ -10,7 +10,7 @@ import pytest
 
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import current, open_current
-from disrupt.registry.sqlite.sql import SqlRegistryWriter
+from disrupt.registry.sql.registry import SqlRegistryWriter
 from indexer.verify import verify
 from tests.dying import ended_at, rebuild_index
 from tests.proofs import strace

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import current, generations
-from disrupt.registry.sqlite.sql import SqlRegistryWriter
+from disrupt.registry.sql.registry import SqlRegistryWriter
 from indexer.commands import main
 from indexer.verify import verify
 from tests.registry.examples import DAY, registration

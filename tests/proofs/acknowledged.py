@@ -10,14 +10,14 @@ from disrupt.core import media
 from disrupt.core.changes import Addition, Cursor
 from disrupt.errors import DisruptError
 from disrupt.feed.walk import walk
+from disrupt.registry import sqlite
 from disrupt.registry.sqlite.integrity import integrity_problems
-from disrupt.registry.sqlite.sql import SqlRegistry
 from indexer.verify import verify
 
 
 def stored(data_dir: Path) -> dict[bytes, bytes]:
     """Return the fingerprints of every item in the registry, packed, by its id."""
-    with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
+    with sqlite.open_reader(data_dir / "registry.db") as reader:
         head = reader.head()
         return {
             change.item.item_id: media.pack(change.item.fingerprints)
@@ -38,7 +38,7 @@ def kept(write: Write, found: list[bytes | None]) -> Iterator[str]:
 
 def outcomes_kept(data_dir: Path, writes: Iterable[Write]) -> Iterator[str]:
     """Yield a problem unless the last acknowledged outcomes, or later ones, are in the registry."""
-    with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
+    with sqlite.open_reader(data_dir / "registry.db") as reader:
         for write in writes:
             if write.receipt is None or write.withdrawal_sent or not write.noted:
                 continue
@@ -52,7 +52,7 @@ def verified(data_dir: Path) -> Iterator[str]:
     """Run the checks of ``disrupt-index verify``, and SQLite's own."""
     yield from integrity_problems(data_dir / "registry.db")
     try:
-        with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
+        with sqlite.open_reader(data_dir / "registry.db") as reader:
             outcome = verify(reader, data_dir / "index")
         yield from (difference.problem for difference in outcome.differences)
     except DisruptError as error:

@@ -19,7 +19,7 @@ from benchmarks.harness.deployment import BIN, WITH_BYTECODE, CommandFailedError
 from benchmarks.harness.disks import mounted
 from disrupt.feed.rebuild import rebuild
 from disrupt.hashing import ImageFingerprints, fingerprint_image
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import sqlite
 from tests.proofs import strace
 
 HASHES_PER_ITEM = 100
@@ -86,7 +86,7 @@ class Site:
         has = {SMALL_DISK: has_small_disk, STRACE: strace.is_there(), FAKETIME: _LIBRARY.exists()}
         self.means = {means for means, is_there in has.items() if is_there}
         registries.fill(self.data_dir, self.codes, HASHES_PER_ITEM)
-        with SqlRegistry.open_reader(self.data_dir / "registry.db") as reader:
+        with sqlite.open_reader(self.data_dir / "registry.db") as reader:
             rebuild(reader, self.data_dir / "index")
         self.set_clock(0)
         # chosen here, as a server that is started anew has to have them again

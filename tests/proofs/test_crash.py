@@ -28,7 +28,7 @@ from benchmarks.harness.writes import Clients, Desk, Reporter, Write, patiently
 from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
 from disrupt.feed.rebuild import rebuild
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import sqlite
 from tests.proofs.acknowledged import kept, outcomes_kept, stored, verified
 
 TARGETS = ("writer", "everything", "writer", "supervisor")
@@ -98,7 +98,7 @@ def crash(
                 server = start()
             tally.problems += _check(server, register, match, tally, known)
             if tally.kills.total() % _REBUILT_EVERY == 0:
-                with SqlRegistry.open_reader(data_dir / "registry.db") as reader:
+                with sqlite.open_reader(data_dir / "registry.db") as reader:
                     rebuild(reader, data_dir / "index")
     finally:
         server.kill()

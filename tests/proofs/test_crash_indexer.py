@@ -34,7 +34,7 @@ from disrupt.feed.follower import Follower
 from disrupt.index.generations import current
 from disrupt.index.live import LiveIndex
 from disrupt.index.nearest import same_limits
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import sqlite
 from indexer.verify import verify
 from tests.proofs import strace
 from tests.proofs.strace import Call
@@ -198,7 +198,7 @@ class _Run:
 
     def check(self) -> None:
         """Check a process that starts now, ``verify``, and the server's answers."""
-        with SqlRegistry.open_reader(self._data_dir / "registry.db") as reader:
+        with sqlite.open_reader(self._data_dir / "registry.db") as reader:
             live = LiveIndex()
             Follower(reader, live, self._index_dir).step()
             if wrong := self._wrong_in(live):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from disrupt.core.acts import OPERATOR, Act, Action
 from disrupt.core.states import ItemState
+from disrupt.registry import sqlite
 from disrupt.registry.contract import NewCase, Registration
-from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry.examples import DAY, OWN, item_of, new_case, new_item, registration
 
 
@@ -42,7 +42,7 @@ def acknowledge(word: str, seed: int) -> None:
 
 def main() -> None:
     chance = random.Random(int(sys.argv[2]))
-    with SqlRegistry.open_writer(Path(sys.argv[1])) as writer:
+    with sqlite.open_writer(Path(sys.argv[1])) as writer:
         while True:
             seed = chance.getrandbits(63)
             result = writer.register(request_of(seed), day=DAY)

@@ -14,9 +14,9 @@ import pytest
 
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DataDirectoryError
-from disrupt.registry import backup, opening
+from disrupt.registry import backup, opening, sqlite
 from disrupt.registry.backup import back_up, bring_up_to_date, check, unpack
-from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry.sql.registry import SqlRegistryWriter
 from disrupt.server.restore import restore
 from tests.registry.examples import (
     DAY,
@@ -29,7 +29,7 @@ from tests.registry.examples import (
 
 @pytest.fixture
 def writer(data_dir: Path) -> Iterator[SqlRegistryWriter]:
-    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+    with sqlite.open_writer(data_dir / "registry.db") as writer:
         yield writer
 
 
@@ -45,7 +45,7 @@ def test_backup_is_the_registry_as_it_is_with_what_is_only_in_the_log(
     assert (manifest.epoch, manifest.sequence) == (head.epoch.hex(), head.sequence)
     assert check(target) == manifest
     writer.register(registration(chance), day=DAY)
-    with SqlRegistry.open_reader(target / "registry.db") as copy:
+    with sqlite.open_reader(target / "registry.db") as copy:
         assert copy.head() == head
         assert list(map(plain, all_changes(copy))) == list(map(plain, all_changes(writer)))[:2]
     assert (target / "secrets.json").read_bytes() == (data_dir / "secrets.json").read_bytes()
@@ -92,7 +92,7 @@ def test_backups_beside_registrations_hold_every_one_that_came_before(
             before = writer.head()
             manifest = back_up(data_dir, tmp_path / f"{number}")
             assert manifest.sequence >= before.sequence
-            with SqlRegistry.open_reader(tmp_path / f"{number}" / "registry.db") as copy:
+            with sqlite.open_reader(tmp_path / f"{number}" / "registry.db") as copy:
                 changes = all_changes(copy)
             assert [change.sequence for change in changes] == list(range(1, manifest.sequence + 1))
     finally:
@@ -172,7 +172,7 @@ def test_an_incomplete_or_damaged_data_directory_is_refused_and_leaves_nothing(
 ) -> None:
     with pytest.raises(DataDirectoryError, match="no registry"):
         back_up(data_dir, tmp_path / "backup")
-    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+    with sqlite.open_writer(data_dir / "registry.db") as writer:
         for _ in range(40):
             writer.register(registration(chance, None, new_item(chance, 100)), day=DAY)
     (data_dir / "secrets.json").rename(data_dir / "elsewhere")
@@ -236,7 +236,7 @@ def test_unpacked_backup_of_an_empty_registry_is_one(
     place.mkdir()
     unpack(tmp_path / "backup", place)
     bring_up_to_date(place, ())
-    with SqlRegistry.open_writer(place / "registry.db") as restored:
+    with sqlite.open_writer(place / "registry.db") as restored:
         restored.register(registration(chance), day=DAY)
         assert len(all_changes(restored)) == 1
     with closing(sqlite3.connect(place / "registry.db")) as connection:

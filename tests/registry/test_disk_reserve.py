@@ -14,10 +14,10 @@ import pytest
 
 from disrupt.data_directory import JOURNAL, RESERVE
 from disrupt.errors import StorageFullError
-from disrupt.registry import journal
-from disrupt.registry.sqlite import disk_reserve
-from disrupt.registry.sqlite.disk_reserve import DiskReserve
-from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry import journal, sqlite
+from disrupt.registry.sql import disk_reserve
+from disrupt.registry.sql.disk_reserve import DiskReserve
+from disrupt.registry.sql.registry import SqlRegistryWriter
 from tests.registry.examples import ACT, DAY, all_changes, api_key, new_item, registration
 
 
@@ -49,7 +49,7 @@ def register(writer: SqlRegistryWriter, chance: random.Random) -> str:
 
 def test_withdrawals_take_the_reserve_one_after_another_and_give_it_back(disk: Path) -> None:
     chance = random.Random(1)
-    with SqlRegistry.open_writer(disk / "registry.db") as writer:
+    with sqlite.open_writer(disk / "registry.db") as writer:
         numbers = [register(writer, chance) for _ in range(4)]
         for number in numbers:
             fill(disk)
@@ -61,7 +61,7 @@ def test_withdrawals_take_the_reserve_one_after_another_and_give_it_back(disk: P
 
 
 def test_a_key_can_be_revoked_on_a_full_disk(disk: Path) -> None:
-    with SqlRegistry.open_writer(disk / "registry.db") as writer:
+    with sqlite.open_writer(disk / "registry.db") as writer:
         keys = [api_key(f"{at}" * 8) for at in range(4)]
         for key in keys:
             writer.add_key(key, act=ACT)
@@ -73,7 +73,7 @@ def test_a_key_can_be_revoked_on_a_full_disk(disk: Path) -> None:
 
 
 def test_a_removal_that_is_not_journaled_is_not_said_to_be_undone(disk: Path) -> None:
-    with SqlRegistry.open_writer(disk / "registry.db") as writer:
+    with sqlite.open_writer(disk / "registry.db") as writer:
         number = register(writer, random.Random(5))
 
         def full(*_: object) -> int:
@@ -93,10 +93,10 @@ def test_a_removal_that_is_not_journaled_is_not_said_to_be_undone(disk: Path) ->
 
 def test_a_registry_opens_on_a_full_disk_and_keeps_room_for_withdrawals(disk: Path) -> None:
     chance = random.Random(4)
-    with SqlRegistry.open_writer(disk / "registry.db") as writer:
+    with sqlite.open_writer(disk / "registry.db") as writer:
         numbers = [register(writer, chance) for _ in range(3)]
     fill(disk)
-    with SqlRegistry.open_writer(disk / "registry.db") as writer:
+    with sqlite.open_writer(disk / "registry.db") as writer:
         for number in numbers:
             assert held_bytes(disk) >= disk_reserve.SIZE_BYTES // 2
             fill(disk)  # what others take meanwhile
@@ -110,7 +110,7 @@ def test_without_the_reserve_a_full_disk_refuses_a_withdrawal_and_keeps_the_case
     disk: Path,
 ) -> None:
     chance = random.Random(2)
-    with SqlRegistry.open_writer(disk / "registry.db") as writer:
+    with sqlite.open_writer(disk / "registry.db") as writer:
         number = register(writer, chance)
         (disk / RESERVE).unlink()
         fill(disk)
@@ -138,7 +138,7 @@ def test_a_check_of_the_storage_fails_while_the_disk_is_full_and_changes_nothing
     disk: Path,
 ) -> None:
     chance = random.Random(3)
-    with SqlRegistry.open_writer(disk / "registry.db") as writer:
+    with sqlite.open_writer(disk / "registry.db") as writer:
         writer.register(registration(chance, None, new_item(chance)), day=DAY)
         before = writer.head()
         writer.check_storage()

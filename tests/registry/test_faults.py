@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableError
+from disrupt.registry import sqlite
 from disrupt.registry.contract import NewCase
-from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry.sql.registry import SqlRegistryWriter
 from tests.registry.examples import (
     ACT,
     DAY,
@@ -40,7 +41,7 @@ def page_limit(writer: SqlRegistryWriter) -> Iterator[None]:
     """Cause SQLITE_FULL, from SQLite's own limit."""
 
     def limit(pages: int) -> None:
-        with closing(writer._writer.raw_connection()) as connection:
+        with closing(writer._writable.writer.raw_connection()) as connection:
             connection.cursor().execute(f"PRAGMA max_page_count={pages}")
 
     limit(1)  # SQLite reads this as: no more pages than there are
@@ -67,7 +68,7 @@ def test_full_disk_keeps_nothing_and_the_writer_goes_on_when_there_is_room(
     chance = random.Random(1)
     first = registration(chance)
     large = registration(chance, new_case(chance), *(new_item(chance, 900) for _ in range(5)))
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         head = writer.register(first, day=DAY).cursor
         before = list(map(plain, all_changes(writer)))
         with disk_full(writer):
@@ -83,21 +84,21 @@ def test_full_disk_keeps_nothing_and_the_writer_goes_on_when_there_is_room(
 
 
 def test_missing_registry_is_refused_and_not_made_by_a_reader(path: Path) -> None:
-    with pytest.raises(DataDirectoryError, match="disrupt serve"), SqlRegistry.open_reader(path):
+    with pytest.raises(DataDirectoryError, match="disrupt serve"), sqlite.open_reader(path):
         pass
     assert list(path.parent.iterdir()) == []
 
 
 def test_missing_directory_is_refused(path: Path) -> None:
     lost = path.parent / "nowhere" / "registry.db"
-    with pytest.raises(DataDirectoryError), SqlRegistry.open_writer(lost):
+    with pytest.raises(DataDirectoryError), sqlite.open_writer(lost):
         pass
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no database at all" * 1000])
 def test_reader_refuses_a_file_that_is_no_registry(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(DataDirectoryError), SqlRegistry.open_reader(path):
+    with pytest.raises(DataDirectoryError), sqlite.open_reader(path):
         pass
     assert path.read_bytes() == content
 
@@ -105,15 +106,15 @@ def test_reader_refuses_a_file_that_is_no_registry(path: Path, content: bytes) -
 def test_writer_refuses_a_file_that_is_no_database(path: Path) -> None:
     content = b"this is no database at all" * 1000
     path.write_bytes(content)
-    with pytest.raises(DataDirectoryError), SqlRegistry.open_writer(path):
+    with pytest.raises(DataDirectoryError), sqlite.open_writer(path):
         pass
     assert path.read_bytes() == content
 
 
 def test_unreadable_column_is_refused_without_quoting_it(path: Path) -> None:
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         writer.register(registration(random.Random(3)), day=DAY)
-        alter(path, "UPDATE items SET fingerprints = CAST(x'416263646566FFFE' AS TEXT)")
+        alter(path, "UPDATE fingerprints SET fingerprints = CAST(x'416263646566FFFE' AS TEXT)")
         with pytest.raises(DataDirectoryError) as caught:
             all_changes(writer)
     assert "Abcdef" not in "".join(traceback.format_exception(caught.value))
@@ -121,17 +122,17 @@ def test_unreadable_column_is_refused_without_quoting_it(path: Path) -> None:
 
 def test_registry_in_use_by_another_writer_is_refused(path: Path) -> None:
     with (
-        SqlRegistry.open_writer(path) as writer,
-        writer._writer.begin(),
+        sqlite.open_writer(path) as writer,
+        writer._writable.writer.begin(),
         pytest.raises(DataDirectoryError, match="other process"),
-        SqlRegistry.open_writer(path),
+        sqlite.open_writer(path),
     ):
         pass
 
 
 def test_locked_registry_is_unavailable_and_then_works_again(path: Path) -> None:
     request = registration(random.Random(4))
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         with closing(sqlite3.connect(path, isolation_level=None)) as locker:
             locker.execute("BEGIN IMMEDIATE")
             with pytest.raises(UnavailableError):
@@ -142,9 +143,9 @@ def test_locked_registry_is_unavailable_and_then_works_again(path: Path) -> None
 
 def test_reader_cannot_write(path: Path) -> None:
     with (
-        SqlRegistry.open_writer(path),
-        SqlRegistry.open_reader(path) as reader,
-        reader._reader.connect() as connection,
+        sqlite.open_writer(path),
+        sqlite.open_reader(path) as reader,
+        reader._database.reader.connect() as connection,
         pytest.raises(DBAPIError, match="readonly"),
     ):
         connection.exec_driver_sql("DELETE FROM banks")
@@ -153,7 +154,7 @@ def test_reader_cannot_write(path: Path) -> None:
 def test_error_texts_carry_no_values(path: Path) -> None:
     chance = random.Random(5)
     taken = NewCase(new_case(chance).number, "hash of a PIN")
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         writer.register(registration(chance, taken), day=DAY)
         with pytest.raises(UnavailableError) as caught:
             writer.register(registration(chance, taken), day=DAY)
@@ -164,7 +165,7 @@ def test_error_texts_carry_no_values(path: Path) -> None:
 
 
 def test_files_are_the_owners_alone(path: Path) -> None:
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         writer.register(registration(random.Random(7)), day=DAY)
         files = sorted(path.parent.iterdir())
         assert [file.name for file in files] == [
@@ -183,7 +184,8 @@ def test_files_are_the_owners_alone(path: Path) -> None:
     [
         "UPDATE items SET kind = 7",
         "UPDATE items SET assurance = 9",
-        "UPDATE items SET fingerprints = x'ff'",
+        "UPDATE fingerprints SET fingerprints = x'ff'",
+        "DELETE FROM fingerprints",
         "UPDATE keys SET rights = '[99]'",
         "UPDATE keys SET rights = '[2'",
         "UPDATE cases SET status = 9",
@@ -194,12 +196,12 @@ def test_a_record_that_cannot_be_read_is_named_as_such(path: Path, statement: st
     request = registration(random.Random(3))
     assert isinstance(request.case, NewCase)
     number = request.case.number
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         start = writer.head()
         writer.register(request, day=DAY)
         writer.add_key(api_key("00000001"), act=ACT)
         alter(path, statement)
-        with SqlRegistry.open_reader(path) as reader:
+        with sqlite.open_reader(path) as reader:
             reads: list[Callable[[], object]] = [
                 reader.keys,
                 lambda: reader.case(number),

@@ -18,12 +18,12 @@ from disrupt.errors import (
 )
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import check_history, open_current, roll_back
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import sqlite
 from tests.registry.examples import DAY, all_changes, new_case, registration
 
 
 def grow(path: Path, chance: random.Random, changes: int) -> Cursor:
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         for _ in range(changes):
             writer.register(registration(chance), day=DAY)
         return writer.head()
@@ -39,7 +39,7 @@ def test_an_older_copy_that_has_grown_knows_no_change_made_after_it(
     path.write_bytes(older)
     regrown = grow(path, chance, again)
     assert regrown.epoch == newer.epoch
-    with SqlRegistry.open_reader(path) as reader:
+    with sqlite.open_reader(path) as reader:
         assert reader.knows(shared)
         assert reader.knows(regrown)
         assert not reader.knows(newer)
@@ -60,18 +60,18 @@ def test_an_index_is_refused_by_an_older_copy_that_has_grown_to_its_change(
     grow(path, chance, 1)
     older = path.read_bytes()
     grow(path, chance, 2)
-    with SqlRegistry.open_reader(path) as reader:
+    with sqlite.open_reader(path) as reader:
         rebuild(reader, index_dir)
     path.write_bytes(older)
     for _ in range(4):
-        with SqlRegistry.open_reader(path) as reader:
+        with sqlite.open_reader(path) as reader:
             for refused in (check_history, open_current):
                 with pytest.raises(OtherHistoryError, match=r"registry\.db is not the one"):
                     refused(index_dir, reader)
             with pytest.raises(OtherHistoryError):
                 rebuild(reader, index_dir)
         grow(path, chance, 1)
-    with SqlRegistry.open_reader(path) as reader:
+    with sqlite.open_reader(path) as reader:
         rebuild(reader, index_dir, accept_registry=True)
         assert open_current(index_dir, reader).manifest.items == 5
 
@@ -81,7 +81,7 @@ def test_a_copy_made_after_the_newest_generation_is_refused_as_older(
 ) -> None:
     index_dir = path.with_name("index")
     grow(path, chance, 1)
-    with SqlRegistry.open_reader(path) as reader:
+    with sqlite.open_reader(path) as reader:
         rebuild(reader, index_dir)
     grow(path, chance, 1)
     older = path.read_bytes()
@@ -89,7 +89,7 @@ def test_a_copy_made_after_the_newest_generation_is_refused_as_older(
     newer = path.read_bytes()
     path.write_bytes(older)
     for _ in range(3):  # a writer leaves the note of a newer registry as it is
-        with SqlRegistry.open_reader(path) as reader:
+        with sqlite.open_reader(path) as reader:
             for refused in (check_history, open_current):
                 with pytest.raises(OtherHistoryError, match="change 4, which registry"):
                     refused(index_dir, reader)
@@ -98,10 +98,10 @@ def test_a_copy_made_after_the_newest_generation_is_refused_as_older(
         grow(path, chance, 1)
     kept = path.read_bytes()
     path.write_bytes(newer)
-    with SqlRegistry.open_reader(path) as reader:
+    with sqlite.open_reader(path) as reader:
         check_history(index_dir, reader)
     path.write_bytes(kept)
-    with SqlRegistry.open_reader(path) as reader:
+    with sqlite.open_reader(path) as reader:
         rebuild(reader, index_dir, accept_registry=True)
         check_history(index_dir, reader)
 
@@ -113,13 +113,13 @@ def test_a_copy_older_than_a_generation_that_was_rolled_back_is_refused(
     for _ in range(2):
         older = path.read_bytes() if path.exists() else b""
         grow(path, chance, 1)
-        with SqlRegistry.open_reader(path) as reader:
+        with sqlite.open_reader(path) as reader:
             rebuild(reader, index_dir)
-    with SqlRegistry.open_reader(path) as reader:
+    with sqlite.open_reader(path) as reader:
         roll_back(index_dir, reader)
     path.write_bytes(older)
     with (
-        SqlRegistry.open_reader(path) as reader,
+        sqlite.open_reader(path) as reader,
         pytest.raises(OtherHistoryError, match="change 2, which registry"),
     ):
         check_history(index_dir, reader)
@@ -137,7 +137,7 @@ def test_a_note_that_is_missing_older_or_damaged_refuses_nothing(
             note.unlink()
         else:
             note.write_bytes(content)
-        with SqlRegistry.open_writer(path) as writer:
+        with sqlite.open_writer(path) as writer:
             check_history(index_dir, writer)
             writer.check_storage()  # as the server does every few seconds
             assert note.read_text().strip() == head.to_text()
@@ -148,23 +148,23 @@ def test_an_older_copy_is_refused_also_where_its_epoch_is_new_and_the_index_is_g
 ) -> None:
     index_dir = path.with_name("index")
     withdrawn = registration(chance)
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         case = writer.register(withdrawn, day=DAY).case_number
     older = path.read_bytes()
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         writer.register(registration(chance), day=DAY)
         head = writer.withdraw(case, None, day=DAY).cursor
     path.write_bytes(older)
     for _ in range(3):
-        with SqlRegistry.open_writer(path) as writer:
+        with sqlite.open_writer(path) as writer:
             assert writer.head().epoch != head.epoch, "the journal names what this copy holds"
             writer.check_storage()
             assert writer.lacks() == head
             with pytest.raises(OtherHistoryError, match="change 3, which registry"):
                 check_history(index_dir, writer)
-    with SqlRegistry.open_reader(path) as reader:
+    with sqlite.open_reader(path) as reader:
         rebuild(reader, index_dir, accept_registry=True)
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         check_history(index_dir, writer)
         newest = writer.register(registration(chance), day=DAY).cursor
     assert path.with_name("registry.head").read_text().strip() == newest.to_text()
@@ -179,12 +179,12 @@ def test_no_new_registry_takes_the_place_of_one_that_is_gone(
     remove(path)
     with (
         pytest.raises(DataDirectoryError, match=r"registry\.head says that there was one"),
-        SqlRegistry.open_writer(path),
+        sqlite.open_writer(path),
     ):
         pass
     assert note.read_text().strip() == head.to_text()
     note.unlink()
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         assert writer.head().sequence == 0
 
 
@@ -198,7 +198,7 @@ def replaced(path: Path) -> None:
 def test_an_open_registry_whose_file_is_exchanged_is_neither_read_nor_written(
     path: Path, chance: random.Random, exchange: Callable[[Path], None]
 ) -> None:
-    with SqlRegistry.open_writer(path) as writer, SqlRegistry.open_reader(path) as reader:
+    with sqlite.open_writer(path) as writer, sqlite.open_reader(path) as reader:
         done = writer.register(registration(chance), day=DAY)
         writer.checkpoint()
         assert reader.head() == writer.head()
@@ -214,5 +214,5 @@ def test_an_open_registry_whose_file_is_exchanged_is_neither_read_nor_written(
     if path.exists():
         for suffix in ("-wal", "-shm"):
             path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
-        with SqlRegistry.open_reader(path) as reader:
+        with sqlite.open_reader(path) as reader:
             assert len(all_changes(reader)) == 1

@@ -10,11 +10,10 @@ import pytest
 
 from disrupt.data_directory import JOURNAL
 from disrupt.errors import DataDirectoryError
-from disrupt.registry import journal
+from disrupt.registry import journal, sqlite
 from disrupt.registry.backup import Known, back_up, bring_up_to_date, known, unpack
 from disrupt.registry.contract import Removed, Revoked
 from disrupt.registry.journal import Epoch, Record
-from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry.examples import ACT, DAY, api_key, registration
 
 OLDER = "removals.journal is older than the backup, or that of another server"
@@ -43,7 +42,7 @@ class Since:
 
     @property
     def epoch(self) -> Epoch:
-        with SqlRegistry.open_reader(self.unpacked / "registry.db") as registry:
+        with sqlite.open_reader(self.unpacked / "registry.db") as registry:
             return Epoch(registry.head().epoch)
 
 
@@ -52,7 +51,7 @@ def since(data_dir: Path, tmp_path: Path, chance: random.Random) -> Since:
     unpacked = tmp_path / "unpacked"
     unpacked.mkdir()
     records = list[Record]()
-    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+    with sqlite.open_writer(data_dir / "registry.db") as writer:
         for key_id in ("11111111", "22222222", "33333333"):
             writer.add_key(api_key(key_id), act=ACT)
         for number in (1, 2):
@@ -102,12 +101,12 @@ def test_a_backup_without_removals_is_not_restored_with_the_journal_of_another_r
     unpacked, new = tmp_path / "unpacked", tmp_path / "new"
     unpacked.mkdir()
     new.mkdir()
-    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+    with sqlite.open_writer(data_dir / "registry.db") as writer:
         number = writer.register(registration(chance), day=DAY).case_number
         back_up(data_dir, tmp_path / "backup")
         writer.withdraw(number, None, day=DAY)
     unpack(tmp_path / "backup", unpacked)
-    with SqlRegistry.open_writer(new / "registry.db") as writer:
+    with sqlite.open_writer(new / "registry.db") as writer:
         assert known(new, unpacked).doubt == OLDER
         number = writer.register(registration(chance), day=DAY).case_number
         writer.withdraw(number, None, day=DAY)
@@ -122,10 +121,10 @@ def test_a_journal_beside_a_registry_older_than_the_backup_may_be_written_from_i
 ) -> None:
     unpacked = tmp_path / "unpacked"
     unpacked.mkdir()
-    with SqlRegistry.open_writer(data_dir / "registry.db"):
+    with sqlite.open_writer(data_dir / "registry.db"):
         pass
     older = (data_dir / "registry.db").read_bytes()
-    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+    with sqlite.open_writer(data_dir / "registry.db") as writer:
         number = writer.register(registration(chance), day=DAY).case_number
         back_up(data_dir, tmp_path / "backup")
         writer.withdraw(number, None, day=DAY)
@@ -133,7 +132,7 @@ def test_a_journal_beside_a_registry_older_than_the_backup_may_be_written_from_i
     lose_registry(data_dir)
     lose_journal(data_dir)
     (data_dir / "registry.db").write_bytes(older)
-    with SqlRegistry.open_writer(data_dir / "registry.db"):
+    with sqlite.open_writer(data_dir / "registry.db"):
         pass
     assert "registry.db is older than the backup" in known(data_dir, unpacked).doubt
 
@@ -143,7 +142,7 @@ def test_a_registry_that_is_older_than_the_backup_or_foreign_does_not_complete_t
 ) -> None:
     lose_registry(since.data_dir)
     lose_journal(since.data_dir)
-    with SqlRegistry.open_writer(since.data_dir / "registry.db"):
+    with sqlite.open_writer(since.data_dir / "registry.db"):
         pass
     assert since.known().doubt == OLDER
     lose_journal(since.data_dir)
@@ -167,7 +166,7 @@ def test_a_registry_that_lacks_the_change_noted_beside_it_does_not_complete_the_
 ) -> None:
     path = since.data_dir / "registry.db"
     older = path.read_bytes()  # newer than the backup
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         if epoch == "a later one":
             writer.begin_epoch()
         receipt = writer.register(registration(chance), day=DAY)

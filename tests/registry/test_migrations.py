@@ -15,8 +15,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from disrupt.errors import DataDirectoryError
-from disrupt.registry.sqlite import migrations, schema
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import sqlite
+from disrupt.registry.sql import migrations, schema
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,7 +42,7 @@ def test_revisions_make_the_schema_of_the_tables(tmp_path: Path) -> None:
         assert migrations.revision(connection) == schema.REVISION
         assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
     engine.dispose()
-    with SqlRegistry.open_writer(created):
+    with sqlite.open_writer(created):
         pass
     # Alembic does not compare checks, AUTOINCREMENT and deferred keys; this does.
     assert definitions(migrated) == definitions(created)
@@ -50,17 +50,17 @@ def test_revisions_make_the_schema_of_the_tables(tmp_path: Path) -> None:
 
 def test_a_registry_of_an_unknown_revision_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "registry.db"
-    with SqlRegistry.open_writer(path):
+    with sqlite.open_writer(path):
         pass
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = 'later'")
         connection.commit()
     before = path.read_bytes()
-    with pytest.raises(DataDirectoryError, match="newer version"), SqlRegistry.open_writer(path):
+    with pytest.raises(DataDirectoryError, match="newer version"), sqlite.open_writer(path):
         pass
     with (
         pytest.raises(DataDirectoryError, match="revision later"),
-        SqlRegistry.open_reader(path),
+        sqlite.open_reader(path),
     ):
         pass
     assert path.read_bytes() == before
@@ -68,9 +68,9 @@ def test_a_registry_of_an_unknown_revision_is_refused_and_stays_as_it_is(tmp_pat
 
 def test_opening_a_registry_does_not_import_alembic(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from disrupt.registry.sqlite import sql\n"
+        "import sys; from pathlib import Path; from disrupt.registry import sqlite\n"
         "for _ in range(2):\n"
-        f"    with sql.SqlRegistry.open_writer(Path({str(tmp_path / 'registry.db')!r})):\n"
+        f"    with sqlite.open_writer(Path({str(tmp_path / 'registry.db')!r})):\n"
         "        pass\n"
         "assert not {'alembic', 'mako', 'sqlalchemy.orm'} & set(sys.modules)\n"
     )
@@ -85,7 +85,7 @@ def test_wheel_brings_its_migrations_along(tmp_path: Path) -> None:
     installed = tmp_path / "100% of it"
     zipfile.ZipFile(wheel).extractall(installed)
     program = (
-        "from sqlalchemy import create_engine; from disrupt.registry.sqlite import migrations\n"
+        "from sqlalchemy import create_engine; from disrupt.registry.sql import migrations\n"
         f"assert migrations.__file__.startswith({str(installed)!r}), migrations.__file__\n"
         "with create_engine('sqlite://').begin() as connection:\n"
         "    migrations.apply_revisions(connection)\n"

@@ -16,8 +16,8 @@ from disrupt.core.changes import Addition, Removal
 from disrupt.core.policy import ADULTS
 from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
+from disrupt.registry import sqlite
 from disrupt.registry.contract import NewItem, RegistryReader
-from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry import register_until_killed
 from tests.registry.examples import DAY, all_changes
 from tests.registry.register_until_killed import act_of, renewal_of, request_of
@@ -103,7 +103,7 @@ def kill_writers(path: Path, chance: random.Random, kills: int) -> dict[int, str
         for line in lines_until_killed(path, chance):
             word, seed = line.split()
             words[int(seed)] = word
-        with SqlRegistry.open_reader(path) as reader:
+        with sqlite.open_reader(path) as reader:
             check_acknowledged(reader, words)
         with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -115,7 +115,7 @@ def kill_writers(path: Path, chance: random.Random, kills: int) -> dict[int, str
 def test_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
     path = tmp_path / "registry.db"
     words = kill_writers(path, random.Random(), kills=2)
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         check_acknowledged(writer, words)
         kept = next(seed for seed, word in words.items() if word == "registered")
         head = writer.head()

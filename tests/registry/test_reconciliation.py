@@ -26,10 +26,9 @@ from disrupt.errors import (
     StorageFullError,
     UnavailableError,
 )
-from disrupt.registry import journal
+from disrupt.registry import journal, sqlite
 from disrupt.registry.contract import Removed
 from disrupt.registry.journal import Epoch
-from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry import withdraw_under_strace
 from tests.registry.examples import (
     ACT,
@@ -58,20 +57,20 @@ def journaled(path: Path) -> list[bytes]:
 
 
 def removed(path: Path) -> set[bytes]:
-    with SqlRegistry.open_reader(path) as reader:
+    with sqlite.open_reader(path) as reader:
         return {change.item_id for change in all_changes(reader) if isinstance(change, Removal)}
 
 
 def test_every_withdrawn_item_is_in_the_journal_once(path: Path, chance: random.Random) -> None:
     first, second = new_item(chance), new_item(chance)
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         number = writer.register(registration(chance, None, first, second), day=DAY).case_number
         assert journaled(path) == []
         writer.withdraw(number, [first.item_id], day=DAY)
         assert journaled(path) == [first.item_id]
         writer.withdraw(number, None, day=DAY)
         writer.withdraw(number, None, day=DAY)
-    with SqlRegistry.open_writer(path):
+    with sqlite.open_writer(path):
         assert journaled(path) == [first.item_id, second.item_id]
 
 
@@ -88,7 +87,7 @@ def test_writer_killed_between_commit_and_journal_acknowledged_nothing_and_is_re
 ) -> None:
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
-    with SqlRegistry.open_writer(path):
+    with sqlite.open_writer(path):
         pass  # opening makes the journal
     command = [sys.executable, "-m", withdraw_under_strace.__name__, str(path), "5", removal]
     file = str(path.with_name(JOURNAL))
@@ -99,7 +98,7 @@ def test_writer_killed_between_commit_and_journal_acknowledged_nothing_and_is_re
     assert done.stdout == "registered\n", done.stderr
     ids = {item.item_id for item in request_of(5).items}
     assert removed(path) == ids  # the database has committed
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         assert set(journaled(path)) == ids
         if removal == "renew":
             renewal = renewal_of(5, writer.register(request_of(6), day=DAY).case_number)
@@ -110,7 +109,7 @@ def test_opening_takes_few_bytes_for_each_item_ever_withdrawn(
     path: Path, chance: random.Random
 ) -> None:
     count = 20_000
-    with SqlRegistry.open_writer(path):
+    with sqlite.open_writer(path):
         pass
     with closing(sqlite3.connect(path)) as connection:
         rows = ((number, chance.randbytes(16)) for number in range(1, count + 1))
@@ -120,7 +119,7 @@ def test_opening_takes_few_bytes_for_each_item_ever_withdrawn(
         assert path.with_name(JOURNAL).stat().st_size == 48 * (2 + known)
         tracemalloc.start()
         try:
-            with SqlRegistry.open_writer(path):
+            with sqlite.open_writer(path):
                 _, peak_bytes = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -130,28 +129,28 @@ def test_opening_takes_few_bytes_for_each_item_ever_withdrawn(
 
 def test_a_torn_journal_is_completed_from_the_registry(path: Path, chance: random.Random) -> None:
     request = registration(chance, None, *(new_item(chance) for _ in range(5)))
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         writer.withdraw(writer.register(request, day=DAY).case_number, None, day=DAY)
     whole = journaled(path)
     file = path.with_name(JOURNAL)
     for size in (48, 48 + 7, 3 * 48, 4 * 48 + 47):
         os.truncate(file, size)
-        with SqlRegistry.open_writer(path):
+        with sqlite.open_writer(path):
             assert journaled(path) == whole
     file.unlink()
-    with SqlRegistry.open_writer(path):
+    with sqlite.open_writer(path):
         assert journaled(path) == whole
 
 
 def test_damage_is_logged_and_mended_from_the_registry(path: Path, chance: random.Random) -> None:
     request = registration(chance, None, *(new_item(chance) for _ in range(3)))
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         writer.withdraw(writer.register(request, day=DAY).case_number, None, day=DAY)
     file = path.with_name(JOURNAL)
     content = bytearray(file.read_bytes())
     content[60] ^= 1
     file.write_bytes(content)
-    with capture_logs() as logs, SqlRegistry.open_writer(path):
+    with capture_logs() as logs, sqlite.open_writer(path):
         assert sorted(journaled(path)) == sorted(item.item_id for item in request.items)
     assert [entry["event"] for entry in logs] == ["removals_journal_damaged"]
 
@@ -164,7 +163,7 @@ def test_a_journal_mended_after_damage_names_the_present_epoch_only(
         assert contents is not None
         return contents.epochs
 
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         earlier = Epoch(writer.head().epoch)
         writer.withdraw(writer.register(registration(chance), day=DAY).case_number, None, day=DAY)
         writer.begin_epoch()
@@ -174,7 +173,7 @@ def test_a_journal_mended_after_damage_names_the_present_epoch_only(
     content = bytearray(file.read_bytes())
     content[108] ^= 1  # the item, between the epochs
     file.write_bytes(content)
-    with SqlRegistry.open_writer(path):
+    with sqlite.open_writer(path):
         assert epochs() == (present,)
 
 
@@ -185,7 +184,7 @@ def test_withdrawal_whose_record_cannot_be_written_is_completed_by_repeating_it(
     file = path.with_name(JOURNAL)
     # So long that a limit on file size stops the journal, but not the database.
     journal.write(file, [Removed(number, chance.randbytes(16)) for number in range(30_000)])
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         number = writer.register(request, day=DAY).case_number
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 49, hard))
@@ -205,7 +204,7 @@ def test_renewal_whose_record_cannot_be_written_is_answered_once_it_is(
     path: Path, chance: random.Random
 ) -> None:
     old, new = item_of(chance, 1), item_of(chance, 1, OWN, (1, 0, 0))
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         number = writer.register(registration(chance, None, old), day=DAY).case_number
         renewal = registration(chance, number, new)
         with pytest.MonkeyPatch.context() as patched:
@@ -231,18 +230,18 @@ def test_an_older_registry_keeps_what_was_only_renewed_since_and_is_seen_to_be_o
     path: Path, chance: random.Random
 ) -> None:
     case, old, other = new_case(chance), item_of(chance, 1), item_of(chance, 2)
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         writer.register(registration(chance, case, old, other), day=DAY)
     older = path.read_bytes()
     renewal = registration(chance, case.number, item_of(chance, 1, OWN, (1, 0, 0)))
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         before = writer.register(renewal, day=DAY).cursor
     path.write_bytes(older)
-    with capture_logs() as logs, SqlRegistry.open_writer(path) as writer:
+    with capture_logs() as logs, sqlite.open_writer(path) as writer:
         assert removed(path) == set()
         assert not writer.knows(before)
     assert "registry_older_than_its_journal" in [entry["event"] for entry in logs]
-    with capture_logs() as logs, SqlRegistry.open_writer(path) as writer:
+    with capture_logs() as logs, sqlite.open_writer(path) as writer:
         assert removed(path) == set()
         assert journaled(path) == [old.item_id]
         # As what was registered since, the renewal is to be sent again.
@@ -260,12 +259,12 @@ def test_an_older_registry_put_in_place_by_hand_brings_nothing_back(
     kept, part, gone = (
         registration(chance, new_case(chance), new_item(chance), new_item(chance)) for _ in "123"
     )
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         kept_number = writer.register(kept, day=DAY).case_number
         part_number = writer.register(part, day=DAY).case_number
         gone_number = writer.register(gone, day=DAY).case_number
     older = path.read_bytes()
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         writer.withdraw(part_number, [part.items[0].item_id], day=DAY)
         writer.withdraw(gone_number, None, day=DAY)
         late = registration(chance)
@@ -274,7 +273,7 @@ def test_an_older_registry_put_in_place_by_hand_brings_nothing_back(
         before = writer.head()
     path.write_bytes(older)
 
-    with capture_logs() as logs, SqlRegistry.open_writer(path) as writer:
+    with capture_logs() as logs, sqlite.open_writer(path) as writer:
         assert "registry_older_than_its_journal" in [entry["event"] for entry in logs]
         erased = {part.items[0].item_id, *(item.item_id for item in gone.items)}
         assert removed(path) == erased
@@ -297,28 +296,28 @@ def test_an_older_registry_put_in_place_by_hand_brings_nothing_back(
         assert newest not in numbers
         assert set(journaled(path)) == {*erased, late.items[0].item_id}
         epoch = writer.head().epoch
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         assert writer.head().epoch == epoch
 
 
 def test_a_registry_that_never_numbered_what_the_journal_lists_begins_an_epoch_once(
     path: Path, chance: random.Random
 ) -> None:
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         writer.register(registration(chance), day=DAY)
     older = path.read_bytes()
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         late = writer.register(registration(chance), day=DAY).case_number
         before = writer.withdraw(late, None, day=DAY).cursor
         number = plain(all_changes(writer)[-1])[0]
     path.write_bytes(older)
-    with capture_logs() as logs, SqlRegistry.open_writer(path) as writer:
+    with capture_logs() as logs, sqlite.open_writer(path) as writer:
         epoch = writer.head().epoch
         assert epoch != before.epoch
         writer.register(registration(chance), day=DAY)
         assert plain(all_changes(writer)[-1])[0] > number  # type: ignore[operator]
     assert [entry["event"] for entry in logs] == ["registry_older_than_its_journal"]
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         assert writer.head().epoch == epoch
 
 
@@ -326,7 +325,7 @@ def test_a_record_torn_between_short_writes_is_mended_at_the_next_start(
     path: Path, chance: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = registration(chance, None, new_item(chance), new_item(chance))
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         number = writer.register(request, day=DAY).case_number
         monkeypatch.setattr(os, "pwrite", ShortWrites(60))
         monkeypatch.setattr(os, "ftruncate", lambda *_: None)  # the torn record stays
@@ -336,7 +335,7 @@ def test_a_record_torn_between_short_writes_is_mended_at_the_next_start(
     contents = journal.read(path.with_name(JOURNAL))
     assert contents is not None
     assert contents.torn
-    with SqlRegistry.open_writer(path):
+    with sqlite.open_writer(path):
         assert set(journaled(path)) == {item.item_id for item in request.items}
 
 
@@ -347,21 +346,21 @@ def revoked(path: Path) -> list[str]:
 
 
 def test_every_revoked_key_is_in_the_journal_once(path: Path) -> None:
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         for key_id in ("00000001", "00000002"):
             writer.add_key(api_key(key_id), act=ACT)
         for _ in range(2):
             writer.revoke_key("00000001", day=DAY, act=ACT)
             assert revoked(path) == ["00000001"]
     path.with_name(JOURNAL).unlink()
-    with SqlRegistry.open_writer(path):
+    with sqlite.open_writer(path):
         assert revoked(path) == ["00000001"]
 
 
 def test_a_revocation_whose_record_cannot_be_written_is_completed_by_repeating_it(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         writer.add_key(api_key("00000001"), act=ACT)
         monkeypatch.setattr(os, "pwrite", ShortWrites(5))
         with pytest.raises(StorageFullError):
@@ -373,15 +372,15 @@ def test_a_revocation_whose_record_cannot_be_written_is_completed_by_repeating_i
 
 
 def test_an_older_registry_put_in_place_by_hand_revives_no_key(path: Path) -> None:
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         writer.add_key(api_key("00000001"), act=ACT)
         writer.add_key(api_key("00000002"), act=ACT)
     older = path.read_bytes()
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         writer.revoke_key("00000001", day=DAY, act=ACT)
         epoch = writer.head().epoch
     path.write_bytes(older)
-    with capture_logs() as logs, SqlRegistry.open_writer(path) as writer:
+    with capture_logs() as logs, sqlite.open_writer(path) as writer:
         keys = writer.keys()
         assert [bool(key.revoked_on) for key in keys] == [True, False]
         assert writer.head().epoch != epoch

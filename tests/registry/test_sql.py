@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from disrupt.registry import sqlite
 from disrupt.registry.contract import BYTES_AT_ONCE, RegistryReader, RegistryWriter
-from disrupt.registry.sqlite import queries, states
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry.sql import queries, states
 from tests.registry.conformance import OpenReader, OpenWriter, RegistryConformance
 from tests.registry.conformance.outcomes import report
 from tests.registry.examples import (
@@ -29,11 +29,11 @@ from tests.registry.machine import RegistryMachine
 class TestSqliteConforms(RegistryConformance):
     @pytest.fixture
     def open_writer(self, tmp_path: Path) -> OpenWriter:
-        return lambda: SqlRegistry.open_writer(tmp_path / "registry.db")
+        return lambda: sqlite.open_writer(tmp_path / "registry.db")
 
     @pytest.fixture
     def open_reader(self, tmp_path: Path) -> OpenReader:
-        return lambda: SqlRegistry.open_reader(tmp_path / "registry.db")
+        return lambda: sqlite.open_reader(tmp_path / "registry.db")
 
     def test_a_withdrawal_erases_the_rows_of_outcomes(
         self, writer: RegistryWriter, chance: random.Random, tmp_path: Path
@@ -94,7 +94,7 @@ class SqliteMachine(RegistryMachine):
         self.directory = tempfile.TemporaryDirectory()
 
     def open_writer(self) -> AbstractContextManager[RegistryWriter]:
-        return SqlRegistry.open_writer(Path(self.directory.name) / "registry.db")
+        return sqlite.open_writer(Path(self.directory.name) / "registry.db")
 
     def teardown(self) -> None:
         super().teardown()
@@ -109,14 +109,16 @@ def test_an_item_that_more_answers_name_than_a_statement_has_variables_can_be_wi
     tmp_path: Path,
 ) -> None:
     chance, path = random.Random(5), tmp_path / "registry.db"
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         pictures = [item_of(chance, number) for number in (1, 2, 3)]
         number = writer.register(registration(chance, None, *pictures), day=DAY).case_number
         again = [registration(chance, number, item_of(chance, 1)) for _ in range(60)]
         other = registration(chance, number, item_of(chance, 2))
         for request in (*again, other):
             writer.register(request, day=DAY)
-        with closing(writer._writer.raw_connection()) as connection:  # the only one of its pool
+        with closing(
+            writer._writable.writer.raw_connection()
+        ) as connection:  # the only one of its pool
             driver = connection.driver_connection
             assert driver is not None
             driver.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 50)

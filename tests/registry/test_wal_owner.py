@@ -11,8 +11,8 @@ import pytest
 
 from disrupt.core.changes import Cursor
 from disrupt.errors import DataDirectoryError
+from disrupt.registry import sqlite
 from disrupt.registry.sqlite.copying import copy_database
-from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry.examples import DAY, registration
 
 
@@ -38,10 +38,10 @@ def killed(
     """Return a registry as a kill leaves it, and its head, which only the log knows."""
     path = tmp_path / "data" / "registry.db"
     path.parent.mkdir()
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         writer.register(registration(chance), day=DAY)
     shutil.copyfile(path, copy)
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         copy_database(path, backup)
         shutil.copyfile(path, late_copy)
         writer.register(registration(chance), day=DAY)
@@ -69,13 +69,13 @@ def test_beside_the_log_of_another_file_nothing_is_opened_or_changed(
     right = shutil.copyfile(path, tmp_path / "right.db")
     put(request.getfixturevalue(instead), path)
     before = content(path)
-    for opened in (SqlRegistry.open_writer, SqlRegistry.open_reader):
+    for opened in (sqlite.open_writer, sqlite.open_reader):
         refused = pytest.raises(DataDirectoryError, match=r"registry\.db-wal .* to another file")
         with refused, opened(path):
             pass
         assert content(path) == before
     put(right, path)
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         assert writer.head() == head
 
 
@@ -85,9 +85,9 @@ def test_a_killed_registry_opens_again_and_so_does_a_copy_of_its_directory(
     path, head = killed
     shutil.copytree(path.parent, tmp_path / "moved")
     for place in (path, tmp_path / "moved" / path.name):
-        with SqlRegistry.open_reader(place) as reader:
+        with sqlite.open_reader(place) as reader:
             assert reader.head() == head
-        with SqlRegistry.open_writer(place) as writer:
+        with sqlite.open_writer(place) as writer:
             assert writer.head() == head
 
 
@@ -97,18 +97,18 @@ def test_a_file_that_was_put_without_a_log_opens_again_after_each_kill(
     path, _ = killed
     path.with_name("registry.db-wal").unlink()
     shutil.copyfile(backup, path)
-    with SqlRegistry.open_writer(path):
+    with sqlite.open_writer(path):
         pass
     shutil.copyfile(copy, path)
-    with SqlRegistry.open_reader(path) as reader, reader._reader.begin() as connection:
+    with sqlite.open_reader(path) as reader, reader._database.reader.begin() as connection:
         connection.exec_driver_sql("SELECT count(*) FROM items").all()  # no log is cleared now
         for kill in range(3):
-            with SqlRegistry.open_writer(path):
+            with sqlite.open_writer(path):
                 again = shutil.copytree(path.parent, tmp_path / f"again{kill}")
-            with SqlRegistry.open_reader(again / path.name):
+            with sqlite.open_reader(again / path.name):
                 pass
     for _ in range(2):  # the first clears the log at its end
-        with SqlRegistry.open_writer(path):
+        with sqlite.open_writer(path):
             pass
     assert len(path.with_name("registry.wal-owner").read_text().split()) == 2
 
@@ -116,7 +116,7 @@ def test_a_file_that_was_put_without_a_log_opens_again_after_each_kill(
 def test_the_file_stays_locked_as_sqlite_locked_it(tmp_path: Path) -> None:
     """POSIX drops the locks of a process on a file when any descriptor of it is closed."""
     path = tmp_path / "registry.db"
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         writer.checkpoint()
         writer.check_storage()
         locks = Path("/proc/locks").read_text().splitlines()

@@ -7,8 +7,8 @@ import random
 import sys
 from pathlib import Path
 
+from disrupt.registry import sqlite
 from disrupt.registry.contract import Registration
-from disrupt.registry.sqlite.sql import SqlRegistry
 from tests.registry.examples import DAY, OWN, item_of, registration
 
 
@@ -25,7 +25,7 @@ def renewal_of(seed: int, number: str) -> Registration:
 
 def main() -> None:
     path, seed, removal = sys.argv[1:]
-    with SqlRegistry.open_writer(Path(path)) as writer:
+    with sqlite.open_writer(Path(path)) as writer:
         number = writer.register(request_of(int(seed)), day=DAY).case_number
         sys.stdout.write("registered\n")
         sys.stdout.flush()

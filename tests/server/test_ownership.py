@@ -26,7 +26,7 @@ from disrupt.doctor.findings import Verdict, findings
 from disrupt.errors import DataDirectoryError, DisruptError
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first, current, directory_of, generations
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import sqlite
 from disrupt.server.config import Config
 from disrupt.server.erasure import erase
 from disrupt.server.processes import maintenance
@@ -61,7 +61,7 @@ def data_dir() -> Iterator[Path]:
     directory = DataDirectory(folder / "data")
     directory.make()
     directory.secrets()
-    with SqlRegistry.open_writer(directory.registry) as writer:
+    with sqlite.open_writer(directory.registry) as writer:
         create_first(directory.index, writer.head().epoch)
         writer.register(registration(random.Random(1)), day=DAY)
         rebuild(writer, directory.index)
@@ -140,7 +140,7 @@ def foreign(data_dir: Path) -> Path:
     """Publish a generation that root wrote, and that holds items withdrawn since."""
     chown(data_dir, 0)
     index = data_dir / "index"
-    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+    with sqlite.open_writer(data_dir / "registry.db") as writer:
         gone = writer.register(registration(random.Random(2)), day=DAY).case_number
         rebuild(writer, index)
         foreign = directory_of(index, current(index))

@@ -17,10 +17,9 @@ from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.errors import CursorExpiredError, DataDirectoryError, DataDirectoryInUseError
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first, current, locked
-from disrupt.registry import journal
+from disrupt.registry import journal, sqlite
 from disrupt.registry.backup import back_up, check
 from disrupt.registry.contract import Registration
-from disrupt.registry.sqlite.sql import SqlRegistry
 from disrupt.server.admin import open_admin
 from disrupt.server.erasure import erase
 from disrupt.server.restore import Restored, restore
@@ -46,7 +45,7 @@ class Site:
         self.kept, self.gone, self.late, self.lost = (
             registration(chance, None, new_item(chance), new_item(chance)) for _ in range(4)
         )
-        with SqlRegistry.open_writer(directory.registry) as writer:
+        with sqlite.open_writer(directory.registry) as writer:
             create_first(directory.index, writer.head().epoch)
             writer.register(self.kept, day=DAY)
             gone = writer.register(self.gone, day=DAY).case_number
@@ -64,7 +63,7 @@ class Site:
 
     def state(self) -> str:
         """Tell whether the old registry or the restored one is there, whole, with its index."""
-        with SqlRegistry.open_reader(self.data_dir / "registry.db") as reader:
+        with sqlite.open_reader(self.data_dir / "registry.db") as reader:
             changes = all_changes(reader)
             assert verify(reader, self.data_dir / "index").differences == ()
             alive = {change.item.item_id for change in changes if isinstance(change, Addition)}
@@ -111,7 +110,7 @@ def test_nothing_withdrawn_since_the_backup_comes_back(site: Site, lost: str) ->
         *("registry.wal-owner", "registry.reserve", "removals.journal", "secrets.json"),
         *("registry.db-shm", "registry.db-wal"),  # of the reader in `state`
     }
-    with SqlRegistry.open_writer(site.data_dir / "registry.db") as writer:
+    with sqlite.open_writer(site.data_dir / "registry.db") as writer:
         removed = {change.item_id for change in all_changes(writer) if isinstance(change, Removal)}
         assert removed == ids(site.gone)
         with pytest.raises(CursorExpiredError):
@@ -149,7 +148,7 @@ def test_where_removals_are_not_known_a_restore_needs_to_be_told_so(
         directory = DataDirectory(new)
         directory.make()
         directory.secrets()
-        with SqlRegistry.open_writer(directory.registry):
+        with sqlite.open_writer(directory.registry):
             pass
     with pytest.raises(DataDirectoryError, match="--accept-unknown-removals"):
         restore(site.backup, new, accept_unknown_removals=False)
@@ -174,7 +173,7 @@ def test_an_accepted_restore_leaves_a_journal_that_still_does_not_know_the_remov
     new = tmp_path / "new"
     new.mkdir()
     restore(site.backup, new, accept_unknown_removals=True)
-    with SqlRegistry.open_writer(new / "registry.db"):
+    with sqlite.open_writer(new / "registry.db"):
         pass
     with pytest.raises(DataDirectoryError, match="older than the backup, or that of another"):
         restore(site.backup, new, accept_unknown_removals=False)
@@ -200,7 +199,7 @@ def test_a_number_that_comes_again_after_a_second_restore_is_that_of_another_ite
     content = list[bytes]()
     for _ in range(2):
         site.restore()
-        with SqlRegistry.open_writer(path) as writer:
+        with sqlite.open_writer(path) as writer:
             case_number = writer.register(registration(chance), day=DAY).case_number
             newest = all_changes(writer)[-1]
             assert isinstance(newest, Addition)
@@ -209,10 +208,10 @@ def test_a_number_that_comes_again_after_a_second_restore_is_that_of_another_ite
     (first, _), (second, case_number) = registered
     assert first.item.number == second.item.number
     assert first.item.item_id != second.item.item_id
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         writer.withdraw(case_number, None, day=DAY)
     path.write_bytes(content[0])  # the journal lists the number, and another id
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         changes = all_changes(writer)
         alive = {change.item.item_id for change in changes if isinstance(change, Addition)}
         assert first.item.item_id in alive
@@ -235,7 +234,7 @@ def test_beside_what_an_empty_server_made_the_journal_is_refused_with_what_to_do
     new = DataDirectory(tmp_path / "new")
     new.make()
     new.secrets()
-    with SqlRegistry.open_writer(new.registry):
+    with sqlite.open_writer(new.registry):
         pass
     (new.path / JOURNAL).write_bytes((site.data_dir / JOURNAL).read_bytes())
     with pytest.raises(DataDirectoryError, match="of another server: move all of it away first"):
@@ -383,7 +382,7 @@ def test_on_a_new_machine_a_key_revoked_since_stays_revoked_and_an_older_journal
     data_dir, source, new = site.data_dir, tmp_path / "later", tmp_path / "new"
     kept, gone = make_key(data_dir, "kept"), make_key(data_dir, "gone")
     older = (data_dir / JOURNAL).read_bytes()
-    with SqlRegistry.open_writer(data_dir / "registry.db") as writer:
+    with sqlite.open_writer(data_dir / "registry.db") as writer:
         before = registration(random.Random(3))
         writer.withdraw(writer.register(before, day=DAY).case_number, None, day=DAY)
     assert disrupt("backup", "--to", source, "--data-dir", data_dir).exit_code == 0

@@ -16,9 +16,9 @@ from disrupt.doctor.findings import Verdict
 from disrupt.feed.follower import Follower
 from disrupt.index.generations import create_first
 from disrupt.index.live import LiveIndex
+from disrupt.registry import sqlite
 from disrupt.registry.backup import back_up
 from disrupt.registry.contract import NewItem
-from disrupt.registry.sqlite.sql import SqlRegistry
 from disrupt.server.restore import Restored, restore
 from tests.index.examples import search
 from tests.registry.examples import DAY, OWN, item_of, new_case, registration
@@ -36,7 +36,7 @@ class Site:
         directory.make()
         directory.secrets()
         self.registry = directory.registry
-        with SqlRegistry.open_writer(self.registry) as writer:
+        with sqlite.open_writer(self.registry) as writer:
             create_first(directory.index, writer.head().epoch)
             self.first = self.picture(1)
             writer.register(registration(self.chance, self.case, self.first), day=DAY)
@@ -49,12 +49,12 @@ class Site:
     def register(self, *versions: int, number: int = 1) -> bytes:
         """Register or renew a picture; return its item's id."""
         item = self.picture(number, *versions)
-        with SqlRegistry.open_writer(self.registry) as writer:
+        with sqlite.open_writer(self.registry) as writer:
             writer.register(registration(self.chance, self.case.number, item), day=DAY)
         return item.item_id
 
     def withdraw(self, item_id: bytes) -> None:
-        with SqlRegistry.open_writer(self.registry) as writer:
+        with sqlite.open_writer(self.registry) as writer:
             writer.withdraw(self.case.number, [item_id], day=DAY)
 
     def back_up(self, name: str) -> None:
@@ -68,13 +68,13 @@ class Site:
 
     def restore(self, name: str = "first") -> Restored:
         restored = restore(self.folder / name, self.data_dir, accept_unknown_removals=False)
-        with SqlRegistry.open_writer(self.registry):
+        with sqlite.open_writer(self.registry):
             pass  # as the next start, which reads the journal again
         return restored
 
     def matching(self) -> set[bytes]:
         """Return the ids that match the picture, which have to be those that the case shows."""
-        with SqlRegistry.open_reader(self.registry) as reader:
+        with sqlite.open_reader(self.registry) as reader:
             live = LiveIndex()
             Follower(reader, live, self.data_dir / "index").step()
             hits = search(live, self.first.fingerprints["hash"], 0)
@@ -157,7 +157,7 @@ def test_a_withdrawal_that_the_journal_missed_is_listed_for_all_versions(site: S
     before = (site.data_dir / JOURNAL).read_bytes()
     site.withdraw(site.first.item_id)
     (site.data_dir / JOURNAL).write_bytes(before)  # as after a kill before the record
-    with SqlRegistry.open_writer(site.registry):
+    with sqlite.open_writer(site.registry):
         pass
     site.lose("registry")
     site.restore("first")

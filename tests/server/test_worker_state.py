@@ -16,7 +16,8 @@ from disrupt.core.policy import ApiKey, Right
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import UnavailableError
 from disrupt.index.generations import create_first
-from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry import sqlite
+from disrupt.registry.sql.registry import SqlRegistryWriter
 from disrupt.server.worker_state import WorkerState
 from disrupt.services.keys import create_key
 from tests.registry.examples import ACT
@@ -61,7 +62,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[SqlRegistryWriter]:
-    with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
+    with sqlite.open_writer(tmp_path / "registry.db") as writer:
         create_first(tmp_path / "index", writer.head().epoch)
         yield writer
 

@@ -18,7 +18,8 @@ from disrupt.errors import (
     NotFoundError,
     UnauthenticatedError,
 )
-from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry import sqlite
+from disrupt.registry.sql.registry import SqlRegistryWriter
 from disrupt.services.banks import BANKS_MAX, create_bank, create_test_bank, set_bank
 from disrupt.services.keys import KeyRing, create_key
 from disrupt.services.registration import Registrar
@@ -32,7 +33,7 @@ AS_IT_IS = BankPolicy()
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[SqlRegistryWriter]:
-    with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
+    with sqlite.open_writer(tmp_path / "registry.db") as writer:
         yield writer
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from disrupt.core.policy import ADULTS, MINORS, LookupQuota, Right
 from disrupt.errors import InvalidRequestError, NotFoundError, UnauthenticatedError
-from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry import sqlite
+from disrupt.registry.sql.registry import SqlRegistryWriter
 from disrupt.services.keys import (
     QUOTA_MAX,
     SECRET_PREFIX,
@@ -29,7 +30,7 @@ YESTERDAY, DAY, NEXT_DAY = "2026-11-24", "2026-11-25", "2026-11-26"
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[SqlRegistryWriter]:
-    with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
+    with sqlite.open_writer(tmp_path / "registry.db") as writer:
         yield writer
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from disrupt.core.states import ItemState
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import sqlite
 from disrupt.services.live_limits import LiveLimits
 from disrupt.services.registration import Registrar
 from tests.services.patient import Patient
@@ -59,7 +59,7 @@ def test_no_day_lets_more_than_two_days_items_go_live(steps: list[tuple[int, flo
 
 
 def test_items_beyond_the_limit_are_registered_and_wait(tmp_path: Path) -> None:
-    with SqlRegistry.open_writer(tmp_path / "registry.db") as registry:
+    with sqlite.open_writer(tmp_path / "registry.db") as registry:
         registrar = Registrar(
             registry, PINS, Patient(PINS.verify), PEPPER, live=LiveLimits(items_per_key=3)
         )

@@ -19,7 +19,8 @@ from structlog.testing import capture_logs
 
 from disrupt.core.registrations import RegistrationRequest
 from disrupt.errors import LimitExceededError, OverloadedError, StorageFullError
-from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry import sqlite
+from disrupt.registry.sql.registry import SqlRegistryWriter
 from disrupt.services.quotas import Quota
 from disrupt.services.registration import Registrar, RegistrationLimits
 from tests.services.patient import Patient
@@ -169,7 +170,7 @@ def register(registrar: Registrar, asked: RegistrationRequest, caller: str = "k"
 
 
 def test_replays_and_what_is_not_stored_are_not_charged(tmp_path: Path) -> None:
-    with SqlRegistry.open_writer(tmp_path / "registry.db") as registry:
+    with sqlite.open_writer(tmp_path / "registry.db") as registry:
         quota, limits = Quota(5), RegistrationLimits(4, 10, items_per_case=2)
         registrar = Registrar(registry, PINS, Patient(PINS.verify), PEPPER, limits, quota)
         first = request(item(90, 90, 10))
@@ -190,7 +191,7 @@ def test_replays_and_what_is_not_stored_are_not_charged(tmp_path: Path) -> None:
 def test_a_picture_registered_again_is_charged_as_stored_and_one_hash_if_it_was_not(
     tmp_path: Path,
 ) -> None:
-    with SqlRegistry.open_writer(tmp_path / "registry.db") as registry:
+    with sqlite.open_writer(tmp_path / "registry.db") as registry:
         quota = Mock(spec=Quota)
         registrar = Registrar(registry, PINS, Patient(PINS.verify), PEPPER, quota=quota)
         picture = item(90, 90)
@@ -203,7 +204,7 @@ def test_a_picture_registered_again_is_charged_as_stored_and_one_hash_if_it_was_
 
 
 def test_what_a_full_disk_refuses_is_not_charged(tmp_path: Path) -> None:
-    with SqlRegistry.open_writer(tmp_path / "registry.db") as registry:
+    with sqlite.open_writer(tmp_path / "registry.db") as registry:
         quota = Quota(5)
         registrar = Registrar(registry, PINS, Patient(PINS.verify), PEPPER, quota=quota)
         with patch.object(SqlRegistryWriter, "register", side_effect=StorageFullError("full")):
@@ -217,7 +218,7 @@ def test_what_a_full_disk_refuses_is_not_charged(tmp_path: Path) -> None:
 
 def test_registrations_that_come_at_once_do_not_pass_the_quota(tmp_path: Path) -> None:
     with (
-        SqlRegistry.open_writer(tmp_path / "registry.db") as registry,
+        sqlite.open_writer(tmp_path / "registry.db") as registry,
         ThreadPoolExecutor(8) as threads,
     ):
         registrar = Registrar(registry, PINS, Patient(PINS.verify), PEPPER, quota=Quota(3))

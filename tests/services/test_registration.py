@@ -44,8 +44,9 @@ from disrupt.errors import (
     NotFoundError,
     RequestIdReusedError,
 )
+from disrupt.registry import sqlite
 from disrupt.registry.contract import Registered
-from disrupt.registry.sqlite.sql import SqlRegistry, SqlRegistryWriter
+from disrupt.registry.sql.registry import SqlRegistryWriter
 from disrupt.services.pins import Pins
 from disrupt.services.registration import Registrar, RegistrationLimits
 from disrupt.services.throttle import REFUSED_AFTER_S, Asked, NotYetError, Throttle
@@ -61,7 +62,7 @@ PINS = Pins(PEPPER)
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[SqlRegistryWriter]:
     with ExitStack() as stack:
-        yield stack.enter_context(SqlRegistry.open_writer(tmp_path / "registry.db"))
+        yield stack.enter_context(sqlite.open_writer(tmp_path / "registry.db"))
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from disrupt.registry.contract import Registered, Registration, Removed, Withdrawn
-from disrupt.registry.sqlite import queries, statements
-from disrupt.registry.sqlite.sql import SqlRegistryWriter
+from disrupt.registry.sql import queries, statements
+from disrupt.registry.sql.registry import SqlRegistryWriter
 
 _MOMENT_S = 0.2
 
@@ -21,7 +21,7 @@ def _early(
     writer: SqlRegistryWriter, write: Callable[[Connection], tuple[_Answer, list[Removed]]]
 ) -> _Answer:
     """Write, return the answer, and commit a moment later."""
-    connection = writer._writer.connect()
+    connection = writer._writable.writer.connect()
     try:
         transaction = connection.begin()
         answer, removed = write(connection)
@@ -47,7 +47,9 @@ def _register(
 ) -> Registered:
     return _early(
         self,
-        lambda connection: statements.register(connection, registration, day, items_per_case),
+        lambda connection: statements.register(
+            connection, registration, day, items_per_case, self._writable.make_room
+        ),
     )
 
 

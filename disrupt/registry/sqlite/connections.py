@@ -1,56 +1,118 @@
-"""Open the files of a registry: the database for reading or writing, and the journal beside it."""
+"""Open the file of a registry for reading or writing."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
 from disrupt.data_directory import HEAD_NOTE
 from disrupt.errors import DataDirectoryError, UnavailableError
-from disrupt.registry import head_note, journal
-from disrupt.registry.journal import Journal
-from disrupt.registry.sqlite import migrations, statements, wal_owner
-from disrupt.registry.sqlite.engine import reader_engine, translated_errors, writer_engine
-from disrupt.registry.sqlite.reconciliation import reconcile
+from disrupt.registry import head_note
+from disrupt.registry.sql import migrations, registry, statements
+from disrupt.registry.sql.registry import SqlRegistry, SqlRegistryWriter
+from disrupt.registry.sqlite import engine, wal_owner
+from disrupt.registry.sqlite.engine import reader_engine, writer_engine
 from disrupt.registry.sqlite.wal_owner import WalOwner
 
 
-@contextmanager
-def transaction(engine: Engine) -> Iterator[Connection]:
-    """Run one transaction, which raises the errors of the contract."""
-    with translated_errors(), engine.begin() as connection:
-        yield connection
+class SqliteDatabase:
+    """A Database in a file."""
+
+    translated_errors = staticmethod(engine.translated_errors)
+
+    def __init__(self, reader: Engine) -> None:
+        self.reader = reader
+
+
+class WritableSqliteDatabase(SqliteDatabase):
+    """A WritableDatabase in a file."""
+
+    clears_at_once = True
+    last_number = staticmethod(engine.last_number)
+    skip_numbers = staticmethod(engine.skip_numbers)
+
+    def __init__(self, reader: Engine, writer: Engine, owner: WalOwner) -> None:
+        super().__init__(reader)
+        self.writer = writer
+        self._owner = owner
+
+    def clear_log(self) -> bool:
+        """Copy the log into the database file and empty it."""
+        return engine.truncate_wal(self.writer)
+
+    def prove_writable(self) -> None:
+        """Write the first page of the file again."""
+        with self.writer.begin() as connection:
+            engine.rewrite_header(connection)
+        self._owner.renumber(self.writer)
+
+    def make_room(self, connection: Connection, numbers: Sequence[int]) -> None:
+        """Do nothing: the table has no parts."""
+
+    def timeline(self, connection: Connection) -> int:  # noqa: ARG002
+        """Return 0."""
+        return 0
 
 
 @contextmanager
-def reader(path: Path) -> Iterator[Engine]:
+def open_reader(path: Path) -> Iterator[SqlRegistry]:
+    """Open an existing registry for reading only, also while a writer has it open.
+
+    DataDirectoryError if it is missing, no registry, or of another schema revision.
+    """
+    if not path.is_file():
+        raise DataDirectoryError(
+            f"There is no registry at {path}. Check --data-dir, or start `disrupt serve` once"
+            " to make one."
+        )
+    with _opening(path):
+        wal_owner.check(path)
+    with _reader(path) as reader:
+        yield SqlRegistry(SqliteDatabase(reader), path.parent)
+
+
+def open_writer(
+    path: Path, *, restoring: bool = False
+) -> AbstractContextManager[SqlRegistryWriter]:
+    """Open a registry for writing, make it if missing (mode 0600), and migrate its schema.
+
+    The caller holds the lock of the data directory: one writer at a time. DataDirectoryError if
+    the directory is missing, or a file is no registry or of a newer version. See
+    ``registry.open_writer`` for the rest.
+    """
+    return registry.open_writer(partial(_writable, path), path.parent, restoring=restoring)
+
+
+@contextmanager
+def _reader(path: Path) -> Iterator[Engine]:
     """Open the database of a registry for reading. DataDirectoryError if its schema is another."""
-    with _disposed(reader_engine(path)) as engine:
-        with opening(path), transaction(engine) as connection:
+    with _disposed(reader_engine(path)) as reader:
+        with _opening(path), engine.translated_errors(), reader.begin() as connection:
             migrations.check(connection)
-        yield engine
+        yield reader
 
 
 @contextmanager
-def writer(path: Path) -> Iterator[tuple[Engine, WalOwner]]:
+def _writable(path: Path) -> Iterator[WritableSqliteDatabase]:
     """Open the database for writing, make it if missing, and migrate its schema."""
-    with _disposed(writer_engine(path)) as engine:
-        with opening(path):
+    with _disposed(writer_engine(path)) as writer:
+        with _opening(path):
             _refuse_to_replace(path)
             # SQLite gives its -wal and -shm files the mode of this file.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             wal_owner.check(path)
             owner = WalOwner(path)
-            with transaction(engine) as connection:
+            with engine.translated_errors(), writer.begin() as connection:
                 migrations.upgrade(connection)
                 statements.seed(connection)
-            owner.renumber(engine)
-        yield engine, owner
+            owner.renumber(writer)
+        with _reader(path) as reader:
+            yield WritableSqliteDatabase(reader, writer, owner)
 
 
 def _refuse_to_replace(path: Path) -> None:
@@ -69,19 +131,6 @@ def _refuse_to_replace(path: Path) -> None:
 
 
 @contextmanager
-def removals(writer: Engine, path: Path, *, restoring: bool) -> Iterator[Journal]:
-    """Open the journal of removals, after making it and the database agree."""
-    day = datetime.now(UTC).date().isoformat()
-    with translated_errors():
-        with writer.begin() as connection:
-            records = reconcile(connection, path, day, restoring=restoring)
-        if records is not None:
-            journal.write_packed(path, records)
-    with closing(Journal.open(path)) as opened:
-        yield opened
-
-
-@contextmanager
 def _disposed(engine: Engine) -> Iterator[Engine]:
     try:
         yield engine
@@ -90,7 +139,7 @@ def _disposed(engine: Engine) -> Iterator[Engine]:
 
 
 @contextmanager
-def opening(path: Path) -> Iterator[None]:
+def _opening(path: Path) -> Iterator[None]:
     """Raise DataDirectoryError where a registry cannot be opened."""
     try:
         yield

@@ -6,7 +6,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from disrupt.errors import DataDirectoryError, StorageFullError
-from disrupt.registry.sqlite import migrations, queries, wal_owner
+from disrupt.registry.sql import migrations, queries
+from disrupt.registry.sqlite import wal_owner
 from disrupt.registry.sqlite.engine import reader_engine, translated_errors
 
 

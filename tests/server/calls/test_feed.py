@@ -13,7 +13,7 @@ from typing import Any
 from disrupt.core.acts import OPERATOR, Act, Action
 from disrupt.core.policy import ADULTS, ApiKey, Right
 from disrupt.core.states import ItemState
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import sqlite
 from disrupt.server.calls.feed import FeedServicer
 from disrupt.server.calls.interceptors import caller
 from disrupt.services.cursors import SealedCursors
@@ -31,11 +31,11 @@ _FOLLOWING: Any = SimpleNamespace(ring=SimpleNamespace(bank_names={ADULTS.number
 def test_a_page_of_the_largest_items_takes_memory_for_few_of_them(tmp_path: Path) -> None:
     chance = random.Random(1)
     path = tmp_path / "registry.db"
-    with SqlRegistry.open_writer(path) as writer:
+    with sqlite.open_writer(path) as writer:
         for _ in range(5):
             largest = [new_item(chance, 8000) for _ in range(8)]
             writer.register(registration(chance, None, *largest), day=DAY)
-    with SqlRegistry.open_reader(path) as reader:
+    with sqlite.open_reader(path) as reader:
         servicer = FeedServicer(reader, _FOLLOWING, SealedCursors(secrets.token_bytes(32)))
         caller.set(_KEY)
         items, pages, cursor = set[bytes](), 0, ""
@@ -58,7 +58,7 @@ def test_a_page_of_the_largest_items_takes_memory_for_few_of_them(tmp_path: Path
 
 def test_a_mirror_sees_a_hidden_item_go_and_a_shown_one_come(tmp_path: Path) -> None:
     item, seen = new_item(random.Random(2)), list[str | None]()
-    with SqlRegistry.open_writer(tmp_path / "registry.db") as writer:
+    with sqlite.open_writer(tmp_path / "registry.db") as writer:
         writer.register(registration(random.Random(3), None, item), day=DAY)
         servicer = FeedServicer(writer, _FOLLOWING, SealedCursors(secrets.token_bytes(32)))
         caller.set(_KEY)

@@ -21,8 +21,7 @@ from disrupt.data_directory import DataDirectory
 from disrupt.feed.erasure import erase
 from disrupt.feed.rebuild import rebuild
 from disrupt.hashing import ImageQuery, hash_image
-from disrupt.registry import opening
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import opening, sqlite
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, types_pb2
 from tests.server.caller import (
     TIMEOUT_S,
@@ -137,7 +136,7 @@ def test_a_cursor_tells_nothing_and_cannot_be_made_up(
 ) -> None:
     receipt = helpline("RegisterHashes", register(random.token_bytes(32))).receipt
     await_cursor(platform, receipt.cursor)
-    with SqlRegistry.open_reader(server.data_dir / "registry.db") as reader:
+    with sqlite.open_reader(server.data_dir / "registry.db") as reader:
         head = reader.head()
     with calling(server.address, secrets["feed"]) as mirror:
         pages = [mirror("ListChanges", feed_pb2.ListChangesRequest()) for _ in range(2)]

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.harness.deployment import Deployment
 from disrupt.core.outcomes import MatchOutcome
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import sqlite
 from disrupt.v1 import match_pb2, registration_pb2
 from tests.server.caller import (
     Caller,
@@ -64,7 +64,7 @@ def report(
 
 
 def recorded(server: Deployment, case: str) -> Mapping[bytes, Mapping[MatchOutcome, str]]:
-    with SqlRegistry.open_reader(server.data_dir / "registry.db") as reader:
+    with sqlite.open_reader(server.data_dir / "registry.db") as reader:
         return reader.outcomes(case, before=LATER)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.harness.deployment import CommandFailedError, Deployment, run
 from disrupt.data_directory import DataDirectory
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import sqlite
 from tests.registry.examples import DAY, registration
 from tests.server.caller import calling, eventually, lookup, matches, outcome, refusal, register
 from tests.server.running import Start
@@ -36,7 +36,7 @@ class Desk:
 
 
 def grow(registry: Path, chance: Random) -> None:
-    with SqlRegistry.open_writer(registry) as writer:
+    with sqlite.open_writer(registry) as writer:
         writer.register(registration(chance), day=DAY)
 
 

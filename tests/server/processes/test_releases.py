@@ -15,7 +15,7 @@ from disrupt.core.cases import CaseStatus
 from disrupt.core.policy import ADULTS
 from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
-from disrupt.registry.sqlite.sql import SqlRegistry
+from disrupt.registry import sqlite
 from disrupt.server.admission.pool import Pool
 from disrupt.server.config import Config
 from disrupt.server.processes.writer import erase_due_cases, release_unreviewed
@@ -30,7 +30,7 @@ def test_what_nobody_reviewed_goes_live_at_the_last_midnight_within_its_time(
     monkeypatch.setattr(time, "time", lambda: midnight_s + second)
     config = Config(data_dir=tmp_path, review_within_h=72)
     late, new = new_item(chance), new_item(chance)
-    with SqlRegistry.open_writer(tmp_path / "registry.db") as registry:
+    with sqlite.open_writer(tmp_path / "registry.db") as registry:
         registry.register(registration(chance, None, late, new), day=DAY)
         for item, since_s in ((late, -1), (new, 0)):
             act = Act("server", "", Action.QUARANTINE, midnight_s - 48 * 3600 + since_s)
@@ -43,7 +43,7 @@ def test_what_nobody_reviewed_goes_live_at_the_last_midnight_within_its_time(
 
 def test_cases_are_erased_seven_days_after_two_keys_have_asked(tmp_path: Path) -> None:
     chance, now_s = random.Random(1), int(time.time())
-    with SqlRegistry.open_writer(tmp_path / "registry.db") as registry:
+    with sqlite.open_writer(tmp_path / "registry.db") as registry:
         numbers = [registry.register(registration(chance), day=DAY).case_number for _ in range(3)]
         for number, ago_s in zip(numbers, (DELAY_S, DELAY_S - 600, DELAY_S + 600), strict=True):
             for key_id in ("first", "second"):

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import Connection, insert, or_, select
 
 from disrupt.core.acts import Act, Action, ActRecord
-from disrupt.registry.sqlite import schema
+from disrupt.registry.sql import schema
 
 
 def note(

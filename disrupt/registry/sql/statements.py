@@ -1,7 +1,7 @@
 """Writes to the registry: each function runs in one transaction of its caller."""
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Column, Connection, Row, delete, exists, func, insert, select, update
@@ -26,31 +26,41 @@ from disrupt.registry.contract import (
     Registration,
     Removed,
 )
-from disrupt.registry.sqlite import banks, case_erasures, outcomes, queries, schema
-from disrupt.registry.sqlite.renewals import CaseUpdate, note_identities, plan_update
+from disrupt.registry.sql import banks, case_erasures, outcomes, queries, schema
+from disrupt.registry.sql.renewals import CaseUpdate, note_identities, plan_update
+
+MakeRoom = Callable[[Connection, Sequence[int]], None]
 
 _BATCH_IDS = 500
 
 _ERASED = (
     *("case_id", "state", "state_since_s", "state_before", "before_since_s", "state_sequence"),
-    *("kind", "assurance", "hashes", "fingerprints", "number_in_case", "registered_on"),
+    *("kind", "assurance", "hashes", "number_in_case", "registered_on"),
 )
 """Columns of an item that are cleared when it is erased."""
 
 
-def seed(connection: Connection) -> None:
+def seed(connection: Connection, timeline: int = 0) -> None:
     """Give a new registry its epoch and first banks; do nothing to one that has them."""
     if connection.execute(select(schema.registry)).first() is not None:
         return
-    connection.execute(insert(schema.registry).values(id=1, epoch=secrets.token_bytes(EPOCH_BYTES)))
+    epoch = secrets.token_bytes(EPOCH_BYTES)
+    connection.execute(insert(schema.registry).values(id=1, epoch=epoch, timeline=timeline))
     for bank in FIRST_BANKS:
         banks.insert_bank(connection, bank)
 
 
 def register(
-    connection: Connection, registration: Registration, day: str, items_per_case: int | None
+    connection: Connection,
+    registration: Registration,
+    day: str,
+    items_per_case: int | None,
+    make_room: MakeRoom,
 ) -> tuple[Registered, list[Removed]]:
-    """Add items, or answer as before; return also the items that it replaced, which it erased."""
+    """Add items, or answer as before; return also the items that it replaced, which it erased.
+
+    ``make_room`` prepares the table of fingerprints for items of new numbers.
+    """
     if not registration.items:
         raise InvalidRequestError.of(Violation("items", "at least one is needed"))
     known = queries.registered(connection, registration.request_id)
@@ -66,7 +76,7 @@ def register(
     changed = plan_update(connection, case, registration, day)
     if items_per_case is not None:
         _check_room(connection, case.id, changed.growth, items_per_case)
-    numbers = _add_items(connection, registration, case, changed)
+    numbers = _add_items(connection, registration, case, changed, make_room)
     mark = secrets.token_bytes(MARK_BYTES)
     _add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
     # Removals come second: between the two, a lookup finds both rather than neither.
@@ -179,7 +189,11 @@ def _check_room(connection: Connection, case_id: int, growth: int, items_per_cas
 
 
 def _add_items(
-    connection: Connection, registration: Registration, case: Row[Any], changed: CaseUpdate
+    connection: Connection,
+    registration: Registration,
+    case: Row[Any],
+    changed: CaseUpdate,
+    make_room: MakeRoom,
 ) -> Sequence[int]:
     """Store the new items; return their numbers, ascending in the order of the request."""
     if not changed.added:
@@ -201,7 +215,6 @@ def _add_items(
             "kind": added.item.kind,
             "assurance": registration.assurance,
             "hashes": len(added.item.fingerprints),
-            "fingerprints": media.pack(added.item.fingerprints),
             "number_in_case": added.number,
             "registered_on": added.registered_on,
         }
@@ -209,7 +222,15 @@ def _add_items(
     ]
     add = insert(schema.items).returning(schema.items.c.number, sort_by_parameter_order=True)
     numbers = connection.scalars(add, rows).all()
-    stored = zip(numbers, items, strict=True)
+    make_room(connection, numbers)
+    stored = list(zip(numbers, items, strict=True))
+    connection.execute(
+        insert(schema.fingerprints),
+        [
+            {"number": number, "fingerprints": media.pack(item.fingerprints)}
+            for number, item in stored
+        ],
+    )
     note_identities(
         connection, case.id, ((number, item.kind, item.fingerprints) for number, item in stored)
     )
@@ -346,9 +367,10 @@ def _close_empty_cases(connection: Connection, day: str) -> None:
         _set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
 
 
-def begin_epoch(connection: Connection) -> None:
+def begin_epoch(connection: Connection, timeline: int) -> None:
     """Refuse every cursor given out before from now on."""
-    connection.execute(update(schema.registry).values(epoch=secrets.token_bytes(EPOCH_BYTES)))
+    epoch = secrets.token_bytes(EPOCH_BYTES)
+    connection.execute(update(schema.registry).values(epoch=epoch, timeline=timeline))
 
 
 def note_pepper(connection: Connection, check: bytes) -> None:
@@ -377,6 +399,8 @@ def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
     )
     connection.execute(delete(schema.answers).where(answers.request_id.in_(named)))
     connection.execute(delete(schema.identities).where(schema.identities.c.item.in_(numbers)))
+    fingerprints = schema.fingerprints.c
+    connection.execute(delete(schema.fingerprints).where(fingerprints.number.in_(numbers)))
     connection.execute(delete(schema.outcomes).where(schema.outcomes.c.item.in_(numbers)))
     connection.execute(
         update(schema.items).where(items.number.in_(numbers)).values(dict.fromkeys(_ERASED))

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, delete, insert, or_, select, update
 from disrupt.core.acts import Act, Action
 from disrupt.core.policy import ApiKey, LookupQuota, Right
 from disrupt.errors import NotFoundError
-from disrupt.registry.sqlite import acts, schema
+from disrupt.registry.sql import acts, schema
 
 
 def keys(connection: Connection, key_id: str | None = None) -> tuple[ApiKey, ...]:

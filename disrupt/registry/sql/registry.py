@@ -1,10 +1,11 @@
-"""The registry in SQLite. Its promises are those of ``contract``.
+"""The registry in an SQL database. Its promises are those of ``contract``.
 
 A registration, a withdrawal and a revocation go the same way:
 
 1. One transaction changes the tables; once committed, it is durable.
 2. What it removed is listed in the journal of removals, outside the database.
-3. The database's log is emptied, so that no file holds what was erased.
+3. The database's log is emptied, so that no file holds what was erased: at once where that is
+   quick, else by the next ``checkpoint``.
 4. The disk reserve is filled again. Where the disk is full, 1 and 2 of a withdrawal or revocation
    run once more in the space that the reserve gives up.
 
@@ -16,7 +17,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -29,32 +31,25 @@ from disrupt.core.changes import Cursor
 from disrupt.core.policy import ApiKey
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.data_directory import HEAD_NOTE, JOURNAL, RESERVE
-from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
-from disrupt.registry import head_note
+from disrupt.errors import DisruptError, StorageFullError, UnavailableError
+from disrupt.registry import head_note, journal
 from disrupt.registry.contract import Registered, Registration, Removed, Revoked, Withdrawn
 from disrupt.registry.journal import Epoch, Journal
-from disrupt.registry.sqlite import (
+from disrupt.registry.sql import (
     acts,
     api_keys,
     banks,
     case_erasures,
-    connections,
     outcomes,
     queries,
     statements,
     states,
-    wal_owner,
 )
-from disrupt.registry.sqlite.disk_reserve import DiskReserve
-from disrupt.registry.sqlite.engine import (
-    rewrite_header,
-    translated_errors,
-    truncate_wal,
-)
-from disrupt.registry.sqlite.reconciliation import begin_epoch
-from disrupt.registry.sqlite.wal_owner import WalOwner
+from disrupt.registry.sql.database import Database, WritableDatabase
+from disrupt.registry.sql.disk_reserve import DiskReserve
+from disrupt.registry.sql.reconciliation import begin_epoch, reconcile
 
-__all__ = ["SqlRegistry", "SqlRegistryWriter"]
+__all__ = ["SqlRegistry", "SqlRegistryWriter", "open_writer"]
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -72,7 +67,7 @@ def _reading(
     def method(
         self: SqlRegistry, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs
     ) -> _Result:
-        with connections.transaction(self._reader) as connection:
+        with _transaction(self._database, self._database.reader) as connection:
             return query(connection, *args, **kwargs)
 
     return method
@@ -87,7 +82,7 @@ def _changing(
     def method(
         self: SqlRegistryWriter, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs
     ) -> _Result:
-        with self._writing, connections.transaction(self._writer) as connection:
+        with self._writing, self._transaction() as connection:
             return change(connection, *args, **kwargs)
 
     return method
@@ -96,47 +91,10 @@ def _changing(
 class SqlRegistry:
     """A RegistryReader. Each call is one short transaction; threads may call at once."""
 
-    def __init__(self, engine: Engine, note: Path) -> None:
-        self._reader = engine
-        self._note = note
-
-    @staticmethod
-    @contextmanager
-    def open_reader(path: Path) -> Iterator[SqlRegistry]:
-        """Open an existing registry for reading only, also while a writer has it open.
-
-        DataDirectoryError if it is missing, no registry, or of another schema revision.
-        """
-        if not path.is_file():
-            raise DataDirectoryError(
-                f"There is no registry at {path}. Check --data-dir, or start `disrupt serve` once"
-                " to make one."
-            )
-        with connections.opening(path):
-            wal_owner.check(path)
-        with connections.reader(path) as engine:
-            yield SqlRegistry(engine, path.with_name(HEAD_NOTE))
-
-    @staticmethod
-    @contextmanager
-    def open_writer(path: Path, *, restoring: bool = False) -> Iterator[SqlRegistryWriter]:
-        """Open a registry for writing, make it if missing (mode 0600), and migrate its schema.
-
-        Then makes it and the journal of removals beside it agree, see ``reconciliation``. On a full
-        disk the reserve is given up for that, and as much of it taken again as there is room. The
-        caller holds the lock of the data directory: one writer at a time. DataDirectoryError if
-        the directory is missing, or a file is no registry or of a newer version. With ``restoring``
-        an older copy, which a backup is meant to be, is no error to log.
-        """
-        space = DiskReserve(path.with_name(RESERVE))
-        with ExitStack() as stack:
-            try:
-                opened = stack.enter_context(_opened(path, space, restoring=restoring))
-            except StorageFullError:
-                if not space.release():
-                    raise
-                opened = stack.enter_context(_opened(path, space, restoring=restoring))
-            yield opened
+    def __init__(self, database: Database, directory: Path) -> None:
+        """Read a registry whose journal and head note are in ``directory``."""
+        self._database = database
+        self._note = directory / HEAD_NOTE
 
     head = _reading(queries.head)
     knows = _reading(queries.knows)
@@ -175,25 +133,21 @@ class SqlRegistryWriter(SqlRegistry):
     """A RegistryWriter. Threads take turns at writing, and read beside it."""
 
     def __init__(
-        self,
-        reader: Engine,
-        writer: Engine,
-        wal_owner: WalOwner,
-        note: Path,
-        removals: Journal,
-        reserve: DiskReserve,
+        self, database: WritableDatabase, directory: Path, removals: Journal, reserve: DiskReserve
     ) -> None:
-        super().__init__(reader, note)
-        self._writer = writer
-        self._wal_owner = wal_owner
+        super().__init__(database, directory)
+        self._writable = database
         self._removals = removals
         self._reserve = reserve
         self._writing = threading.Lock()
         self._reserve.fill()
 
+    def _transaction(self) -> AbstractContextManager[Connection]:
+        return _transaction(self._writable, self._writable.writer)
+
     def note_pepper(self, check: bytes) -> None:
         """Note a pepper's check value, unless one is noted."""
-        with connections.transaction(self._writer) as connection:
+        with self._transaction() as connection:
             statements.note_pepper(connection, check)
 
     def register(
@@ -202,9 +156,9 @@ class SqlRegistryWriter(SqlRegistry):
         """Add items."""
         # Not during a withdrawal: only that one may use the reserve that it frees.
         with self._writing:
-            with connections.transaction(self._writer) as connection:
+            with self._transaction() as connection:
                 registered, replaced = statements.register(
-                    connection, registration, day, items_per_case
+                    connection, registration, day, items_per_case, self._writable.make_room
                 )
             self._list_replaced(registered, replaced)
             if replaced:
@@ -278,12 +232,14 @@ class SqlRegistryWriter(SqlRegistry):
     def _journaled(
         self, change: Callable[[Connection], tuple[_Removals, _Result]]
     ) -> tuple[bool, _Result]:
-        with connections.transaction(self._writer) as connection:
+        with self._transaction() as connection:
             removed, result = change(connection)
         self._removals.add(removed)
         return bool(removed), result
 
     def _checkpoint_if_possible(self) -> None:
+        if not self._writable.clears_at_once:
+            return
         try:
             done = self.checkpoint()
         except DisruptError as error:  # the withdrawal itself is durable
@@ -294,15 +250,13 @@ class SqlRegistryWriter(SqlRegistry):
 
     def checkpoint(self) -> bool:
         """Clear the database's log."""
-        with translated_errors():
-            return truncate_wal(self._writer)
+        with self._writable.translated_errors():
+            return self._writable.clear_log()
 
     def check_storage(self) -> None:
         """Write durably and change nothing."""
-        with self._writing:
-            with connections.transaction(self._writer) as connection:
-                rewrite_header(connection)
-            self._wal_owner.renumber(self._writer)
+        with self._writing, self._writable.translated_errors():
+            self._writable.prove_writable()
         self.note_head()
 
     def note_head(self) -> None:
@@ -318,8 +272,8 @@ class SqlRegistryWriter(SqlRegistry):
 
     def begin_epoch(self) -> None:
         """Expire every earlier cursor, after the registry was restored from a backup."""
-        with connections.transaction(self._writer) as connection:
-            begin_epoch(connection)
+        with self._transaction() as connection:
+            begin_epoch(connection, self._writable)
         self._removals.add([Epoch(self.head().epoch)])
         self.accept_head()
 
@@ -352,16 +306,59 @@ class SqlRegistryWriter(SqlRegistry):
 
 
 @contextmanager
-def _opened(path: Path, space: DiskReserve, *, restoring: bool) -> Iterator[SqlRegistryWriter]:
+def _transaction(database: Database, engine: Engine) -> Iterator[Connection]:
+    """Run one transaction, which raises the errors of the contract."""
+    with database.translated_errors(), engine.begin() as connection:
+        yield connection
+
+
+OpenDatabase = Callable[[], AbstractContextManager[WritableDatabase]]
+
+
+@contextmanager
+def open_writer(
+    database: OpenDatabase, directory: Path, *, restoring: bool = False
+) -> Iterator[SqlRegistryWriter]:
+    """Open a registry for writing, and make it and the journal of removals in ``directory`` agree.
+
+    See ``reconciliation``. On a full disk the reserve is given up for that, and as much of it taken
+    again as there is room. With ``restoring`` an older copy, which a backup is meant to be, is no
+    error to log.
+    """
+    space = DiskReserve(directory / RESERVE)
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(_opened(database, directory, space, restoring=restoring))
+        except StorageFullError:
+            if not space.release():
+                raise
+            opened = stack.enter_context(_opened(database, directory, space, restoring=restoring))
+        yield opened
+
+
+@contextmanager
+def _opened(
+    open_database: OpenDatabase, directory: Path, space: DiskReserve, *, restoring: bool
+) -> Iterator[SqlRegistryWriter]:
     with (
-        connections.writer(path) as (writer, owner),
-        connections.removals(writer, path.with_name(JOURNAL), restoring=restoring) as removals,
-        connections.reader(path) as reader,
+        open_database() as database,
+        _removals(database, directory / JOURNAL, restoring=restoring) as removals,
     ):
-        opened = SqlRegistryWriter(
-            reader, writer, owner, path.with_name(HEAD_NOTE), removals, space
-        )
+        opened = SqlRegistryWriter(database, directory, removals, space)
         try:
             yield opened
         finally:
             opened.note_head()
+
+
+@contextmanager
+def _removals(database: WritableDatabase, path: Path, *, restoring: bool) -> Iterator[Journal]:
+    """Open the journal of removals, after making it and the database agree."""
+    day = datetime.now(UTC).date().isoformat()
+    with database.translated_errors():
+        with database.writer.begin() as connection:
+            records = reconcile(connection, database, path, day, restoring=restoring)
+        if records is not None:
+            journal.write_packed(path, records)
+    with closing(Journal.open(path)) as opened:
+        yield opened

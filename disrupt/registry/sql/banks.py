@@ -7,7 +7,7 @@ from sqlalchemy import Connection, insert, select, update
 from disrupt.core.acts import Act
 from disrupt.core.policy import Bank
 from disrupt.errors import InvalidRequestError, NotFoundError, Violation
-from disrupt.registry.sqlite import acts, schema
+from disrupt.registry.sql import acts, schema
 
 
 def banks(connection: Connection) -> tuple[Bank, ...]:

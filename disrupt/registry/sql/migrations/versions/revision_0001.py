@@ -16,6 +16,8 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer, nullable=False),
         sa.Column("epoch", sa.LargeBinary, nullable=False),
         sa.Column("pepper_check", sa.LargeBinary),
+        sa.Column("timeline", sa.BigInteger, server_default="0", nullable=False),
+        sa.Column("vacuumed", sa.BigInteger, server_default="0", nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_registry_one_row")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_registry")),
     )
@@ -92,20 +94,19 @@ def upgrade() -> None:
         sa.Column("number_in_case", sa.Integer),
         sa.Column("registered_on", sa.String(10)),
         sa.Column("replaced_by", _NUMBER),
-        sa.Column("fingerprints", sa.LargeBinary),
         sa.CheckConstraint(
-            "(case_id IS NULL) = (fingerprints IS NULL) AND (kind IS NULL) = (fingerprints IS NULL)"
-            " AND (assurance IS NULL) = (fingerprints IS NULL)"
-            " AND (hashes IS NULL) = (fingerprints IS NULL)"
-            " AND (number_in_case IS NULL) = (fingerprints IS NULL)"
-            " AND (registered_on IS NULL) = (fingerprints IS NULL)"
-            " AND (state IS NULL) = (fingerprints IS NULL)"
-            " AND (state_since_s IS NULL OR fingerprints IS NOT NULL)"
-            " AND (state_before IS NULL OR fingerprints IS NOT NULL)"
-            " AND (before_since_s IS NULL OR fingerprints IS NOT NULL)"
-            " AND (state_sequence IS NULL OR fingerprints IS NOT NULL)"
-            " AND (replaced_by IS NULL OR fingerprints IS NULL)"
-            " AND (request_id IS NULL OR fingerprints IS NOT NULL)",
+            "(case_id IS NULL) = (state IS NULL)"
+            " AND (kind IS NULL) = (state IS NULL)"
+            " AND (assurance IS NULL) = (state IS NULL)"
+            " AND (hashes IS NULL) = (state IS NULL)"
+            " AND (number_in_case IS NULL) = (state IS NULL)"
+            " AND (registered_on IS NULL) = (state IS NULL)"
+            " AND (state_since_s IS NULL OR state IS NOT NULL)"
+            " AND (state_before IS NULL OR state IS NOT NULL)"
+            " AND (before_since_s IS NULL OR state IS NOT NULL)"
+            " AND (state_sequence IS NULL OR state IS NOT NULL)"
+            " AND (request_id IS NULL OR state IS NOT NULL)"
+            " AND (replaced_by IS NULL OR state IS NULL)",
             name=op.f("ck_items_erased"),
         ),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_items")),
@@ -131,8 +132,22 @@ def upgrade() -> None:
         "items",
         ["replaced_by"],
         sqlite_where=sa.text("replaced_by IS NOT NULL"),
+        postgresql_where=sa.text("replaced_by IS NOT NULL"),
     )
-    op.create_index(op.f("ix_items_state"), "items", ["state"], sqlite_where=sa.text("state > 1"))
+    op.create_index(
+        op.f("ix_items_state"),
+        "items",
+        ["state"],
+        sqlite_where=sa.text("state > 1"),
+        postgresql_where=sa.text("state > 1"),
+    )
+    op.create_table(
+        "fingerprints",
+        sa.Column("number", _NUMBER, autoincrement=False, nullable=False),
+        sa.Column("fingerprints", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_fingerprints")),
+        postgresql_partition_by="RANGE (number)",
+    )
     op.create_table(
         "case_erasures",
         sa.Column("case_id", _NUMBER, nullable=False),

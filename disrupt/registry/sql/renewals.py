@@ -17,7 +17,7 @@ from disrupt.core.registrations import Outcome
 from disrupt.core.renewals import identity_of, stays
 from disrupt.core.states import SHOWN, ItemState
 from disrupt.registry.contract import HeldItem, NewItem, Registration
-from disrupt.registry.sqlite import queries, schema
+from disrupt.registry.sql import queries, schema
 
 
 @dataclass(slots=True)
@@ -143,11 +143,13 @@ def _stored(
 ) -> dict[bytes, list[Row[Any]]]:
     """Return the items of a case that have one of these identities, oldest first."""
     items, identified = schema.items.c, schema.identities.c
+    stored_as = schema.fingerprints.c
     rows = connection.execute(
-        select(items.number, items.item_id, items.bank, items.hashes, items.fingerprints)
+        select(items.number, items.item_id, items.bank, items.hashes, stored_as.fingerprints)
         .add_columns(items.number_in_case, items.registered_on, items.state, items.state_since_s)
         .add_columns(identified.identity)
         .join_from(schema.identities, schema.items)
+        .join(schema.fingerprints, stored_as.number == items.number, isouter=True)
         .where(identified.case_id == case_id, identified.identity.in_(identities))
         .order_by(items.number)
     )

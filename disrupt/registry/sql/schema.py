@@ -55,12 +55,17 @@ class ChangeKind(IntEnum):
 
 # The pepper's check value tells whether the secrets beside the registry are those that it is used
 # with. NULL until a writer opens the registry beside them.
+#
+# Of PostgreSQL alone, else 0: ``timeline`` is that of its log when the epoch began, ``vacuumed``
+# the newest change of which no file holds what it removed.
 registry = Table(
     "registry",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("epoch", LargeBinary, nullable=False),
     Column("pepper_check", LargeBinary),
+    Column("timeline", BigInteger, nullable=False, server_default="0"),
+    Column("vacuumed", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("id = 1", name="one_row"),
 )
 
@@ -158,29 +163,38 @@ items = Table(
     Column("number_in_case", Integer),
     Column("registered_on", _DAY),
     Column("replaced_by", ForeignKey("items.number")),
-    # Last, as whatever follows in a row takes long to read.
-    Column("fingerprints", LargeBinary),
     CheckConstraint(
-        "(case_id IS NULL) = (fingerprints IS NULL) AND (kind IS NULL) = (fingerprints IS NULL)"
-        " AND (assurance IS NULL) = (fingerprints IS NULL)"
-        " AND (hashes IS NULL) = (fingerprints IS NULL)"
-        " AND (number_in_case IS NULL) = (fingerprints IS NULL)"
-        " AND (registered_on IS NULL) = (fingerprints IS NULL)"
-        " AND (state IS NULL) = (fingerprints IS NULL)"
-        " AND (state_since_s IS NULL OR fingerprints IS NOT NULL)"
-        " AND (state_before IS NULL OR fingerprints IS NOT NULL)"
-        " AND (before_since_s IS NULL OR fingerprints IS NOT NULL)"
-        " AND (state_sequence IS NULL OR fingerprints IS NOT NULL)"
-        " AND (replaced_by IS NULL OR fingerprints IS NULL)"
-        " AND (request_id IS NULL OR fingerprints IS NOT NULL)",
+        "(case_id IS NULL) = (state IS NULL)"
+        " AND (kind IS NULL) = (state IS NULL)"
+        " AND (assurance IS NULL) = (state IS NULL)"
+        " AND (hashes IS NULL) = (state IS NULL)"
+        " AND (number_in_case IS NULL) = (state IS NULL)"
+        " AND (registered_on IS NULL) = (state IS NULL)"
+        " AND (state_since_s IS NULL OR state IS NOT NULL)"
+        " AND (state_before IS NULL OR state IS NOT NULL)"
+        " AND (before_since_s IS NULL OR state IS NOT NULL)"
+        " AND (state_sequence IS NULL OR state IS NOT NULL)"
+        " AND (request_id IS NULL OR state IS NOT NULL)"
+        " AND (replaced_by IS NULL OR state IS NULL)",
         name="erased",
     ),
     sqlite_autoincrement=True,
 )
-Index(None, items.c.replaced_by, sqlite_where=items.c.replaced_by.is_not(None))
+_is_replaced = items.c.replaced_by.is_not(None)
+Index(None, items.c.replaced_by, sqlite_where=_is_replaced, postgresql_where=_is_replaced)
 NOT_PLAINLY_LIVE = text("state > 1")
 """Condition under which a query finds items by state in an index: all states but ItemState.LIVE."""
-Index(None, items.c.state, sqlite_where=NOT_PLAINLY_LIVE)
+Index(None, items.c.state, sqlite_where=NOT_PLAINLY_LIVE, postgresql_where=NOT_PLAINLY_LIVE)
+
+# The fingerprints of each item that is not erased, packed (``core.media``). Apart from items, so
+# that these are quick to read, and a database can rewrite what was erased by itself.
+fingerprints = Table(
+    "fingerprints",
+    metadata,
+    Column("number", _NUMBER, primary_key=True, autoincrement=False),
+    Column("fingerprints", LargeBinary, nullable=False),
+    postgresql_partition_by="RANGE (number)",
+)
 
 # Cases that are to be erased without their PIN. ``due_at_s`` is NULL until a second key asks too.
 case_erasures = Table(

@@ -39,7 +39,7 @@ from disrupt.registry.contract import (
     Revoked,
 )
 from disrupt.registry.journal import PACKED
-from disrupt.registry.sqlite import api_keys, schema
+from disrupt.registry.sql import api_keys, schema
 
 _ITEMS_AT_ONCE = 1 << 10
 _NO_ID = bytes(ITEM_ID_BYTES)
@@ -56,6 +56,12 @@ def position(connection: Connection) -> tuple[bytes, int]:
     newest = select(func.coalesce(func.max(schema.changes.c.sequence), 0)).scalar_subquery()
     epoch, sequence = connection.execute(select(schema.registry.c.epoch, newest)).one()
     return epoch, sequence
+
+
+def timeline(connection: Connection) -> int:
+    """Return the timeline noted when the epoch began."""
+    noted: int = connection.execute(select(schema.registry.c.timeline)).scalar_one()
+    return noted
 
 
 def takes_pepper(connection: Connection, check: bytes) -> bool:
@@ -85,16 +91,16 @@ def changes(
     """Return a page of changes, and the cursor of its end."""
     _check_known(connection, after)
     _, end = position(connection)
-    changes, items = schema.changes.c, schema.items.c
-    shown = when((_shows(), items.fingerprints))
+    changes, items, stored = schema.changes.c, schema.items.c, schema.fingerprints.c
     bank = func.coalesce(changes.bank, items.bank)
     query = (
         select(
             *(changes.sequence, changes.mark, changes.kind.label("change"), items.number),
             *(items.item_id, bank.label("bank"), items.state, items.kind, items.assurance),
-            shown.label("fingerprints"),
+            *(_shows().label("shows"), stored.fingerprints),
         )
         .join_from(schema.changes, schema.items)
+        .join(schema.fingerprints, and_(stored.number == items.number, _shows()), isouter=True)
         .where(changes.sequence > after.sequence)
         .order_by(changes.sequence)
     )
@@ -118,10 +124,13 @@ def _shows() -> ColumnElement[bool]:
 def matched_items(connection: Connection, after: int, until: Cursor, limit: int) -> StoredItems:
     """Return a page of items that lookups find as of a cursor."""
     _check_known(connection, until)
-    items = schema.items.c
+    items, stored = schema.items.c, schema.fingerprints.c
+    # The second condition says which partitions of the table are read, where it has any.
+    of_item = and_(stored.number == items.number, stored.number > after)
     query = (
         select(items.number, items.item_id, items.bank, items.kind, items.assurance)
-        .add_columns(items.fingerprints)
+        .add_columns(stored.fingerprints)
+        .join_from(schema.items, schema.fingerprints, of_item, isouter=True)
         .where(
             items.number > after,
             items.number <= _newest_item(until),
@@ -133,7 +142,7 @@ def matched_items(connection: Connection, after: int, until: Cursor, limit: int)
     rows, _ = _read(connection, query, limit)
     try:
         return StoredItems.of(*(zip(*rows, strict=True) if rows else [()] * 6))
-    except ValueError:
+    except (TypeError, ValueError):
         for row in rows:
             unpacked(row.number, row.fingerprints)
         raise
@@ -184,7 +193,7 @@ def _read(connection: Connection, query: Select[Any], limit: int) -> tuple[list[
     rows = list[Row[Any]]()
     read_bytes = 0
     with closing(connection.execute(query.limit(limit))) as result:
-        for row in result:  # SQLite reads a row when it is asked for
+        for row in result:  # the database reads a row when it is asked for
             read_bytes += len(row.fingerprints or b"")
             if rows and read_bytes > BYTES_AT_ONCE:
                 return rows, True
@@ -205,7 +214,7 @@ def _change(row: Row[Any]) -> Change:
     if row.state is None:
         return Removal(row.sequence, row.number, row.item_id, row.bank, row.mark)
     item = None
-    if row.fingerprints is not None:
+    if row.shows:
         item = StoredItem(
             row.number,
             row.item_id,
@@ -219,10 +228,10 @@ def _change(row: Row[Any]) -> Change:
     return StateChange(row.sequence, row.number, row.item_id, row.bank, item, row.mark)
 
 
-def unpacked(number: int, blob: bytes) -> NDArray[np.void]:
+def unpacked(number: int, blob: bytes | None) -> NDArray[np.void]:
     """Return the fingerprints of a media item; DataDirectoryError where they are damaged."""
     try:
-        return media.unpack(blob)
+        return media.unpack(blob or b"")
     except ValueError as error:
         raise DataDirectoryError(
             f"Media item {number} of the registry is damaged, or of a newer version of Disrupt."
@@ -325,7 +334,7 @@ def living(connection: Connection, item_ids: Collection[bytes]) -> set[bytes]:
         alive |= set(
             connection.scalars(
                 select(items.item_id).where(
-                    items.item_id.in_(wanted[at : at + _ITEMS_AT_ONCE]), items.case_id.is_not(None)
+                    items.item_id.in_(wanted[at : at + _ITEMS_AT_ONCE]), items.state.is_not(None)
                 )
             )
         )
@@ -354,13 +363,12 @@ def _erased() -> Select[Any]:
     return (
         select(items.number, items.item_id, newer.c.item_id.label("successor"))
         .join_from(schema.items, newer, items.replaced_by == newer.c.number, isouter=True)
-        .where(items.case_id.is_(None))
+        .where(items.state.is_(None))
         .order_by(items.number)
     )
 
 
 def _items() -> Select[Any]:
-    # Leave out the fingerprints, which are large.
     items = schema.items.c
     return select(
         *(items.item_id, items.bank, items.kind, items.hashes, items.state, items.state_since_s),

@@ -14,7 +14,7 @@ from disrupt.core.policy import age_of
 from disrupt.core.states import ItemState
 from disrupt.errors import NotFoundError
 from disrupt.registry.outcomes import RELEASED_AT_ONCE
-from disrupt.registry.sqlite import api_keys, schema, states
+from disrupt.registry.sql import api_keys, schema, states
 
 
 class _Item(NamedTuple):

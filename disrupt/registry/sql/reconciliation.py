@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from disrupt.registry import journal
 from disrupt.registry.contract import Revoked
 from disrupt.registry.journal import Contents, Epoch
-from disrupt.registry.sqlite import api_keys, case_erasures, queries, schema, statements
-from disrupt.registry.sqlite.engine import last_number, skip_numbers
+from disrupt.registry.sql import api_keys, case_erasures, queries, schema, statements
+from disrupt.registry.sql.database import WritableDatabase
 from disrupt.registry.versions import ids_of, versions_of
 
 NUMBERS_SKIPPED = 2**32
@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 
 def reconcile(
-    connection: Connection, path: Path, day: str, *, restoring: bool
+    connection: Connection, database: WritableDatabase, path: Path, day: str, *, restoring: bool
 ) -> NDArray[np.uint64] | None:
     """Make registry and journal agree; return the journal to write, None if it is right.
 
@@ -38,7 +38,8 @@ def reconcile(
        stays: what took its place is not here.
     3. If there was any such, or the journal lists numbers that the registry has not drawn yet,
        begin a new epoch: cursors given out since that copy are invalid. Not for a renewal that the
-       journal lists before the present epoch: the restore that began it has undone that.
+       journal lists before the present epoch: the restore that began it has undone that. Begin one
+       too where another copy of the database has taken the place of the one before.
     4. Collect what only the registry knows: the writer was killed between its commit and the
        journal. Append that to the journal's good records.
     """
@@ -69,9 +70,11 @@ def reconcile(
     undone = queries.living(connection, [item.item_id for item in since if item.successor])
 
     newest = max((item.number for item in only_listed.removed), default=0)
-    if erased or undone or revoked_ids or newest > last_number(connection, schema.items.name):
-        begin_epoch(connection, newest)
-        if not restoring:
+    is_unknown = newest > database.last_number(connection, schema.items.name)
+    is_older = bool(erased or undone or revoked_ids or is_unknown)
+    if is_older or database.timeline(connection) != queries.timeline(connection):
+        begin_epoch(connection, database, newest)
+        if is_older and not restoring:
             _log.error("registry_older_than_its_journal")
 
     revoked = [Revoked(key.key_id) for key in keys if key.revoked_on]
@@ -110,7 +113,7 @@ def _compared(
     return is_known, is_listed
 
 
-def begin_epoch(connection: Connection, newest: int = 0) -> None:
+def begin_epoch(connection: Connection, database: WritableDatabase, newest: int = 0) -> None:
     """Refuse every earlier cursor from now on, and give out no item number that is known.
 
     Every erasure of a case whose PIN is lost is stopped: staff have to ask again.
@@ -118,7 +121,7 @@ def begin_epoch(connection: Connection, newest: int = 0) -> None:
     one backup is restored twice, what was registered between is not known: its numbers come again,
     in another epoch.
     """
-    statements.begin_epoch(connection)
+    statements.begin_epoch(connection, database.timeline(connection))
     case_erasures.stop_all(connection, int(time.time()))
-    newest = max(newest, last_number(connection, schema.items.name))
-    skip_numbers(connection, schema.items.name, newest + NUMBERS_SKIPPED)
+    newest = max(newest, database.last_number(connection, schema.items.name))
+    database.skip_numbers(connection, schema.items.name, newest + NUMBERS_SKIPPED)

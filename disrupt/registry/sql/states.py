@@ -16,7 +16,7 @@ from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
 from disrupt.core.states import SHOWN, ItemState
 from disrupt.errors import NotFoundError
 from disrupt.registry.review import NUMBERS_AT_ONCE, ReviewPage, StatesSet
-from disrupt.registry.sqlite import acts, queries, schema
+from disrupt.registry.sql import acts, queries, schema
 
 
 def set_states(

@@ -9,7 +9,7 @@ from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.case_erasures import CONFIRM_WITHIN_S, DELAY_S, CaseErasure
 from disrupt.core.cases import CaseStatus
 from disrupt.errors import CaseClosedError, NotFoundError
-from disrupt.registry.sqlite import acts, schema, states
+from disrupt.registry.sql import acts, schema, states
 
 
 def ask_erasure(

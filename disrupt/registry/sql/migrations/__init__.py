@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, insert, select
 
 from disrupt.errors import DataDirectoryError
-from disrupt.registry.sqlite import schema
+from disrupt.registry.sql import schema
 
 _PLACE = Path(__file__).parent
 
