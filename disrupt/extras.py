@@ -1,4 +1,4 @@
-"""Extras: packages that only servers and gateways need, and what commands say without them."""
+"""Extras: packages that only some commands need, and what commands say without them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ PACKAGES = {
         "uvloop",
     ),
     "web": ("starlette", "structlog", "uvicorn"),
+    "archives": ("pyarrow",),
+    "ray": ("ray",),
 }
 """Packages of each extra, by import name."""
 
