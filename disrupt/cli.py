@@ -52,6 +52,14 @@ _COMMANDS = {
         "disrupt.server.commands.data:restore",
         "Put a backup in place of the data directory's content.",
     ),
+    "scan": (
+        "disrupt.archives.commands:scan",
+        "Match archives of hashed uploads against a list.",
+    ),
+    "hash": (
+        "disrupt.archives.commands:hash_command",
+        "Hash a folder of pictures, for scan.",
+    ),
     "web": (
         "disrupt.web.commands:web",
         "Serve the page for people affected until SIGTERM or Ctrl-C.",
@@ -65,8 +73,13 @@ _COMMANDS = {
 }
 """Where each command is, and what the list of commands says of it, without importing it."""
 
-_EXTRAS = {"disrupt.server.": "server", "disrupt.doctor.": "server", "disrupt.web.": "web"}
-"""Rooms whose commands need an extra."""
+_EXTRAS = {
+    "disrupt.server.": ("server",),
+    "disrupt.doctor.": ("server",),
+    "disrupt.archives.": ("server", "archives"),
+    "disrupt.web.": ("web",),
+}
+"""Rooms whose commands need extras."""
 
 _HELP = """Enregistrer des images intimes pour bloquer leur diffusion.
 
@@ -77,8 +90,8 @@ Personnes concernées · people affected:  submit, status, keep, withdraw
 Platforms:                               match, report
 Staff of the hotline:                    review
 Operators:                               serve, reload, config, web, keys, banks,
-                                         erase, backup, restore, doctor, health, top;
-                                         disrupt-index
+                                         erase, backup, restore, doctor, health, top,
+                                         scan, hash; disrupt-index
 """
 
 _EPILOG = """\b
@@ -124,8 +137,8 @@ def _make_readable() -> None:
 def _lacking(name: str) -> DisruptError | None:
     """Return why a command cannot run in this installation; None where it can."""
     module, _ = _COMMANDS[name]
-    extra = next((extra for room, extra in _EXTRAS.items() if module.startswith(room)), None)
-    return None if extra is None else lacking(f"disrupt {name}", extra)
+    extras = next((extras for room, extras in _EXTRAS.items() if module.startswith(room)), ())
+    return next(filter(None, (lacking(f"disrupt {name}", extra) for extra in extras)), None)
 
 
 def _refused(name: str, error: DisruptError) -> click.Command:

@@ -57,6 +57,15 @@ class InvalidMediaError(InvalidRequestError):
     reason = "INVALID_MEDIA"
 
 
+class ArchiveRefusedError(InvalidRequestError):
+    """A file is no archive of hashes: damaged, neither Parquet nor CSV, or of other columns.
+
+    Raised by ``disrupt scan``, by no server.
+    """
+
+    reason = "ARCHIVE_REFUSED"
+
+
 class UnreadableMediaError(DisruptError):
     """A file could not be read: missing, without permission, no regular file, or an I/O error.
 

@@ -1,0 +1,1 @@
+"""Match archives of hashed uploads, and hash folders, in units that any process may do."""

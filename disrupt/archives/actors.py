@@ -1,0 +1,82 @@
+"""Do units on a Ray cluster: by actors that open the list by its path, on Ray core alone.
+
+Nothing that is secret goes through Ray: a job is paths and numbers, a unit names files, and
+results go to files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack
+from typing import Any, TypeVar
+
+os.environ.setdefault("RAY_AUTH_MODE", "token")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+from ray.util import ActorPool
+
+from disrupt.archives.running import Job
+from disrupt.errors import DisruptError, UnavailableError
+
+_Unit = TypeVar("_Unit")
+
+_TRIES = 3
+"""How often a unit is tried again whose actor died: it may be the unit that kills it."""
+
+
+class _Actor:
+    """Opens a job once, and does units of it in its main thread."""
+
+    def __init__(self, job: Job[Any]) -> None:
+        self._open = ExitStack()
+        self._work: Callable[[Any], None] | None = None
+        self._job = job
+
+    def do(self, unit: object) -> str:
+        """Do a unit; return why it failed, or nothing.
+
+        Errors are returned as texts, since those that are raised here are changed on their way.
+        """
+        try:
+            if self._work is None:
+                self._work = self._open.enter_context(self._job.open())
+            self._work(unit)
+        except DisruptError as error:
+            return error.message
+        return ""
+
+
+def run(job: Job[_Unit], units: Sequence[_Unit], address: str) -> Generator[None, None, None]:
+    """Do the units on the cluster at ``address``, an actor on each of its processors.
+
+    Yields as often as a unit is done. An actor that dies is started again, and does its unit anew.
+    UnavailableError where the cluster cannot be used, or a unit ends its actors.
+    """
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (RayError, ConnectionError, ValueError, RuntimeError) as error:
+        raise UnavailableError(
+            f"The Ray cluster at {address} cannot be used: {error}. It has to run with"
+            " RAY_AUTH_MODE=token, and this command needs the same token."
+        ) from error
+    try:
+        processors = int(ray.cluster_resources().get("CPU", 0))
+        if not processors:
+            raise UnavailableError(f"The Ray cluster at {address} has no processors.")
+        actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_TRIES)(_Actor)
+        pool = ActorPool([actor.remote(job) for _ in range(min(processors, len(units)))])
+        for failure in pool.map_unordered(lambda actor, unit: actor.do.remote(unit), units):
+            if failure:
+                raise DisruptError(failure)
+            yield
+    except RayTaskError as error:
+        raise DisruptError(f"A unit failed on the cluster: {error.cause}") from error
+    except RayError as error:
+        raise UnavailableError(
+            f"The Ray cluster failed: {error}. What was done stays: run the same command again."
+        ) from error
+    finally:
+        ray.shutdown()

@@ -1,0 +1,248 @@
+"""Rows of archives as hashes. Rows that are wrong are counted and left out, and end nothing."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from disrupt.archives.units import Unit
+from disrupt.core.hashes import HASH_BYTES, MIN_QUALITY
+from disrupt.errors import ArchiveRefusedError
+
+BATCH_ROWS = 1 << 16
+"""Rows that are held at once: some 10 MB."""
+
+_MAX_QUALITY = 100
+_EXAMPLES = 5
+"""Refused rows that are named, of each unit."""
+
+_NO_DIGIT = 255
+_DIGITS = np.full(256, _NO_DIGIT, np.uint8)
+_DIGITS[np.frombuffer(b"0123456789abcdefABCDEF", np.uint8)] = [*range(16), *range(10, 16)]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnNames:
+    """Names of the columns. Those of quality and of areas may be missing unless named on purpose.
+
+    ``area`` is the share of a picture that a hash shows, in thousandths, as ``disrupt hash`` writes
+    it.
+    """
+
+    id: str = "id"
+    hash: str = "hash"
+    quality: str = "quality"
+    quality_needed: bool = False
+    area: str = "area_permille"
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Names that every file must have."""
+        return (self.id, self.hash, *((self.quality,) if self.quality_needed else ()))
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of the rows of a unit."""
+
+    rows: int = 0
+    low_quality: int = 0
+    without_quality: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
+
+    def refuse(self, reason: str, place: str) -> None:
+        """Count a row that cannot be looked up, and name the first ones."""
+        self.refused[reason] += 1
+        if len(self.examples) < _EXAMPLES:
+            self.examples.append(f"{place}: {reason}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Rows to look up: ``ids`` of any type (n,), ``hashes`` uint8 (n, 32), ``areas`` uint16 (n,).
+
+    An area of 0 is not known.
+    """
+
+    ids: Any
+    hashes: NDArray[np.uint8]
+    areas: NDArray[np.uint16]
+
+
+def read(unit: Unit, names: ColumnNames, tally: Tally) -> Iterator[Rows]:
+    """Yield the rows of a unit that are right and of sufficient or unknown quality.
+
+    Quality counts as in lookups of hashes: less than MIN_QUALITY is not searched, and an empty
+    quality is unknown. ArchiveRefusedError if the file is damaged.
+    """
+    first = 0
+    try:
+        for batch in _csv(unit, names, tally) if unit.names else _parquet(unit, names):
+            tally.rows += len(batch)
+            yield _rows(batch, first, names, unit, tally)
+            first += len(batch)
+    except (OSError, pa.ArrowException) as error:
+        raise ArchiveRefusedError(f"{unit.place(first)}: cannot be read: {error}") from error
+
+
+def _parquet(unit: Unit, names: ColumnNames) -> Iterator[Any]:
+    with pq.ParquetFile(unit.path) as archive:
+        known = set(archive.schema_arrow.names)
+        wanted = [name for name in _wanted(names) if name in known]
+        groups = list(range(unit.first, unit.last))
+        yield from archive.iter_batches(BATCH_ROWS, groups, wanted, use_threads=False)
+
+
+def _csv(unit: Unit, names: ColumnNames, tally: Tally) -> Iterator[Any]:
+    wanted = [name for name in _wanted(names) if name in unit.names]
+
+    def skip(_row: object) -> str:
+        tally.refuse("columns", f"{unit.path}, after byte {unit.first}")
+        tally.rows += 1
+        return "skip"
+
+    lines = _lines(unit)
+    if not lines:
+        return
+    table = pcsv.read_csv(
+        io.BytesIO(lines),
+        pcsv.ReadOptions(use_threads=False, column_names=list(unit.names)),
+        pcsv.ParseOptions(invalid_row_handler=skip),
+        pcsv.ConvertOptions(
+            # Bytes, so that one row that is not UTF-8 does not fail the others.
+            column_types=dict.fromkeys(wanted, pa.binary()),
+            include_columns=wanted,
+            strings_can_be_null=True,
+            null_values=[""],
+        ),
+    )
+    yield from table.to_batches(BATCH_ROWS)
+
+
+def _lines(unit: Unit) -> bytes:
+    """Return the lines that begin within the unit, without the header."""
+    with unit.path.open("rb") as file:
+        file.seek(max(unit.first - 1, 0))
+        file.readline()  # the header, or the end of a line that begins before
+        data = file.read(max(unit.last - file.tell(), 0))
+        if data and not data.endswith(b"\n"):
+            data += file.readline()
+    return data
+
+
+def _wanted(names: ColumnNames) -> tuple[str, ...]:
+    return names.id, names.hash, names.quality, names.area
+
+
+def _rows(
+    batch: Any,  # noqa: ANN401
+    first: int,
+    names: ColumnNames,
+    unit: Unit,
+    tally: Tally,
+) -> Rows:
+    """Return what is right of a batch, which begins with a row ``first`` of the unit."""
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    wrong = np.zeros(len(batch), np.bool_)
+
+    def refuse(rows: NDArray[np.bool_], reason: str) -> None:
+        for row in np.flatnonzero(rows & ~wrong).tolist():
+            tally.refuse(reason, unit.place(first + row))
+        wrong[rows] = True
+
+    ids = columns[names.id]
+    if pa.types.is_dictionary(ids.type):
+        ids = ids.dictionary_decode()
+    if unit.names:
+        ids, bad = _cast(ids, pa.string())
+        refuse(bad, "id not UTF-8")
+    refuse(_mask(ids.is_null()), "no id")
+    hashes = _hashes(columns[names.hash], names.hash, unit, refuse)
+    kept = ~wrong
+    if names.quality in columns:
+        quality, bad = _cast(columns[names.quality], pa.int64())
+        values = quality.fill_null(_MAX_QUALITY).to_numpy(zero_copy_only=False)
+        refuse(bad | (values < 0) | (values > _MAX_QUALITY), "quality not 0-100")
+        low = ~wrong & (values < MIN_QUALITY)
+        tally.low_quality += int(low.sum())
+        kept = ~wrong & ~low
+        tally.without_quality += int((_mask(quality.is_null()) & kept).sum())
+    else:
+        tally.without_quality += int(kept.sum())
+    areas = np.zeros(len(batch), np.uint16)
+    if names.area in columns:
+        numbers, _ = _cast(columns[names.area], pa.uint16())
+        areas = numbers.fill_null(0).to_numpy(zero_copy_only=False)
+    if kept.all():
+        return Rows(ids, hashes, areas)
+    return Rows(ids.filter(pa.array(kept)), hashes[kept], areas[kept])
+
+
+def _hashes(column: Any, name: str, unit: Unit, refuse: Any) -> NDArray[np.uint8]:  # noqa: ANN401
+    """Return the hashes of a column, uint8 (n, 32), of raw bytes or hex; zeros where refused."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    if not is_text and not any(
+        check(column.type)
+        for check in (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary)
+    ):
+        raise ArchiveRefusedError(
+            f"{unit.path}: the column {name!r} is of type {column.type}; hashes are text (64 hex"
+            " digits) or binary (32 bytes)."
+        )
+    column = column.cast(pa.binary())
+    lengths = pc.binary_length(column).fill_null(-1).to_numpy(zero_copy_only=False)
+    refuse(lengths == -1, "no hash")
+    is_hex = lengths == 2 * HASH_BYTES
+    is_raw = (lengths == HASH_BYTES) & (not is_text and not unit.names)
+    refuse(~is_hex & ~is_raw, "hash of another length")
+    hashes = np.zeros((len(column), HASH_BYTES), np.uint8)
+    if is_raw.any():
+        hashes[is_raw] = _bytes(column, is_raw, HASH_BYTES)
+    if is_hex.any():
+        digits = _DIGITS[_bytes(column, is_hex, 2 * HASH_BYTES)]
+        hashes[is_hex] = digits[:, ::2] << 4 | digits[:, 1::2]
+        bad = np.zeros(len(column), np.bool_)
+        bad[is_hex] = (digits == _NO_DIGIT).any(axis=1)
+        refuse(bad, "hash not hex")
+    return hashes
+
+
+def _bytes(column: Any, rows: NDArray[np.bool_], length: int) -> NDArray[np.uint8]:  # noqa: ANN401
+    """Return values of one length, uint8 (m, length)."""
+    values = column if rows.all() else column.filter(pa.array(rows))
+    _, offsets, data = values.buffers()
+    first = np.frombuffer(offsets, np.int32)[values.offset]
+    return np.frombuffer(data, np.uint8)[first : first + len(values) * length].reshape(-1, length)
+
+
+def _cast(column: Any, wanted: Any) -> tuple[Any, NDArray[np.bool_]]:  # noqa: ANN401
+    """Convert a column; return it with nulls for values that cannot be, and which these are."""
+    bad = np.zeros(len(column), np.bool_)
+    try:
+        return column.cast(wanted), bad
+    except pa.ArrowInvalid:
+        values: list[Any] = [None] * len(column)
+        for row, value in enumerate(column):
+            try:
+                values[row] = value.cast(wanted).as_py()
+            except pa.ArrowInvalid:
+                bad[row] = True
+        return pa.array(values, wanted), bad
+
+
+def _mask(column: Any) -> NDArray[np.bool_]:  # noqa: ANN401
+    mask: NDArray[np.bool_] = column.to_numpy(zero_copy_only=False)
+    return mask

@@ -1,0 +1,146 @@
+"""Match the rows of archives, by the rule of lookups by hash."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from disrupt.archives.lists import open_list
+from disrupt.archives.output import Notes, Output
+from disrupt.archives.rows import ColumnNames, Rows, Tally, read
+from disrupt.archives.units import Unit
+from disrupt.core.lookups import Matches, area_ranks, extent_of
+from disrupt.core.media import ITEM_ID_BYTES, Assurance, MediaKind
+from disrupt.core.policy import Scope
+from disrupt.errors import CursorExpiredError
+from disrupt.index.live import LiveIndex
+from disrupt.services.matching import UNBOUNDED, complete, hash_steps
+
+_FOUND = np.dtype(
+    [
+        ("item_id", np.uint8, ITEM_ID_BYTES),
+        ("bank", np.uint16),
+        ("distance_bits", np.uint16),
+        ("assurance", np.uint8),
+        ("kind", np.uint8),
+        ("query_area", np.uint16),
+        ("stored_area", np.uint16),
+    ]
+)
+"""A match; areas in thousandths, 0 where not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanJob:
+    """What a process needs to scan any unit: paths and numbers, never the list itself.
+
+    ``data_dir`` holds the index; ``limits`` are the distances of ``Scope`` and ``bank_names`` the
+    names by number; ``epoch`` is that of the registry.
+    """
+
+    output: Output
+    data_dir: Path
+    names: ColumnNames
+    limits: dict[int, int]
+    bank_names: dict[int, str]
+    max_matches: int
+    epoch: bytes
+
+    @contextmanager
+    def open(self) -> Iterator[Callable[[Unit], None]]:
+        """Open the list; yield a function that scans a unit, for any number of threads."""
+        live = open_list(self.data_dir)
+        if live.cursor.epoch != self.epoch:
+            raise CursorExpiredError(
+                f"The index of {self.data_dir} is not of the registry that this scan began with."
+            )
+        yield lambda unit: self._scan(live, unit)
+
+    def _scan(self, live: LiveIndex, unit: Unit) -> None:
+        cursor, tally, truncated = live.cursor, Tally(), 0
+        ids = [pa.array([], pa.string() if unit.names else None)]
+        found = [np.empty(0, _FOUND)]
+        for rows in read(unit, self.names, tally):
+            matches = complete(
+                hash_steps(
+                    live,
+                    rows.hashes,
+                    Scope(self.limits),
+                    self.max_matches,
+                    most_matches=sys.maxsize,
+                    allowance=UNBOUNDED,
+                )
+            )
+            truncated += len(matches.truncated)
+            ids.append(rows.ids.take(pa.array(matches.query)))
+            found.append(_columns(matches, rows))
+        table = self._table(pa.concat_arrays(ids[1:] or ids), np.concatenate(found))
+        counts = {
+            "rows": tally.rows,
+            "low_quality": tally.low_quality,
+            "without_quality": tally.without_quality,
+            "matches": len(table),
+            "truncated": truncated,
+        }
+        notes = Notes(counts, dict(tally.refused), tally.examples, cursor.to_text())
+        self.output.write(unit.number, table, notes)
+
+    def _table(self, ids: Any, found: NDArray[np.void]) -> Any:  # noqa: ANN401 of pyarrow
+        """Return a table of the matches: of each id and item the nearest one."""
+        places, found = _nearest(ids, found)
+        areas = zip(found["query_area"].tolist(), found["stored_area"].tolist(), strict=True)
+        text = pa.string()
+        return pa.table(
+            {
+                "id": ids.take(pa.array(places)),
+                "item": pa.array([item.tobytes().hex() for item in found["item_id"]], text),
+                "bank": pa.array([self.bank_names[bank] for bank in found["bank"].tolist()], text),
+                "distance_bits": found["distance_bits"],
+                "assurance": _names(Assurance, found["assurance"]),
+                "kind": _names(MediaKind, found["kind"]),
+                "extent": pa.array([extent_of(*pair).value for pair in areas], text),
+            }
+        )
+
+
+def _columns(matches: Matches, rows: Rows) -> NDArray[np.void]:
+    columns = np.empty(len(matches), _FOUND)
+    for name in ("item_id", "bank", "distance_bits", "assurance", "kind"):
+        columns[name] = getattr(matches, "item_ids" if name == "item_id" else name)
+    columns["query_area"] = rows.areas[matches.query]
+    columns["stored_area"] = matches.stored_area_permille
+    return columns
+
+
+def _nearest(ids: Any, found: NDArray[np.void]) -> tuple[NDArray[np.intp], NDArray[np.void]]:  # noqa: ANN401
+    """Return the nearest match of each id and item, and its place, in the order of places.
+
+    Several hashes of a picture have one id. The areas are of the pair that ``area_ranks`` puts
+    highest, as in an answer to a picture.
+    """
+    id_codes = ids.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    high, low = np.ascontiguousarray(found["item_id"]).view(np.uint64).T
+    ranks = area_ranks(found["query_area"], found["stored_area"])
+    order = np.lexsort((found["distance_bits"], low, high, id_codes))
+    keys = np.stack([id_codes.astype(np.uint64), high, low], axis=1)[order]
+    begins = np.append(True, (keys[1:] != keys[:-1]).any(axis=1))[: len(found)]
+    places = order[begins]
+    nearest = found[places]
+    widest = np.lexsort((ranks, low, high, id_codes))[np.roll(begins, -1)]
+    nearest["query_area"] = found["query_area"][widest]
+    nearest["stored_area"] = found["stored_area"][widest]
+    by_place = np.argsort(places)
+    return places[by_place], nearest[by_place]
+
+
+def _names(kinds: type[IntEnum], numbers: NDArray[np.uint8]) -> Any:  # noqa: ANN401
+    return pa.array([kinds(number).name.lower() for number in numbers.tolist()], pa.string())
