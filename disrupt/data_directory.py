@@ -11,7 +11,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +26,7 @@ JOURNAL = "removals.journal"
 RESERVE = "registry.reserve"
 HEAD_NOTE = "registry.head"
 WAL_OWNER = "registry.wal-owner"
+FOLLOWED = "followed"
 _INDEX = "index"
 
 _SECRET_BYTES = 32
@@ -72,6 +73,11 @@ class DataDirectory:
     def journal(self) -> Path:
         """The journal of removals."""
         return self.path / JOURNAL
+
+    @property
+    def followed(self) -> Path:
+        """What a machine that answers lookups for others has followed, see ``feed.node``."""
+        return self.path / FOLLOWED
 
     @property
     def socket(self) -> Path:
@@ -226,14 +232,24 @@ class DataDirectory:
                 write_private(file, json.dumps(drawn))
             except OSError as error:  # a full disk, say
                 raise DataDirectoryError(f"{file} cannot be made: {error}") from error
+        return Secrets(*self._stored_secrets(_NAMES))
+
+    def match_tokens(self) -> bytes:
+        """Return the secret of match ids and cursors: all that a machine without cases has.
+
+        DataDirectoryError where it is damaged, or gone.
+        """
+        return self._stored_secrets(_NAMES[1:])[0]
+
+    def _stored_secrets(self, names: Sequence[str]) -> list[bytes]:
         try:
-            stored = json.loads(file.read_bytes())
-            values = [bytes.fromhex(stored[name]) for name in _NAMES]
+            stored = json.loads(self.secrets_file.read_bytes())
+            values = [bytes.fromhex(stored[name]) for name in names]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _damaged(file) from error
+            raise _damaged(self.secrets_file) from error
         if any(len(value) != _SECRET_BYTES for value in values):
-            raise _damaged(file)
-        return Secrets(*values)
+            raise _damaged(self.secrets_file)
+        return values
 
 
 _NAMES = ("pepper", "match_tokens")

@@ -41,15 +41,18 @@ class Follower:
         index_dir: Path,
         *,
         checked_from: int | None = None,
+        outlives_registry: bool = False,
     ) -> None:
         """For ``live``, which may be without a snapshot yet.
 
-        Generations from ``checked_from`` on are not read whole, see ``known_whole_from``.
+        Generations from ``checked_from`` on are not read whole, see ``known_whole_from``. Where it
+        ``outlives_registry``, another registry in the place of the one that it follows is as none.
         """
         self._reader = reader
         self._live = live
         self._index_dir = index_dir
         self._checked_from = checked_from
+        self._outlives_registry = outlives_registry
         self._taken = live.snapshot.generation if live.serving else None
         self._complete_s = time.monotonic()
         self._fault = ""
@@ -73,7 +76,8 @@ class Follower:
                 "registry.db is not the one that this index follows: it may be an older copy. Stop"
                 " the server, and put the right registry.db back or run `disrupt restore`."
             )
-            self._live.suspend(fault)
+            if not self._outlives_registry:
+                self._live.suspend(fault)
         except RegistryReplacedError as error:
             fault = error.message
             self._live.suspend(fault)
@@ -143,7 +147,7 @@ class Follower:
             read_s = time.monotonic()
             if not self._apply_page(fresh):
                 return fresh, read_s
-            if self._live.serving:
+            if self._live.serving and self._live.cursor.epoch == fresh.cursor.epoch:
                 self._advance()
 
     def _advance(self) -> None:

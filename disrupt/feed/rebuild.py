@@ -50,6 +50,11 @@ def rebuild(
         reader.accept_head()
     else:
         check_history(index_dir, reader)
+    return build(reader, index_dir, progress)
+
+
+def build(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) -> Rebuilt:
+    """Publish as ``rebuild`` does, whatever registry the index that is there was built from."""
     head = reader.head()
     content = map(columns, matched_items(reader, 0, head, progress))
     return Rebuilt.of(publish(index_dir, content, head, progress))

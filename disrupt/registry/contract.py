@@ -229,10 +229,18 @@ class RegistryReader(BankReader, KeyReader, OutcomeReader, ReviewReader, Protoco
         for ``changes``.
         """
 
-    def journaled(self) -> list[Removed | Revoked]:
+    def timeline(self) -> int:
+        """Return the database's timeline as of the begin of this epoch: promotions raise it.
+
+        0 for a database that has none. A lower one than before is that of a replaced primary.
+        """
+
+    def journaled(self, since: Cursor | None = None) -> list[Removed | Revoked]:
         """List what the journal of removals has to hold: removed items, then keys revoked.
 
-        The successor of a replaced item is the living one, and empty once that was withdrawn.
+        With ``since``, of items those that were removed after that cursor; CursorExpiredError as
+        for ``changes``. The successor of a replaced item is the living one, and empty once that was
+        withdrawn.
         """
 
     def living(self, item_ids: Collection[bytes]) -> set[bytes]:

@@ -105,9 +105,17 @@ def read(path: Path) -> Contents | None:
         return None
     except OSError as error:
         raise DataDirectoryError(f"The journal of removals cannot be read: {error}") from error
+    return parsed(content, path.name)
+
+
+def parsed(content: bytes, name: str) -> Contents:
+    """Return what the bytes of a journal say; ``name`` is that of the file, for errors.
+
+    DataDirectoryError if it is no journal, or of a newer version.
+    """
     if content[:_RECORD_BYTES] != _HEADER:
         raise DataDirectoryError(
-            f"{path.name} is no journal of removals, or of a newer version of Disrupt. Bring the"
+            f"{name} is no journal of removals, or of a newer version of Disrupt. Bring the"
             " right file back; or move this one away, and one is written from the registry."
         )
     count = len(content) // _RECORD_BYTES - 1

@@ -33,9 +33,12 @@ class Config(BaseModel):
 
     data_dir: Path
     """Data directory; created where missing."""
-    role: Literal["all", "writer"] = "all"
-    """What this machine does: ``all``, or ``writer``, which writes the registry for other machines
-    and answers no lookups itself."""
+    role: Literal["all", "writer", "match"] = "all"
+    """What this machine does: ``all``; ``writer`` writes the registry for other machines, and
+    answers no lookups; ``match`` answers lookups, and has the rest done by a writer."""
+    writers: str | None = None
+    """Of role ``match``: the internal addresses of the writers, as a target of gRPC, such as
+    ``ipv4:10.0.0.2:7000,10.0.0.3:7000``. The first that listens is asked."""
     listen: str = "127.0.0.1:50051"
     """HOST:PORT; port 0 picks a free one. Beyond loopback only with TLS."""
     workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=_cores)
@@ -202,8 +205,12 @@ class Config(BaseModel):
                 "internal_listen, internal_cert, internal_key and internal_ca belong together: give"
                 " all four or none"
             )
-        if self.role == "writer" and self.internal_listen is None:
-            raise ValueError("role writer needs internal_listen, and the settings that go with it")
+        if self.role != "all" and self.internal_listen is None:
+            raise ValueError(
+                f"role {self.role} needs internal_listen, and the settings that go with it"
+            )
+        if (self.role == "match") != (self.writers is not None):
+            raise ValueError("role match needs writers, and no other role has them")
         return self
 
     @property

@@ -48,14 +48,22 @@ class WorkerState:
         stale_s: float,
         *,
         checked_from: int | None = None,
+        outlives_registry: bool = False,
     ) -> None:
+        """Follow a registry; ``checked_from`` and ``outlives_registry`` are those of Follower."""
         self._live = LiveIndex()
         self._ring = KeyRing(day=_today())
         self.uses = KeyUses()
         """Days on which keys were used here."""
         self._ring_s = -math.inf
         self._reader = reader
-        self._follower = Follower(reader, self._live, directory.index, checked_from=checked_from)
+        self._follower = Follower(
+            reader,
+            self._live,
+            directory.index,
+            checked_from=checked_from,
+            outlives_registry=outlives_registry,
+        )
         self._index_dir = directory.index
         self._interval_s = interval_s
         self._stale_s = stale_s
@@ -144,7 +152,11 @@ class WorkerState:
         read_s = time.monotonic()
         try:
             reader, day = self._reader, _today()
-            self._ring = KeyRing(reader.keys(), reader.banks(), reader.quotas(), day=day)
+            ring = KeyRing(reader.keys(), reader.banks(), reader.quotas(), day=day)
+            if self._live.serving and not reader.knows(self._live.cursor):
+                # keys that were revoked could be valid there
+                raise UnavailableError("The registry is not the one that the index follows.")
+            self._ring = ring
         except DisruptError as error:
             if error.message != self._fault:  # log a fault when it begins, not at every read
                 _log.error("keys_unreadable", reason=error.message)

@@ -341,9 +341,20 @@ def living(connection: Connection, item_ids: Collection[bytes]) -> set[bytes]:
     return alive
 
 
-def journaled(connection: Connection) -> list[Removed | Revoked]:
-    """List all erased items, by number, then all revoked keys, oldest first."""
-    rows = connection.execute(_erased())
+def journaled(connection: Connection, since: Cursor | None = None) -> list[Removed | Revoked]:
+    """List erased items, by number, then all revoked keys, oldest first.
+
+    With ``since``, of items those that were erased after it.
+    """
+    query = _erased()
+    if since is not None:
+        _check_known(connection, since)
+        changes = schema.changes.c
+        removed = select(changes.item).where(
+            changes.sequence > since.sequence, changes.kind == schema.ChangeKind.REMOVAL
+        )
+        query = query.where(schema.items.c.number.in_(removed))
+    rows = connection.execute(query)
     erased = [Removed(row.number, row.item_id, row.successor or b"") for row in rows]
     return [*erased, *(Revoked(key.key_id) for key in api_keys.keys(connection) if key.revoked_on)]
 

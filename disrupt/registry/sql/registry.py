@@ -103,6 +103,7 @@ class SqlRegistry:
     matched_items = _reading(queries.matched_items)
     removed_since = _reading(queries.removed_since)
     hashes_since = _reading(queries.hashes_since)
+    timeline = _reading(queries.timeline)
     journaled = _reading(queries.journaled)
     living = _reading(queries.living)
     banks = _reading(banks.banks)

@@ -13,24 +13,32 @@ from grpc import aio
 
 from disrupt.admin.v1 import admin_pb2
 from disrupt.admin.v1.admin_pb2_grpc import AdminServiceStub
+from disrupt.data_directory import DataDirectory
 from disrupt.errors import UnavailableError
 from disrupt.server.admission.receiving import Context
+from disrupt.server.calls import internal
 from disrupt.server.calls.interceptors import CALLER_KEY, allowed_s, caller
 from disrupt.server.calls.writer_pause import WriterPause
+from disrupt.server.config import Config
 from disrupt.wire.errors import DETAILS_KEY
 
 _Response = TypeVar("_Response", bound=Message)
 
 
-def writer_channel(address: str, max_message_bytes: int) -> aio.Channel:
-    """Return a channel to the writer, which reconnects soon after the writer restarts."""
+def writer_channel(config: Config) -> aio.Channel:
+    """Return a channel to the writer, which reconnects soon after the writer restarts.
+
+    Where other machines write, to whichever of them listens.
+    """
+    if config.writers is not None:
+        return internal.channel(config.writers, internal.WRITER, config)
     return aio.insecure_channel(
-        address,
+        DataDirectory(config.data_dir).socket_address,
         options=[
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.min_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 500),
-            ("grpc.max_receive_message_length", max_message_bytes),
+            ("grpc.max_receive_message_length", config.max_message_bytes),
             ("grpc.default_authority", "writer"),
             ("grpc.enable_http_proxy", 0),
         ],

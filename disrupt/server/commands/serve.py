@@ -34,7 +34,7 @@ _OPTIONS = (
         "--role",
         envvar="DISRUPT_ROLE",
         show_envvar=True,
-        type=click.Choice(["all", "writer"]),
+        type=click.Choice(["all", "writer", "match"]),
         help="What this machine does, beside others.  [all]",
     ),
     click.option(

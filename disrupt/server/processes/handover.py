@@ -127,6 +127,11 @@ def consequence(role: str) -> str:
             "Lookups are answered by the new version; registrations and withdrawals are not, until"
             " a writer starts. The start is repeated."
         )
+    if role == "node":
+        return (
+            "Lookups are answered by the new version; what is withdrawn is not listed on this"
+            " machine until a node starts. The start is repeated."
+        )
     return (
         "The former workers and their writer answer on, but none of them is replaced where it ends."
         " The start is repeated."

@@ -5,17 +5,22 @@ from __future__ import annotations
 import contextlib
 import resource
 import socket
+from functools import partial
 
 from disrupt.data_directory import DataDirectory
 from disrupt.distinctiveness.limits import check_limits
 from disrupt.errors import ConfigurationError, SnapshotRefusedError, UnavailableError
+from disrupt.feed.node import Node, wipe_if_away
+from disrupt.feed.removals import RemovalList
 from disrupt.index.generations import check_history, create_first, known_whole_from, open_current
 from disrupt.index.known_answers import check_table_search
 from disrupt.index.snapshot import Snapshot
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryReader
 from disrupt.server.config import Config, parsed_address
+from disrupt.server.processes import forking
 
+_H = 3600.0
 _OPEN_FILES = 65536
 """More than all that a process has open, a file for each connection."""
 
@@ -34,6 +39,11 @@ def load(config: Config) -> int:
     Reads the index whole. Returns the generation from which on the workers need not do that.
     """
     directory = DataDirectory(config.data_dir)
+    if config.role == "match":
+        # building an index starts threads
+        forking.run_in_child("node", partial(_prepare_node, config, directory))
+        with opening.reading(directory) as reader:
+            return known_whole_from(directory.index, _load_index(directory, reader))
     directory.secrets()
     if config.role == "writer":
         return 0
@@ -42,6 +52,14 @@ def load(config: Config) -> int:
         create_first(directory.index, registry.head().epoch)
         opened = _load_index(directory, registry)
     return known_whole_from(directory.index, opened)
+
+
+def _prepare_node(config: Config, directory: DataDirectory) -> None:
+    """Make the index one of the registry that others write, and the list of removals complete."""
+    directory.match_tokens()
+    wipe_if_away(directory, config.erase_within_h * _H)
+    with opening.reading(directory) as reader:
+        Node(reader, directory, RemovalList(directory.journal)).step()
 
 
 def load_beside_writer(config: Config, checked_from: int) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 from disrupt.server.calls.writer_pause import WriterPause
 from disrupt.server.config import Config
-from disrupt.server.processes import maintenance, worker, writer
+from disrupt.server.processes import maintenance, node, worker, writer
 from disrupt.server.processes.children import Child
 
 
@@ -16,7 +16,8 @@ class Parts:
     """The processes of a server. Where it answers no lookups, there are only the first."""
 
     keeper: Child
-    """The process that the others need first: the writer."""
+    """The process that the others need first: the writer or, where other machines write, the node,
+    which keeps the list of removals."""
     workers: tuple[Child, ...] = ()
     maintainer: Child | None = None
 
@@ -36,7 +37,9 @@ def parts(config: Config, checked_from: int | None, pause: WriterPause, row_end:
     if config.role == "writer":
         return Parts(Child("writer", partial(writer.run, config), watched=True, row_end=row_end))
     return Parts(
-        Child("writer", partial(writer.run, config), row_end=row_end),
+        Child("node", partial(node.run, config), row_end=row_end)
+        if config.role == "match"
+        else Child("writer", partial(writer.run, config), row_end=row_end),
         tuple(
             Child(
                 "worker",

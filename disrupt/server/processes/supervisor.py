@@ -70,7 +70,7 @@ def serve(config: Config, ready: Callable[[str], None], handover: Handover | Non
     """
     if handover:
         handover.take()
-    _log.info("server_starting", version=disrupt.__version__, role=config.role)
+    _log.info("server_starting", version=disrupt.__version__, server_role=config.role)
     directory = DataDirectory(config.data_dir)
     directory.make()
     allow_open_files()

@@ -41,7 +41,10 @@ def check(config: Config, handover: Handover) -> None:
     check_known_answers()
     directory = DataDirectory(config.data_dir)
     with opening.reading(directory) as registry:
-        opening.check_secrets(directory, registry)
+        if config.role == "match":
+            directory.match_tokens()
+        else:
+            opening.check_secrets(directory, registry)
         check_history(directory.index, registry)
     if config.role != "writer":
         asyncio.run(_start_decoders(config))

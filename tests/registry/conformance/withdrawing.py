@@ -7,9 +7,7 @@ import pytest
 from disrupt.core.changes import Addition, Removal
 from disrupt.core.policy import MINORS
 from disrupt.core.registrations import WithdrawnItem
-from disrupt.errors import (
-    NotFoundError,
-)
+from disrupt.errors import CursorExpiredError, NotFoundError
 from disrupt.registry.contract import (
     RegistryReader,
     RegistryWriter,
@@ -96,6 +94,24 @@ class WithdrawingConformance(Opened):
             assert writer.withdraw(number, [*older, last], day=DAY) == again
         new = writer.register(registration(chance, case.number, item_of(chance, 1)), day=DAY)
         assert new.items[0].number == 3, "a number is not given again"
+
+    def test_what_was_removed_since_a_cursor_is_listed_alone(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    ) -> None:
+        first, second = new_item(chance), new_item(chance)
+        case = writer.register(registration(chance, None, first, second), day=DAY).case_number
+        begin = reader.head()
+        writer.withdraw(case, [first.item_id], day=DAY)
+        between = reader.head()
+        writer.withdraw(case, [second.item_id], day=DAY)
+        listed = reader.journaled()
+        assert [removed.item_id for removed in listed] == [first.item_id, second.item_id]  # type: ignore[union-attr]
+        assert reader.journaled(begin) == listed
+        assert reader.journaled(between) == listed[1:]
+        assert reader.journaled(reader.head()) == []
+        writer.begin_epoch()
+        with pytest.raises(CursorExpiredError):
+            reader.journaled(between)
 
     def test_withdrawing_an_unknown_case_is_refused(
         self, writer: RegistryWriter, chance: random.Random
