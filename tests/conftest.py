@@ -36,7 +36,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 _SLOW = (
     *("benchmarks", "cli", "clients", "deploy", "doctor", "fuzz", "indexer", "isolation", "oracle"),
     *("packaging", "proofs", "server/processes", "web/hashing"),
-    "web/test_command.py",
+    *("archives/test_ray.py", "web/test_command.py"),
     *("feed/test_compaction.py", "feed/test_erasure.py", "feed/test_follower.py"),
     *("feed/test_passing_errors.py", "feed/test_refusals.py", "hashing/test_animations.py"),
     *("hashing/test_degenerate_pictures.py", "hashing/test_formats.py", "hashing/test_isobmff.py"),

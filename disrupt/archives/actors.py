@@ -7,6 +7,7 @@ results go to files.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ from disrupt.archives.running import Job
 from disrupt.errors import DisruptError, UnavailableError
 
 _Unit = TypeVar("_Unit")
+
+_CONNECT_S = 5.0
 
 _TRIES = 3
 """How often a unit is tried again whose actor died: it may be the unit that kills it."""
@@ -56,8 +59,11 @@ def run(job: Job[_Unit], units: Sequence[_Unit], address: str) -> Generator[None
     UnavailableError where the cluster cannot be used, or a unit ends its actors.
     """
     try:
+        if address != "auto":  # Ray itself would try for minutes
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host, int(port)), _CONNECT_S).close()
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-    except (RayError, ConnectionError, ValueError, RuntimeError) as error:
+    except (RayError, OSError, ValueError, RuntimeError) as error:
         raise UnavailableError(
             f"The Ray cluster at {address} cannot be used: {error}. It has to run with"
             " RAY_AUTH_MODE=token, and this command needs the same token."

@@ -114,6 +114,9 @@ class Output:
         examples: list[str] = []
         cursors: list[Cursor] = []
         done = [file for file in map(self.file, range(units)) if file.exists()]
+        for aside in self.path.glob(".[0-9]*-*"):  # of writers that were killed
+            if self.file(int(aside.name[1:].partition("-")[0])).exists():
+                aside.unlink(missing_ok=True)
         for notes in map(_notes, done):
             counts.update(notes.counts)
             refused.update(notes.refused)

@@ -7,8 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+import skimage
 from PIL import Image
-from skimage import data
 
 from disrupt.archives import pictures
 from disrupt.core.hashes import stack
@@ -17,19 +17,22 @@ from disrupt.hashing.images import ImageFingerprints, fingerprint_image
 from tests.archives.site import Site, pairs, results
 from tests.cli.shell import Done, typed
 
+PICTURES = Path(skimage.__file__).parent / "data"
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Make a folder of two pictures, and of five files that give no hash."""
     folder = tmp_path / "uploads"
     (folder / "2026" / "été").mkdir(parents=True)
-    Image.fromarray(data.chelsea()).save(folder / "cat.png")
-    Image.fromarray(data.coffee()).resize((300, 200)).save(folder / "2026" / "été" / "cup.jpg")
+    shutil.copy(PICTURES / "chelsea.png", folder / "cat.png")
+    with Image.open(PICTURES / "coffee.png") as cup:
+        cup.resize((300, 200)).save(folder / "2026" / "été" / "cup.jpg")
     Image.new("RGB", (200, 200), "grey").save(folder / "plain.png")
     (folder / "notes.txt").write_text("no picture")
     (folder / "clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom")
     os.mkfifo(folder / "pipe.png")
-    shutil.copy(folder / "cat.png", os.fsencode(folder) + b"/\xff.png")
+    (folder / os.fsdecode(b"\xff.png")).touch()
     return folder
 
 
@@ -76,8 +79,8 @@ def test_a_folder_is_hashed_as_lookups_do_and_scanned(
     (item,) = site.register(stack([registered.fingerprints[0].hash]))
     scan = typed("scan", out, "--data-dir", site.data_dir, "--out", tmp_path / "m", "--json")
     assert scan.code == 0
-    ((name, found, distance),) = pairs(tmp_path / "m")
-    assert (name, found) == ("cat.png", item)
+    ((matched, found, distance),) = pairs(tmp_path / "m")
+    assert (matched, found) == ("cat.png", item)
     assert distance <= 8
     assert results(tmp_path / "m")[0]["extent"] == "whole"
 
