@@ -124,7 +124,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
             else "cores"
             if field.default_factory
             else "none"
-            if field.default is None
+            if field.default in {None, ()}
             else str(field.default)
         )
         for name, field in Config.model_fields.items()

@@ -305,6 +305,8 @@ class UpToDate:
 def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> UpToDate:
     """Erase and revoke in an unpacked backup what ``records`` and the backup itself list.
 
+    Or in a data directory whose registry was restored by other means; the caller holds its lock.
+
     An item that was only renewed since stays, as what took its place is not in the backup. The
     journal then lists all of ``records``, and of epochs those and the new one, which begins: every
     cursor given out before is refused.
@@ -318,7 +320,8 @@ def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> UpToD
         keys, epoch = writer.keys(), Epoch(writer.head().epoch)
         undone, lost = _renewals(writer, together)
     journal.write(unpacked / JOURNAL, [*together, epoch])
-    sync(unpacked / REGISTRY)
+    if (unpacked / REGISTRY).exists():
+        sync(unpacked / REGISTRY)
     sync(unpacked)
     return UpToDate(tuple(key for key in keys if not key.revoked_on), undone, lost)
 

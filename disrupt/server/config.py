@@ -39,6 +39,9 @@ class Config(BaseModel):
     writers: str | None = None
     """Of role ``match``: the internal addresses of the writers, as a target of gRPC, such as
     ``ipv4:10.0.0.2:7000,10.0.0.3:7000``. The first that listens is asked."""
+    nodes: tuple[str, ...] = ()
+    """Internal addresses, HOST:PORT, of all machines of role ``match``, whose lists of removals
+    ``disrupt restore --removals`` reads."""
     listen: str = "127.0.0.1:50051"
     """HOST:PORT; port 0 picks a free one. Beyond loopback only with TLS."""
     workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=_cores)
@@ -209,6 +212,10 @@ class Config(BaseModel):
             raise ValueError(
                 f"role {self.role} needs internal_listen, and the settings that go with it"
             )
+        for node in self.nodes:
+            parsed_address("nodes", node)
+        if self.nodes and self.internal_listen is None:
+            raise ValueError("nodes needs internal_listen, and the settings that go with it")
         if (self.role == "match") != (self.writers is not None):
             raise ValueError("role match needs writers, and no other role has them")
         return self

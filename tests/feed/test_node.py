@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from disrupt.core.policy import MINORS
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import OtherHistoryError
 from disrupt.feed.follower import Follower
@@ -104,7 +105,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def test_the_list_is_that_of_the_registry_and_goes_on_with_it(site: Site) -> None:
-    picture = item_of(site.chance, 1, (0, 0, 1))
+    picture = item_of(site.chance, 1)
     _, case_number = site.register(picture)
     _, other = site.register()
     with sqlite.open_reader(site.writing.registry) as reader:
@@ -116,8 +117,8 @@ def test_the_list_is_that_of_the_registry_and_goes_on_with_it(site: Site) -> Non
             assert site.listed() == set(contents.records)
             with site.writer() as writer:
                 if act == 0:  # renewed
-                    newer = item_of(site.chance, 1, (0, 0, 2))
-                    again = registration(site.chance, case_number, newer)
+                    newer = item_of(site.chance, 1)
+                    again = registration(site.chance, case_number, newer, bank=MINORS.number)
                     writer.register(again, day=DAY)
                 elif act == 1:
                     writer.withdraw(other, None, day=DAY)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
@@ -120,7 +121,9 @@ class SqlRegistry:
     def lacks(self) -> Cursor | None:
         """Return the head noted beside the registry, if that is an older copy without it."""
         head = head_note.read(self._note)
-        return head if head is not None and not self.knows(head) else None
+        if head is None or self.knows(replace(head, epoch=self.head().epoch)):
+            return None  # noted in another epoch, maybe, on a machine that did not write since
+        return head
 
     def accept_head(self) -> None:
         """Note the head, whatever was noted before."""

@@ -13,8 +13,10 @@ from disrupt import logs
 from disrupt.registry.backup import CONFIG, back_up, copy_journal
 from disrupt.server import erasure
 from disrupt.server import restore as restoring
+from disrupt.server.commands import removals as removing
 from disrupt.server.commands.printing import json_option, report
 from disrupt.server.commands.serve import data_dir_option
+from disrupt.server.config import Config
 
 _PATH = click.Path(path_type=Path)
 _H = 3600.0
@@ -109,8 +111,21 @@ def backup(
 
 
 @click.command()
-@click.option("--from", "source", required=True, type=_PATH, help="Directory of the backup.")
+@click.option("--from", "source", type=_PATH, help="Directory of the backup.")
+@click.option(
+    "--removals",
+    is_flag=True,
+    help="Instead of a backup: remove again what machines that followed the registry list.",
+)
 @data_dir_option
+@click.option(
+    "--config",
+    "file",
+    envvar="DISRUPT_CONFIG",
+    show_envvar=True,
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="Configuration of the server, for --removals: it names these machines.",
+)
 @click.option(
     "--accept-unknown-removals",
     is_flag=True,
@@ -118,7 +133,15 @@ def backup(
     " and these keys are valid again.",
 )
 @json_option
-def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool, as_json: bool) -> None:
+def restore(
+    source: Path | None,
+    data_dir: Path,
+    file: Path | None,
+    *,
+    removals: bool,
+    accept_unknown_removals: bool,
+    as_json: bool,
+) -> None:
     """Replace what is in the data directory by a backup; while no server runs.
 
     What was withdrawn since the backup stays withdrawn, and keys revoked since stay revoked: the
@@ -127,12 +150,33 @@ def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool, as_j
     what was renewed since is as it was before. If it is interrupted, run it again. Mirrors of the
     feed start over.
 
+    A registry in PostgreSQL is restored by its own means. Then run this with --removals, before
+    any server: it asks the `nodes` of the settings what was removed since.
+
     \b
     Exit codes: 0 restored, 1 not restored, 2 wrong usage.
 
     \b
     Example: disrupt restore --from backups/monday --data-dir data
     """
+    if removals == (source is not None):
+        raise click.UsageError("Give either --from or --removals.")
+    if removals:
+        logs.configure("restore", "warning")
+        done = removing.restore(Config.load(file, data_dir=data_dir))
+        report(json.dumps(asdict(done)) if as_json else removing.text(done))
+    elif source:
+        _restore_backup(
+            source,
+            data_dir,
+            accept_unknown_removals=accept_unknown_removals,
+            as_json=as_json,
+        )
+
+
+def _restore_backup(
+    source: Path, data_dir: Path, *, accept_unknown_removals: bool, as_json: bool
+) -> None:
     logs.configure("restore", "warning")
     restored = restoring.restore(source, data_dir, accept_unknown_removals=accept_unknown_removals)
     if as_json:

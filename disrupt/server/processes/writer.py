@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2_grpc
 from disrupt.admin.v1 import admin_pb2_grpc
 from disrupt.core.outcomes import QuarantinePolicy
 from disrupt.data_directory import DataDirectory
-from disrupt.errors import DisruptError
+from disrupt.errors import DisruptError, OtherHistoryError
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryWriter
 from disrupt.server.admin import DirectAdmin, today
@@ -74,6 +74,12 @@ async def run(config: Config) -> None:
         registry = await asyncio.to_thread(stack.enter_context, opening.writing(directory))
         if waiting:
             waiting.cancel()
+        if lacking := registry.lacks():
+            raise OtherHistoryError(
+                f"The registry does not know change {lacking.sequence}, which registry.head names:"
+                " it is an older copy, and nothing is written to it. If it was restored, run"
+                " `disrupt restore --removals`; see `disrupt restore --help`."
+            )
         await _serve(config, directory, registry)
 
 
