@@ -25,6 +25,7 @@ SECRETS = "secrets.json"
 JOURNAL = "removals.journal"
 RESERVE = "registry.reserve"
 HEAD_NOTE = "registry.head"
+REGISTRY_URL = "registry.url"
 WAL_OWNER = "registry.wal-owner"
 FOLLOWED = "followed"
 _INDEX = "index"
@@ -58,6 +59,25 @@ class DataDirectory:
     def registry(self) -> Path:
         """The SQLite file."""
         return self.path / REGISTRY
+
+    @property
+    def registry_url(self) -> str | None:
+        """URL of the PostgreSQL database that has the registry; None: the SQLite file has it.
+
+        DataDirectoryError where it cannot be read.
+        """
+        try:
+            return (self.path / REGISTRY_URL).read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataDirectoryError(
+                f"{self.path / REGISTRY_URL} cannot be read, or is no ASCII text."
+            ) from error
+
+    def note_registry_url(self, url: str) -> None:
+        """Let a PostgreSQL database have the registry from now on. OSError if it cannot."""
+        write_private(self.path / REGISTRY_URL, f"{url}\n")
 
     @property
     def index(self) -> Path:

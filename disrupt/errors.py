@@ -206,6 +206,15 @@ class RegistryReplacedError(UnavailableError):
     reason = "REGISTRY_REPLACED"
 
 
+class LeadershipLostError(UnavailableError):
+    """The one connection that may write to the registry's database was lost.
+
+    The process has to end: another may write already.
+    """
+
+    reason = "LEADERSHIP_LOST"
+
+
 class DeadlineExceededError(DisruptError):
     """The time given to the call was not enough; whether it took effect is not known."""
 

@@ -19,6 +19,7 @@ PACKAGES = {
         "structlog",
         "uvloop",
     ),
+    "postgresql": ("psycopg",),
     "web": ("starlette", "structlog", "uvicorn"),
     "archives": ("pyarrow",),
     "ray": ("ray",),

@@ -5,9 +5,12 @@ Beside ``registry/``, ``data_directory`` knows the names of its files, and ``doc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from types import ModuleType
 
+from disrupt import extras
 from disrupt.data_directory import REGISTRY, SECRETS, DataDirectory
 from disrupt.errors import DataDirectoryError, StorageFullError
 from disrupt.registry import sqlite
@@ -25,23 +28,65 @@ def reading(directory: DataDirectory) -> AbstractContextManager[RegistryReader]:
             f"A restore of {directory.path} is not complete; nothing was read or changed. `disrupt"
             " keys list` completes it, and so does the start of the server: then try again."
         )
-    return sqlite.open_reader(directory.registry)
+    url = directory.registry_url
+    if url is None:
+        return sqlite.open_reader(directory.registry)
+    opened: AbstractContextManager[RegistryReader] = _postgresql().open_reader(url, directory.path)
+    return opened
 
 
 @contextmanager
-def writing(directory: DataDirectory, *, restoring: bool = False) -> Iterator[RegistryWriter]:
+def writing(
+    directory: DataDirectory, *, restoring: bool = False, wait: bool = False
+) -> Iterator[RegistryWriter]:
     """Open the registry for writing; make it and its secrets, and migrate it, where needed.
 
     The caller holds the lock of the directory. DataDirectoryError if the directory is missing, a
     file in it is no registry or of a newer version, or the secrets are those of another registry.
-    An older registry than its journal is logged as an error unless ``restoring``.
+    An older registry than its journal is logged as an error unless ``restoring``. Where a process
+    of another machine writes to the registry: DataDirectoryInUseError, or ``wait`` for its end.
     """
     secrets = directory.secrets()
-    with sqlite.open_writer(directory.registry, restoring=restoring) as registry:
+    url = directory.registry_url
+    opened: AbstractContextManager[RegistryWriter]
+    if url is None:
+        opened = sqlite.open_writer(directory.registry, restoring=restoring)
+    else:
+        opened = _postgresql().open_writer(url, directory.path, restoring=restoring, wait=wait)
+    with opened as registry:
         check_secrets(directory, registry)
         with suppress(StorageFullError):  # a later start notes it
             registry.note_pepper(secrets.pepper_check)
         yield registry
+
+
+@contextmanager
+def wakeups(directory: DataDirectory) -> Iterator[Callable[[float], bool]]:
+    """Listen for changes of a registry in PostgreSQL, as a hint beside polling.
+
+    Yields a function that waits for one, for so many seconds at most, and tells whether there was
+    any; UnavailableError once the database cannot be reached. With SQLite it only waits.
+    """
+    url = directory.registry_url
+    if url is not None:
+        with _postgresql().wakeups(url) as wait:
+            yield wait
+        return
+
+    def sleep(timeout_s: float) -> bool:
+        time.sleep(timeout_s)
+        return False
+
+    yield sleep
+
+
+def _postgresql() -> ModuleType:
+    """Return the backend. ConfigurationError where its extra is not installed."""
+    if problem := extras.lacking("A registry in PostgreSQL", "postgresql"):
+        raise problem
+    from disrupt.registry import postgresql  # noqa: PLC0415 servers with SQLite do without psycopg
+
+    return postgresql
 
 
 def check_secrets(directory: DataDirectory, registry: RegistryReader) -> None:

@@ -42,6 +42,8 @@ from disrupt.registry.journal import PACKED
 from disrupt.registry.sql import api_keys, schema
 
 _ITEMS_AT_ONCE = 1 << 10
+_STREAMED = {"stream_results": True}
+"""Options of a query whose rows the database keeps until they are asked for."""
 _NO_ID = bytes(ITEM_ID_BYTES)
 
 
@@ -192,7 +194,7 @@ def _read(connection: Connection, query: Select[Any], limit: int) -> tuple[list[
     """Return rows with fingerprints, as many as one read may bring, and whether more may follow."""
     rows = list[Row[Any]]()
     read_bytes = 0
-    with closing(connection.execute(query.limit(limit))) as result:
+    with closing(connection.execute(query.limit(limit), execution_options=_STREAMED)) as result:
         for row in result:  # the database reads a row when it is asked for
             read_bytes += len(row.fingerprints or b"")
             if rows and read_bytes > BYTES_AT_ONCE:
@@ -362,7 +364,9 @@ def journaled(connection: Connection, since: Cursor | None = None) -> list[Remov
 def erased(connection: Connection) -> NDArray[np.uint64]:
     """Return all erased items, by number, as the journal has them but for the checks."""
     batches = [np.empty((0, 5), PACKED)]
-    for batch in connection.execute(_erased()).partitions(_ITEMS_AT_ONCE):
+    for batch in connection.execute(_erased(), execution_options=_STREAMED).partitions(
+        _ITEMS_AT_ONCE
+    ):
         numbers = np.array([row.number for row in batch], PACKED)
         ids = b"".join([row.item_id + (row.successor or _NO_ID) for row in batch])
         batches.append(np.column_stack((numbers, np.frombuffer(ids, PACKED).reshape(-1, 4))))

@@ -1,0 +1,172 @@
+"""Open the registry of a database for reading or writing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import Connection, Engine, event, text, update
+
+from disrupt.errors import DataDirectoryError
+from disrupt.registry.postgresql import engine, erasure, roles
+from disrupt.registry.postgresql.engine import reader_engine, writer_engine
+from disrupt.registry.sql import migrations, registry, schema, statements
+from disrupt.registry.sql.registry import SqlRegistry, SqlRegistryWriter
+
+_CHANNEL = "disrupt"
+"""On it whoever listens is woken after each commit; nothing else is told."""
+
+
+class PostgresqlDatabase:
+    """A Database of PostgreSQL."""
+
+    translated_errors = staticmethod(engine.translated_errors)
+
+    def __init__(self, reader: Engine) -> None:
+        self.reader = reader
+
+
+class WritablePostgresqlDatabase(PostgresqlDatabase):
+    """A WritableDatabase of PostgreSQL."""
+
+    clears_at_once = False
+    make_room = staticmethod(erasure.make_room)
+
+    def __init__(self, reader: Engine, writer: Engine, url: str) -> None:
+        super().__init__(reader)
+        self.writer = writer
+        self._url = url
+
+    def clear_log(self) -> bool:
+        """Write anew what holds erased bytes, on a connection of its own."""
+        try:
+            with closing(engine.connect(self._url)) as connection:
+                connection.autocommit = True
+                newest = erasure.vacuum(connection)
+        except psycopg.errors.LockNotAvailable:
+            return False
+        if newest is not None:
+            with self.writer.begin() as writing:
+                writing.execute(update(schema.registry).values(vacuumed=newest))
+        return True
+
+    def prove_writable(self) -> None:
+        """Write a message to the log."""
+        with self.writer.begin() as connection:
+            connection.execute(text("SELECT pg_logical_emit_message(true, 'disrupt', '')"))
+
+    def timeline(self, connection: Connection) -> int:
+        """Return the timeline of the log, which every promotion of a standby raises."""
+        query = "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint"
+        return int(connection.execute(text(query)).scalar_one())
+
+    def last_number(self, connection: Connection, table: str) -> int:
+        """Return the largest number that a sequence has drawn or skipped."""
+        drawn = text("SELECT pg_sequence_last_value(CAST(:sequence AS regclass))")
+        return int(connection.execute(drawn, {"sequence": _sequence(table)}).scalar_one() or 0)
+
+    def skip_numbers(self, connection: Connection, table: str, last: int) -> None:
+        """Raise a sequence."""
+        last = max(last, self.last_number(connection, table))
+        if last:
+            connection.execute(
+                text("SELECT setval(CAST(:sequence AS regclass), :last)"),
+                {"sequence": _sequence(table), "last": last},
+            )
+
+
+def _sequence(table: str) -> str:
+    (column,) = schema.metadata.tables[table].primary_key.columns
+    return f"{table}_{column.name}_seq"
+
+
+@contextmanager
+def open_reader(url: str, directory: Path) -> Iterator[SqlRegistry]:
+    """Open a registry for reading only; its journal and head note are in ``directory``.
+
+    DataDirectoryError if it is no registry, or of another schema revision, UnavailableError where
+    the database cannot be reached now.
+    """
+    with _reader(url) as reader:
+        yield SqlRegistry(PostgresqlDatabase(reader), directory)
+
+
+def open_writer(
+    url: str, directory: Path, *, restoring: bool = False, wait: bool = False
+) -> AbstractContextManager[SqlRegistryWriter]:
+    """Open a registry for writing, make it if missing, and migrate its schema.
+
+    DataDirectoryInUseError if another process writes; with ``wait``, waits until it has ended.
+    Raises LeadershipLostError once the connection is lost: then the process has to end. See
+    ``registry.open_writer`` for the rest.
+    """
+    database = partial(_writable, url, wait=wait)
+    return registry.open_writer(database, directory, restoring=restoring)
+
+
+@contextmanager
+def wakeups(url: str) -> Iterator[Callable[[float], bool]]:
+    """Listen for commits: yield a function that waits for one, and tells whether there was any.
+
+    It takes the longest time to wait, in seconds. A hint beside polling: it may miss some, and
+    raises UnavailableError once the connection is lost.
+    """
+    with engine.translated_errors(), closing(engine.connect(url)) as connection:
+        connection.autocommit = True
+        connection.execute(f"LISTEN {_CHANNEL}")
+
+        def wait(timeout_s: float) -> bool:
+            with engine.translated_errors():
+                return any(True for _ in connection.notifies(timeout=timeout_s, stop_after=1))
+
+        yield wait
+
+
+@contextmanager
+def _reader(url: str) -> Iterator[Engine]:
+    with _disposed(reader_engine(url)) as reader:
+        with engine.translated_errors(), reader.begin() as connection:
+            migrations.check(connection)
+        yield reader
+
+
+@contextmanager
+def _writable(url: str, *, wait: bool) -> Iterator[WritablePostgresqlDatabase]:
+    with (
+        _disposed(writer_engine(url, wait=wait)) as writer,
+        _disposed(reader_engine(url)) as reader,
+    ):
+        database = WritablePostgresqlDatabase(reader, writer, url)
+        with engine.translated_errors(), writer.begin() as connection:
+            _check_encoding(connection)
+            is_new = not migrations.revision(connection)
+            migrations.upgrade(connection)
+            if is_new:
+                erasure.prepare(connection)
+            roles.grant(connection)
+            statements.seed(connection, database.timeline(connection))
+        event.listen(writer, "commit", _notify)
+        yield database
+
+
+def _check_encoding(connection: Connection) -> None:
+    if connection.execute(text("SHOW server_encoding")).scalar_one() != "UTF8":
+        raise DataDirectoryError(
+            "The database of the registry has another encoding than UTF8. Make one with"
+            " CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0."
+        )
+
+
+def _notify(connection: Connection) -> None:
+    connection.exec_driver_sql(f"NOTIFY {_CHANNEL}")
+
+
+@contextmanager
+def _disposed(engine: Engine) -> Iterator[Engine]:
+    try:
+        yield engine
+    finally:
+        engine.dispose()

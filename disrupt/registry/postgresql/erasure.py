@@ -1,0 +1,99 @@
+"""Leave no file of the database with bytes that were erased.
+
+A deleted row stays in its table, and in the log, until both are written anew. What the copies of
+the database hold that others keep (standbys, archives, backups) is theirs: see docs/erasure.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import Connection, text
+
+ITEMS_PER_PART = 1 << 16
+"""Numbers of items in one partition of ``fingerprints``, the least that is written anew.
+
+More make that take longer: of 6.5 M hashes some seconds. Fewer make more partitions, which every
+read of the feed has to lock."""
+
+_LOCK_WITHIN_MS = 1000
+_HELD_UP_S, _RETRY_S = 1.0, 0.05
+_ALSO = ("requests", "identities")
+"""Tables with what is made from hashes, beside the partitions."""
+
+
+def prepare(connection: Connection) -> None:
+    """Keep bytes made from hashes out of the statistics of new tables."""
+    columns = (("fingerprints", "fingerprints"), ("requests", "digest"), ("identities", "identity"))
+    for table, column in columns:
+        connection.execute(text(f"ALTER TABLE {table} ALTER {column} SET STATISTICS 0"))
+
+
+def make_room(connection: Connection, numbers: Sequence[int]) -> None:
+    """Make the partitions for items of these numbers, unless they are there."""
+    for part in sorted({number // ITEMS_PER_PART for number in numbers}):
+        name = _name(part)
+        if connection.execute(text("SELECT to_regclass(:name)"), {"name": name}).scalar_one():
+            continue
+        values = f"FROM ({part * ITEMS_PER_PART}) TO ({(part + 1) * ITEMS_PER_PART})"
+        # Attached, not made as a part: readers go on meanwhile. Large values are stored in pieces,
+        # not compressed.
+        for change in (
+            f"CREATE TABLE {name} (LIKE fingerprints INCLUDING ALL)",
+            f"ALTER TABLE {name} ALTER fingerprints SET STORAGE EXTERNAL",
+            f"ALTER TABLE {name} ALTER fingerprints SET STATISTICS 0",
+            f"ALTER TABLE fingerprints ATTACH PARTITION {name} FOR VALUES {values}",
+        ):
+            connection.execute(text(change))
+
+
+def _name(part: int) -> str:
+    return f"fingerprints_{part}"
+
+
+def vacuum(connection: psycopg.Connection[Any]) -> int | None:
+    """Write anew what holds erased bytes, and the log; return the newest change that this covers.
+
+    The connection is in autocommit. None where there is nothing to do. LockNotAvailable where a
+    reader held it up. Takes some seconds.
+    """
+    row = connection.execute(
+        "SELECT max(sequence), array_agg(DISTINCT item / %s) FROM changes, registry"
+        " WHERE kind = 2 AND sequence > vacuumed",
+        (ITEMS_PER_PART,),
+    ).fetchone()
+    newest, parts = row or (None, ())
+    if newest is None:
+        return None
+    _wait_for_readers(connection)
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{_LOCK_WITHIN_MS}ms",))
+    for table in (*map(_name, sorted(parts)), *_ALSO):
+        connection.execute(sql.SQL("VACUUM (FULL) {}").format(sql.Identifier(table)))
+    # The end of the first checkpoint is in the log that the second one leaves behind.
+    for _ in range(2):
+        connection.execute("SELECT pg_switch_wal()")
+        connection.execute("CHECKPOINT")
+    return int(newest)
+
+
+def _wait_for_readers(connection: psycopg.Connection[Any]) -> None:
+    """Wait until nobody sees what is erased: else it would be copied. LockNotAvailable if not."""
+    drawn = connection.execute("SELECT pg_current_xact_id()::xid::text").fetchone()
+    give_up_s = time.monotonic() + _HELD_UP_S
+    while True:
+        older = connection.execute(
+            "SELECT count(*) FROM (SELECT backend_xmin AS xmin FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() UNION ALL SELECT xmin FROM pg_replication_slots"
+            " UNION ALL SELECT transaction FROM pg_prepared_xacts) AS held"
+            " WHERE age(xmin) > age(%s::xid)",
+            drawn,
+        ).fetchone()
+        if older == (0,):
+            return
+        if time.monotonic() > give_up_s:
+            raise psycopg.errors.LockNotAvailable("a transaction began before")
+        time.sleep(_RETRY_S)

@@ -1,0 +1,204 @@
+"""The registry on PostgreSQL keeps the promises of every registry."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from disrupt import extras
+from disrupt.core.changes import Cursor
+from disrupt.data_directory import DataDirectory
+from disrupt.errors import (
+    ConfigurationError,
+    DataDirectoryError,
+    DataDirectoryInUseError,
+    DisruptError,
+    LeadershipLostError,
+    UnavailableError,
+)
+from disrupt.registry import opening
+from disrupt.registry import postgresql as backend
+from disrupt.registry.contract import Registration, RegistryWriter
+from tests.postgresql import PostgreSql, commands
+from tests.registry.conformance import OpenReader, OpenWriter
+from tests.registry.examples import DAY, registration
+from tests.registry.machine import RegistryMachine
+from tests.registry.test_sql import SqlConformance
+
+pytestmark = pytest.mark.skipif(commands() is None, reason="PostgreSQL is not installed")
+
+
+class TestPostgresqlConforms(SqlConformance):
+    @pytest.fixture
+    def open_writer(self, tmp_path: Path, database: str) -> OpenWriter:
+        return lambda: backend.open_writer(database, tmp_path)
+
+    @pytest.fixture
+    def open_reader(self, tmp_path: Path, database: str) -> OpenReader:
+        return lambda: backend.open_reader(database, tmp_path)
+
+
+class PostgresqlMachine(RegistryMachine):
+    server: PostgreSql
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = self.server.new_database("registry")
+        self.directory = tempfile.TemporaryDirectory()
+
+    def open_writer(self) -> AbstractContextManager[RegistryWriter]:
+        return backend.open_writer(self.server.url(self.name), Path(self.directory.name))
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.directory.cleanup()
+        self.server.drop(self.name)
+
+
+def test_postgresql_equals_a_plain_model(
+    server: PostgreSql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PostgresqlMachine, "server", server, raising=False)
+    run_state_machine_as_test(
+        PostgresqlMachine, settings=settings(max_examples=10, stateful_step_count=20)
+    )
+
+
+@pytest.fixture
+def directory(data_dir: Path, database: str) -> DataDirectory:
+    directory = DataDirectory(data_dir)
+    directory.note_registry_url(database)
+    return directory
+
+
+def test_a_data_directory_names_the_database_that_has_its_registry(
+    directory: DataDirectory, chance: random.Random
+) -> None:
+    with opening.writing(directory) as writer:
+        head = writer.register(registration(chance), day=DAY).cursor
+        with opening.reading(directory) as reader:
+            assert reader.head() == head
+    assert not directory.registry.exists()
+    assert (directory.path / "registry.url").stat().st_mode & 0o777 == 0o600
+
+
+def test_of_two_writers_one_leads_and_the_other_is_refused_or_waits(
+    directory: DataDirectory, chance: random.Random
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with opening.writing(directory) as leader:
+            with pytest.raises(DataDirectoryInUseError, match="writes"), opening.writing(directory):
+                pass
+            waiting = pool.submit(register_once, directory, registration(chance))
+            head = leader.register(registration(chance), day=DAY).cursor
+            assert not waiting.done()
+        assert waiting.result().sequence == head.sequence + 1
+
+
+def register_once(directory: DataDirectory, request: Registration) -> Cursor:
+    with opening.writing(directory, wait=True) as writer:
+        return writer.register(request, day=DAY).cursor
+
+
+def test_a_writer_that_lost_its_connection_writes_no_more(
+    directory: DataDirectory, server: PostgreSql, chance: random.Random
+) -> None:
+    first, lost, later = (registration(chance) for _ in range(3))
+    with opening.writing(directory) as writer:
+        head = writer.register(first, day=DAY).cursor
+        server.sql(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'",
+            name_of(directory),
+        )
+        with opening.writing(directory, wait=True) as successor:
+            for request in (lost, lost):
+                with pytest.raises(LeadershipLostError):
+                    writer.register(request, day=DAY)
+            assert successor.head() == head
+            successor.register(later, day=DAY)
+        assert writer.registered(lost.request_id) is None
+
+
+def name_of(directory: DataDirectory) -> str:
+    return str(directory.registry_url).rpartition("/")[2]
+
+
+def test_a_database_that_is_gone_is_unavailable_and_readers_find_it_again(
+    tmp_path: Path, chance: random.Random
+) -> None:
+    with PostgreSql.create() as server, ExitStack() as stack:
+        writer = stack.enter_context(backend.open_writer(server.url(), tmp_path))
+        reader = stack.enter_context(backend.open_reader(server.url(), tmp_path))
+        request = registration(chance)
+        head = writer.register(request, day=DAY).cursor
+        server.kill()
+        for _ in range(2):
+            with pytest.raises(UnavailableError):
+                reader.head()
+        with pytest.raises(LeadershipLostError):
+            writer.check_storage()
+        with (
+            pytest.raises(UnavailableError, match="cannot be reached"),
+            backend.open_reader(server.url(), tmp_path),
+        ):
+            pass
+        server.start()
+        assert reader.head() == head
+        with backend.open_writer(server.url(), tmp_path) as again:
+            assert again.register(request, day=DAY).cursor == head
+
+
+@pytest.mark.parametrize(
+    ("url", "problem", "reason"),
+    [
+        ("sqlite:///registry.db", DataDirectoryError, "form postgresql://"),
+        ("postgresql://u:S3CRET@127.0.0.1:1/x", UnavailableError, "cannot be reached"),
+        ("postgresql://u:S3CRET@127.0.0.1/x?sslmod=no", DataDirectoryError, "form postgresql://"),
+        ("postgresql://nobody:S3CRET@127.0.0.1:{port}/postgres", DataDirectoryError, "refuses"),
+    ],
+)
+def test_a_wrong_url_is_refused_without_quoting_its_password(
+    server: PostgreSql, data_dir: Path, url: str, problem: type[DisruptError], reason: str
+) -> None:
+    directory = DataDirectory(data_dir)
+    directory.note_registry_url(url.format(port=server.port))
+    for opened in (opening.reading(directory), opening.writing(directory)):
+        with pytest.raises(problem, match=reason) as caught, opened:
+            pass
+        assert "S3CRET" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_another_schema_is_refused(directory: DataDirectory, server: PostgreSql) -> None:
+    server.sql("UPDATE alembic_version SET version_num = 'later'", name_of(directory))
+    with pytest.raises(DataDirectoryError, match="revision later"), opening.reading(directory):
+        pass
+    with pytest.raises(DataDirectoryError, match="newer version"), opening.writing(directory):
+        pass
+    server.sql("DROP TABLE alembic_version", name_of(directory))
+    with pytest.raises(DataDirectoryError, match="empty"), opening.reading(directory):
+        pass
+
+
+def test_without_the_extra_it_is_told(
+    directory: DataDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras, "find_spec", lambda _: None)
+    with pytest.raises(ConfigurationError, match="postgresql"), opening.reading(directory):
+        pass
+
+
+def test_whoever_listens_is_woken_by_a_change(
+    directory: DataDirectory, chance: random.Random
+) -> None:
+    with opening.writing(directory) as writer, opening.wakeups(directory) as wait:
+        assert not wait(0.0)
+        writer.register(registration(chance), day=DAY)
+        assert wait(60.0)
