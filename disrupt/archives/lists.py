@@ -36,7 +36,7 @@ def open_list(data_dir: Path) -> LiveIndex:
     """
     ownership.check(data_dir)
     directory = DataDirectory(data_dir)
-    if not directory.registry.exists():
+    if not any(data_dir.glob("registry.*")):  # nor a note of one
         return _warm(LiveIndex(open_current(directory.index, _Copied())))
     with opening.reading(directory) as reader:
         live = LiveIndex(open_current(directory.index, reader))

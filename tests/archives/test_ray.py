@@ -5,93 +5,31 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import skimage
 
+from benchmarks.harness import ray_cluster
+from benchmarks.harness.ray_cluster import Cluster
 from disrupt.core.hashes import stack
 from disrupt.hashing import ImageQuery, hash_image
 from tests.archives.conftest import LISTED
 from tests.archives.site import Site, pairs, results
-from tests.cli.shell import BIN
 from tests.index.examples import flipped
-from tests.proofs.machines import unusable
 from tests.server.caller import eventually
 
 PICTURES = Path(skimage.__file__).parent / "data"
-ADDRESS = "127.0.0.1:23379"
-TOKEN = "7" * 64
 FILES = 300
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A cluster in namespaces of its own, in which whoever uses it runs too."""
-
-    pid: int
-
-    def start(self, *arguments: str | Path, token: str = TOKEN) -> subprocess.Popen[str]:
-        words = ["nsenter", "--target", str(self.pid), "--net", "--pid", "--mount"]
-        return subprocess.Popen(
-            [*words, BIN / "disrupt", *arguments, "--ray", ADDRESS],
-            env=_environment(token),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def actors(self) -> list[int]:
-        """Return the processes of the actors that are at work."""
-        network = Path(f"/proc/{self.pid}/ns/net").readlink()
-        found = []
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                is_actor = (folder / "cmdline").read_bytes().startswith(b"ray::_Actor")
-                if is_actor and (folder / "ns" / "net").readlink() == network:
-                    found.append(int(folder.name))
-            except OSError:  # it has ended
-                continue
-        return found
-
-
-def _environment(token: str) -> dict[str, str]:
-    usual = {name: value for name, value in os.environ.items() if "RAY" not in name}
-    return usual | {"RAY_AUTH_TOKEN": token, "RAY_AUTH_MODE": "token"}
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    if reason := unusable():
+    if reason := ray_cluster.unusable():
         pytest.skip(reason)
-    head: list[str | Path] = [
-        *(BIN / "ray", "start", "--head", "--block", "--node-ip-address", "127.0.0.1"),
-        *("--port", ADDRESS.rpartition(":")[2], "--num-cpus", "2", "--disable-usage-stats"),
-        *("--include-dashboard", "false", "--object-store-memory", "80000000"),
-        *("--system-config", '{"automatic_object_spilling_enabled": false}'),
-    ]
-    with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as folder:
-        command = f'ip link set lo up; exec "$@" --temp-dir {folder}'
-        namespaces = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        with subprocess.Popen(
-            [*namespaces, "sh", "-c", command, "sh", *head],
-            env=_environment(TOKEN),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as process:
-            try:
-                children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-                eventually(lambda: bool(children.read_text()))
-                pid = int(children.read_text())
-                session = Path(folder) / "session_latest" / "sockets" / "raylet"
-                eventually(session.exists)
-                yield Cluster(pid)
-            finally:
-                process.kill()
+    with ray_cluster.cluster(2) as running:
+        yield running
 
 
 def test_a_scan_ends_right_though_its_actors_are_killed(

@@ -12,7 +12,7 @@ import click
 import pytest
 
 from benchmarks.recall import recall
-from benchmarks.speed import hashing, lifecycle, search
+from benchmarks.speed import archives, hashing, lifecycle, search
 
 Bench = Callable[..., tuple[int, Any]]
 """Runs a command with words; returns its exit code and its report."""
@@ -49,7 +49,7 @@ class InProcess:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """Return a function that runs a benchmark's command in this process."""
-    for module in (hashing, lifecycle, recall, search):
+    for module in (archives, hashing, lifecycle, recall, search):
         monkeypatch.setattr(module, "ProcessPoolExecutor", InProcess)
 
     def run(command: click.Command, *words: str | Path) -> tuple[int, Any]:

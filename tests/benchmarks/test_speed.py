@@ -14,6 +14,7 @@ from skimage import data
 
 from benchmarks.harness import hash_sets, monitored
 from benchmarks.speed import (
+    archives,
     browser,
     changes,
     hashing,
@@ -192,3 +193,16 @@ def test_every_panel_of_the_dashboard_is_drawn(tmp_path: Path) -> None:
     chart = (tmp_path / "chart.svg").read_text("utf-8")
     assert chart.count("<g ") == len(monitored.panels())
     assert "MatchService/MatchHashes" in chart
+
+
+def test_a_scan_is_compared_with_the_engine_and_a_match_that_it_misses_is_noticed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = archives.read_answers
+    monkeypatch.setattr(archives, "read_answers", lambda out: read(out)[1:])
+    code, report = bench(archives.main, "--rows", "3000", "--size", "24000", "--no-ray")
+    assert code == 1
+    assert [(row["way"], row["matches"], row["wrong"]) for row in report["ways"]] == [
+        ("bare engine", 300, 0),
+        ("disrupt scan", 299, 1),
+    ]
