@@ -19,7 +19,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util import ActorPool
 
-from disrupt.archives.running import Job
+from disrupt.archives.running import Job, attempt
 from disrupt.errors import DisruptError, UnavailableError
 
 _Unit = TypeVar("_Unit")
@@ -34,29 +34,22 @@ class _Actor:
     """Opens a job once, and does units of it in its main thread."""
 
     def __init__(self, job: Job[Any]) -> None:
-        self._open = ExitStack()
-        self._work: Callable[[Any], None] | None = None
         self._job = job
+        self._opened = ExitStack()
+        self._work: Callable[[Any], None] | None = None
 
     def do(self, unit: object) -> str:
-        """Do a unit; return why it failed, or nothing.
-
-        Errors are returned as texts, since those that are raised here are changed on their way.
-        """
-        try:
-            if self._work is None:
-                self._work = self._open.enter_context(self._job.open())
-            self._work(unit)
-        except DisruptError as error:
-            return error.message
-        return ""
+        """Do a unit, as ``attempt`` does. Opens the job with the first, so that errors are told."""
+        if self._work is None:
+            self._work = self._opened.enter_context(self._job.open())
+        return attempt(self._work, unit)
 
 
-def run(job: Job[_Unit], units: Sequence[_Unit], address: str) -> Generator[None, None, None]:
+def run(job: Job[_Unit], units: Sequence[_Unit], address: str) -> Generator[str, None, None]:
     """Do the units on the cluster at ``address``, an actor on each of its processors.
 
-    Yields as often as a unit is done. An actor that dies is started again, and does its unit anew.
-    UnavailableError where the cluster cannot be used, or a unit ends its actors.
+    Yields what ``attempt`` returns when a unit is done. An actor that dies is started again, and
+    does its unit anew. UnavailableError where the cluster cannot be used, or a unit kills actors.
     """
     try:
         if address != "auto":  # Ray itself would try for minutes
@@ -74,12 +67,11 @@ def run(job: Job[_Unit], units: Sequence[_Unit], address: str) -> Generator[None
             raise UnavailableError(f"The Ray cluster at {address} has no processors.")
         actor = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=_TRIES)(_Actor)
         pool = ActorPool([actor.remote(job) for _ in range(min(processors, len(units)))])
-        for failure in pool.map_unordered(lambda actor, unit: actor.do.remote(unit), units):
-            if failure:
-                raise DisruptError(failure)
-            yield
+        yield from pool.map_unordered(lambda actor, unit: actor.do.remote(unit), units)
     except RayTaskError as error:
-        raise DisruptError(f"A unit failed on the cluster: {error.cause}") from error
+        if isinstance(error.cause, DisruptError):
+            raise error.cause from error
+        raise DisruptError(f"A part failed on the cluster: {error.cause}") from error
     except RayError as error:
         raise UnavailableError(
             f"The Ray cluster failed: {error}. What was done stays: run the same command again."

@@ -281,8 +281,12 @@ def _work(
     else:
         done = running.run(job, units, threads)
     with closing(done), terminal.Progress(len(units), doing) as progress:
-        for _ in progress.files(done):
-            pass
+        refused = [reason for reason in progress.files(done) if reason]
+    if refused:
+        raise ArchiveRefusedError(
+            f"{refused[0]} Parts that were not done for such reasons: {len(refused)}. The others"
+            " stay: scan a mended copy into a new directory."
+        )
 
 
 def _finish(summary: dict[str, Any], text: str, *, as_json: bool) -> None:

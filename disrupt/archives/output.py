@@ -71,8 +71,9 @@ class Output:
         text = json.dumps(settings, indent=1, sort_keys=True)
         with _storage_errors(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            used = any(self.path.glob("[!._]*"))  # asked first: another shard may begin now
             if not file.exists():
-                if any(self.path.glob("[!._]*")):
+                if used:
                     raise _other(f"{self.path} holds other files.")
                 write_private(file, text)
             begun = file.read_text("utf-8")

@@ -86,11 +86,9 @@ class HashJob:
             async with turns:
                 return await self._query(hashing, name)
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(outcome(name)) for name in unit.names]
+        outcomes = await asyncio.gather(*map(outcome, unit.names))
         refused, examples, rows = Counter[str](), list[str](), list[tuple[object, ...]]()
-        for name, task in zip(unit.names, tasks, strict=True):
-            query = task.result()
+        for name, query in zip(unit.names, outcomes, strict=True):
             if isinstance(query, str):
                 refused[query] += 1
                 examples.append(f"{name!a}: {query}")

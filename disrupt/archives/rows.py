@@ -93,7 +93,7 @@ def read(unit: Unit, names: ColumnNames, tally: Tally) -> Iterator[Rows]:
             yield _rows(batch, first, names, unit, tally)
             first += len(batch)
     except (OSError, pa.ArrowException) as error:
-        raise ArchiveRefusedError(f"{unit.place(first)}: cannot be read: {error}") from error
+        raise ArchiveRefusedError(f"{unit.place(first)} cannot be read: {error}.") from error
 
 
 def _parquet(unit: Unit, names: ColumnNames) -> Iterator[Any]:
@@ -164,6 +164,8 @@ def _rows(
     ids = columns[names.id]
     if pa.types.is_dictionary(ids.type):
         ids = ids.dictionary_decode()
+    if pa.types.is_nested(ids.type):
+        raise ArchiveRefusedError(f"{unit.path}: an id is one value, not {ids.type}.")
     if unit.names:
         ids, bad = _cast(ids, pa.string())
         refuse(bad, "id not UTF-8")

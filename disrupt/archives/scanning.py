@@ -67,7 +67,7 @@ class ScanJob:
 
     def _scan(self, live: LiveIndex, unit: Unit) -> None:
         cursor, tally, truncated = live.cursor, Tally(), 0
-        ids = [pa.array([], pa.string() if unit.names else None)]
+        ids = [pa.array([], pa.string())]
         found = [np.empty(0, _FOUND)]
         for rows in read(unit, self.names, tally):
             matches = complete(

@@ -14,6 +14,7 @@ import skimage
 from benchmarks.harness import ray_cluster
 from benchmarks.harness.ray_cluster import Cluster
 from disrupt.core.hashes import stack
+from disrupt.data_directory import DataDirectory
 from disrupt.hashing import ImageQuery, hash_image
 from tests.archives.conftest import LISTED
 from tests.archives.site import Site, pairs, results
@@ -67,6 +68,16 @@ def test_a_folder_is_hashed_in_actors(cluster: Cluster, tmp_path: Path) -> None:
     assert isinstance(query, ImageQuery)
     hashes = b"".join(row["hash"] for row in results(tmp_path / "hashes"))
     assert hashes == stack(value for value, _ in query.hashes).tobytes()
+
+
+def test_what_an_actor_lacks_is_said(
+    cluster: Cluster, site: Site, archive: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(DataDirectory(site.data_dir).index)
+    scan = cluster.start("scan", archive, "--data-dir", site.data_dir, "--out", tmp_path / "out")
+    _, errors = scan.communicate()
+    assert (scan.returncode, "Run `disrupt-index rebuild`" in errors) == (1, True), errors
+    assert "Traceback" not in errors
 
 
 def test_a_cluster_is_used_with_its_token_only(

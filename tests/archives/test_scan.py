@@ -305,3 +305,22 @@ def test_what_is_no_archive_is_refused_by_name(
     assert done.code == 1
     assert says in done.err
     assert done.out == ""
+
+
+def test_a_damaged_part_keeps_no_other_from_being_done(
+    site: Site, listed: list[str], small_units: Path, tmp_path: Path
+) -> None:
+    metadata = pq.ParquetFile(small_units).metadata
+    content = bytearray(small_units.read_bytes())
+    at = metadata.row_group(4).column(1).dictionary_page_offset
+    content[at : at + 200] = bytes(200)
+    small_units.write_bytes(content)
+    out = tmp_path / "out"
+    done = scanned(small_units, site, out)
+    assert done.code == 1
+    assert f"{small_units}, row 41 cannot be read" in done.err
+    assert "not done for such reasons: 1" in done.err
+    assert sorted(path.name for path in out.glob("[!._]*")) == [
+        f"{number:06d}.parquet" for number in range(10) if number != 2
+    ]
+    assert pairs(out) == {row for row in expected(listed) if not 40 <= int(str(row[0])) < 60}
