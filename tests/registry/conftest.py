@@ -11,6 +11,7 @@ import pytest
 
 from disrupt.data_directory import DataDirectory
 from disrupt.registry import postgresql
+from disrupt.registry.postgresql import roles
 from tests.postgresql import PostgreSql
 
 
@@ -37,7 +38,8 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def server() -> Iterator[PostgreSql]:
     """Start PostgreSQL, with a database ``registry`` that has an empty one."""
-    with PostgreSql.create() as server:
+    with PostgreSql.create(wal_recycle="off") as server:
+        server.sql(f"CREATE ROLE {roles.MATCH} LOGIN")
         server.sql("CREATE DATABASE registry")
         with (
             tempfile.TemporaryDirectory() as directory,

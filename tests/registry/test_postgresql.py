@@ -6,15 +6,17 @@ import random
 import tempfile
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
+from threading import Event
 
+import psycopg
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from disrupt import extras
-from disrupt.core.changes import Cursor
+from disrupt.core.changes import Addition, Cursor
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import (
     ConfigurationError,
@@ -26,10 +28,20 @@ from disrupt.errors import (
 )
 from disrupt.registry import opening
 from disrupt.registry import postgresql as backend
-from disrupt.registry.contract import Registration, RegistryWriter
+from disrupt.registry.contract import Registration, RegistryReader, RegistryWriter
+from disrupt.registry.postgresql import engine, roles
+from disrupt.registry.sql import statements
 from tests.postgresql import PostgreSql, commands
 from tests.registry.conformance import OpenReader, OpenWriter
-from tests.registry.examples import DAY, registration
+from tests.registry.examples import (
+    ACT,
+    DAY,
+    api_key,
+    new_item,
+    plain,
+    plain_items,
+    registration,
+)
 from tests.registry.machine import RegistryMachine
 from tests.registry.test_sql import SqlConformance
 
@@ -202,3 +214,99 @@ def test_whoever_listens_is_woken_by_a_change(
         assert not wait(0.0)
         writer.register(registration(chance), day=DAY)
         assert wait(60.0)
+
+
+def test_readers_miss_nothing_that_threads_register_at_once(directory: DataDirectory) -> None:
+    seen, until = list[bytes](), Event()
+
+    def follow(reader: RegistryReader, cursor: Cursor) -> None:
+        while not until.is_set() or cursor != reader.head():
+            page, cursor = reader.changes(cursor, 3)
+            seen.extend(change.item.item_id for change in page if isinstance(change, Addition))
+
+    with opening.writing(directory) as writer, opening.reading(directory) as reader:
+        requests = [registration(random.Random(seed)) for seed in range(60)]
+        with ThreadPoolExecutor(5) as pool:
+            following = pool.submit(follow, reader, writer.head())
+            list(pool.map(lambda request: writer.register(request, day=DAY), requests))
+            until.set()
+            following.result()
+        assert sorted(seen) == sorted(request.items[0].item_id for request in requests)
+
+
+def test_without_the_leaders_lock_a_reader_misses_a_change(
+    directory: DataDirectory, chance: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opening.writing(directory) as writer:
+        writer.register(registration(chance), day=DAY)  # makes the partition
+    monkeypatch.setattr(engine, "_lock", lambda *_, **__: None)
+    url, path = str(directory.registry_url), directory.path
+    with (
+        backend.open_writer(url, path) as first,
+        backend.open_writer(url, path) as second,
+        first._writable.writer.begin() as connection,
+    ):
+        head = second.head()
+        missed = registration(chance)
+        statements.register(connection, missed, DAY, None, first._writable.make_room)
+        second.register(registration(chance), day=DAY)
+        seen, cursor = second.changes(head, 9)
+        connection.commit()
+        seen = [*seen, *second.changes(cursor, 9)[0]]
+        assert missed.items[0].item_id not in {
+            change.item.item_id for change in seen if isinstance(change, Addition)
+        }
+        assert first.registered(missed.request_id) is not None
+
+
+def test_the_role_of_nodes_reads_what_the_feed_needs_and_no_case(
+    directory: DataDirectory, server: PostgreSql, chance: random.Random
+) -> None:
+    request = registration(chance, None, new_item(chance), new_item(chance))
+    with opening.writing(directory) as writer:
+        start, number = writer.head(), writer.register(request, day=DAY).case_number
+        writer.add_key(api_key("00000001"), act=ACT)
+        writer.withdraw(number, [request.items[0].item_id], day=DAY)
+        url = server.url(name_of(directory), user=roles.MATCH)
+        with backend.open_reader(url, directory.path) as node:
+            for ask in (
+                lambda reader: reader.head(),
+                lambda reader: reader.timeline(),
+                lambda reader: reader.knows(start),
+                lambda reader: list(map(plain, reader.changes(start, 9)[0])),
+                lambda reader: list(map(plain, reader.changes(start, 9, [1])[0])),
+                lambda reader: plain_items(reader.matched_items(0, reader.head(), 9)),
+                lambda reader: reader.removed_since(start, [1]),
+                lambda reader: reader.hashes_since(start),
+                lambda reader: reader.journaled(),
+                lambda reader: reader.journaled(start),
+                lambda reader: reader.living([item.item_id for item in request.items]),
+                lambda reader: reader.banks(),
+                lambda reader: reader.keys(),
+                lambda reader: reader.quotas(),
+            ):
+                assert ask(node) == ask(writer)
+            for refused in (
+                lambda: node.case(number),
+                lambda: node.pin_hash(number),
+                lambda: node.registered(request.request_id),
+                lambda: node.acts(9),
+                lambda: node.outcomes(number, before=DAY),
+            ):
+                with pytest.raises(DataDirectoryError, match="permission denied"):
+                    refused()
+    for what in (
+        *("case_id FROM items", "request_id FROM items", "number_in_case FROM items"),
+        *("* FROM cases", "* FROM requests", "* FROM identities", "* FROM answers"),
+        *("* FROM acts", "* FROM outcomes", "* FROM case_erasures", "pepper_check FROM registry"),
+    ):
+        with (
+            closing(engine.connect(url)) as connection,
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+        ):
+            connection.execute(f"SELECT {what}".encode())
+    with (
+        closing(engine.connect(url)) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute("DELETE FROM changes")

@@ -72,12 +72,17 @@ def vacuum(connection: psycopg.Connection[Any]) -> int | None:
     _wait_for_readers(connection)
     connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{_LOCK_WITHIN_MS}ms",))
     for table in (*map(_name, sorted(parts)), *_ALSO):
-        connection.execute(sql.SQL("VACUUM (FULL) {}").format(sql.Identifier(table)))
+        rewrite(connection, table)
     # The end of the first checkpoint is in the log that the second one leaves behind.
     for _ in range(2):
         connection.execute("SELECT pg_switch_wal()")
         connection.execute("CHECKPOINT")
     return int(newest)
+
+
+def rewrite(connection: psycopg.Connection[Any], table: str) -> None:
+    """Write a table anew, without what was deleted."""
+    connection.execute(sql.SQL("VACUUM (FULL) {}").format(sql.Identifier(table)))
 
 
 def _wait_for_readers(connection: psycopg.Connection[Any]) -> None:

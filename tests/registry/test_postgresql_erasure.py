@@ -1,0 +1,132 @@
+"""No file of PostgreSQL holds what was withdrawn, once the log was cleared."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from disrupt.core.renewals import identity_of
+from disrupt.registry import postgresql as backend
+from disrupt.registry.contract import Registration
+from disrupt.registry.postgresql import erasure
+from disrupt.registry.sql.registry import SqlRegistryWriter
+from tests.postgresql import PostgreSql, commands
+from tests.registry.examples import DAY, OWN, item_of, new_case, new_item, registration
+
+pytestmark = pytest.mark.skipif(commands() is None, reason="PostgreSQL is not installed")
+
+HASHES = 400
+"""Enough of one item that its row does not hold them."""
+
+
+@pytest.fixture
+def writer(tmp_path: Path, database: str) -> Iterator[SqlRegistryWriter]:
+    with backend.open_writer(database, tmp_path) as writer:
+        yield writer
+
+
+def example(chance: random.Random) -> Registration:
+    return registration(chance, new_case(chance), new_item(chance, 1), new_item(chance, HASHES))
+
+
+def secrets_of(request: Registration) -> list[bytes]:
+    """Return data made from hashes: some hashes of each item, its identity, the digest."""
+    hashes = [row["hash"].tobytes() for item in request.items for row in item.fingerprints[::100]]
+    identities = [identity_of(item.kind, item.fingerprints) for item in request.items]
+    return [*hashes, *filter(None, identities), request.request_digest]
+
+
+def are_found(server: PostgreSql, secrets: list[bytes]) -> list[bool]:
+    """Tell of each secret whether a file of the server has half of it, as a page may end within."""
+    server.sql("CHECKPOINT")
+    files = [path for path in server.directory.rglob("*") if path.is_file()]
+    contents = [path.read_bytes() for path in files]
+    return [
+        any(half in content for content in contents for half in (secret[:16], secret[16:]))
+        for secret in secrets
+    ]
+
+
+def test_erased_bytes_are_found_before_withdrawal_and_nowhere_once_the_log_is_clear(
+    server: PostgreSql, writer: SqlRegistryWriter
+) -> None:
+    chance = random.Random(1)
+    kept, gone = example(chance), example(chance)
+    writer.register(kept, day=DAY)
+    number = writer.register(gone, day=DAY).case_number
+    assert all(are_found(server, secrets_of(gone)))
+    writer.withdraw(number, None, day=DAY)
+    assert writer.checkpoint()
+    assert not any(are_found(server, secrets_of(gone)))
+    assert all(are_found(server, secrets_of(kept)))
+
+
+def test_what_a_renewed_item_had_alone_is_found_nowhere_after(
+    server: PostgreSql, writer: SqlRegistryWriter
+) -> None:
+    chance = random.Random(5)
+    crops = [(1, ordinal, 0) for ordinal in range(HASHES)]
+    first = registration(chance, None, item_of(chance, 1, OWN, *crops))
+    own, *gone, _, digest = secrets_of(first)
+    number = writer.register(first, day=DAY).case_number
+    assert all(are_found(server, [*gone, digest]))
+    writer.register(registration(chance, number, item_of(chance, 1, OWN, (2, 0, 0))), day=DAY)
+    assert writer.checkpoint()
+    assert not any(are_found(server, [*gone, digest]))
+    assert all(are_found(server, [own]))
+
+
+def test_rows_that_are_only_deleted_are_found(
+    server: PostgreSql, writer: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "rewrite", lambda *_: None)
+    gone = example(random.Random(2))
+    number = writer.register(gone, day=DAY).case_number
+    writer.withdraw(number, None, day=DAY)
+    assert writer.checkpoint()
+    assert any(are_found(server, secrets_of(gone)))
+
+
+def test_a_reader_holds_erasure_up_and_the_next_checkpoint_finishes_it(
+    server: PostgreSql,
+    writer: SqlRegistryWriter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(erasure, "_HELD_UP_S", 0.1)
+    gone = example(random.Random(3))
+    number = writer.register(gone, day=DAY).case_number
+    with writer._database.reader.begin() as connection:
+        connection.exec_driver_sql("SELECT count(*) FROM items").scalar_one()
+        writer.withdraw(number, None, day=DAY)  # the reader does not delay the withdrawal
+        assert not writer.checkpoint()
+        assert any(are_found(server, secrets_of(gone)))
+    assert writer.checkpoint()
+    assert not any(are_found(server, secrets_of(gone)))
+
+
+def test_each_partition_that_had_a_withdrawn_item_is_written_anew(
+    server: PostgreSql, writer: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "ITEMS_PER_PART", 2)
+    chance = random.Random(4)
+    requests = [example(chance) for _ in range(4)]
+    numbers = [writer.register(request, day=DAY).case_number for request in requests]
+    written = list[str]()
+    rewrite = erasure.rewrite
+
+    def noted(connection: psycopg.Connection[Any], table: str) -> None:
+        written.append(table)
+        rewrite(connection, table)
+
+    monkeypatch.setattr(erasure, "rewrite", noted)
+    writer.withdraw(numbers[1], None, day=DAY)
+    assert writer.checkpoint()
+    assert written == ["fingerprints_1", "fingerprints_2", "requests", "identities"]
+    assert writer.checkpoint()
+    assert len(written) == 4  # nothing was left to do
+    assert not any(are_found(server, secrets_of(requests[1])))
