@@ -71,6 +71,7 @@ def supervised(directory: Path, address: str, tls_cert: Path | None, *states: An
     ]
     told = {
         "version": "1",
+        "role": "all",
         "address": address,
         "tls_cert": tls_cert and str(tls_cert),
         "processes": processes,
