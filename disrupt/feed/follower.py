@@ -22,6 +22,15 @@ from disrupt.registry.contract import RegistryReader
 
 _PAGE_CHANGES = 1000
 
+_OTHER_FILE = (
+    "registry.db is not the one that this index follows: it may be an older copy. Stop the server,"
+    " and put the right registry.db back or run `disrupt restore`."
+)
+_OTHER_EPOCH = (
+    "The registry has begun another epoch, or is an older copy. Lookups are answered as of before"
+    " until there is an index of it: see node_fault where none comes."
+)
+
 _log = structlog.get_logger(__name__)
 
 
@@ -72,10 +81,7 @@ class Follower:
             if self._live.serving:
                 self._advance()
         except CursorExpiredError:
-            fault = (
-                "registry.db is not the one that this index follows: it may be an older copy. Stop"
-                " the server, and put the right registry.db back or run `disrupt restore`."
-            )
+            fault = _OTHER_EPOCH if self._outlives_registry else _OTHER_FILE
             if not self._outlives_registry:
                 self._live.suspend(fault)
         except RegistryReplacedError as error:

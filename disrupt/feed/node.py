@@ -110,6 +110,8 @@ class Node:
         try:
             removed = self._reader.journaled(self._cursor)
         except CursorExpiredError:
+            if self._reader.head().epoch != head.epoch:
+                return  # another began meanwhile, which the next step enters
             raise _other_history("its newest changes are gone") from None
         self._removals.add({Epoch(head.epoch): None, **dict.fromkeys(removed)})
         self._cursor = head

@@ -40,7 +40,8 @@ def main() -> int:
         options, *rest = sys.argv[1:]
         given = json.loads(options)
         file = given.pop("file", None)
-        config = Config.load(file and Path(file), **given)
+        registry = os.environ.get("DISRUPT_REGISTRY")
+        config = Config.load(file and Path(file), registry=registry, **given)
         handover = taken(rest[0]) if rest else None
         if handover and TRIAL in rest:
             check(config, handover)

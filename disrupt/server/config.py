@@ -36,6 +36,9 @@ class Config(BaseModel):
     role: Literal["all", "writer", "match"] = "all"
     """What this machine does: ``all``; ``writer`` writes the registry for other machines, and
     answers no lookups; ``match`` answers lookups, and has the rest done by a writer."""
+    registry: str | None = None
+    """URL of a PostgreSQL database, ``postgresql://…``, for the registry of a data directory that
+    has none yet, which notes it in ``registry.url``. None: as noted there, else SQLite."""
     writers: str | None = None
     """Of role ``match``: the internal addresses of the writers, as a target of gRPC, such as
     ``ipv4:10.0.0.2:7000,10.0.0.3:7000``. The first that listens is asked."""

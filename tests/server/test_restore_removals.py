@@ -15,7 +15,7 @@ import grpc
 import pytest
 from grpc import aio
 
-from benchmarks.harness.deployment import CommandFailedError, Deployment, run
+from benchmarks.harness.deployment import CommandFailedError, run
 from disrupt.admin.v1 import removals_pb2
 from disrupt.admin.v1.removals_pb2_grpc import (
     RemovalsServiceStub,
@@ -175,21 +175,3 @@ def test_the_list_is_shown_to_writers_only(site: Site) -> None:
 
     assert asyncio.run(ask("writer-1")) is grpc.StatusCode.OK
     assert asyncio.run(ask("node-1")) is grpc.StatusCode.PERMISSION_DENIED
-
-
-def test_a_writer_does_not_serve_an_older_copy_before(site: Site, tmp_path: Path) -> None:
-    with sqlite.open_writer(site.data.registry) as writer:
-        writer.check_storage()
-    copied = tmp_path / "copy.db"
-    shutil.copy(site.data.registry, copied)
-    with sqlite.open_writer(site.data.registry) as writer:
-        writer.register(registration(site.chance), day=DAY)
-        writer.check_storage()  # notes the head
-    shutil.copy(copied, site.data.registry)
-    settings = 'role = "writer"\n' + site.authority.settings("writer-1", site.port)
-    with pytest.raises(CommandFailedError, match=r"older copy.*disrupt restore --removals"):
-        Deployment.start(site.data.path, settings=settings)
-    site.config.write_text(settings)
-    site.command()
-    with Deployment.start(site.data.path, settings=settings) as server:
-        assert server.stop() == 0

@@ -121,9 +121,11 @@ class SqlRegistry:
     def lacks(self) -> Cursor | None:
         """Return the head noted beside the registry, if that is an older copy without it."""
         head = head_note.read(self._note)
-        if head is None or self.knows(replace(head, epoch=self.head().epoch)):
-            return None  # noted in another epoch, maybe, on a machine that did not write since
-        return head
+        return head if head is not None and not self._has(head) else None
+
+    def _has(self, cursor: Cursor) -> bool:
+        """Tell whether a change is in this history; the cursor may be of an earlier epoch."""
+        return self.knows(replace(cursor, epoch=self.head().epoch))
 
     def accept_head(self) -> None:
         """Note the head, whatever was noted before."""
@@ -266,12 +268,12 @@ class SqlRegistryWriter(SqlRegistry):
     def note_head(self) -> None:
         """Note the head outside the registry, unless what is noted is newer; does not raise.
 
-        A note that this registry does not know stays, of whatever epoch: it says that this is an
-        older copy.
+        A note of a change that this registry does not have stays: it says that this is an older
+        copy.
         """
         with self._writing, suppress(DisruptError, OSError):
             head, before = self.head(), head_note.read(self._note)
-            if before is None or (before.sequence < head.sequence and self.knows(before)):
+            if before is None or (before.sequence < head.sequence and self._has(before)):
                 head_note.write(self._note, head)
 
     def begin_epoch(self) -> None:

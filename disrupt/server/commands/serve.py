@@ -38,6 +38,12 @@ _OPTIONS = (
         help="What this machine does, beside others.  [all]",
     ),
     click.option(
+        "--registry",
+        envvar="DISRUPT_REGISTRY",
+        show_envvar=True,
+        help="URL of a PostgreSQL database for the registry of a new data directory.  [SQLite]",
+    ),
+    click.option(
         "--listen",
         envvar="DISRUPT_LISTEN",
         show_envvar=True,
@@ -105,6 +111,9 @@ def serve(**options: object) -> None:
     Example: disrupt serve --data-dir data
     """
     given = {name: value for name, value in options.items() if value is not None}
+    environment = os.environ | LIBRARIES
+    if "registry" in given:  # its password is nothing for the list of processes
+        environment["DISRUPT_REGISTRY"] = str(given.pop("registry"))
     # Libraries read these variables when they are loaded, and the C library when it starts.
     arguments = [sys.executable, "-P", "-m", "disrupt.server", json.dumps(given, default=str)]
-    os.execve(sys.executable, arguments, os.environ | LIBRARIES)  # noqa: S606 this package
+    os.execve(sys.executable, arguments, environment)  # noqa: S606 this package

@@ -33,6 +33,23 @@ def allow_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def choose_registry(config: Config) -> None:
+    """Note where the registry is, in a data directory that has none. Raises ConfigurationError."""
+    directory = DataDirectory(config.data_dir)
+    noted = directory.registry_url
+    if config.registry is not None and config.registry != noted:
+        if noted is not None or directory.registry.exists():
+            raise ConfigurationError(
+                f"The setting registry names another database than {directory.path}, which has a"
+                " registry. Nothing was changed: `disrupt registry copy` moves one."
+            )
+        directory.note_registry_url(config.registry)
+    if config.role != "all" and directory.registry_url is None:
+        raise ConfigurationError(
+            f"Role {config.role} is for registries in PostgreSQL: give the setting registry."
+        )
+
+
 def load(config: Config) -> int:
     """Bring the data directory up to date, and load what all processes share.
 

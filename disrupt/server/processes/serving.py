@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, NoReturn
+from typing import Any
 
 from grpc import aio
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # its stubs leave it out
@@ -40,9 +40,6 @@ def tell_supervisor(word: str) -> None:
     with suppress(BlockingIOError):
         os.write(sys.stdout.fileno(), f"{word}\n".encode())
 
-
-_PATIENCE_S = 5.0
-"""Time that an opening may take: a writer that is not ready by then waits for another machine's."""
 
 DRAIN = signal.SIGUSR1
 """Signal at which a worker, whose successor serves, ends without dropping a call."""
@@ -83,10 +80,9 @@ async def until_told_to_stop(
     beating.cancel()
 
 
-async def tell_of_waiting() -> NoReturn:
-    """Tell the supervisor, until cancelled, that this process lives and waits for its turn."""
-    await asyncio.sleep(_PATIENCE_S)
-    await forever(partial(_beat, lambda: {WAITING: True}), BEAT_S)
+async def tell_of_waiting() -> None:
+    """Tell the supervisor that this process lives, and waits until another machine's has ended."""
+    await _beat(lambda: {WAITING: True})
 
 
 async def _drain_once_told(leave: asyncio.Event, drain: Callable[[], Awaitable[None]]) -> None:

@@ -41,6 +41,7 @@ from disrupt.server.processes.handover import (
 from disrupt.server.processes.preparation import (
     address_of,
     allow_open_files,
+    choose_registry,
     load,
     load_beside_writer,
     reserve,
@@ -81,6 +82,7 @@ def serve(config: Config, ready: Callable[[str], None], handover: Handover | Non
             load_beside_writer(config, handover.checked_from)
             standing = Standing(lock, handover.checked_from, handover.port.socket())
         else:
+            choose_registry(config)
             forking.run_in_child("checking", check_known_answers)
             standing = Standing(lock, load(config), reserve(config))
         with standing.port:

@@ -9,8 +9,10 @@ import asyncio
 import os
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
+from typing import ParamSpec, TypeVar
 
 from grpc import aio
 from grpc_health.v1 import health_pb2_grpc
@@ -18,7 +20,12 @@ from grpc_health.v1 import health_pb2_grpc
 from disrupt.admin.v1 import admin_pb2_grpc
 from disrupt.core.outcomes import QuarantinePolicy
 from disrupt.data_directory import DataDirectory
-from disrupt.errors import DisruptError, OtherHistoryError
+from disrupt.errors import (
+    DataDirectoryInUseError,
+    DisruptError,
+    LeadershipLostError,
+    OtherHistoryError,
+)
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryWriter
 from disrupt.server.admin import DirectAdmin, today
@@ -37,9 +44,9 @@ from disrupt.server.calls.review import ReviewServicer
 from disrupt.server.config import Config
 from disrupt.server.memory import keep_little
 from disrupt.server.metrics import families
-from disrupt.server.part_failure import forever, vital
+from disrupt.server.part_failure import end_process, forever, vital
 from disrupt.server.processes import maintenance
-from disrupt.server.processes.serving import tell_of_waiting, until_told_to_stop
+from disrupt.server.processes.serving import BEAT_S, tell_of_waiting, until_told_to_stop
 from disrupt.server.processes.storage import LOOK_S, Storage
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.live_limits import LiveLimits
@@ -61,6 +68,11 @@ _RELEASE_S = 60.0
 """Pause between two looks for items whose time for a review is over, and for cases to erase."""
 _H, _DAY_S = 3600.0, 86_400
 
+_ANSWERED_S = 0.1
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
 _REGISTER = "/disrupt.v1.RegistrationService/RegisterHashes"
 
 
@@ -69,10 +81,13 @@ async def run(config: Config) -> None:
     keep_little()
     directory = DataDirectory(config.data_dir)
     with ExitStack() as stack:
-        # where the writer of another machine leads, this takes until that one is gone
-        waiting = vital("waiting", tell_of_waiting()) if config.role == "writer" else None
-        registry = await asyncio.to_thread(stack.enter_context, opening.writing(directory))
-        if waiting:
+        try:
+            registry = stack.enter_context(opening.writing(directory))
+        except DataDirectoryInUseError:  # the writer of another machine leads
+            waiting = vital("waiting", forever(tell_of_waiting, BEAT_S))
+            registry = await asyncio.to_thread(
+                stack.enter_context, opening.writing(directory, wait=True)
+            )
             waiting.cancel()
         if lacking := registry.lacks():
             raise OtherHistoryError(
@@ -109,8 +124,8 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         items_max=config.max_items_per_registration,
         hashes_max=config.max_hashes_per_registration,
     )
-    pool = Pool("writer", threads=_THREADS, queued=_QUEUED)
-    registering = Pool("register", threads=_REGISTERING, queued=_QUEUED)
+    pool = _LeadersPool("writer", threads=_THREADS, queued=_QUEUED)
+    registering = _LeadersPool("register", threads=_REGISTERING, queued=_QUEUED)
     statuses = Health()
 
     policy = QuarantinePolicy(config.quarantine_organisations, config.quarantine_beyond_bits)
@@ -164,6 +179,19 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     for task in tasks:
         task.cancel()
     directory.socket.unlink(missing_ok=True)
+
+
+class _LeadersPool(Pool):
+    """Threads of a writer, which ends soon after the leader's lock was lost with its connection."""
+
+    async def run(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Run ``function`` in a thread, and return or raise what it does."""
+        try:
+            return await super().run(function, *args, **kwargs)
+        except LeadershipLostError as error:
+            # once the call is answered
+            asyncio.get_running_loop().call_later(_ANSWERED_S, end_process, "leadership", error)
+            raise
 
 
 async def release_unreviewed(config: Config, registry: RegistryWriter, pool: Pool) -> None:

@@ -1,0 +1,255 @@
+"""Machines that answer lookups of a registry in PostgreSQL, beside those that write it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import grpc
+import pytest
+
+from benchmarks.harness.deployment import CommandFailedError, Deployment, run
+from disrupt.data_directory import DataDirectory
+from disrupt.registry import journal
+from disrupt.server.calls.health import REGISTRATION
+from disrupt.v1 import match_pb2, registration_pb2, review_pb2
+from tests.postgresql import PostgreSql, commands
+from tests.server.caller import (
+    Caller,
+    access,
+    calling,
+    distinctive,
+    eventually,
+    items,
+    lookup,
+    outcome,
+    register,
+)
+from tests.server.fleet import Fleet
+
+pytestmark = pytest.mark.skipif(commands() is None, reason="PostgreSQL is not installed")
+
+_OK, _UNAVAILABLE = grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[PostgreSql]:
+    with PostgreSql.create() as server:
+        yield server
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, postgresql: PostgreSql) -> Iterator[Fleet]:
+    with Fleet.create(tmp_path, postgresql) as fleet:
+        yield fleet
+
+
+class Callers:
+    """A caller for each right, of any machine."""
+
+    def __init__(self, writer: Deployment, stack: ExitStack) -> None:
+        self._secrets = {
+            right: writer.make_key(right, right) for right in ("match", "register", "review")
+        }
+        self._stack = stack
+
+    def __call__(self, machine: Deployment, right: str = "match") -> Caller:
+        return self._stack.enter_context(calling(machine.address, self._secrets[right]))
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def finds(caller: Caller, value: bytes) -> bool:
+    return bool(items(caller("MatchHashes", lookup(value))))
+
+
+def test_a_node_answers_relays_and_lists_what_is_removed(fleet: Fleet, stack: ExitStack) -> None:
+    writer = fleet.writer("writer-1")
+    callers = Callers(writer, stack)
+    node = fleet.node("node-1", settings="connection_max_age_s = 2\n")
+    platform, helpline = callers(node), callers(node, "register")
+    value = distinctive()
+    done = helpline("RegisterHashes", register(value))
+    eventually(lambda: finds(platform, value))
+    found = platform("MatchHashes", lookup(value)).matches
+    reported = match_pb2.ReportOutcomeRequest(
+        match_id=found.match_ids[0], outcome=match_pb2.OUTCOME_BLOCKED
+    )
+    platform("ReportOutcome", reported)
+    listed = callers(node, "review")("ListItems", review_pb2.ListItemsRequest(banks=["adults"]))
+    assert [item.item_id for item in listed.items] == items(platform("MatchHashes", lookup(value)))
+    assert run("disrupt", "health", "--data-dir", node.data_dir, "--server", node.address)
+
+    case = access(done.receipt.case_number)
+    helpline("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=case))
+    eventually(lambda: not finds(platform, value))
+    listing = DataDirectory(node.data_dir).journal
+
+    def removed() -> list[bytes]:
+        contents = journal.read(listing)
+        return [item.item_id for item in contents.removed] if contents else []
+
+    eventually(lambda: removed() == [found.item_ids])
+    assert run("disrupt", "erase", "--data-dir", node.data_dir)
+    run("disrupt", "reload", "--data-dir", node.data_dir)
+    assert outcome(lambda: finds(platform, value)) is _OK
+    assert node.stop() == 0
+    assert not (node.data_dir / "registry.db").exists()
+
+
+def test_a_writer_has_no_workers_and_is_reloaded(fleet: Fleet, stack: ExitStack) -> None:
+    writer = fleet.writer("writer-1")
+    assert writer.address == f"127.0.0.1:{fleet.ports['writer-1']}"
+    states = DataDirectory(writer.data_dir).ask_supervisor("states")
+    assert [child["name"] for child in states["processes"]] == ["writer"]
+    with urllib.request.urlopen(f"http://{writer.metrics_address()}/readyz") as answer:
+        assert answer.read().decode() == f"{REGISTRATION}: ready\n"
+    helpline = Callers(writer, stack)(fleet.node("node-1"), "register")
+    run("disrupt", "reload", "--data-dir", writer.data_dir)
+    assert run("disrupt", "health", "--data-dir", writer.data_dir)
+    eventually(lambda: outcome(lambda: helpline("RegisterHashes", register(distinctive()))) is _OK)
+    assert not (writer.data_dir / "index").exists()
+    assert writer.stop() == 0
+
+
+def test_nodes_come_and_go_and_answer_unchanged_while_postgresql_is_stopped(
+    fleet: Fleet, stack: ExitStack
+) -> None:
+    writer = fleet.writer("writer-1")
+    callers = Callers(writer, stack)
+    first = fleet.node("node-1")
+    helpline, platform = callers(first, "register"), callers(first)
+    value = distinctive()
+    helpline("RegisterHashes", register(value))
+    eventually(lambda: finds(platform, value))
+    second = fleet.node("node-2")
+    assert finds(callers(second), value)
+    second.kill()
+    assert finds(platform, value)
+
+    fleet.postgresql.stop()
+    try:
+        later = register(distinctive())
+        eventually(lambda: outcome(lambda: helpline("RegisterHashes", later)) is _UNAVAILABLE)
+        assert finds(platform, value)
+    finally:
+        fleet.postgresql.start()
+    eventually(lambda: outcome(lambda: helpline("RegisterHashes", later)) is _OK)
+    eventually(lambda: finds(platform, later.items[0].fingerprints.hashes))
+    third = fleet.node("node-2")
+    assert finds(callers(third), value)
+
+
+def test_a_second_writer_takes_over(fleet: Fleet, stack: ExitStack) -> None:
+    first = fleet.writer("writer-1")
+    callers = Callers(first, stack)
+    second = fleet.writer("writer-2")
+    assert [fleet.state(name) for name in ("writer-1", "writer-2")] == ["serving", "waiting"]
+    assert run("disrupt", "health", "--data-dir", second.data_dir)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", fleet.ports["writer-2"]))
+    node = fleet.node("node-1")
+    helpline = callers(node, "register")
+    done = helpline("RegisterHashes", register(distinctive()))
+    first.kill()
+    shown = registration_pb2.GetCaseRequest(access=access(done.receipt.case_number))
+    eventually(lambda: outcome(lambda: helpline("GetCase", shown)) is _OK)
+    assert fleet.state("writer-2") == "serving"
+    fleet.writer("writer-1")
+    assert fleet.state("writer-1") == "waiting"
+
+
+def test_a_writer_whose_connection_is_lost_begins_anew(fleet: Fleet, stack: ExitStack) -> None:
+    writer = fleet.writer("writer-1")
+    callers = Callers(writer, stack)
+    node = fleet.node("node-1")
+    helpline = callers(node, "register")
+    helpline("RegisterHashes", register(distinctive()))
+    leader = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+    fleet.postgresql.sql(leader, fleet.database)
+    again = register(distinctive())
+    eventually(lambda: outcome(lambda: helpline("RegisterHashes", again)) is _OK)
+    assert "leadership" in writer.data_dir.with_suffix(".log").read_text()
+
+
+def test_a_promotion_is_followed_by_an_index_of_the_new_epoch(
+    fleet: Fleet, stack: ExitStack
+) -> None:
+    writer = fleet.writer("writer-1")
+    callers = Callers(writer, stack)
+    node = fleet.node("node-1")
+    platform, value = callers(node), distinctive()
+    callers(node, "register")("RegisterHashes", register(value))
+    eventually(lambda: finds(platform, value))
+    # as a promotion is seen by the writer that opens the registry next
+    fleet.postgresql.sql("UPDATE registry SET timeline = timeline - 1", fleet.database)
+    os.kill(_process(writer, "writer"), signal.SIGKILL)
+    helpline, later = callers(node, "register"), register(distinctive())
+    eventually(lambda: outcome(lambda: helpline("RegisterHashes", later)) is _OK)
+    eventually(lambda: finds(platform, later.items[0].fingerprints.hashes))
+    assert finds(platform, value)
+    assert "node_fault" not in node.data_dir.with_suffix(".log").read_text()
+
+
+def test_roles_are_for_postgresql(tmp_path: Path, fleet: Fleet) -> None:
+    fleet.authority.certify("writer-1", "writer")
+    settings = 'role = "writer"\n' + fleet.authority.settings("writer-1", 1)
+    with pytest.raises(CommandFailedError, match="for registries in PostgreSQL"):
+        Deployment.start(tmp_path / "data", settings=settings)
+
+
+def test_another_database_than_before_is_refused(fleet: Fleet, postgresql: PostgreSql) -> None:
+    assert fleet.writer("writer-1").stop() == 0
+    fleet.database = postgresql.new_database()
+    with pytest.raises(CommandFailedError, match="names another database"):
+        fleet.writer("writer-1")
+
+
+def _process(machine: Deployment, name: str) -> int:
+    states = DataDirectory(machine.data_dir).ask_supervisor("states")
+    pid: int = next(child["pid"] for child in states["processes"] if child["name"] == name)
+    return pid
+
+
+def test_after_postgresql_was_restored_what_a_node_lists_is_removed_before_anybody_writes(
+    fleet: Fleet, stack: ExitStack
+) -> None:
+    writer = fleet.writer("writer-1")
+    callers = Callers(writer, stack)
+    first = fleet.node("node-1")
+    kept, gone = register(distinctive()), register(distinctive())
+    callers(first, "register")("RegisterHashes", kept)
+    case = callers(first, "register")("RegisterHashes", gone).receipt.case_number
+    assert writer.stop() == first.stop() == 0
+    fleet.postgresql.sql(f"CREATE DATABASE earlier TEMPLATE {fleet.database}")
+
+    writer = fleet.writer("writer-1")
+    node = fleet.node("node-1")
+    platform, helpline = callers(node), callers(node, "register")
+    helpline("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=access(case)))
+    listed = DataDirectory(node.data_dir).journal
+    eventually(lambda: len(journal.parsed(listed.read_bytes(), listed.name).removed) == 1)
+    assert writer.stop() == 0
+    fleet.postgresql.drop(fleet.database)
+    fleet.postgresql.sql(f"ALTER DATABASE earlier RENAME TO {fleet.database}")
+    (writer.data_dir / listed.name).unlink()
+    with pytest.raises(CommandFailedError, match="restore --removals"):
+        fleet.writer("writer-1")
+    config = writer.data_dir.with_suffix(".toml")
+    config.write_text(f'nodes = ["127.0.0.1:{fleet.ports["node-1"]}"]\n' + config.read_text())
+    run("disrupt", "restore", "--removals", "--data-dir", writer.data_dir, "--config", config)
+    fleet.writer("writer-1")
+    later = register(distinctive())
+    eventually(lambda: outcome(lambda: helpline("RegisterHashes", later)) is _OK)
+    eventually(lambda: finds(platform, later.items[0].fingerprints.hashes))
+    assert finds(platform, kept.items[0].fingerprints.hashes)
+    assert not finds(platform, gone.items[0].fingerprints.hashes)
