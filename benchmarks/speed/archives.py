@@ -1,8 +1,9 @@
 """Scan an archive of hashes: disrupt scan, here and on Ray, beside the bare engine on all cores.
 
 The bare engine gets the same hashes, in memory, in a process for each core, and only its searches
-are timed; the commands are timed whole, with their start. Answers are compared with the engine's,
-and it exits with 1 if any differ.
+are timed; the commands are timed whole, with their start. Processor time is told too, as other work
+lengthens it less (not that of Ray's processes). Answers are compared with the engine's, and it
+exits with 1 if any differ.
 
     ./scripts/bench archives --rows 10000000 --size 1000000 --json out.json
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -52,6 +54,7 @@ class Row:
     rows_per_s: float
     took_s: float
     of_engine: float
+    cpu_us_per_row: float | None
     matches: int
     wrong: int
 
@@ -70,22 +73,24 @@ class _Engine:
             np.zeros(len(self.snapshot.items), np.bool_),
         )
 
-    def answers(self, first: int, last: int) -> tuple[float, Answers]:
-        """Search for some rows; return the time of the searches, and what is near enough."""
-        limits_bits, took_s, parts = same_limits(MAX_DISTANCE_BITS), 0.0, [np.empty((0, 3))]
+    def answers(self, first: int, last: int) -> tuple[float, float, Answers]:
+        """Search for some rows; return time and processor time of it, and what is near enough."""
+        limits_bits, parts = same_limits(MAX_DISTANCE_BITS), [np.empty((0, 3))]
+        took_s = cpu_s = 0.0
         for at in range(first, last, _BLOCK):
             block = np.array(self.asked[at : min(at + _BLOCK, last)])
             wanted = (MAX_DISTANCE_BITS, self.items, limits_bits, _MOST_ITEMS)
-            began_s = time.perf_counter()
+            began_s, began_cpu_s = time.perf_counter(), time.thread_time()
             near = self.snapshot.index.search(block, *wanted)
             took_s += time.perf_counter() - began_s
+            cpu_s += time.thread_time() - began_cpu_s
             if not len(near.query):
                 continue
             kept = are_within(block, near.query, near.distance, compiled=True)
             number = self.snapshot.items["number"][self.items.row[near.entry]]
             rows = np.stack([near.query + np.uint64(at), number, near.distance], axis=1)
             parts.append(rows[kept])
-        return took_s, np.concatenate(parts).astype(np.uint64)
+        return took_s, cpu_s, np.concatenate(parts).astype(np.uint64)
 
 
 _engine: list[_Engine] = []
@@ -96,12 +101,15 @@ def _begin(index_dir: Path, asked: Path) -> None:
     _engine[0].answers(0, _BLOCK)
 
 
-def _answers(first: int, last: int) -> tuple[float, Answers]:
+def _answers(first: int, last: int) -> tuple[float, float, Answers]:
     return _engine[0].answers(first, last)
 
 
-def engine(index_dir: Path, asked: Path, rows: int) -> tuple[float, Answers]:
-    """Return the time of the slowest process, each of which has an equal part, and all answers."""
+def engine(index_dir: Path, asked: Path, rows: int) -> tuple[float, float, Answers]:
+    """Search in a process for each core, each with an equal part.
+
+    Returns the time of the slowest, the processor time of all, and the answers.
+    """
     cores = len(os.sched_getaffinity(0))
     bounds = np.linspace(0, rows, cores + 1).astype(int).tolist()
     with ProcessPoolExecutor(
@@ -112,7 +120,8 @@ def engine(index_dir: Path, asked: Path, rows: int) -> tuple[float, Answers]:
     ) as pool:
         list(pool.map(_answers, [0] * cores, [_BLOCK] * cores))  # all of them have begun
         parts = list(pool.map(_answers, bounds[:-1], bounds[1:]))
-    return max(took_s for took_s, _ in parts), _sorted(np.concatenate([rows for _, rows in parts]))
+    took_s, cpu_s, answers = zip(*parts, strict=True)
+    return max(took_s), sum(cpu_s), _sorted(np.concatenate(answers))
 
 
 def write_archive(path: Path, asked: Codes) -> None:
@@ -133,6 +142,11 @@ def read_answers(out: Path) -> Answers:
     number = np.array([int(item, 16) for item in table["item"].to_pylist()], np.uint64)
     ids, distance = (table[name].to_numpy().astype(np.uint64) for name in ("id", "distance_bits"))
     return _sorted(np.stack([ids, number, distance], axis=1))
+
+
+def _children_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _sorted(rows: Answers) -> Answers:
@@ -161,13 +175,15 @@ def main(
         write_archive(archive, asked)
         np.save(Path(folder) / "asked.npy", asked)
         del asked
-        took_s, truth = engine(DataDirectory(data_dir).index, Path(folder) / "asked.npy", rows)
-        measured = [Row("bare engine", rows / took_s, took_s, 1.0, len(truth), 0)]
+        index_dir = DataDirectory(data_dir).index
+        took_s, cpu_s, truth = engine(index_dir, Path(folder) / "asked.npy", rows)
+        cpu_us = 1e6 * cpu_s / rows
+        measured = [Row("bare engine", rows / took_s, took_s, 1.0, cpu_us, len(truth), 0)]
 
         def scan(way: str, cluster: ray_cluster.Cluster | None) -> None:
             out = Path(folder) / way
             words = ("scan", archive, "--data-dir", data_dir, "--out", out)
-            began_s = time.perf_counter()
+            began_s, began_cpu_s = time.perf_counter(), _children_cpu_s()
             process = (
                 cluster.start(*words)
                 if cluster
@@ -179,8 +195,9 @@ def main(
                 raise click.ClickException(f"{way}: exit code {process.returncode}")
             answers = read_answers(out)
             wrong = len(set(map(tuple, answers.tolist())) ^ set(map(tuple, truth.tolist())))
-            rate = rows / taken_s
-            measured.append(Row(way, rate, taken_s, took_s / taken_s, len(answers), wrong))
+            cpu_us = None if cluster else 1e6 * (_children_cpu_s() - began_cpu_s) / rows
+            rate, share = rows / taken_s, took_s / taken_s
+            measured.append(Row(way, rate, taken_s, share, cpu_us, len(answers), wrong))
 
         scan("disrupt scan", None)
         if on_ray:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -97,17 +96,20 @@ class ScanJob:
     def _table(self, ids: Any, found: NDArray[np.void]) -> Any:  # noqa: ANN401 of pyarrow
         """Return a table of the matches: of each id and item the nearest one."""
         places, found = _nearest(ids, found)
-        areas = zip(found["query_area"].tolist(), found["stored_area"].tolist(), strict=True)
-        text = pa.string()
+        areas = found["query_area"].astype(np.uint32) << 16 | found["stored_area"]
+        hexes = found["item_id"].tobytes().hex().encode()
+        ends = np.arange(len(found) + 1, dtype=np.int32) * 2 * ITEM_ID_BYTES
         return pa.table(
             {
                 "id": ids.take(pa.array(places)),
-                "item": pa.array([item.tobytes().hex() for item in found["item_id"]], text),
-                "bank": pa.array([self.bank_names[bank] for bank in found["bank"].tolist()], text),
+                "item": pa.StringArray.from_buffers(
+                    len(found), pa.py_buffer(ends), pa.py_buffer(hexes)
+                ),
+                "bank": _texts(found["bank"], self.bank_names.__getitem__),
                 "distance_bits": found["distance_bits"],
-                "assurance": _names(Assurance, found["assurance"]),
-                "kind": _names(MediaKind, found["kind"]),
-                "extent": pa.array([extent_of(*pair).value for pair in areas], text),
+                "assurance": _texts(found["assurance"], lambda n: Assurance(n).name.lower()),
+                "kind": _texts(found["kind"], lambda n: MediaKind(n).name.lower()),
+                "extent": _texts(areas, lambda pair: extent_of(pair >> 16, pair & 0xFFFF)),
             }
         )
 
@@ -142,5 +144,8 @@ def _nearest(ids: Any, found: NDArray[np.void]) -> tuple[NDArray[np.intp], NDArr
     return places[by_place], nearest[by_place]
 
 
-def _names(kinds: type[IntEnum], numbers: NDArray[np.uint8]) -> Any:  # noqa: ANN401
-    return pa.array([kinds(number).name.lower() for number in numbers.tolist()], pa.string())
+def _texts(numbers: NDArray[Any], text_of: Callable[[int], str]) -> Any:  # noqa: ANN401
+    """Return the text of each number, of which few are different."""
+    different, places = np.unique(numbers, return_inverse=True)
+    texts = pa.array([str(text_of(number)) for number in different.tolist()], pa.string())
+    return texts.take(pa.array(places))
