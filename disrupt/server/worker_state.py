@@ -18,11 +18,15 @@ from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError, UnauthenticatedError, UnavailableError
 from disrupt.feed import erasure
 from disrupt.feed.follower import Follower
+from disrupt.feed.wakeups import wake_at_commits
 from disrupt.index.live import LiveIndex
 from disrupt.registry.contract import RegistryReader
 from disrupt.server.metrics import families
 from disrupt.server.part_failure import forever
 from disrupt.services.keys import KeyRing, KeyUses
+
+_LEAST_PAUSE_S = 0.02
+"""Pause after a step, however much changes, so that the steps of a busy registry take in more."""
 
 _WAITING_MAX = 32
 """Most calls with an unknown key that wait for the next read of the registry."""
@@ -64,7 +68,7 @@ class WorkerState:
             checked_from=checked_from,
             outlives_registry=outlives_registry,
         )
-        self._index_dir = directory.index
+        self._directory = directory
         self._interval_s = interval_s
         self._stale_s = stale_s
         self._cursors: deque[Cursor] = deque(maxlen=1 + _SETTLED_STEPS)
@@ -113,7 +117,7 @@ class WorkerState:
         they cannot be read.
         """
         try:
-            return erasure.oldest_withdrawn_s(self._reader, self._index_dir, banks)
+            return erasure.oldest_withdrawn_s(self._reader, self._directory.index, banks)
         except DisruptError:
             return time.time()
 
@@ -166,14 +170,24 @@ class WorkerState:
             self._fault = ""
 
     async def follow_changes(self) -> None:
-        """Apply changes and load snapshots, until cancelled."""
+        """Apply changes and load snapshots, until cancelled. Call it once."""
+        woken = asyncio.Event()
+        wake_at_commits(self._directory, woken.set)
+        noted_s = -math.inf
 
         async def step() -> None:
+            nonlocal noted_s
             await asyncio.to_thread(self._follower.step)
-            if self._live.serving:
+            # at the pace of polling, which other workers keep as well
+            if self._live.serving and time.monotonic() - noted_s >= self._interval_s:
+                noted_s = time.monotonic()
                 self._cursors.append(self._live.cursor)
+            await asyncio.sleep(_LEAST_PAUSE_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(woken.wait(), self._interval_s - _LEAST_PAUSE_S)
+            woken.clear()
 
-        await forever(step, self._interval_s)
+        await forever(step, 0)
 
     async def follow_keys(self, *followers: Callable[[KeyRing], None]) -> None:
         """Read keys and banks until cancelled; call the followers with them each time.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -15,7 +16,8 @@ import pytest
 
 from benchmarks.harness.deployment import CommandFailedError, Deployment, run
 from disrupt.data_directory import DataDirectory
-from disrupt.registry import journal
+from disrupt.feed.wakeups import wake_at_commits
+from disrupt.registry import journal, opening
 from disrupt.server.calls.health import REGISTRATION
 from disrupt.v1 import match_pb2, registration_pb2, review_pb2
 from tests.postgresql import PostgreSql, commands
@@ -198,6 +200,22 @@ def test_a_promotion_is_followed_by_an_index_of_the_new_epoch(
     eventually(lambda: finds(platform, later.items[0].fingerprints.hashes))
     assert finds(platform, value)
     assert "node_fault" not in node.data_dir.with_suffix(".log").read_text()
+
+
+def test_a_commit_wakes_those_who_follow(fleet: Fleet) -> None:
+    directory = DataDirectory(fleet.folder / "data")
+    directory.make()
+    directory.note_registry_url(fleet.postgresql.url(fleet.database))
+
+    async def hear() -> None:
+        with opening.writing(directory) as writer:
+            woken = asyncio.Event()
+            wake_at_commits(directory, woken.set)
+            while not woken.is_set():  # it listens some time after it was told to
+                await asyncio.to_thread(writer.note_pepper, b"")
+                await asyncio.sleep(0.01)
+
+    asyncio.run(hear())
 
 
 def test_roles_are_for_postgresql(tmp_path: Path, fleet: Fleet) -> None:
