@@ -112,11 +112,13 @@ def _csv(unit: Unit, names: ColumnNames, tally: Tally) -> Iterator[Any]:
         tally.rows += 1
         return "skip"
 
-    lines = _lines(unit)
-    if not lines:
+    before, lines = tally.rows, [line for line in _lines(unit).split(b"\n") if line.strip()]
+    # To the parser, a quote that is not closed would make one value of all lines that follow.
+    whole = [line for line in lines if line.count(b'"') % 2 == 0 or not skip(line)]
+    if not whole:
         return
     table = pcsv.read_csv(
-        io.BytesIO(lines),
+        io.BytesIO(b"\n".join(whole)),
         pcsv.ReadOptions(use_threads=False, column_names=list(unit.names)),
         pcsv.ParseOptions(invalid_row_handler=skip),
         pcsv.ConvertOptions(
@@ -127,6 +129,8 @@ def _csv(unit: Unit, names: ColumnNames, tally: Tally) -> Iterator[Any]:
             null_values=[""],
         ),
     )
+    if len(table) + tally.rows - before != len(lines):
+        raise ArchiveRefusedError(f"{unit.place(0)} and after: lines and rows are not the same.")
     yield from table.to_batches(BATCH_ROWS)
 
 

@@ -213,6 +213,7 @@ HASH = CODE.tobytes().hex()
         ([f"1,{'xy' * HASH_BYTES},80", f"2,{'é' * HASH_BYTES},80"], {"hash not hex": 2}, 0),
         ([f"1,{HASH},101", f"2,{HASH},good", f"3,{HASH},-1"], {"quality not 0-100": 3}, 0),
         ([f"1,{HASH}", f"2,{HASH},80,more"], {"columns": 2}, 0),
+        ([f'"1,{HASH},80', f'2,"{HASH}",80', f'3,"{HASH},80'], {"columns": 2}, 0),
         ([f"\udcff,{HASH},80"], {"id not UTF-8": 1}, 0),
         ([], {}, 0),
     ],
@@ -294,6 +295,7 @@ def _of_numbers(path: Path) -> None:
         (_compressed, "is compressed"),
         (_truncated, "cannot be read"),
         (_of_numbers, "is of type int64"),
+        (lambda path: path.write_text(f"id,hash\n1,{HASH}\r2,{HASH}\n"), "lines and rows"),
     ],
 )
 def test_what_is_no_archive_is_refused_by_name(
