@@ -22,7 +22,7 @@ from disrupt.core.outcomes import MatchOutcome
 from disrupt.core.registrations import MediaItem
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import TooManyAttemptsError
-from disrupt.registry import sqlite
+from disrupt.registry import opening
 from disrupt.services.tokens import MatchTokens
 from disrupt.submission import requests
 from disrupt.v1 import match_pb2, registration_pb2
@@ -109,7 +109,7 @@ class Reporter:
     def new(cls, server: Deployment) -> Self:
         """Make a key for it."""
         key = server.make_key("reporter", "match")
-        with sqlite.open_reader(server.data_dir / "registry.db") as reader:
+        with opening.reading(DataDirectory(server.data_dir)) as reader:
             keys = reader.keys()
         (key_id,) = [each.key_id for each in keys if each.name == "reporter"]
         tokens = MatchTokens(DataDirectory(server.data_dir).secrets().match_tokens)

@@ -8,16 +8,17 @@ from pathlib import Path
 from benchmarks.harness.writes import Write
 from disrupt.core import media
 from disrupt.core.changes import Addition, Cursor
+from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
 from disrupt.feed.walk import walk
-from disrupt.registry import sqlite
+from disrupt.registry import opening
 from disrupt.registry.sqlite.integrity import integrity_problems
 from indexer.verify import verify
 
 
 def stored(data_dir: Path) -> dict[bytes, bytes]:
     """Return the fingerprints of every item in the registry, packed, by its id."""
-    with sqlite.open_reader(data_dir / "registry.db") as reader:
+    with opening.reading(DataDirectory(data_dir)) as reader:
         head = reader.head()
         return {
             change.item.item_id: media.pack(change.item.fingerprints)
@@ -38,7 +39,7 @@ def kept(write: Write, found: list[bytes | None]) -> Iterator[str]:
 
 def outcomes_kept(data_dir: Path, writes: Iterable[Write]) -> Iterator[str]:
     """Yield a problem unless the last acknowledged outcomes, or later ones, are in the registry."""
-    with sqlite.open_reader(data_dir / "registry.db") as reader:
+    with opening.reading(DataDirectory(data_dir)) as reader:
         for write in writes:
             if write.receipt is None or write.withdrawal_sent or not write.noted:
                 continue
@@ -49,10 +50,11 @@ def outcomes_kept(data_dir: Path, writes: Iterable[Write]) -> Iterator[str]:
 
 
 def verified(data_dir: Path) -> Iterator[str]:
-    """Run the checks of ``disrupt-index verify``, and SQLite's own."""
-    yield from integrity_problems(data_dir / "registry.db")
+    """Run the checks of ``disrupt-index verify``, and SQLite's own where it has the registry."""
+    if DataDirectory(data_dir).registry_url is None:
+        yield from integrity_problems(data_dir / "registry.db")
     try:
-        with sqlite.open_reader(data_dir / "registry.db") as reader:
+        with opening.reading(DataDirectory(data_dir)) as reader:
             outcome = verify(reader, data_dir / "index")
         yield from (difference.problem for difference in outcome.differences)
     except DisruptError as error:

@@ -21,14 +21,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
+import pytest
 
 from benchmarks.harness.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
 from benchmarks.harness.processes import processes
 from benchmarks.harness.writes import Clients, Desk, Reporter, Write, patiently
 from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
+from disrupt.data_directory import DataDirectory
 from disrupt.feed.rebuild import rebuild
-from disrupt.registry import sqlite
+from disrupt.registry import opening
+from tests.postgresql import PostgreSql, commands
 from tests.proofs.acknowledged import kept, outcomes_kept, stored, verified
 
 TARGETS = ("writer", "everything", "writer", "supervisor")
@@ -57,8 +60,23 @@ class Tally:
 def test_a_server_that_is_killed_loses_nothing_acknowledged(
     tmp_path: Path, whole: bool, figures: Callable[[str], None]
 ) -> None:
+    check_crashes(tmp_path / "data", figures, whole=whole)
+
+
+@pytest.mark.skipif(commands() is None, reason="PostgreSQL is not installed")
+def test_one_with_its_registry_in_postgresql_loses_nothing_acknowledged(
+    tmp_path: Path, whole: bool, figures: Callable[[str], None]
+) -> None:
+    directory = DataDirectory(tmp_path / "data")
+    directory.make()
+    with PostgreSql.create() as postgresql:
+        directory.note_registry_url(postgresql.url())
+        check_crashes(directory.path, figures, whole=whole)
+
+
+def check_crashes(data_dir: Path, figures: Callable[[str], None], *, whole: bool) -> None:
     kills = 50 if whole else 2
-    tally = crash(tmp_path / "data", kills, acknowledged_per_kill=7 if whole else 3)
+    tally = crash(data_dir, kills, acknowledged_per_kill=7 if whole else 3)
     assert tally.problems == []
     assert tally.kills.total() == kills
     assert tally.in_flight.total() >= kills
@@ -98,7 +116,7 @@ def crash(
                 server = start()
             tally.problems += _check(server, register, match, tally, known)
             if tally.kills.total() % _REBUILT_EVERY == 0:
-                with sqlite.open_reader(data_dir / "registry.db") as reader:
+                with opening.reading(DataDirectory(data_dir)) as reader:
                     rebuild(reader, data_dir / "index")
     finally:
         server.kill()
@@ -115,7 +133,7 @@ def _kill_while_writing(
         give_up_s = time.monotonic() + 30
         while clients.acknowledged < enough and time.monotonic() < give_up_s:
             time.sleep(0.005)
-        if chance.random() < 0.75:
+        if chance.random() < 0.75 and DataDirectory(server.data_dir).registry_url is None:
             _wait_for_a_write(server.data_dir / "registry.db-wal")
         time.sleep(chance.choice((0, 0, 0.001, 0.005, 0.05)) * chance.random())
         killed_s = time.monotonic()

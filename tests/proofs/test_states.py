@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from disrupt.core.changes import Change, Cursor, shown_item
 from disrupt.core.states import ItemState
+from disrupt.data_directory import DataDirectory
 from disrupt.feed import compaction
 from disrupt.index.live import LiveIndex
 from disrupt.registry.contract import NewItem
@@ -62,8 +63,8 @@ def test_writers_that_are_killed_lose_no_state_and_no_act(
 ) -> None:
     if not whole:
         pytest.skip("tests/registry/test_processes.py kills a few")
-    kills = 50
-    words = Counter(kill_writers(tmp_path / "registry.db", random.Random(), kills).values())
+    kills, directory = 50, DataDirectory(tmp_path)
+    words = Counter(kill_writers(directory, random.Random(), kills).values())
     figures(f"{kills} writers killed: {words['hidden']} changes of states acknowledged, 0 lost")
 
 

@@ -1,6 +1,6 @@
 """Register, withdraw, renew or hide part of it, and print what was acknowledged, until killed.
 
-Arguments: the registry's path, a seed. Each line has a word and the seed of the registration.
+Arguments: the data directory, a seed. Each line has a word and the seed of the registration.
 """
 
 import random
@@ -9,7 +9,8 @@ from pathlib import Path
 
 from disrupt.core.acts import OPERATOR, Act, Action
 from disrupt.core.states import ItemState
-from disrupt.registry import sqlite
+from disrupt.data_directory import DataDirectory
+from disrupt.registry import opening
 from disrupt.registry.contract import NewCase, Registration
 from tests.registry.examples import DAY, OWN, item_of, new_case, new_item, registration
 
@@ -42,7 +43,7 @@ def acknowledge(word: str, seed: int) -> None:
 
 def main() -> None:
     chance = random.Random(int(sys.argv[2]))
-    with sqlite.open_writer(Path(sys.argv[1])) as writer:
+    with opening.writing(DataDirectory(Path(sys.argv[1])), wait=True) as writer:
         while True:
             seed = chance.getrandbits(63)
             result = writer.register(request_of(seed), day=DAY)

@@ -10,14 +10,18 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
+
 from disrupt.core import media
 from disrupt.core.acts import ActRecord
 from disrupt.core.changes import Addition, Removal
 from disrupt.core.policy import ADULTS
 from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
-from disrupt.registry import sqlite
+from disrupt.data_directory import DataDirectory
+from disrupt.registry import opening
 from disrupt.registry.contract import NewItem, RegistryReader
+from tests.postgresql import commands
 from tests.registry import register_until_killed
 from tests.registry.examples import DAY, all_changes
 from tests.registry.register_until_killed import act_of, renewal_of, request_of
@@ -96,26 +100,38 @@ def check_hidden(
     assert sorted(record.item_id for record in acts) == (sorted(item_ids) if acts else [])
 
 
-def kill_writers(path: Path, chance: random.Random, kills: int) -> dict[int, str]:
+def kill_writers(directory: DataDirectory, chance: random.Random, kills: int) -> dict[int, str]:
     """Kill so many writers, and check all that they acknowledged after each; return it."""
     words: dict[int, str] = {}
     for _ in range(kills):
-        for line in lines_until_killed(path, chance):
+        for line in lines_until_killed(directory.path, chance):
             word, seed = line.split()
             words[int(seed)] = word
-        with sqlite.open_reader(path) as reader:
+        with opening.reading(directory) as reader:
             check_acknowledged(reader, words)
-        with closing(sqlite3.connect(path)) as connection:
+        if directory.registry_url is not None:
+            continue
+        with closing(sqlite3.connect(directory.registry)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     assert set(words.values()) >= {"registered", "withdrawn", "renewed", "hidden"}
     return words
 
 
-def test_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
-    path = tmp_path / "registry.db"
-    words = kill_writers(path, random.Random(), kills=2)
-    with sqlite.open_writer(path) as writer:
+def test_killed_writer_loses_nothing_that_it_acknowledged(data_dir: Path) -> None:
+    check_killed(DataDirectory(data_dir))
+
+
+@pytest.mark.skipif(commands() is None, reason="PostgreSQL is not installed")
+def test_nor_does_one_with_postgresql(data_dir: Path, database: str) -> None:
+    directory = DataDirectory(data_dir)
+    directory.note_registry_url(database)
+    check_killed(directory)
+
+
+def check_killed(directory: DataDirectory) -> None:
+    words = kill_writers(directory, random.Random(), kills=2)
+    with opening.writing(directory, wait=True) as writer:
         check_acknowledged(writer, words)
         kept = next(seed for seed, word in words.items() if word == "registered")
         head = writer.head()
