@@ -52,6 +52,10 @@ _COMMANDS = {
         "disrupt.server.commands.data:restore",
         "Put a backup in place of the data directory's content.",
     ),
+    "registry": (
+        "disrupt.server.commands.registry:registry",
+        "Move the registry to PostgreSQL, for more than one machine.",
+    ),
     "scan": (
         "disrupt.archives.commands:scan",
         "Match archives of hashed uploads against a list.",
@@ -90,8 +94,8 @@ Personnes concernées · people affected:  submit, status, keep, withdraw
 Platforms:                               match, report
 Staff of the hotline:                    review
 Operators:                               serve, reload, config, web, keys, banks,
-                                         erase, backup, restore, doctor, health, top,
-                                         scan, hash; disrupt-index
+                                         erase, backup, restore, registry, doctor, health,
+                                         top, scan, hash; disrupt-index
 """
 
 _EPILOG = """\b

@@ -321,16 +321,18 @@ class RegistryWriter(
         A withdrawn case keeps its number, PIN hash, status and days; an erased item its number, id
         and bank, unlinked from the case; its request the id. What was erased is
         overwritten in the database, and in its log by ``checkpoint``, which this method calls
-        without insisting on success. That an item was withdrawn is kept outside the database too,
-        so that a restored backup does not bring it back; where that fails (StorageFullError,
-        UnavailableError) the items are withdrawn, and calling again completes it.
+        without insisting on success; in PostgreSQL by ``checkpoint`` alone. That an item was
+        withdrawn is kept outside the database too, so that a restored backup does not bring it
+        back; where that fails (StorageFullError, UnavailableError) the items are withdrawn, and
+        calling again completes it.
         """
 
     def checkpoint(self) -> bool:
         """Clear the database's log, so that no file holds bytes erased before.
 
         False when a reader held it up: then call again. Call it from time to time, in case the
-        checkpoint of a withdrawal could not finish. Takes milliseconds, at most about a second.
+        checkpoint of a withdrawal could not finish. Takes milliseconds, at most about a second;
+        with PostgreSQL seconds, for which registrations wait.
         """
 
     def check_storage(self) -> None:

@@ -31,7 +31,7 @@ def reading(directory: DataDirectory) -> AbstractContextManager[RegistryReader]:
     url = directory.registry_url
     if url is None:
         return sqlite.open_reader(directory.registry)
-    opened: AbstractContextManager[RegistryReader] = _postgresql().open_reader(url, directory.path)
+    opened: AbstractContextManager[RegistryReader] = postgresql().open_reader(url, directory.path)
     return opened
 
 
@@ -52,7 +52,7 @@ def writing(
     if url is None:
         opened = sqlite.open_writer(directory.registry, restoring=restoring)
     else:
-        opened = _postgresql().open_writer(url, directory.path, restoring=restoring, wait=wait)
+        opened = postgresql().open_writer(url, directory.path, restoring=restoring, wait=wait)
     with opened as registry:
         check_secrets(directory, registry)
         with suppress(StorageFullError):  # a later start notes it
@@ -69,7 +69,7 @@ def wakeups(directory: DataDirectory) -> Iterator[Callable[[float], bool]]:
     """
     url = directory.registry_url
     if url is not None:
-        with _postgresql().wakeups(url) as wait:
+        with postgresql().wakeups(url) as wait:
             yield wait
         return
 
@@ -80,7 +80,7 @@ def wakeups(directory: DataDirectory) -> Iterator[Callable[[float], bool]]:
     yield sleep
 
 
-def _postgresql() -> ModuleType:
+def postgresql() -> ModuleType:
     """Return the backend. ConfigurationError where its extra is not installed."""
     if problem := extras.lacking("A registry in PostgreSQL", "postgresql"):
         raise problem

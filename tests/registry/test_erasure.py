@@ -119,7 +119,7 @@ def test_erasure_held_up_by_a_reader_is_finished_by_the_next_checkpoint(
     request = example(random.Random(3))
     number = writer.register(request, day=DAY).case_number
     with sqlite.open_reader(path) as reader:
-        with reader._database.reader.begin() as connection:
+        with reader.database.reader.begin() as connection:
             connection.exec_driver_sql("SELECT count(*) FROM items").scalar_one()
             writer.withdraw(number, None, day=DAY)  # the reader does not delay the withdrawal
             assert not writer.checkpoint()
@@ -136,7 +136,7 @@ def test_withdrawn_rows_link_nothing_to_the_case(writer: SqlRegistryWriter) -> N
     renewed = registration(chance, number, item_of(chance, 1, OWN, (1, 0, 0)))
     writer.register(renewed, day=DAY)
     writer.withdraw(number, None, day=DAY)
-    with writer._database.reader.begin() as connection:
+    with writer.database.reader.begin() as connection:
         items = connection.exec_driver_sql("SELECT * FROM items").mappings().all()
         requests = connection.exec_driver_sql("SELECT * FROM requests").mappings().all()
         case = connection.exec_driver_sql("SELECT * FROM cases").mappings().one()
@@ -169,7 +169,7 @@ def test_an_answer_that_named_an_item_is_erased_with_it_and_what_identifies_it(
     assert all(files_with(path, identities))
     writer.withdraw(number, [first.items[0].item_id], day=DAY)
     assert [bool(files) for files in files_with(path, identities)] == [False, True]
-    with writer._database.reader.begin() as connection:
+    with writer.database.reader.begin() as connection:
         requests = connection.exec_driver_sql("SELECT digest, sequence FROM requests").all()
         answers = connection.exec_driver_sql("SELECT * FROM answers").all()
         linked = connection.exec_driver_sql("SELECT request_id FROM items").scalars().all()

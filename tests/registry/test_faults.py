@@ -145,7 +145,7 @@ def test_reader_cannot_write(path: Path) -> None:
     with (
         sqlite.open_writer(path),
         sqlite.open_reader(path) as reader,
-        reader._database.reader.connect() as connection,
+        reader.database.reader.connect() as connection,
         pytest.raises(DBAPIError, match="readonly"),
     ):
         connection.exec_driver_sql("DELETE FROM banks")

@@ -100,7 +100,7 @@ def test_a_reader_holds_erasure_up_and_the_next_checkpoint_finishes_it(
     monkeypatch.setattr(erasure, "_HELD_UP_S", 0.1)
     gone = example(random.Random(3))
     number = writer.register(gone, day=DAY).case_number
-    with writer._database.reader.begin() as connection:
+    with writer.database.reader.begin() as connection:
         connection.exec_driver_sql("SELECT count(*) FROM items").scalar_one()
         writer.withdraw(number, None, day=DAY)  # the reader does not delay the withdrawal
         assert not writer.checkpoint()

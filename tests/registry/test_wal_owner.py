@@ -100,7 +100,7 @@ def test_a_file_that_was_put_without_a_log_opens_again_after_each_kill(
     with sqlite.open_writer(path):
         pass
     shutil.copyfile(copy, path)
-    with sqlite.open_reader(path) as reader, reader._database.reader.begin() as connection:
+    with sqlite.open_reader(path) as reader, reader.database.reader.begin() as connection:
         connection.exec_driver_sql("SELECT count(*) FROM items").all()  # no log is cleared now
         for kill in range(3):
             with sqlite.open_writer(path):

@@ -13,7 +13,9 @@ from sqlalchemy import Connection, Engine, event, text, update
 from disrupt.errors import DataDirectoryError
 from disrupt.registry.postgresql import engine, erasure, roles
 from disrupt.registry.postgresql.engine import reader_engine, writer_engine
-from disrupt.registry.sql import migrations, registry, schema, statements
+from disrupt.registry.sql import copying, migrations, registry, schema, statements
+from disrupt.registry.sql.copying import Contents
+from disrupt.registry.sql.database import Database
 from disrupt.registry.sql.registry import SqlRegistry, SqlRegistryWriter
 
 _CHANNEL = "disrupt"
@@ -27,6 +29,11 @@ class PostgresqlDatabase:
 
     def __init__(self, reader: Engine) -> None:
         self.reader = reader
+
+    def last_number(self, connection: Connection, table: str) -> int:
+        """Return the largest number that a sequence has drawn or skipped."""
+        drawn = text("SELECT pg_sequence_last_value(CAST(:sequence AS regclass))")
+        return int(connection.execute(drawn, {"sequence": _sequence(table)}).scalar_one() or 0)
 
 
 class WritablePostgresqlDatabase(PostgresqlDatabase):
@@ -62,11 +69,6 @@ class WritablePostgresqlDatabase(PostgresqlDatabase):
         """Return the timeline of the log, which every promotion of a standby raises."""
         query = "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint"
         return int(connection.execute(text(query)).scalar_one())
-
-    def last_number(self, connection: Connection, table: str) -> int:
-        """Return the largest number that a sequence has drawn or skipped."""
-        drawn = text("SELECT pg_sequence_last_value(CAST(:sequence AS regclass))")
-        return int(connection.execute(drawn, {"sequence": _sequence(table)}).scalar_one() or 0)
 
     def skip_numbers(self, connection: Connection, table: str, last: int) -> None:
         """Raise a sequence."""
@@ -107,6 +109,37 @@ def open_writer(
     return registry.open_writer(database, directory, restoring=restoring)
 
 
+def receive(url: str, source: Database) -> Contents:
+    """Copy a registry, to which nobody writes, to a database without one; return what it has.
+
+    All of it is there on return, compared row by row, or nothing. Where the database has the same
+    registry already, as of a copy that was interrupted at its end, nothing is done. Raises
+    DataDirectoryError where it has another, or a copied row is not the same.
+    """
+    with (
+        _disposed(writer_engine(url, wait=False)) as writer,
+        source.translated_errors(),
+        source.reader.begin() as reading,
+        engine.translated_errors(),
+        writer.begin() as connection,
+    ):
+        _check_encoding(connection)
+        if is_new := not migrations.revision(connection):
+            _make(connection)
+            database = WritablePostgresqlDatabase(writer, writer, url)
+            copying.copy(reading, source, connection, database)
+        given, copied = copying.contents(reading), copying.contents(connection)
+        different = [table for table, rows in given.items() if copied[table] != rows]
+        if different:
+            raise DataDirectoryError(
+                f"The copy differs in {', '.join(different)}. Nothing was changed."
+                if is_new
+                else "The database has another registry already. Nothing was changed. Give the URL"
+                " of an empty database."
+            )
+        return copied
+
+
 @contextmanager
 def wakeups(url: str) -> Iterator[Callable[[float], bool]]:
     """Listen for commits: yield a function that waits for one, and tells whether there was any.
@@ -142,14 +175,19 @@ def _writable(url: str, *, wait: bool) -> Iterator[WritablePostgresqlDatabase]:
         database = WritablePostgresqlDatabase(reader, writer, url)
         with engine.translated_errors(), writer.begin() as connection:
             _check_encoding(connection)
-            is_new = not migrations.revision(connection)
-            migrations.upgrade(connection)
-            if is_new:
-                erasure.prepare(connection)
-            roles.grant(connection)
+            _make(connection)
             statements.seed(connection, database.timeline(connection))
         event.listen(writer, "commit", _notify)
         yield database
+
+
+def _make(connection: Connection) -> None:
+    """Make the tables, or migrate them."""
+    is_new = not migrations.revision(connection)
+    migrations.upgrade(connection)
+    if is_new:
+        erasure.prepare(connection)
+    roles.grant(connection)
 
 
 def _check_encoding(connection: Connection) -> None:

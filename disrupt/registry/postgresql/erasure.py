@@ -92,7 +92,8 @@ def _wait_for_readers(connection: psycopg.Connection[Any]) -> None:
     while True:
         older = connection.execute(
             "SELECT count(*) FROM (SELECT backend_xmin AS xmin FROM pg_stat_activity"
-            " WHERE pid <> pg_backend_pid() UNION ALL SELECT xmin FROM pg_replication_slots"
+            " WHERE pid <> pg_backend_pid() AND coalesce(datname, current_database()) ="
+            " current_database() UNION ALL SELECT xmin FROM pg_replication_slots"
             " UNION ALL SELECT transaction FROM pg_prepared_xacts) AS held"
             " WHERE age(xmin) > age(%s::xid)",
             drawn,

@@ -17,6 +17,9 @@ class Database(Protocol):
     def translated_errors(self) -> AbstractContextManager[None]:
         """Translate what the database raises into errors of this project."""
 
+    def last_number(self, connection: Connection, table: str) -> int:
+        """Return the largest number that a table has drawn or skipped, or 0."""
+
 
 class WritableDatabase(Database, Protocol):
     """A database open for writing, by the only process that does."""
@@ -40,9 +43,6 @@ class WritableDatabase(Database, Protocol):
 
     def timeline(self, connection: Connection) -> int:
         """Return the number that a database raises when another copy takes its place; else 0."""
-
-    def last_number(self, connection: Connection, table: str) -> int:
-        """Return the largest number that a table has drawn or skipped, or 0."""
 
     def skip_numbers(self, connection: Connection, table: str, last: int) -> None:
         """Make the next number that a table draws at least ``last`` + 1."""

@@ -68,7 +68,7 @@ def _reading(
     def method(
         self: SqlRegistry, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs
     ) -> _Result:
-        with _transaction(self._database, self._database.reader) as connection:
+        with _transaction(self.database, self.database.reader) as connection:
             return query(connection, *args, **kwargs)
 
     return method
@@ -94,7 +94,7 @@ class SqlRegistry:
 
     def __init__(self, database: Database, directory: Path) -> None:
         """Read a registry whose journal and head note are in ``directory``."""
-        self._database = database
+        self.database = database
         self._note = directory / HEAD_NOTE
 
     head = _reading(queries.head)

@@ -24,6 +24,7 @@ class SqliteDatabase:
     """A Database in a file."""
 
     translated_errors = staticmethod(engine.translated_errors)
+    last_number = staticmethod(engine.last_number)
 
     def __init__(self, reader: Engine) -> None:
         self.reader = reader
@@ -33,7 +34,6 @@ class WritableSqliteDatabase(SqliteDatabase):
     """A WritableDatabase in a file."""
 
     clears_at_once = True
-    last_number = staticmethod(engine.last_number)
     skip_numbers = staticmethod(engine.skip_numbers)
 
     def __init__(self, reader: Engine, writer: Engine, owner: WalOwner) -> None:

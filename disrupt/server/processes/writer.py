@@ -14,6 +14,7 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+import structlog
 from grpc import aio
 from grpc_health.v1 import health_pb2_grpc
 
@@ -66,12 +67,16 @@ _REGISTERING = 2
 
 _RELEASE_S = 60.0
 """Pause between two looks for items whose time for a review is over, and for cases to erase."""
+_CLEAR_LOG_S = 3600.0
+"""Pause between two times that the database is cleared of what was erased."""
 _H, _DAY_S = 3600.0, 86_400
 
 _ANSWERED_S = 0.1
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+_log = structlog.get_logger(__name__)
 
 _REGISTER = "/disrupt.v1.RegistrationService/RegisterHashes"
 
@@ -173,6 +178,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         vital("compaction", maintenance.request_compaction(config, registry)),
         vital("releases", forever(partial(release_unreviewed, config, registry, pool), _RELEASE_S)),
         vital("erasures", forever(partial(erase_due_cases, registry, pool), _RELEASE_S)),
+        vital("log", forever(partial(clear_log, registry, pool), _CLEAR_LOG_S)),
         vital("storage", forever(storage, STORAGE_CHECK_S)),
     ]
     await until_told_to_stop(servers, config.drain_grace_s, statuses.stop, report)
@@ -205,6 +211,15 @@ async def release_unreviewed(config: Config, registry: RegistryWriter, pool: Poo
     with suppress(DisruptError):  # such as a full disk, which health tells: a later look does it
         while await pool.run(registry.release, since_s=since_s, at_s=at_s):
             pass
+
+
+async def clear_log(registry: RegistryWriter, pool: Pool) -> None:
+    """Clear the database of what was erased, where no withdrawal could do that at once."""
+    try:
+        if not await pool.run(registry.checkpoint):
+            _log.warning("registry_checkpoint_held_up")
+    except DisruptError as error:
+        _log.warning("registry_checkpoint_failed", reason=error.reason)
 
 
 async def erase_due_cases(registry: RegistryWriter, pool: Pool) -> None:

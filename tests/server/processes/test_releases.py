@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from disrupt.core.acts import Act, Action
 from disrupt.core.case_erasures import DELAY_S
@@ -18,7 +19,7 @@ from disrupt.core.states import ItemState
 from disrupt.registry import sqlite
 from disrupt.server.admission.pool import Pool
 from disrupt.server.config import Config
-from disrupt.server.processes.writer import erase_due_cases, release_unreviewed
+from disrupt.server.processes.writer import clear_log, erase_due_cases, release_unreviewed
 from tests.registry.examples import DAY, new_item, registration
 
 
@@ -54,3 +55,15 @@ def test_cases_are_erased_seven_days_after_two_keys_have_asked(tmp_path: Path) -
         assert [case.status for case in cases if case is not None] == [
             *(CaseStatus.WITHDRAWN, CaseStatus.ACTIVE, CaseStatus.WITHDRAWN),
         ]
+
+
+def test_the_log_of_the_database_is_cleared_and_it_is_told_where_that_is_held_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sqlite.open_writer(tmp_path / "registry.db") as registry, capture_logs() as logs:
+        registry.register(registration(random.Random(1)), day=DAY)
+        asyncio.run(clear_log(registry, Pool("writer", threads=1, queued=1)))
+        assert not (tmp_path / "registry.db-wal").stat().st_size
+        monkeypatch.setattr(registry, "checkpoint", lambda: False)
+        asyncio.run(clear_log(registry, Pool("writer", threads=1, queued=1)))
+    assert [entry["event"] for entry in logs] == ["registry_checkpoint_held_up"]
