@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +23,9 @@ DEFAULT_SERVER = f"127.0.0.1:{DEFAULT_PORT}"
 MAX_ANSWER_BYTES = 256 * 2**20
 """Largest answer that is accepted: a full batch whose every hash has many matches."""
 
+LOOKUPS = "disrupt.lookups"
+"""Service of the health protocol that serves while a process answers lookups, however stale."""
+
 _ADDRESS = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::(?P<port>[0-9]{1,5}))?"
 )
@@ -29,11 +33,24 @@ _KEY = re.compile(r"[\x21-\x7e]+")
 _MAX_PORT = 65535
 
 
+_BALANCED = json.dumps(
+    {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "healthCheckConfig": {"serviceName": LOOKUPS},
+    }
+)
+"""How gRPC chooses among several addresses: in turn, of those that say they answer lookups."""
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Address and credentials of a server; without ``credentials`` plaintext, on loopback only."""
+    """Address and credentials of a server; without ``credentials`` plaintext, on loopback only.
+
+    ``server`` may be several addresses, between commas: then ``target`` names them all for gRPC.
+    """
 
     server: str
+    target: str
     loopback: bool
     metadata: tuple[tuple[str, str], ...] = field(repr=False)
     credentials: grpc.ChannelCredentials | None = field(repr=False)
@@ -51,6 +68,8 @@ class Connection:
             # they find a server that is back.
             ("grpc.max_reconnect_backoff_ms", 1_000),
         ]
+        if "," in self.server:
+            options.append(("grpc.service_config", _BALANCED))
         if self.loopback:
             options.append(("grpc.enable_http_proxy", 0))
         if self.certificate_name:
@@ -66,17 +85,18 @@ class Connection:
         return self._open(grpc.aio.secure_channel, grpc.aio.insecure_channel)
 
     def _open(self, secure: Callable[..., _Channel], insecure: Callable[..., _Channel]) -> _Channel:
-        target = f"dns:///{self.server}"
         if self.credentials is None:
-            return insecure(target, options=self.options)
-        return secure(target, self.credentials, options=self.options)
+            return insecure(self.target, options=self.options)
+        return secure(self.target, self.credentials, options=self.options)
 
 
 def connect(server: object, key: object, tls_ca: object = None) -> Connection:
     """Make the Connection to a ``server``.
 
-    It is ``HOST``, ``HOST:PORT`` or ``[IPV6]:PORT``; the port is 50051 by default. Plaintext on
-    loopback, TLS everywhere else. ``tls_ca`` (PEM bytes, or the path of a PEM file)
+    It is ``HOST``, ``HOST:PORT`` or ``[IPV6]:PORT``; the port is 50051 by default. Several, between
+    commas, are IP addresses of machines that answer alike: calls take turns at those that answer,
+    and over TLS each shows a certificate for the first address. Plaintext on loopback, TLS
+    everywhere else. ``tls_ca`` (PEM bytes, or the path of a PEM file)
     names the authorities to trust instead of the system's, and switches TLS on for loopback too.
     Raises ConfigurationError for what cannot work; its metadata name the ``setting``: ``server``,
     ``key`` or ``tls_ca``.
@@ -93,24 +113,59 @@ def connect(server: object, key: object, tls_ca: object = None) -> Connection:
 
 def connect_without_key(server: object, tls_ca: object = None) -> Connection:
     """Make the Connection for health checks, which need no key."""
-    address = _ADDRESS.fullmatch(server) if isinstance(server, str) else None
-    port = int((address and address["port"]) or DEFAULT_PORT)
-    if not address or not 0 < port <= _MAX_PORT:
-        raise ConfigurationError(
-            f"{server!r} is no server address: write HOST:PORT, as in {DEFAULT_SERVER}.",
-            setting="server",
-        )
-    host = address["v6"] or address["name"]
-    loopback = _is_loopback(host)
+    parts = server.split(",") if isinstance(server, str) else [server]
+    addresses = [_address(part) for part in parts]
+    servers = [address.text for address in addresses]
+    target = f"dns:///{servers[0]}"
+    if len(addresses) > 1:
+        target = _target(addresses)
+    loopback = all(_is_loopback(address.host) for address in addresses)
     credentials = None
     if tls_ca is not None or not loopback:
         credentials = grpc.ssl_channel_credentials(root_certificates=_certificates(tls_ca))
     return Connection(
-        server=f"[{host}]:{port}" if address["v6"] else f"{host}:{port}",
+        server=",".join(servers),
+        target=target,
         loopback=loopback,
         metadata=(),
         credentials=credentials,
+        certificate_name=addresses[0].host if len(addresses) > 1 else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    host: str
+    text: str
+
+
+def _address(text: object) -> _Address:
+    """Return host, and HOST:PORT. Raises ConfigurationError."""
+    address = _ADDRESS.fullmatch(text) if isinstance(text, str) else None
+    port = int((address and address["port"]) or DEFAULT_PORT)
+    if not address or not 0 < port <= _MAX_PORT:
+        raise ConfigurationError(
+            f"{text!r} is no server address: write HOST:PORT, as in {DEFAULT_SERVER}.",
+            setting="server",
+        )
+    if address["v6"]:
+        return _Address(address["v6"], f"[{address['v6']}]:{port}")
+    return _Address(address["name"], f"{address['name']}:{port}")
+
+
+def _target(addresses: Sequence[_Address]) -> str:
+    """Return the name by which gRPC knows several addresses. Raises ConfigurationError."""
+    try:
+        versions = {ipaddress.ip_address(address.host).version for address in addresses}
+    except ValueError:
+        versions = set()
+    if len(versions) != 1:
+        raise ConfigurationError(
+            "Several servers are given as IP addresses, all of version 4 or all of version 6. Or"
+            " give one name that has several addresses.",
+            setting="server",
+        )
+    return f"ipv{versions.pop()}:" + ",".join(address.text for address in addresses)
 
 
 def _is_loopback(host: str) -> bool:

@@ -31,11 +31,13 @@ class MatchClient:
     """Look up hashes, pictures and videos. Thread-safe; close it, or use it as a context.
 
     ``server`` is ``HOST:PORT``: plaintext on loopback, TLS everywhere else; ``tls_ca`` (PEM bytes
-    or a path) names the authorities to trust instead of the system's. Calls take turns on
-    ``connections`` TCP connections, each of which one worker of the server answers. A call may take
-    ``timeout_s``, its retries and hashing here included; 1 000 hashes are a call. The default
-    outlasts a planned restart of the server. Wrong arguments here raise ConfigurationError, those
-    of methods InvalidRequestError. Every method raises classes of disrupt.errors only.
+    or a path) names the authorities to trust instead of the system's. Several, of IP addresses and
+    between commas, are machines that answer alike: a call that one of them fails reaches another.
+    Calls take turns on ``connections`` TCP connections to each, which one worker of the server
+    answers. A call may take ``timeout_s``, its retries and hashing here included; 1 000 hashes are
+    a call. The default outlasts a planned restart of the server. Wrong arguments here raise
+    ConfigurationError, those of methods InvalidRequestError. Every method raises classes of
+    disrupt.errors only.
     """
 
     def __init__(

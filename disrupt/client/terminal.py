@@ -43,7 +43,7 @@ class Target:
 
 def connection_options(
     *,
-    server: str = "Server to ask, HOST:PORT. TLS is used beyond this machine.",
+    server: str = "Server to ask, HOST:PORT; several between commas. TLS beyond this machine.",
     key_file: str = "File that holds the key.  [default: the environment variable DISRUPT_KEY]",
     tls_ca: str = "PEM file of the authorities to trust.  [default: the system's]",
     no_key: str = "There is no key, or its file cannot be read: name a file with --key-file, or set"

@@ -32,6 +32,7 @@ async def check_index(
     """
     behind_s = state.behind_s()
     state.check_fresh()
+    health.answers_lookups = state.serving
     fresh = behind_s <= most_behind_s
     reason = f"The registry was last followed {behind_s:.0f} s ago."
     health.set(FEED, serving=fresh, reason=reason)
