@@ -41,6 +41,12 @@ _BALANCED = json.dumps(
 )
 """How gRPC chooses among several addresses: in turn, of those that say they answer lookups."""
 
+_ALIVE_MS = 2_000
+"""Pause between two questions whether one of several machines is there, and time for its answer.
+
+A call that waits for a machine which is cut off fails within both, and is tried on another.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -69,7 +75,12 @@ class Connection:
             ("grpc.max_reconnect_backoff_ms", 1_000),
         ]
         if "," in self.server:
-            options.append(("grpc.service_config", _BALANCED))
+            options += [
+                ("grpc.service_config", _BALANCED),
+                ("grpc.keepalive_time_ms", _ALIVE_MS),
+                ("grpc.keepalive_timeout_ms", _ALIVE_MS),
+                ("grpc.http2.max_pings_without_data", 0),
+            ]
         if self.loopback:
             options.append(("grpc.enable_http_proxy", 0))
         if self.certificate_name:

@@ -78,6 +78,9 @@ _CONNECTION_CALLS_MAX = 128
 _LOOKAHEAD_BYTES = 16 * 1024
 """Most bytes of a message that gRPC receives before a call reads it, or of a video's next parts."""
 
+_PING_PAUSE_MS = 1_000
+"""Clients of several machines may ask so often whether a connection still works; see the SDK's."""
+
 
 async def run(config: Config, checked_from: int | None, pause: WriterPause) -> None:
     """Serve until SIGTERM; ``checked_from`` is that of the follower."""
@@ -290,6 +293,7 @@ def channel_options(config: Config) -> list[tuple[str, int]]:
         # without the probe, which would enlarge it
         ("grpc.http2.lookahead_bytes", _LOOKAHEAD_BYTES),
         ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", _PING_PAUSE_MS),
     ]
 
 
