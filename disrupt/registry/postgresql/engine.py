@@ -39,6 +39,8 @@ _KEEPALIVES = {"keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count
 
 _FULL = "53100"
 _DAMAGED = ("XX001", "XX002")
+_PASSING = ("the database system is ", "too many clients", "connection slots")
+"""What a server says that starts, stops, recovers, or has no room: libpq gives no code for it."""
 _REFUSED = ("28", "3D", "42")
 """Classes of codes for a wrong user or password, a missing database, and a missing privilege."""
 
@@ -81,7 +83,7 @@ def _refusal(error: psycopg.OperationalError, given: dict[str, Any]) -> DisruptE
     reason = str(error).strip().replace("\n", " ")
     if password := given.get("password"):
         reason = reason.replace(password, "…")
-    if "FATAL" in reason and "starting up" not in reason and "shutting down" not in reason:
+    if "FATAL" in reason and not any(passing in reason for passing in _PASSING):
         return DataDirectoryError(
             f"The database of the registry refuses the connection of registry.url: {reason}"
         )
