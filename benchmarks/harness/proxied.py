@@ -73,19 +73,12 @@ def proxied(
         process.wait()
 
 
-def certificate(pem: Path, address: str = "127.0.0.1") -> Path:
-    """Write key and self-signed certificate of an address to one file, as HAProxy reads them."""
+def certificate(pem: Path, *addresses: str) -> Path:
+    """Write key and self-signed certificate of addresses to one file, as HAProxy reads them."""
+    names = ",".join(f"IP:{address}" for address in addresses or ("127.0.0.1",))
     command = (
         *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-        *(
-            "-noenc",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            f"subjectAltName=IP:{address}",
-        ),
+        *("-noenc", "-days", "2", "-subj", "/CN=localhost", "-addext", f"subjectAltName={names}"),
         *("-keyout", "-"),
     )
     done = subprocess.run(command, capture_output=True, check=True)

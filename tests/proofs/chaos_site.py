@@ -61,6 +61,8 @@ class Kept:
         while not self._ending.wait(0.02):
             if self.server.process.poll() is None:
                 continue
+            if self.server.process.stdout:
+                self.server.process.stdout.close()
             while not self._ending.wait(_RESTART_S):
                 self.starts += 1
                 with suppress(CommandFailedError, OSError):

@@ -43,6 +43,7 @@ class Machine:
     address: str
     name: str
     wrapper: tuple[str, ...]
+    device: str = "eth0"
 
     def lose(self, other: Machine) -> None:
         """Lose in silence whatever is sent to another machine from now on: one way only."""
@@ -54,7 +55,7 @@ class Machine:
             self._neighbour("delete", other)
 
     def _neighbour(self, what: str, other: Machine, *words: str) -> None:
-        _run(*self.wrapper, *("ip", "neighbour", what, other.address, "dev", "eth0"), *words)
+        _run(*self.wrapper, *("ip", "neighbour", what, other.address, "dev", self.device), *words)
 
 
 class Network:
@@ -63,7 +64,6 @@ class Network:
     def __init__(self) -> None:
         self._subnet = f"10.214.{os.getpid() % 256}"
         self._stack = ExitStack()
-        self.machines: list[Machine] = []
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -72,6 +72,7 @@ class Network:
             self._in_hub("ip", "link", "set", "bridge", "up")
             link = f"d{secrets.token_hex(4)}"
             self._connect(link, str(os.getpid()), 1)
+            self.machines = [Machine(f"{self._subnet}.1", "here", (), link)]
             stack.callback(_run, "ip", "link", "delete", link)
             self._stack = stack.pop_all()
         return self

@@ -1,0 +1,127 @@
+"""Where the proof of a fleet plays: two writers, two nodes, PostgreSQL and its standby."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.fleet import Fleet, Place
+from disrupt.client import MatchClient
+from disrupt.data_directory import DataDirectory
+from disrupt.errors import DisruptError
+from tests.proofs.chaos_callers import Model
+from tests.proofs.chaos_site import Kept
+from tests.proofs.machines import Machine, Network
+from tests.proofs.pair import Pair
+
+PORTS = (50051, 7000, 9464)
+_DATABASE = "disrupt"
+_BACK_WITHIN_S = 60.0
+_LEADER = (
+    "SELECT host(client_addr) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+    " WHERE locktype = 'advisory' AND granted"
+)
+"""Address of the writer that leads: it holds the lock."""
+
+
+class FleetSite:
+    """A context: six machines; those of Disrupt are started anew when they end."""
+
+    def __init__(self, work: Path) -> None:
+        self._work, self._stack = work, ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self.network = stack.enter_context(Network())
+            machine = self.network.machine
+            self.pair = stack.enter_context(Pair((machine("first"), machine("second"))))
+            for role in ("disrupt", "disrupt_match"):
+                self.pair.primary.sql(f"CREATE ROLE {role} LOGIN")
+            self.pair.primary.sql(f"CREATE DATABASE {_DATABASE} OWNER disrupt")
+            self.machines: dict[str, Machine] = {}
+            self.fleet = Fleet(
+                self._work,
+                tuple(self._place(f"writer-{number}", "writer") for number in (1, 2)),
+                tuple(self._place(f"node-{number}", "match") for number in (1, 2)),
+                {
+                    "writer": self.pair.url("disrupt", _DATABASE),
+                    "match": self.pair.url("disrupt_match", _DATABASE),
+                },
+            )
+            self.fleet.prepare()
+            self._kept: dict[str, Kept] = {}
+            for place in (*self.fleet.writers, *self.fleet.nodes):
+                self._kept[place.name] = stack.enter_context(Kept(partial(self._start, place)))
+                eventually(lambda: self.leader)  # makes the registry, before anybody follows it
+            rights = {"register": "register", "match": "match"}
+            self.keys = {
+                name: self.server(self.leader).make_key(name, right)
+                for name, right in rights.items()
+            }
+            self.model = Model(np.empty((0, 32), np.uint8), self._match_tokens())
+            for node in self.fleet.nodes:
+                eventually(partial(self.includes, node, 0))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def leader(self) -> str:
+        """Name of the writer that leads; empty for none."""
+        address = self.pair.primary.sql(_LEADER, _DATABASE)
+        return next((name for name, each in self.machines.items() if each.address == address), "")
+
+    @property
+    def starts(self) -> int:
+        """Number of times that servers were started."""
+        return sum(kept.starts for kept in self._kept.values())
+
+    def server(self, name: str) -> Deployment:
+        """Return the server of a machine that was started last."""
+        return self._kept[name].server
+
+    def client(self, node: Place) -> MatchClient:
+        """Connect to one node."""
+        return MatchClient(
+            node.address, key=self.keys["match"], tls_ca=self.fleet.authority, connections=1
+        )
+
+    def includes(self, node: Place, position: int) -> bool:
+        """Tell whether the lookups of a node include a place in the registry."""
+        with self.client(node) as client:
+            (answer,) = client.match_hashes(bytes(32))
+        return self.model.sequence(answer.index_cursor) >= position
+
+    def _match_tokens(self) -> bytes:
+        directory = DataDirectory(self.fleet.data_dir(self.fleet.writers[0]))
+        return directory.secrets().match_tokens
+
+    def _place(self, name: str, role: str) -> Place:
+        machine = self.machines[name] = self.network.machine(name)
+        return Place(name, role, machine.address, machine.wrapper, PORTS)
+
+    def _start(self, place: Place) -> Deployment:
+        return self.fleet.launch(place)
+
+
+def eventually(condition: Callable[[], object]) -> None:
+    """Wait until a condition holds. Raises TimeoutError."""
+    give_up_s = time.monotonic() + _BACK_WITHIN_S
+    while True:
+        try:
+            if condition():
+                return
+        except (DisruptError, AssertionError):
+            pass
+        if time.monotonic() > give_up_s:
+            raise TimeoutError("the fleet is not back")
+        time.sleep(0.02)
