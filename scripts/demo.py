@@ -84,6 +84,16 @@ class Report:
         mark = "[green]ok[/]" if right else "[bold red]DIFFERS[/]"
         self.table.add_row(step, what, expected, got, distance, mark)
 
+    def end(self, began_s: float) -> int:
+        """Print all lines, of a demo that began then; return the exit code."""
+        Console(width=None if sys.stdout.isatty() else 120).print(self.table)
+        if self.differing:
+            print(f"{self.differing} of {self.table.row_count} lines differ.")
+            return 1
+        took_s = time.monotonic() - began_s
+        print(f"All {self.table.row_count} lines came out as expected, in {took_s:.1f} s.")
+        return 0
+
 
 @dataclass(frozen=True)
 class Case:
@@ -429,15 +439,10 @@ def demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
     rebuild(report, platform, kept_copies[0])
     platform.ask(report, "after rebuild", again)
 
-    Console(width=None if sys.stdout.isatty() else 120).print(report.table)
-    if report.differing:
-        print(f"{report.differing} of {report.table.row_count} lines differ.")
-        return 1
-    took_s = time.monotonic() - started
-    print(f"All {report.table.row_count} lines came out as expected, in {took_s:.1f} s.")
-    if serve:
+    code = report.end(started)
+    if serve and not code:
         serve_on(platform, helpline_key, kept_copies[1].file)
-    return 0
+    return code
 
 
 def main() -> int:

@@ -13,6 +13,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.postgresql import commands
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -35,3 +37,11 @@ def test_every_line_of_the_demo_comes_out_as_expected_and_it_serves_on() -> None
     if not address and not shutil.which("npm") and "CI" not in os.environ:
         pytest.skip("needs npm for the page; the rest was as expected")
     assert address, shown
+
+
+@pytest.mark.skipif(not commands(), reason="needs PostgreSQL: scripts/system-packages")
+def test_every_line_of_the_demo_of_a_fleet_comes_out_as_expected() -> None:
+    script = ROOT / "scripts" / "demo_fleet.py"
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "DIFFERS" not in done.stdout

@@ -81,7 +81,7 @@ class Fleet:
                 write_private(directory.secrets_file, own)
             elif directory != shared:
                 write_private(directory.secrets_file, shared.secrets_file.read_text())
-            command = [str(CERTIFICATES), self.directory / "internal", place.name, place.role]
+            command = [str(CERTIFICATES), str(self.directory / "internal"), place.name, place.role]
             subprocess.run(command, check=True)
         certificate(self._pem, *(node.host for node in self.nodes))
 
