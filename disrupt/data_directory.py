@@ -75,6 +75,11 @@ class DataDirectory:
                 f"{self.path / REGISTRY_URL} cannot be read, or is no ASCII text."
             ) from error
 
+    @property
+    def has_registry(self) -> bool:
+        """Tell whether there is a registry, in a file or in a database."""
+        return self.registry.exists() or self.registry_url is not None
+
     def note_registry_url(self, url: str) -> None:
         """Let a PostgreSQL database have the registry from now on. OSError if it cannot."""
         write_private(self.path / REGISTRY_URL, f"{url}\n")

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from disrupt import ownership
-from disrupt.data_directory import HEAD_NOTE, JOURNAL, DataDirectory
+from disrupt.data_directory import HEAD_NOTE, JOURNAL, REGISTRY, REGISTRY_URL, DataDirectory
 from disrupt.doctor.findings import Check, Finding, fail, ok, warn
 from disrupt.errors import (
     DataDirectoryError,
@@ -122,9 +122,9 @@ def _are_of_the_registry(data_dir: Path) -> bool:
 
 
 def registry(data_dir: Path) -> Iterator[Finding]:
-    """Check that the registry opens, and that SQLite finds no damage."""
+    """Check that the registry opens, and that SQLite, where it has it, finds no damage."""
     directory = DataDirectory(data_dir)
-    if not directory.registry.exists():
+    if not directory.has_registry:
         if head_note.read(data_dir / HEAD_NOTE) is None:
             yield ok("There is none yet; the first start makes it.")
         else:
@@ -132,11 +132,24 @@ def registry(data_dir: Path) -> Iterator[Finding]:
         return
     with opening.reading(directory) as reader:
         sequence = reader.head().sequence
+    if directory.registry_url is not None:
+        yield from _in_database(directory, sequence)
+        return
     problems = integrity_problems(directory.registry)
     if problems:
         yield fail(f"SQLite finds damage in registry.db: {problems[0]}", _RESTORE)
     else:
         yield ok(f"registry.db is whole, at change {sequence}.")
+
+
+def _in_database(directory: DataDirectory, sequence: int) -> Iterator[Finding]:
+    yield ok(f"The database of {REGISTRY_URL} has the registry, at change {sequence}.")
+    for file in sorted(directory.path.glob(f"{REGISTRY}*")):
+        yield warn(
+            f"{file.name} has the fingerprints of before the registry was moved to a database, also"
+            " of what was withdrawn since: nothing erases them there.",
+            f"Delete {file}.",
+        )
 
 
 def removals(data_dir: Path) -> Iterator[Finding]:
@@ -188,7 +201,7 @@ def _journal(path: Path, removed: set[journal.Record]) -> journal.Contents | Non
 def _removed(data_dir: Path) -> set[journal.Record]:
     """Return what the journal has to name; nothing where the registry cannot tell."""
     directory = DataDirectory(data_dir)
-    if not directory.registry.exists():
+    if not directory.has_registry:
         return set()
     # what is wrong with the registry is another check's
     with suppress(DataDirectoryError, UnavailableError), opening.reading(directory) as reader:
@@ -199,7 +212,7 @@ def _removed(data_dir: Path) -> set[journal.Record]:
 def index(data_dir: Path) -> Iterator[Finding]:
     """Check that a generation of the index, best the served one, is whole and of this registry."""
     directory = DataDirectory(data_dir)
-    if not directory.registry.exists():
+    if not directory.has_registry:
         if directory.index.exists():
             meaning = "There is an index, and no registry that it was built from."
             yield fail(meaning, _RESTORE)
@@ -220,7 +233,7 @@ def index(data_dir: Path) -> Iterator[Finding]:
 def withdrawn(data_dir: Path) -> Iterator[Finding]:
     """Check that what was withdrawn was erased from the index in time, also where none serves."""
     directory = DataDirectory(data_dir)
-    if not directory.registry.exists():
+    if not directory.has_registry:
         yield ok("There is no registry, and so nothing to erase.")
         return
     with opening.reading(directory) as reader:
@@ -261,7 +274,7 @@ def _newest_sound(index_dir: Path, reader: RegistryReader) -> Finding:
 def _has_cases(data_dir: Path) -> bool:
     """Tell whether anything was ever registered, also in a registry that is gone."""
     directory = DataDirectory(data_dir)
-    if not directory.registry.exists():
+    if not directory.has_registry:
         head = head_note.read(data_dir / HEAD_NOTE)
         return head is not None and head.sequence > 0
     with opening.reading(directory) as reader:

@@ -74,9 +74,9 @@ def back_up(data_dir: Path, target: Path, config: Path | None = None) -> BackupM
     ``config`` is the server's configuration, which goes with it as CONFIG. The copy is the registry
     at one moment; registering goes on meanwhile. DataDirectoryError if ``target`` exists, lies in
     the data directory, which erasures keep free of what was withdrawn, or cannot be made; also if
-    the data directory is incomplete, another user's, has the secrets of another registry, or is
-    restored meanwhile. StorageFullError when the disk is full. What is unfinished has another name,
-    and is removed unless the process is killed.
+    the data directory is incomplete, another user's, has its registry in PostgreSQL or the secrets
+    of another registry, or is restored meanwhile. StorageFullError when the disk is full. What is
+    unfinished has another name, and is removed unless the process is killed.
     """
     aside = target.parent / f"{target.name}.unfinished"
     for path in (target, aside):
@@ -91,6 +91,7 @@ def back_up(data_dir: Path, target: Path, config: Path | None = None) -> BackupM
         )
     ownership.check(data_dir)
     directory = DataDirectory(data_dir)
+    refuse_database(directory)
     with opening.reading(directory) as registry:
         opening.check_secrets(directory, registry)
     try:
@@ -106,6 +107,16 @@ def back_up(data_dir: Path, target: Path, config: Path | None = None) -> BackupM
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return manifest
+
+
+def refuse_database(directory: DataDirectory) -> None:
+    """Raise DataDirectoryError where a PostgreSQL database has the registry."""
+    if directory.registry_url is not None:
+        raise DataDirectoryError(
+            f"A PostgreSQL database has the registry of {directory.path}: back it up and restore it"
+            f" by PostgreSQL's means, keep a copy of {SECRETS}, and copy {JOURNAL} with `disrupt"
+            " backup --journal-to`. Nothing was written."
+        )
 
 
 def copy_journal(data_dir: Path, target: Path) -> None:

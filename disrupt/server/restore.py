@@ -48,6 +48,7 @@ def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool) -> R
     """
     directory = DataDirectory(data_dir)
     lock, index_lock = directory.path / "lock", directory.index / "lock"
+    backup.refuse_database(directory)
     made = [path for path in (index_lock, directory.index, lock, data_dir) if not path.exists()]
     directory.make()
     with directory.locked(), generations.locked(directory.index):

@@ -18,6 +18,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from disrupt import extras
 from disrupt.core.changes import Addition, Cursor
 from disrupt.data_directory import DataDirectory
+from disrupt.doctor import data
+from disrupt.doctor.findings import Verdict, findings
 from disrupt.errors import (
     ConfigurationError,
     DataDirectoryError,
@@ -26,16 +28,20 @@ from disrupt.errors import (
     LeadershipLostError,
     UnavailableError,
 )
-from disrupt.registry import opening
+from disrupt.registry import backup, opening
 from disrupt.registry import postgresql as backend
 from disrupt.registry.contract import Registration, RegistryReader, RegistryWriter
 from disrupt.registry.postgresql import engine, roles
+from disrupt.registry.postgresql.connections import WritablePostgresqlDatabase
 from disrupt.registry.sql import statements
+from disrupt.registry.sql.reconciliation import NUMBERS_SKIPPED
+from disrupt.server.restore import restore
 from tests.postgresql import PostgreSql, commands
 from tests.registry.conformance import OpenReader, OpenWriter
 from tests.registry.examples import (
     ACT,
     DAY,
+    all_changes,
     api_key,
     new_item,
     plain,
@@ -144,14 +150,18 @@ def name_of(directory: DataDirectory) -> str:
 
 
 def test_a_database_that_is_gone_is_unavailable_and_readers_find_it_again(
-    tmp_path: Path, chance: random.Random
+    tmp_path: Path, chance: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with PostgreSql.create() as server, ExitStack() as stack:
         writer = stack.enter_context(backend.open_writer(server.url(), tmp_path))
         reader = stack.enter_context(backend.open_reader(server.url(), tmp_path))
         request = registration(chance)
         head = writer.register(request, day=DAY).cursor
-        server.kill()
+        torn = registration(chance)
+        with monkeypatch.context() as killing:
+            killing.setattr(statements, "_note_answer", lambda *_: server.kill())
+            with pytest.raises(LeadershipLostError):  # in the middle of its transaction
+                writer.register(torn, day=DAY)
         for _ in range(2):
             with pytest.raises(UnavailableError):
                 reader.head()
@@ -166,6 +176,8 @@ def test_a_database_that_is_gone_is_unavailable_and_readers_find_it_again(
         assert reader.head() == head
         with backend.open_writer(server.url(), tmp_path) as again:
             assert again.register(request, day=DAY).cursor == head
+            assert again.registered(torn.request_id) is None
+            assert len(all_changes(again)) == 1
 
 
 @pytest.mark.parametrize(
@@ -310,3 +322,42 @@ def test_the_role_of_nodes_reads_what_the_feed_needs_and_no_case(
         pytest.raises(psycopg.errors.InsufficientPrivilege),
     ):
         connection.execute("DELETE FROM changes")
+
+
+def test_a_promoted_standby_begins_a_new_epoch_and_gives_out_no_number_twice(
+    directory: DataDirectory, chance: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opening.writing(directory) as writer:
+        head = writer.register(registration(chance), day=DAY).cursor
+        assert writer.timeline() == 1
+    monkeypatch.setattr(WritablePostgresqlDatabase, "timeline", lambda *_: 2)
+    with opening.writing(directory) as writer:
+        assert (writer.timeline(), writer.knows(head)) == (2, False)
+        cursor = writer.register(registration(chance), day=DAY).cursor
+        number = plain(all_changes(writer)[-1])[0]
+        assert isinstance(number, int)
+        assert number > NUMBERS_SKIPPED
+    with opening.writing(directory) as writer:
+        assert writer.knows(cursor)
+
+
+def test_backup_and_restore_are_left_to_postgresql(directory: DataDirectory) -> None:
+    with opening.writing(directory):
+        pass
+    target = directory.path.with_name("backup")
+    with pytest.raises(DataDirectoryError, match="PostgreSQL's means"):
+        backup.back_up(directory.path, target)
+    with pytest.raises(DataDirectoryError, match="PostgreSQL's means"):
+        restore(target, directory.path, accept_unknown_removals=False)
+    assert not target.exists()
+
+
+def test_the_doctor_looks_at_the_database_and_warns_of_the_file_before_it(
+    directory: DataDirectory, chance: random.Random
+) -> None:
+    with opening.writing(directory) as writer:
+        writer.register(registration(chance), day=DAY)
+    (directory.path / "registry.db.moved").touch()
+    found = {(finding.name, finding.verdict) for finding in findings(data.checks(directory.path))}
+    assert {("registry", Verdict.OK), ("registry", Verdict.WARN)} <= found
+    assert Verdict.FAIL not in {verdict for _, verdict in found}
