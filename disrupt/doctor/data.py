@@ -83,8 +83,12 @@ def permissions(data_dir: Path) -> Iterator[Finding]:
 
 
 def secrets(data_dir: Path) -> Iterator[Finding]:
-    """Check that the pepper and the key of the match ids are present and well-formed."""
-    path = DataDirectory(data_dir).secrets_file
+    """Check that the pepper and the key of the match ids are present and well-formed.
+
+    A machine that follows the registry of others has the latter alone.
+    """
+    directory = DataDirectory(data_dir)
+    path, follows = directory.secrets_file, directory.followed.exists()
     if not path.exists():
         if _has_cases(data_dir):
             yield fail(
@@ -97,12 +101,13 @@ def secrets(data_dir: Path) -> Iterator[Finding]:
         return
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        whole = all(_SECRET.fullmatch(values[name]) for name in ("pepper", "match_tokens"))
+        needed = ("match_tokens",) if follows else ("pepper", "match_tokens")
+        whole = all(_SECRET.fullmatch(values[name]) for name in needed)
     except (ValueError, KeyError, TypeError):
         whole = False
     if not whole:
         yield fail("secrets.json is damaged.", "Restore secrets.json from a backup.")
-    elif not _are_of_the_registry(data_dir):
+    elif not follows and not _are_of_the_registry(data_dir):
         yield fail(
             "secrets.json belongs to another registry: no PIN opens its case.",
             "Put back the secrets.json of this server; any backup has it.",

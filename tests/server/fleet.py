@@ -12,7 +12,7 @@ from typing import Self
 import grpc
 
 from benchmarks.harness.deployment import FEW_DECODERS, Deployment
-from disrupt.data_directory import DataDirectory
+from disrupt.data_directory import DataDirectory, write_private
 from tests.postgresql import PostgreSql
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "fleet-certificates"
@@ -91,8 +91,8 @@ class Fleet:
             path for path in self.folder.glob("writer*/secrets.json") if path.parent != directory
         ]
         if others and not directory.exists():
-            directory.mkdir()
-            (directory / "secrets.json").write_bytes(others[0].read_bytes())
+            directory.mkdir(mode=0o700)
+            write_private(directory / "secrets.json", others[0].read_text())
         url = self.postgresql.url(self.database)
         return self._start(name, "writer", url, settings)
 
@@ -100,10 +100,10 @@ class Fleet:
         """Start a machine that answers lookups; a writer has to have run."""
         directory = self.folder / name
         if not directory.exists():
-            directory.mkdir()
+            directory.mkdir(mode=0o700)
             stored = json.loads(next(self.folder.glob("writer*/secrets.json")).read_text())
             known = {"match_tokens": stored["match_tokens"]}
-            (directory / "secrets.json").write_text(json.dumps(known))
+            write_private(directory / "secrets.json", json.dumps(known))
         listening = ",".join(
             f"127.0.0.1:{port}" for name, port in self.ports.items() if name.startswith("writer")
         )

@@ -16,6 +16,8 @@ import pytest
 
 from benchmarks.harness.deployment import CommandFailedError, Deployment, run
 from disrupt.data_directory import DataDirectory
+from disrupt.doctor.data import checks
+from disrupt.doctor.findings import Verdict, findings
 from disrupt.feed.wakeups import wake_at_commits
 from disrupt.registry import journal, opening
 from disrupt.server.calls.health import REGISTRATION
@@ -102,6 +104,8 @@ def test_a_node_answers_relays_and_lists_what_is_removed(fleet: Fleet, stack: Ex
 
     eventually(lambda: removed() == [found.item_ids])
     assert run("disrupt", "erase", "--data-dir", node.data_dir)
+    for machine in (writer, node):
+        assert {found.verdict for found in findings(checks(machine.data_dir))} == {Verdict.OK}
     run("disrupt", "reload", "--data-dir", node.data_dir)
     assert outcome(lambda: finds(platform, value)) is _OK
     assert node.stop() == 0
@@ -199,7 +203,7 @@ def test_a_promotion_is_followed_by_an_index_of_the_new_epoch(
     eventually(lambda: outcome(lambda: helpline("RegisterHashes", later)) is _OK)
     eventually(lambda: finds(platform, later.items[0].fingerprints.hashes))
     assert finds(platform, value)
-    assert "node_fault" not in node.data_dir.with_suffix(".log").read_text()
+    assert '"node_fault"' not in node.data_dir.with_suffix(".log").read_text()
 
 
 def test_a_commit_wakes_those_who_follow(fleet: Fleet) -> None:
