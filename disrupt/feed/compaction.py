@@ -14,6 +14,7 @@ from disrupt.feed.walk import matched_items, walk
 from disrupt.index import manifest as manifests
 from disrupt.index.columns import Columns, columns, columns_of
 from disrupt.index.generations import (
+    check_history,
     current,
     directory_of,
     locked,
@@ -34,9 +35,11 @@ def compact(reader: RegistryReader, index_dir: Path, progress: Progress = quiet)
 
     Holds in memory the items that were hidden and are shown again since, as every worker does.
     SnapshotRefusedError where that generation is damaged: then only a rebuild helps.
-    DataDirectoryError while another process writes the index.
+    OtherHistoryError where a newer registry was here. DataDirectoryError while another process
+    writes the index.
     """
     with locked(index_dir):
+        check_history(index_dir, reader)
         # Read within the lock, generation first. A generation published meanwhile could be newer
         # than the head, and one erased meanwhile would come back.
         base = open_generation(index_dir, current(index_dir), reader)

@@ -18,12 +18,13 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from disrupt.core.changes import Cursor
-from disrupt.data_directory import DataDirectory, write_private
+from disrupt.data_directory import HEAD_NOTE, DataDirectory, write_private
 from disrupt.errors import CursorExpiredError, InvalidRequestError, OtherHistoryError
 from disrupt.feed.rebuild import build
 from disrupt.feed.removals import RemovalList
 from disrupt.index import generations
 from disrupt.index.generations import check_history
+from disrupt.registry import head_note
 from disrupt.registry.contract import RegistryReader
 from disrupt.registry.journal import Epoch
 
@@ -114,6 +115,8 @@ class Node:
                 return  # another began meanwhile, which the next step enters
             raise _other_history("its newest changes are gone") from None
         self._removals.add({Epoch(head.epoch): None, **dict.fromkeys(removed)})
+        if head != self._cursor:  # by it workers and compaction refuse an older copy
+            head_note.write(self._directory.path / HEAD_NOTE, head)
         self._cursor = head
         self._note(head)
 

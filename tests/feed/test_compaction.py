@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,8 @@ import pytest
 from disrupt.core.acts import OPERATOR, Act, Action
 from disrupt.core.changes import Cursor
 from disrupt.core.states import ItemState
-from disrupt.errors import SnapshotRefusedError
+from disrupt.data_directory import HEAD_NOTE
+from disrupt.errors import OtherHistoryError, SnapshotRefusedError
 from disrupt.feed import compaction
 from disrupt.feed.compaction import compact, is_due
 from disrupt.feed.erasure import erase
@@ -23,7 +25,7 @@ from disrupt.index import writing
 from disrupt.index.generations import create_first, current, directory_of
 from disrupt.index.live import LiveIndex
 from disrupt.index.manifest import FILES, TABLES
-from disrupt.registry import sqlite
+from disrupt.registry import head_note, sqlite
 from disrupt.registry.contract import NewItem
 from disrupt.registry.sql.registry import SqlRegistryWriter
 from tests.index.examples import search
@@ -182,6 +184,17 @@ def test_a_head_older_than_the_served_generation_is_refused_and_nothing_publishe
     with pytest.raises(SnapshotRefusedError, match="newer than what the registry holds"):
         compact(writer, index_dir)
     assert current(index_dir) == 2
+
+
+def test_an_older_copy_of_the_registry_is_refused_and_nothing_published(
+    writer: SqlRegistryWriter, index_dir: Path
+) -> None:
+    register(writer, random.Random(7), 1)
+    newer = replace(writer.head(), sequence=writer.head().sequence + 1)
+    head_note.write(index_dir.with_name(HEAD_NOTE), newer)
+    with pytest.raises(OtherHistoryError):
+        compact(writer, index_dir)
+    assert current(index_dir) == 1
 
 
 def test_a_damaged_generation_is_refused_and_nothing_published(

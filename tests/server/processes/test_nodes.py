@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -237,9 +238,13 @@ def test_another_database_than_before_is_refused(fleet: Fleet, postgresql: Postg
 
 
 def _process(machine: Deployment, name: str) -> int:
-    states = DataDirectory(machine.data_dir).ask_supervisor("states")
-    pid: int = next(child["pid"] for child in states["processes"] if child["name"] == name)
+    pid: int = _state(machine, name)["pid"]
     return pid
+
+
+def _state(machine: Deployment, name: str) -> dict[str, Any]:
+    states = DataDirectory(machine.data_dir).ask_supervisor("states")
+    return next(child for child in states["processes"] if child["name"] == name)
 
 
 def test_after_postgresql_was_restored_what_a_node_lists_is_removed_before_anybody_writes(
@@ -263,6 +268,12 @@ def test_after_postgresql_was_restored_what_a_node_lists_is_removed_before_anybo
     assert writer.stop() == 0
     fleet.postgresql.drop(fleet.database)
     fleet.postgresql.sql(f"ALTER DATABASE earlier RENAME TO {fleet.database}")
+    os.kill(_process(node, "worker 1"), signal.SIGKILL)
+    eventually(
+        lambda: _state(node, "worker 1").items() >= {"restarts": 1, "state": "serving"}.items()
+    )
+    looked_up = outcome(lambda: finds(platform, gone.items[0].fingerprints.hashes))
+    assert looked_up is _UNAVAILABLE  # what it has is no index of the registry any more
     (writer.data_dir / listed.name).unlink()
     with pytest.raises(CommandFailedError, match="restore --removals"):
         fleet.writer("writer-1")
