@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import psycopg
 import pytest
 
 from disrupt.core.renewals import identity_of
+from disrupt.errors import DataDirectoryError
 from disrupt.registry import postgresql as backend
 from disrupt.registry.contract import Registration
-from disrupt.registry.postgresql import erasure
+from disrupt.registry.postgresql import engine, erasure
 from disrupt.registry.sql.registry import SqlRegistryWriter
 from tests.postgresql import PostgreSql, commands
 from tests.registry.examples import DAY, OWN, item_of, new_case, new_item, registration
@@ -106,6 +108,30 @@ def test_a_reader_holds_erasure_up_and_the_next_checkpoint_finishes_it(
         assert not writer.checkpoint()
         assert any(are_found(server, secrets_of(gone)))
     assert writer.checkpoint()
+    assert not any(are_found(server, secrets_of(gone)))
+
+
+def test_the_role_that_writes_needs_two_rights_more_than_its_database(
+    server: PostgreSql, tmp_path: Path
+) -> None:
+    server.sql("CREATE ROLE disrupt LOGIN")
+    server.sql("CREATE DATABASE plain OWNER disrupt")
+    gone = example(random.Random(6))
+    with backend.open_writer(server.url("plain", user="disrupt"), tmp_path) as writer:
+        writer.check_storage()
+        number = writer.register(gone, day=DAY).case_number
+        writer.withdraw(number, None, day=DAY)
+        for right in ("EXECUTE ON FUNCTION pg_switch_wal()", "pg_checkpoint"):
+            with pytest.raises(DataDirectoryError, match="refuses"):
+                writer.checkpoint()
+            server.sql(f"GRANT {right} TO disrupt", "plain")
+        with closing(engine.connect(server.url("plain"))) as other:
+            other.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            other.execute("SELECT count(*) FROM items")
+            later = writer.register(example(random.Random(7)), day=DAY).case_number
+            writer.withdraw(later, None, day=DAY)
+            assert not writer.checkpoint()  # it sees what another user's transaction holds up
+        assert writer.checkpoint()
     assert not any(are_found(server, secrets_of(gone)))
 
 

@@ -39,10 +39,10 @@ _KEEPALIVES = {"keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count
 
 _FULL = "53100"
 _DAMAGED = ("XX001", "XX002")
-_PASSING = ("the database system is ", "too many clients", "connection slots")
-"""What a server says that starts, stops, recovers, or has no room: libpq gives no code for it."""
-_REFUSED = ("28", "3D", "42")
-"""Classes of codes for a wrong user or password, a missing database, and a missing privilege."""
+_NOT_ALLOWED = "42"
+"""Class of codes for a missing privilege, or a missing table."""
+_REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "permission denied")
+"""What libpq's messages have where waiting does not help."""
 
 _UNREADABLE = (
     "A record of the registry cannot be read: it is damaged, or of a newer version of Disrupt."
@@ -83,7 +83,7 @@ def _refusal(error: psycopg.OperationalError, given: dict[str, Any]) -> DisruptE
     reason = str(error).strip().replace("\n", " ")
     if password := given.get("password"):
         reason = reason.replace(password, "…")
-    if "FATAL" in reason and not any(passing in reason for passing in _PASSING):
+    if any(refusal in reason for refusal in _REFUSALS):
         return DataDirectoryError(
             f"The database of the registry refuses the connection of registry.url: {reason}"
         )
@@ -210,7 +210,7 @@ def _translate(error: Exception) -> DisruptError:
         return DataDirectoryError(
             "The database of the registry is damaged. Restore it from a backup."
         )
-    if code.startswith(_REFUSED):
+    if code.startswith(_NOT_ALLOWED):
         reason = error.orig if isinstance(error, DBAPIError) else error
         primary = getattr(getattr(reason, "diag", None), "message_primary", code)
         return DataDirectoryError(f"The database of the registry refuses: {primary}.")

@@ -219,7 +219,7 @@ async def clear_log(registry: RegistryWriter, pool: Pool) -> None:
         if not await pool.run(registry.checkpoint):
             _log.warning("registry_checkpoint_held_up")
     except DisruptError as error:
-        _log.warning("registry_checkpoint_failed", reason=error.reason)
+        _log.warning("registry_checkpoint_failed", reason=error.reason, text=error.message)
 
 
 async def erase_due_cases(registry: RegistryWriter, pool: Pool) -> None:
