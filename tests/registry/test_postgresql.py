@@ -180,6 +180,20 @@ def test_a_database_that_is_gone_is_unavailable_and_readers_find_it_again(
             assert len(all_changes(again)) == 1
 
 
+def test_a_standby_which_may_be_behind_is_not_read(tmp_path: Path) -> None:
+    with PostgreSql.create() as server:
+        with backend.open_writer(server.url(), tmp_path):
+            pass
+        server.stop()
+        (server.data / "standby.signal").touch()
+        server.start()
+        with (
+            pytest.raises(UnavailableError, match="hot standby"),
+            backend.open_reader(server.url(), tmp_path),
+        ):
+            pass
+
+
 @pytest.mark.parametrize(
     ("url", "problem", "reason"),
     [

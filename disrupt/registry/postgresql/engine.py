@@ -69,6 +69,7 @@ def connect(url: str, **parameters: str) -> psycopg.Connection[Any]:
         "application_name": "disrupt",
         "connect_timeout": _CONNECT_TIMEOUT_S,
         "tcp_user_timeout": _LOST_AFTER_MS,
+        "target_session_attrs": "primary",  # a standby may be behind, and would not say so
         **_KEEPALIVES,
         **parameters,
     }
