@@ -35,6 +35,8 @@ def move(directory: DataDirectory, url: str) -> Moved:
             f"The registry of {directory.path} is in a PostgreSQL database already, as its"
             f" {REGISTRY_URL} says. Nothing was changed."
         )
+    if not directory.registry.exists():
+        raise DataDirectoryError(f"There is no {REGISTRY} in {directory.path} to move.")
     if noted is None:
         # Makes registry and journal agree, and leaves no log beside the file.
         with opening.writing(directory):

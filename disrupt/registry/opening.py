@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from types import ModuleType
 
 from disrupt import extras
-from disrupt.data_directory import REGISTRY, SECRETS, DataDirectory
+from disrupt.data_directory import REGISTRY, REGISTRY_URL, SECRETS, DataDirectory
 from disrupt.errors import DataDirectoryError, StorageFullError
 from disrupt.registry import sqlite
 from disrupt.registry.contract import RegistryReader, RegistryWriter
@@ -91,9 +91,16 @@ def postgresql() -> ModuleType:
 
 def check_secrets(directory: DataDirectory, registry: RegistryReader) -> None:
     """Raise DataDirectoryError where the secrets are damaged, or those of another registry."""
-    if not registry.takes_pepper(directory.secrets().pepper_check):
+    if registry.takes_pepper(directory.secrets().pepper_check):
+        return
+    if directory.registry_url is not None:
         raise DataDirectoryError(
-            f"{directory.secrets_file} belongs to another registry than the {REGISTRY} beside it:"
-            f" no PIN would open its case. Nothing was registered. Put the {SECRETS} back that was"
-            f" with this {REGISTRY}; the one in any backup of this server is the same."
+            f"{directory.secrets_file} belongs to another registry than the database of"
+            f" {REGISTRY_URL}: no PIN would open its case. Nothing was registered. All writers of a"
+            f" registry have the same {SECRETS}: copy that of the first one."
         )
+    raise DataDirectoryError(
+        f"{directory.secrets_file} belongs to another registry than the {REGISTRY} beside it:"
+        f" no PIN would open its case. Nothing was registered. Put the {SECRETS} back that was"
+        f" with this {REGISTRY}; the one in any backup of this server is the same."
+    )

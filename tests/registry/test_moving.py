@@ -147,6 +147,11 @@ def test_a_database_with_another_registry_is_refused(
     assert directory.registry_url is None
 
 
+def test_a_directory_without_a_registry_is_refused(tmp_path: Path, empty: str) -> None:
+    with pytest.raises(DataDirectoryError, match=r"no registry\.db"):
+        moving.move(DataDirectory(tmp_path), empty)
+
+
 def test_the_commands_move_it_and_print_the_secrets_of_a_node(
     directory: DataDirectory, empty: str, run: Callable[..., str]
 ) -> None:

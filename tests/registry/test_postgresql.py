@@ -26,6 +26,7 @@ from disrupt.errors import (
     DataDirectoryInUseError,
     DisruptError,
     LeadershipLostError,
+    StorageFullError,
     UnavailableError,
 )
 from disrupt.registry import backup, opening
@@ -212,6 +213,43 @@ def test_a_wrong_url_is_refused_without_quoting_its_password(
         with pytest.raises(problem, match=reason) as caught, opened:
             pass
         assert "S3CRET" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [("53100", StorageFullError), ("XX001", DataDirectoryError), ("53200", UnavailableError)],
+)
+def test_what_the_database_reports_in_a_registration_is_told_and_nothing_stored(
+    directory: DataDirectory,
+    server: PostgreSql,
+    chance: random.Random,
+    code: str,
+    problem: type[DisruptError],
+) -> None:
+    with opening.writing(directory) as writer:
+        server.sql(
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            f" RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$;"
+            "CREATE TRIGGER fail BEFORE INSERT ON requests EXECUTE FUNCTION fail()",
+            name_of(directory),
+        )
+        with pytest.raises(problem):
+            writer.register(registration(chance), day=DAY)
+        assert all_changes(writer) == []
+        server.sql("DROP TRIGGER fail ON requests", name_of(directory))
+        writer.register(registration(chance), day=DAY)
+
+
+def test_a_second_writer_without_the_secrets_of_the_first_is_refused(
+    directory: DataDirectory, tmp_path: Path, database: str
+) -> None:
+    with opening.writing(directory):
+        pass
+    second = DataDirectory(tmp_path / "second")
+    second.make()
+    second.note_registry_url(database)
+    with pytest.raises(DataDirectoryError, match="All writers"), opening.writing(second):
+        pass
 
 
 def test_another_schema_is_refused(directory: DataDirectory, server: PostgreSql) -> None:
