@@ -128,20 +128,20 @@ class Node:
                 f"it is on timeline {timeline}, and timeline {followed.timeline} was followed: this"
                 " is a primary that was replaced"
             )
-        if followed and followed.at.epoch == head.epoch and not self._reader.knows(followed.at):
+        is_same = followed is not None and followed.at.epoch == head.epoch
+        if followed and is_same and not self._reader.knows(followed.at):
             raise _other_history("its newest changes are gone")
-        brought_back = self._removals.brought_back(self._reader, self._reader.keys())
-        if brought_back:
-            raise _other_history(f"it has {brought_back} items or keys that were removed")
+        if back := self._removals.brought_back(self._reader):
+            raise _other_history(f"it has {back} items or keys that were removed")
         try:
             check_history(self._directory.index, self._reader)
+            needs_index = not generations.served(self._directory.index)
         except OtherHistoryError:
-            if followed and followed.at.epoch == head.epoch:
+            if is_same:
                 raise
+            needs_index = True
+        if needs_index:
             build(self._reader, self._directory.index)
-        else:
-            if not generations.served(self._directory.index):
-                build(self._reader, self._directory.index)
         self._cursor, self._noted_s = None, 0.0
 
     def _note(self, head: Cursor) -> None:

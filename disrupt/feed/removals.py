@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.policy import ApiKey
 from disrupt.registry import journal
 from disrupt.registry.contract import RegistryReader, Removed
 from disrupt.registry.journal import Contents, Journal, Record
@@ -63,7 +62,7 @@ class RemovalList:
             opened.add(fresh)
         self._added.update(record for record in wanted if not isinstance(record, Removed))
 
-    def brought_back(self, reader: RegistryReader, keys: Iterable[ApiKey]) -> int:
+    def brought_back(self, reader: RegistryReader) -> int:
         """Count items that the registry has though they are listed as withdrawn, and such keys."""
         contents = self.contents()
         items = contents.packed[journal.are_items(contents.packed)]
@@ -78,7 +77,8 @@ class RemovalList:
             for first in range(0, len(ids), _IDS_AT_ONCE)
         )
         revoked = {key.key_id for key in contents.revoked}
-        return count + sum(1 for key in keys if key.key_id in revoked and not key.revoked_on)
+        keys = reader.keys()
+        return count + sum(key.key_id in revoked and not key.revoked_on for key in keys)
 
 
 def _rows(packed: NDArray[np.uint64]) -> NDArray[np.void]:

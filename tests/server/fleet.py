@@ -1,9 +1,7 @@
-"""Machines of a deployment of several, on loopback: a writer, and those that answer lookups."""
+"""Machines of a deployment of several, on loopback: writers, and those that answer lookups."""
 
 from __future__ import annotations
 
-import json
-import socket
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +9,14 @@ from typing import Self
 
 import grpc
 
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment
-from disrupt.data_directory import DataDirectory, write_private
-from tests.postgresql import PostgreSql
+from benchmarks.harness.deployment import Deployment
+from benchmarks.harness.fleet import CERTIFICATES, Fleet, Place
+from disrupt.data_directory import DataDirectory
+from disrupt.registry.postgresql.roles import MATCH
+from tests.postgresql import SUPERUSER, PostgreSql
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "fleet-certificates"
-MATCH = "disrupt_match"
-"""Role of PostgreSQL by which machines that answer lookups read the registry."""
+USERS = {"writer": SUPERUSER, "match": MATCH}
+"""Roles of PostgreSQL, by those of machines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Authority:
 
     def certify(self, name: str, role: str) -> None:
         """Make the certificate of a machine."""
-        subprocess.run([SCRIPT, self.directory, name, role], check=True)
+        subprocess.run([CERTIFICATES, self.directory, name, role], check=True)
 
     def settings(self, name: str, port: int) -> str:
         """Return the settings by which a machine listens internally, on loopback."""
@@ -54,85 +53,61 @@ class Authority:
 
 
 @dataclass
-class Fleet:
-    """Machines in directories of one folder, with a registry in a database of their own.
+class Machines:
+    """Two machines that write and two that answer lookups, with a database of their own.
 
-    ``ports`` are the internal ones, by the name of the machine. A context, at whose end no process
-    of a machine is left.
+    A context, at whose end no process of theirs is left.
     """
 
-    folder: Path
     postgresql: PostgreSql
     database: str
-    authority: Authority
-    ports: dict[str, int] = field(default_factory=dict)
-    machines: dict[str, Deployment] = field(default_factory=dict)
+    fleet: Fleet
+    running: dict[str, Deployment] = field(default_factory=dict)
 
     @classmethod
-    def create(cls, folder: Path, postgresql: PostgreSql) -> Self:
-        """Make a database, and the role by which machines that answer lookups read it."""
+    def prepare(cls, folder: Path, postgresql: PostgreSql) -> Self:
+        """Make a database, the role by which nodes read it, and all files of the machines."""
         exists = f"SELECT FROM pg_roles WHERE rolname = '{MATCH}'"
         postgresql.sql(
             f"DO $$ BEGIN IF NOT EXISTS ({exists}) THEN CREATE ROLE {MATCH} LOGIN; END IF; END $$"
         )
-        return cls(folder, postgresql, postgresql.new_database(), Authority(folder / "machines"))
+        database = postgresql.new_database()
+        urls = {role: postgresql.url(database, user) for role, user in USERS.items()}
+        writers = tuple(Place(f"writer-{number}", "writer") for number in (1, 2))
+        nodes = tuple(Place(f"node-{number}", "match") for number in (1, 2))
+        fleet = Fleet(folder, writers, nodes, urls)
+        fleet.prepare()
+        return cls(postgresql, database, fleet)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for machine in self.machines.values():
+        for machine in self.running.values():
             machine.kill()
 
-    def writer(self, name: str, *, settings: str = "") -> Deployment:
-        """Start a machine that writes, or wait until another has ended."""
-        directory = self.folder / name
-        others = [
-            path for path in self.folder.glob("writer*/secrets.json") if path.parent != directory
-        ]
-        if others and not directory.exists():
-            directory.mkdir(mode=0o700)
-            write_private(directory / "secrets.json", others[0].read_text())
-        url = self.postgresql.url(self.database)
-        return self._start(name, "writer", url, settings)
+    def start(self, name: str, settings: str = "") -> Deployment:
+        """Start a machine, and wait until it is ready; a second writer then waits."""
+        machine = self.fleet.launch(self.place(name), settings)
+        machine.wait()
+        self.running[name] = machine
+        return machine
 
-    def node(self, name: str, *, settings: str = "", workers: int = 1) -> Deployment:
-        """Start a machine that answers lookups; a writer has to have run."""
-        directory = self.folder / name
-        if not directory.exists():
-            directory.mkdir(mode=0o700)
-            stored = json.loads(next(self.folder.glob("writer*/secrets.json")).read_text())
-            known = {"match_tokens": stored["match_tokens"]}
-            write_private(directory / "secrets.json", json.dumps(known))
-        listening = ",".join(
-            f"127.0.0.1:{port}" for name, port in self.ports.items() if name.startswith("writer")
+    def place(self, name: str) -> Place:
+        """Return a machine's place."""
+        return next(
+            place for place in (*self.fleet.writers, *self.fleet.nodes) if place.name == name
         )
-        settings += f'writers = "ipv4:{listening}"\n' + FEW_DECODERS
-        url = self.postgresql.url(self.database, MATCH)
-        return self._start(name, "match", url, settings, workers=workers)
 
-    def _start(
-        self, name: str, role: str, url: str, settings: str, *, workers: int = 1
-    ) -> Deployment:
-        if name not in self.ports:
-            self.ports[name] = free_port()
-            self.authority.certify(name, role)
-        settings = f'role = "{role}"\n' + settings + self.authority.settings(name, self.ports[name])
-        self.machines[name] = Deployment.start(
-            self.folder / name, "--registry", url, settings=settings, workers=workers
-        )
-        return self.machines[name]
+    def data(self, name: str) -> DataDirectory:
+        """Return a machine's data directory."""
+        return DataDirectory(self.fleet.data_dir(self.place(name)))
 
-    def state(self, name: str) -> str:
-        """Return the state of the first process of a machine."""
-        states = DataDirectory(self.folder / name).ask_supervisor("states")
-        state: str = states["processes"][0]["state"]
-        return state
+    def log(self, name: str) -> str:
+        """Return what a machine has logged."""
+        return self.data(name).path.with_suffix(".log").read_text()
 
-
-def free_port() -> int:
-    """Return a TCP port of loopback that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    def states(self, name: str) -> dict[str, str]:
+        """Return the states of a machine's processes, by their names."""
+        states = self.data(name).ask_supervisor("states")
+        return {process["name"]: process["state"] for process in states["processes"]}

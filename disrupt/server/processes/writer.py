@@ -89,11 +89,13 @@ async def run(config: Config) -> None:
         try:
             registry = stack.enter_context(opening.writing(directory))
         except DataDirectoryInUseError:  # the writer of another machine leads
+            _log.info("writer_waits")
             waiting = vital("waiting", forever(tell_of_waiting, BEAT_S))
             registry = await asyncio.to_thread(
                 stack.enter_context, opening.writing(directory, wait=True)
             )
             waiting.cancel()
+            _log.info("writer_leads")
         if lacking := registry.lacks():
             raise OtherHistoryError(
                 f"The registry does not know change {lacking.sequence}, which registry.head names:"

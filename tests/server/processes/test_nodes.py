@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import grpc
 import pytest
@@ -35,7 +37,7 @@ from tests.server.caller import (
     outcome,
     register,
 )
-from tests.server.fleet import Fleet
+from tests.server.fleet import USERS, Machines
 
 pytestmark = pytest.mark.skipif(commands() is None, reason="PostgreSQL is not installed")
 
@@ -49,9 +51,9 @@ def postgresql() -> Iterator[PostgreSql]:
 
 
 @pytest.fixture
-def fleet(tmp_path: Path, postgresql: PostgreSql) -> Iterator[Fleet]:
-    with Fleet.create(tmp_path, postgresql) as fleet:
-        yield fleet
+def machines(tmp_path: Path, postgresql: PostgreSql) -> Iterator[Machines]:
+    with Machines.prepare(tmp_path, postgresql) as machines:
+        yield machines
 
 
 class Callers:
@@ -77,10 +79,12 @@ def finds(caller: Caller, value: bytes) -> bool:
     return bool(items(caller("MatchHashes", lookup(value))))
 
 
-def test_a_node_answers_relays_and_lists_what_is_removed(fleet: Fleet, stack: ExitStack) -> None:
-    writer = fleet.writer("writer-1")
+def test_a_node_answers_relays_and_lists_what_is_removed(
+    machines: Machines, stack: ExitStack
+) -> None:
+    writer = machines.start("writer-1")
     callers = Callers(writer, stack)
-    node = fleet.node("node-1", settings="connection_max_age_s = 2\n")
+    node = machines.start("node-1", "connection_max_age_s = 2\n")
     platform, helpline = callers(node), callers(node, "register")
     value = distinctive()
     done = helpline("RegisterHashes", register(value))
@@ -113,14 +117,13 @@ def test_a_node_answers_relays_and_lists_what_is_removed(fleet: Fleet, stack: Ex
     assert not (node.data_dir / "registry.db").exists()
 
 
-def test_a_writer_has_no_workers_and_is_reloaded(fleet: Fleet, stack: ExitStack) -> None:
-    writer = fleet.writer("writer-1")
-    assert writer.address == f"127.0.0.1:{fleet.ports['writer-1']}"
-    states = DataDirectory(writer.data_dir).ask_supervisor("states")
-    assert [child["name"] for child in states["processes"]] == ["writer"]
+def test_a_writer_has_no_workers_and_is_reloaded(machines: Machines, stack: ExitStack) -> None:
+    writer = machines.start("writer-1")
+    assert writer.address == f"127.0.0.1:{machines.place('writer-1').ports[1]}"
+    assert machines.states("writer-1") == {"writer": "serving"}
     with urllib.request.urlopen(f"http://{writer.metrics_address()}/readyz") as answer:
         assert answer.read().decode() == f"{REGISTRATION}: ready\n"
-    helpline = Callers(writer, stack)(fleet.node("node-1"), "register")
+    helpline = Callers(writer, stack)(machines.start("node-1"), "register")
     run("disrupt", "reload", "--data-dir", writer.data_dir)
     assert run("disrupt", "health", "--data-dir", writer.data_dir)
     eventually(lambda: outcome(lambda: helpline("RegisterHashes", register(distinctive()))) is _OK)
@@ -129,88 +132,89 @@ def test_a_writer_has_no_workers_and_is_reloaded(fleet: Fleet, stack: ExitStack)
 
 
 def test_nodes_come_and_go_and_answer_unchanged_while_postgresql_is_stopped(
-    fleet: Fleet, stack: ExitStack
+    machines: Machines, stack: ExitStack
 ) -> None:
-    writer = fleet.writer("writer-1")
+    writer = machines.start("writer-1")
     callers = Callers(writer, stack)
-    first = fleet.node("node-1")
+    first = machines.start("node-1")
     helpline, platform = callers(first, "register"), callers(first)
     value = distinctive()
     helpline("RegisterHashes", register(value))
     eventually(lambda: finds(platform, value))
-    second = fleet.node("node-2")
+    second = machines.start("node-2")
     assert finds(callers(second), value)
     second.kill()
     assert finds(platform, value)
 
-    fleet.postgresql.stop()
+    machines.postgresql.stop()
     try:
         later = register(distinctive())
         eventually(lambda: outcome(lambda: helpline("RegisterHashes", later)) is _UNAVAILABLE)
         assert finds(platform, value)
     finally:
-        fleet.postgresql.start()
+        machines.postgresql.start()
     eventually(lambda: outcome(lambda: helpline("RegisterHashes", later)) is _OK)
     eventually(lambda: finds(platform, later.items[0].fingerprints.hashes))
-    third = fleet.node("node-2")
+    third = machines.start("node-2")
     assert finds(callers(third), value)
 
 
-def test_a_second_writer_takes_over(fleet: Fleet, stack: ExitStack) -> None:
-    first = fleet.writer("writer-1")
+def test_a_second_writer_takes_over(machines: Machines, stack: ExitStack) -> None:
+    first = machines.start("writer-1")
     callers = Callers(first, stack)
-    second = fleet.writer("writer-2")
-    assert [fleet.state(name) for name in ("writer-1", "writer-2")] == ["serving", "waiting"]
+    second = machines.start("writer-2")
+    assert machines.states("writer-1") == {"writer": "serving"}
+    assert machines.states("writer-2") == {"writer": "waiting"}
     assert run("disrupt", "health", "--data-dir", second.data_dir)
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", fleet.ports["writer-2"]))
-    node = fleet.node("node-1")
+        socket.create_connection(("127.0.0.1", machines.place("writer-2").ports[1]))
+    node = machines.start("node-1")
     helpline = callers(node, "register")
     done = helpline("RegisterHashes", register(distinctive()))
     first.kill()
     shown = registration_pb2.GetCaseRequest(access=access(done.receipt.case_number))
     eventually(lambda: outcome(lambda: helpline("GetCase", shown)) is _OK)
-    assert fleet.state("writer-2") == "serving"
-    fleet.writer("writer-1")
-    assert fleet.state("writer-1") == "waiting"
+    assert machines.states("writer-2") == {"writer": "serving"}
+    machines.start("writer-1")
+    assert machines.states("writer-1") == {"writer": "waiting"}
 
 
-def test_a_writer_whose_connection_is_lost_begins_anew(fleet: Fleet, stack: ExitStack) -> None:
-    writer = fleet.writer("writer-1")
+def test_a_writer_whose_connection_is_lost_begins_anew(
+    machines: Machines, stack: ExitStack
+) -> None:
+    writer = machines.start("writer-1")
     callers = Callers(writer, stack)
-    node = fleet.node("node-1")
+    node = machines.start("node-1")
     helpline = callers(node, "register")
     helpline("RegisterHashes", register(distinctive()))
     leader = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
-    fleet.postgresql.sql(leader, fleet.database)
+    machines.postgresql.sql(leader, machines.database)
     again = register(distinctive())
     eventually(lambda: outcome(lambda: helpline("RegisterHashes", again)) is _OK)
-    assert "leadership" in writer.data_dir.with_suffix(".log").read_text()
+    assert "leadership" in machines.log("writer-1")
 
 
 def test_a_promotion_is_followed_by_an_index_of_the_new_epoch(
-    fleet: Fleet, stack: ExitStack
+    machines: Machines, stack: ExitStack
 ) -> None:
-    writer = fleet.writer("writer-1")
+    writer = machines.start("writer-1")
     callers = Callers(writer, stack)
-    node = fleet.node("node-1")
+    node = machines.start("node-1")
     platform, value = callers(node), distinctive()
     callers(node, "register")("RegisterHashes", register(value))
     eventually(lambda: finds(platform, value))
     # as a promotion is seen by the writer that opens the registry next
-    fleet.postgresql.sql("UPDATE registry SET timeline = timeline - 1", fleet.database)
+    machines.postgresql.sql("UPDATE registry SET timeline = timeline - 1", machines.database)
     os.kill(_process(writer, "writer"), signal.SIGKILL)
     helpline, later = callers(node, "register"), register(distinctive())
     eventually(lambda: outcome(lambda: helpline("RegisterHashes", later)) is _OK)
     eventually(lambda: finds(platform, later.items[0].fingerprints.hashes))
     assert finds(platform, value)
-    assert '"node_fault"' not in node.data_dir.with_suffix(".log").read_text()
+    assert '"node_fault"' not in machines.log("node-1")
 
 
-def test_a_commit_wakes_those_who_follow(fleet: Fleet) -> None:
-    directory = DataDirectory(fleet.folder / "data")
-    directory.make()
-    directory.note_registry_url(fleet.postgresql.url(fleet.database))
+def test_a_commit_wakes_those_who_follow(machines: Machines) -> None:
+    directory = machines.data("writer-1")
 
     async def hear() -> None:
         with opening.writing(directory) as writer:
@@ -223,18 +227,70 @@ def test_a_commit_wakes_those_who_follow(fleet: Fleet) -> None:
     asyncio.run(hear())
 
 
-def test_roles_are_for_postgresql(tmp_path: Path, fleet: Fleet) -> None:
-    fleet.authority.certify("writer-1", "writer")
-    settings = 'role = "writer"\n' + fleet.authority.settings("writer-1", 1)
+def test_the_setting_registry_is_noted_and_binds(machines: Machines) -> None:
+    directory = machines.data("writer-1")
+    url = directory.registry_url
+    (directory.path / "registry.url").unlink()
     with pytest.raises(CommandFailedError, match="for registries in PostgreSQL"):
-        Deployment.start(tmp_path / "data", settings=settings)
-
-
-def test_another_database_than_before_is_refused(fleet: Fleet, postgresql: PostgreSql) -> None:
-    assert fleet.writer("writer-1").stop() == 0
-    fleet.database = postgresql.new_database()
+        machines.start("writer-1")
+    assert machines.start("writer-1", f'registry = "{url}"\n').stop() == 0
+    assert directory.registry_url == url
     with pytest.raises(CommandFailedError, match="names another database"):
-        fleet.writer("writer-1")
+        machines.start("writer-1", f'registry = "{url}_of_others"\n')
+
+
+def test_a_node_that_was_away_too_long_has_a_new_index_before_it_serves(
+    machines: Machines, stack: ExitStack
+) -> None:
+    callers = Callers(machines.start("writer-1"), stack)
+    node = machines.start("node-1")
+    value = distinctive()
+    callers(node, "register")("RegisterHashes", register(value))
+    assert node.stop() == 0
+    noted = machines.data("node-1").followed
+    followed = json.loads(noted.read_text())
+    noted.write_text(json.dumps(followed | {"level_s": followed["level_s"] - 25 * 3600}))
+    assert finds(callers(machines.start("node-1")), value)
+    assert "index_wiped" in machines.log("node-1")
+
+
+def test_a_primary_that_was_replaced_and_not_fenced_is_followed_no_more(
+    tmp_path: Path, stack: ExitStack
+) -> None:
+    primary = stack.enter_context(PostgreSql.create())
+    standby = PostgreSql.empty()
+    copying = ("--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+    standby.command("pg_basebackup", "--pgdata", standby.data, *copying, "--dbname", primary.url())
+    stack.enter_context(standby)
+    machines = stack.enter_context(Machines.prepare(tmp_path, primary))
+    hosts = ",".join(
+        quote(str(each.directory), safe="") + f":{each.port}" for each in (primary, standby)
+    )
+    # a node takes whichever answers, and the former primary first
+    both = f"postgresql://{USERS['match']}@{hosts}/{machines.database}"
+    machines.data("node-1").note_registry_url(both)
+    machines.data("writer-2").note_registry_url(standby.url(machines.database))
+    callers = Callers(machines.start("writer-1"), stack)
+    node = machines.start("node-1")
+    helpline, platform = callers(node, "register"), callers(node)
+    gone, case = distinctive(), ""
+    case = helpline("RegisterHashes", register(gone)).receipt.case_number
+    eventually(lambda: finds(platform, gone))
+    head = "SELECT max(sequence) FROM changes"
+    eventually(lambda: standby.sql(head, machines.database) == primary.sql(head, machines.database))
+
+    machines.running["writer-1"].kill()
+    standby.command("pg_ctl", "promote", "--wait", "--pgdata", standby.data)
+    machines.start("writer-2")
+    withdrawal = registration_pb2.WithdrawCaseRequest(access=access(case))
+    eventually(lambda: outcome(lambda: helpline("WithdrawCase", withdrawal)) is _OK)
+    assert finds(platform, gone)  # the node sees the former primary alone
+    primary.stop(signal.SIGQUIT)
+    eventually(lambda: not finds(platform, gone))
+    primary.start()
+    standby.stop(signal.SIGQUIT)
+    eventually(lambda: "a primary that was replaced" in machines.log("node-1"))
+    assert not finds(platform, gone)
 
 
 def _process(machine: Deployment, name: str) -> int:
@@ -248,26 +304,26 @@ def _state(machine: Deployment, name: str) -> dict[str, Any]:
 
 
 def test_after_postgresql_was_restored_what_a_node_lists_is_removed_before_anybody_writes(
-    fleet: Fleet, stack: ExitStack
+    machines: Machines, stack: ExitStack
 ) -> None:
-    writer = fleet.writer("writer-1")
+    writer = machines.start("writer-1")
     callers = Callers(writer, stack)
-    first = fleet.node("node-1")
+    first = machines.start("node-1")
     kept, gone = register(distinctive()), register(distinctive())
     callers(first, "register")("RegisterHashes", kept)
     case = callers(first, "register")("RegisterHashes", gone).receipt.case_number
     assert writer.stop() == first.stop() == 0
-    fleet.postgresql.sql(f"CREATE DATABASE earlier TEMPLATE {fleet.database}")
+    machines.postgresql.sql(f"CREATE DATABASE earlier TEMPLATE {machines.database}")
 
-    writer = fleet.writer("writer-1")
-    node = fleet.node("node-1")
+    writer = machines.start("writer-1")
+    node = machines.start("node-1")
     platform, helpline = callers(node), callers(node, "register")
     helpline("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=access(case)))
     listed = DataDirectory(node.data_dir).journal
     eventually(lambda: len(journal.parsed(listed.read_bytes(), listed.name).removed) == 1)
     assert writer.stop() == 0
-    fleet.postgresql.drop(fleet.database)
-    fleet.postgresql.sql(f"ALTER DATABASE earlier RENAME TO {fleet.database}")
+    machines.postgresql.drop(machines.database)
+    machines.postgresql.sql(f"ALTER DATABASE earlier RENAME TO {machines.database}")
     os.kill(_process(node, "worker 1"), signal.SIGKILL)
     eventually(
         lambda: _state(node, "worker 1").items() >= {"restarts": 1, "state": "serving"}.items()
@@ -276,11 +332,11 @@ def test_after_postgresql_was_restored_what_a_node_lists_is_removed_before_anybo
     assert looked_up is _UNAVAILABLE  # what it has is no index of the registry any more
     (writer.data_dir / listed.name).unlink()
     with pytest.raises(CommandFailedError, match="restore --removals"):
-        fleet.writer("writer-1")
+        machines.start("writer-1")
     config = writer.data_dir.with_suffix(".toml")
-    config.write_text(f'nodes = ["127.0.0.1:{fleet.ports["node-1"]}"]\n' + config.read_text())
+    config.write_text(f'nodes = ["{machines.place("node-1").internal}"]\n' + config.read_text())
     run("disrupt", "restore", "--removals", "--data-dir", writer.data_dir, "--config", config)
-    fleet.writer("writer-1")
+    machines.start("writer-1")
     later = register(distinctive())
     eventually(lambda: outcome(lambda: helpline("RegisterHashes", later)) is _OK)
     eventually(lambda: finds(platform, later.items[0].fingerprints.hashes))
