@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,28 @@ def test_the_role_that_writes_needs_two_rights_more_than_its_database(
             assert not writer.checkpoint()  # it sees what another user's transaction holds up
         assert writer.checkpoint()
     assert not any(are_found(server, secrets_of(gone)))
+
+
+def test_a_writer_that_waits_to_lead_does_not_hold_erasure_up(
+    server: PostgreSql, database: str, tmp_path: Path
+) -> None:
+    gone = example(random.Random(6))
+    asks = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%advisory_lock($1)'"
+    with ThreadPoolExecutor(1) as pool, backend.open_writer(database, tmp_path) as writer:
+        number = writer.register(gone, day=DAY).case_number
+        other = pool.submit(lead_once, database, tmp_path / "other")
+        while server.sql(asks) == "0":
+            assert not other.done()
+        writer.withdraw(number, None, day=DAY)
+        assert writer.checkpoint()
+    other.result()
+    assert not any(are_found(server, secrets_of(gone)))
+
+
+def lead_once(url: str, directory: Path) -> None:
+    directory.mkdir()
+    with backend.open_writer(url, directory, wait=True):
+        pass
 
 
 def test_each_partition_that_had_a_withdrawn_item_is_written_anew(

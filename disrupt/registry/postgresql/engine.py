@@ -7,6 +7,7 @@ process any more: another may hold the lock already.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +33,8 @@ LEADER = 0x64697372757074
 
 _SCHEMES = ("postgresql://", "postgres://")
 _CONNECT_TIMEOUT_S = 5
+_RETRY_S = 0.2
+"""Pause between two tries to lead."""
 _LOST_AFTER_MS = 4000
 """Within so long either end notices that the other does not answer: a leader that is cut off keeps
 its lock no longer."""
@@ -169,14 +172,14 @@ def _leading(url: str, *, wait: bool) -> psycopg.Connection[Any]:
 
 
 def _lock(connection: psycopg.Connection[Any], *, wait: bool) -> None:
-    if wait:
-        connection.execute("SELECT pg_advisory_lock(%s)", (LEADER,))
-        return
-    if connection.execute("SELECT pg_try_advisory_lock(%s)", (LEADER,)).fetchone() != (True,):
-        raise DataDirectoryInUseError(
-            "Another server or command writes to the database of the registry. Stop it, or run this"
-            " where it runs."
-        )
+    # Asked again and again: a statement that waits would hold up erasure, as a reader does.
+    while connection.execute("SELECT pg_try_advisory_lock(%s)", (LEADER,)).fetchone() != (True,):
+        if not wait:
+            raise DataDirectoryInUseError(
+                "Another server or command writes to the database of the registry. Stop it, or run"
+                " this where it runs."
+            )
+        time.sleep(_RETRY_S)
 
 
 def _lost() -> LeadershipLostError:
