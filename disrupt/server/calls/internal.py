@@ -15,6 +15,7 @@ from disrupt.errors import ConfigurationError, PermissionDeniedError
 from disrupt.server.admission.receiving import Context
 from disrupt.server.calls.interceptors import Continuation, Handler, no_such_call, refusal
 from disrupt.server.config import Config
+from disrupt.server.metrics.certificates import show_expiry
 
 WRITER, MATCH = "writer", "match"
 """Roles of certificates: of a machine that writes the registry, and of one that answers lookups."""
@@ -91,6 +92,7 @@ def listen(server: aio.Server, config: Config) -> None:
     """Let a server listen as the settings say. Raises ConfigurationError."""
     try:
         key, certificate, authority = _files(config)
+        show_expiry(certificate)
         credentials = grpc.ssl_server_credentials(
             [(key, certificate)], authority, require_client_auth=True
         )

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 
 import grpc
-from cryptography import x509
 from grpc import aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -50,6 +49,7 @@ from disrupt.server.calls.writer_pause import WriterPause
 from disrupt.server.config import Config
 from disrupt.server.memory import keep_little, trim
 from disrupt.server.metrics import families
+from disrupt.server.metrics.certificates import show_expiry
 from disrupt.server.part_failure import forever, vital
 from disrupt.server.processes import draining
 from disrupt.server.processes.serving import until_told_to_stop
@@ -303,9 +303,7 @@ def _listen(server: aio.Server, config: Config) -> None:
             server.add_insecure_port(config.listen)
             return
         pair = (config.tls_key.read_bytes(), config.tls_cert.read_bytes())
-        with suppress(ValueError):  # gRPC says below what is wrong
-            valid_until = x509.load_pem_x509_certificate(pair[1]).not_valid_after_utc
-            families.CERTIFICATE_EXPIRY.set(value=valid_until.timestamp())
+        show_expiry(pair[1])
         server.add_secure_port(config.listen, grpc.ssl_server_credentials([pair]))
     except (OSError, RuntimeError) as error:
         raise ConfigurationError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -126,6 +127,12 @@ def test_a_key_id_that_a_public_caller_names_is_ignored(site: Site) -> None:
         own = ("authorization", f"Bearer {site.keys['register'][1]}")
         assert outcome(lambda: call(listed, metadata=named)) is grpc.StatusCode.UNAUTHENTICATED
         assert outcome(lambda: call(listed, metadata=(*named, own))) is _DENIED
+
+
+def test_metrics_say_until_when_its_certificate_is_valid(site: Site) -> None:
+    with urllib.request.urlopen(f"http://{site.server.metrics_address()}/metrics") as answer:
+        metrics = answer.read().decode()
+    assert 'disrupt_certificate_expiry_timestamp_seconds{process="writer"}' in metrics
 
 
 def test_its_settings_belong_together() -> None:
