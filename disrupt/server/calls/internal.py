@@ -84,7 +84,7 @@ def options(config: Config) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", config.max_message_bytes),
         ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", _PING_PAUSE_MS),
+        ("grpc.http2.min_ping_interval_without_data_ms", _PING_PAUSE_MS),
     ]
 
 

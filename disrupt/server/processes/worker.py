@@ -293,7 +293,8 @@ def channel_options(config: Config) -> list[tuple[str, int]]:
         # without the probe, which would enlarge it
         ("grpc.http2.lookahead_bytes", _LOOKAHEAD_BYTES),
         ("grpc.http2.bdp_probe", 0),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", _PING_PAUSE_MS),
+        ("grpc.http2.min_ping_interval_without_data_ms", _PING_PAUSE_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
     ]
 
 
