@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from tests.proofs.fleet_site import FleetSite
+from tests.proofs.fleet_site import FleetSite, eventually
 from tests.proofs.machines import Machine
 
 _LASTS_S = (3.0, 14.0)
@@ -43,8 +43,17 @@ def _kill(victim: Choice, site: FleetSite, chance: random.Random) -> None:
 
 
 def _fail_over(site: FleetSite, _: random.Random) -> None:
-    site.pair.promote()
-    site.pair.follow()
+    site.fail_over()
+
+
+def lose_standby_first(site: FleetSite, _: random.Random) -> None:
+    """Lose the primary while the standby is behind, as it was stopped before."""
+    site.pair.standby.kill()
+    acknowledged = site.model.acknowledged
+    eventually(lambda: site.model.acknowledged > acknowledged + 5)
+    site.pair.primary.kill()
+    site.pair.standby.start()
+    site.fail_over()
 
 
 def _restart_primary(site: FleetSite, _: random.Random) -> None:

@@ -16,6 +16,7 @@ from benchmarks.harness.fleet import Fleet, Place
 from disrupt.client import MatchClient
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
+from disrupt.feed.node import read_followed
 from tests.proofs.chaos_callers import Model
 from tests.proofs.chaos_site import Kept
 from tests.proofs.machines import Machine, Network
@@ -100,6 +101,16 @@ class FleetSite:
         with self.client(node) as client:
             (answer,) = client.match_hashes(bytes(32))
         return self.model.sequence(answer.index_cursor) >= position
+
+    def follows_timeline(self, node: Place, timeline: int) -> bool:
+        """Tell whether a node has noted that it follows a timeline of PostgreSQL, or a later."""
+        followed = read_followed(DataDirectory(self.fleet.data_dir(node)).followed)
+        return followed is not None and followed.timeline >= timeline
+
+    def fail_over(self) -> None:
+        """Promote the standby, as an operator does, and make a standby of the old primary."""
+        self.pair.promote()
+        self.pair.follow()
 
     def _match_tokens(self) -> bytes:
         directory = DataDirectory(self.fleet.data_dir(self.fleet.writers[0]))

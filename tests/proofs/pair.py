@@ -53,6 +53,10 @@ class Pair:
         options = "target_session_attrs=read-write&connect_timeout=2"
         return f"postgresql://{user}@{hosts}:{PORT}/{database}?{options}"
 
+    def timeline(self) -> int:
+        """Return the timeline of the primary, which every promotion raises."""
+        return int(self.primary.sql("SELECT timeline_id FROM pg_control_checkpoint()"))
+
     def promote(self) -> None:
         """Fence the primary, by ending it, and promote the standby, as an operator does."""
         self.primary.kill()

@@ -10,11 +10,13 @@ everything acknowledged must be there, in the registry and in the lookups of bot
 from __future__ import annotations
 
 import random
+import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import cycle
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 
@@ -24,10 +26,11 @@ import pytest
 from benchmarks.harness.writes import Desk, Write
 from disrupt.client import MatchClient
 from disrupt.client.retries import RetryPolicy
+from tests.postgresql import PostgreSql
 from tests.proofs import machines
 from tests.proofs.acknowledged import kept, stored
 from tests.proofs.chaos_callers import Caller, Callers
-from tests.proofs.fleet_faults import FAULTS
+from tests.proofs.fleet_faults import FAULTS, Harm, lose_standby_first
 from tests.proofs.fleet_site import FleetSite, eventually
 
 pytestmark = pytest.mark.skipif(bool(why := machines.unusable()), reason=why)
@@ -47,11 +50,11 @@ class Run:
     waits_s: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     """Of each fault, the longest times between two answers to writes and to lookups."""
 
-    def play(self, kind: str, chance: random.Random) -> None:
+    def play(self, kind: str, harm: Harm, chance: random.Random) -> None:
         """Do a fault, and wait until everybody is answered, by nodes that include all changes."""
         for caller in self.callers:
             caller.forget()
-        FAULTS[kind](self.site, chance)
+        harm(self.site, chance)
         ended_s, position = time.monotonic(), self.site.model.position()
         eventually(lambda: all(caller.last_s > ended_s for caller in self.callers))
         for node in self.site.fleet.nodes:
@@ -72,26 +75,70 @@ class Run:
             yield f"| {kind.replace('|', 'cut from')} | {len(waits)} | {' | '.join(spans)} |"
 
 
-@pytest.mark.usefixtures("postgresql")
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSql) -> Iterator[FleetSite]:
+    """Start a fleet; ``postgresql`` skips where there is no PostgreSQL."""
+    del postgresql
+    with FleetSite(tmp_path_factory.mktemp("fleet")) as started:
+        yield started
+
+
 def test_kills_and_partitions_lose_nothing_and_no_lookup_fails(
-    tmp_path: Path, whole: bool, figures: Callable[[str], None]
+    site: FleetSite, whole: bool, figures: Callable[[str], None]
 ) -> None:
-    kinds = [kind for kind, _ in zip(cycle(FAULTS), range(_FAULTS))] if whole else _TINY
-    with FleetSite(tmp_path) as site:
-        run = _faults(site, kinds)
-        figures(_freshness(site, _CHANGES if whole else 3))
-        starts = site.starts
+    kinds = [*islice(cycle(FAULTS), _FAULTS)] if whole else _TINY
+    run = _play(site, FAULTS, kinds)
+    _check(site)
+    figures(_freshness(site, _CHANGES if whole else 3))
     for line in run.table():
         figures(line)
     assert site.model.problems == []
     figures(
         f"{len(kinds)} faults: {site.model.acknowledged} acknowledged, 0 lost;"
-        f" {site.model.lookups} hashes looked up, 0 wrong, 0 failed; {starts} starts"
+        f" {site.model.lookups} hashes looked up, 0 wrong, 0 failed; {site.starts} starts"
     )
 
 
-def _faults(site: FleetSite, kinds: list[str] | tuple[str, ...]) -> Run:
-    """Do faults under load, until a promise is broken; check everything at the end."""
+def test_a_node_refuses_an_old_primary_that_was_not_fenced(site: FleetSite) -> None:
+    pair, node = site.pair, site.fleet.nodes[0]
+    if pair.machine(pair.primary) != pair.machines[0]:  # whom nodes try first
+        site.fail_over()
+    old = pair.primary.directory / "old"
+    pair.primary.kill()
+    subprocess.run(["cp", "-a", pair.primary.data, old], check=True)
+    site.fail_over()
+    for each in site.fleet.nodes:
+        eventually(partial(site.follows_timeline, each, pair.timeline()))
+
+    pair.standby.stop()
+    pair.standby.data.rename(old.with_name("standby"))
+    old.rename(pair.standby.data)
+    pair.standby.start()
+    site.server(node.name).kill()
+    log = site.server(node.name).data_dir.with_name("data.log")
+    eventually(lambda: "a primary that was replaced" in log.read_text())
+
+    pair.standby.kill()
+    pair.follow()
+    _check(site)
+    assert site.model.problems == []
+
+
+def test_changes_that_no_standby_had_are_found_lost(tmp_path: Path, whole: bool) -> None:
+    if not whole:
+        pytest.skip("takes long: ./scripts/test --proofs fleet")
+    with FleetSite(tmp_path) as broken:
+        broken.pair.primary.sql("ALTER ROLE disrupt SET synchronous_commit = local")
+        for writer in broken.fleet.writers:  # the one that waits has a session, too
+            broken.server(writer.name).kill()
+        with suppress(TimeoutError):  # nodes do not follow a registry that has lost changes
+            _play(broken, {"sabotage": lose_standby_first}, ("sabotage",))
+        _check_registry(broken)
+        assert "an acknowledged registration is lost" in "".join(broken.model.problems)
+
+
+def _play(site: FleetSite, harms: Mapping[str, Harm], kinds: Sequence[str]) -> Run:
+    """Do faults under load, until a promise is broken."""
     chance = random.Random(1)
     every = [
         Caller(kind, site.fleet.address) for kind in ["lookups"] * _LOOKUPS + ["writes"] * _WRITERS
@@ -102,24 +149,27 @@ def _faults(site: FleetSite, kinds: list[str] | tuple[str, ...]) -> Run:
     ) as callers:
         eventually(lambda: all(caller.sequence for caller in every if caller.kind == "lookups"))
         for kind in kinds:
-            run.play(kind, chance)
+            run.play(kind, harms[kind], chance)
             if site.model.problems:
                 break
         callers.end()
-    _check(site)
     return run
 
 
 def _check(site: FleetSite) -> None:
     """Look for everything acknowledged, in the registry and in the lookups of each node."""
-    items = stored(site.fleet.data_dir(site.fleet.writers[0]))
-    for record in site.model.records:
-        found = [items.get(item_id) for item_id in record.write.item_ids]
-        site.model.problems += kept(record.write, found)
+    _check_registry(site)
     for node in site.fleet.nodes:
         eventually(partial(site.includes, node, site.model.position()))
         with site.client(node) as client:
             site.model.look_all_up(client)
+
+
+def _check_registry(site: FleetSite) -> None:
+    items = stored(site.fleet.data_dir(site.fleet.writers[0]))
+    for record in site.model.records:
+        found = [items.get(item_id) for item_id in record.write.item_ids]
+        site.model.problems += kept(record.write, found)
 
 
 def _freshness(site: FleetSite, changes: int) -> str:
