@@ -138,10 +138,11 @@ def installed(server: Container) -> Container:
     ):
         (root / target.relative_to("/")).mkdir(parents=True, exist_ok=True)
         mounts.append(f"mount --bind {origin} $R{target}")
-    server.image.env |= {
+    of_image = {
         name: value.replace("$PATH", plain_root.BASE_PATH)
         for name, value in IMAGE.only("ENV").pairs.items()
     }
+    server.image.env = of_image | server.image.env | {"PATH": of_image["PATH"]}
     server.image.user = IMAGE.only("USER").rest
     return Container(server.image, server.namespace, (*mounts, *server.mounts), server.read_only)
 
