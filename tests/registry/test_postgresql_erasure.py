@@ -158,6 +158,20 @@ def lead_once(url: str, directory: Path) -> None:
         pass
 
 
+def test_a_table_of_another_user_is_not_taken_for_cleared(
+    server: PostgreSql, writer: SqlRegistryWriter, database: str
+) -> None:
+    number = writer.register(example(random.Random(7)), day=DAY).case_number
+    writer.withdraw(number, None, day=DAY)
+    name = database.rpartition("/")[2]
+    server.sql("CREATE ROLE guest LOGIN; GRANT pg_checkpoint, pg_read_all_data TO guest")
+    with (
+        closing(psycopg.connect(server.url(name, "guest"), autocommit=True)) as guest,
+        pytest.raises(DataDirectoryError, match="table fingerprints_0"),
+    ):
+        erasure.vacuum(guest)
+
+
 def test_each_partition_that_had_a_withdrawn_item_is_written_anew(
     server: PostgreSql, writer: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

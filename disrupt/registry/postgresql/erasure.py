@@ -14,6 +14,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, text
 
+from disrupt.errors import DataDirectoryError
+
 ITEMS_PER_PART = 1 << 16
 """Numbers of items in one partition of ``fingerprints``, the least that is written anew.
 
@@ -81,8 +83,21 @@ def vacuum(connection: psycopg.Connection[Any]) -> int | None:
 
 
 def rewrite(connection: psycopg.Connection[Any], table: str) -> None:
-    """Write a table anew, without what was deleted."""
+    """Write a table anew, without what was deleted.
+
+    DataDirectoryError where the user may not: PostgreSQL leaves the table out then, and goes on.
+    """
+    before = _file(connection, table)
     connection.execute(sql.SQL("VACUUM (FULL) {}").format(sql.Identifier(table)))
+    if _file(connection, table) == before:
+        raise DataDirectoryError(
+            f"PostgreSQL does not write the table {table} anew for the user of registry.url, who"
+            " has to own it: what was withdrawn stays in its file."
+        )
+
+
+def _file(connection: psycopg.Connection[Any], table: str) -> object:
+    return connection.execute("SELECT pg_relation_filenode(%s::regclass)", (table,)).fetchone()
 
 
 def _wait_for_readers(connection: psycopg.Connection[Any]) -> None:
