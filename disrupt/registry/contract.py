@@ -193,6 +193,9 @@ class RegistryReader(BankReader, KeyReader, OutcomeReader, ReviewReader, Protoco
     def accept_head(self) -> None:
         """Note the head as the newest that this registry ever had, whatever was noted before."""
 
+    def note_head(self) -> None:
+        """Note the head, unless a newer change is noted; does not raise."""
+
     def changes(
         self, after: Cursor, limit: int, banks: Collection[int] | None = None
     ) -> tuple[Sequence[Change], Cursor]:

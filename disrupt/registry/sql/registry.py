@@ -134,6 +134,17 @@ class SqlRegistry:
         except OSError as error:
             raise UnavailableError(f"{self._note.name} cannot be written: {error}") from error
 
+    def note_head(self) -> None:
+        """Note the head outside the registry, unless what is noted is newer; does not raise.
+
+        A note of a change that this registry does not have stays: it says that this is an older
+        copy.
+        """
+        with suppress(DisruptError, OSError):
+            head, before = self.head(), head_note.read(self._note)
+            if before is None or (before.sequence < head.sequence and self._has(before)):
+                head_note.write(self._note, head)
+
 
 class SqlRegistryWriter(SqlRegistry):
     """A RegistryWriter. Threads take turns at writing, and read beside it."""
@@ -266,15 +277,9 @@ class SqlRegistryWriter(SqlRegistry):
         self.note_head()
 
     def note_head(self) -> None:
-        """Note the head outside the registry, unless what is noted is newer; does not raise.
-
-        A note of a change that this registry does not have stays: it says that this is an older
-        copy.
-        """
-        with self._writing, suppress(DisruptError, OSError):
-            head, before = self.head(), head_note.read(self._note)
-            if before is None or (before.sequence < head.sequence and self._has(before)):
-                head_note.write(self._note, head)
+        """Note the head, in turn with other writes."""
+        with self._writing:
+            super().note_head()
 
     def begin_epoch(self) -> None:
         """Expire every earlier cursor, after the registry was restored from a backup."""

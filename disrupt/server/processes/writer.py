@@ -90,11 +90,13 @@ async def run(config: Config) -> None:
             registry = stack.enter_context(opening.writing(directory))
         except DataDirectoryInUseError:  # the writer of another machine leads
             _log.info("writer_waits")
-            waiting = vital("waiting", forever(tell_of_waiting, BEAT_S))
+            noting = forever(partial(asyncio.to_thread, note_head, directory), STORAGE_CHECK_S)
+            waiting = vital("waiting", forever(tell_of_waiting, BEAT_S)), vital("head", noting)
             registry = await asyncio.to_thread(
                 stack.enter_context, opening.writing(directory, wait=True)
             )
-            waiting.cancel()
+            for task in waiting:
+                task.cancel()
             _log.info("writer_leads")
         if lacking := registry.lacks():
             raise OtherHistoryError(
@@ -103,6 +105,12 @@ async def run(config: Config) -> None:
                 " `disrupt restore --removals`; see `disrupt restore --help`."
             )
         await _serve(config, directory, registry)
+
+
+def note_head(directory: DataDirectory) -> None:
+    """Note what another machine writes, so that this one would not lead on an older copy of it."""
+    with suppress(DisruptError), opening.reading(directory) as registry:
+        registry.note_head()
 
 
 async def _serve(config: Config, directory: DataDirectory, registry: RegistryWriter) -> None:

@@ -18,11 +18,11 @@ import grpc
 import pytest
 
 from benchmarks.harness.deployment import CommandFailedError, Deployment, run
-from disrupt.data_directory import DataDirectory
+from disrupt.data_directory import HEAD_NOTE, DataDirectory
 from disrupt.doctor.data import checks
 from disrupt.doctor.findings import Verdict, findings
 from disrupt.feed.wakeups import wake_at_commits
-from disrupt.registry import journal, opening
+from disrupt.registry import head_note, journal, opening
 from disrupt.server.calls.health import REGISTRATION
 from disrupt.v1 import match_pb2, registration_pb2, review_pb2
 from tests.postgresql import PostgreSql, commands
@@ -175,8 +175,11 @@ def test_a_second_writer_takes_over(machines: Machines, stack: ExitStack) -> Non
     shown = registration_pb2.GetCaseRequest(access=access(done.receipt.case_number))
     eventually(lambda: outcome(lambda: helpline("GetCase", shown)) is _OK)
     assert machines.states("writer-2") == {"writer": "serving"}
+    noted = first.data_dir / HEAD_NOTE
+    noted.unlink(missing_ok=True)
     machines.start("writer-1")
     assert machines.states("writer-1") == {"writer": "waiting"}
+    eventually(lambda: head_note.read(noted) is not None)  # by which it would know an older copy
 
 
 def test_a_writer_whose_connection_is_lost_begins_anew(
