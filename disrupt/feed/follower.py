@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -26,9 +27,9 @@ _OTHER_FILE = (
     "registry.db is not the one that this index follows: it may be an older copy. Stop the server,"
     " and put the right registry.db back or run `disrupt restore`."
 )
-_OTHER_EPOCH = (
-    "The registry has begun another epoch, or is an older copy. Lookups are answered as of before"
-    " until there is an index of it: see node_fault where none comes."
+_OTHER_HISTORY = (
+    "The registry is an older copy, or a primary that was replaced. Lookups are answered as of"
+    " before, and end where no other comes: see node_fault."
 )
 
 _log = structlog.get_logger(__name__)
@@ -55,13 +56,15 @@ class Follower:
         """For ``live``, which may be without a snapshot yet.
 
         Generations from ``checked_from`` on are not read whole, see ``known_whole_from``. Where it
-        ``outlives_registry``, another registry in the place of the one that it follows is as none.
+        ``outlives_registry``, another registry in the place of the one that it follows is as none,
+        unless it goes on with that one's history.
         """
         self._reader = reader
         self._live = live
         self._index_dir = index_dir
         self._checked_from = checked_from
         self._outlives_registry = outlives_registry
+        self._timeline = 0
         self._taken = live.snapshot.generation if live.serving else None
         self._complete_s = time.monotonic()
         self._fault = ""
@@ -76,14 +79,7 @@ class Follower:
         """
         fault = ""
         try:
-            fault = self._take_up()
-            self._check_files()
-            if self._live.serving:
-                self._advance()
-        except CursorExpiredError:
-            fault = _OTHER_EPOCH if self._outlives_registry else _OTHER_FILE
-            if not self._outlives_registry:
-                self._live.suspend(fault)
+            fault = self._follow()
         except RegistryReplacedError as error:
             fault = error.message
             self._live.suspend(fault)
@@ -92,6 +88,34 @@ class Follower:
         if fault and fault != self._fault:  # Log a fault when it begins, not at every step.
             _log.error("follower_fault", reason=fault)
         self._fault = fault
+
+    def _follow(self) -> str:
+        """Make a step, and return what is wrong, or nothing."""
+        try:
+            fault = self._take_up()
+            self._check_files()
+            if self._live.serving:
+                self._advance()
+        except CursorExpiredError:
+            return self._enter_epoch()
+        return fault
+
+    def _enter_epoch(self) -> str:
+        """Go on in another epoch of the registry, or say why not.
+
+        A promotion begins one: what the index follows is a part of that history, as the mark of its
+        newest change shows. A primary that was replaced is on a lower timeline.
+        """
+        if not self._outlives_registry:
+            self._live.suspend(_OTHER_FILE)
+            return _OTHER_FILE
+        timeline = self._reader.timeline()
+        cursor = replace(self._live.cursor, epoch=self._reader.head().epoch)
+        if timeline < self._timeline or not self._reader.knows(cursor):
+            return _OTHER_HISTORY
+        self._live.apply((), cursor)
+        self._timeline = timeline
+        return ""
 
     def behind_s(self, now_s: float) -> float:
         """Return an upper bound on the age of the oldest change that the served index lacks.
@@ -134,6 +158,8 @@ class Follower:
         fresh, complete_s = self._prepare(snapshot)
         self._complete_s = complete_s  # Set before the swap: behind_s reads it from then on.
         self._live.replace(fresh)
+        if self._outlives_registry:
+            self._timeline = max(self._timeline, self._reader.timeline())
         # Not ``named``: an older one may serve because that one cannot be read now.
         self._taken = snapshot.generation
         if before is not None:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -20,6 +20,7 @@ from disrupt.feed import erasure
 from disrupt.feed.follower import Follower
 from disrupt.feed.wakeups import wake_at_commits
 from disrupt.index.live import LiveIndex
+from disrupt.registry import journal
 from disrupt.registry.contract import RegistryReader
 from disrupt.server.metrics import families
 from disrupt.server.part_failure import forever
@@ -60,6 +61,11 @@ class WorkerState:
         self.uses = KeyUses()
         """Days on which keys were used here."""
         self._ring_s = -math.inf
+        self._revoked: set[str] | None = None
+        """Ids of all keys ever revoked, where the registry may be replaced by an older copy."""
+        if outlives_registry:
+            listed = journal.read(directory.journal)
+            self._revoked = {key.key_id for key in listed.revoked} if listed else set()
         self._reader = reader
         self._follower = Follower(
             reader,
@@ -156,10 +162,13 @@ class WorkerState:
         read_s = time.monotonic()
         try:
             reader, day = self._reader, _today()
-            ring = KeyRing(reader.keys(), reader.banks(), reader.quotas(), day=day)
+            keys = reader.keys()
+            ring = KeyRing(keys, reader.banks(), reader.quotas(), day=day)
             if self._live.serving and not reader.knows(self._live.cursor):
                 # keys that were revoked could be valid there
                 raise UnavailableError("The registry is not the one that the index follows.")
+            if self._revoked is not None:
+                self._check_revoked(keys, self._revoked)
             self._ring = ring
         except DisruptError as error:
             if error.message != self._fault:  # log a fault when it begins, not at every read
@@ -168,6 +177,13 @@ class WorkerState:
         else:
             self._ring_s = read_s
             self._fault = ""
+
+    def _check_revoked(self, keys: Sequence[ApiKey], known: set[str]) -> None:
+        """Raise UnavailableError where a key is valid that was revoked; note those that are."""
+        revoked = {key.key_id for key in keys if key.revoked_on}
+        if not known.isdisjoint(key.key_id for key in keys if not key.revoked_on):
+            raise UnavailableError("In the registry keys are valid that were revoked.")
+        known |= revoked
 
     async def follow_changes(self) -> None:
         """Apply changes and load snapshots, until cancelled. Call it once."""

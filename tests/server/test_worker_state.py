@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from disrupt.core.changes import Cursor
 from disrupt.core.policy import ApiKey, Right
 from disrupt.data_directory import DataDirectory
-from disrupt.errors import UnavailableError
+from disrupt.errors import UnauthenticatedError, UnavailableError
 from disrupt.index.generations import create_first
 from disrupt.registry import sqlite
 from disrupt.registry.sql.registry import SqlRegistryWriter
@@ -40,6 +41,7 @@ class Unsteady:
     def __init__(self, registry: SqlRegistryWriter) -> None:
         self._registry = registry
         self.broken: set[str] = set()
+        self.older_keys: tuple[ApiKey, ...] = ()
 
     def __getattr__(self, name: str) -> object:
         if name in self.broken:
@@ -49,7 +51,7 @@ class Unsteady:
     def keys(self) -> tuple[ApiKey, ...]:
         if "keys" in self.broken:
             raise UnavailableError("The registry is busy.")
-        return self._registry.keys()
+        return self.older_keys or self._registry.keys()
 
 
 @pytest.fixture
@@ -104,6 +106,26 @@ def test_every_key_that_comes_is_noted_as_used_and_no_other(
     state.read_registry()
     assert asyncio.run(state.authenticate(secret)) == key
     assert state.uses.untold() == {key.key_id: state.ring.day}
+
+
+@pytest.mark.parametrize("begins_anew", [True, False])
+def test_a_key_once_revoked_stays_so_where_an_older_registry_takes_its_place(
+    tmp_path: Path, registry: SqlRegistryWriter, begins_anew: bool
+) -> None:
+    key, secret = create_key(registry, "p", [Right.MATCH], (), day="2026-01-01", act=ACT)
+    unsteady: Any = Unsteady(registry)
+    made = partial(WorkerState, unsteady, DataDirectory(tmp_path), 0.2, STALE_S)
+    state = made(outlives_registry=True)
+    state.read_registry()
+    registry.revoke_key(key.key_id, day="2026-01-02", act=ACT)  # as the list of removals says
+    if begins_anew:
+        state = made(outlives_registry=True)
+    else:
+        state.read_registry()
+    unsteady.older_keys = (key,)
+    state.read_registry()
+    with pytest.raises((UnauthenticatedError, UnavailableError)):
+        state.ring.authenticate(secret)
 
 
 CHANGES = 5
