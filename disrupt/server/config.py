@@ -83,8 +83,8 @@ class Config(BaseModel):
     """A video has up to 2000 for each hour."""
     max_hashes_per_registration: Annotated[int, Field(ge=1)] = 64_000
     """Hashes of all items together: eight of the largest, or a thousand for each of 64."""
-    max_items_per_case: Annotated[int, Field(ge=1)] = 1000
-    """Most items in one case."""
+    max_items_per_case: Annotated[int, Field(ge=1, le=20_000)] = 1000
+    """Most items in one case; more could not be withdrawn at once in every database."""
     max_registered_hashes_per_h: Annotated[int, Field(ge=1)] = 2_000_000
     """Hashes that one key may register in an hour; more are RESOURCE_EXHAUSTED."""
     live_items_per_key: Annotated[int, Field(ge=1)] = 100_000
