@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from disrupt.core.changes import Change, Cursor, shown_item
 from disrupt.core.media import ITEM_ID_BYTES
 from disrupt.core.policy import ApiKey
+from disrupt.errors import UnavailableError
 from disrupt.registry.contract import RegistryReader
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Context
@@ -47,6 +48,8 @@ class FeedServicer(feed_pb2_grpc.FeedServiceServicer):
 
     def _page(self, after: Cursor | None, size: int, key: ApiKey) -> feed_pb2.ListChangesResponse:
         """Make a page that does not depend on changes in other banks than those of ``key``."""
+        if self._reader.lacks():  # else mirrors would start over with what was withdrawn since
+            raise UnavailableError("The registry is an older copy. Try again once it is replaced.")
         head = self._reader.head()
         if after is None:
             after = Cursor(head.epoch, 0)

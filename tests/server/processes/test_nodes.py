@@ -24,7 +24,7 @@ from disrupt.doctor.findings import Verdict, findings
 from disrupt.feed.wakeups import wake_at_commits
 from disrupt.registry import head_note, journal, opening
 from disrupt.server.calls.health import REGISTRATION
-from disrupt.v1 import match_pb2, registration_pb2, review_pb2
+from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, review_pb2
 from tests.postgresql import PostgreSql, commands
 from tests.server.caller import (
     Caller,
@@ -61,7 +61,8 @@ class Callers:
 
     def __init__(self, writer: Deployment, stack: ExitStack) -> None:
         self._secrets = {
-            right: writer.make_key(right, right) for right in ("match", "register", "review")
+            right: writer.make_key(right, right)
+            for right in ("match", "register", "review", "feed")
         }
         self._stack = stack
 
@@ -321,18 +322,22 @@ def test_after_postgresql_was_restored_what_a_node_lists_is_removed_before_anybo
     writer = machines.start("writer-1")
     node = machines.start("node-1")
     platform, helpline = callers(node), callers(node, "register")
+    partner = callers(node, "feed")
     helpline("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=access(case)))
     listed = DataDirectory(node.data_dir).journal
     eventually(lambda: len(journal.parsed(listed.read_bytes(), listed.name).removed) == 1)
     assert writer.stop() == 0
     machines.postgresql.drop(machines.database)
     machines.postgresql.sql(f"ALTER DATABASE earlier RENAME TO {machines.database}")
+    begin = feed_pb2.ListChangesRequest()
+    eventually(lambda: outcome(lambda: partner("ListChanges", begin)) is _UNAVAILABLE)
     os.kill(_process(node, "worker 1"), signal.SIGKILL)
     eventually(
         lambda: _state(node, "worker 1").items() >= {"restarts": 1, "state": "serving"}.items()
     )
     looked_up = outcome(lambda: finds(platform, gone.items[0].fingerprints.hashes))
     assert looked_up is _UNAVAILABLE  # what it has is no index of the registry any more
+    assert outcome(lambda: partner("ListChanges", begin)) is _UNAVAILABLE
     (writer.data_dir / listed.name).unlink()
     with pytest.raises(CommandFailedError, match="restore --removals"):
         machines.start("writer-1")
