@@ -22,11 +22,11 @@ from disrupt.admin.v1.removals_pb2_grpc import (
     add_RemovalsServiceServicer_to_server,
 )
 from disrupt.core.policy import MINORS
-from disrupt.data_directory import DataDirectory
+from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.feed.node import Node
 from disrupt.feed.removals import RemovalList
-from disrupt.registry import sqlite
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry import journal, sqlite
+from disrupt.registry.contract import RegistryReader, Removed
 from disrupt.server.admission.limits import MessageLimits
 from disrupt.server.admission.receiving import Receiver
 from disrupt.server.calls import internal
@@ -151,6 +151,20 @@ def test_what_was_removed_since_is_removed_again_from_a_list_alone(site: Site) -
         assert not reader.knows(before)
         assert reader.lacks() is None
     site.follow()
+
+
+def test_of_a_damaged_journal_the_rest_is_used_and_the_damage_told(site: Site) -> None:
+    lost, gone = new_item(site.chance), new_item(site.chance)
+    with sqlite.open_writer(site.data.registry) as writer:
+        writer.register(registration(site.chance, None, lost, gone), day=DAY)
+    records = [Removed(1, lost.item_id), Removed(2, gone.item_id)]
+    journal.write(site.data.journal, records)
+    content = bytearray(site.data.journal.read_bytes())
+    content[len(content) // 2] ^= 1
+    site.data.journal.write_bytes(content)
+    assert JOURNAL in site.restore()["silent"]
+    with sqlite.open_reader(site.data.registry) as reader:
+        assert living(reader, lost.item_id, gone.item_id) == [True, False]
 
 
 def test_without_any_list_nothing_is_changed(site: Site) -> None:

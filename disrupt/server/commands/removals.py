@@ -22,7 +22,8 @@ _ANSWER_WITHIN_S = 60.0
 class Restored:
     """What was done: ``answered`` and ``silent`` are addresses, those with the reason.
 
-    ``removals`` are all that are known; see ``server.restore.Restored`` for the other counts.
+    ``silent`` names the journal too, if it is damaged. ``removals`` are all that are known; see
+    ``server.restore.Restored`` for the other counts.
     """
 
     answered: tuple[str, ...]
@@ -45,6 +46,8 @@ def restore(config: Config) -> Restored:
         own = journal.read(directory.journal)
         if own is not None:
             lists[JOURNAL] = own
+            if own.damaged_records:
+                silent[JOURNAL] = _damaged(own)
         if not lists:
             raise DataDirectoryError(
                 f"No machine has answered, and there is no {JOURNAL}: what was withdrawn is not"
@@ -90,8 +93,12 @@ async def _list_of(address: str, config: Config) -> Contents | str:
         except DisruptError as error:
             return error.message
     if contents.damaged_records:
-        return f"{contents.damaged_records} records of its list are damaged"
+        return _damaged(contents)
     return contents
+
+
+def _damaged(contents: Contents) -> str:
+    return f"{contents.damaged_records} records of its list are damaged"
 
 
 def text(restored: Restored) -> str:
@@ -102,8 +109,8 @@ def text(restored: Restored) -> str:
     ]
     if restored.silent:
         lines.append(
-            "These did not answer, and may know of more: once they do, run this again."
-            f" {_reasons(restored.silent)}"
+            "These did not answer, or not with all, and may know of more: once they do, run this"
+            f" again. {_reasons(restored.silent)}"
         )
     if restored.renewals_undone:
         lines.append(f"Renewed since, and as they were before: {restored.renewals_undone} items.")
