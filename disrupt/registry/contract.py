@@ -338,6 +338,9 @@ class RegistryWriter(
         with PostgreSQL seconds, for which registrations wait.
         """
 
+    def check_leadership(self) -> None:
+        """Raise LeadershipLostError where this process can write no more. Waits for nothing."""
+
     def check_storage(self) -> None:
         """Write durably, as any call that changes something does, and change nothing.
 

@@ -7,6 +7,7 @@ import tempfile
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -51,6 +52,7 @@ from tests.registry.examples import (
 )
 from tests.registry.machine import RegistryMachine
 from tests.registry.test_sql import SqlConformance
+from tests.server.caller import eventually
 
 pytestmark = pytest.mark.skipif(commands() is None, reason="PostgreSQL is not installed")
 
@@ -133,10 +135,12 @@ def test_a_writer_that_lost_its_connection_writes_no_more(
     first, lost, later = (registration(chance) for _ in range(3))
     with opening.writing(directory) as writer:
         head = writer.register(first, day=DAY).cursor
+        writer.check_leadership()
         server.sql(
             "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'",
             name_of(directory),
         )
+        eventually(partial(has_lost, writer))
         with opening.writing(directory, wait=True) as successor:
             for request in (lost, lost):
                 with pytest.raises(LeadershipLostError):
@@ -144,6 +148,14 @@ def test_a_writer_that_lost_its_connection_writes_no_more(
             assert successor.head() == head
             successor.register(later, day=DAY)
         assert writer.registered(lost.request_id) is None
+
+
+def has_lost(writer: RegistryWriter) -> bool:
+    try:
+        writer.check_leadership()
+    except LeadershipLostError:
+        return True
+    return False
 
 
 def name_of(directory: DataDirectory) -> str:

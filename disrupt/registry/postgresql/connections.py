@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, Engine, event, text, update
 
 from disrupt.errors import DataDirectoryError
 from disrupt.registry.postgresql import engine, erasure, roles
-from disrupt.registry.postgresql.engine import reader_engine, writer_engine
+from disrupt.registry.postgresql.engine import leading_connection, reader_engine, writer_engine
 from disrupt.registry.sql import copying, migrations, registry, schema, statements
 from disrupt.registry.sql.copying import Contents
 from disrupt.registry.sql.database import Database
@@ -42,9 +43,13 @@ class WritablePostgresqlDatabase(PostgresqlDatabase):
     clears_at_once = False
     make_room = staticmethod(erasure.make_room)
 
-    def __init__(self, reader: Engine, writer: Engine, url: str) -> None:
+    def __init__(
+        self, reader: Engine, writer: Engine, leading: psycopg.Connection[Any], url: str
+    ) -> None:
+        """``leading`` is the connection of ``writer``."""
         super().__init__(reader)
         self.writer = writer
+        self.check_leadership = partial(engine.check_leading, leading)
         self._url = url
 
     def clear_log(self) -> bool:
@@ -116,8 +121,9 @@ def receive(url: str, source: Database) -> Contents:
     registry already, as of a copy that was interrupted at its end, nothing is done. Raises
     DataDirectoryError where it has another, or a copied row is not the same.
     """
+    leading = leading_connection(url, wait=False)
     with (
-        _disposed(writer_engine(url, wait=False)) as writer,
+        _disposed(writer_engine(leading)) as writer,
         source.translated_errors(),
         source.reader.begin() as reading,
         engine.translated_errors(),
@@ -126,7 +132,7 @@ def receive(url: str, source: Database) -> Contents:
         _check_encoding(connection)
         if is_new := not migrations.revision(connection):
             _make(connection)
-            database = WritablePostgresqlDatabase(writer, writer, url)
+            database = WritablePostgresqlDatabase(writer, writer, leading, url)
             copying.copy(reading, source, connection, database)
         given, copied = copying.contents(reading), copying.contents(connection)
         different = [table for table, rows in given.items() if copied[table] != rows]
@@ -168,11 +174,12 @@ def _reader(url: str) -> Iterator[Engine]:
 
 @contextmanager
 def _writable(url: str, *, wait: bool) -> Iterator[WritablePostgresqlDatabase]:
+    leading = leading_connection(url, wait=wait)
     with (
-        _disposed(writer_engine(url, wait=wait)) as writer,
+        _disposed(writer_engine(leading)) as writer,
         _disposed(reader_engine(url)) as reader,
     ):
-        database = WritablePostgresqlDatabase(reader, writer, url)
+        database = WritablePostgresqlDatabase(reader, writer, leading, url)
         with engine.translated_errors(), writer.begin() as connection:
             _check_encoding(connection)
             _make(connection)

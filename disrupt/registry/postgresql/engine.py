@@ -7,6 +7,7 @@ process any more: another may hold the lock already.
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -109,13 +110,12 @@ def reader_engine(url: str) -> Engine:
     return _engine(connected, pool_size=4, max_overflow=-1)
 
 
-def writer_engine(url: str, *, wait: bool) -> Engine:
+def writer_engine(leading: psycopg.Connection[Any]) -> Engine:
     """Make an engine of the one connection that writes; threads take turns.
 
-    It holds the leader's lock: waits for that, or raises DataDirectoryInUseError. Raises
-    LeadershipLostError once that connection is lost.
+    Raises LeadershipLostError once that connection is lost.
     """
-    led = [_leading(url, wait=wait)]
+    led = [leading]
 
     def connected() -> psycopg.Connection[Any]:
         if not led:
@@ -142,8 +142,22 @@ def _engine(connected: Callable[[], psycopg.Connection[Any]], **pool: int) -> En
     )
 
 
-def _leading(url: str, *, wait: bool) -> psycopg.Connection[Any]:
-    """Return a connection that holds the leader's lock, and writes durably."""
+def check_leading(leading: psycopg.Connection[Any]) -> None:
+    """Raise LeadershipLostError where a connection is lost. Any thread, whatever uses it."""
+    watched = select.poll()
+    try:
+        watched.register(leading.fileno(), select.POLLRDHUP)
+    except psycopg.OperationalError:  # it is closed
+        raise _lost() from None
+    if watched.poll(0):
+        raise _lost()
+
+
+def leading_connection(url: str, *, wait: bool) -> psycopg.Connection[Any]:
+    """Return a connection that holds the leader's lock, and writes durably.
+
+    Waits for the lock, or raises DataDirectoryInUseError.
+    """
     connection = connect(url, target_session_attrs="read-write")
     try:
         connection.autocommit = True

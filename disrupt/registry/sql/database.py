@@ -35,6 +35,9 @@ class WritableDatabase(Database, Protocol):
     def clear_log(self) -> bool:
         """Leave no file with bytes erased before; False where a reader held that up."""
 
+    def check_leadership(self) -> None:
+        """Raise LeadershipLostError where this process can write no more. Waits for nothing."""
+
     def prove_writable(self) -> None:
         """Write durably and change nothing. The caller serialises the calls with other writes."""
 

@@ -270,6 +270,10 @@ class SqlRegistryWriter(SqlRegistry):
         with self._writable.translated_errors():
             return self._writable.clear_log()
 
+    def check_leadership(self) -> None:
+        """Raise LeadershipLostError where this process can write no more."""
+        self._writable.check_leadership()
+
     def check_storage(self) -> None:
         """Write durably and change nothing."""
         with self._writing, self._writable.translated_errors():

@@ -73,6 +73,10 @@ _H, _DAY_S = 3600.0, 86_400
 
 _ANSWERED_S = 0.1
 
+_LEADERSHIP_S = 0.5
+"""Pause between two looks whether this process leads. Another leads once its connection is lost,
+and nobody reaches that one while this one listens: its threads may wait for the database."""
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -190,6 +194,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         vital("erasures", forever(partial(erase_due_cases, registry, pool), _RELEASE_S)),
         vital("log", forever(partial(clear_log, registry, pool), _CLEAR_LOG_S)),
         vital("storage", forever(storage, STORAGE_CHECK_S)),
+        vital("leadership", forever(partial(check_leadership, registry), _LEADERSHIP_S)),
     ]
     await until_told_to_stop(servers, config.drain_grace_s, statuses.stop, report)
     for task in tasks:
@@ -221,6 +226,11 @@ async def release_unreviewed(config: Config, registry: RegistryWriter, pool: Poo
     with suppress(DisruptError):  # such as a full disk, which health tells: a later look does it
         while await pool.run(registry.release, since_s=since_s, at_s=at_s):
             pass
+
+
+async def check_leadership(registry: RegistryWriter) -> None:
+    """Look whether this process can write. Raises LeadershipLostError."""
+    registry.check_leadership()
 
 
 async def clear_log(registry: RegistryWriter, pool: Pool) -> None:
