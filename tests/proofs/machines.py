@@ -14,8 +14,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Self
+
+_made = count()
+"""Networks of this process; the next process has other addresses for two of them."""
 
 _NOWHERE = "02:00:00:00:00:01"
 """Address of no network card: what is sent there is lost without a word."""
@@ -62,7 +66,7 @@ class Network:
     """A context: a bridge with machines, which this process reaches as one more machine."""
 
     def __init__(self) -> None:
-        self._subnet = f"10.214.{os.getpid() % 256}"
+        self._subnet = f"10.214.{(2 * os.getpid() + next(_made)) % 256}"
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
