@@ -95,9 +95,7 @@ def running(work: Path) -> Iterator[Demo]:
     """Run a fleet, whose second writer waits for its turn."""
     with contextlib.ExitStack() as stack:
         postgresql = stack.enter_context(PostgreSql.create())
-        for user in ("disrupt", "disrupt_match"):
-            postgresql.sql(f"CREATE ROLE {user} LOGIN")
-        postgresql.sql("CREATE DATABASE disrupt OWNER disrupt")
+        postgresql.make_registry()
         users = {"writer": "disrupt", "match": "disrupt_match"}
         writers, nodes = (
             tuple(Place(f"{name}-{number}", role) for number in (1, 2))

@@ -160,6 +160,14 @@ class PostgreSql:
         self.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
+    def make_registry(self) -> None:
+        """Make the database of a registry, and its users, as docs/run-a-fleet.md says."""
+        for user in ("disrupt", "disrupt_match"):
+            self.sql(f"CREATE ROLE {user} LOGIN")
+        self.sql("CREATE DATABASE disrupt OWNER disrupt")
+        self.sql("GRANT pg_checkpoint TO disrupt")
+        self.sql("GRANT EXECUTE ON FUNCTION pg_switch_wal TO disrupt", "disrupt")
+
     def drop(self, database: str) -> None:
         """Delete a database, and end the sessions that are open in it."""
         self.sql(f"DROP DATABASE {database} WITH (FORCE)")

@@ -102,9 +102,9 @@ def _start_postgresql(namespace: str, stack: ExitStack) -> None:
     settings = dict(word.split("=") for word in words if "=" in word)
     wrapper = ("ip", "netns", "exec", namespace)
     server = stack.enter_context(PostgreSql.create(port=5432, wrapper=wrapper, **settings))
+    server.make_registry()
     for user in ("disrupt", "disrupt_match"):
-        server.sql(f"CREATE ROLE {user} LOGIN PASSWORD '{_PASSWORD}'")
-    server.sql("CREATE DATABASE disrupt OWNER disrupt")
+        server.sql(f"ALTER ROLE {user} PASSWORD '{_PASSWORD}'")
 
 
 def test_platforms_reach_the_node_that_is_left_through_the_proxy(tmp_path: Path) -> None:

@@ -43,9 +43,7 @@ class FleetSite:
             self.network = stack.enter_context(Network())
             machine = self.network.machine
             self.pair = stack.enter_context(Pair((machine("first"), machine("second"))))
-            for role in ("disrupt", "disrupt_match"):
-                self.pair.primary.sql(f"CREATE ROLE {role} LOGIN")
-            self.pair.primary.sql(f"CREATE DATABASE {_DATABASE} OWNER disrupt")
+            self.pair.primary.make_registry()
             self.machines: dict[str, Machine] = {}
             self.fleet = Fleet(
                 self._work,
