@@ -41,6 +41,12 @@ _LOST_AFTER_MS = 4000
 its lock no longer."""
 _KEEPALIVES = {"keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 2}
 
+LIMITS = [
+    *("lock_timeout", "statement_timeout", "transaction_timeout"),
+    *("idle_session_timeout", "idle_in_transaction_session_timeout"),
+]
+"""Settings, as of a role, that would end a leader's session. Older servers have not all of them."""
+
 _FULL = "53100"
 _DAMAGED = ("XX001", "XX002")
 _NOT_ALLOWED = "42"
@@ -163,13 +169,13 @@ def leading_connection(url: str, *, wait: bool) -> psycopg.Connection[Any]:
         connection.autocommit = True
         for name, value in {
             "tcp_user_timeout": _LOST_AFTER_MS,
-            "lock_timeout": 0,
-            "statement_timeout": 0,
-            "idle_session_timeout": 0,
             "default_transaction_isolation": "read committed",
             **{f"tcp_{name}": value for name, value in _KEEPALIVES.items()},
         }.items():
             connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
+        connection.execute(
+            "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY(%s)", (LIMITS,)
+        )
         connection.execute(
             "SELECT set_config('synchronous_commit', 'on', false)"
             " WHERE current_setting('synchronous_commit') = 'off'"
