@@ -128,6 +128,20 @@ def test_an_interrupted_move_can_be_repeated_and_changes_nothing_before_its_end(
         assert content(reader, cases()) == before
 
 
+def test_a_copy_that_is_behind_after_an_interruption_is_to_be_dropped(
+    directory: DataDirectory, empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(DataDirectory, "note_registry_url", stop)
+        with pytest.raises(KeyboardInterrupt):
+            moving.move(directory, empty)
+    with opening.writing(directory) as writer:
+        writer.register(registration(random.Random(9)), day=DAY)
+    with pytest.raises(DataDirectoryError, match="drop it"):
+        moving.move(directory, empty)
+    assert directory.registry_url is None
+
+
 def test_what_is_not_the_same_is_refused_and_nothing_kept(
     directory: DataDirectory, empty: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,16 @@ from disrupt.registry.sql.registry import SqlRegistry, SqlRegistryWriter
 _CHANNEL = "disrupt"
 """On it whoever listens is woken after each commit; nothing else is told."""
 
+_ANOTHER = (
+    "The database has another registry already. Nothing was changed. Give the URL of an empty"
+    " database."
+)
+_EARLIER_COPY = (
+    "The database has a copy of this registry already, which differs: a move was interrupted, and"
+    " a server wrote on. Nothing was changed. If no server was ever started with that database,"
+    " drop it, as it keeps what is withdrawn later, and give the URL of an empty one."
+)
+
 
 class PostgresqlDatabase:
     """A Database of PostgreSQL."""
@@ -136,12 +146,13 @@ def receive(url: str, source: Database) -> Contents:
             copying.copy(reading, source, connection, database)
         given, copied = copying.contents(reading), copying.contents(connection)
         different = [table for table, rows in given.items() if copied[table] != rows]
-        if different:
+        if different and is_new:
             raise DataDirectoryError(
                 f"The copy differs in {', '.join(different)}. Nothing was changed."
-                if is_new
-                else "The database has another registry already. Nothing was changed. Give the URL"
-                " of an empty database."
+            )
+        if different:
+            raise DataDirectoryError(
+                _ANOTHER if schema.registry.name in different else _EARLIER_COPY
             )
         return copied
 
