@@ -126,7 +126,8 @@ class Node:
         if followed and timeline < followed.timeline:
             raise _other_history(
                 f"it is on timeline {timeline}, and timeline {followed.timeline} was followed: this"
-                " is a primary that was replaced"
+                " is a primary that was replaced, or a database made anew, for which `followed`"
+                " has to be deleted here"
             )
         is_same = followed is not None and followed.at.epoch == head.epoch
         if followed and is_same and not self._reader.knows(followed.at):

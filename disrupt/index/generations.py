@@ -41,9 +41,10 @@ _CURRENT = "CURRENT"
 _BUILDING = "building"
 _LOCK = "lock"
 _OLDER_COPY = (
-    "It may be an older copy. Nothing is served from it, and nothing was changed. Stop the server"
-    " and put the right registry.db back, or run `disrupt restore`. If there is no newer one,"
-    " `disrupt-index rebuild --accept-registry` builds the index from this one."
+    "It may be an older copy. Nothing is served from it, and nothing was changed. In PostgreSQL:"
+    " see docs/several-machines.md. In SQLite: stop the server and put the right registry.db back,"
+    " or run `disrupt restore`; if there is no newer one, `disrupt-index rebuild --accept-registry`"
+    " builds the index from this one."
 )
 _NAME = re.compile(r"[0-9]{8,18}", re.ASCII)
 
@@ -122,7 +123,7 @@ def check_history(index_dir: Path, registry: History) -> None:
     lacking = registry.lacks()
     if lacking is not None:
         raise OtherHistoryError(
-            f"registry.db is not the one that was here before: it does not know change"
+            f"The registry is not the one that was here before: it does not know change"
             f" {lacking.sequence}, which registry.head names. {_OLDER_COPY}"
         )
 
@@ -130,7 +131,7 @@ def check_history(index_dir: Path, registry: History) -> None:
 def _check_known(generation: int, cursor: Cursor, registry: History) -> None:
     if not registry.knows(cursor):
         raise OtherHistoryError(
-            f"registry.db is not the one that index/{generation:08d} was built from: it does not"
+            f"The registry is not the one that index/{generation:08d} was built from: it does not"
             f" know change {cursor.sequence} of it. {_OLDER_COPY}"
         )
 

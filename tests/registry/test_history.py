@@ -66,7 +66,7 @@ def test_an_index_is_refused_by_an_older_copy_that_has_grown_to_its_change(
     for _ in range(4):
         with sqlite.open_reader(path) as reader:
             for refused in (check_history, open_current):
-                with pytest.raises(OtherHistoryError, match=r"registry\.db is not the one"):
+                with pytest.raises(OtherHistoryError, match="The registry is not the one"):
                     refused(index_dir, reader)
             with pytest.raises(OtherHistoryError):
                 rebuild(reader, index_dir)
