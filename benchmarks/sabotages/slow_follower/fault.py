@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from disrupt.data_directory import DataDirectory
 from disrupt.registry.contract import RegistryReader
 from disrupt.server.worker_state import WorkerState
@@ -15,10 +17,9 @@ def _start_slowly(
     directory: DataDirectory,
     interval_s: float,
     stale_s: float,
-    *,
-    checked_from: int | None = None,
+    **options: Any,  # noqa: ANN401 those of the server
 ) -> None:
-    _start(self, reader, directory, max(interval_s, 3.0), stale_s, checked_from=checked_from)
+    _start(self, reader, directory, max(interval_s, 3.0), stale_s, **options)
 
 
 WorkerState.__init__ = _start_slowly  # type: ignore[method-assign]

@@ -8,11 +8,10 @@ from collections.abc import AsyncIterator
 from disrupt.admin.v1 import removals_pb2, removals_pb2_grpc
 from disrupt.feed.removals import RemovalList
 from disrupt.server.admission.receiving import Context
+from disrupt.wire import removals as wire
 
 CALLS = ("/disrupt.admin.v1.RemovalsService/",)
 """Begins of the calls of this service."""
-
-_PART_BYTES = 2**20
 
 
 class RemovalsServicer(removals_pb2_grpc.RemovalsServiceServicer):
@@ -25,6 +24,5 @@ class RemovalsServicer(removals_pb2_grpc.RemovalsServiceServicer):
         self, _request: removals_pb2.ReadRemovalsRequest, _context: Context
     ) -> AsyncIterator[removals_pb2.ReadRemovalsResponse]:
         """Return the list."""
-        content = await asyncio.to_thread(self._removals.read)
-        for first in range(0, len(content), _PART_BYTES):
-            yield removals_pb2.ReadRemovalsResponse(part=content[first : first + _PART_BYTES])
+        for part in wire.parts(await asyncio.to_thread(self._removals.read)):
+            yield part

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from grpc import aio
 
-from disrupt.admin.v1 import removals_pb2, removals_pb2_grpc
+from disrupt.admin.v1 import removals_pb2_grpc
 from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.errors import DataDirectoryError, DisruptError
 from disrupt.registry import backup, journal
 from disrupt.registry.journal import Contents
 from disrupt.server.calls import internal
 from disrupt.server.config import Config
+from disrupt.wire import removals as wire
 
 _ANSWER_WITHIN_S = 60.0
 
@@ -84,9 +85,9 @@ async def _list_of(address: str, config: Config) -> Contents | str:
         stub = removals_pb2_grpc.RemovalsServiceStub(channel)
         try:
             parts = stub.ReadRemovals(
-                removals_pb2.ReadRemovalsRequest(), timeout=_ANSWER_WITHIN_S, wait_for_ready=False
+                wire.request(), timeout=_ANSWER_WITHIN_S, wait_for_ready=False
             )
-            content = b"".join([answer.part async for answer in parts])
+            content = wire.content([part async for part in parts])
             contents = journal.parsed(content, f"The list of {address}")
         except aio.AioRpcError as error:
             return f"{error.code().name}: {error.details()}"
