@@ -425,19 +425,3 @@ def test_the_doctor_looks_at_the_database_and_warns_of_the_file_before_it(
     found = {(finding.name, finding.verdict) for finding in findings(data.checks(directory.path))}
     assert {("registry", Verdict.OK), ("registry", Verdict.WARN)} <= found
     assert Verdict.FAIL not in {verdict for _, verdict in found}
-
-
-def test_no_limit_of_a_role_or_database_ends_the_session_that_leads(
-    server: PostgreSql, database: str
-) -> None:
-    known = ", ".join(f"'{name}'" for name in engine.LIMITS)
-    limits = f"FROM pg_settings WHERE name IN ({known})"
-    name = database.rpartition("/")[2]
-    for limit in server.sql(f"SELECT name {limits}").split():
-        server.sql(f"ALTER DATABASE {name} SET {limit} = '1h'")
-    leading = engine.writer_engine(database, wait=False)
-    with leading.begin() as connection:
-        assert connection.exec_driver_sql(f"SELECT DISTINCT setting {limits}").scalars().all() == [
-            "0"
-        ]
-    leading.dispose()

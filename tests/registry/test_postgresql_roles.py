@@ -1,0 +1,55 @@
+"""What roles and settings of PostgreSQL, as an operator makes them, let a writer and a node do."""
+
+from __future__ import annotations
+
+import random
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from disrupt.registry import postgresql as backend
+from disrupt.registry.postgresql import engine, roles
+from tests.postgresql import PostgreSql, commands
+from tests.registry.examples import DAY, registration
+
+pytestmark = pytest.mark.skipif(commands() is None, reason="PostgreSQL is not installed")
+
+
+def test_the_roles_of_the_page_can_write_and_read_and_the_nodes_cannot_lock_writers_out(
+    tmp_path: Path,
+) -> None:
+    page = Path(__file__).parents[2] / "docs" / "run-a-fleet.md"
+    statements = page.read_text("utf-8").partition("<<'END'\n")[2].partition("    END\n")[0]
+    with PostgreSql.create() as server:  # one of its own: roles are of all databases
+        server.sql(f"CREATE ROLE disrupt LOGIN; CREATE ROLE {roles.MATCH} LOGIN")
+        server.sql("CREATE DATABASE disrupt OWNER disrupt")
+        server.sql(statements, "disrupt")
+        node = server.url("disrupt", roles.MATCH)
+        with backend.open_writer(server.url("disrupt", "disrupt"), tmp_path) as writer:
+            case = writer.register(registration(random.Random(1)), day=DAY).case_number
+            writer.withdraw(case, None, day=DAY)
+            assert writer.checkpoint()
+            with backend.open_reader(node, tmp_path) as reader:
+                assert reader.head() == writer.head()
+        with closing(psycopg.connect(node, autocommit=True)) as connection:
+            for refused in (
+                f"SELECT pg_advisory_lock({engine.LEADER})",
+                f"SELECT pg_try_advisory_xact_lock_shared({engine.LEADER})",
+                "CREATE TEMP TABLE own (number int)",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(refused)
+
+
+def test_no_limit_of_a_role_or_database_ends_the_session_that_leads(
+    server: PostgreSql, database: str
+) -> None:
+    known = ", ".join(f"'{name}'" for name in engine.LIMITS)
+    limits = f"FROM pg_settings WHERE name IN ({known})"
+    name = database.rpartition("/")[2]
+    for limit in server.sql(f"SELECT name {limits}").split():
+        server.sql(f"ALTER DATABASE {name} SET {limit} = '1h'")
+    with closing(engine.leading_connection(database, wait=False)) as leading:
+        assert leading.execute(f"SELECT DISTINCT setting {limits}").fetchall() == [("0",)]
