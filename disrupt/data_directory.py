@@ -101,7 +101,7 @@ class DataDirectory:
 
     @property
     def followed(self) -> Path:
-        """What a machine that answers lookups for others has followed, see ``feed.node``."""
+        """Which registry in PostgreSQL a machine has followed, see ``feed.node``."""
         return self.path / FOLLOWED
 
     @property

@@ -29,7 +29,7 @@ _OTHER_FILE = (
 )
 _OTHER_HISTORY = (
     "The registry is an older copy, or a primary that was replaced. Lookups are answered as of"
-    " before, and end where no other comes: see node_fault."
+    " before, and end where no other comes: see what the node or the writer logs."
 )
 
 _log = structlog.get_logger(__name__)

@@ -3,6 +3,8 @@
 A machine that answers lookups keeps no truth but its list. The registry may be replaced under it:
 by a standby that was promoted, or by a copy that was restored to an earlier time. Both begin a new
 epoch. Until the index is built anew from it, the machine answers as if the registry were stopped.
+
+A machine that also writes a registry in PostgreSQL follows promotions by the same code.
 """
 
 from __future__ import annotations
@@ -79,14 +81,28 @@ def wipe_if_away(directory: DataDirectory, longest_s: float) -> bool:
     return True
 
 
+def refuse_older(registry: RegistryReader) -> None:
+    """Raise OtherHistoryError where what was noted beside a registry shows that it is older."""
+    if lacking := registry.lacks():
+        raise OtherHistoryError(
+            f"The registry does not know change {lacking.sequence}, which registry.head names:"
+            " it is an older copy, and nothing is written to it. If it was restored, run"
+            " `disrupt restore --removals`; see `disrupt restore --help`."
+        )
+
+
 class Node:
-    """Follows one registry. For one thread, which calls ``step`` every 0.2 s or so."""
+    """Follows one registry. For one thread, which calls ``step`` every 0.2 s or so.
+
+    Where this machine writes the registry itself, there are no ``removals``: the writer keeps its
+    journal, and the note of its head.
+    """
 
     def __init__(
         self,
         reader: RegistryReader,
         directory: DataDirectory,
-        removals: RemovalList,
+        removals: RemovalList | None,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -108,17 +124,23 @@ class Node:
         head = self._reader.head()
         if self._cursor is None or self._cursor.epoch != head.epoch:
             self._enter(head)
+        if self._removals and not self._list(head, self._removals):
+            return
+        self._cursor = head
+        self._note(head)
+
+    def _list(self, head: Cursor, removals: RemovalList) -> bool:
+        """List what was removed, and note the head; False where another epoch began meanwhile."""
         try:
             removed = self._reader.journaled(self._cursor)
         except CursorExpiredError:
             if self._reader.head().epoch != head.epoch:
-                return  # another began meanwhile, which the next step enters
+                return False  # the next step enters it
             raise _other_history("its newest changes are gone") from None
-        self._removals.add({Epoch(head.epoch): None, **dict.fromkeys(removed)})
+        removals.add({Epoch(head.epoch): None, **dict.fromkeys(removed)})
         if head != self._cursor:  # by it workers and compaction refuse an older copy
             head_note.write(self._directory.path / HEAD_NOTE, head)
-        self._cursor = head
-        self._note(head)
+        return True
 
     def _enter(self, head: Cursor) -> None:
         """Begin to follow an epoch. Raises OtherHistoryError where that would be wrong."""
@@ -132,7 +154,7 @@ class Node:
         is_same = followed is not None and followed.at.epoch == head.epoch
         if followed and is_same and not self._reader.knows(followed.at):
             raise _other_history("its newest changes are gone")
-        if back := self._removals.brought_back(self._reader):
+        if self._removals and (back := self._removals.brought_back(self._reader)):
             raise _other_history(f"it has {back} items or keys that were removed")
         try:
             check_history(self._directory.index, self._reader)

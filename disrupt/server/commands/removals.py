@@ -58,6 +58,7 @@ def restore(config: Config) -> Restored:
             record for contents in lists.values() for record in contents.records
         )
         done = backup.bring_up_to_date(directory.path, together)
+        directory.followed.unlink(missing_ok=True)  # this registry is right, whatever was before
     return Restored(
         answered=tuple(name for name in lists if name != JOURNAL),
         silent=silent,

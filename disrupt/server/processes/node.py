@@ -49,7 +49,7 @@ async def run(config: Config) -> None:
 
 async def _serve(config: Config, directory: DataDirectory, reader: RegistryReader) -> None:
     removals = RemovalList(directory.journal)
-    following = _Following(Node(reader, directory, removals))
+    following = Following(Node(reader, directory, removals))
     errors = Errors(
         Receiver(MessageLimits.of(config), {}),
         config.max_call_s,
@@ -78,8 +78,8 @@ async def _serve(config: Config, directory: DataDirectory, reader: RegistryReade
         task.cancel()
 
 
-class _Following:
-    """Steps of a Node in threads; logs a fault when it begins."""
+class Following:
+    """Makes the steps of a Node in threads; logs a fault when it begins."""
 
     def __init__(self, node: Node) -> None:
         self._node = node

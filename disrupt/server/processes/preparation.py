@@ -10,7 +10,7 @@ from functools import partial
 from disrupt.data_directory import DataDirectory
 from disrupt.distinctiveness.limits import check_limits
 from disrupt.errors import ConfigurationError, SnapshotRefusedError, UnavailableError
-from disrupt.feed.node import Node, wipe_if_away
+from disrupt.feed.node import Node, refuse_older, wipe_if_away
 from disrupt.feed.removals import RemovalList
 from disrupt.index.generations import check_history, create_first, known_whole_from, open_current
 from disrupt.index.known_answers import check_table_search
@@ -56,14 +56,15 @@ def load(config: Config) -> int:
     Reads the index whole. Returns the generation from which on the workers need not do that.
     """
     directory = DataDirectory(config.data_dir)
-    if config.role == "match":
+    if config.role != "match":
+        directory.secrets()
+    if config.role == "writer":
+        return 0
+    if directory.registry_url is not None:
         # building an index starts threads
         forking.run_in_child("node", partial(_prepare_node, config, directory))
         with opening.reading(directory) as reader:
             return known_whole_from(directory.index, _load_index(directory, reader))
-    directory.secrets()
-    if config.role == "writer":
-        return 0
     with opening.writing(directory) as registry:
         check_history(directory.index, registry)
         create_first(directory.index, registry.head().epoch)
@@ -72,7 +73,12 @@ def load(config: Config) -> int:
 
 
 def _prepare_node(config: Config, directory: DataDirectory) -> None:
-    """Make the index one of the registry that others write, and the list of removals complete."""
+    """Make the index one of the registry in PostgreSQL; where others write that, list removals."""
+    if config.role == "all":
+        with opening.writing(directory) as registry:
+            refuse_older(registry)
+            Node(registry, directory, None).step()
+        return
     directory.match_tokens()
     wipe_if_away(directory, config.erase_within_h * _H)
     with opening.reading(directory) as reader:

@@ -38,7 +38,6 @@ from disrupt.server.calls.feed import FeedServicer
 from disrupt.server.calls.health import Health
 from disrupt.server.calls.health_of_worker import WRITER_CHECK_S, check_index, check_writer
 from disrupt.server.calls.interceptors import Authentication, Errors
-from disrupt.server.calls.internal import MATCH
 from disrupt.server.calls.key_uses import TELL_S, tell_writer
 from disrupt.server.calls.matching import MatchServicer
 from disrupt.server.calls.registration_relay import RelayingServicer
@@ -157,7 +156,7 @@ async def _serve(
         config.follow_interval_s,
         config.stale_closes_s,
         checked_from=checked_from,
-        outlives_registry=config.role == MATCH,
+        outlives_registry=directory.registry_url is not None,
     )
     calls, quotas, statuses = OpenCalls(), LookupQuotas(), Health()
     secret = directory.match_tokens()

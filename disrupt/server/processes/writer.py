@@ -25,8 +25,8 @@ from disrupt.errors import (
     DataDirectoryInUseError,
     DisruptError,
     LeadershipLostError,
-    OtherHistoryError,
 )
+from disrupt.feed.node import Node, refuse_older
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryWriter
 from disrupt.server.admin import DirectAdmin, today
@@ -47,6 +47,7 @@ from disrupt.server.memory import keep_little
 from disrupt.server.metrics import families
 from disrupt.server.part_failure import end_process, forever, vital
 from disrupt.server.processes import maintenance
+from disrupt.server.processes.node import Following
 from disrupt.server.processes.serving import BEAT_S, tell_of_waiting, until_told_to_stop
 from disrupt.server.processes.storage import LOOK_S, Storage
 from disrupt.services.cursors import SealedCursors
@@ -102,12 +103,7 @@ async def run(config: Config) -> None:
             for task in waiting:
                 task.cancel()
             _log.info("writer_leads")
-        if lacking := registry.lacks():
-            raise OtherHistoryError(
-                f"The registry does not know change {lacking.sequence}, which registry.head names:"
-                " it is an older copy, and nothing is written to it. If it was restored, run"
-                " `disrupt restore --removals`; see `disrupt restore --help`."
-            )
+        refuse_older(registry)
         await _serve(config, directory, registry)
 
 
@@ -196,6 +192,9 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         vital("storage", forever(storage, STORAGE_CHECK_S)),
         vital("leadership", forever(partial(check_leadership, registry), _LEADERSHIP_S)),
     ]
+    if config.role == "all" and directory.registry_url is not None:  # it may be another epoch's
+        following = Following(Node(registry, directory, None))
+        tasks.append(vital("index", forever(following.step, STORAGE_CHECK_S)))
     await until_told_to_stop(servers, config.drain_grace_s, statuses.stop, report)
     for task in tasks:
         task.cancel()
