@@ -338,6 +338,13 @@ class RegistryWriter(
         with PostgreSQL seconds, for which registrations wait.
         """
 
+    def uncleared_s(self) -> float:
+        """Return a bound on the age of the oldest erased byte in PostgreSQL's files, in seconds.
+
+        That is the time since the last ``checkpoint`` that was complete, where anything was erased
+        since; else, and in SQLite, which clears with each withdrawal, 0.
+        """
+
     def check_leadership(self) -> None:
         """Raise LeadershipLostError where this process can write no more. Waits for nothing."""
 

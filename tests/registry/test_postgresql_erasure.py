@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -101,6 +102,7 @@ def test_a_reader_holds_erasure_up_and_the_next_checkpoint_finishes_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(erasure, "_HELD_UP_S", 0.1)
+    assert writer.checkpoint()
     gone = example(random.Random(3))
     number = writer.register(gone, day=DAY).case_number
     with writer.database.reader.begin() as connection:
@@ -108,7 +110,12 @@ def test_a_reader_holds_erasure_up_and_the_next_checkpoint_finishes_it(
         writer.withdraw(number, None, day=DAY)  # the reader does not delay the withdrawal
         assert not writer.checkpoint()
         assert any(are_found(server, secrets_of(gone)))
+        later_s = time.time() + 3600
+        with monkeypatch.context() as later:
+            later.setattr(time, "time", lambda: later_s)
+            assert 3600 <= writer.uncleared_s() < 2 * 3600
     assert writer.checkpoint()
+    assert writer.uncleared_s() == 0
     assert not any(are_found(server, secrets_of(gone)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, event, text, update
+from sqlalchemy import Connection, Engine, event, select, text, update
 
 from disrupt.errors import DataDirectoryError
 from disrupt.registry.postgresql import engine, erasure, roles
@@ -18,6 +19,7 @@ from disrupt.registry.sql import copying, migrations, registry, schema, statemen
 from disrupt.registry.sql.copying import Contents
 from disrupt.registry.sql.database import Database
 from disrupt.registry.sql.registry import SqlRegistry, SqlRegistryWriter
+from disrupt.registry.sql.schema import ChangeKind
 
 _CHANNEL = "disrupt"
 """On it whoever listens is woken after each commit; nothing else is told."""
@@ -67,13 +69,26 @@ class WritablePostgresqlDatabase(PostgresqlDatabase):
         try:
             with closing(engine.connect(self._url)) as connection:
                 connection.autocommit = True
+                began_s = int(time.time())
                 newest = erasure.vacuum(connection)
         except psycopg.errors.LockNotAvailable:
             return False
-        if newest is not None:
-            with self.writer.begin() as writing:
-                writing.execute(update(schema.registry).values(vacuumed=newest))
+        row = schema.registry
+        with self.writer.begin() as writing:
+            writing.execute(
+                update(row).values(vacuumed=newest or row.c.vacuumed, vacuumed_s=began_s)
+            )
         return True
+
+    def uncleared_s(self, connection: Connection) -> float:
+        """Return the time since ``clear_log`` left nothing, where anything was erased since."""
+        row, changes = schema.registry.c, schema.changes.c
+        vacuumed, at_s = connection.execute(select(row.vacuumed, row.vacuumed_s)).one()
+        removals = select(changes.sequence).where(
+            changes.kind == ChangeKind.REMOVAL, changes.sequence > vacuumed
+        )
+        is_clear = connection.execute(removals.limit(1)).first() is None
+        return 0.0 if is_clear else max(time.time() - at_s, 0.0)
 
     def prove_writable(self) -> None:
         """Write a message to the log."""

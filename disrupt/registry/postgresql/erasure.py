@@ -60,17 +60,17 @@ def _name(part: int) -> str:
 def vacuum(connection: psycopg.Connection[Any]) -> int | None:
     """Write anew what holds erased bytes, and the log; return the newest change that this covers.
 
-    The connection is in autocommit. None where there is nothing to do. LockNotAvailable where a
+    The connection is in autocommit. None where nothing changed since. LockNotAvailable where a
     reader held it up. Takes some seconds.
     """
     row = connection.execute(
-        "SELECT max(sequence), array_agg(DISTINCT item / %s) FROM changes, registry"
-        " WHERE kind = 2 AND sequence > vacuumed",
+        "SELECT max(sequence), array_agg(DISTINCT item / %s) FILTER (WHERE kind = 2)"
+        " FROM changes, registry WHERE sequence > vacuumed",
         (ITEMS_PER_PART,),
     ).fetchone()
-    newest, parts = row or (None, ())
-    if newest is None:
-        return None
+    newest, parts = row or (None, None)
+    if newest is None or parts is None:
+        return newest
     _wait_for_readers(connection)
     connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{_LOCK_WITHIN_MS}ms",))
     for table in (*map(_name, sorted(parts)), *_ALSO):

@@ -72,7 +72,8 @@ def _begin(source: Connection, target: Connection, database: WritableDatabase) -
 
 def contents(connection: Connection) -> Contents:
     """Count the rows of each table, and digest them, but for what is a database's own."""
-    own = {schema.registry.c.timeline, schema.registry.c.vacuumed}
+    registry = schema.registry.c
+    own = {registry.timeline, registry.vacuumed, registry.vacuumed_s}
     digests = dict[str, tuple[int, int]]()
     for table in schema.metadata.sorted_tables:
         query = select(*(column for column in table.c if column not in own))

@@ -35,6 +35,9 @@ class WritableDatabase(Database, Protocol):
     def clear_log(self) -> bool:
         """Leave no file with bytes erased before; False where a reader held that up."""
 
+    def uncleared_s(self, connection: Connection) -> float:
+        """Return a bound on the age of what ``clear_log`` has to clear, in seconds; 0: nothing."""
+
     def check_leadership(self) -> None:
         """Raise LeadershipLostError where this process can write no more. Waits for nothing."""
 

@@ -270,6 +270,11 @@ class SqlRegistryWriter(SqlRegistry):
         with self._writable.translated_errors():
             return self._writable.clear_log()
 
+    def uncleared_s(self) -> float:
+        """Return a bound on the age of what ``checkpoint`` has to clear."""
+        with self._writable.translated_errors(), self._writable.reader.begin() as connection:
+            return self._writable.uncleared_s(connection)
+
     def check_leadership(self) -> None:
         """Raise LeadershipLostError where this process can write no more."""
         self._writable.check_leadership()

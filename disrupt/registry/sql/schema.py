@@ -57,7 +57,8 @@ class ChangeKind(IntEnum):
 # with. NULL until a writer opens the registry beside them.
 #
 # Of PostgreSQL alone, else 0: ``timeline`` is that of its log when the epoch began, ``vacuumed``
-# the newest change of which no file holds what it removed.
+# the newest change of which no file holds what it removed, ``vacuumed_s`` when that was last made
+# sure of, in seconds since 1970.
 registry = Table(
     "registry",
     metadata,
@@ -66,6 +67,7 @@ registry = Table(
     Column("pepper_check", LargeBinary),
     Column("timeline", BigInteger, nullable=False, server_default="0"),
     Column("vacuumed", BigInteger, nullable=False, server_default="0"),
+    Column("vacuumed_s", BigInteger, nullable=False, server_default="0"),
     CheckConstraint("id = 1", name="one_row"),
 )
 

@@ -41,6 +41,10 @@ class WritableSqliteDatabase(SqliteDatabase):
         self.writer = writer
         self._owner = owner
 
+    def uncleared_s(self, connection: Connection) -> float:  # noqa: ARG002
+        """Return 0: only a reader holds the clearing of the log up, and not for long."""
+        return 0.0
+
     def clear_log(self) -> bool:
         """Copy the log into the database file and empty it."""
         return engine.truncate_wal(self.writer)

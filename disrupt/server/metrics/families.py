@@ -222,7 +222,7 @@ ITEMS = Gauge(
 )
 OLDEST_WITHDRAWN = Gauge(
     "disrupt_oldest_withdrawn_seconds",
-    "Bound on the age of the oldest withdrawn byte in the index's files.",
+    "Bound on the age of the oldest withdrawn byte in the files of the index or of PostgreSQL.",
     of_each_process=False,
 )
 ERASE_WITHIN = Gauge(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from disrupt.core.states import ItemState
@@ -26,8 +27,12 @@ _H = 3600.0
 class Storage:
     """The state of the disk as of the last look."""
 
-    def __init__(self, config: Config, reader: RegistryReader) -> None:
+    def __init__(
+        self, config: Config, reader: RegistryReader, uncleared_s: Callable[[], float] | None = None
+    ) -> None:
+        """``uncleared_s`` is that of the RegistryWriter; None where others write."""
         self._config = config
+        self._uncleared_s = uncleared_s
         self._directory = DataDirectory(config.data_dir)
         self._reader = reader
         self._within_s = config.erase_within_h * _H
@@ -46,6 +51,8 @@ class Storage:
             families.INDEX_UNFINISHED.set(value=unfinished_s)
         with suppress(DisruptError, OSError):  # workers and doctor say what is wrong
             oldest_s = await asyncio.to_thread(self._oldest_withdrawn_s)
+            if self._uncleared_s:
+                oldest_s = max(oldest_s, await asyncio.to_thread(self._uncleared_s))
             families.OLDEST_WITHDRAWN.set(value=oldest_s)
             self.erasure_late_s = max(oldest_s - self._within_s, 0.0)
             counts = await asyncio.to_thread(self._reader.count_states)

@@ -175,7 +175,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     storage = partial(check_storage, statuses, registry, (pool, registering))
     await storage()
 
-    disk = Storage(config, registry)
+    disk = Storage(config, registry, registry.uncleared_s)
     queues = {"writes": pool, "registrations": registering}
 
     def report() -> dict[str, object]:

@@ -99,6 +99,22 @@ def test_what_is_withdrawn_from_an_old_index_is_late_once_its_own_time_is_over(
         assert 0 < disk.erasure_late_s < 200
 
 
+def test_what_postgresql_was_not_cleared_of_is_late_as_an_index_is(
+    row: Row, tmp_path: Path
+) -> None:
+    directory = DataDirectory(tmp_path / "data")
+    directory.make()
+    directory.secrets()
+    with opening.writing(directory) as registry:
+        assert registry.uncleared_s() == 0
+        config = Config(data_dir=directory.path)
+        disk = Storage(config, registry, lambda: 90_000.0)
+        asyncio.run(disk.look())
+        assert disk.erasure_late_s == 90_000 - config.erase_within_h * 3600
+        shown = {name: numbers[0] for name, numbers in row.read()}
+        assert shown[f'["{families.OLDEST_WITHDRAWN.name}"]'] == 90_000
+
+
 def test_what_a_killed_command_left_is_seen_until_it_is_removed(row: Row, tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path / "data")
     directory.make()

@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("pepper_check", sa.LargeBinary),
         sa.Column("timeline", sa.BigInteger, server_default="0", nullable=False),
         sa.Column("vacuumed", sa.BigInteger, server_default="0", nullable=False),
+        sa.Column("vacuumed_s", sa.BigInteger, server_default="0", nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_registry_one_row")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_registry")),
     )
