@@ -138,7 +138,7 @@ def registry(data_dir: Path) -> Iterator[Finding]:
     with opening.reading(directory) as reader:
         sequence = reader.head().sequence
     if directory.registry_url is not None:
-        yield from _in_database(directory, sequence)
+        yield from _in_database(directory, directory.registry_url, sequence)
         return
     problems = integrity_problems(directory.registry)
     if problems:
@@ -147,8 +147,15 @@ def registry(data_dir: Path) -> Iterator[Finding]:
         yield ok(f"registry.db is whole, at change {sequence}.")
 
 
-def _in_database(directory: DataDirectory, sequence: int) -> Iterator[Finding]:
+def _in_database(directory: DataDirectory, url: str, sequence: int) -> Iterator[Finding]:
     yield ok(f"The database of {REGISTRY_URL} has the registry, at change {sequence}.")
+    if not directory.followed.exists():  # the user of another machine writes, and clears
+        obstacles = opening.postgresql().obstacles_to_erasure(url)
+        if obstacles:
+            yield warn(
+                f"What is withdrawn stays in files of PostgreSQL. {'; '.join(obstacles)}.",
+                "docs/erasure-in-postgresql.md has the settings and rights.",
+            )
     for file in sorted(directory.path.glob(f"{REGISTRY}*")):
         yield warn(
             f"{file.name} has the fingerprints of before the registry was moved to a database, also"

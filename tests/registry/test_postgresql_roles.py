@@ -9,6 +9,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from disrupt.data_directory import DataDirectory
+from disrupt.doctor import data
+from disrupt.doctor.findings import Verdict
+from disrupt.registry import opening
 from disrupt.registry import postgresql as backend
 from disrupt.registry.postgresql import engine, roles
 from tests.postgresql import PostgreSql, commands
@@ -26,6 +30,9 @@ def test_the_roles_of_the_page_can_write_and_read_and_the_nodes_cannot_lock_writ
         server.sql(f"CREATE ROLE disrupt LOGIN; CREATE ROLE {roles.MATCH} LOGIN")
         server.sql("CREATE DATABASE disrupt OWNER disrupt")
         server.sql(statements, "disrupt")
+        assert backend.obstacles_to_erasure(server.url("disrupt", "disrupt")) == [
+            "wal_recycle is on: log files that are used again keep it"
+        ]
         node = server.url("disrupt", roles.MATCH)
         with backend.open_writer(server.url("disrupt", "disrupt"), tmp_path) as writer:
             case = writer.register(registration(random.Random(1)), day=DAY).case_number
@@ -53,3 +60,32 @@ def test_no_limit_of_a_role_or_database_ends_the_session_that_leads(
         server.sql(f"ALTER DATABASE {name} SET {limit} = '1h'")
     with closing(engine.leading_connection(database, wait=False)) as leading:
         assert leading.execute(f"SELECT DISTINCT setting {limits}").fetchall() == [("0",)]
+
+
+def test_the_doctor_names_the_settings_and_rights_that_leave_withdrawn_bytes(
+    data_dir: Path,
+) -> None:
+    directory = DataDirectory(data_dir)
+
+    def warnings() -> list[str]:
+        found = data.registry(data_dir)
+        return [finding.meaning for finding in found if finding.verdict != Verdict.OK]
+
+    with PostgreSql.create(wal_keep_size="1MB", archive_mode="on") as server:
+        server.sql("CREATE ROLE disrupt LOGIN")
+        server.sql("CREATE DATABASE disrupt OWNER disrupt")
+        directory.note_registry_url(server.url("disrupt", "disrupt"))
+        with opening.writing(directory):
+            pass
+        (warning,) = warnings()
+        for name in (
+            *("wal_recycle", "wal_keep_size", "archive_mode"),
+            *("pg_checkpoint", "pg_switch_wal"),
+        ):
+            assert name in warning
+        server.sql("GRANT pg_checkpoint TO disrupt")
+        server.sql("GRANT EXECUTE ON FUNCTION pg_switch_wal TO disrupt", "disrupt")
+        server.stop()
+        server.configure(wal_keep_size="0", archive_mode="off", wal_recycle="off")
+        server.start()
+        assert warnings() == []

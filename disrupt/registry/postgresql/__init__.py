@@ -1,5 +1,11 @@
 """The registry in PostgreSQL: everything that knows that database."""
 
-from disrupt.registry.postgresql.connections import open_reader, open_writer, receive, wakeups
+from disrupt.registry.postgresql.connections import (
+    obstacles_to_erasure,
+    open_reader,
+    open_writer,
+    receive,
+    wakeups,
+)
 
-__all__ = ["open_reader", "open_writer", "receive", "wakeups"]
+__all__ = ["obstacles_to_erasure", "open_reader", "open_writer", "receive", "wakeups"]

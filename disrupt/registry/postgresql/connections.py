@@ -172,6 +172,12 @@ def receive(url: str, source: Database) -> Contents:
         return copied
 
 
+def obstacles_to_erasure(url: str) -> list[str]:
+    """Say of a database and its user, as a writer has it, where withdrawn bytes stay, and why."""
+    with engine.translated_errors(), closing(engine.connect(url)) as connection:
+        return erasure.obstacles(connection)
+
+
 @contextmanager
 def wakeups(url: str) -> Iterator[Callable[[float], bool]]:
     """Listen for commits: yield a function that waits for one, and tells whether there was any.

@@ -82,6 +82,23 @@ def vacuum(connection: psycopg.Connection[Any]) -> int | None:
     return int(newest)
 
 
+def obstacles(connection: psycopg.Connection[Any]) -> list[str]:
+    """Say which settings and missing rights leave erased bytes in files, and where."""
+    rows = connection.execute(
+        "SELECT 'wal_recycle is on: log files that are used again keep it'"
+        " WHERE current_setting('wal_recycle')::bool"
+        " UNION ALL SELECT 'wal_keep_size is not 0: the log that is kept for standbys keeps it'"
+        " WHERE current_setting('wal_keep_size') <> '0'"
+        " UNION ALL SELECT 'archive_mode is on: the archive keeps it until you delete it'"
+        " WHERE current_setting('archive_mode') <> 'off'"
+        " UNION ALL SELECT 'the user lacks pg_checkpoint: tables and log are not cleared'"
+        " WHERE NOT pg_has_role('pg_checkpoint', 'USAGE')"
+        " UNION ALL SELECT 'the user lacks pg_switch_wal: tables and log are not cleared'"
+        " WHERE NOT has_function_privilege('pg_switch_wal()', 'EXECUTE')"
+    )
+    return [reason for (reason,) in rows]
+
+
 def rewrite(connection: psycopg.Connection[Any], table: str) -> None:
     """Write a table anew, without what was deleted.
 

@@ -46,7 +46,7 @@ _OK, _UNAVAILABLE = grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE
 
 @pytest.fixture(scope="module")
 def postgresql() -> Iterator[PostgreSql]:
-    with PostgreSql.create() as server:
+    with PostgreSql.create(wal_recycle="off") as server:
         yield server
 
 
