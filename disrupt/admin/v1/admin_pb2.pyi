@@ -574,7 +574,9 @@ class RecordOutcomeRequest(_message.Message):
     item_id: _builtins.bytes
     """The item that matched, 16 bytes."""
     organisation: _builtins.str
-    """Name of the organisation of the key that reports, and of the one that looked up."""
+    """Name of the organisation of the key that reports, and of the one that looked up. Of another machine, the writer
+    ignores it, and takes that of the key for which the machine calls.
+    """
     outcome: _builtins.int
     """What was done: a number of disrupt.v1.Outcome, not 0."""
     distance_bits: _builtins.int

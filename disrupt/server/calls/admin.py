@@ -1,4 +1,7 @@
-"""AdminService for operators, answered by the writer on its Unix socket only."""
+"""AdminService for operators, answered by the writer on its Unix socket.
+
+Two of its calls are answered to other machines, too, see ``internal``.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from disrupt.admin.v1 import admin_pb2, admin_pb2_grpc
 from disrupt.server.admin import DirectAdmin
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Context
+from disrupt.server.calls.interceptors import caller
 
 
 class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
@@ -78,7 +82,9 @@ class AdminServicer(admin_pb2_grpc.AdminServiceServicer):
     async def RecordOutcome(  # noqa: N802 gRPC's name
         self, request: admin_pb2.RecordOutcomeRequest, _context: Context
     ) -> admin_pb2.RecordOutcomeResponse:
-        """Note what came of a match."""
+        """Note what came of a match; for another machine, in the name of its caller's key."""
+        if (key := caller.get(None)) is not None:
+            request.organisation = key.organisation
         return await self._pool.run(self._registry.record, request)
 
     async def Checkpoint(  # noqa: N802 gRPC's name

@@ -30,7 +30,7 @@ from disrupt.server.admission.limits import HOLDS
 from disrupt.server.admission.receiving import Context, Receiver
 from disrupt.server.admission.shares import Admission, Holder, Resource, holder
 from disrupt.server.metrics import families
-from disrupt.server.rights import RIGHTS, WITH_ANY_KEY, WITHOUT_KEY
+from disrupt.server.rights import RELAYED, RIGHTS, WITH_ANY_KEY, WITHOUT_KEY
 from disrupt.tasks import ignore_error
 from disrupt.wire import errors
 
@@ -51,7 +51,8 @@ _OK, _CANCELLED, _RELAYED = "OK", "CANCELLED", "RELAYED"
 """Outcomes beside the reasons of errors; the writer counts the reason of one that is relayed."""
 
 caller: ContextVar[ApiKey] = ContextVar("caller")
-"""Key of the caller of the call that is being answered, in a worker."""
+"""Key of the caller of the call that is being answered: in a worker, and in a writer that another
+machine calls."""
 
 
 class Authentication(aio.ServerInterceptor):
@@ -92,25 +93,42 @@ class Authentication(aio.ServerInterceptor):
 class RelayedCalls(aio.ServerInterceptor):
     """In the writer, count a call that a worker relays as that of the key which the worker names.
 
-    It refuses a caller that has too many of them, before the message is read.
+    It refuses a caller that has too many of them, before the message is read. Of another machine
+    it believes no more than the name: the key has to be valid, and to have the right.
     """
 
-    def __init__(self, admission: Admission) -> None:
+    def __init__(
+        self, admission: Admission, valid: Callable[[str], Awaitable[ApiKey]] | None = None
+    ) -> None:
+        """Check no key without ``valid``; it returns that of an id, or raises DisruptError."""
         self._admission = admission
+        self._valid = valid
 
     async def intercept_service(
         self, continuation: Continuation, details: grpc.HandlerCallDetails
     ) -> Handler | None:
         """Implement aio.ServerInterceptor."""
-        for name, key_id in details.invocation_metadata:
-            if name == CALLER_KEY:
-                by = self._admission.holder(str(key_id))
+        # the stubs do not know that the pairs can be unpacked
+        named = (str(value) for name, value in details.invocation_metadata if name == CALLER_KEY)
+        key_id = next(named, None)
+        try:
+            if self._valid is not None and details.method in RELAYED:
+                await self._check(self._valid, key_id or "", details.method)
+            if key_id is not None:
+                by = self._admission.holder(key_id)
                 holder.set(by)
-                try:
-                    _count(by, Resource.WRITES)
-                except DisruptError as error:
-                    return refusal(error)
+                _count(by, Resource.WRITES)
+        except DisruptError as error:
+            return refusal(error)
         return await continuation(details)
+
+    async def _check(
+        self, valid: Callable[[str], Awaitable[ApiKey]], key_id: str, method: str
+    ) -> None:
+        key, sufficient = await valid(key_id), RELAYED[method]
+        if key.rights.isdisjoint(sufficient):
+            key.require(sufficient[0])
+        caller.set(key)
 
 
 class Errors(aio.ServerInterceptor):

@@ -1,17 +1,23 @@
 """The internal listener: machines of one deployment call each other over mutual TLS.
 
 A certificate names its machine (CN) and, as a DNS name, its role. Only certificates of the
-deployment's own authority are accepted, so that a certificate is all that a machine has to show.
+deployment's own authority are accepted. A writer checks the key for which a machine calls, too.
 """
 
 from __future__ import annotations
 
+import asyncio
+import math
+import time
 from typing import Any
 
 import grpc
 from grpc import aio
 
-from disrupt.errors import ConfigurationError, PermissionDeniedError
+from disrupt.core.policy import ApiKey
+from disrupt.errors import ConfigurationError, PermissionDeniedError, UnauthenticatedError
+from disrupt.registry.contract import RegistryReader
+from disrupt.server.admin import today
 from disrupt.server.admission.receiving import Context
 from disrupt.server.calls.interceptors import Continuation, Handler, no_such_call, refusal
 from disrupt.server.config import Config
@@ -38,6 +44,10 @@ _PING_PAUSE_MS = 1000
 _RECONNECT_MS = 500
 _ALIVE_MS = 2000
 """Time after which a silent connection is asked whether it works, and for its answer."""
+
+
+_KEYS_S = 1.0
+"""Age from which on keys are read anew."""
 
 
 class InternalCalls(aio.ServerInterceptor):
@@ -73,6 +83,40 @@ class InternalCalls(aio.ServerInterceptor):
             else grpc.stream_stream_rpc_method_handler
         )
         return made(answer, handler.request_deserializer, handler.response_serializer)
+
+
+class ValidKeys:
+    """The keys that are valid now, by id, as read a second ago at most. For one event loop."""
+
+    def __init__(self, registry: RegistryReader) -> None:
+        self._registry = registry
+        self._keys: dict[str, ApiKey] = {}
+        self._read_s = -math.inf
+        self._reading = asyncio.Lock()
+
+    async def get(self, key_id: str) -> ApiKey:
+        """Return a key. Raises UnauthenticatedError where none of this id is valid.
+
+        An unknown key may have been made a moment ago: it is searched for once more a second later.
+        """
+        key = await self._get(key_id)
+        if key is None and key_id:
+            await asyncio.sleep(_KEYS_S)
+            key = await self._get(key_id)
+        if key is None:
+            raise UnauthenticatedError(
+                "The key for which this machine asks is not known, has expired, or was revoked."
+            )
+        return key
+
+    async def _get(self, key_id: str) -> ApiKey | None:
+        async with self._reading:
+            now_s = time.monotonic()
+            if now_s - self._read_s >= _KEYS_S:
+                keys, day = await asyncio.to_thread(self._registry.keys), today()
+                self._keys = {key.key_id: key for key in keys if key.valid_on(day)}
+                self._read_s = now_s
+        return self._keys.get(key_id)
 
 
 def _other_role(role: str) -> PermissionDeniedError:

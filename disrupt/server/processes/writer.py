@@ -39,7 +39,7 @@ from disrupt.server.calls.admin import AdminServicer
 from disrupt.server.calls.health import Health
 from disrupt.server.calls.health_of_writer import STORAGE_CHECK_S, check_storage
 from disrupt.server.calls.interceptors import Errors, RelayedCalls
-from disrupt.server.calls.internal import InternalCalls
+from disrupt.server.calls.internal import InternalCalls, ValidKeys
 from disrupt.server.calls.registration_writer import RegistrationServicer
 from disrupt.server.calls.review import ReviewServicer
 from disrupt.server.config import Config
@@ -151,12 +151,12 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     review = ReviewServicer(Reviewer(registry), pool, cursors)
     admin = AdminServicer(DirectAdmin(registry, policy), pool)
 
-    def answering(*first: aio.ServerInterceptor) -> aio.Server:
+    def answering(relayed: RelayedCalls, *first: aio.ServerInterceptor) -> aio.Server:
         errors = Errors(
             receiver, config.max_call_s, config.max_video_call_s, durations=families.WRITES
         )
         server = aio.server(
-            interceptors=[*first, RelayedCalls(admission), errors], options=internal.options(config)
+            interceptors=[*first, relayed, errors], options=internal.options(config)
         )
         registration_pb2_grpc.add_RegistrationServiceServicer_to_server(registration, server)
         review_pb2_grpc.add_ReviewServiceServicer_to_server(review, server)
@@ -164,13 +164,15 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
         return server
 
-    servers = [answering()]
+    servers = [answering(RelayedCalls(admission))]
     directory.socket.unlink(missing_ok=True)  # what a killed writer left
     mask = os.umask(0o177)  # the socket is for this user alone
     servers[0].add_insecure_port(directory.socket_address)
     os.umask(mask)
     if config.internal_listen:
-        servers.append(answering(InternalCalls(internal.MATCH, internal.WRITER_CALLS)))
+        relayed = RelayedCalls(admission, ValidKeys(registry).get)
+        first = InternalCalls(internal.MATCH, internal.WRITER_CALLS)
+        servers.append(answering(relayed, first))
         internal.listen(servers[1], config)
     storage = partial(check_storage, statuses, registry, (pool, registering))
     await storage()

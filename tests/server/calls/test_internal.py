@@ -27,6 +27,7 @@ from tests.server.caller import TIMEOUT_S, access, calling, distinctive, outcome
 from tests.server.fleet import Authority
 
 _OK, _DENIED = grpc.StatusCode.OK, grpc.StatusCode.PERMISSION_DENIED
+_UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 _UNIMPLEMENTED, _UNAVAILABLE = grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.UNAVAILABLE
 
 
@@ -62,10 +63,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         port: int = probe.getsockname()[1]
     settings = FEW_DECODERS + authority.settings("here", port)
     with Deployment.start(directory / "data", workers=1, settings=settings) as server:
-        secrets = {right: server.make_key(right, right) for right in ("register", "review")}
+        rights = ("register", "review", "staff")
+        secrets = {right: server.make_key(right, right) for right in rights}
         with open_admin(server.data_dir) as admin:
             ids = {key.name: key.key_id for key in admin.list().keys}
         keys = {right: (ids[right], secret) for right, secret in secrets.items()}
+        keys["unknown"] = ("a2345678", "")
         yield Site(server, port, authority, keys)
 
 
@@ -79,6 +82,44 @@ def test_a_match_machine_registers_and_reviews_for_keys_that_it_names(site: Site
     assert site.call("node", ReviewServiceStub, "ListItems", listed, "review").items
     noted = admin_pb2.NoteKeyUsesRequest()
     assert site.outcome("node", AdminServiceStub, "NoteKeyUses", noted) is _OK
+
+
+def test_a_key_that_it_names_has_to_be_valid_and_to_have_the_right(site: Site) -> None:
+    def outcome_for(key: str, stub: Any, method: str, request: Any) -> grpc.StatusCode:
+        return site.outcome("node", stub, method, request, key)
+
+    sent = register(distinctive())
+    for key in ("", "unknown"):
+        for stub, method, request in (
+            (RegistrationServiceStub, "RegisterHashes", sent),
+            (ReviewServiceStub, "ListItems", review_pb2.ListItemsRequest()),
+            (AdminServiceStub, "RecordOutcome", admin_pb2.RecordOutcomeRequest()),
+        ):
+            assert outcome_for(key, stub, method, request) is _UNAUTHENTICATED
+    assert outcome_for("review", RegistrationServiceStub, "RegisterHashes", sent) is _DENIED
+    listed = review_pb2.ListItemsRequest()
+    assert outcome_for("register", ReviewServiceStub, "ListItems", listed) is _DENIED
+    noted = admin_pb2.RecordOutcomeRequest()
+    assert outcome_for("register", AdminServiceStub, "RecordOutcome", noted) is _DENIED
+
+
+def test_a_key_that_was_just_made_is_known(site: Site) -> None:
+    sent = register(distinctive())
+    site.call("node", RegistrationServiceStub, "RegisterHashes", sent, "register")
+    site.server.make_key("new", "register")
+    with open_admin(site.server.data_dir) as admin:
+        site.keys["new"] = next((key.key_id, "") for key in admin.list().keys if key.name == "new")
+    site.call("node", RegistrationServiceStub, "RegisterHashes", register(distinctive()), "new")
+
+
+def test_a_key_of_staff_registers_what_was_hashed_and_withdraws_nothing(site: Site) -> None:
+    sent = register(distinctive())
+    registered = site.call("node", RegistrationServiceStub, "RegisterHashes", sent, "staff")
+    case = access(registered.receipt.case_number)
+    shown = registration_pb2.GetCaseRequest(access=case)
+    assert site.outcome("node", RegistrationServiceStub, "GetCase", shown, "staff") is _OK
+    gone = registration_pb2.WithdrawCaseRequest(access=case)
+    assert site.outcome("node", RegistrationServiceStub, "WithdrawCase", gone, "staff") is _DENIED
 
 
 @pytest.mark.parametrize(
@@ -125,7 +166,7 @@ def test_a_key_id_that_a_public_caller_names_is_ignored(site: Site) -> None:
     with calling(site.server.address, None) as caller:
         call: Callable[..., Any] = ReviewServiceStub(caller.channel).ListItems
         own = ("authorization", f"Bearer {site.keys['register'][1]}")
-        assert outcome(lambda: call(listed, metadata=named)) is grpc.StatusCode.UNAUTHENTICATED
+        assert outcome(lambda: call(listed, metadata=named)) is _UNAUTHENTICATED
         assert outcome(lambda: call(listed, metadata=(*named, own))) is _DENIED
 
 

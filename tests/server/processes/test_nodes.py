@@ -18,15 +18,23 @@ import grpc
 import pytest
 
 from benchmarks.harness.deployment import CommandFailedError, Deployment, run
+from disrupt.admin.v1 import admin_pb2
+from disrupt.admin.v1.admin_pb2_grpc import AdminServiceStub
+from disrupt.core.outcomes import MatchOutcome, OutcomeReport
 from disrupt.data_directory import HEAD_NOTE, DataDirectory
 from disrupt.doctor.data import checks
 from disrupt.doctor.findings import Verdict, findings
 from disrupt.feed.wakeups import wake_at_commits
 from disrupt.registry import head_note, journal, opening
+from disrupt.server.admin import open_admin
 from disrupt.server.calls.health import REGISTRATION
+from disrupt.server.calls.interceptors import CALLER_KEY
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, review_pb2
+from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
+from disrupt.wire import admin as wire
 from tests.postgresql import PostgreSql, commands
 from tests.server.caller import (
+    TIMEOUT_S,
     Caller,
     access,
     calling,
@@ -37,7 +45,7 @@ from tests.server.caller import (
     outcome,
     register,
 )
-from tests.server.fleet import USERS, Machines
+from tests.server.fleet import USERS, Authority, Machines
 
 pytestmark = pytest.mark.skipif(commands() is None, reason="PostgreSQL is not installed")
 
@@ -116,6 +124,40 @@ def test_a_node_answers_relays_and_lists_what_is_removed(
     assert outcome(lambda: finds(platform, value)) is _OK
     assert node.stop() == 0
     assert not (node.data_dir / "registry.db").exists()
+
+
+def test_a_stolen_certificate_acts_for_no_revoked_key_and_no_other_organisation(
+    machines: Machines, stack: ExitStack
+) -> None:
+    writer = machines.start("writer-1")
+    writer.make_key("register", "register")
+    writer.make_key("platform", "match")
+    with open_admin(writer.data_dir) as admin:
+        ids = {key.name: key.key_id for key in admin.list().keys}
+    authority = Authority(machines.fleet.directory / "internal")
+    port = machines.place("writer-1").ports[1]
+    channel = stack.enter_context(authority.channel(port, "node-1"))
+    register_hashes: Any = RegistrationServiceStub(channel).RegisterHashes
+    record: Any = AdminServiceStub(channel).RecordOutcome
+
+    def call(method: Any, request: Any, key: str) -> Any:
+        return method(request, metadata=((CALLER_KEY, ids[key]),), timeout=TIMEOUT_S)
+
+    added = call(register_hashes, register(distinctive()), "register").receipt.items
+    report = OutcomeReport(added[0].item_id, "another", MatchOutcome.BLOCKED, 0)
+    call(record, wire.record_request(report), "platform")
+    noted = machines.postgresql.sql("SELECT organisation FROM outcomes", machines.database)
+    assert noted == "platform"
+
+    with open_admin(writer.data_dir) as admin:
+        admin.revoke(admin_pb2.RevokeKeyRequest(key_id=ids["register"]))
+    later = register(distinctive())
+    eventually(
+        lambda: (
+            outcome(lambda: call(register_hashes, later, "register"))
+            is grpc.StatusCode.UNAUTHENTICATED
+        )
+    )
 
 
 def test_a_writer_has_no_workers_and_is_reloaded(machines: Machines, stack: ExitStack) -> None:
