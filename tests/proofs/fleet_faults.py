@@ -87,6 +87,22 @@ def _cut_primary_off(site: FleetSite, chance: random.Random) -> None:
     site.pair.follow()
 
 
+def _lose_primary_as_commits_wait(site: FleetSite, chance: random.Random) -> None:
+    """Kill the leader while its commit waits for a standby that is cut off, and promote that.
+
+    PostgreSQL then shows what it committed alone: the next leader must acknowledge none of it.
+    """
+    ends = _primary(site, chance), _standby(site, chance)
+    for sender, receiver in (ends, ends[::-1]):
+        sender.lose(receiver)
+    time.sleep(2)
+    _kill(_leader, site, chance)
+    time.sleep(chance.uniform(*_LASTS_S))
+    site.pair.promote()
+    site.network.heal()
+    site.pair.follow()
+
+
 FAULTS: dict[str, Harm] = {
     "leading writer killed": partial(_kill, _leader),
     "node killed": partial(_kill, _node),
@@ -100,5 +116,6 @@ FAULTS: dict[str, Harm] = {
     "node cut off": partial(_cut_off, _node),
     "leading writer cut off": partial(_cut_off, _leader),
     "primary cut off, standby promoted": _cut_primary_off,
+    "writer killed as commits wait, standby promoted": _lose_primary_as_commits_wait,
 }
 """What is killed, or between which two a link is cut."""
