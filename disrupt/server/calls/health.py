@@ -39,8 +39,6 @@ class Health(health_pb2_grpc.HealthServicer):
         """Start with no service known."""
         self._serving: dict[str, bool] = {}
         self._stopping = False
-        self.answers_lookups: bool | None = None
-        """Whether LOOKUPS serves; None: it is not known."""
 
     def not_serving(self) -> list[str]:
         """Return the services that do not serve."""
@@ -87,7 +85,7 @@ class Health(health_pb2_grpc.HealthServicer):
             await asyncio.sleep(_LOOK_S)
 
     def _status(self, service: str) -> int:
-        serving = self.answers_lookups if service == LOOKUPS else self._serving.get(service)
+        serving = self._serving.get(service)
         if serving is None:
             return _STATES.SERVICE_UNKNOWN
         return _STATES.SERVING if serving and not self._stopping else _STATES.NOT_SERVING

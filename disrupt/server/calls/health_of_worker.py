@@ -8,7 +8,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from disrupt.isolation.pictures import IsolatedHashing
-from disrupt.server.calls.health import FEED, MATCH, OVERALL, REGISTRATION, Health
+from disrupt.server.calls.health import FEED, LOOKUPS, MATCH, OVERALL, REGISTRATION, Health
 from disrupt.server.worker_state import WorkerState
 
 WRITER_CHECK_S = 1.0
@@ -32,7 +32,7 @@ async def check_index(
     """
     behind_s = state.behind_s()
     state.check_fresh()
-    health.answers_lookups = state.serving
+    health.set(LOOKUPS, serving=state.serving, reason="There is no index.")
     fresh = behind_s <= most_behind_s
     reason = f"The registry was last followed {behind_s:.0f} s ago."
     health.set(FEED, serving=fresh, reason=reason)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import disrupt
-from disrupt.server.calls.health import FEED, MATCH, REGISTRATION
+from disrupt.server.calls.health import FEED, LOOKUPS, MATCH, REGISTRATION
 from disrupt.server.config import parsed_address
 from disrupt.server.metrics import families
 from disrupt.server.metrics.rows import Rows
@@ -58,7 +58,7 @@ async def serve(
         return Answer(exposition.exposed(rows), content_type=exposition.CONTENT_TYPE)
 
     def ready() -> Answer:
-        wrong = unready(states()) if role != "writer" else unready_writer(states())
+        wrong = unready(states(), role) if role != "writer" else unready_writer(states())
         lines = [
             f"{service}: {', '.join(reasons) or 'ready'}\n" for service, reasons in wrong.items()
         ]
@@ -104,8 +104,11 @@ def _clock_s() -> float:
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def unready(processes: States) -> dict[str, list[str]]:
+def unready(processes: States, role: str) -> dict[str, list[str]]:
     """Return, by service, why callers should go elsewhere; nothing where they need not.
+
+    The first service decides: for role ``match`` it is that of lookups from an index of whatever
+    age, since all nodes are stale while the registry cannot be read.
 
     Every worker that takes connections has to serve, as nobody chooses the one that a connection
     leads to; one that is down, starting or draining takes none. The writer counts by what workers
@@ -117,14 +120,14 @@ def unready(processes: States) -> dict[str, list[str]]:
         if process["role"] == "worker" and process["state"] not in {"down", "starting", DRAINING}
     ]
     wrong: dict[str, list[str]] = {}
-    for service in (MATCH, FEED, REGISTRATION):
+    for service in (*([LOOKUPS] if role == "match" else []), MATCH, FEED, REGISTRATION):
         wrong[service] = [] if workers else ["no worker runs"]
         for process in workers:
             name = f"worker {process['number']}"
             if process["state"] == "silent":
                 wrong[service].append(f"{name} is silent")
             elif service in process.get("not_serving", ()):
-                stale = process["state"] == STALE and service != REGISTRATION
+                stale = process["state"] == STALE and service in {MATCH, FEED}
                 behind = f" by {process['lag_ms'] / 1000:.0f} s" if "lag_ms" in process else ""
                 wrong[service].append(
                     f"{name} is stale{behind}" if stale else f"{name} does not serve"

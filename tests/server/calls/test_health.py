@@ -10,7 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from disrupt.errors import UnavailableError
-from disrupt.server.calls.health import FEED, MATCH, OVERALL, Health
+from disrupt.server.calls.health import FEED, LOOKUPS, MATCH, OVERALL, Health
 from disrupt.server.calls.health_of_worker import check_index
 
 
@@ -34,10 +34,10 @@ def test_lookups_are_not_served_where_no_picture_can_be_decoded(
         return [
             (await health.Check(health_pb2.HealthCheckRequest(service=name), context)).status
             == health_pb2.HealthCheckResponse.SERVING
-            for name in (MATCH, OVERALL, FEED)
+            for name in (MATCH, OVERALL, FEED, LOOKUPS)
         ]
 
-    assert asyncio.run(statuses()) == [serving, serving, True]
+    assert asyncio.run(statuses()) == [serving, serving, True, True]
 
 
 def test_where_index_or_keys_are_too_old_to_serve_on_that_is_an_error() -> None:

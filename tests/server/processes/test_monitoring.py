@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from benchmarks.harness.deployment import Deployment
 from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
-from disrupt.server.calls.health import FEED, MATCH, REGISTRATION
+from disrupt.server.calls.health import FEED, LOOKUPS, MATCH, REGISTRATION
 from disrupt.server.metrics import families
 from disrupt.server.metrics.families import Family
 from disrupt.server.metrics.rows import Row
@@ -58,14 +58,34 @@ SERVES = worker(1, "serving")
 def test_a_service_is_ready_where_every_worker_that_takes_connections_serves_it(
     second: dict[str, Any], services: tuple[str, ...], reason: str
 ) -> None:
-    wrong = unready([{"role": "writer", "number": 1, "state": "down"}, SERVES, second])
+    wrong = unready([{"role": "writer", "number": 1, "state": "down"}, SERVES, second], "all")
     assert wrong == {
         service: [reason] if service in services else [] for service in (MATCH, FEED, REGISTRATION)
     }
 
 
 def test_without_workers_nothing_is_ready() -> None:
-    assert unready([worker(1, "starting")])[MATCH] == ["no worker runs"]
+    assert unready([worker(1, "starting")], "all")[MATCH] == ["no worker runs"]
+
+
+@pytest.mark.parametrize(
+    ("process", "reasons"),
+    [
+        (worker(1, "stale", MATCH, FEED), []),
+        (worker(1, "stale", LOOKUPS, MATCH, FEED), ["worker 1 does not serve"]),
+        (worker(1, "silent"), ["worker 1 is silent"]),
+        (worker(1, "starting"), ["no worker runs"]),
+    ],
+)
+def test_a_node_is_ready_while_it_answers_and_any_other_server_until_it_is_stale(
+    process: dict[str, Any], reasons: list[str]
+) -> None:
+    def decides(role: str) -> list[str]:
+        """Return the reasons of the service by which /readyz decides."""
+        return next(iter(unready([process], role).values()))
+
+    assert decides("match") == reasons
+    assert decides("all")
 
 
 def get(server: Deployment, path: str) -> tuple[int, str]:
