@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +16,6 @@ import grpc
 import pytest
 from grpc import aio
 
-from benchmarks.harness.deployment import CommandFailedError, run
 from disrupt.admin.v1 import removals_pb2
 from disrupt.admin.v1.removals_pb2_grpc import (
     RemovalsServiceStub,
@@ -32,7 +32,9 @@ from disrupt.server.admission.receiving import Receiver
 from disrupt.server.calls import internal
 from disrupt.server.calls.interceptors import Errors
 from disrupt.server.calls.removals import CALLS, RemovalsServicer
+from disrupt.server.commands import removals
 from disrupt.server.config import Config
+from tests.cli.shell import Done, run
 from tests.registry.examples import ACT, DAY, api_key, item_of, new_item, registration
 from tests.server.caller import TIMEOUT_S, outcome
 from tests.server.fleet import Authority
@@ -89,18 +91,23 @@ class Site:
             await server.stop(0)
 
     def restore(self) -> dict[str, Any]:
-        """Run the command beside the machine that answers; return what it reports."""
+        """Run the command beside the machine that answers; return what it reports.
 
-        async def beside() -> str:
+        As the other is silent, it does not succeed whole.
+        """
+
+        async def beside() -> Done:
             async with self.answering():
                 return await asyncio.to_thread(self.command, "--json")
 
-        report: dict[str, Any] = json.loads(asyncio.run(beside()))
+        done = asyncio.run(beside())
+        assert done.code == 3
+        report: dict[str, Any] = json.loads(done.out)
         return report
 
-    def command(self, *options: str) -> str:
+    def command(self, *options: str) -> Done:
         where = ("--data-dir", self.data.path, "--config", self.config)
-        return run("disrupt", "restore", "--removals", *where, *options)
+        return run("restore", "--removals", *where, *options)
 
     def to_an_earlier_time(self, act: Callable[[], None]) -> None:
         """Do something, let it be followed, and put back the registry of before, alone."""
@@ -172,9 +179,30 @@ def test_without_any_list_nothing_is_changed(site: Site) -> None:
         pass
     site.to_an_earlier_time(lambda: None)
     content = site.data.registry.read_bytes()
-    with pytest.raises(CommandFailedError, match=f"No machine has answered.*{_SILENT}: UNAVAIL"):
-        site.command()
+    done = site.command()
+    assert done.code == 1
+    assert re.search(f"No machine has answered.*{_SILENT}: UNAVAIL", done.err)
     assert site.data.registry.read_bytes() == content
+
+
+def test_where_no_nodes_are_named_it_is_done_and_said_that_others_may_know_more(
+    site: Site,
+) -> None:
+    gone = new_item(site.chance)
+    with sqlite.open_writer(site.data.registry) as writer:
+        writer.register(registration(site.chance, None, gone), day=DAY)
+    journal.write(site.data.journal, [Removed(1, gone.item_id)])
+    site.config.write_text("")
+    done = site.command()
+    assert (done.code, "name no `nodes`" in done.out) == (3, True)
+    with sqlite.open_reader(site.data.registry) as reader:
+        assert living(reader, gone.item_id) == [False]
+
+
+def test_where_every_list_was_read_it_succeeds() -> None:
+    read = removals.Restored(("node",), {}, 1, 0, 0)
+    assert read.complete
+    assert "None of the 1 known removals" in removals.text(read)
 
 
 def test_the_list_is_shown_to_writers_only(site: Site) -> None:

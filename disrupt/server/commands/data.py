@@ -20,6 +20,7 @@ from disrupt.server.config import Config
 
 _PATH = click.Path(path_type=Path)
 _H = 3600.0
+_EXIT_INCOMPLETE = 3
 
 
 @click.command()
@@ -151,10 +152,12 @@ def restore(
     feed start over.
 
     A registry in PostgreSQL is restored by its own means. Then run this with --removals, before
-    any server: it asks the `nodes` of the settings what was removed since.
+    any server: it asks the `nodes` of the settings what was removed since. What only a machine
+    lists that is not named there, or does not answer, matches again.
 
     \b
-    Exit codes: 0 restored, 1 not restored, 2 wrong usage.
+    Exit codes: 0 restored, 1 not restored, 2 wrong usage, 3 restored, but with --removals no nodes
+    are named, or not all of their lists were read.
 
     \b
     Example: disrupt restore --from backups/monday --data-dir data
@@ -165,6 +168,8 @@ def restore(
         logs.configure("restore", "warning")
         done = removing.restore(Config.load(file, data_dir=data_dir))
         report(json.dumps(asdict(done)) if as_json else removing.text(done))
+        if not done.complete:
+            click.get_current_context().exit(_EXIT_INCOMPLETE)
     elif source:
         _restore_backup(
             source,

@@ -33,6 +33,11 @@ class Restored:
     renewals_undone: int
     renewed_missing: int
 
+    @property
+    def complete(self) -> bool:
+        """Tell whether machines are named, and all lists were read whole."""
+        return bool(self.answered) and not self.silent
+
 
 def restore(config: Config) -> Restored:
     """Remove again, from a registry that was restored to an earlier time, what was removed since.
@@ -106,9 +111,14 @@ def _damaged(contents: Contents) -> str:
 def text(restored: Restored) -> str:
     """Describe what was done, for operators."""
     lines = [
-        f"The registry has none of {restored.removals} known removals, and begins a new epoch.",
+        f"None of the {restored.removals} known removals is in the registry. A new epoch begins.",
         f"Lists were read of {len(restored.answered)} machines, and the {JOURNAL} here.",
     ]
+    if not restored.answered and not restored.silent:
+        lines.append(
+            "The settings name no `nodes`: machines of role `match`, if there are any, may know of"
+            " more. Name them, and run this again."
+        )
     if restored.silent:
         lines.append(
             "These did not answer, or not with all, and may know of more: once they do, run this"

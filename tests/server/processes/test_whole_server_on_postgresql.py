@@ -11,10 +11,11 @@ from pathlib import Path
 import grpc
 import pytest
 
-from benchmarks.harness.deployment import CommandFailedError, Deployment, run
+from benchmarks.harness.deployment import CommandFailedError, Deployment
 from disrupt.data_directory import DataDirectory
 from disrupt.index.generations import served
 from disrupt.v1 import registration_pb2
+from tests.cli import shell
 from tests.postgresql import PostgreSql, commands
 from tests.server.caller import (
     access,
@@ -126,7 +127,8 @@ def test_restore_removals_leaves_it_able_to_start(site: Site) -> None:
     with pytest.raises(CommandFailedError, match="restore --removals"):
         site.start()
     config = site.data.path.with_suffix(".toml")
-    run("disrupt", "restore", "--removals", "--data-dir", site.data.path, "--config", config)
+    where = ("--data-dir", site.data.path, "--config", config)
+    assert shell.run("restore", "--removals", *where).code == 3  # there are no nodes
     site.start()
     assert site.finds(kept)
     assert not site.finds(gone)
