@@ -14,7 +14,7 @@ from disrupt.core.changes import Cursor
 from disrupt.core.states import ItemState
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DataDirectoryError
-from disrupt.registry import moving, opening
+from disrupt.registry import moving, opening, postgresql
 from disrupt.registry.contract import NewCase, RegistryReader
 from disrupt.registry.sql import copying
 from disrupt.server.commands.registry import registry
@@ -158,6 +158,38 @@ def test_a_database_with_another_registry_is_refused(
 ) -> None:
     with pytest.raises(DataDirectoryError, match="another registry"):
         moving.move(directory, database)
+    assert directory.registry_url is None
+
+
+@pytest.mark.parametrize(
+    ("encoding", "statement", "problem"),
+    [
+        ("SQL_ASCII", "SELECT 1", "another encoding than UTF8"),
+        ("UTF8", "CREATE TABLE of_others (number int)", "is not empty, and has no registry"),
+    ],
+)
+def test_an_unfit_database_is_refused_and_nothing_made(
+    directory: DataDirectory, server: PostgreSql, encoding: str, statement: str, problem: str
+) -> None:
+    name = f"unfit_{encoding.lower()}"
+    server.sql(f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+    server.sql(statement, name)
+    tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+    before = server.sql(tables, name)
+    url = server.url(name)
+    with (
+        pytest.raises(DataDirectoryError, match="no registry yet: start a writer"),
+        postgresql.open_reader(url, directory.path),
+    ):
+        pass
+    with pytest.raises(DataDirectoryError, match=problem):
+        moving.move(directory, url)
+    with (
+        pytest.raises(DataDirectoryError, match=problem),
+        postgresql.open_writer(url, directory.path),
+    ):
+        pass
+    assert server.sql(tables, name) == before
     assert directory.registry_url is None
 
 

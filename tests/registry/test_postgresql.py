@@ -271,7 +271,7 @@ def test_another_schema_is_refused(directory: DataDirectory, server: PostgreSql)
     with pytest.raises(DataDirectoryError, match="newer version"), opening.writing(directory):
         pass
     server.sql("DROP TABLE alembic_version", name_of(directory))
-    with pytest.raises(DataDirectoryError, match="empty"), opening.reading(directory):
+    with pytest.raises(DataDirectoryError, match="no registry"), opening.reading(directory):
         pass
 
 

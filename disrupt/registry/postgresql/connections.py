@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, Engine, event, select, text, update
+from sqlalchemy import Connection, Engine, event, inspect, select, text, update
 
 from disrupt.errors import DataDirectoryError
 from disrupt.registry.postgresql import engine, erasure, roles
@@ -200,6 +200,11 @@ def wakeups(url: str) -> Iterator[Callable[[float], bool]]:
 def _reader(url: str) -> Iterator[Engine]:
     with _disposed(reader_engine(url)) as reader:
         with engine.translated_errors(), reader.begin() as connection:
+            if not migrations.revision(connection):
+                raise DataDirectoryError(
+                    "The database has no registry yet: start a writer on it first, or correct its"
+                    " URL."
+                )
             migrations.check(connection)
         yield reader
 
@@ -221,8 +226,13 @@ def _writable(url: str, *, wait: bool) -> Iterator[WritablePostgresqlDatabase]:
 
 
 def _make(connection: Connection) -> None:
-    """Make the tables, or migrate them."""
+    """Make the tables in an empty database, or migrate them."""
     is_new = not migrations.revision(connection)
+    if is_new and inspect(connection).get_table_names():
+        raise DataDirectoryError(
+            "The database is not empty, and has no registry. Nothing was changed. Give the URL of"
+            " an empty one."
+        )
     migrations.upgrade(connection)
     if is_new:
         erasure.prepare(connection)

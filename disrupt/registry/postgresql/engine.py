@@ -72,11 +72,12 @@ def connect(url: str, **parameters: str) -> psycopg.Connection[Any]:
         given = None
     if given is None:
         raise DataDirectoryError(
-            "registry.url is no URL of a PostgreSQL database. It has to be of the form"
+            "The URL of the registry is none of a PostgreSQL database. It has to be of the form"
             " postgresql://USER@HOST:PORT/DATABASE; options follow a question mark."
         )
     defaults: dict[str, Any] = {
         "application_name": "disrupt",
+        "client_encoding": "utf8",  # so that one in SQL_ASCII is refused in words
         "connect_timeout": _CONNECT_TIMEOUT_S,
         "tcp_user_timeout": _LOST_AFTER_MS,
         "target_session_attrs": "primary",  # a standby may be behind, and would not say so
@@ -95,9 +96,7 @@ def _refusal(error: psycopg.OperationalError, given: dict[str, Any]) -> DisruptE
     if password := given.get("password"):
         reason = reason.replace(password, "…")
     if any(refusal in reason for refusal in _REFUSALS):
-        return DataDirectoryError(
-            f"The database of the registry refuses the connection of registry.url: {reason}"
-        )
+        return DataDirectoryError(f"The database of the registry refuses the connection: {reason}")
     return UnavailableError(f"The database of the registry cannot be reached now: {reason}")
 
 
