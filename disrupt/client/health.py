@@ -42,7 +42,8 @@ Examples:
 
 \b
 Exit codes:
-  0  all of it serves, or all that was asked
+  0  all of it serves, or all that was asked; or the writer waits while that of another machine
+     leads, and the last line says so
   1  it does not answer, something does not serve, or the certificate is not valid for long enough
   2  the command is used wrongly
 """
@@ -130,7 +131,9 @@ def health(
     else:
         for line in lines:
             click.echo(line)
-        if error is None:
+        if any(process["state"] == "waiting" for process in processes) and error is None:
+            click.echo("waiting (the writer of another machine leads)")
+        elif error is None:
             every = f"all {len(processes)} processes" if processes else "one worker was asked"
             click.echo(f"serving ({every})")
     if error is not None:

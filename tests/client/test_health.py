@@ -127,6 +127,14 @@ def test_one_process_that_does_not_serve_is_seen_though_the_worker_asked_serves(
     assert (done.code, said in done.err) == (1, True)
 
 
+def test_a_writer_that_waits_is_well_and_not_said_to_serve(tmp_path: Path) -> None:
+    with server(SERVING) as port:
+        supervised(tmp_path, f"127.0.0.1:{port}", None, {"state": "waiting"})
+        done = disrupt_health("--data-dir", tmp_path)
+    said = "waiting (the writer of another machine leads)"
+    assert (done.code, done.out.splitlines()[-1]) == (0, said)
+
+
 def test_no_supervisor_is_no_server_on_this_machine(tmp_path: Path) -> None:
     assert disrupt_health("--data-dir", tmp_path).code == 1
     (tmp_path / "health.sock").touch()
