@@ -266,6 +266,30 @@ class DataDirectory:
         """
         return self._stored_secrets(_NAMES[1:])[0]
 
+    @property
+    def has_pepper(self) -> bool:
+        """Tell whether there are secrets with a pepper, as machines that write the registry have.
+
+        Secrets that cannot be read have none.
+        """
+        try:
+            stored = json.loads(self.secrets_file.read_bytes())
+        except (OSError, ValueError):
+            return False
+        return isinstance(stored, dict) and "pepper" in stored
+
+    def check_secrets_of_node(self) -> None:
+        """Raise DataDirectoryError unless there are secrets of a machine of role ``match``."""
+        problem = "has the pepper of PINs" if self.has_pepper else "is missing, or damaged"
+        with suppress(DataDirectoryError):
+            self.match_tokens()
+            if not self.has_pepper:
+                return
+        raise DataDirectoryError(
+            f"{self.secrets_file} {problem}. A machine of role match has what `disrupt registry"
+            " node-secrets` prints on a writer's: write that into it."
+        )
+
     def _stored_secrets(self, names: Sequence[str]) -> list[bytes]:
         try:
             stored = json.loads(self.secrets_file.read_bytes())

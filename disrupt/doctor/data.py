@@ -88,7 +88,8 @@ def secrets(data_dir: Path) -> Iterator[Finding]:
     A machine that follows the registry of others has the latter alone.
     """
     directory = DataDirectory(data_dir)
-    path, follows = directory.secrets_file, directory.followed.exists()
+    path = directory.secrets_file
+    follows = directory.followed.exists() and not directory.has_pepper
     if not path.exists():
         if _has_cases(data_dir):
             yield fail(
@@ -149,13 +150,19 @@ def registry(data_dir: Path) -> Iterator[Finding]:
 
 def _in_database(directory: DataDirectory, url: str, sequence: int) -> Iterator[Finding]:
     yield ok(f"The database of {REGISTRY_URL} has the registry, at change {sequence}.")
-    if not directory.followed.exists():  # the user of another machine writes, and clears
+    if directory.has_pepper:  # else the user of another machine writes, and clears
         obstacles = opening.postgresql().obstacles_to_erasure(url)
         if obstacles:
             yield warn(
                 f"What is withdrawn stays in files of PostgreSQL. {'; '.join(obstacles)}.",
                 "docs/erasure-in-postgresql.md has the settings and rights.",
             )
+    elif opening.reads_cases(directory):
+        yield warn(
+            "This machine has the secrets of role match, and its user of the database may read"
+            " cases.",
+            f"Name the user disrupt_match in {REGISTRY_URL}.",
+        )
     for file in sorted(directory.path.glob(f"{REGISTRY}*")):
         yield warn(
             f"{file.name} has the fingerprints of before the registry was moved to a database, also"

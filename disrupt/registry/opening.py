@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from types import ModuleType
 
 from disrupt import extras
-from disrupt.data_directory import REGISTRY, REGISTRY_URL, SECRETS, DataDirectory
-from disrupt.errors import DataDirectoryError, StorageFullError
+from disrupt.data_directory import REGISTRY, REGISTRY_URL, SECRETS, DataDirectory, Secrets
+from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableError
 from disrupt.registry import sqlite
 from disrupt.registry.contract import RegistryReader, RegistryWriter
 
@@ -46,7 +46,7 @@ def writing(
     An older registry than its journal is logged as an error unless ``restoring``. Where a process
     of another machine writes to the registry: DataDirectoryInUseError, or ``wait`` for its end.
     """
-    secrets = directory.secrets()
+    secrets = writers_secrets(directory)
     url = directory.registry_url
     opened: AbstractContextManager[RegistryWriter]
     if url is None:
@@ -80,6 +80,15 @@ def wakeups(directory: DataDirectory) -> Iterator[Callable[[float], bool]]:
     yield sleep
 
 
+def reads_cases(directory: DataDirectory) -> bool:
+    """Tell whether the database's user may read cases; with SQLite, whoever reads the file may.
+
+    Raises as ``reading`` does.
+    """
+    url = directory.registry_url
+    return url is None or bool(postgresql().reads_cases(url))
+
+
 def postgresql() -> ModuleType:
     """Return the backend. ConfigurationError where its extra is not installed."""
     if problem := extras.lacking("A registry in PostgreSQL", "postgresql"):
@@ -89,17 +98,38 @@ def postgresql() -> ModuleType:
     return postgresql
 
 
+def writers_secrets(directory: DataDirectory) -> Secrets:
+    """Return the secrets of a machine that writes; make them together with a new registry.
+
+    The caller holds the lock. DataDirectoryError where they are damaged, gone, or those of another
+    registry: where that is in a database, it is asked first, as a writer may wait for long, and
+    would make others. One that cannot be read now, or is empty, is left to whoever opens it next.
+    """
+    if directory.registry_url is not None:
+        exist, belong = directory.secrets_file.exists(), True
+        check = directory.secrets().pepper_check if exist else b""
+        with suppress(DataDirectoryError, UnavailableError), reading(directory) as registry:
+            belong = registry.takes_pepper(check)
+        if not belong:
+            raise _of_another(directory)
+    return directory.secrets()
+
+
 def check_secrets(directory: DataDirectory, registry: RegistryReader) -> None:
     """Raise DataDirectoryError where the secrets are damaged, or those of another registry."""
     if registry.takes_pepper(directory.secrets().pepper_check):
         return
+    raise _of_another(directory)
+
+
+def _of_another(directory: DataDirectory) -> DataDirectoryError:
     if directory.registry_url is not None:
-        raise DataDirectoryError(
-            f"{directory.secrets_file} belongs to another registry than the database of"
-            f" {REGISTRY_URL}: no PIN would open its case. Nothing was registered. All writers of a"
-            f" registry have the same {SECRETS}: copy that of the first one."
+        return DataDirectoryError(
+            f"{directory.secrets_file} is missing, or belongs to another registry than the database"
+            f" of {REGISTRY_URL}: no PIN would open its case. Nothing was registered. All writers"
+            f" of a registry have the same {SECRETS}: copy that of the first one."
         )
-    raise DataDirectoryError(
+    return DataDirectoryError(
         f"{directory.secrets_file} belongs to another registry than the {REGISTRY} beside it:"
         f" no PIN would open its case. Nothing was registered. Put the {SECRETS} back that was"
         f" with this {REGISTRY}; the one in any backup of this server is the same."

@@ -208,7 +208,6 @@ def open_admin(data_dir: Path) -> Iterator[DirectAdmin | RemoteAdmin]:
             channel = grpc.insecure_channel(directory.socket_address, options=options)
             yield RemoteAdmin(AdminServiceStub(stack.enter_context(channel)))
         else:
-            directory.secrets()
             registry = stack.enter_context(opening.writing(directory))
             yield DirectAdmin(registry)
 

@@ -32,7 +32,9 @@ def erase(data_dir: Path, progress: Progress = quiet, *, older_than_s: float = 0
     if not directory.restored.exists():
         with opening.reading(directory):
             pass  # Opening refuses what is no registry, before anything is made.
-    if not directory.followed.exists():  # else another machine writes the registry
+    if (
+        directory.has_pepper or not directory.followed.exists()
+    ):  # else another machine writes the registry
         # The lock is not held for longer: a server may start while the index is rebuilt.
         with open_admin(data_dir) as admin:
             _clear_log(admin)

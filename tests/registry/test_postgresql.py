@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import tempfile
 import traceback
@@ -260,8 +261,19 @@ def test_a_second_writer_without_the_secrets_of_the_first_is_refused(
     second = DataDirectory(tmp_path / "second")
     second.make()
     second.note_registry_url(database)
-    with pytest.raises(DataDirectoryError, match="All writers"), opening.writing(second):
-        pass
+    with opening.writing(directory):  # for which it does not wait first
+        with (
+            pytest.raises(DataDirectoryError, match="All writers"),
+            opening.writing(second, wait=True),
+        ):
+            pass
+        assert not second.secrets_file.exists()
+        second.secrets_file.write_text(json.dumps({"pepper": "1" * 64, "match_tokens": "2" * 64}))
+        with (
+            pytest.raises(DataDirectoryError, match="All writers"),
+            opening.writing(second, wait=True),
+        ):
+            pass
 
 
 def test_another_schema_is_refused(directory: DataDirectory, server: PostgreSql) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from contextlib import closing
 from pathlib import Path
@@ -40,6 +41,7 @@ def test_the_roles_of_the_page_can_write_and_read_and_the_nodes_cannot_lock_writ
             assert writer.checkpoint()
             with backend.open_reader(node, tmp_path) as reader:
                 assert reader.head() == writer.head()
+            assert not backend.reads_cases(node)
         with closing(psycopg.connect(node, autocommit=True)) as connection:
             for refused in (
                 f"SELECT pg_advisory_lock({engine.LEADER})",
@@ -89,3 +91,6 @@ def test_the_doctor_names_the_settings_and_rights_that_leave_withdrawn_bytes(
         server.configure(wal_keep_size="0", archive_mode="off", wal_recycle="off")
         server.start()
         assert warnings() == []
+        directory.secrets_file.write_text(json.dumps({"match_tokens": "1" * 64}))
+        (warning,) = warnings()
+        assert "may read cases" in warning

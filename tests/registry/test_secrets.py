@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,17 @@ def directory(tmp_path: Path) -> DataDirectory:
     with opening.writing(directory):
         pass
     return directory
+
+
+def test_a_node_has_the_key_of_match_ids_and_no_pepper(directory: DataDirectory) -> None:
+    with pytest.raises(DataDirectoryError, match=r"has the pepper.*registry node-secrets"):
+        directory.check_secrets_of_node()
+    stored = json.loads(directory.secrets_file.read_text())
+    directory.secrets_file.write_text(json.dumps({"match_tokens": stored["match_tokens"]}))
+    directory.check_secrets_of_node()
+    directory.secrets_file.unlink()
+    with pytest.raises(DataDirectoryError, match=r"is missing.*registry node-secrets"):
+        directory.check_secrets_of_node()
 
 
 def test_other_secrets_are_refused_until_the_right_ones_are_back(

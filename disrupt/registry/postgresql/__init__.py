@@ -4,8 +4,16 @@ from disrupt.registry.postgresql.connections import (
     obstacles_to_erasure,
     open_reader,
     open_writer,
+    reads_cases,
     receive,
     wakeups,
 )
 
-__all__ = ["obstacles_to_erasure", "open_reader", "open_writer", "receive", "wakeups"]
+__all__ = [
+    "obstacles_to_erasure",
+    "open_reader",
+    "open_writer",
+    "reads_cases",
+    "receive",
+    "wakeups",
+]

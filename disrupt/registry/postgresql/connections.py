@@ -178,6 +178,15 @@ def obstacles_to_erasure(url: str) -> list[str]:
         return erasure.obstacles(connection)
 
 
+def reads_cases(url: str) -> bool:
+    """Tell whether the user of a URL may read cases, which machines that answer lookups must not.
+
+    Raises as ``open_reader`` does.
+    """
+    with _reader(url) as reader, engine.translated_errors(), reader.begin() as connection:
+        return roles.reads_cases(connection)
+
+
 @contextmanager
 def wakeups(url: str) -> Iterator[Callable[[float], bool]]:
     """Listen for commits: yield a function that waits for one, and tells whether there was any.

@@ -14,6 +14,12 @@ _ITEMS = (
 """Columns of items that it reads: none that leads to a case or to a request."""
 
 
+def reads_cases(connection: Connection) -> bool:
+    """Tell whether the user of a connection may read any of the cases."""
+    asked = text("SELECT has_any_column_privilege('cases', 'SELECT')")
+    return bool(connection.execute(asked).scalar_one())
+
+
 def grant(connection: Connection) -> None:
     """Let the role read what it may, if there is such a role."""
     exists = text("SELECT 1 FROM pg_roles WHERE rolname = :name")

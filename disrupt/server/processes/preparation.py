@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import shutil
 import socket
 from functools import partial
+
+import structlog
 
 from disrupt.data_directory import DataDirectory
 from disrupt.distinctiveness.limits import check_limits
@@ -23,6 +26,8 @@ from disrupt.server.processes import forking
 _H = 3600.0
 _OPEN_FILES = 65536
 """More than all that a process has open, a file for each connection."""
+
+_log = structlog.get_logger(__name__)
 
 
 def allow_open_files() -> None:
@@ -50,15 +55,43 @@ def choose_registry(config: Config) -> None:
         )
 
 
+def check_internal_certificate(config: Config) -> None:
+    """Raise ConfigurationError where the certificate for other machines lacks this one's role."""
+    if config.internal_cert is None:
+        return
+    from cryptography import x509  # noqa: PLC0415 one machine alone does without
+
+    role, names = "match" if config.role == "match" else "writer", list[str]()
+    try:
+        certificate = x509.load_pem_x509_certificate(config.internal_cert.read_bytes())
+        with contextlib.suppress(x509.ExtensionNotFound):
+            extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+            names = extension.value.get_values_for_type(x509.DNSName)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"internal_cert cannot be read: {error}.") from error
+    if role not in names:
+        raise ConfigurationError(
+            f"internal_cert {config.internal_cert} lacks the DNS name {role}, by which other"
+            f" machines know the role of this one: `scripts/fleet-certificates DIR NAME {role}`"
+            " makes one that has it."
+        )
+
+
 def load(config: Config) -> int:
     """Bring the data directory up to date, and load what all processes share.
 
     Reads the index whole. Returns the generation from which on the workers need not do that.
     """
     directory = DataDirectory(config.data_dir)
-    if config.role != "match":
-        directory.secrets()
+    check_internal_certificate(config)
+    if config.role == "match":
+        directory.check_secrets_of_node()
+    else:
+        opening.writers_secrets(directory)
     if config.role == "writer":
+        if directory.index.exists():  # of before it had this role: nothing keeps it up to date
+            shutil.rmtree(directory.index)
+            _log.info("index_deleted")
         return 0
     if directory.registry_url is not None:
         # building an index starts threads
@@ -79,7 +112,8 @@ def _prepare_node(config: Config, directory: DataDirectory) -> None:
             refuse_older(registry)
             Node(registry, directory, None).step()
         return
-    directory.match_tokens()
+    if opening.reads_cases(directory):
+        _log.error("node_reads_cases")
     wipe_if_away(directory, config.erase_within_h * _H)
     with opening.reading(directory) as reader:
         Node(reader, directory, RemovalList(directory.journal)).step()

@@ -14,7 +14,7 @@ from disrupt.isolation.child import ProcessDiedError
 from disrupt.registry import opening
 from disrupt.server.config import Config
 from disrupt.server.processes.handover import Handover
-from disrupt.server.processes.preparation import load_beside_writer
+from disrupt.server.processes.preparation import check_internal_certificate, load_beside_writer
 from disrupt.server.processes.worker import decoders
 
 
@@ -38,11 +38,12 @@ def check(config: Config, handover: Handover) -> None:
     ):
         if certificate and key:
             _check_pair(setting, certificate, key)
+    check_internal_certificate(config)
     check_known_answers()
     directory = DataDirectory(config.data_dir)
     with opening.reading(directory) as registry:
         if config.role == "match":
-            directory.match_tokens()
+            directory.check_secrets_of_node()
         else:
             opening.check_secrets(directory, registry)
         check_history(directory.index, registry)
