@@ -16,8 +16,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -371,7 +372,6 @@ def page(server: Deployment) -> Iterator[str]:
 def serve_on(platform: Platform, helpline_key: str, copy: Path) -> None:
     """Serve the page too, and say how to go on, until Ctrl-C or SIGTERM."""
     server, data_dir = platform.server.address, platform.server.data_dir
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if shutil.which("npm"):
         shown = page(platform.server)
     else:
@@ -397,8 +397,14 @@ Ctrl-C ends both, and deletes the data.""",
             signal.pause()
 
 
-def demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
-    """Do all of it in one folder; return the exit code. ``stack`` stops the server at the end."""
+def demo(work: Path, *, serve: bool) -> int:
+    """Do all of it in one folder; return the exit code."""
+    with contextlib.ExitStack() as stack:
+        return _demo(work, stack, serve=serve)
+
+
+def _demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
+    """Do all of it; ``stack`` stops the server at the end."""
     started = time.monotonic()
     report = Report()
     copies = work / "copies"
@@ -445,21 +451,31 @@ def demo(work: Path, stack: contextlib.ExitStack, *, serve: bool) -> int:
     return code
 
 
+def in_folder(demo: Callable[[Path], int]) -> int:
+    """Run a demo in a folder of its own, removed at the end; return the exit code.
+
+    SIGTERM ends it as Ctrl-C does.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    work = Path(tempfile.mkdtemp(prefix="disrupt-demo-"))
+    try:
+        return demo(work)
+    except CommandFailedError as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
 def main() -> int:
-    """Run in a folder of its own, removed at the end."""
+    """Run in a folder of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--serve", action="store_true", help="then serve on, the page too, until Ctrl-C"
     )
-    serve = parser.parse_args().serve
-    work = Path(tempfile.mkdtemp(prefix="disrupt-demo-"))
-    with contextlib.ExitStack() as stack:
-        stack.callback(shutil.rmtree, work, ignore_errors=True)
-        try:
-            return demo(work, stack, serve=serve)
-        except CommandFailedError as failure:
-            print(failure, file=sys.stderr)
-            return 1
+    return in_folder(partial(demo, serve=parser.parse_args().serve))
 
 
 if __name__ == "__main__":

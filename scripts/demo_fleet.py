@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.harness.deployment import CommandFailedError, Deployment, run
+from benchmarks.harness.deployment import Deployment, run
 from benchmarks.harness.fleet import Fleet, Place
 from disrupt.client import Effort, MatchClient
-from scripts.demo import KEPT, Report, edited_copies
+from scripts.demo import KEPT, Report, edited_copies, in_folder
 from tests.postgresql import PostgreSql, commands
 
 GIVE_UP_AFTER_S = 30.0
@@ -67,11 +65,13 @@ class Demo:
 
         asking = threading.Thread(target=ask)
         asking.start()
-        time.sleep(1)
-        self.servers[node.name].kill()
-        time.sleep(2)
-        stop.set()
-        asking.join()
+        try:
+            time.sleep(1)
+            self.servers[node.name].kill()
+            time.sleep(2)
+        finally:
+            stop.set()
+            asking.join()
         what = f"{len(self.copies) * len(answers)} lookups meanwhile"
         got = next((answer for answer in answers if answer != FOUND), FOUND)
         self.report.line(f"kill {node.name}", what, FOUND, got)
@@ -136,18 +136,11 @@ def demo(work: Path) -> int:
 
 
 def main() -> int:
-    """Run in a folder of its own, removed at the end."""
+    """Run in a folder of its own, where PostgreSQL is installed."""
     if not commands():
         print("PostgreSQL is not installed: scripts/system-packages --fleet", file=sys.stderr)
         return 1
-    work = Path(tempfile.mkdtemp(prefix="disrupt-demo-"))
-    try:
-        return demo(work)
-    except CommandFailedError as failure:
-        print(failure, file=sys.stderr)
-        return 1
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    return in_folder(demo)
 
 
 if __name__ == "__main__":

@@ -61,13 +61,20 @@ class PostgreSql:
     def create(cls, *, port: int = 0, wrapper: tuple[str, ...] = (), **settings: str) -> Self:
         """Make a data directory with initdb, in 1-4 s. ``settings`` are added to _SETTINGS."""
         server = cls.empty(port=port, wrapper=wrapper)
-        server.command(
-            *("initdb", "--pgdata", server.data, "--username", SUPERUSER, "--no-sync"),
+        try:
+            server._initialise(**_SETTINGS | settings)
+        except BaseException:  # SIGINT, say
+            shutil.rmtree(server.directory)
+            raise
+        return server
+
+    def _initialise(self, **settings: str) -> None:
+        self.command(
+            *("initdb", "--pgdata", self.data, "--username", SUPERUSER, "--no-sync"),
             *("--auth-local=trust", "--auth-host=scram-sha-256", "--wal-segsize=1"),
             *("--encoding=UTF8", "--locale=C.UTF-8", "--no-instructions"),
         )
-        server.configure(**_SETTINGS | settings)
-        return server
+        self.configure(**settings)
 
     @classmethod
     def empty(cls, *, port: int = 0, wrapper: tuple[str, ...] = ()) -> Self:
@@ -138,7 +145,11 @@ class PostgreSql:
             subprocess.run(["ipcrm", "--shmem-id", segment], check=False, capture_output=True)
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:  # SIGINT, say
+            self.__exit__()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self.stop(signal.SIGQUIT)

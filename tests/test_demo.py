@@ -8,6 +8,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -16,6 +20,12 @@ import pytest
 from tests.postgresql import commands
 
 ROOT = Path(__file__).parents[1]
+
+
+def _command_lines() -> Iterator[bytes]:
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            yield file.read_bytes()
 
 
 def test_every_line_of_the_demo_comes_out_as_expected_and_it_serves_on() -> None:
@@ -37,6 +47,26 @@ def test_every_line_of_the_demo_comes_out_as_expected_and_it_serves_on() -> None
     if not address and not shutil.which("npm") and "CI" not in os.environ:
         pytest.skip("needs npm for the page; the rest was as expected")
     assert address, shown
+
+
+@pytest.mark.skipif(not commands(), reason="needs PostgreSQL: scripts/system-packages")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_of_a_fleet_that_is_ended_leaves_nothing(number: signal.Signals) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="ended"))
+    folder.chmod(0o755)  # PostgreSQL runs as another user
+    script = ROOT / "scripts" / "demo_fleet.py"
+    environment = os.environ | {"TMPDIR": str(folder)}
+    with subprocess.Popen(
+        [sys.executable, script], stderr=subprocess.PIPE, env=environment
+    ) as demo:
+        while not list(folder.glob("disrupt-demo-*/writer-1/data/health.sock")):
+            assert demo.poll() is None
+            time.sleep(0.05)
+        demo.send_signal(number)
+        assert demo.communicate(timeout=60)[1] == b""
+    assert demo.returncode == 130
+    folder.rmdir()  # it is empty
+    assert str(folder).encode() not in b"".join(_command_lines())
 
 
 @pytest.mark.skipif(not commands(), reason="needs PostgreSQL: scripts/system-packages")

@@ -113,8 +113,10 @@ class Deployment:
         """Wait until it is ready, and note its address. Raises CommandFailedError."""
         watchdog = threading.Timer(READY_TIMEOUT_S, self.process.kill)
         watchdog.start()
-        ready = self.process.stdout.readline() if self.process.stdout else ""
-        watchdog.cancel()
+        try:
+            ready = self.process.stdout.readline() if self.process.stdout else ""
+        finally:
+            watchdog.cancel()
         if not ready.startswith(_READY):
             self.kill_supervisor()
             log = self.data_dir.with_name(f"{self.data_dir.name}.log")
