@@ -135,14 +135,15 @@ def test_the_server_holds_out(
 @pytest.mark.parametrize(
     ("kind", "sabotage", "text"),
     [
-        ("videos", "server-crash", "a process of the server died"),
+        # the call that lost its connection, or the process: the first ends the run
+        ("videos", "server-crash", "a process of the server died|UNAVAILABLE"),
         ("pictures", "swallowed-crash", "decoders died of CRASH, and 0 calls were told so"),
     ],
 )
 def test_a_crash_is_found(kind: str, sabotage: str, text: str, tmp_path: Path) -> None:
     only_bombs = Size(2, 1, 1)  # one at least is refused, whatever the libraries make of files
     tally = mutate(tmp_path, KINDS[kind], only_bombs, sabotage)
-    assert any(text in failure for failure in tally.failures), tally.failures
+    assert any(re.search(text, failure) for failure in tally.failures), tally.failures
 
 
 @pytest.mark.parametrize("name", KINDS)
