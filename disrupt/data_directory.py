@@ -101,7 +101,7 @@ class DataDirectory:
 
     @property
     def followed(self) -> Path:
-        """Which registry in PostgreSQL a machine has followed, see ``feed.node``."""
+        """JSON: position and timeline of the registry that was followed, see ``feed.node``."""
         return self.path / FOLLOWED
 
     @property

@@ -27,7 +27,7 @@ _Unit = TypeVar("_Unit")
 _CONNECT_S = 5.0
 
 _TRIES = 3
-"""How often a unit is tried again whose actor died: it may be the unit that kills it."""
+"""Most attempts to repeat a unit after its actor died, since the unit itself may be the cause."""
 
 
 class _Actor:

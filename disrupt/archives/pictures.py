@@ -61,7 +61,7 @@ def units_of(names: list[str]) -> list[FolderUnit]:
 
 @dataclass(frozen=True, slots=True)
 class HashJob:
-    """What a process needs to hash any unit; ``decoders`` processes decode for it."""
+    """Parameters for hashing units of a folder, with ``decoders`` decoding processes."""
 
     output: Output
     folder: Path

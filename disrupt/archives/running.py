@@ -14,7 +14,7 @@ _Unit_contra = TypeVar("_Unit_contra", contravariant=True)
 
 
 class Job(Protocol[_Unit_contra]):
-    """What a process needs to do any unit; small, and picklable."""
+    """Parameters that any process can do units with. Small and picklable."""
 
     def open(self) -> AbstractContextManager[Callable[[_Unit_contra], None]]:
         """Make ready once; yield a function that does a unit and writes its results."""

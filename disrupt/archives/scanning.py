@@ -24,7 +24,7 @@ from disrupt.errors import CursorExpiredError
 from disrupt.index.live import LiveIndex
 from disrupt.services.matching import UNBOUNDED, complete, hash_steps
 
-_FOUND = np.dtype(
+_HIT = np.dtype(
     [
         ("item_id", np.uint8, ITEM_ID_BYTES),
         ("bank", np.uint16),
@@ -40,7 +40,7 @@ _FOUND = np.dtype(
 
 @dataclass(frozen=True, slots=True)
 class ScanJob:
-    """What a process needs to scan any unit: paths and numbers, never the list itself.
+    """Parameters for scanning units: paths and numbers, never the list itself.
 
     ``data_dir`` holds the index; ``limits`` are the distances of ``Scope`` and ``bank_names`` the
     names by number; ``epoch`` is that of the registry.
@@ -67,7 +67,7 @@ class ScanJob:
     def _scan(self, live: LiveIndex, unit: Unit) -> None:
         cursor, tally, truncated = live.cursor, Tally(), 0
         ids = [pa.array([], pa.string())]
-        found = [np.empty(0, _FOUND)]
+        hits = [np.empty(0, _HIT)]
         for rows in read(unit, self.names, tally):
             matches = complete(
                 hash_steps(
@@ -81,8 +81,8 @@ class ScanJob:
             )
             truncated += len(matches.truncated)
             ids.append(rows.ids.take(pa.array(matches.query)))
-            found.append(_columns(matches, rows))
-        table = self._table(pa.concat_arrays(ids[1:] or ids), np.concatenate(found))
+            hits.append(_columns(matches, rows))
+        table = self._table(pa.concat_arrays(ids[1:] or ids), np.concatenate(hits))
         counts = {
             "rows": tally.rows,
             "low_quality": tally.low_quality,
@@ -93,29 +93,29 @@ class ScanJob:
         notes = Notes(counts, dict(tally.refused), tally.examples, cursor.to_text())
         self.output.write(unit.number, table, notes)
 
-    def _table(self, ids: Any, found: NDArray[np.void]) -> Any:  # noqa: ANN401 of pyarrow
+    def _table(self, ids: Any, hits: NDArray[np.void]) -> Any:  # noqa: ANN401 of pyarrow
         """Return a table of the matches: of each id and item the nearest one."""
-        places, found = _nearest(ids, found)
-        areas = found["query_area"].astype(np.uint32) << 16 | found["stored_area"]
-        hexes = found["item_id"].tobytes().hex().encode()
-        ends = np.arange(len(found) + 1, dtype=np.int32) * 2 * ITEM_ID_BYTES
+        places, hits = _nearest(ids, hits)
+        areas = hits["query_area"].astype(np.uint32) << 16 | hits["stored_area"]
+        hexes = hits["item_id"].tobytes().hex().encode()
+        ends = np.arange(len(hits) + 1, dtype=np.int32) * 2 * ITEM_ID_BYTES
         return pa.table(
             {
                 "id": ids.take(pa.array(places)),
                 "item": pa.StringArray.from_buffers(
-                    len(found), pa.py_buffer(ends), pa.py_buffer(hexes)
+                    len(hits), pa.py_buffer(ends), pa.py_buffer(hexes)
                 ),
-                "bank": _texts(found["bank"], self.bank_names.__getitem__),
-                "distance_bits": found["distance_bits"],
-                "assurance": _texts(found["assurance"], lambda n: Assurance(n).name.lower()),
-                "kind": _texts(found["kind"], lambda n: MediaKind(n).name.lower()),
+                "bank": _texts(hits["bank"], self.bank_names.__getitem__),
+                "distance_bits": hits["distance_bits"],
+                "assurance": _texts(hits["assurance"], lambda n: Assurance(n).name.lower()),
+                "kind": _texts(hits["kind"], lambda n: MediaKind(n).name.lower()),
                 "extent": _texts(areas, lambda pair: extent_of(pair >> 16, pair & 0xFFFF)),
             }
         )
 
 
 def _columns(matches: Matches, rows: Rows) -> NDArray[np.void]:
-    columns = np.empty(len(matches), _FOUND)
+    columns = np.empty(len(matches), _HIT)
     for name in ("item_id", "bank", "distance_bits", "assurance", "kind"):
         columns[name] = getattr(matches, "item_ids" if name == "item_id" else name)
     columns["query_area"] = rows.areas[matches.query]
@@ -123,23 +123,23 @@ def _columns(matches: Matches, rows: Rows) -> NDArray[np.void]:
     return columns
 
 
-def _nearest(ids: Any, found: NDArray[np.void]) -> tuple[NDArray[np.intp], NDArray[np.void]]:  # noqa: ANN401
+def _nearest(ids: Any, hits: NDArray[np.void]) -> tuple[NDArray[np.intp], NDArray[np.void]]:  # noqa: ANN401
     """Return the nearest match of each id and item, and its place, in the order of places.
 
     Several hashes of a picture have one id. The areas are of the pair that ``area_ranks`` puts
     highest, as in an answer to a picture.
     """
     id_codes = ids.dictionary_encode().indices.to_numpy(zero_copy_only=False)
-    high, low = np.ascontiguousarray(found["item_id"]).view(np.uint64).T
-    ranks = area_ranks(found["query_area"], found["stored_area"])
-    order = np.lexsort((found["distance_bits"], low, high, id_codes))
+    high, low = np.ascontiguousarray(hits["item_id"]).view(np.uint64).T
+    ranks = area_ranks(hits["query_area"], hits["stored_area"])
+    order = np.lexsort((hits["distance_bits"], low, high, id_codes))
     keys = np.stack([id_codes.astype(np.uint64), high, low], axis=1)[order]
-    begins = np.append(True, (keys[1:] != keys[:-1]).any(axis=1))[: len(found)]
+    begins = np.append(True, (keys[1:] != keys[:-1]).any(axis=1))[: len(hits)]
     places = order[begins]
-    nearest = found[places]
+    nearest = hits[places]
     widest = np.lexsort((ranks, low, high, id_codes))[np.roll(begins, -1)]
-    nearest["query_area"] = found["query_area"][widest]
-    nearest["stored_area"] = found["stored_area"][widest]
+    nearest["query_area"] = hits["query_area"][widest]
+    nearest["stored_area"] = hits["stored_area"][widest]
     by_place = np.argsort(places)
     return places[by_place], nearest[by_place]
 

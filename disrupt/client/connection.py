@@ -39,10 +39,10 @@ _BALANCED = json.dumps(
         "healthCheckConfig": {"serviceName": LOOKUPS},
     }
 )
-"""How gRPC chooses among several addresses: in turn, of those that say they answer lookups."""
+"""Service configuration: gRPC takes turns at the addresses whose health says that they serve."""
 
 _ALIVE_MS = 2_000
-"""Pause between two questions whether one of several machines is there, and time for its answer.
+"""Interval of keepalive pings to each of several machines, and time allowed for the answer.
 
 A call that waits for a machine which is cut off fails within both, and is tried on another.
 """

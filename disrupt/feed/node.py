@@ -38,7 +38,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """How far this machine has followed which registry, as noted in its data directory.
+    """Position of this machine in the registry that it follows, as noted in its data directory.
 
     ``timeline`` is that of the database, ``level_s`` when it was level, in seconds since 1970.
     """
@@ -112,7 +112,7 @@ class Node:
         self._clock = clock
         self._followed = read_followed(directory.followed)
         self._cursor: Cursor | None = None
-        """How far the list goes; None until this process has compared all of it."""
+        """Newest change that the list covers; None until the whole list has been compared."""
         self._noted_s = 0.0
 
     def step(self) -> None:
