@@ -120,6 +120,17 @@ cases = Table(
     Column("closed_on", _DAY, nullable=False),
     # Newest number in the case that was given to an item; 0 once the case is withdrawn.
     Column("numbers_given", Integer, nullable=False),
+    # Random bytes by which staff tell the case from others, and the day they were drawn. NULL: none.
+    Column("tag", LargeBinary, unique=True),
+    Column("tagged_on", _DAY),
+)
+
+# The secret with which the tags of a day's origins are made, so that equal ones have equal tags.
+origin_secrets = Table(
+    "origin_secrets",
+    metadata,
+    Column("day", _DAY, primary_key=True),
+    Column("secret", LargeBinary, nullable=False),
 )
 
 # All but the id is NULL once something that the request registered was withdrawn: the digest is
@@ -164,6 +175,12 @@ items = Table(
     Column("hashes", Integer),
     Column("number_in_case", Integer),
     Column("registered_on", _DAY),
+    # Who registered it: a key, and for 30 days the tag of its origin.
+    Column("key_id", String),
+    Column("origin_tag", LargeBinary),
+    # Of what waits: the WaitReason, and whether its device has paid for an earlier turn.
+    Column("wait_reason", Integer),
+    Column("is_paid", Boolean),
     Column("replaced_by", ForeignKey("items.number")),
     CheckConstraint(
         "(case_id IS NULL) = (state IS NULL)"
@@ -176,12 +193,18 @@ items = Table(
         " AND (state_before IS NULL OR state IS NOT NULL)"
         " AND (before_since_s IS NULL OR state IS NOT NULL)"
         " AND (state_sequence IS NULL OR state IS NOT NULL)"
+        " AND (key_id IS NULL OR state IS NOT NULL)"
+        " AND (origin_tag IS NULL OR state IS NOT NULL)"
+        " AND (wait_reason IS NULL OR state IS NOT NULL)"
+        " AND (is_paid IS NULL OR state IS NOT NULL)"
         " AND (request_id IS NULL OR state IS NOT NULL)"
         " AND (replaced_by IS NULL OR state IS NULL)",
         name="erased",
     ),
     sqlite_autoincrement=True,
 )
+_is_tagged = items.c.origin_tag.is_not(None)
+Index(None, items.c.origin_tag, sqlite_where=_is_tagged, postgresql_where=_is_tagged)
 _is_replaced = items.c.replaced_by.is_not(None)
 Index(None, items.c.replaced_by, sqlite_where=_is_replaced, postgresql_where=_is_replaced)
 NOT_PLAINLY_LIVE = text("state > 1")
@@ -259,6 +282,33 @@ outcomes = Table(
     Column("is_counted", Boolean, nullable=False),
 )
 
+# Matches that an organisation reported as false positives, by stored version (plan and ordinal), at
+# their distance. ``match`` is the nonce of the match id, so that a new report of the same match
+# takes the place of the one before. ``settlement`` is what staff have decided of it: NULL if nothing.
+disputes = Table(
+    "disputes",
+    metadata,
+    Column("item", ForeignKey(items.c.number), primary_key=True),
+    Column("organisation", String, primary_key=True),
+    Column("match", LargeBinary, primary_key=True),
+    Column("plan", Integer, primary_key=True, autoincrement=False),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("distance_bits", Integer, nullable=False),
+    Column("day", _DAY, nullable=False),
+    Column("settlement", Integer),
+)
+
+# Versions that lookups answer only at distances below ``below_bits``, as of the newest change of
+# their item: what follows from disputes, and from whose keys are valid.
+narrowings = Table(
+    "narrowings",
+    metadata,
+    Column("item", ForeignKey(items.c.number), primary_key=True),
+    Column("plan", Integer, primary_key=True, autoincrement=False),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("below_bits", Integer, nullable=False),
+)
+
 # What staff, operators and the server itself did; rows are only ever added. An act names an item or
 # a case, never both, so that nothing links a withdrawn item to its case.
 acts = Table(
@@ -274,6 +324,18 @@ acts = Table(
     Column("case_id", ForeignKey(cases.c.id)),
     Column("bank", ForeignKey(banks.c.number)),
     Column("key_id", String),
+    # Of an act on all items that a filter named: how many it changed.
+    Column("items", Integer),
     CheckConstraint("item IS NULL OR case_id IS NULL", name="unlinked"),
     sqlite_autoincrement=True,
+)
+
+# The states that items had before an act on many, for as long as it can be undone.
+undoable = Table(
+    "undoable",
+    metadata,
+    Column("act", ForeignKey(acts.c.number), primary_key=True),
+    Column("item", ForeignKey(items.c.number), primary_key=True, index=True),
+    Column("state", Integer, nullable=False),
+    Column("state_since_s", BigInteger),
 )

@@ -36,6 +36,7 @@ _BATCH_IDS = 500
 _ERASED = (
     *("case_id", "state", "state_since_s", "state_before", "before_since_s", "state_sequence"),
     *("kind", "assurance", "hashes", "number_in_case", "registered_on"),
+    *("key_id", "origin_tag", "wait_reason", "is_paid"),
 )
 """Columns of an item that are cleared when it is erased."""
 
@@ -401,7 +402,8 @@ def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
     connection.execute(delete(schema.identities).where(schema.identities.c.item.in_(numbers)))
     fingerprints = schema.fingerprints.c
     connection.execute(delete(schema.fingerprints).where(fingerprints.number.in_(numbers)))
-    connection.execute(delete(schema.outcomes).where(schema.outcomes.c.item.in_(numbers)))
+    for about in (schema.outcomes, schema.disputes, schema.narrowings, schema.undoable):
+        connection.execute(delete(about).where(about.c.item.in_(numbers)))
     connection.execute(
         update(schema.items).where(items.number.in_(numbers)).values(dict.fromkeys(_ERASED))
     )

@@ -64,8 +64,17 @@ def upgrade() -> None:
         sa.Column("opened_on", sa.String(10), nullable=False),
         sa.Column("closed_on", sa.String(10), nullable=False),
         sa.Column("numbers_given", sa.Integer, nullable=False),
+        sa.Column("tag", sa.LargeBinary),
+        sa.Column("tagged_on", sa.String(10)),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cases")),
         sa.UniqueConstraint("number", name=op.f("uq_cases_number")),
+        sa.UniqueConstraint("tag", name=op.f("uq_cases_tag")),
+    )
+    op.create_table(
+        "origin_secrets",
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.Column("secret", sa.LargeBinary, nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_origin_secrets")),
     )
     op.create_table(
         "requests",
@@ -94,6 +103,10 @@ def upgrade() -> None:
         sa.Column("hashes", sa.Integer),
         sa.Column("number_in_case", sa.Integer),
         sa.Column("registered_on", sa.String(10)),
+        sa.Column("key_id", sa.String),
+        sa.Column("origin_tag", sa.LargeBinary),
+        sa.Column("wait_reason", sa.Integer),
+        sa.Column("is_paid", sa.Boolean),
         sa.Column("replaced_by", _NUMBER),
         sa.CheckConstraint(
             "(case_id IS NULL) = (state IS NULL)"
@@ -106,6 +119,10 @@ def upgrade() -> None:
             " AND (state_before IS NULL OR state IS NOT NULL)"
             " AND (before_since_s IS NULL OR state IS NOT NULL)"
             " AND (state_sequence IS NULL OR state IS NOT NULL)"
+            " AND (key_id IS NULL OR state IS NOT NULL)"
+            " AND (origin_tag IS NULL OR state IS NOT NULL)"
+            " AND (wait_reason IS NULL OR state IS NOT NULL)"
+            " AND (is_paid IS NULL OR state IS NOT NULL)"
             " AND (request_id IS NULL OR state IS NOT NULL)"
             " AND (replaced_by IS NULL OR state IS NULL)",
             name=op.f("ck_items_erased"),
@@ -128,6 +145,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_items_case_id"), "items", ["case_id"])
     op.create_index(op.f("ix_items_request_id"), "items", ["request_id"])
+    op.create_index(
+        op.f("ix_items_origin_tag"),
+        "items",
+        ["origin_tag"],
+        sqlite_where=sa.text("origin_tag IS NOT NULL"),
+        postgresql_where=sa.text("origin_tag IS NOT NULL"),
+    )
     op.create_index(
         op.f("ix_items_replaced_by"),
         "items",
@@ -207,6 +231,30 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_outcomes_item")),
     )
     op.create_table(
+        "disputes",
+        sa.Column("item", _NUMBER, nullable=False),
+        sa.Column("organisation", sa.String, nullable=False),
+        sa.Column("match", sa.LargeBinary, nullable=False),
+        sa.Column("plan", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("ordinal", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("distance_bits", sa.Integer, nullable=False),
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.Column("settlement", sa.Integer),
+        sa.PrimaryKeyConstraint(
+            *("item", "organisation", "match", "plan", "ordinal"), name=op.f("pk_disputes")
+        ),
+        sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_disputes_item")),
+    )
+    op.create_table(
+        "narrowings",
+        sa.Column("item", _NUMBER, nullable=False),
+        sa.Column("plan", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("ordinal", sa.Integer, autoincrement=False, nullable=False),
+        sa.Column("below_bits", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("item", "plan", "ordinal", name=op.f("pk_narrowings")),
+        sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_narrowings_item")),
+    )
+    op.create_table(
         "acts",
         sa.Column("number", _NUMBER, nullable=False),
         sa.Column("at_s", sa.BigInteger, nullable=False),
@@ -218,6 +266,7 @@ def upgrade() -> None:
         sa.Column("case_id", _NUMBER),
         sa.Column("bank", sa.Integer),
         sa.Column("key_id", sa.String),
+        sa.Column("items", sa.Integer),
         sa.CheckConstraint("item IS NULL OR case_id IS NULL", name=op.f("ck_acts_unlinked")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_acts")),
         sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_acts_item")),
@@ -226,3 +275,14 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_acts_item"), "acts", ["item"])
+    op.create_table(
+        "undoable",
+        sa.Column("act", _NUMBER, nullable=False),
+        sa.Column("item", _NUMBER, nullable=False),
+        sa.Column("state", sa.Integer, nullable=False),
+        sa.Column("state_since_s", sa.BigInteger),
+        sa.PrimaryKeyConstraint("act", "item", name=op.f("pk_undoable")),
+        sa.ForeignKeyConstraint(["act"], ["acts.number"], name=op.f("fk_undoable_act")),
+        sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_undoable_item")),
+    )
+    op.create_index(op.f("ix_undoable_item"), "undoable", ["item"])
