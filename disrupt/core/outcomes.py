@@ -1,11 +1,10 @@
-"""Outcomes of matches, as platforms report them, and when they quarantine an item."""
+"""Outcomes of matches as platforms report them; a false positive is a dispute of what matched."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-
-from disrupt.core.hashes import MAX_DISTANCE_BITS
+from typing import NamedTuple
 
 
 class MatchOutcome(IntEnum):
@@ -21,28 +20,90 @@ class MatchOutcome(IntEnum):
     """It was another picture."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomeReport:
-    """The outcome of one match, of so many bits, as an organisation reports it."""
+class MatchedVersion(NamedTuple):
+    """A version of an item (``core.transforms``) that matched, and how far from the upload."""
 
-    item_id: bytes
-    organisation: str
-    outcome: MatchOutcome
+    plan: int
+    ordinal: int
     distance_bits: int
 
 
 @dataclass(frozen=True, slots=True)
-class QuarantinePolicy:
-    """When reports quarantine an item: false positives of so many organisations (docs/outcomes.md).
+class OutcomeReport:
+    """The outcome of one match, as an organisation reports it.
 
-    Only matches of more than ``beyond_bits`` count: nearer ones are of the same picture. Those
-    beyond what banks allow do not either, since only operators ask for them.
+    ``match`` is the nonce of the match id, which tells matches of an item apart; ``versions`` are
+    those that the id names, nearest first, each (plan, ordinal) once.
     """
+
+    item_id: bytes
+    organisation: str
+    outcome: MatchOutcome
+    match: bytes
+    versions: tuple[MatchedVersion, ...]
+
+
+class Settlement(IntEnum):
+    """Decision of staff on disputes; the numbers are those of proto/ and of stored columns."""
+
+    WIDENED = 1
+    """They count no more, nor does what the organisation reports of the same version as far off."""
+    UPHELD = 2
+    """They count, and are not bound by the share of versions that may fall silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """One version of a match that an organisation reported as a false positive.
+
+    ``day`` is that of the report (ISO, UTC); ``settlement`` is None until staff have decided.
+    """
+
+    item_id: bytes
+    organisation: str
+    match: bytes
+    version: MatchedVersion
+    day: str
+    settlement: Settlement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NarrowingPolicy:
+    """When disputes narrow a version of an item, and how far (docs/outcomes.md).
+
+    A version that ``organisations`` dispute is answered only nearer than all of them dispute it.
+    Up to ``floor_bits`` it is the same picture: versions that show the whole go on matching there,
+    of the others all but ``silent_permille`` of an item's, in thousandths, until staff decide.
+    """
+
+    organisations: int = 2
+    floor_bits: int = 12
+    silent_permille: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeSummary:
+    """What disputes of organisations with a valid key make of an item.
+
+    ``organisations`` counts those with a dispute that staff have not widened, ``narrowed`` the
+    versions that are answered at some distances only, ``silent`` those of them that are not
+    answered at the floor. ``needs_staff`` says why staff have to decide: within_floor, minor,
+    near_tenth; empty where they need not.
+    """
+
+    organisations: int
+    narrowed: int
+    silent: int
+    needs_staff: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinePolicy:
+    """When reports quarantine an item: goes with the next commit."""
 
     organisations: int = 2
     beyond_bits: int = 12
 
     def counts(self, outcome: int, distance_bits: int) -> bool:
         """Tell whether an organisation's report counts against the item."""
-        is_far = self.beyond_bits < distance_bits <= MAX_DISTANCE_BITS
-        return outcome == MatchOutcome.FALSE_POSITIVE and is_far
+        return outcome == MatchOutcome.FALSE_POSITIVE and distance_bits > self.beyond_bits

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from disrupt.core.media import Assurance, MediaKind
-from disrupt.core.outcomes import MatchOutcome
+from disrupt.core.outcomes import DisputeSummary, MatchOutcome
 from disrupt.core.states import ItemState
 
 ALL_STATES = frozenset(ItemState)
@@ -18,7 +18,8 @@ class ItemFilter:
 
     ``banks`` are numbers. ``first_day`` and ``last_day``, ISO dates (UTC) and inclusive, bound the
     day of registration; empty ones do not. ``outcome`` is the last one that an organisation
-    reported; None, and empty ``item_ids``, set no condition.
+    reported; None, and empty ``item_ids``, set no condition. ``disputed``: only items with disputes
+    that staff have not settled; ``needs_staff``: only those that staff have to decide about.
     """
 
     banks: frozenset[int]
@@ -27,6 +28,8 @@ class ItemFilter:
     last_day: str = ""
     item_ids: frozenset[bytes] = frozenset()
     outcome: MatchOutcome | None = None
+    disputed: bool = False
+    needs_staff: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class ReviewedItem:
     """One item that is not withdrawn, without its hashes and its case.
 
     ``state_since_s`` (seconds since 1970, UTC) is when the state was set, None if it is that of the
-    registration. ``organisations`` counts those whose last report said so.
+    registration. ``organisations`` counts those whose last report said so. ``disputes`` is None
+    where no organisation with a valid key disputes a match.
     """
 
     number: int
@@ -46,3 +50,4 @@ class ReviewedItem:
     state_since_s: int | None
     registered_on: str
     organisations: Mapping[MatchOutcome, int]
+    disputes: DisputeSummary | None = None
