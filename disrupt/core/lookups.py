@@ -36,13 +36,13 @@ class Extent(StrEnum):
     """Not known, because a share is not."""
 
 
-_WHOLE_PERMILLE = 750
+WHOLE_PERMILLE = 750
 """Least share of a picture that counts as nearly all of it."""
 
 
 def extent_of(query_area_permille: int, stored_area_permille: int) -> Extent:
     """Return the extent of a match whose versions show these shares; 0 is not known."""
-    if max(query_area_permille, stored_area_permille) >= _WHOLE_PERMILLE:
+    if max(query_area_permille, stored_area_permille) >= WHOLE_PERMILLE:
         return Extent.WHOLE
     return Extent.PART if query_area_permille and stored_area_permille else Extent.UNKNOWN
 
@@ -62,7 +62,7 @@ def are_whole(
     query_permille: NDArray[np.uint16], stored_permille: NDArray[np.uint16]
 ) -> NDArray[np.bool_]:
     """Tell of which pairs of shares the extent is WHOLE, bool (n,)."""
-    whole: NDArray[np.bool_] = np.maximum(query_permille, stored_permille) >= _WHOLE_PERMILLE
+    whole: NDArray[np.bool_] = np.maximum(query_permille, stored_permille) >= WHOLE_PERMILLE
     return whole
 
 
