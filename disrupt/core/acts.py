@@ -23,13 +23,16 @@ class Action(IntEnum):
     ENABLE = 1
     DISABLE = 2
     REJECT = 3
-    QUARANTINE = 4
     RELEASE = 5
-    """A quarantine, or a wait for a review, ended without one."""
+    """A wait for a review ended without one."""
     HOLD = 6
     """An item waits for a review."""
     MOVE = 7
     CONFIRM = 8
+    WIDEN = 9
+    """Disputes of an item were found wrong."""
+    UPHOLD = 10
+    """Disputes of an item were found right."""
     ERASE_REQUESTED = 20
     ERASE_CONFIRMED = 21
     ERASE_STOPPED = 22

@@ -95,15 +95,3 @@ class DisputeSummary:
     narrowed: int
     silent: int
     needs_staff: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class QuarantinePolicy:
-    """When reports quarantine an item: goes with the next commit."""
-
-    organisations: int = 2
-    beyond_bits: int = 12
-
-    def counts(self, outcome: int, distance_bits: int) -> bool:
-        """Tell whether an organisation's report counts against the item."""
-        return outcome == MatchOutcome.FALSE_POSITIVE and distance_bits > self.beyond_bits

@@ -9,7 +9,6 @@ from typing import Any
 
 from disrupt.core.cases import AgeBand
 from disrupt.core.hashes import MAX_DISTANCE_BITS, OPERATOR_MAX_DISTANCE_BITS
-from disrupt.core.states import ItemState
 from disrupt.errors import InvalidRequestError, PermissionDeniedError, Violation
 
 
@@ -79,13 +78,6 @@ def bank_for(age_band: AgeBand) -> Bank:
 def age_of(bank: int) -> AgeBand:
     """Return the age as which the items of a bank are treated: ADULT or MINOR."""
     return AgeBand.ADULT if bank == ADULTS.number else AgeBand.MINOR
-
-
-def state_in(bank: int, state: ItemState) -> ItemState:
-    """Return the state of an item that comes into a bank: what is a minor's is not quarantined."""
-    if state == ItemState.QUARANTINED and age_of(bank) == AgeBand.MINOR:
-        return ItemState.LIVE
-    return state
 
 
 class Right(IntEnum):

@@ -14,11 +14,9 @@ class ItemState(IntEnum):
 
     LIVE = 1
     ENABLED = 2
-    """Staff have decided that lookups find it: no reports hide it."""
+    """Staff have decided that lookups find it."""
     WAITING = 3
     """It was registered beyond a limit, or its bank's registrations wait for a review."""
-    QUARANTINED = 4
-    """Platforms reported false positives of it."""
     DISABLED = 5
     """Staff have switched it off."""
     REJECTED = 6

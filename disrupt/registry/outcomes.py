@@ -1,12 +1,48 @@
-"""The part of the registry's contract for outcomes of matches."""
+"""The part of the registry's contract for outcomes of matches, and for disputes of them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
-from disrupt.core.outcomes import MatchOutcome, OutcomeReport, QuarantinePolicy
+from disrupt.core.acts import Act
+from disrupt.core.disputes import Version
+from disrupt.core.outcomes import (
+    Dispute,
+    MatchOutcome,
+    NarrowingPolicy,
+    OutcomeReport,
+    Settlement,
+)
+from disrupt.registry.review import StatesSet
 
 RELEASED_AT_ONCE = 500
 """Most items that one call releases: some tens of milliseconds, in which nobody else writes."""
+
+DISPUTED_MATCHES = 64
+"""Most matches of one item that an organisation disputes; a further one takes the place of the
+farthest."""
+
+
+class ReportedOutcome(NamedTuple):
+    """The latest outcome that an organisation reported of an item, and its day (ISO, UTC)."""
+
+    organisation: str
+    outcome: MatchOutcome
+    day: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemReports:
+    """What was reported of an item, by organisation, whether or not it has a valid key.
+
+    ``disputes`` have those that staff have settled, too. ``below_bits`` are the distances below
+    which alone narrowed versions are answered.
+    """
+
+    item_id: bytes
+    outcomes: Sequence[ReportedOutcome]
+    disputes: Sequence[Dispute]
+    below_bits: Mapping[Version, int]
 
 
 class OutcomeReader(Protocol):
@@ -17,32 +53,70 @@ class OutcomeReader(Protocol):
 
         Of each organisation counts the last outcome of the days before ``before``, which is today
         (ISO date, UTC), if it has a key that is valid today. Each outcome comes with the newest day
-        on which it was reported. Items of which nothing was, are left out.
+        on which it was reported. Items of which nothing was, are left out, as are false positives.
+        """
+
+    def disputes(self) -> Sequence[Dispute]:
+        """Return all disputes, in no order, but those that staff have widened.
+
+        Those of organisations without a valid key too. Whenever they change for an item that is
+        matched, the feed shows it again.
+        """
+
+    def item_reports(self, item_id: bytes, banks: Collection[int] | None = None) -> ItemReports:
+        """Return what was reported of an item, which may have taken the place of the one named.
+
+        NotFoundError as for ``set_states``.
+        """
+
+    def count_disputes(self) -> Mapping[str, int]:
+        """Count the items that are matched and that staff have to decide about, by reason.
+
+        The reasons are those of ``DisputeSummary.needs_staff``; all of them are there.
         """
 
 
 class OutcomeWriter(OutcomeReader, Protocol):
-    """Writing outcomes, as ``contract.RegistryWriter`` writes."""
+    """Writing outcomes, as ``contract.RegistryWriter`` writes.
 
-    def report(
-        self, report: OutcomeReport, policy: QuarantinePolicy, *, day: str, at_s: int
-    ) -> None:
-        """Note an outcome, in place of what its organisation reported of the item before.
+    What changes disputes, or which of them count, narrows the versions of items anew in the same
+    transaction, by the policy noted last (``core.disputes``). In the feed an item that is matched
+    goes, and comes with its new narrowing.
+    """
 
+    def report(self, report: OutcomeReport, *, day: str) -> None:
+        """Note the outcome of a match, in place of what its organisation reported of it before.
+
+        A false positive is a dispute of the versions that matched; of one organisation and item
+        ``DISPUTED_MATCHES`` matches are kept. Versions that staff have widened for the organisation
+        at that distance, or nearer, are so at once. Of other outcomes the latest of an item counts.
         Idempotent on one day. The id of an item that was replaced names what took its place.
         NotFoundError if there is no such item, or it was withdrawn.
+        """
 
-        Quarantines the item, in the same transaction and with an act of the server at ``at_s``
-        (seconds since 1970, UTC), if it is LIVE, not treated as a minor's, and the reports of
-        enough organisations, each with a key that is valid on ``day``, count against it, one of
-        which counted for no quarantine of it yet. All of these count for this one, as does what is
-        reported before it ends.
+    def settle_disputes(
+        self,
+        item_ids: Collection[bytes],
+        settlement: Settlement,
+        act: Act,
+        *,
+        banks: Collection[int] | None = None,
+    ) -> StatesSet:
+        """Settle all disputes of items, and note one act for each item of which one was changed.
+
+        Idempotent; errors as for ``set_states``.
+        """
+
+    def refresh_narrowings(self, policy: NarrowingPolicy, *, day: str) -> None:
+        """Note the policy, and narrow all items by it and by the keys that are valid on a day.
+
+        In several transactions; call it again where it failed. Call it once a day, since keys
+        expire.
         """
 
     def release(self, *, since_s: int, at_s: int) -> Sequence[bytes]:
         """Make items LIVE that nobody has reviewed, with an act of the server each; return the ids.
 
-        Up to ``RELEASED_AT_ONCE`` of those that are QUARANTINED or WAITING since ``since_s``
-        (seconds since 1970, UTC) or before. Of an item that waits since its registration the day
-        has to have passed.
+        Up to ``RELEASED_AT_ONCE`` of those that are WAITING since ``since_s`` (seconds since 1970,
+        UTC) or before. Of an item that waits since its registration the day has to have passed.
         """

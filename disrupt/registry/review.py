@@ -14,7 +14,7 @@ NUMBERS_AT_ONCE = 5_000
 
 
 class ReviewPage(NamedTuple):
-    """A page of items, newest first; ``before`` is where the next one goes on, 0 at the end."""
+    """A page of items; ``before`` is where the next one goes on, 0 at the end."""
 
     items: Sequence[ReviewedItem]
     before: int
@@ -34,9 +34,10 @@ class ReviewReader(Protocol):
     def items_for_review(
         self, wanted: ItemFilter, limit: int, before: int | None = None
     ) -> ReviewPage:
-        """Return up to ``limit`` (≥ 1) items, newest first, of numbers below ``before``.
+        """Return up to ``limit`` (≥ 1) items from where a page before ends; None: from the first.
 
-        None: from the newest. Looks at ``NUMBERS_AT_ONCE`` items in one of the states, so that a
+        First those that are matched and that staff have to decide about, then the others; of both
+        the newest first. Looks at ``NUMBERS_AT_ONCE`` items in one of the states, so that a
         page may be empty though more follow.
         """
 
@@ -87,8 +88,6 @@ class ReviewWriter(ReviewReader, Protocol):
     ) -> StatesSet:
         """Move items to a bank, in their state, and note one act for each item moved.
 
-        A quarantined one goes LIVE in a bank whose items are treated as a minor's, which is noted
-        as the server's act.
         Idempotent; ``from_states`` and errors as for ``set_states``. In the feed an item goes from
         its old bank and comes to the new one, where it is matched; so a reader of one bank sees it
         go or come.

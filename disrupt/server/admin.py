@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +16,6 @@ from google.protobuf.message import Message
 from disrupt.admin.v1 import admin_pb2
 from disrupt.admin.v1.admin_pb2_grpc import AdminServiceStub
 from disrupt.core.acts import OPERATOR, Act, Action
-from disrupt.core.outcomes import QuarantinePolicy
 from disrupt.core.policy import TEST_BANK
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import (
@@ -46,7 +45,6 @@ class DirectAdmin:
     """Write to the registry; this process holds its lock."""
 
     registry: RegistryWriter
-    policy: QuarantinePolicy = field(default_factory=QuarantinePolicy)
 
     def create(self, request: admin_pb2.CreateKeyRequest) -> admin_pb2.CreateKeyResponse:
         """Make a key."""
@@ -132,8 +130,7 @@ class DirectAdmin:
 
     def record(self, request: admin_pb2.RecordOutcomeRequest) -> admin_pb2.RecordOutcomeResponse:
         """Note what came of a match."""
-        report, at_s = wire.outcome_report(request), int(time.time())
-        self.registry.report(report, self.policy, day=today(), at_s=at_s)
+        self.registry.report(wire.outcome_report(request), day=today())
         return wire.recorded_answer()
 
     def checkpoint(self) -> admin_pb2.CheckpointResponse:

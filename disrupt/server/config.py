@@ -91,12 +91,14 @@ class Config(BaseModel):
     """New items in a day, without an origin token, that go live at once; others wait for review."""
     live_items_per_origin: Annotated[int, Field(ge=1)] = 1000
     """Like live_items_per_key, of one origin token, whatever others of the key register."""
-    quarantine_organisations: Annotated[int, Field(ge=2)] = 2
-    """Organisations whose reports of false positives quarantine an item, unless it is a minor's."""
-    quarantine_beyond_bits: Annotated[int, Field(ge=0, le=31)] = 12
-    """Distance of a match, in bits, up to which such a report does not count."""
+    dispute_organisations: Annotated[int, Field(ge=2)] = 2
+    """Organisations that have to dispute a version of an item until it is answered only nearer than
+    all of them dispute it."""
+    dispute_floor_bits: Annotated[int, Field(ge=0, le=31)] = 12
+    """Distance in bits up to which a match is of the same picture: no dispute hides it there, but
+    for a tenth of the versions that show only a part."""
     review_within_h: Annotated[float, Field(ge=48)] = 72.0
-    """Hours within which what reports or limits keep back goes live unreviewed, at midnight."""
+    """Hours within which what limits keep back goes live unreviewed, at midnight."""
     max_concurrent_calls: Annotated[int, Field(ge=1)] = 1000
     """Calls at once in one worker; more are RESOURCE_EXHAUSTED."""
 

@@ -9,7 +9,6 @@ import struct
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 from disrupt.core.acts import Act, Action
 from disrupt.core.cases import AgeBand, CaseStatus, new_case_number
@@ -188,9 +187,7 @@ class Registrar:
     def _shown(self, record: CaseRecord, day: str) -> ShownCase:
         """Return what the person sees of a case: what came of its items up to yesterday, too."""
         reported = self.registry.outcomes(record.number, before=day)
-        items = tuple(
-            _shown_item(item, reported.get(item.item_id, {}), day) for item in record.items
-        )
+        items = tuple(_shown_item(item, reported.get(item.item_id, {})) for item in record.items)
         living = {item.number for item in items}
         withdrawn = tuple(
             number for number in range(1, record.numbers_given + 1) if number not in living
@@ -334,7 +331,7 @@ def _charged(registered: Registered) -> int:
     return sum(1 if item.outcome == Outcome.KEPT else item.hashes for item in registered.items)
 
 
-def _shown_item(item: CaseItem, days: Mapping[MatchOutcome, str], day: str) -> ShownItem:
+def _shown_item(item: CaseItem, days: Mapping[MatchOutcome, str]) -> ShownItem:
     """Return an item as the person sees it, with the newest day of each outcome.
 
     A false positive is about somebody else's upload, a pending review about what nobody decided
@@ -342,20 +339,14 @@ def _shown_item(item: CaseItem, days: Mapping[MatchOutcome, str], day: str) -> S
     """
     return ShownItem(
         *(item.item_id, item.kind, item.hashes, age_of(item.bank)),
-        *(item.number, item.registered_on, item.identity, _shown_state(item, day)),
+        *(item.number, item.registered_on, item.identity, _shown_state(item)),
         blocked_on=days.get(MatchOutcome.BLOCKED, ""),
         left_up_on=days.get(MatchOutcome.NOT_BLOCKED, ""),
     )
 
 
-def _shown_state(item: CaseItem, day: str) -> ShownState:
-    """Return the state as the person is told: what reports hide since today is LIVE until tomorrow.
-
-    Otherwise a quarantine would tell within seconds that a platform reported something.
-    """
-    if item.state == ItemState.QUARANTINED and item.state_since_s is not None:
-        since = datetime.fromtimestamp(item.state_since_s, UTC).date().isoformat()
-        return ShownState.WAITING if since < day else ShownState.LIVE
+def _shown_state(item: CaseItem) -> ShownState:
+    """Return the state as the person is told."""
     if item.state == ItemState.WAITING:
         return ShownState.WAITING
     return ShownState.LIVE if item.state.matches else ShownState.OFF

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from disrupt.admin.v1 import admin_pb2
-from disrupt.core.outcomes import MatchOutcome, OutcomeReport
+from disrupt.core.outcomes import MatchedVersion, MatchOutcome, OutcomeReport
 from disrupt.core.policy import ApiKey, LookupQuota, Right
 from disrupt.wire.fields import invalid
 
@@ -114,7 +114,8 @@ def record_request(report: OutcomeReport) -> admin_pb2.RecordOutcomeRequest:
         item_id=report.item_id,
         organisation=report.organisation,
         outcome=report.outcome.value,
-        distance_bits=report.distance_bits,
+        match=report.match,
+        versions=[admin_pb2.MatchedVersion(**each._asdict()) for each in report.versions],
     )
 
 
@@ -124,7 +125,10 @@ def outcome_report(message: admin_pb2.RecordOutcomeRequest) -> OutcomeReport:
         message.item_id,
         message.organisation,
         MatchOutcome(message.outcome),
-        message.distance_bits,
+        message.match,
+        tuple(
+            MatchedVersion(each.plan, each.ordinal, each.distance_bits) for each in message.versions
+        ),
     )
 
 

@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64isrupt/admin/v1/admin.proto\x12\x10\x64isrupt.admin.v1\"\xc3\x01\n\x03Key\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\'\n\x06rights\x18\x03 \x03(\x0e\x32\x17.disrupt.admin.v1.Right\x12\r\n\x05\x62\x61nks\x18\x04 \x03(\t\x12\x12\n\ncreated_on\x18\x05 \x01(\t\x12\x12\n\nrevoked_on\x18\x06 \x01(\t\x12\x14\n\x0corganisation\x18\x07 \x01(\t\x12\x12\n\nexpires_on\x18\x08 \x01(\t\x12\x14\n\x0clast_used_on\x18\t \x01(\t\"B\n\x05Quota\x12\x14\n\x0corganisation\x18\x01 \x01(\t\x12\x12\n\nper_minute\x18\x02 \x01(\x04\x12\x0f\n\x07per_day\x18\x03 \x01(\x04\"\x82\x01\n\x10\x43reateKeyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x06rights\x18\x02 \x03(\x0e\x32\x17.disrupt.admin.v1.Right\x12\r\n\x05\x62\x61nks\x18\x03 \x03(\t\x12\x14\n\x0corganisation\x18\x04 \x01(\t\x12\x12\n\nexpires_on\x18\x05 \x01(\t\"G\n\x11\x43reateKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x11\n\x0fListKeysRequest\"`\n\x10ListKeysResponse\x12#\n\x04keys\x18\x01 \x03(\x0b\x32\x15.disrupt.admin.v1.Key\x12\'\n\x06quotas\x18\x02 \x03(\x0b\x32\x17.disrupt.admin.v1.Quota\"L\n\x10RotateKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x14\n\x0coverlap_days\x18\x02 \x01(\r\x12\x12\n\nexpires_on\x18\x03 \x01(\t\"p\n\x11RotateKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\x12\x0e\n\x06secret\x18\x02 \x01(\t\x12\'\n\x08replaced\x18\x03 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\"\x82\x01\n\x10\x43hangeKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\'\n\x06rights\x18\x02 \x03(\x0e\x32\x17.disrupt.admin.v1.Right\x12\r\n\x05\x62\x61nks\x18\x03 \x03(\t\x12\x17\n\nexpires_on\x18\x04 \x01(\tH\x00\x88\x01\x01\x42\r\n\x0b_expires_on\"7\n\x11\x43hangeKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\"%\n\x12NoteKeyUsesRequest\x12\x0f\n\x07key_ids\x18\x01 \x03(\t\"\x15\n\x13NoteKeyUsesResponse\"9\n\x0fSetQuotaRequest\x12&\n\x05quota\x18\x01 \x01(\x0b\x32\x17.disrupt.admin.v1.Quota\"\x12\n\x10SetQuotaResponse\"\"\n\x10RevokeKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\"7\n\x11RevokeKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\"\x13\n\x11\x43heckpointRequest\"\"\n\x12\x43heckpointResponse\x12\x0c\n\x04\x64one\x18\x01 \x01(\x08\"e\n\x14RecordOutcomeRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12\x14\n\x0corganisation\x18\x02 \x01(\t\x12\x0f\n\x07outcome\x18\x03 \x01(\r\x12\x15\n\rdistance_bits\x18\x04 \x01(\r\"\x17\n\x15RecordOutcomeResponse\"i\n\x04\x42\x61nk\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x19\n\x11max_distance_bits\x18\x03 \x01(\r\x12\x11\n\tgoes_live\x18\x04 \x01(\x08\x12\x15\n\rorganisations\x18\x05 \x03(\t\"\x1e\n\rOrganisations\x12\r\n\x05names\x18\x01 \x03(\t\"\xb7\x01\n\nBankPolicy\x12\x1e\n\x11max_distance_bits\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x16\n\tgoes_live\x18\x02 \x01(\x08H\x01\x88\x01\x01\x12;\n\rorganisations\x18\x03 \x01(\x0b\x32\x1f.disrupt.admin.v1.OrganisationsH\x02\x88\x01\x01\x42\x14\n\x12_max_distance_bitsB\x0c\n\n_goes_liveB\x10\n\x0e_organisations\"O\n\x11\x43reateBankRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x06policy\x18\x02 \x01(\x0b\x32\x1c.disrupt.admin.v1.BankPolicy\":\n\x12\x43reateBankResponse\x12$\n\x04\x62\x61nk\x18\x01 \x01(\x0b\x32\x16.disrupt.admin.v1.Bank\"\x12\n\x10ListBanksRequest\":\n\x11ListBanksResponse\x12%\n\x05\x62\x61nks\x18\x01 \x03(\x0b\x32\x16.disrupt.admin.v1.Bank\"L\n\x0eSetBankRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x06policy\x18\x02 \x01(\x0b\x32\x1c.disrupt.admin.v1.BankPolicy\"7\n\x0fSetBankResponse\x12$\n\x04\x62\x61nk\x18\x01 \x01(\x0b\x32\x16.disrupt.admin.v1.Bank*\x8a\x01\n\x05Right\x12\x15\n\x11RIGHT_UNSPECIFIED\x10\x00\x12\x0f\n\x0bRIGHT_MATCH\x10\x01\x12\x12\n\x0eRIGHT_REGISTER\x10\x02\x12\x0f\n\x0bRIGHT_STAFF\x10\x03\x12\x0e\n\nRIGHT_FEED\x10\x04\x12\x12\n\x0eRIGHT_OPERATOR\x10\x05\x12\x10\n\x0cRIGHT_REVIEW\x10\x06\x32\xa2\x08\n\x0c\x41\x64minService\x12T\n\tCreateKey\x12\".disrupt.admin.v1.CreateKeyRequest\x1a#.disrupt.admin.v1.CreateKeyResponse\x12Q\n\x08ListKeys\x12!.disrupt.admin.v1.ListKeysRequest\x1a\".disrupt.admin.v1.ListKeysResponse\x12T\n\tRotateKey\x12\".disrupt.admin.v1.RotateKeyRequest\x1a#.disrupt.admin.v1.RotateKeyResponse\x12T\n\tChangeKey\x12\".disrupt.admin.v1.ChangeKeyRequest\x1a#.disrupt.admin.v1.ChangeKeyResponse\x12T\n\tRevokeKey\x12\".disrupt.admin.v1.RevokeKeyRequest\x1a#.disrupt.admin.v1.RevokeKeyResponse\x12Z\n\x0bNoteKeyUses\x12$.disrupt.admin.v1.NoteKeyUsesRequest\x1a%.disrupt.admin.v1.NoteKeyUsesResponse\x12Q\n\x08SetQuota\x12!.disrupt.admin.v1.SetQuotaRequest\x1a\".disrupt.admin.v1.SetQuotaResponse\x12W\n\nCreateBank\x12#.disrupt.admin.v1.CreateBankRequest\x1a$.disrupt.admin.v1.CreateBankResponse\x12T\n\tListBanks\x12\".disrupt.admin.v1.ListBanksRequest\x1a#.disrupt.admin.v1.ListBanksResponse\x12N\n\x07SetBank\x12 .disrupt.admin.v1.SetBankRequest\x1a!.disrupt.admin.v1.SetBankResponse\x12`\n\rRecordOutcome\x12&.disrupt.admin.v1.RecordOutcomeRequest\x1a\'.disrupt.admin.v1.RecordOutcomeResponse\x12W\n\nCheckpoint\x12#.disrupt.admin.v1.CheckpointRequest\x1a$.disrupt.admin.v1.CheckpointResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x64isrupt/admin/v1/admin.proto\x12\x10\x64isrupt.admin.v1\"\xc3\x01\n\x03Key\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\'\n\x06rights\x18\x03 \x03(\x0e\x32\x17.disrupt.admin.v1.Right\x12\r\n\x05\x62\x61nks\x18\x04 \x03(\t\x12\x12\n\ncreated_on\x18\x05 \x01(\t\x12\x12\n\nrevoked_on\x18\x06 \x01(\t\x12\x14\n\x0corganisation\x18\x07 \x01(\t\x12\x12\n\nexpires_on\x18\x08 \x01(\t\x12\x14\n\x0clast_used_on\x18\t \x01(\t\"B\n\x05Quota\x12\x14\n\x0corganisation\x18\x01 \x01(\t\x12\x12\n\nper_minute\x18\x02 \x01(\x04\x12\x0f\n\x07per_day\x18\x03 \x01(\x04\"\x82\x01\n\x10\x43reateKeyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\'\n\x06rights\x18\x02 \x03(\x0e\x32\x17.disrupt.admin.v1.Right\x12\r\n\x05\x62\x61nks\x18\x03 \x03(\t\x12\x14\n\x0corganisation\x18\x04 \x01(\t\x12\x12\n\nexpires_on\x18\x05 \x01(\t\"G\n\x11\x43reateKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\x12\x0e\n\x06secret\x18\x02 \x01(\t\"\x11\n\x0fListKeysRequest\"`\n\x10ListKeysResponse\x12#\n\x04keys\x18\x01 \x03(\x0b\x32\x15.disrupt.admin.v1.Key\x12\'\n\x06quotas\x18\x02 \x03(\x0b\x32\x17.disrupt.admin.v1.Quota\"L\n\x10RotateKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\x14\n\x0coverlap_days\x18\x02 \x01(\r\x12\x12\n\nexpires_on\x18\x03 \x01(\t\"p\n\x11RotateKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\x12\x0e\n\x06secret\x18\x02 \x01(\t\x12\'\n\x08replaced\x18\x03 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\"\x82\x01\n\x10\x43hangeKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\x12\'\n\x06rights\x18\x02 \x03(\x0e\x32\x17.disrupt.admin.v1.Right\x12\r\n\x05\x62\x61nks\x18\x03 \x03(\t\x12\x17\n\nexpires_on\x18\x04 \x01(\tH\x00\x88\x01\x01\x42\r\n\x0b_expires_on\"7\n\x11\x43hangeKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\"%\n\x12NoteKeyUsesRequest\x12\x0f\n\x07key_ids\x18\x01 \x03(\t\"\x15\n\x13NoteKeyUsesResponse\"9\n\x0fSetQuotaRequest\x12&\n\x05quota\x18\x01 \x01(\x0b\x32\x17.disrupt.admin.v1.Quota\"\x12\n\x10SetQuotaResponse\"\"\n\x10RevokeKeyRequest\x12\x0e\n\x06key_id\x18\x01 \x01(\t\"7\n\x11RevokeKeyResponse\x12\"\n\x03key\x18\x01 \x01(\x0b\x32\x15.disrupt.admin.v1.Key\"\x13\n\x11\x43heckpointRequest\"\"\n\x12\x43heckpointResponse\x12\x0c\n\x04\x64one\x18\x01 \x01(\x08\"\x91\x01\n\x14RecordOutcomeRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12\x14\n\x0corganisation\x18\x02 \x01(\t\x12\x0f\n\x07outcome\x18\x03 \x01(\r\x12\r\n\x05match\x18\x04 \x01(\x0c\x12\x32\n\x08versions\x18\x05 \x03(\x0b\x32 .disrupt.admin.v1.MatchedVersion\"F\n\x0eMatchedVersion\x12\x0c\n\x04plan\x18\x01 \x01(\r\x12\x0f\n\x07ordinal\x18\x02 \x01(\r\x12\x15\n\rdistance_bits\x18\x03 \x01(\r\"\x17\n\x15RecordOutcomeResponse\"i\n\x04\x42\x61nk\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x19\n\x11max_distance_bits\x18\x03 \x01(\r\x12\x11\n\tgoes_live\x18\x04 \x01(\x08\x12\x15\n\rorganisations\x18\x05 \x03(\t\"\x1e\n\rOrganisations\x12\r\n\x05names\x18\x01 \x03(\t\"\xb7\x01\n\nBankPolicy\x12\x1e\n\x11max_distance_bits\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x16\n\tgoes_live\x18\x02 \x01(\x08H\x01\x88\x01\x01\x12;\n\rorganisations\x18\x03 \x01(\x0b\x32\x1f.disrupt.admin.v1.OrganisationsH\x02\x88\x01\x01\x42\x14\n\x12_max_distance_bitsB\x0c\n\n_goes_liveB\x10\n\x0e_organisations\"O\n\x11\x43reateBankRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x06policy\x18\x02 \x01(\x0b\x32\x1c.disrupt.admin.v1.BankPolicy\":\n\x12\x43reateBankResponse\x12$\n\x04\x62\x61nk\x18\x01 \x01(\x0b\x32\x16.disrupt.admin.v1.Bank\"\x12\n\x10ListBanksRequest\":\n\x11ListBanksResponse\x12%\n\x05\x62\x61nks\x18\x01 \x03(\x0b\x32\x16.disrupt.admin.v1.Bank\"L\n\x0eSetBankRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x06policy\x18\x02 \x01(\x0b\x32\x1c.disrupt.admin.v1.BankPolicy\"7\n\x0fSetBankResponse\x12$\n\x04\x62\x61nk\x18\x01 \x01(\x0b\x32\x16.disrupt.admin.v1.Bank*\x8a\x01\n\x05Right\x12\x15\n\x11RIGHT_UNSPECIFIED\x10\x00\x12\x0f\n\x0bRIGHT_MATCH\x10\x01\x12\x12\n\x0eRIGHT_REGISTER\x10\x02\x12\x0f\n\x0bRIGHT_STAFF\x10\x03\x12\x0e\n\nRIGHT_FEED\x10\x04\x12\x12\n\x0eRIGHT_OPERATOR\x10\x05\x12\x10\n\x0cRIGHT_REVIEW\x10\x06\x32\xa2\x08\n\x0c\x41\x64minService\x12T\n\tCreateKey\x12\".disrupt.admin.v1.CreateKeyRequest\x1a#.disrupt.admin.v1.CreateKeyResponse\x12Q\n\x08ListKeys\x12!.disrupt.admin.v1.ListKeysRequest\x1a\".disrupt.admin.v1.ListKeysResponse\x12T\n\tRotateKey\x12\".disrupt.admin.v1.RotateKeyRequest\x1a#.disrupt.admin.v1.RotateKeyResponse\x12T\n\tChangeKey\x12\".disrupt.admin.v1.ChangeKeyRequest\x1a#.disrupt.admin.v1.ChangeKeyResponse\x12T\n\tRevokeKey\x12\".disrupt.admin.v1.RevokeKeyRequest\x1a#.disrupt.admin.v1.RevokeKeyResponse\x12Z\n\x0bNoteKeyUses\x12$.disrupt.admin.v1.NoteKeyUsesRequest\x1a%.disrupt.admin.v1.NoteKeyUsesResponse\x12Q\n\x08SetQuota\x12!.disrupt.admin.v1.SetQuotaRequest\x1a\".disrupt.admin.v1.SetQuotaResponse\x12W\n\nCreateBank\x12#.disrupt.admin.v1.CreateBankRequest\x1a$.disrupt.admin.v1.CreateBankResponse\x12T\n\tListBanks\x12\".disrupt.admin.v1.ListBanksRequest\x1a#.disrupt.admin.v1.ListBanksResponse\x12N\n\x07SetBank\x12 .disrupt.admin.v1.SetBankRequest\x1a!.disrupt.admin.v1.SetBankResponse\x12`\n\rRecordOutcome\x12&.disrupt.admin.v1.RecordOutcomeRequest\x1a\'.disrupt.admin.v1.RecordOutcomeResponse\x12W\n\nCheckpoint\x12#.disrupt.admin.v1.CheckpointRequest\x1a$.disrupt.admin.v1.CheckpointResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'disrupt.admin.v1.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RIGHT']._serialized_start=2122
-  _globals['_RIGHT']._serialized_end=2260
+  _globals['_RIGHT']._serialized_start=2239
+  _globals['_RIGHT']._serialized_end=2377
   _globals['_KEY']._serialized_start=51
   _globals['_KEY']._serialized_end=246
   _globals['_QUOTA']._serialized_start=248
@@ -69,28 +69,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKPOINTREQUEST']._serialized_end=1274
   _globals['_CHECKPOINTRESPONSE']._serialized_start=1276
   _globals['_CHECKPOINTRESPONSE']._serialized_end=1310
-  _globals['_RECORDOUTCOMEREQUEST']._serialized_start=1312
-  _globals['_RECORDOUTCOMEREQUEST']._serialized_end=1413
-  _globals['_RECORDOUTCOMERESPONSE']._serialized_start=1415
-  _globals['_RECORDOUTCOMERESPONSE']._serialized_end=1438
-  _globals['_BANK']._serialized_start=1440
-  _globals['_BANK']._serialized_end=1545
-  _globals['_ORGANISATIONS']._serialized_start=1547
-  _globals['_ORGANISATIONS']._serialized_end=1577
-  _globals['_BANKPOLICY']._serialized_start=1580
-  _globals['_BANKPOLICY']._serialized_end=1763
-  _globals['_CREATEBANKREQUEST']._serialized_start=1765
-  _globals['_CREATEBANKREQUEST']._serialized_end=1844
-  _globals['_CREATEBANKRESPONSE']._serialized_start=1846
-  _globals['_CREATEBANKRESPONSE']._serialized_end=1904
-  _globals['_LISTBANKSREQUEST']._serialized_start=1906
-  _globals['_LISTBANKSREQUEST']._serialized_end=1924
-  _globals['_LISTBANKSRESPONSE']._serialized_start=1926
-  _globals['_LISTBANKSRESPONSE']._serialized_end=1984
-  _globals['_SETBANKREQUEST']._serialized_start=1986
-  _globals['_SETBANKREQUEST']._serialized_end=2062
-  _globals['_SETBANKRESPONSE']._serialized_start=2064
-  _globals['_SETBANKRESPONSE']._serialized_end=2119
-  _globals['_ADMINSERVICE']._serialized_start=2263
-  _globals['_ADMINSERVICE']._serialized_end=3321
+  _globals['_RECORDOUTCOMEREQUEST']._serialized_start=1313
+  _globals['_RECORDOUTCOMEREQUEST']._serialized_end=1458
+  _globals['_MATCHEDVERSION']._serialized_start=1460
+  _globals['_MATCHEDVERSION']._serialized_end=1530
+  _globals['_RECORDOUTCOMERESPONSE']._serialized_start=1532
+  _globals['_RECORDOUTCOMERESPONSE']._serialized_end=1555
+  _globals['_BANK']._serialized_start=1557
+  _globals['_BANK']._serialized_end=1662
+  _globals['_ORGANISATIONS']._serialized_start=1664
+  _globals['_ORGANISATIONS']._serialized_end=1694
+  _globals['_BANKPOLICY']._serialized_start=1697
+  _globals['_BANKPOLICY']._serialized_end=1880
+  _globals['_CREATEBANKREQUEST']._serialized_start=1882
+  _globals['_CREATEBANKREQUEST']._serialized_end=1961
+  _globals['_CREATEBANKRESPONSE']._serialized_start=1963
+  _globals['_CREATEBANKRESPONSE']._serialized_end=2021
+  _globals['_LISTBANKSREQUEST']._serialized_start=2023
+  _globals['_LISTBANKSREQUEST']._serialized_end=2041
+  _globals['_LISTBANKSRESPONSE']._serialized_start=2043
+  _globals['_LISTBANKSRESPONSE']._serialized_end=2101
+  _globals['_SETBANKREQUEST']._serialized_start=2103
+  _globals['_SETBANKREQUEST']._serialized_end=2179
+  _globals['_SETBANKRESPONSE']._serialized_start=2181
+  _globals['_SETBANKRESPONSE']._serialized_end=2236
+  _globals['_ADMINSERVICE']._serialized_start=2380
+  _globals['_ADMINSERVICE']._serialized_end=3438
 # @@protoc_insertion_point(module_scope)

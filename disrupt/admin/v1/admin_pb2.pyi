@@ -570,7 +570,8 @@ class RecordOutcomeRequest(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     ORGANISATION_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
-    DISTANCE_BITS_FIELD_NUMBER: _builtins.int
+    MATCH_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
     item_id: _builtins.bytes
     """The item that matched, 16 bytes."""
     organisation: _builtins.str
@@ -579,23 +580,58 @@ class RecordOutcomeRequest(_message.Message):
     """
     outcome: _builtins.int
     """What was done: a number of disrupt.v1.Outcome, not 0."""
-    distance_bits: _builtins.int
-    """Bits in which the match differed, 0-256."""
+    match: _builtins.bytes
+    """What tells the match from others of the same item: the nonce of its match id, 12 bytes."""
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___MatchedVersion]:
+        """Versions of the item that matched, as the match id names them: at most 8, nearest first."""
+
     def __init__(
         self,
         *,
         item_id: _builtins.bytes = ...,
         organisation: _builtins.str = ...,
         outcome: _builtins.int = ...,
-        distance_bits: _builtins.int = ...,
+        match: _builtins.bytes = ...,
+        versions: _abc.Iterable[Global___MatchedVersion] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["distance_bits", b"distance_bits", "item_id", b"item_id", "organisation", b"organisation", "outcome", b"outcome"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "match", b"match", "organisation", b"organisation", "outcome", b"outcome", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordOutcomeRequest: _TypeAlias = RecordOutcomeRequest  # noqa: Y015
+
+@_typing.final
+class MatchedVersion(_message.Message):
+    """A version of an item that matched."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    ORDINAL_FIELD_NUMBER: _builtins.int
+    DISTANCE_BITS_FIELD_NUMBER: _builtins.int
+    plan: _builtins.int
+    """Number of its variant plan."""
+    ordinal: _builtins.int
+    """Its place in the plan, from 0."""
+    distance_bits: _builtins.int
+    """Bits in which it differed, 0-256."""
+    def __init__(
+        self,
+        *,
+        plan: _builtins.int = ...,
+        ordinal: _builtins.int = ...,
+        distance_bits: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["distance_bits", b"distance_bits", "ordinal", b"ordinal", "plan", b"plan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MatchedVersion: _TypeAlias = MatchedVersion  # noqa: Y015
 
 @_typing.final
 class RecordOutcomeResponse(_message.Message):

@@ -5,7 +5,10 @@ from sqlalchemy import Connection, text
 MATCH = "disrupt_match"
 """Name of the role. An operator makes it; see docs/settings.md."""
 
-_TABLES = ("alembic_version", "banks", "changes", "fingerprints", "keys", "organisations")
+_TABLES = (
+    *("alembic_version", "banks", "changes", "disputes", "fingerprints", "keys", "narrowings"),
+    "organisations",
+)
 _REGISTRY = ("id", "epoch", "timeline")
 _ITEMS = (
     *("number", "item_id", "bank", "state", "state_sequence", "kind", "assurance", "hashes"),

@@ -1,26 +1,21 @@
 """Outcomes of matches. Each function runs in one transaction of its caller."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any
 
-from sqlalchemy import Connection, and_, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from disrupt.core.acts import SERVER, Act, Action
-from disrupt.core.cases import AgeBand
-from disrupt.core.outcomes import MatchOutcome, OutcomeReport, QuarantinePolicy
-from disrupt.core.policy import age_of
+from disrupt.core.outcomes import MatchOutcome, OutcomeReport
 from disrupt.core.states import ItemState
 from disrupt.errors import NotFoundError
-from disrupt.registry.outcomes import RELEASED_AT_ONCE
-from disrupt.registry.sql import api_keys, schema, states
+from disrupt.registry.outcomes import RELEASED_AT_ONCE, ItemReports, ReportedOutcome
+from disrupt.registry.sql import api_keys, disputes, narrowings, schema, states
 
-
-class _Item(NamedTuple):
-    number: int
-    bank: int
-    state: int
+_LATEST = ("outcome", "day", "match")
+"""Columns of the latest outcome; those of an earlier day have ``earlier_`` before them."""
 
 
 def outcomes(
@@ -47,72 +42,87 @@ def outcomes(
     return dict(reported)
 
 
-def report(
-    connection: Connection,
-    report: OutcomeReport,
-    policy: QuarantinePolicy,
-    *,
-    day: str,
-    at_s: int,
-) -> None:
-    """Note an outcome, and quarantine the item where the policy says so."""
-    item, columns = _item(connection, report.item_id), schema.outcomes.c
-    of_both = (columns.item == item.number, columns.organisation == report.organisation)
-    before = connection.execute(select(schema.outcomes).where(*of_both)).first()
-    values = {
-        "outcome": report.outcome,
-        "day": day,
-        "distance_bits": report.distance_bits,
-    }
-    if before is None:
-        key = {"item": item.number, "organisation": report.organisation, "is_counted": False}
-        connection.execute(insert(schema.outcomes).values(**key, **values))
+def item_reports(
+    connection: Connection, item_id: bytes, banks: Collection[int] | None = None
+) -> ItemReports:
+    """Return what was reported of the item that an id names."""
+    (item,) = states.named(connection, [item_id], banks)
+    columns, narrowed = schema.outcomes.c, schema.narrowings.c
+    reported = connection.execute(
+        select(columns.organisation, columns.outcome, columns.day)
+        .where(columns.item == item.number, columns.outcome.is_not(None))
+        .order_by(columns.organisation)
+    )
+    blob = connection.execute(
+        select(narrowed.narrowed).where(narrowed.item == item.number)
+    ).scalar()
+    return ItemReports(
+        item.item_id,
+        [ReportedOutcome(row[0], MatchOutcome(row[1]), row[2]) for row in reported],
+        disputes.of_item(connection, item.number),
+        narrowings.below_bits(blob or b""),
+    )
+
+
+def report(connection: Connection, report: OutcomeReport, *, day: str) -> None:
+    """Note an outcome of a match, in place of what was reported of it before."""
+    number = _number(connection, report.item_id)
+    if report.outcome == MatchOutcome.FALSE_POSITIVE:
+        _take_back(connection, number, report.organisation, report.match, day)
+        disputes.add(connection, number, report, day=day)
     else:
-        if before.day != day:
-            values |= {"earlier_outcome": before.outcome, "earlier_day": before.day}
-        connection.execute(update(schema.outcomes).where(*of_both).values(**values))
-    if policy.counts(report.outcome, report.distance_bits):
-        _judge(connection, item, policy, day, at_s)
+        disputes.remove(connection, number, report, day=day)
+        _note(connection, number, report, day)
 
 
-def _judge(
-    connection: Connection, item: _Item, policy: QuarantinePolicy, day: str, at_s: int
-) -> None:
-    """Quarantine an item against which enough reports count, and note which do."""
+def _note(connection: Connection, number: int, report: OutcomeReport, day: str) -> None:
+    """Note the latest outcome, and keep that of an earlier day."""
     columns = schema.outcomes.c
-    reports = connection.execute(
-        select(columns.organisation, columns.outcome, columns.distance_bits, columns.is_counted)
-        .where(columns.item == item.number)
-        .where(columns.organisation.in_(api_keys.valid_organisations(day)))
-    )
-    against = [row for row in reports if policy.counts(row.outcome, row.distance_bits)]
-    if item.state == ItemState.LIVE:
-        if (
-            age_of(item.bank) == AgeBand.MINOR
-            or len(against) < policy.organisations
-            or all(row.is_counted for row in against)
-        ):
-            return
-        act = Act(SERVER, "", Action.QUARANTINE, at_s, "false_positives")
-        states.change(connection, [item.number], ItemState.QUARANTINED, act, {ItemState.LIVE})
-    elif item.state != ItemState.QUARANTINED:
+    of_both = (columns.item == number, columns.organisation == report.organisation)
+    before = connection.execute(select(schema.outcomes).where(*of_both)).first()
+    values: dict[str, Any] = {"outcome": report.outcome, "day": day, "match": report.match}
+    if before is None:
+        key = {"item": number, "organisation": report.organisation}
+        connection.execute(insert(schema.outcomes).values(**key, **values))
         return
-    organisations = [row.organisation for row in against]
-    connection.execute(
-        update(schema.outcomes)
-        .where(columns.item == item.number, columns.organisation.in_(organisations))
-        .values(is_counted=True)
-    )
+    if before.day != day:
+        values |= {f"earlier_{name}": getattr(before, name) for name in _LATEST}
+    connection.execute(update(schema.outcomes).where(*of_both).values(**values))
+
+
+def _take_back(
+    connection: Connection, number: int, organisation: str, match: bytes, day: str
+) -> None:
+    """Take the latest outcome back, if it is of this match; an earlier one is the latest again.
+
+    One of an earlier day is shown until this one is over.
+    """
+    columns = schema.outcomes.c
+    of_both = (columns.item == number, columns.organisation == organisation)
+    before = connection.execute(select(schema.outcomes).where(*of_both)).first()
+    if before is None or before.match != match or before.outcome is None:
+        return
+    if before.day != day:
+        values: dict[str, Any] = {"outcome": None, "day": day}
+        values |= {f"earlier_{name}": getattr(before, name) for name in _LATEST}
+        connection.execute(update(schema.outcomes).where(*of_both).values(**values))
+    elif before.earlier_day is None:
+        connection.execute(delete(schema.outcomes).where(*of_both))
+    else:
+        values = {name: getattr(before, f"earlier_{name}") for name in _LATEST}
+        values |= {f"earlier_{name}": None for name in _LATEST}
+        connection.execute(update(schema.outcomes).where(*of_both).values(**values))
+        if disputes.is_disputed(connection, number, organisation, before.earlier_match):
+            _take_back(connection, number, organisation, before.earlier_match, day)
 
 
 def release(connection: Connection, *, since_s: int, at_s: int) -> Sequence[bytes]:
     """Make items LIVE that wait since a time, and that nobody has reviewed."""
     items = schema.items.c
     day = datetime.fromtimestamp(since_s, UTC).date().isoformat()
-    of_server = (ItemState.QUARANTINED, ItemState.WAITING)
     numbers = connection.scalars(
         select(items.number)
-        .where(schema.NOT_PLAINLY_LIVE, items.state.in_(of_server))
+        .where(schema.NOT_PLAINLY_LIVE, items.state == ItemState.WAITING)
         .where(
             or_(
                 items.state_since_s <= since_s,
@@ -125,7 +135,7 @@ def release(connection: Connection, *, since_s: int, at_s: int) -> Sequence[byte
     if not numbers:
         return ()
     act = Act(SERVER, "", Action.RELEASE, at_s, "not_reviewed")
-    return states.change(connection, numbers, ItemState.LIVE, act, of_server)
+    return states.change(connection, numbers, ItemState.LIVE, act, {ItemState.WAITING})
 
 
 def hand_over(connection: Connection, numbers: Sequence[int], item_id: bytes) -> None:
@@ -142,16 +152,17 @@ def hand_over(connection: Connection, numbers: Sequence[int], item_id: bytes) ->
         )
 
 
-def _item(connection: Connection, item_id: bytes) -> _Item:
-    """Return number, bank and state of the living item that an id names."""
+def _number(connection: Connection, item_id: bytes) -> int:
+    """Return the number of the living item that an id names."""
     items = schema.items.c
-    of_number = select(items.number, items.bank, items.state).where(items.state.is_not(None))
     replaced_by = select(items.replaced_by).where(items.item_id == item_id).scalar_subquery()
     named = or_(items.item_id == item_id, items.number == replaced_by)
-    item = connection.execute(of_number.where(named)).first()
-    if item is None:
+    number: int | None = connection.execute(
+        select(items.number).where(items.state.is_not(None), named)
+    ).scalar()
+    if number is None:
         raise NotFoundError(
             "The item of this match is not registered any more: nothing was noted, and nothing is"
             " to be reported of it."
         )
-    return _Item(*item)
+    return number

@@ -39,7 +39,7 @@ from disrupt.registry.contract import (
     Revoked,
 )
 from disrupt.registry.journal import PACKED
-from disrupt.registry.sql import api_keys, schema
+from disrupt.registry.sql import api_keys, narrowings, schema
 
 _ITEMS_AT_ONCE = 1 << 10
 _STREAMED = {"stream_results": True}
@@ -94,15 +94,17 @@ def changes(
     _check_known(connection, after)
     _, end = position(connection)
     changes, items, stored = schema.changes.c, schema.items.c, schema.fingerprints.c
+    narrowed = schema.narrowings.c
     bank = func.coalesce(changes.bank, items.bank)
     query = (
         select(
             *(changes.sequence, changes.mark, changes.kind.label("change"), items.number),
             *(items.item_id, bank.label("bank"), items.state, items.kind, items.assurance),
-            *(_shows().label("shows"), stored.fingerprints),
+            *(_shows().label("shows"), stored.fingerprints, narrowed.narrowed),
         )
         .join_from(schema.changes, schema.items)
         .join(schema.fingerprints, and_(stored.number == items.number, _shows()), isouter=True)
+        .join(schema.narrowings, narrowed.item == items.number, isouter=True)
         .where(changes.sequence > after.sequence)
         .order_by(changes.sequence)
     )
@@ -126,13 +128,14 @@ def _shows() -> ColumnElement[bool]:
 def matched_items(connection: Connection, after: int, until: Cursor, limit: int) -> StoredItems:
     """Return a page of items that lookups find as of a cursor."""
     _check_known(connection, until)
-    items, stored = schema.items.c, schema.fingerprints.c
+    items, stored, narrowed = schema.items.c, schema.fingerprints.c, schema.narrowings.c
     # The second condition says which partitions of the table are read, where it has any.
     of_item = and_(stored.number == items.number, stored.number > after)
     query = (
         select(items.number, items.item_id, items.bank, items.kind, items.assurance)
-        .add_columns(stored.fingerprints)
+        .add_columns(stored.fingerprints, narrowed.narrowed)
         .join_from(schema.items, schema.fingerprints, of_item, isouter=True)
+        .join(schema.narrowings, narrowed.item == items.number, isouter=True)
         .where(
             items.number > after,
             items.number <= _newest_item(until),
@@ -142,12 +145,25 @@ def matched_items(connection: Connection, after: int, until: Cursor, limit: int)
         .order_by(items.number)
     )
     rows, _ = _read(connection, query, limit)
+    *columns, blobs = zip(*rows, strict=True) if rows else [()] * 7
     try:
-        return StoredItems.of(*(zip(*rows, strict=True) if rows else [()] * 6))
+        stored_items = StoredItems.of(*columns)
     except (TypeError, ValueError):
         for row in rows:
             unpacked(row.number, row.fingerprints)
         raise
+    if any(blobs):
+        _narrow(stored_items, blobs)
+    return stored_items
+
+
+def _narrow(items: StoredItems, narrowed: Sequence[bytes | None]) -> None:
+    """Fill ``below_bits`` of items in from the blobs of their narrowings."""
+    ends = np.cumsum(items.lengths)
+    for blob, length, end in zip(narrowed, items.lengths, ends, strict=True):
+        if blob:
+            own = slice(end - length, end)
+            items.below_bits[own] = narrowings.below_bits_of(items.fingerprints[own], blob)
 
 
 def _newest_item(cursor: Cursor) -> ScalarSelect[int]:
@@ -217,13 +233,15 @@ def _change(row: Row[Any]) -> Change:
         return Removal(row.sequence, row.number, row.item_id, row.bank, row.mark)
     item = None
     if row.shows:
+        fingerprints = unpacked(row.number, row.fingerprints)
         item = StoredItem(
             row.number,
             row.item_id,
             row.bank,
             MediaKind(row.kind),
             Assurance(row.assurance),
-            unpacked(row.number, row.fingerprints),
+            fingerprints,
+            narrowings.below_bits_of(fingerprints, row.narrowed),
         )
         if row.change == schema.ChangeKind.ADDITION:
             return Addition(row.sequence, item, row.mark)

@@ -28,7 +28,9 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from disrupt.core.acts import Act
+from disrupt.core.case_erasures import day_of
 from disrupt.core.changes import Cursor
+from disrupt.core.outcomes import NarrowingPolicy
 from disrupt.core.policy import ApiKey
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.data_directory import HEAD_NOTE, JOURNAL, RESERVE
@@ -41,6 +43,7 @@ from disrupt.registry.sql import (
     api_keys,
     banks,
     case_erasures,
+    disputes,
     outcomes,
     queries,
     statements,
@@ -116,7 +119,10 @@ class SqlRegistry:
     items_for_review = _reading(states.items_for_review)
     count_states = _reading(states.count_states)
     acts = _reading(acts.acts)
+    item_reports = _reading(outcomes.item_reports)
     outcomes = _reading(outcomes.outcomes)
+    count_disputes = _reading(disputes.count_disputes)
+    disputes = _reading(disputes.disputes)
 
     def lacks(self) -> Cursor | None:
         """Return the head noted beside the registry, if that is an older copy without it."""
@@ -227,7 +233,12 @@ class SqlRegistryWriter(SqlRegistry):
             key, was_valid = api_keys.revoke_key(connection, key_id, day, act)
             return [Revoked(key_id)] if was_valid else [], key
 
-        return self._remove(revoke)
+        key = self._remove(revoke)
+        try:
+            self._refresh(day, key.organisation)
+        except StorageFullError:  # the key is revoked; what follows is done with the daily refresh
+            _log.warning("narrowings_late", organisation=key.organisation)
+        return key
 
     def _remove(self, change: Callable[[Connection], tuple[_Removals, _Result]]) -> _Result:
         """Withdraw or revoke, then list it in the journal; on a full disk, in the reserve."""
@@ -298,18 +309,42 @@ class SqlRegistryWriter(SqlRegistry):
         self.accept_head()
 
     set_states = _changing(states.set_states)
-    move_items = _changing(states.move_items)
+    move_items = _changing(disputes.move_items)
     confirm_items = _changing(states.confirm_items)
     report = _changing(outcomes.report)
+    settle_disputes = _changing(disputes.settle_disputes)
     release = _changing(outcomes.release)
     add_bank = _changing(banks.add_bank)
     change_bank = _changing(banks.change_bank)
     ask_erasure = _changing(case_erasures.ask_erasure)
     stop_erasure = _changing(case_erasures.stop_erasure)
-    add_key = _changing(api_keys.add_key)
-    change_key = _changing(api_keys.change_key)
     note_key_uses = _changing(api_keys.note_key_uses)
     set_quota = _changing(api_keys.set_quota)
+
+    def add_key(self, key: ApiKey, *, act: Act, replaced: ApiKey | None = None) -> None:
+        """Add a key; with ``replaced``, change that one."""
+        with self._writing, self._transaction() as connection:
+            api_keys.add_key(connection, key, act=act, replaced=replaced)
+        self._refresh(day_of(act.at_s), key.organisation)
+
+    def change_key(self, key: ApiKey, *, act: Act) -> None:
+        """Change rights, banks and expiry of a key."""
+        with self._writing, self._transaction() as connection:
+            api_keys.change_key(connection, key, act=act)
+        self._refresh(day_of(act.at_s), key.organisation)
+
+    def refresh_narrowings(self, policy: NarrowingPolicy, *, day: str) -> None:
+        """Note the policy, and narrow all items anew."""
+        with self._writing, self._transaction() as connection:
+            disputes.note_policy(connection, policy)
+        self._refresh(day)
+
+    def _refresh(self, day: str, organisation: str | None = None) -> None:
+        """Narrow all items anew, or those that an organisation disputes: some at a time."""
+        after: int | None = 0
+        while after is not None:
+            with self._writing, self._transaction() as connection:
+                after = disputes.refresh_some(connection, day, after, organisation)
 
     def erase_due(self, *, at_s: int, day: str) -> bool:
         """Withdraw the case that is due the longest."""

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, insert, select
 
 from disrupt.core.media import MediaKind
-from disrupt.core.policy import state_in
 from disrupt.core.registrations import Outcome
 from disrupt.core.renewals import identity_of, stays
 from disrupt.core.states import SHOWN, ItemState
@@ -118,7 +117,7 @@ def _settle(
     state, since_s = registration.state, None
     if stored:
         number, day = stored[0].number_in_case, stored[0].registered_on
-        state, since_s = _inherited(stored, bank)
+        state, since_s = _inherited(stored)
     else:
         number = update.numbers_given = update.numbers_given + 1
     new = replace(item, fingerprints=best)
@@ -129,13 +128,10 @@ def _settle(
     return HeldItem(item.item_id, len(best), number, waits=state == ItemState.WAITING)
 
 
-def _inherited(stored: Sequence[Row[Any]], bank: int) -> tuple[ItemState, int | None]:
-    """Return the state that an item in a bank takes over, and its time: a hidden one if any is."""
-    inherited = list[tuple[ItemState, int | None]]()
-    for row in stored:
-        state = state_in(bank, ItemState(row.state))
-        inherited.append((state, row.state_since_s if state == row.state else None))
-    return next((each for each in inherited if each[0] not in SHOWN), inherited[-1])
+def _inherited(stored: Sequence[Row[Any]]) -> tuple[ItemState, int | None]:
+    """Return the state that an item takes over, and its time: a hidden one if any is."""
+    row = next((row for row in stored if row.state not in SHOWN), stored[-1])
+    return ItemState(row.state), row.state_since_s
 
 
 def _stored(

@@ -59,6 +59,8 @@ class ChangeKind(IntEnum):
 # Of PostgreSQL alone, else 0: ``timeline`` is that of its log when the epoch began, ``vacuumed``
 # the newest change of which no file holds what it removed, ``vacuumed_s`` when that was last made
 # sure of, in seconds since 1970.
+#
+# The policy of disputes is that by which ``narrowings`` were made.
 registry = Table(
     "registry",
     metadata,
@@ -68,6 +70,9 @@ registry = Table(
     Column("timeline", BigInteger, nullable=False, server_default="0"),
     Column("vacuumed", BigInteger, nullable=False, server_default="0"),
     Column("vacuumed_s", BigInteger, nullable=False, server_default="0"),
+    Column("dispute_organisations", Integer, nullable=False, server_default="2"),
+    Column("dispute_floor_bits", Integer, nullable=False, server_default="12"),
+    Column("dispute_silent_permille", Integer, nullable=False, server_default="100"),
     CheckConstraint("id = 1", name="one_row"),
 )
 
@@ -120,7 +125,7 @@ cases = Table(
     Column("closed_on", _DAY, nullable=False),
     # Newest number in the case that was given to an item; 0 once the case is withdrawn.
     Column("numbers_given", Integer, nullable=False),
-    # Random bytes by which staff tell the case from others, and the day they were drawn. NULL: none.
+    # Random bytes by which staff tell the case from others, and the day they were drawn, or NULL.
     Column("tag", LargeBinary, unique=True),
     Column("tagged_on", _DAY),
 )
@@ -266,25 +271,25 @@ changes = Table(
     sqlite_autoincrement=True,
 )
 
-# The latest outcome that an organisation reported of an item, and the last one of an earlier day,
-# which is shown until the day of the latest is over. ``is_counted``: a false positive of this
-# organisation has counted for a quarantine of the item.
+# The latest outcome that an organisation reported of an item, false positives apart, and the last
+# one of an earlier day, which is shown until the day of the latest is over. ``match`` is the nonce
+# of the match id that it was of. ``outcome`` is NULL where that was taken back on ``day``.
 outcomes = Table(
     "outcomes",
     metadata,
     Column("item", ForeignKey(items.c.number), primary_key=True),
     Column("organisation", String, primary_key=True),
-    Column("outcome", Integer, nullable=False),
+    Column("outcome", Integer),
     Column("day", _DAY, nullable=False),
-    Column("distance_bits", Integer, nullable=False),
+    Column("match", LargeBinary, nullable=False),
     Column("earlier_outcome", Integer),
     Column("earlier_day", _DAY),
-    Column("is_counted", Boolean, nullable=False),
+    Column("earlier_match", LargeBinary),
 )
 
 # Matches that an organisation reported as false positives, by stored version (plan and ordinal), at
 # their distance. ``match`` is the nonce of the match id, so that a new report of the same match
-# takes the place of the one before. ``settlement`` is what staff have decided of it: NULL if nothing.
+# takes the place of the one before. ``settlement`` is what staff have decided, NULL if nothing.
 disputes = Table(
     "disputes",
     metadata,
@@ -298,15 +303,19 @@ disputes = Table(
     Column("settlement", Integer),
 )
 
-# Versions that lookups answer only at distances below ``below_bits``, as of the newest change of
-# their item: what follows from disputes, and from whose keys are valid.
+# What the disputes of an item make of it (``core.disputes``), as of its newest change: the versions
+# that lookups answer only at some distances, packed (``sql.disputes``), and what staff are told.
+# Items of which no dispute counts have no row.
 narrowings = Table(
     "narrowings",
     metadata,
     Column("item", ForeignKey(items.c.number), primary_key=True),
-    Column("plan", Integer, primary_key=True, autoincrement=False),
-    Column("ordinal", Integer, primary_key=True, autoincrement=False),
-    Column("below_bits", Integer, nullable=False),
+    Column("narrowed", LargeBinary, nullable=False),
+    Column("organisations", Integer, nullable=False),
+    Column("silent", Integer, nullable=False),
+    # Bits of the reasons why staff have to decide; 0: they need not.
+    Column("needs_staff", Integer, nullable=False),
+    Column("is_settled", Boolean, nullable=False),
 )
 
 # What staff, operators and the server itself did; rows are only ever added. An act names an item or

@@ -26,7 +26,7 @@ from disrupt.registry.contract import (
     Registration,
     Removed,
 )
-from disrupt.registry.sql import banks, case_erasures, outcomes, queries, schema
+from disrupt.registry.sql import banks, case_erasures, disputes, outcomes, queries, schema
 from disrupt.registry.sql.renewals import CaseUpdate, note_identities, plan_update
 
 MakeRoom = Callable[[Connection, Sequence[int]], None]
@@ -81,7 +81,7 @@ def register(
     mark = secrets.token_bytes(MARK_BYTES)
     _add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
     # Removals come second: between the two, a lookup finds both rather than neither.
-    replaced = _replace(connection, changed.replaced, mark)
+    replaced = _replace(connection, changed.replaced, mark, day)
     head = queries.head(connection)
     connection.execute(
         insert(schema.requests).values(
@@ -148,7 +148,7 @@ def _set_status(
 
 
 def _replace(
-    connection: Connection, replaced: Mapping[bytes, Sequence[Row[Any]]], mark: bytes
+    connection: Connection, replaced: Mapping[bytes, Sequence[Row[Any]]], mark: bytes, day: str
 ) -> list[Removed]:
     """Erase stored items whose place others take, and note which; return the erased ones."""
     erased = [
@@ -160,6 +160,7 @@ def _replace(
     _name_successors(connection, replaced, schema.items.c.replaced_by)
     for successor, rows in replaced.items():
         outcomes.hand_over(connection, [row.number for row in rows], successor)
+        disputes.hand_over(connection, rows, successor, day=day)
     _erase(connection, [item.number for item in erased], mark)
     _name_successors(connection, replaced, schema.items.c.number)
     return erased

@@ -3,20 +3,23 @@
 import secrets
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, exists, func, insert, not_, select, update
 
-from disrupt.core.acts import SERVER, Act, Action
+from disrupt.core.acts import Act
 from disrupt.core.changes import MARK_BYTES
 from disrupt.core.media import Assurance, MediaKind
-from disrupt.core.outcomes import MatchOutcome
-from disrupt.core.policy import state_in
+from disrupt.core.outcomes import DisputeSummary, MatchOutcome
 from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
 from disrupt.core.states import SHOWN, ItemState
 from disrupt.errors import NotFoundError
 from disrupt.registry.review import NUMBERS_AT_ONCE, ReviewPage, StatesSet
-from disrupt.registry.sql import acts, queries, schema
+from disrupt.registry.sql import acts, narrowings, queries, schema
+
+_URGENT = 1 << 62
+"""Added to the places of pages with items that staff have to decide about: over all numbers."""
 
 
 def set_states(
@@ -29,8 +32,8 @@ def set_states(
     banks: Collection[int] | None = None,
 ) -> StatesSet:
     """Set the state of items that are named by their ids, or by older ones."""
-    named = _named(connection, item_ids, banks)
-    changed = change(connection, [row.number for row in named], state, act, from_states)
+    some = named(connection, item_ids, banks)
+    changed = change(connection, [row.number for row in some], state, act, from_states)
     return StatesSet(changed, queries.head(connection))
 
 
@@ -43,10 +46,10 @@ def move_items(
     from_states: Collection[ItemState] = ALL_STATES,
     banks: Collection[int] | None = None,
 ) -> StatesSet:
-    """Move items to a bank; release those that are quarantined and a minor's there."""
+    """Move items to a bank."""
     moved = [
         row
-        for row in _named(connection, item_ids, banks)
+        for row in named(connection, item_ids, banks)
         if row.bank != bank and row.state in from_states
     ]
     connection.execute(
@@ -61,9 +64,6 @@ def move_items(
             steps.append((row.number, bank))
         acts.note(connection, act, item=row.number, bank=bank)
     _add_changes(connection, steps)
-    ended = [row.number for row in moved if state_in(bank, ItemState(row.state)) != row.state]
-    release = Act(SERVER, "", Action.RELEASE, act.at_s, "minor")
-    change(connection, ended, ItemState.LIVE, release, {ItemState.QUARANTINED})
     return StatesSet(tuple(row.item_id for row in moved), queries.head(connection))
 
 
@@ -78,7 +78,7 @@ def confirm_items(
     """Raise the assurance of items to REVIEWED."""
     confirmed = [
         row
-        for row in _named(connection, item_ids, banks)
+        for row in named(connection, item_ids, banks)
         if row.assurance != Assurance.REVIEWED and row.state in from_states
     ]
     connection.execute(
@@ -88,12 +88,11 @@ def confirm_items(
     )
     for row in confirmed:
         acts.note(connection, act, item=row.number, bank=row.bank)
-    shown = [row.number for row in confirmed if ItemState(row.state).matches]
-    _add_changes(connection, [(number, None) for number in shown for _ in ("hide", "show")])
+    show_again(connection, [row.number for row in confirmed if ItemState(row.state).matches])
     return StatesSet(tuple(row.item_id for row in confirmed), queries.head(connection))
 
 
-def _named(
+def named(
     connection: Connection, item_ids: Collection[bytes], banks: Collection[int] | None
 ) -> Sequence[Row[Any]]:
     """Return the items that ids, or older ones, name. NotFoundError unless each names one."""
@@ -165,7 +164,7 @@ def begin_erasing(connection: Connection, case_id: int, at_s: int) -> None:
 def end_erasing(connection: Connection, case_id: int) -> None:
     """Give the items of a case that are ERASING the state back that they had, with its time.
 
-    A quarantine or a wait is no longer for that. Notes no act.
+    A wait is no longer for that. Notes no act.
     """
     items = schema.items.c
     rows = connection.execute(
@@ -185,6 +184,11 @@ def end_erasing(connection: Connection, case_id: int) -> None:
     )
     shown = [row.number for row in rows if row.state_before in {None, *SHOWN}]
     _add_changes(connection, [(number, None) for number in shown])
+
+
+def show_again(connection: Connection, numbers: Sequence[int]) -> None:
+    """Tell readers of the feed that items which are matched have changed: they go, and come."""
+    _add_changes(connection, [(number, None) for number in numbers for _ in ("hide", "show")])
 
 
 def _add_changes(connection: Connection, steps: Sequence[tuple[int, int | None]]) -> None:
@@ -215,14 +219,37 @@ def _add_changes(connection: Connection, steps: Sequence[tuple[int, int | None]]
 def items_for_review(
     connection: Connection, wanted: ItemFilter, limit: int, before: int | None = None
 ) -> ReviewPage:
-    """Return a page of items, newest first."""
-    items = schema.items.c
+    """Return a page of items, newest first: those that staff have to decide about, then others."""
+    if before is not None and before <= _URGENT:
+        return _page(connection, wanted, limit, before)
+    newest = before and before - _URGENT
+    page = _page(connection, wanted, limit, newest, are_urgent=True)
+    if page.before:
+        return page._replace(before=page.before + _URGENT)
+    if wanted.needs_staff:
+        return page
+    others = _page(connection, wanted, limit - len(page.items), _URGENT)
+    return others._replace(items=[*page.items, *others.items])
+
+
+def _page(
+    connection: Connection,
+    wanted: ItemFilter,
+    limit: int,
+    before: int | None,
+    *,
+    are_urgent: bool = False,
+) -> ReviewPage:
+    """Return a page of the items that staff have to decide about, or of the others."""
+    items, narrowed = schema.items.c, schema.narrowings.c
+    is_urgent = and_(func.coalesce(narrowed.needs_staff, 0) != 0, items.state.in_(SHOWN))
     looked_at = (
         select(
             *(items.number, items.item_id, items.bank, items.kind, items.assurance),
-            *(items.state, items.state_since_s, items.registered_on),
+            *(items.state, items.state_since_s, items.registered_on, *narrowed),
         )
-        .where(items.state.in_(wanted.states))
+        .join_from(schema.items, schema.narrowings, isouter=not (are_urgent or wanted.disputed))
+        .where(items.state.in_(wanted.states), is_urgent if are_urgent else not_(is_urgent))
         .order_by(items.number.desc())
         .limit(NUMBERS_AT_ONCE)
     )
@@ -230,6 +257,8 @@ def items_for_review(
         looked_at = looked_at.where(schema.NOT_PLAINLY_LIVE)
     if before is not None:
         looked_at = looked_at.where(items.number < before)
+    if wanted.disputed:
+        looked_at = looked_at.where(not_(narrowed.is_settled))
     if wanted.item_ids:
         looked_at = looked_at.where(items.item_id.in_(wanted.item_ids))
     some = looked_at.subquery()
@@ -241,7 +270,9 @@ def items_for_review(
     )
     if wanted.last_day:
         query = query.where(some.c.registered_on <= wanted.last_day)
-    if wanted.outcome is not None:
+    if wanted.outcome == MatchOutcome.FALSE_POSITIVE:
+        query = query.where(exists().where(schema.disputes.c.item == some.c.number))
+    elif wanted.outcome is not None:
         reported = schema.outcomes.c
         query = query.where(
             exists().where(reported.item == some.c.number, reported.outcome == wanted.outcome)
@@ -253,6 +284,7 @@ def items_for_review(
             *(row.number, row.item_id, row.bank, MediaKind(row.kind), Assurance(row.assurance)),
             *(ItemState(row.state), row.state_since_s, row.registered_on),
             organisations.get(row.number, {}),
+            _disputes_of(row),
         )
         for row in rows
     ]
@@ -260,6 +292,14 @@ def items_for_review(
         return ReviewPage(page, page[-1].number)
     count, oldest = connection.execute(select(func.count(), func.min(some.c.number))).one()
     return ReviewPage(page, oldest if count == NUMBERS_AT_ONCE else 0)
+
+
+def _disputes_of(row: Row[Any]) -> DisputeSummary | None:
+    """Return what staff see of an item's disputes; about one that is hidden they have decided."""
+    if row.item is None:
+        return None
+    summary = narrowings.summary_of(row)
+    return summary if ItemState(row.state).matches else replace(summary, needs_staff=frozenset())
 
 
 def _organisations(
@@ -270,7 +310,7 @@ def _organisations(
     counts = defaultdict[int, dict[MatchOutcome, int]](dict)
     for item, outcome, count in connection.execute(
         select(reported.item, reported.outcome, func.count())
-        .where(reported.item.in_(numbers))
+        .where(reported.item.in_(numbers), reported.outcome.is_not(None))
         .group_by(reported.item, reported.outcome)
         .order_by(reported.outcome)
     ):

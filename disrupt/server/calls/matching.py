@@ -14,7 +14,7 @@ from disrupt.core.examples import EXAMPLE_IDS
 from disrupt.core.hashes import stack
 from disrupt.core.lookups import LookupOptions, Matches
 from disrupt.core.media import LowQuality
-from disrupt.core.outcomes import OutcomeReport
+from disrupt.core.outcomes import MatchedVersion, OutcomeReport
 from disrupt.core.policy import TEST_BANK, ApiKey, Scope, scope
 from disrupt.core.status import Limits
 from disrupt.errors import CursorExpiredError, OverloadedError
@@ -269,7 +269,8 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         organisation = caller.get().organisation
         if self._state.ring.organisations.get(token.key_id) != organisation:
             raise not_a_match_id()
-        report = OutcomeReport(token.item_id, organisation, outcome, token.distance_bits)
+        versions = (MatchedVersion(0, 0, token.distance_bits),)
+        report = OutcomeReport(token.item_id, organisation, outcome, request.match_id, versions)
         if token.item_id not in EXAMPLE_IDS:  # which are in no statistic
             await self._record(wire_admin.record_request(report), context)
             families.OUTCOMES.add(outcome.name.lower(), organisation)

@@ -220,6 +220,12 @@ ITEMS = Gauge(
     "state",
     of_each_process=False,
 )
+DISPUTES = Gauge(
+    "disrupt_disputes",
+    "Media items about whose disputes staff have to decide, by reason.",
+    "reason",
+    of_each_process=False,
+)
 OLDEST_WITHDRAWN = Gauge(
     "disrupt_oldest_withdrawn_seconds",
     "Bound on the age of the oldest withdrawn byte in the files of the index or of PostgreSQL.",

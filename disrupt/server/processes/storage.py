@@ -59,6 +59,9 @@ class Storage:
             for state in ItemState:
                 if state != ItemState.LIVE:
                     families.ITEMS.set(state.name.lower(), value=counts.get(state, 0))
+            disputed = await asyncio.to_thread(self._reader.count_disputes)
+            for reason, count in disputed.items():
+                families.DISPUTES.set(reason, value=count)
         if self._config.backups_dir is not None:
             families.BACKUP_TIME.set(value=await asyncio.to_thread(self._newest_backup_s))
 

@@ -19,7 +19,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2_grpc
 
 from disrupt.admin.v1 import admin_pb2_grpc
-from disrupt.core.outcomes import QuarantinePolicy
+from disrupt.core.outcomes import NarrowingPolicy
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import (
     DataDirectoryInUseError,
@@ -143,13 +143,12 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     registering = _LeadersPool("register", threads=_REGISTERING, queued=_QUEUED)
     statuses = Health()
 
-    policy = QuarantinePolicy(config.quarantine_organisations, config.quarantine_beyond_bits)
     receiver = Receiver(MessageLimits.of(config), {_REGISTER: bytes})
     admission = Admission(capacities(config))
     cursors = SealedCursors(secrets.match_tokens)
     registration = RegistrationServicer(registrar, decode, pool, registering, cursors)
     review = ReviewServicer(Reviewer(registry), pool, cursors)
-    admin = AdminServicer(DirectAdmin(registry, policy), pool)
+    admin = AdminServicer(DirectAdmin(registry), pool)
 
     def answering(relayed: RelayedCalls, *first: aio.ServerInterceptor) -> aio.Server:
         errors = Errors(
@@ -189,6 +188,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         vital("disk", forever(disk.look, LOOK_S)),
         vital("compaction", maintenance.request_compaction(config, registry)),
         vital("releases", forever(partial(release_unreviewed, config, registry, pool), _RELEASE_S)),
+        vital("narrowings", forever(Narrowings(config, registry, pool).look, _RELEASE_S)),
         vital("erasures", forever(partial(erase_due_cases, registry, pool), _RELEASE_S)),
         vital("log", forever(partial(clear_log, registry, pool), _CLEAR_LOG_S)),
         vital("storage", forever(storage, STORAGE_CHECK_S)),
@@ -217,16 +217,31 @@ class _LeadersPool(Pool):
 
 
 async def release_unreviewed(config: Config, registry: RegistryWriter, pool: Pool) -> None:
-    """Let items go live that nobody has reviewed in time: at the last midnight (UTC) within it.
-
-    At any other time a status would tell whoever watches it the second in which reports hid it.
-    """
+    """Let items go live that nobody has reviewed in time: at the last midnight (UTC) within it."""
     at_s = int(time.time())
     next_midnight_s = (at_s // _DAY_S + 1) * _DAY_S
     since_s = next_midnight_s - 1 - round(config.review_within_h * _H)
     with suppress(DisruptError):  # such as a full disk, which health tells: a later look does it
         while await pool.run(registry.release, since_s=since_s, at_s=at_s):
             pass
+
+
+class Narrowings:
+    """Narrows items by what they dispute who have a valid key: at the start, and on each day."""
+
+    def __init__(self, config: Config, registry: RegistryWriter, pool: Pool) -> None:
+        self._policy = NarrowingPolicy(config.dispute_organisations, config.dispute_floor_bits)
+        self._registry = registry
+        self._pool = pool
+        self._done_on = ""
+
+    async def look(self) -> None:
+        """Narrow items anew, unless that was done today."""
+        day = today()
+        if day != self._done_on:
+            with suppress(DisruptError):  # a later look does it
+                await self._pool.run(self._registry.refresh_narrowings, self._policy, day=day)
+                self._done_on = day
 
 
 async def check_leadership(registry: RegistryWriter) -> None:

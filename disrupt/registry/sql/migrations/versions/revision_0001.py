@@ -19,6 +19,9 @@ def upgrade() -> None:
         sa.Column("timeline", sa.BigInteger, server_default="0", nullable=False),
         sa.Column("vacuumed", sa.BigInteger, server_default="0", nullable=False),
         sa.Column("vacuumed_s", sa.BigInteger, server_default="0", nullable=False),
+        sa.Column("dispute_organisations", sa.Integer, server_default="2", nullable=False),
+        sa.Column("dispute_floor_bits", sa.Integer, server_default="12", nullable=False),
+        sa.Column("dispute_silent_permille", sa.Integer, server_default="100", nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_registry_one_row")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_registry")),
     )
@@ -221,12 +224,12 @@ def upgrade() -> None:
         "outcomes",
         sa.Column("item", _NUMBER, nullable=False),
         sa.Column("organisation", sa.String, nullable=False),
-        sa.Column("outcome", sa.Integer, nullable=False),
+        sa.Column("outcome", sa.Integer),
         sa.Column("day", sa.String(10), nullable=False),
-        sa.Column("distance_bits", sa.Integer, nullable=False),
+        sa.Column("match", sa.LargeBinary, nullable=False),
         sa.Column("earlier_outcome", sa.Integer),
         sa.Column("earlier_day", sa.String(10)),
-        sa.Column("is_counted", sa.Boolean, nullable=False),
+        sa.Column("earlier_match", sa.LargeBinary),
         sa.PrimaryKeyConstraint("item", "organisation", name=op.f("pk_outcomes")),
         sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_outcomes_item")),
     )
@@ -248,10 +251,12 @@ def upgrade() -> None:
     op.create_table(
         "narrowings",
         sa.Column("item", _NUMBER, nullable=False),
-        sa.Column("plan", sa.Integer, autoincrement=False, nullable=False),
-        sa.Column("ordinal", sa.Integer, autoincrement=False, nullable=False),
-        sa.Column("below_bits", sa.Integer, nullable=False),
-        sa.PrimaryKeyConstraint("item", "plan", "ordinal", name=op.f("pk_narrowings")),
+        sa.Column("narrowed", sa.LargeBinary, nullable=False),
+        sa.Column("organisations", sa.Integer, nullable=False),
+        sa.Column("silent", sa.Integer, nullable=False),
+        sa.Column("needs_staff", sa.Integer, nullable=False),
+        sa.Column("is_settled", sa.Boolean, nullable=False),
+        sa.PrimaryKeyConstraint("item", name=op.f("pk_narrowings")),
         sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_narrowings_item")),
     )
     op.create_table(
