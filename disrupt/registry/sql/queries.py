@@ -217,7 +217,7 @@ def _change(row: Row[Any]) -> Change:
         return Removal(row.sequence, row.number, row.item_id, row.bank, row.mark)
     item = None
     if row.shows:
-        item = StoredItem(
+        item = StoredItem.of(
             row.number,
             row.item_id,
             row.bank,
