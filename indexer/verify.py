@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from disrupt.core.changes import Addition, Cursor
 from disrupt.core.hashes import HASH_BITS, HASH_BYTES, MAX_DISTANCE_BITS
-from disrupt.core.media import StoredItems
+from disrupt.core.media import StoredItems, is_answered
 from disrupt.core.progress import Progress, quiet
 from disrupt.feed.walk import matched_items, pages, walk
 from disrupt.index.columns import Columns, columns
@@ -51,8 +51,9 @@ class Verified:
 def verify(reader: RegistryReader, index_dir: Path, progress: Progress = quiet) -> Verified:
     """Compare the generation in CURRENT, and the changes after its cursor, with the registry.
 
-    Every file is read whole, and every item compared: number, id, bank, kind, assurance and each of
-    its fingerprints. Raises SnapshotRefusedError if a file is damaged. Works while a server runs.
+    Every file is read whole, and every item compared: number, id, bank, kind, assurance, each of
+    its fingerprints and how far these are narrowed. Raises SnapshotRefusedError if a file is
+    damaged. Works while a server runs.
     """
     live = LiveIndex(open_generation(index_dir, current(index_dir), reader))
     head = reader.head()  # after opening, or a generation published meanwhile would be newer
@@ -146,8 +147,9 @@ class _Lookups:
         words = np.ascontiguousarray(items.fingerprints["hash"]).view(np.uint64)
         number = np.repeat(items.number, items.lengths)
         for query, asked in enumerate(self.queries.view(np.uint64)):
-            distance = np.bitwise_count(words ^ asked).sum(axis=1, dtype=np.int64)
-            for at in np.flatnonzero(distance <= MAX_DISTANCE_BITS).tolist():
+            distance = np.bitwise_count(words ^ asked).sum(axis=1, dtype=np.uint16)
+            near = (distance <= MAX_DISTANCE_BITS) & is_answered(distance, items.below_bits)
+            for at in np.flatnonzero(near).tolist():
                 key = query, int(number[at])
                 self._near[key] = min(int(distance[at]), self._near.get(key, HASH_BITS))
 

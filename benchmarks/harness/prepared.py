@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.harness.brute_force import brute_force
 from disrupt.core.hashes import MAX_DISTANCE_BITS
-from disrupt.core.media import Assurance, MediaKind
+from disrupt.core.media import NOT_NARROWED, Assurance, MediaKind
 from disrupt.data_directory import DataDirectory
 from disrupt.distinctiveness.limits import limits_bits
 from disrupt.index.columns import ENTRY, ITEM, Columns
@@ -58,6 +58,7 @@ def _columns(codes: NDArray[np.uint8]) -> Iterator[Columns]:
     for first in range(0, len(codes), _BLOCK):
         block = np.array(codes[first : first + _BLOCK])
         entries = np.zeros(len(block), ENTRY)
+        entries["below_bits"] = NOT_NARROWED
         entries["row"] = np.arange(len(block))
         items = np.zeros(len(block), ITEM)
         items["number"] = np.arange(first + 1, first + 1 + len(block))

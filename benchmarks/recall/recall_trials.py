@@ -175,7 +175,7 @@ class Searched:
 def index_of(items: Iterable[NDArray[np.void]]) -> LiveIndex:
     """Index items as the server does; item n has the id of ``item_id_of``."""
     stored = [
-        StoredItem(
+        StoredItem.of(
             at + 1,
             item_id_of(at),
             ADULTS.number,

@@ -69,6 +69,7 @@ class _Engine:
         self.asked = np.load(asked, mmap_mode="r")
         self.items = ItemColumns(
             self.snapshot.entries["row"],
+            self.snapshot.entries["below_bits"],
             self.snapshot.items["bank"],
             np.zeros(len(self.snapshot.items), np.bool_),
         )

@@ -156,7 +156,7 @@ def _item(number: int, codes: Codes) -> StoredItem:
     fingerprints["hash"] = codes
     fingerprints["quality"] = 100
     fingerprints["profile"] = Profile.PDQ_512
-    return StoredItem(
+    return StoredItem.of(
         number,
         number.to_bytes(16),
         _BANK,

@@ -108,11 +108,7 @@ def _disrupt(codes: Codes, task: Task) -> Engine:
     tables = Tables.of(flat.view(), task.build_threads)
     search = MultiIndex(flat, tables)
     chosen = search.plan(task.max_distance_bits).engine
-    items = ItemColumns(
-        np.arange(len(codes), dtype=np.uint32),
-        np.zeros(len(codes), np.uint16),
-        np.zeros(len(codes), np.bool_),
-    )
+    items = ItemColumns.one_code_each(len(codes))
     wanted = (task.max_distance_bits, items, same_limits(task.max_distance_bits), len(codes))
     return Engine(
         lambda query: search.search(query, *wanted),

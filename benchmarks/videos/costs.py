@@ -20,7 +20,7 @@ from benchmarks.harness.hash_sets import cache_dir, flipped, stored
 from benchmarks.harness.videos import Codec, encode, footage
 from benchmarks.videos.trials import look_up
 from disrupt.core.changes import Cursor
-from disrupt.core.media import Assurance, MediaKind
+from disrupt.core.media import NOT_NARROWED, Assurance, MediaKind
 from disrupt.core.policy import ADULTS
 from disrupt.core.transforms import Dihedral
 from disrupt.core.videos import FRAME, Versions
@@ -170,6 +170,7 @@ def _columns(codes: NDArray[np.uint8]) -> Iterator[Columns]:
     for number, first in enumerate(range(0, len(codes), _ITEM_FRAMES), 1):
         block = np.array(codes[first : first + _ITEM_FRAMES])
         entries = np.zeros(len(block), ENTRY)
+        entries["below_bits"] = NOT_NARROWED
         entries["start_ms"] = np.arange(len(block)) * _FRAME_MS
         entries["end_ms"] = entries["start_ms"] + _FRAME_MS
         items = np.zeros(1, ITEM)

@@ -77,7 +77,7 @@ def register(sources: Sequence[Source]) -> Registered:
             unusable.append(source.name)
             continue
         hashes.append(len(outcome.fingerprints))
-        item = StoredItem(
+        item = StoredItem.of(
             number,
             number.to_bytes(16),
             ADULTS.number,

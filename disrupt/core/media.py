@@ -55,6 +55,12 @@ FINGERPRINT = np.dtype(
 """One fingerprint: 46 bytes, little-endian, no padding. Stored blobs are arrays of it: it never
 changes, a successor gets a new version byte."""
 
+NOT_NARROWED = 255
+"""``below_bits`` of a hash that is answered at any distance, also at 255 and 256 bits.
+
+Any less narrows the hash: it is answered only at smaller distances, and with 0 at none.
+"""
+
 ITEM_ID_BYTES = 16
 _BLOB_VERSION = b"\x01"
 
@@ -157,13 +163,19 @@ def most_at_once(fingerprints: NDArray[np.void]) -> int:
     return int((began - np.searchsorted(ends_ms, starts_ms, side="left")).max(initial=0))
 
 
+def is_answered(distance: NDArray[np.uint16], below_bits: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Tell which hashes, as narrowed by ``below_bits``, are answered at these distances in bits."""
+    answered: NDArray[np.bool_] = (distance < below_bits) | (below_bits == NOT_NARROWED)
+    return answered
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredItem:
     """One media item of the registry.
 
     ``number`` is the internal u64, never reused; ``item_id`` are the 16 random bytes known
     outside, which cannot be linked to a case. ``fingerprints`` has dtype FINGERPRINT, shape (n,),
-    n ≥ 1.
+    n ≥ 1; ``below_bits`` u8 (n,): each is answered only at smaller distances, or NOT_NARROWED.
     """
 
     number: int
@@ -172,14 +184,29 @@ class StoredItem:
     kind: MediaKind
     assurance: Assurance
     fingerprints: NDArray[np.void]
+    below_bits: NDArray[np.uint8]
+
+    @classmethod
+    def of(
+        cls,
+        number: int,
+        item_id: bytes,
+        bank: int,
+        kind: MediaKind,
+        assurance: Assurance,
+        fingerprints: NDArray[np.void],
+    ) -> StoredItem:
+        """Build an item of which no hash is narrowed."""
+        below_bits = np.full(len(fingerprints), NOT_NARROWED, np.uint8)
+        return cls(number, item_id, bank, kind, assurance, fingerprints, below_bits)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredItems:
-    """Media items in columns of one length; ``fingerprints`` holds those of all items.
+    """Media items in columns of one length, and those of all their fingerprints of another.
 
-    ``lengths`` says how many fingerprints each item has. ``number`` u64, ``item_id`` u8 (n, 16),
-    ``bank`` u16, ``kind`` u8, ``assurance`` u8.
+    ``number`` u64, ``item_id`` u8 (n, 16), ``bank`` u16, ``kind`` u8, ``assurance`` u8; ``lengths``
+    says how many of ``fingerprints`` and ``below_bits``, see StoredItem, are of each item.
     """
 
     number: NDArray[np.uint64]
@@ -189,6 +216,7 @@ class StoredItems:
     assurance: NDArray[np.uint8]
     lengths: NDArray[np.int64]
     fingerprints: NDArray[np.void]
+    below_bits: NDArray[np.uint8]
 
     @classmethod
     def of(
@@ -200,14 +228,20 @@ class StoredItems:
         assurance: Sequence[int],
         blobs: Sequence[bytes],
     ) -> StoredItems:
-        """Build from plain columns and the blob of each item. ValueError as ``unpack``."""
+        """Build from plain columns and the blob of each item; no hash is narrowed.
+
+        ValueError as ``unpack``.
+        """
+        lengths, fingerprints = unpack_all(blobs)
         return cls(
             np.array(number, np.uint64),
             np.frombuffer(b"".join(item_id), np.uint8).reshape(len(item_id), ITEM_ID_BYTES),
             np.array(bank, np.uint16),
             np.array(kind, np.uint8),
             np.array(assurance, np.uint8),
-            *unpack_all(blobs),
+            lengths,
+            fingerprints,
+            np.full(len(fingerprints), NOT_NARROWED, np.uint8),
         )
 
     def __len__(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import Any
 
@@ -27,6 +27,7 @@ ITEM = np.dtype(
 ENTRY = np.dtype(
     [
         ("row", "<u4"),
+        ("below_bits", np.uint8),
         ("profile", np.uint8),
         ("plan", "<u2"),
         ("ordinal", "<u2"),
@@ -34,9 +35,10 @@ ENTRY = np.dtype(
         ("end_ms", "<u4"),
     ]
 )
-"""One code's columns: the row of its item, and its fingerprint. 17 bytes, no padding."""
+"""One code's columns: the row of its item, how far it is narrowed, see media.NOT_NARROWED, and its
+fingerprint. 18 bytes, no padding."""
 
-_SAME_IN_FINGERPRINT = ENTRY.names[1:] if ENTRY.names else ()
+_SAME_IN_FINGERPRINT = ENTRY.names[2:] if ENTRY.names else ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,6 +68,7 @@ def columns(items: StoredItems) -> Columns:
     """Return the columns of items that ascend by number, rows counted from 0."""
     entries = np.empty(len(items.fingerprints), ENTRY)
     entries["row"] = np.repeat(np.arange(len(items), dtype=np.uint32), items.lengths)
+    entries["below_bits"] = items.below_bits
     for name in _SAME_IN_FINGERPRINT:
         entries[name] = items.fingerprints[name]
     rows = np.empty(len(items), ITEM)
@@ -77,16 +80,16 @@ def columns(items: StoredItems) -> Columns:
 def columns_of(items: Iterable[StoredItem]) -> Columns:
     """Return the columns of items in any order."""
     ordered = sorted(items, key=attrgetter("number"))
-    return columns(
-        StoredItems.of(
-            [item.number for item in ordered],
-            [item.item_id for item in ordered],
-            [item.bank for item in ordered],
-            [item.kind for item in ordered],
-            [item.assurance for item in ordered],
-            [pack(item.fingerprints) for item in ordered],
-        )
+    stored = StoredItems.of(
+        [item.number for item in ordered],
+        [item.item_id for item in ordered],
+        [item.bank for item in ordered],
+        [item.kind for item in ordered],
+        [item.assurance for item in ordered],
+        [pack(item.fingerprints) for item in ordered],
     )
+    below_bits = np.frombuffer(b"".join(item.below_bits.tobytes() for item in ordered), np.uint8)
+    return columns(replace(stored, below_bits=below_bits))
 
 
 def joined(parts: Sequence[Columns]) -> Columns:

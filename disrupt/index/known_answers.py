@@ -56,11 +56,7 @@ def _compare(
     max_distance_bits: int,
 ) -> None:
     """Compare the answers of ``index`` over ``codes``, each of an item of its own."""
-    items = ItemColumns(
-        np.arange(len(codes), dtype=np.uint32),
-        np.zeros(len(codes), np.uint16),
-        np.zeros(len(codes), np.bool_),
-    )
+    items = ItemColumns.one_code_each(len(codes))
     limits_bits = same_limits(max_distance_bits)
     near = index.search(queries, max_distance_bits, items, limits_bits, len(codes))
     distances = np.bitwise_count(queries[:, None] ^ codes[None]).sum(axis=-1, dtype=np.uint16)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.core.media import NOT_NARROWED, is_answered
+
 _CACHED_PAIRS = 2**16
 """Neighbours that are sorted at once: more exceed the processor's cache, and each then takes twice
 as long."""
@@ -30,15 +32,27 @@ class Neighbours:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ItemColumns:
-    """The item of each code, and the columns that decide whether an item may be answered.
+    """The item of each code, and the columns that decide whether it may be answered.
 
-    ``row`` u32 (n,): item of each code, ascending; ``bank`` u16 (items,); both may be columns of
-    wider rows. ``dead`` bool (items,): marked items are not answered.
+    ``row`` u32 (n,): item of each code, ascending; ``below_bits`` u8 (n,): how far each code is
+    narrowed, see media.NOT_NARROWED; ``bank`` u16 (items,); all three may be columns of wider rows.
+    ``dead`` bool (items,): marked items are not answered.
     """
 
     row: NDArray[np.uint32]
+    below_bits: NDArray[np.uint8]
     bank: NDArray[np.uint16]
     dead: NDArray[np.bool_]
+
+    @classmethod
+    def one_code_each(cls, count: int) -> ItemColumns:
+        """Return the columns of so many living items of bank 0, each of one code, not narrowed."""
+        return cls(
+            np.arange(count, dtype=np.uint32),
+            np.full(count, NOT_NARROWED, np.uint8),
+            np.zeros(count, np.uint16),
+            np.zeros(count, np.bool_),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +100,8 @@ def nearest_items(
 ) -> NearestItems:
     """Return the nearest code of each item, and of those the nearest ``most_items``.
 
-    ``near`` has to be ordered by query, then entry, as FAISS answers. Takes time linear in it: in a
-    crowd there are millions.
+    A narrowed code that is too far counts for nothing. ``near`` has to be ordered by query, then
+    entry, as FAISS answers. Takes time linear in it: in a crowd there are millions.
     """
     if n_queries > 1 and len(near.query) > _CACHED_PAIRS:
         half = n_queries // 2
@@ -104,6 +118,7 @@ def nearest_items(
         return joined([nearest_items(first, half, *wanted), later])
     row = items.row[near.entry]
     keep = ~items.dead[row] & (near.distance <= limits_bits[items.bank[row]])
+    keep &= is_answered(near.distance, items.below_bits[near.entry])
     query, entry, distance, row = near.query[keep], near.entry[keep], near.distance[keep], row[keep]
     if not len(query):
         return NOTHING

@@ -57,7 +57,9 @@ class Part:
     def __post_init__(self) -> None:
         """Count items and hashes by bank; all items are alive."""
         dead = np.zeros(len(self.items), np.bool_)
-        self.item_columns = ItemColumns(self.entries["row"], self.items["bank"], dead)
+        self.item_columns = ItemColumns(
+            self.entries["row"], self.entries["below_bits"], self.items["bank"], dead
+        )
         self._items_of = Counter[int]()
         self._hashes_of = Counter[int]()
         bank = np.array(self.items["bank"])

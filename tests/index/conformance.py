@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Protocol
@@ -17,8 +18,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from disrupt.core.hashes import distances_bits
+from disrupt.core.media import NOT_NARROWED
 from disrupt.index.nearest import Budget, ItemColumns, NearestItems, same_limits
-from tests.index.examples import Codes, flipped, near_codes, random_codes, thresholds
+from tests.index.examples import (
+    Codes,
+    flipped,
+    near_codes,
+    random_codes,
+    some_below_bits,
+    thresholds,
+)
 
 
 class Engine(Protocol):
@@ -42,15 +51,9 @@ def in_order(answer: NearestItems) -> Hits:
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def one_code_each(count: int) -> ItemColumns:
-    return ItemColumns(
-        np.arange(count, dtype=np.uint32), np.zeros(count, np.uint16), np.zeros(count, np.bool_)
-    )
-
-
 def near(engine: Engine, codes: Codes, queries: Codes, max_distance_bits: int) -> Hits:
     """Search for all codes within a distance: each is an item of its own."""
-    items, limits_bits = one_code_each(len(codes)), same_limits(max_distance_bits)
+    items, limits_bits = ItemColumns.one_code_each(len(codes)), same_limits(max_distance_bits)
     most_items = max(1, len(codes))
     return in_order(engine.search(queries, max_distance_bits, items, limits_bits, most_items))
 
@@ -68,13 +71,18 @@ def compared(codes: Codes, queries: Codes, max_distance_bits: int) -> Hits:
 
 
 def some_items(codes: Codes, seed: int = 0) -> tuple[ItemColumns, NDArray[np.int16]]:
-    """Return items of one to three codes in five banks, some dead, and limits of the banks."""
+    """Return items of one to three codes in five banks, some dead, and limits of the banks.
+
+    Half of the codes are narrowed.
+    """
     rng = np.random.default_rng(seed)
     row = np.repeat(np.arange(len(codes)), rng.integers(1, 4, len(codes)))[: len(codes)]
     bank = rng.integers(0, 5, row[-1] + 1).astype(np.uint16)
     limits_bits = np.full(65536, -1, np.int16)
     limits_bits[:4] = [31, 256, 12, 40]
-    return ItemColumns(row.astype(np.uint32), bank, rng.random(len(bank)) < 0.2), limits_bits
+    below_bits = some_below_bits(len(codes), rng)
+    dead = rng.random(len(bank)) < 0.2
+    return ItemColumns(row.astype(np.uint32), below_bits, bank, dead), limits_bits
 
 
 def nearest(
@@ -93,6 +101,9 @@ def nearest(
         for entry, distance in enumerate(distances):
             row = int(items.row[entry])
             limit = min(max_distance_bits, int(limits_bits[items.bank[row]]))
+            below_bits = int(items.below_bits[entry])
+            if below_bits != NOT_NARROWED and distance >= below_bits:
+                continue
             if not items.dead[row] and distance <= limit:
                 best[row] = min(best.get(row, (257, 0, 0)), (distance, row, entry))
         ranked = sorted(best.values())
@@ -165,9 +176,39 @@ class SearchConformance:
         engine = self.build(codes, folder)
         assert len(near(engine, codes, random_codes(1), 0)) == 50
         row = np.arange(50, dtype=np.uint32) // 25
-        items = ItemColumns(row, np.zeros(2, np.uint16), np.zeros(2, np.bool_))
+        items = replace(ItemColumns.one_code_each(50), row=row)
         answer = engine.search(random_codes(1), 0, items, same_limits(0), 50)
         assert in_order(answer) == [(0, 0, 0), (0, 25, 0)]
+
+    @pytest.mark.parametrize("below_bits", [0, 1, 2, 12, 31, 32, 62, 254, NOT_NARROWED])
+    def test_a_narrowed_code_is_answered_only_at_smaller_distances(
+        self, below_bits: int, folder: Path
+    ) -> None:
+        query = random_codes(1)
+        distances = [bits for bits in range(below_bits - 1, below_bits + 2) if bits >= 0]
+        planted = np.stack([flipped(query[0], bits, bits) for bits in distances])
+        codes = np.concatenate([planted, random_codes(500, seed=99)])
+        narrowed = np.full(len(codes), below_bits, np.uint8)
+        items = replace(ItemColumns.one_code_each(len(codes)), below_bits=narrowed)
+        engine = self.build(codes, folder)
+        for max_distance_bits in range(below_bits - 2, min(below_bits + 3, 257)):
+            bounds = (max_distance_bits, items, same_limits(max_distance_bits), 3)
+            answer = engine.search(query, *bounds)
+            assert (in_order(answer), answer.truncated.tolist()) == nearest(codes, query, *bounds)
+
+    def test_a_narrowed_code_hides_neither_its_item_nor_another(self, folder: Path) -> None:
+        query = random_codes(1)
+        distances = [5, 6, 5, 7, 20]
+        codes = np.stack([flipped(query[0], bits, seed) for seed, bits in enumerate(distances)])
+        items = ItemColumns(
+            row=np.array([0, 1, 2, 2, 3], np.uint32),
+            below_bits=np.array([5, 0, 5, NOT_NARROWED, 12], np.uint8),
+            bank=np.zeros(4, np.uint16),
+            dead=np.zeros(4, np.bool_),
+        )
+        answer = self.build(codes, folder).search(query, 31, items, same_limits(31), 1)
+        assert in_order(answer) == [(0, 3, 7)]
+        assert answer.truncated.tolist() == []
 
     def test_an_empty_index_and_an_empty_batch_find_nothing(self, folder: Path) -> None:
         nothing, codes = np.empty((0, 32), np.uint8), random_codes(2)
@@ -176,7 +217,7 @@ class SearchConformance:
 
     def test_columns_have_their_types(self, folder: Path) -> None:
         codes = random_codes(40)
-        bounds = (120, one_code_each(40), same_limits(120), 1)
+        bounds = (120, ItemColumns.one_code_each(40), same_limits(120), 1)
         answer = self.build(codes, folder).search(codes, *bounds)
         assert answer.query.dtype == answer.truncated.dtype == np.uint32
         assert answer.entry.dtype == np.int64
@@ -192,7 +233,7 @@ class SearchConformance:
     def test_other_threads_run_while_it_searches(self, folder: Path) -> None:
         engine = self.build(random_codes(200_000), folder)
         queries = random_codes(8, seed=1)
-        bounds = (31, one_code_each(200_000), same_limits(31), 1)
+        bounds = (31, ItemColumns.one_code_each(200_000), same_limits(31), 1)
         steps = 0
         outcome: list[bool] = []
 
@@ -223,7 +264,7 @@ class SearchConformance:
     def test_threads_that_search_at_once_get_their_own_answers(self, folder: Path) -> None:
         codes = random_codes(2000)
         engine = self.build(codes, folder)
-        bounds = (31, one_code_each(2000), same_limits(31), 5)
+        bounds = (31, ItemColumns.one_code_each(2000), same_limits(31), 5)
         wrong: list[int] = []
 
         def search(seed: int) -> None:

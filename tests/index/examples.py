@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from disrupt.core.changes import Cursor
 from disrupt.core.hashes import HASH_BITS, distances_bits
-from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
+from disrupt.core.media import FINGERPRINT, NOT_NARROWED, Assurance, MediaKind, StoredItem
 from disrupt.index import manifest as manifests
 from disrupt.index.columns import Columns, Hits, columns_of
 from disrupt.index.generations import publish
@@ -72,7 +72,7 @@ def item(number: int, codes: Codes, bank: int = 1) -> StoredItem:
     fingerprints["ordinal"] = np.arange(len(codes))
     fingerprints["start_ms"] = rng.integers(0, 2**32, len(codes))
     fingerprints["end_ms"] = rng.integers(0, 2**32, len(codes))
-    return StoredItem(
+    return StoredItem.of(
         number,
         rng.bytes(16),
         bank,
@@ -80,6 +80,19 @@ def item(number: int, codes: Codes, bank: int = 1) -> StoredItem:
         Assurance(1 + number % 3),
         fingerprints,
     )
+
+
+def some_below_bits(count: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return narrowings of which half are none, and others answer the code at no distance."""
+    below_bits = rng.integers(0, 80, count, np.uint8)
+    below_bits[rng.random(count) < 0.5] = NOT_NARROWED
+    return below_bits
+
+
+def narrowed(stored: StoredItem, seed: int) -> StoredItem:
+    """Return the item with another narrowing."""
+    rng = np.random.default_rng(seed)
+    return replace(stored, below_bits=some_below_bits(len(stored.fingerprints), rng))
 
 
 def some_items(count: int, first: int = 1, hashes: int = 2) -> list[StoredItem]:
@@ -122,6 +135,8 @@ def brute_force(
     hits: list[Answer] = []
     for stored in items:
         distances = distances_bits(queries[:, None], stored.fingerprints["hash"][None])
+        narrow = stored.below_bits != NOT_NARROWED
+        distances[narrow & (distances >= stored.below_bits)] = HASH_BITS + 1
         for query, row in enumerate(distances.argmin(axis=1).tolist()):
             if distances[query, row] > max_distance_bits:
                 continue

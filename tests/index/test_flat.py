@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import tracemalloc
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import faiss
@@ -33,7 +34,7 @@ def test_the_nearest_code_of_each_query_is_so_far() -> None:
 def test_a_batch_near_a_crowd_takes_the_memory_of_a_part_of_it() -> None:
     codes = np.zeros((100_000, 32), np.uint8)
     row = np.arange(len(codes), dtype=np.uint32) // 1000
-    items = ItemColumns(row, np.zeros(100, np.uint16), np.zeros(100, np.bool_))
+    items = replace(ItemColumns.one_code_each(len(codes)), row=row)
     index = FlatIndex.of(codes)
     tracemalloc.start()
     try:

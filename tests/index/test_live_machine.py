@@ -24,6 +24,7 @@ from tests.index.examples import (
     answers,
     brute_force,
     item,
+    narrowed,
     near_codes,
     published,
     random_codes,
@@ -32,6 +33,8 @@ from tests.index.examples import (
 )
 
 _MANY = 100
+
+seeds = st.integers(0, 99)
 
 
 class LiveMachine(RuleBasedStateMachine):
@@ -86,18 +89,18 @@ class LiveMachine(RuleBasedStateMachine):
             until = min(live.cursor.sequence + page_size, len(self.feed))
             live.apply(self.page(live.cursor, until), Cursor(EPOCH, until))
 
-    @rule(codes=near_codes(6))
-    def register(self, codes: Codes) -> None:
+    @rule(codes=near_codes(6), seed=seeds)
+    def register(self, codes: Codes, seed: int) -> None:
         sequence = len(self.feed) + 1
-        added = item(sequence, codes, bank=1 + sequence % 2)
+        added = narrowed(item(sequence, codes, bank=1 + sequence % 2), seed)
         self.feed.append(Addition(sequence, added))
         self.alive[added.number] = added
         self.shown_by[added.number] = sequence
 
-    @rule(codes=near_codes(6))
-    def register_very_many(self, codes: Codes) -> None:
+    @rule(codes=near_codes(6), seed=seeds)
+    def register_very_many(self, codes: Codes, seed: int) -> None:
         """Register so many that later lookups may use tables, in snapshot and then delta."""
-        self.register(np.concatenate([codes, random_codes(_MANY, len(self.feed))]))
+        self.register(np.concatenate([codes, random_codes(_MANY, len(self.feed))]), seed)
 
     @precondition(lambda self: self.alive)
     @rule(data=st.data())
@@ -116,10 +119,19 @@ class LiveMachine(RuleBasedStateMachine):
         self.feed.append(StateChange(len(self.feed) + 1, number, gone.item_id, gone.bank, None))
 
     @precondition(lambda self: self.hidden)
-    @rule(data=st.data())
-    def show(self, data: st.DataObject) -> None:
-        number = data.draw(st.sampled_from(sorted(self.hidden)))
-        back = self.alive[number] = self.hidden.pop(number)
+    @rule(data=st.data(), seed=seeds)
+    def show(self, data: st.DataObject, seed: int) -> None:
+        self.show_narrowed(data.draw(st.sampled_from(sorted(self.hidden))), seed)
+
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data(), seed=seeds)
+    def narrow(self, data: st.DataObject, seed: int) -> None:
+        """Hide an item and show it with another narrowing, in one page of changes or in two."""
+        self.hide(data)
+        self.show_narrowed(next(reversed(self.hidden)), seed)
+
+    def show_narrowed(self, number: int, seed: int) -> None:
+        back = self.alive[number] = narrowed(self.hidden.pop(number), seed)
         sequence = self.shown_by[number] = len(self.feed) + 1
         self.feed.append(StateChange(sequence, number, back.item_id, back.bank, back))
 
@@ -207,12 +219,14 @@ class LiveMachine(RuleBasedStateMachine):
         assert status.delta_hashes == sum(bank_status.delta_hashes for bank_status in statuses)
         for stored in list(self.alive.values())[:2]:
             queries = np.array(stored.fingerprints["hash"][:8])
-            assert stored.number in search(self.live, queries, 0).number
+            expected = brute_force(self.alive.values(), queries, 0)
+            assert answers(search(self.live, queries, 0)) == expected
             columns = self.live.find(stored.number)
             assert columns is not None
             assert np.array_equal(columns.codes, stored.fingerprints["hash"])
             for name in ("start_ms", "end_ms"):
                 assert np.array_equal(columns.entries[name], stored.fingerprints[name])
+            assert np.array_equal(columns.entries["below_bits"], stored.below_bits)
             assert columns.items["number"].tolist() == [stored.number]
         for number in range(len(self.feed) + 2):
             assert self.live.holds(number) == (number in self.alive)

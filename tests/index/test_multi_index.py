@@ -2,25 +2,26 @@ from __future__ import annotations
 
 import weakref
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from disrupt.core.media import NOT_NARROWED
 from disrupt.errors import SnapshotRefusedError
 from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index import engine
 from disrupt.index.multi_index.engine import MultiIndex
 from disrupt.index.multi_index.layout import NARROW, WIDE, Cut, array_shapes, file_name
 from disrupt.index.multi_index.tables import Tables
-from disrupt.index.nearest import same_limits
+from disrupt.index.nearest import ItemColumns, same_limits
 from disrupt.index.writing import CodesWriter
 from tests.index.conformance import (
     SearchConformance,
     compared,
     in_order,
     near,
-    one_code_each,
     some_items,
 )
 from tests.index.examples import Codes, flipped, random_codes
@@ -150,9 +151,30 @@ def test_an_item_as_near_as_a_whole_crowd_is_not_lost_to_it() -> None:
     masks[1:, 160:] = np.argsort(np.random.default_rng(1).random((5999, 96)), axis=1) < 20
     masks[0, :160].reshape(10, 16)[:, 3:5] = 1
     codes = query ^ np.packbits(masks, axis=1)
-    answer = in_memory(codes).search(query, 31, one_code_each(6000), same_limits(31), 3)
+    answer = in_memory(codes).search(query, 31, ItemColumns.one_code_each(6000), same_limits(31), 3)
     assert in_order(answer) == [(0, 0, 20), (0, 1, 20), (0, 2, 20)]
     assert answer.truncated.tolist() == [0]
+
+
+@pytest.mark.usefixtures("tables_always")
+@pytest.mark.parametrize("crowd_code_ns", [150.0, 1e15])
+def test_a_crowd_of_narrowed_codes_hides_no_farther_code(
+    monkeypatch: pytest.MonkeyPatch, crowd_code_ns: float
+) -> None:
+    # At the second cost the crowd makes the search compare all codes.
+    monkeypatch.setattr(engine, "_CROWD_CODE_NS", crowd_code_ns)
+    query = random_codes(1)
+    masks = np.argsort(np.random.default_rng(1).random((6000, 256)), axis=1)
+    distances = np.full(6000, 20)
+    distances[5000:5003] = 30
+    codes = query ^ np.packbits(masks < distances[:, None], axis=1)
+    below_bits = np.full(6000, 20, np.uint8)
+    below_bits[5000:5003] = NOT_NARROWED
+    items = replace(ItemColumns.one_code_each(6000), below_bits=below_bits)
+    for most_items in (2, 3):
+        answer = in_memory(codes).search(query, 31, items, same_limits(31), most_items)
+        assert in_order(answer) == [(0, at, 30) for at in (5000, 5001, 5002)][:most_items]
+        assert answer.truncated.tolist() == [0][most_items - 2 :]
 
 
 def test_radii_lose_nothing_and_waste_nothing() -> None:

@@ -160,7 +160,7 @@ def test_any_altered_byte_of_any_file_is_refused_by_name(
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda body: body.update(format_version=2), "format version 2"),
+        (lambda body: body.update(format_version=1), "format version 1"),
         (lambda body: body.pop("format_version"), "format version None"),
         (lambda body: body["engine"].update(name="multi_index"), "engine parameters"),
         (lambda body: body.update(engine=_ENGINE), "other files"),

@@ -81,8 +81,12 @@ def broken(items: list[StoredItem], how: str) -> Iterator[StoredItem]:
             fingerprints = np.array(item.fingerprints)
             fingerprints[how][0] ^= 1
             yield dataclasses.replace(item, fingerprints=fingerprints)
+        elif how == "below_bits":
+            yield dataclasses.replace(item, below_bits=item.below_bits - 1)
         elif how == "fewer":
-            yield dataclasses.replace(item, fingerprints=item.fingerprints[:0])
+            yield dataclasses.replace(
+                item, fingerprints=item.fingerprints[:0], below_bits=item.below_bits[:0]
+            )
 
 
 @pytest.mark.parametrize(
@@ -95,6 +99,7 @@ def broken(items: list[StoredItem], how: str) -> Iterator[StoredItem]:
         ("start_ms", "differs in its entries"),
         ("ordinal", "differs in its entries"),
         ("profile", "differs in its entries"),
+        ("below_bits", "differs in its entries"),
         ("fewer", "differs in its codes"),
     ],
 )

@@ -58,7 +58,9 @@ def _item(number: int, codes: _Codes, bank: int) -> StoredItem:
     fingerprints = np.zeros(len(codes), FINGERPRINT)
     fingerprints["hash"] = codes
     item_id = number.to_bytes(16)
-    return StoredItem(number, item_id, bank, MediaKind.IMAGE, Assurance.SELF_REPORTED, fingerprints)
+    return StoredItem.of(
+        number, item_id, bank, MediaKind.IMAGE, Assurance.SELF_REPORTED, fingerprints
+    )
 
 
 class _Counted(LiveIndex):

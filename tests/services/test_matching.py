@@ -157,7 +157,7 @@ def _addition(
     number: int, bank: int, fingerprints: NDArray[np.void], kind: MediaKind = MediaKind.IMAGE
 ) -> Addition:
     item_id = number.to_bytes(16)
-    stored = StoredItem(number, item_id, bank, kind, Assurance.SELF_REPORTED, fingerprints)
+    stored = StoredItem.of(number, item_id, bank, kind, Assurance.SELF_REPORTED, fingerprints)
     return Addition(number, stored)
 
 

@@ -67,7 +67,7 @@ def picture(number: int, code: Codes) -> StoredItem:
 
 
 def item(number: int, stored: np.ndarray, kind: MediaKind, bank: int = ADULTS.number) -> StoredItem:
-    return StoredItem(number, number.to_bytes(16), bank, kind, Assurance.SELF_REPORTED, stored)
+    return StoredItem.of(number, number.to_bytes(16), bank, kind, Assurance.SELF_REPORTED, stored)
 
 
 def sampled(codes: Codes, first: int = 0) -> Codes:

@@ -256,6 +256,7 @@ class _Room:
             length = len(items.bank)
             self._item_arrays = (
                 items.row,
+                items.below_bits,
                 items.bank,
                 items.dead,
                 limits_bits,
@@ -269,6 +270,7 @@ class _Room:
                     most_items,
                     *(address(array) for array in self._item_arrays),
                     items.row.strides[0],
+                    items.below_bits.strides[0],
                     items.bank.strides[0],
                 ],
                 np.int64,
@@ -276,10 +278,10 @@ class _Room:
             self._items_at = address(self._layout)
             self._limits_bits, self._most_items = limits_bits, most_items
         elif before.dead is not items.dead:
-            self._layout[4] = address(items.dead)
+            self._layout[5] = address(items.dead)
         if self._most_items != most_items:
             self._layout[1] = self._most_items = most_items
         if self._limits_bits is not limits_bits:
             self._limits_bits = limits_bits
-            self._layout[5] = address(limits_bits)
+            self._layout[6] = address(limits_bits)
         return self._items_at

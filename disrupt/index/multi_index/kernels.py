@@ -18,6 +18,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from disrupt.core import media
 from disrupt.index.multi_index import layout
 from disrupt.index.multi_index.intrinsics import (
     load_64,
@@ -39,6 +40,7 @@ def compiled(function: Any) -> Any:  # noqa: ANN401
 
 high_rows = compiled(layout.high_rows)
 high_words = compiled(layout.high_words)
+is_answered = compiled(media.is_answered)
 
 
 @compiled

@@ -40,13 +40,15 @@ class Answers(NamedTuple):
 class Items(NamedTuple):
     """The items of the codes, the limits of answers, and room for the nearest code of each.
 
-    ``row`` u32 and ``bank`` u16 are columns of wider rows, so many bytes apart. ``best`` holds
-    1 + distance, 0 where there is none; ``touched`` the rows where there is one; ``histogram`` how
-    many of them there are at each distance.
+    ``row`` u32, ``below_bits`` u8 and ``bank`` u16 are columns of wider rows, so many bytes apart.
+    ``best`` holds 1 + distance, 0 where there is none; ``touched`` the rows where there is one;
+    ``histogram`` how many of them there are at each distance.
     """
 
     row: NDArray[np.uint8]
     row_stride: int
+    below_bits: NDArray[np.uint8]
+    below_stride: int
     bank: NDArray[np.uint8]
     bank_stride: int
     dead: NDArray[np.uint8]

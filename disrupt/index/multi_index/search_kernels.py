@@ -27,6 +27,7 @@ from disrupt.index.multi_index.kernels import (
     compiled,
     high_rows,
     high_words,
+    is_answered,
 )
 from disrupt.index.multi_index.layout import PADDING, TAG_BITS
 from disrupt.index.multi_index.search_arrays import Answers, Items, TableArrays
@@ -107,19 +108,21 @@ def search(
         carray(pointer(room[2]), room[0], np.int64),
         carray(pointer(room[3]), room[0], np.uint16),
     )
-    layout = carray(pointer(items_at), 11, np.int64)
+    layout = carray(pointer(items_at), 13, np.int64)
     n_items = layout[0]
     most_items = layout[1]
     items = Items(
-        carray(pointer(layout[2]), length * layout[9], np.uint8),
-        layout[9],
-        carray(pointer(layout[3]), n_items * layout[10], np.uint8),
+        carray(pointer(layout[2]), length * layout[10], np.uint8),
         layout[10],
-        carray(pointer(layout[4]), n_items, np.uint8),
-        carray(pointer(layout[5]), 1 << 16, np.int16),
-        carray(pointer(layout[6]), n_items, np.uint16),
-        carray(pointer(layout[7]), n_items, np.uint32),
+        carray(pointer(layout[3]), length * layout[11], np.uint8),
+        layout[11],
+        carray(pointer(layout[4]), n_items * layout[12], np.uint8),
+        layout[12],
+        carray(pointer(layout[5]), n_items, np.uint8),
+        carray(pointer(layout[6]), 1 << 16, np.int16),
+        carray(pointer(layout[7]), n_items, np.uint16),
         carray(pointer(layout[8]), n_items, np.uint32),
+        carray(pointer(layout[9]), n_items, np.uint32),
         np.zeros(_DISTANCES, np.int64),
     )
 
@@ -346,6 +349,8 @@ def _nearest(items: Items, candidates: NDArray[np.int64], hits: int, touched: in
         bank = load_16(items.bank, row * items.bank_stride)
         if items.dead[row] or distance > items.limits[bank]:
             continue
+        if not is_answered(distance, items.below_bits[entry * items.below_stride]):
+            continue
         best = items.best[row]
         if best == 0:
             items.touched[touched] = row
@@ -397,6 +402,8 @@ def _scan(
             continue
         # _nearest checks this, too, but the call takes as long as comparing 20 codes
         if items.dead[row] or distance > items.limits[load_16(items.bank, row * items.bank_stride)]:
+            continue
+        if not is_answered(distance, items.below_bits[entry * items.below_stride]):
             continue
         candidates[0, 1] = entry
         candidates[0, 2] = distance
