@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from disrupt.core.disputes import Version, narrowing
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.outcomes import Dispute, MatchedVersion, NarrowingPolicy, Settlement
-from disrupt.core.transforms import PLANS, transform_of
+from disrupt.core.transforms import PLANS
+from tests.core.naive_disputes import not_answered, shows_whole, silenced
 
 POLICY = NarrowingPolicy()
 FLOOR_BITS = POLICY.floor_bits
@@ -51,75 +52,16 @@ POLICIES = st.builds(
 )
 
 
-def shows_whole(version: Version) -> bool:
-    transform = transform_of(*version)
-    return transform is None or transform.area_permille >= 750
-
-
-def is_disputed(version: Version, bits: int, disputes: list[Dispute], organisations: int) -> bool:
-    """Tell whether enough organisations say that a match of a version at a distance is wrong."""
-    return organisations <= len(
-        {
-            each.organisation
-            for each in disputes
-            if each.version[:2] == version and each.version.distance_bits <= bits
-        }
-    )
-
-
-def naive(disputes: list[Dispute], policy: NarrowingPolicy) -> set[tuple[Version, int]]:
-    """Return the versions of OF_ITEM and the distances at which they are not answered."""
-    counted = [each for each in disputes if each.settlement != Settlement.WIDENED]
-    upheld = [each for each in counted if each.settlement == Settlement.UPHELD]
-    distances = range(MAX_DISTANCE_BITS + 1)
-
-    def first_wrong(version: Version) -> int:
-        wrong = (
-            bits for bits in distances if is_disputed(version, bits, counted, policy.organisations)
-        )
-        return next(wrong, 99)
-
-    def is_answered(version: Version, bits: int) -> bool:
-        if not is_disputed(version, bits, counted, policy.organisations):
-            return True
-        if bits > policy.floor_bits:
-            return False
-        return shows_whole(version) or not is_disputed(version, bits, upheld, policy.organisations)
-
-    silent = {
-        (version, bits)
-        for version in OF_ITEM
-        for bits in distances
-        if not is_answered(version, bits)
-    }
-    undecided = [
-        (first_wrong(version), version)
-        for version in OF_ITEM
-        if not shows_whole(version)
-        and first_wrong(version) <= policy.floor_bits
-        and (version, first_wrong(version)) not in silent
-    ]
-    may_fall = len(OF_ITEM) * policy.silent_permille // 1000
-    for first, version in sorted(undecided)[:may_fall]:
-        silent |= {(version, bits) for bits in distances if bits >= first}
-    return silent
-
-
 @given(disputes=DISPUTES, policy=POLICIES)
 def test_what_is_not_answered_follows_from_the_rule(
     disputes: list[Dispute], policy: NarrowingPolicy
 ) -> None:
     made = narrowing(OF_ITEM, disputes, policy, is_minors=False)
     below_bits = made.below_bits if made else {}
-    assert {
-        (version, bits)
-        for version, below in below_bits.items()
-        for bits in range(below, MAX_DISTANCE_BITS + 1)
-    } == naive(disputes, policy)
+    expected = not_answered(OF_ITEM, disputes, policy)
+    assert silenced(below_bits) == expected
     if made:
-        at_floor = {
-            version for version, bits in naive(disputes, policy) if bits <= policy.floor_bits
-        }
+        at_floor = {version for version, bits in expected if bits <= policy.floor_bits}
         assert (made.summary.narrowed, made.summary.silent) == (len(below_bits), len(at_floor))
 
 

@@ -68,6 +68,9 @@ HEALTHY = {
     'disrupt_index_delta_hashes{process="worker 1"}': "500000x240",
     'disrupt_items{state="waiting"}': "60x240",
     'disrupt_items{state="rejected"}': "1000x240",
+    'disrupt_disputes{reason="within_floor"}': "0x240",
+    'disrupt_disputes{reason="minor"}': "0x240",
+    'disrupt_disputes{reason="near_tenth"}': "0x240",
 }
 """Series of a healthy server, a value each minute."""
 
@@ -107,7 +110,10 @@ CAUSES = {
     "DisruptPinsGuessed": {
         'disrupt_refusals_total{reason="TOO_MANY_ATTEMPTS", key="a"}': "0+20x240"
     },
-    "DisruptReviewWaits": {'disrupt_items{state="quarantined"}': "60x240"},
+    "DisruptReviewWaits": {'disrupt_items{state="waiting"}': "120x240"},
+    "DisruptPictureDisputed": {'disrupt_disputes{reason="within_floor"}': "0x233 1x7"},
+    "DisruptMinorDisputed": {'disrupt_disputes{reason="minor"}': "0x233 1x7"},
+    "DisruptVersionsSilent": {'disrupt_disputes{reason="near_tenth"}': "0x233 1x7"},
     "DisruptKeysRefused": {'disrupt_refusals_total{reason="KEY_REFUSED", key=""}': "0+100x240"},
 }
 """What is different where an alert is to fire, and no other."""
@@ -119,7 +125,8 @@ BRIDGED = {
     },
     "DisruptDiskFills": {"disrupt_disk_free_bytes": "1e9x227 stale _x3 1e9x8"},
     "DisruptBackupOld": {"disrupt_backup_timestamp_seconds": "-1e6x227 stale _x12"},
-    "DisruptReviewWaits": {'disrupt_items{state="quarantined"}': "60x227 stale _x3 60x8"},
+    "DisruptReviewWaits": {'disrupt_items{state="waiting"}': "120x227 stale _x3 120x8"},
+    "DisruptMinorDisputed": {'disrupt_disputes{reason="minor"}': "1x227 stale _x12"},
 }
 """Causes that last while what the writer measures is absent for some minutes."""
 

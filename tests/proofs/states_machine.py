@@ -20,7 +20,8 @@ from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.case_erasures import DELAY_S
 from disrupt.core.changes import Cursor
 from disrupt.core.media import FINGERPRINT, MediaKind
-from disrupt.core.policy import FIRST_BANKS, Bank, state_in
+from disrupt.core.outcomes import MatchedVersion, MatchOutcome, NarrowingPolicy, OutcomeReport
+from disrupt.core.policy import FIRST_BANKS, Bank
 from disrupt.core.registrations import Outcome
 from disrupt.core.states import ItemState
 from disrupt.data_directory import DataDirectory
@@ -39,12 +40,15 @@ from disrupt.server.restore import restore
 from disrupt.wire import feed as wire
 from indexer.verify import verify
 from tests.index.examples import search
-from tests.registry.examples import DAY, NEXT_DAY, registration
+from tests.registry.examples import ACT, DAY, NEXT_DAY, ensure_key, registration
 
 PICK = st.integers(0, 2**32).map(random.Random)
 STATES = st.sampled_from(ItemState)
+OUTCOMES = st.sampled_from([MatchOutcome.FALSE_POSITIVE] * 2 + [MatchOutcome.BLOCKED])
 FIRST_STATES = st.sampled_from([ItemState.LIVE, ItemState.WAITING])
 WORKERS = 2
+POLICY = NarrowingPolicy()
+DISPUTED_BITS = POLICY.floor_bits + 1
 _BANK_NAMES = {bank.number: bank.name for bank in FIRST_BANKS}
 
 
@@ -57,6 +61,8 @@ class ModelItem:
     case: str
     bank: int
     state: ItemState
+    disputing: frozenset[str] = frozenset()
+    """Organisations that dispute a match of its first fingerprint, at DISPUTED_BITS."""
 
 
 class Mirror:
@@ -127,6 +133,9 @@ class StatesMachine(RuleBasedStateMachine):
         self.open()
         create_first(self.directory.index, self.registry.head().epoch)
         self.start_readers()
+        for organisation in "ab":
+            ensure_key(self.registry, organisation)
+            self.acts.append((b"", ACT.at_s))
         for count in (1, 2, 3):
             self._register(count, ItemState.LIVE)
 
@@ -177,8 +186,7 @@ class StatesMachine(RuleBasedStateMachine):
         if done.items[0].outcome == Outcome.RENEWED:
             del self.items[before.stored.item_id]
             self.gone.append(before.stored)
-            kept = state_in(bank, before.state)
-            self.items[again.item_id] = replace(before, stored=again, bank=bank, state=kept)
+            self.items[again.item_id] = replace(before, stored=again, bank=bank)
         else:
             assert (more, bank) == (False, before.bank)
 
@@ -241,11 +249,7 @@ class StatesMachine(RuleBasedStateMachine):
         assert sorted(done.item_ids) == sorted(moved)
         self.acts += [(item_id, act.at_s) for item_id in done.item_ids]
         for item_id in done.item_ids:
-            before = self.items[item_id]
-            state = state_in(bank.number, before.state)
-            self.items[item_id] = replace(before, bank=bank.number, state=state)
-            if state != before.state:
-                self.acts.append((item_id, act.at_s))
+            self.items[item_id] = replace(self.items[item_id], bank=bank.number)
 
     @precondition(lambda self: self.items)
     @rule(pick=PICK)
@@ -256,6 +260,21 @@ class StatesMachine(RuleBasedStateMachine):
         done = self.registry.confirm_items(item_ids, act)
         assert set(done.item_ids) <= set(item_ids)
         self.acts += [(item_id, act.at_s) for item_id in done.item_ids]
+
+    @precondition(lambda self: self.items)
+    @rule(pick=PICK, organisation=st.sampled_from("ab"), outcome=OUTCOMES)
+    def report(self, pick: random.Random, organisation: str, outcome: MatchOutcome) -> None:
+        """Dispute a match, or say that it was none to dispute."""
+        self.steps["report"] += 1
+        item_id = pick.choice(sorted(self.items))
+        versions = (MatchedVersion(0, 0, DISPUTED_BITS),)
+        said = OutcomeReport(item_id, organisation, outcome, b"the match", versions)
+        self.registry.report(said, day=DAY)
+        item = self.items[item_id]
+        disputing = item.disputing - {organisation}
+        if outcome == MatchOutcome.FALSE_POSITIVE:
+            disputing |= {organisation}
+        self.items[item_id] = replace(item, disputing=disputing)
 
     @precondition(lambda self: len(self.items) > 3)
     @rule(pick=PICK, kept=st.booleans())
@@ -423,6 +442,15 @@ class StatesMachine(RuleBasedStateMachine):
             item.stored.item_id for item in matched
         }
         assert len(hits) == sum(len(item.stored.fingerprints) for item in matched)
+        for bits in (DISPUTED_BITS - 1, DISPUTED_BITS):
+            copies = np.stack([_copy(item, bits) for item in everything])
+            answered = [
+                item.stored.item_id
+                for item in matched
+                if bits < DISPUTED_BITS or len(item.disputing) < POLICY.organisations
+            ]
+            copied = search(worker.live, np.unique(copies, axis=0), bits).item_id
+            assert {item_id.tobytes() for item_id in copied} == set(answered)
 
     def _matched(self) -> list[ModelItem]:
         return [item for item in self.items.values() if item.state.matches]
@@ -436,6 +464,12 @@ class StatesMachine(RuleBasedStateMachine):
         row["hash"] = np.frombuffer(self.chance.randbytes(32), np.uint8)
         row["quality"], row["plan"], row["ordinal"] = 100, plan, ordinal
         return row
+
+
+def _copy(item: NewItem, bits: int) -> np.ndarray:
+    """Return a hash so many bits from the first one of an item: uint8 (32,)."""
+    value = int.from_bytes(item.fingerprints["hash"][0].tobytes()) ^ ((1 << bits) - 1)
+    return np.frombuffer(value.to_bytes(32), np.uint8)
 
 
 def _lacks(directory: Path, items: Iterable[NewItem]) -> None:

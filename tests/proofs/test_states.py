@@ -104,8 +104,14 @@ def _move_untold(patches: pytest.MonkeyPatch) -> None:
     patches.setattr(states, "_add_changes", untold)
 
 
+def _narrowing_untold(patches: pytest.MonkeyPatch) -> None:
+    """Let readers of the feed not be told that a version was narrowed, or widened."""
+    patches.setattr(states, "show_again", lambda *_: None)
+
+
 @pytest.mark.parametrize(
-    "sabotage", [_hiding_ignored, _return_forgotten, _renewal_revives, _move_untold]
+    "sabotage",
+    [_hiding_ignored, _return_forgotten, _renewal_revives, _move_untold, _narrowing_untold],
 )
 def test_a_fault_is_found(
     sabotage: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch, *, whole: bool

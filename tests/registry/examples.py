@@ -87,10 +87,15 @@ def api_key(key_id: str) -> ApiKey:
     )
 
 
+def keys_of(reader: RegistryReader, organisation: str) -> list[ApiKey]:
+    """Return the keys of an organisation, oldest first."""
+    stored = reader.keys()
+    return [key for key in stored if key.organisation == organisation]
+
+
 def ensure_key(writer: RegistryWriter, organisation: str) -> str:
     """Return the id of an organisation's key, made where it has none: so its reports count."""
-    stored = writer.keys()
-    key = next((key for key in stored if key.organisation == organisation), None)
+    key = next(iter(keys_of(writer, organisation)), None)
     if key is None:
         key = replace(api_key(f"{organisation:8.8}"), organisation=organisation)
         writer.add_key(key, act=ACT)

@@ -1,12 +1,12 @@
 """The promises of every registry backend: subclass this, and define the two fixtures."""
 
 from tests.registry.conformance.banks import BanksConformance
+from tests.registry.conformance.disputes import DisputesConformance
 from tests.registry.conformance.erasing import ErasingConformance
 from tests.registry.conformance.feed import FeedConformance
 from tests.registry.conformance.keys import KeysConformance
 from tests.registry.conformance.opened import OpenReader, OpenWriter
 from tests.registry.conformance.outcomes import OutcomesConformance
-from tests.registry.conformance.quarantine import QuarantineConformance
 from tests.registry.conformance.registering import RegisteringConformance
 from tests.registry.conformance.renewing import RenewingConformance
 from tests.registry.conformance.reviewing import ReviewingConformance
@@ -25,7 +25,7 @@ class RegistryConformance(
     ReviewingConformance,
     ErasingConformance,
     OutcomesConformance,
-    QuarantineConformance,
+    DisputesConformance,
     KeysConformance,
     BanksConformance,
 ):

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from disrupt.core.outcomes import MatchOutcome, OutcomeReport, QuarantinePolicy
+from disrupt.core.outcomes import MatchedVersion, MatchOutcome, OutcomeReport
 from disrupt.errors import NotFoundError
 from disrupt.registry.contract import RegistryReader, RegistryWriter
 from tests.registry.conformance.opened import Opened
@@ -22,10 +22,9 @@ from tests.registry.examples import (
     registration,
 )
 
-BLOCKED, NOT_BLOCKED, _, FALSE_POSITIVE = MatchOutcome
+BLOCKED, NOT_BLOCKED, PENDING_REVIEW, FALSE_POSITIVE = MatchOutcome
+OTHERS = (BLOCKED, NOT_BLOCKED, PENDING_REVIEW)
 THIRD_DAY = "2026-11-26"
-AT_S = 1_795_000_000
-POLICY = QuarantinePolicy()
 
 
 def report(
@@ -34,11 +33,12 @@ def report(
     outcome: MatchOutcome = BLOCKED,
     organisation: str = "platform",
     *,
-    bits: int = 9,
+    match: bytes = b"a match",
     day: str = DAY,
 ) -> None:
     ensure_key(writer, organisation)
-    writer.report(OutcomeReport(item_id, organisation, outcome, bits), POLICY, day=day, at_s=AT_S)
+    versions = (MatchedVersion(0, 0, 20),)
+    writer.report(OutcomeReport(item_id, organisation, outcome, match, versions), day=day)
 
 
 class OutcomesConformance(Opened):
@@ -57,7 +57,7 @@ class OutcomesConformance(Opened):
         assert reader.outcomes(elsewhere, before=NEXT_DAY) == {}
         assert reader.head() == head
 
-    @pytest.mark.parametrize(("first", "second"), [*product(MatchOutcome, repeat=2)])
+    @pytest.mark.parametrize(("first", "second"), [*product(OTHERS, repeat=2)])
     def test_the_last_outcome_counts_and_shows_when_its_day_is_over(
         self,
         writer: RegistryWriter,
@@ -74,6 +74,68 @@ class OutcomesConformance(Opened):
             report(writer, item.item_id, outcome, day=NEXT_DAY)
         assert writer.outcomes(number, before=NEXT_DAY) == {item.item_id: {first: DAY}}
         assert writer.outcomes(number, before=THIRD_DAY) == {item.item_id: {second: NEXT_DAY}}
+
+    def test_a_false_positive_of_another_match_leaves_the_outcome(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        item = new_item(chance)
+        number = writer.register(registration(chance, None, item), day=DAY).case_number
+        report(writer, item.item_id, BLOCKED, match=b"one")
+        for day in (DAY, NEXT_DAY):
+            report(writer, item.item_id, FALSE_POSITIVE, match=day.encode(), day=day)
+            assert writer.outcomes(number, before=THIRD_DAY) == {item.item_id: {BLOCKED: DAY}}
+        report(writer, item.item_id, FALSE_POSITIVE, "another", match=b"one")
+        assert writer.outcomes(number, before=THIRD_DAY) == {item.item_id: {BLOCKED: DAY}}
+
+    @pytest.mark.parametrize("outcome", OTHERS)
+    def test_a_false_positive_takes_the_outcome_of_its_match_back_and_gives_way_to_it(
+        self, writer: RegistryWriter, chance: random.Random, outcome: MatchOutcome
+    ) -> None:
+        item = new_item(chance)
+        number = writer.register(registration(chance, None, item), day=DAY).case_number
+        for _ in range(2):
+            report(writer, item.item_id, outcome)
+            assert writer.disputes() == []
+            assert writer.outcomes(number, before=NEXT_DAY) == {item.item_id: {outcome: DAY}}
+            report(writer, item.item_id, FALSE_POSITIVE)
+            assert len(writer.disputes()) == 1
+            assert writer.outcomes(number, before=NEXT_DAY) == {}
+
+    def test_what_is_taken_back_on_a_later_day_shows_until_that_is_over(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        item = new_item(chance)
+        number = writer.register(registration(chance, None, item), day=DAY).case_number
+        report(writer, item.item_id, BLOCKED)
+        report(writer, item.item_id, FALSE_POSITIVE, day=NEXT_DAY)
+        assert writer.outcomes(number, before=NEXT_DAY) == {item.item_id: {BLOCKED: DAY}}
+        assert writer.outcomes(number, before=THIRD_DAY) == {}
+
+    def test_the_outcome_of_an_earlier_day_comes_back_when_todays_is_taken_back(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        item = new_item(chance)
+        number = writer.register(registration(chance, None, item), day=DAY).case_number
+        report(writer, item.item_id, NOT_BLOCKED, match=b"earlier")
+        for outcome in (BLOCKED, FALSE_POSITIVE):
+            report(writer, item.item_id, outcome, match=b"later", day=NEXT_DAY)
+        assert writer.outcomes(number, before=THIRD_DAY) == {item.item_id: {NOT_BLOCKED: DAY}}
+
+    def test_an_earlier_outcome_that_was_taken_back_too_does_not_come_back(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        for is_first in (True, False):
+            item = new_item(chance)
+            number = writer.register(registration(chance, None, item), day=DAY).case_number
+            report(writer, item.item_id, BLOCKED, match=b"earlier")
+            if is_first:
+                report(writer, item.item_id, FALSE_POSITIVE, match=b"earlier", day=NEXT_DAY)
+            report(writer, item.item_id, BLOCKED, match=b"later", day=NEXT_DAY)
+            if not is_first:
+                report(writer, item.item_id, FALSE_POSITIVE, match=b"earlier", day=NEXT_DAY)
+            report(writer, item.item_id, FALSE_POSITIVE, match=b"later", day=NEXT_DAY)
+            assert writer.outcomes(number, before=NEXT_DAY) == {item.item_id: {BLOCKED: DAY}}
+            assert writer.outcomes(number, before=THIRD_DAY) == {}
 
     def test_each_outcome_has_the_newest_day_of_any_organisation(
         self, writer: RegistryWriter, chance: random.Random
@@ -126,7 +188,7 @@ class OutcomesConformance(Opened):
         first = item_of(chance, 1, OWN)
         number = writer.register(registration(chance, None, first), day=DAY).case_number
         report(writer, first.item_id, BLOCKED, "a")
-        report(writer, first.item_id, FALSE_POSITIVE, "b")
+        report(writer, first.item_id, PENDING_REVIEW, "b")
         second = item_of(chance, 1, OWN, (2, 1, 0))
         writer.register(registration(chance, number, second), day=DAY)
         report(writer, first.item_id, NOT_BLOCKED, "b")

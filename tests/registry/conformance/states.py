@@ -26,7 +26,7 @@ from tests.registry.examples import (
     registration,
 )
 
-LIVE, ENABLED, WAITING, QUARANTINED, DISABLED, REJECTED, ERASING = ItemState
+LIVE, ENABLED, WAITING, DISABLED, REJECTED, ERASING = ItemState
 HIDDEN = [state for state in ItemState if not state.matches]
 ACT = Act("0a1b2c3d", "hotline", Action.DISABLE, 1_795_000_000, "false_positive")
 BOTH = frozenset({ADULTS.number, MINORS.number})
@@ -93,17 +93,17 @@ class StatesConformance(Opened):
         ids = [item.item_id for item in items]
         done = writer.register(registration(chance, None, *items), day=DAY)
         writer.set_states(ids[:1], DISABLED, ACT)
-        writer.set_states(ids[1:2], QUARANTINED, ACT)
+        writer.set_states(ids[1:2], WAITING, ACT)
         head, acts = writer.head(), writer.acts(9)
         for again in (
             writer.set_states(ids[:1] * 2, DISABLED, ACT),
-            writer.set_states(ids[:1], LIVE, ACT, from_states=[QUARANTINED]),
+            writer.set_states(ids[:1], LIVE, ACT, from_states=[WAITING]),
             writer.set_states(ids, LIVE, ACT, from_states=()),
             writer.set_states([], DISABLED, ACT),
         ):
             assert (again.item_ids, again.cursor) == ((), head)
         assert writer.acts(9) == acts
-        released = writer.set_states(ids, LIVE, ACT, from_states=[QUARANTINED, LIVE])
+        released = writer.set_states(ids, LIVE, ACT, from_states=[WAITING, LIVE])
         assert released.item_ids == (ids[1],)
         assert states_of(writer, done.case_number) == [DISABLED, LIVE, LIVE]
 

@@ -63,7 +63,7 @@ def test_a_mirror_sees_a_hidden_item_go_and_a_shown_one_come(tmp_path: Path) -> 
         servicer = FeedServicer(writer, _FOLLOWING, SealedCursors(secrets.token_bytes(32)))
         caller.set(_KEY)
         cursor = ""
-        for state in (ItemState.QUARANTINED, ItemState.REJECTED, ItemState.ENABLED, ItemState.LIVE):
+        for state in (ItemState.WAITING, ItemState.REJECTED, ItemState.ENABLED, ItemState.LIVE):
             request = feed_pb2.ListChangesRequest(cursor=cursor)
             page = asyncio.run(servicer.ListChanges(request, _CONTEXT))
             cursor = page.next_cursor

@@ -151,7 +151,7 @@ def test_a_stolen_certificate_acts_for_no_revoked_key_and_no_other_organisation(
         return method(request, metadata=((CALLER_KEY, ids[key]),), timeout=TIMEOUT_S)
 
     added = call(register_hashes, register(distinctive()), "register").receipt.items
-    report = OutcomeReport(added[0].item_id, "another", MatchOutcome.BLOCKED, 0)
+    report = OutcomeReport(added[0].item_id, "another", MatchOutcome.BLOCKED, bytes(12), ())
     call(record, wire.record_request(report), "platform")
     noted = machines.postgresql.sql("SELECT organisation FROM outcomes", machines.database)
     assert noted == "platform"

@@ -5,22 +5,39 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from disrupt.core.acts import Act, Action
-from disrupt.core.case_erasures import DELAY_S
+from disrupt.core.case_erasures import DELAY_S, day_of
 from disrupt.core.cases import CaseStatus
+from disrupt.core.media import NOT_NARROWED
+from disrupt.core.outcomes import MatchedVersion, MatchOutcome, OutcomeReport
 from disrupt.core.policy import ADULTS
 from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.registry import sqlite
 from disrupt.server.admission.pool import Pool
 from disrupt.server.config import Config
-from disrupt.server.processes.writer import clear_log, erase_due_cases, release_unreviewed
-from tests.registry.examples import DAY, new_item, registration
+from disrupt.server.processes import writer
+from disrupt.server.processes.writer import (
+    Narrowings,
+    clear_log,
+    erase_due_cases,
+    release_unreviewed,
+)
+from tests.registry.examples import (
+    ACT,
+    DAY,
+    ensure_key,
+    item_of,
+    keys_of,
+    new_item,
+    registration,
+)
 
 
 @pytest.mark.parametrize("second", [0, 43_200, 86_399])
@@ -34,12 +51,38 @@ def test_what_nobody_reviewed_goes_live_at_the_last_midnight_within_its_time(
     with sqlite.open_writer(tmp_path / "registry.db") as registry:
         registry.register(registration(chance, None, late, new), day=DAY)
         for item, since_s in ((late, -1), (new, 0)):
-            act = Act("server", "", Action.QUARANTINE, midnight_s - 48 * 3600 + since_s)
-            registry.set_states([item.item_id], ItemState.QUARANTINED, act)
+            act = Act("server", "", Action.HOLD, midnight_s - 48 * 3600 + since_s)
+            registry.set_states([item.item_id], ItemState.WAITING, act)
         asyncio.run(release_unreviewed(config, registry, Pool("writer", threads=1, queued=1)))
-        hidden = ItemFilter(frozenset({ADULTS.number}), frozenset({ItemState.QUARANTINED}))
+        hidden = ItemFilter(frozenset({ADULTS.number}), frozenset({ItemState.WAITING}))
         (left,) = registry.items_for_review(hidden, 9).items
         assert left.item_id == new.item_id
+
+
+def test_narrowings_follow_the_settings_at_the_start_and_the_keys_that_expire_on_each_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance, now_s = random.Random(1), 20_000 * 86_400
+    monkeypatch.setattr(writer, "today", lambda: day_of(now_s))
+    config = Config(data_dir=tmp_path, dispute_floor_bits=4)
+    item, seen = item_of(chance, 1), []
+    with sqlite.open_writer(tmp_path / "registry.db") as registry:
+        registry.register(registration(chance, None, item), day=day_of(now_s))
+        for organisation in "ab":
+            ensure_key(registry, organisation)
+            versions = (MatchedVersion(0, 0, 8),)
+            false = MatchOutcome.FALSE_POSITIVE
+            report = OutcomeReport(item.item_id, organisation, false, b"a match", versions)
+            registry.report(report, day=day_of(now_s))
+        narrowings = Narrowings(config, registry, Pool("writer", threads=1, queued=1))
+        key = keys_of(registry, "a")[0]
+        registry.change_key(replace(key, expires_on=day_of(now_s + 86_400)), act=ACT)
+        for _ in range(2):
+            seen += registry.matched_items(0, registry.head(), 9).below_bits.tolist()
+            asyncio.run(narrowings.look())
+            seen += registry.matched_items(0, registry.head(), 9).below_bits.tolist()
+            now_s += 86_400
+    assert seen == [13, 8, 8, NOT_NARROWED]
 
 
 def test_cases_are_erased_seven_days_after_two_keys_have_asked(tmp_path: Path) -> None:
