@@ -156,9 +156,9 @@ class HidingMachine(RuleBasedStateMachine):
 
     def _register(self) -> None:
         rows = np.zeros(len(VERSIONS), FINGERPRINT)
-        rows["hash"] = np.frombuffer(
-            self.chance.randbytes(32 * len(rows)), np.uint8
-        ).reshape(-1, 32)
+        rows["hash"] = np.frombuffer(self.chance.randbytes(32 * len(rows)), np.uint8).reshape(
+            -1, 32
+        )
         rows["quality"], rows["profile"] = 100, 1
         rows["plan"], rows["ordinal"] = np.array(VERSIONS).T
         item = NewItem(self.chance.randbytes(16), MediaKind.IMAGE, rows)
@@ -346,7 +346,7 @@ class HidingMachine(RuleBasedStateMachine):
         del self.backups[:-3]
 
     def _restore(self) -> None:
-        """Reports are those of the backup; keys revoked since, and withdrawals, stay so."""
+        """Restore reports and states of a backup; revoked keys and withdrawals stay so."""
         if not self.backups:
             self._back_up()
         source, said = self.chance.choice(self.backups)
@@ -358,9 +358,8 @@ class HidingMachine(RuleBasedStateMachine):
         for item_id, picture in said.pictures.items():
             if picture.case in self.withdrawn or not self.registry.living([item_id]):
                 self._forget(item_id)
-        self.valid = {
-            key.organisation: key.key_id for key in self.registry.keys() if key.valid_on(NEXT_DAY)
-        }
+        keys = self.registry.keys()
+        self.valid = {key.organisation: key.key_id for key in keys if key.valid_on(NEXT_DAY)}
         self.start_worker()
 
     # What has to hold after each step
@@ -422,9 +421,7 @@ class HidingMachine(RuleBasedStateMachine):
             ]
         )
         matches = complete(
-            hash_steps(
-                self.live, queries, EVERYWHERE, 10, most_matches=10**6, allowance=UNBOUNDED
-            )
+            hash_steps(self.live, queries, EVERYWHERE, 10, most_matches=10**6, allowance=UNBOUNDED)
         )
         of_picture = [each.tobytes() == picture.stored.item_id for each in matches.item_ids]
         return np.isin(np.arange(len(probes)), matches.query[of_picture])
