@@ -49,11 +49,15 @@ _BODY_S, _REGISTRATION_BODY_S = 10.0, 90.0
 """Longest time for a body. 4 MB of a registration take 46 kB a second."""
 _RETRY_AFTER_S = 5.0
 
+_START = "sha256-VFNshEa4ZzBnIRBYTEXnriJ34x1AAozO2O7a9b0mNOs="
+"""Hash of the inline script of index.html, as a Content-Security-Policy has it."""
+
 HEADERS = (
     (
         "Content-Security-Policy",
         (
-            "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self';"
+            f"default-src 'none'; script-src 'self' 'wasm-unsafe-eval' '{_START}';"
+            " style-src 'self';"
             " img-src 'self' blob:; media-src blob:; connect-src 'self'; worker-src 'self';"
             " form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
         ),
@@ -131,6 +135,8 @@ class Gateway:
             routes=[
                 Route(f"{SERVICE}/{{method}}", self._call, methods=["POST"]),
                 Route("/health", self._health, methods=["GET"]),
+                # As index.html asks again for what did not come.
+                Route("/{attempt:int}/{path:path}", self._file, methods=["GET"]),
                 Route("/{path:path}", self._file, methods=["GET"]),
             ],
             exception_handlers={HTTPException: _nothing_here, Exception: _failed},
@@ -138,7 +144,7 @@ class Gateway:
         return partial(_closing, answering)
 
     async def _file(self, request: Request) -> Response:
-        file = self._files.get(request.scope["path"])
+        file = self._files.get(f"/{request.path_params['path']}")
         if file is None:
             raise HTTPException(404)
         headers = {"Vary": "Accept-Encoding"}

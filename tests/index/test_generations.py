@@ -234,10 +234,10 @@ def test_what_fails_after_publishing_is_a_warning(
         if path == tmp_path and current(tmp_path) == 3:
             raise OSError(errno.EIO, "broken")
 
-    def refuse(path: Path, *arguments: object, **options: object) -> None:
+    def refuse(path: Path, *arguments: Any, **options: Any) -> None:
         if path.name == "00000001":
             raise PermissionError(errno.EACCES, "denied", str(path))
-        rmtree(path, *arguments, **options)  # type: ignore[arg-type]
+        rmtree(path, *arguments, **options)
 
     monkeypatch.setattr(writing, "sync", sync_unless_published)
     monkeypatch.setattr(shutil, "rmtree", refuse)

@@ -15,17 +15,17 @@ SCRIPT = ROOT / "scripts" / "system-packages"
 
 
 PACKAGES = {
-    command: package or command
-    for command, _, package in (
+    name: package or name
+    for name, _, package in (
         entry.partition(":")
         for entry in re.findall(
-            r"^    ([a-z0-9-]+(?::[a-z0-9-]+)?)(?: #.*)?$",
-            SCRIPT.read_text().partition("commands=(")[2].partition("\n)")[0],
+            r"^    ([a-z0-9.-]+(?::[a-z0-9-]+)?)(?: #.*)?$",
+            SCRIPT.read_text().partition("needed=(")[2].partition("\n)")[0],
             re.MULTILINE,
         )
     )
 }
-"""Package of each command that the script looks for."""
+"""Package of each command and library that the script looks for."""
 
 
 @pytest.mark.parametrize("present", [tuple(PACKAGES), ("strace",), ()], ids=len)
@@ -34,21 +34,23 @@ def test_what_is_missing_is_installed_or_named(
     tmp_path: Path, present: tuple[str, ...], uid: int
 ) -> None:
     mocks = {"apt-get": "echo apt-get $@", "install": "", "id": f"echo {uid}"}
+    folder = tmp_path / "x86_64-linux-gnu"
+    folder.mkdir()
     for name, body in mocks.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
-        (tmp_path / name).chmod(0o755)
+        (folder / name).write_text(f"#!/bin/sh\n{body}\n")
+        (folder / name).chmod(0o755)
     for name in present:
-        (tmp_path / name).symlink_to("/bin/true")
+        (folder / name).symlink_to("/bin/true")
     bash = shutil.which("bash")
     assert bash
     done = subprocess.run(
         [bash, SCRIPT],
-        env={"PATH": str(tmp_path), "POSTGRESQL": str(tmp_path)},
+        env={"PATH": str(folder), "LIBRARIES": str(tmp_path), "POSTGRESQL": str(tmp_path)},
         capture_output=True,
         text=True,
         check=True,
     )
-    missing = [package for command, package in PACKAGES.items() if command not in present]
+    missing = [package for name, package in PACKAGES.items() if name not in present]
     if not missing:
         assert done.stderr == ""
         return

@@ -125,6 +125,19 @@ def test_of_two_writers_one_leads_and_the_other_is_refused_or_waits(
         assert waiting.result().sequence == head.sequence + 1
 
 
+def test_a_writer_that_ends_lets_the_next_lead_though_its_session_ends_late(
+    directory: DataDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as late, monkeypatch.context() as closing_late:
+        close = psycopg.Connection.close
+        closing_late.setattr(psycopg.Connection, "close", lambda each: late.callback(close, each))
+        for _ in range(2):
+            with opening.writing(directory) as writer:
+                pass
+            with pytest.raises(LeadershipLostError):
+                writer.check_storage()
+
+
 def register_once(directory: DataDirectory, request: Registration) -> Cursor:
     with opening.writing(directory, wait=True) as writer:
         return writer.register(request, day=DAY).cursor

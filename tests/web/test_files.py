@@ -7,6 +7,8 @@ import json
 import os
 import re
 import shutil
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from disrupt.client.connection import DEFAULT_SERVER
 from disrupt.errors import ConfigurationError
 from disrupt.web.files import LIBRARIES, File, read_page
+from disrupt.web.gateway import HEADERS
 from tests.web.running import running, whole_page
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +58,23 @@ def test_modules_of_the_page_import_by_paths_that_are_served(page: dict[str, Fil
             folder = Path(name).parent
             target = os.path.normpath(path if path.startswith("/") else folder / path)
             assert target in page, f"{name} imports {path}"
+
+
+@needs_npm
+def test_of_inline_scripts_only_those_of_the_page_are_allowed(page: dict[str, File]) -> None:
+    scripts = re.findall(rb"<script>(.*?)</script>", page["/"].body, re.DOTALL)
+    hashes = [b64encode(sha256(script).digest()).decode() for script in scripts]
+    policy = dict(HEADERS)["Content-Security-Policy"]
+    assert hashes
+    assert re.findall(r"'sha256-([^']+)'", policy) == hashes
+
+
+@needs_npm
+def test_each_attempt_fetches_the_same_files_by_paths_of_its_own(page: dict[str, File]) -> None:
+    with running(DEFAULT_SERVER, files=page) as gateway:
+        assert gateway.ask("GET", "/2/flow/page.js").body == page["/flow/page.js"].body
+        for path in ("/2/2/flow/page.js", "/2/health", "/-1/flow/page.js", "/2flow/page.js"):
+            assert gateway.ask("GET", path).status == 404, path
 
 
 @needs_npm

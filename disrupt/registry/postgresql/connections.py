@@ -146,9 +146,8 @@ def receive(url: str, source: Database) -> Contents:
     registry already, as of a copy that was interrupted at its end, nothing is done. Raises
     DataDirectoryError where it has another, or a copied row is not the same.
     """
-    leading = leading_connection(url, wait=False)
     with (
-        _disposed(writer_engine(leading)) as writer,
+        _leading(url, wait=False) as (leading, writer),
         source.translated_errors(),
         source.reader.begin() as reading,
         engine.translated_errors(),
@@ -220,9 +219,8 @@ def _reader(url: str) -> Iterator[Engine]:
 
 @contextmanager
 def _writable(url: str, *, wait: bool) -> Iterator[WritablePostgresqlDatabase]:
-    leading = leading_connection(url, wait=wait)
     with (
-        _disposed(writer_engine(leading)) as writer,
+        _leading(url, wait=wait) as (leading, writer),
         _disposed(reader_engine(url)) as reader,
     ):
         database = WritablePostgresqlDatabase(reader, writer, leading, url)
@@ -232,6 +230,17 @@ def _writable(url: str, *, wait: bool) -> Iterator[WritablePostgresqlDatabase]:
             statements.seed(connection, database.timeline(connection))
         event.listen(writer, "commit", _notify)
         yield database
+
+
+@contextmanager
+def _leading(url: str, *, wait: bool) -> Iterator[tuple[psycopg.Connection[Any], Engine]]:
+    """Yield the leader's connection, and the engine that writes on it."""
+    leading = leading_connection(url, wait=wait)
+    with _disposed(writer_engine(leading)) as writer:
+        try:
+            yield leading, writer
+        finally:
+            engine.resign(writer)
 
 
 def _make(connection: Connection) -> None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
 from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import Engine, QueuePool, create_engine, event
+from sqlalchemy import Engine, QueuePool, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
@@ -135,6 +135,16 @@ def writer_engine(leading: psycopg.Connection[Any]) -> Engine:
             raise _lost() from context.original_exception
 
     return engine
+
+
+def resign(writer: Engine) -> None:
+    """Release the leader's lock, and end the connection that writes. Waits for its turn.
+
+    The server ends the session of a closed connection only later; until then nobody could lead.
+    """
+    with suppress(LeadershipLostError, SQLAlchemyError), writer.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_unlock(:leader)"), {"leader": LEADER})
+        connection.invalidate()  # within this turn: no other may write without the lock
 
 
 def _engine(connected: Callable[[], psycopg.Connection[Any]], **pool: int) -> Engine:

@@ -24,7 +24,8 @@ class Firefox:
         self._stream = connection.makefile("rwb")
         self._receive()
         self._sent = 0
-        self("WebDriver:NewSession", capabilities={})
+        # The event ``load`` waits for modules, also for those that do not come.
+        self("WebDriver:NewSession", pageLoadStrategy="eager")
 
     def __call__(self, command: str, **parameters: Any) -> Any:
         """Call, and return the answer."""

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Dialog, Page, Route
 
 from tests.web.browser.person import Person, photograph
+from tests.web.browser.site import Site
 
 ELSEWHERE = "https://fr.wikipedia.org/"
 
@@ -64,6 +65,15 @@ def test_the_page_can_be_left_before_it_has_started(tab: Page, person: Person) -
     tab.goto(person.url, wait_until="commit")
     tab.locator("#exit").click()
     tab.wait_for_url(ELSEWHERE)
+
+
+def test_the_exit_is_there_where_its_own_script_did_not_come(tab: Page, site: Site) -> None:
+    tab.route(f"{site.url}/flow/exit.js", lambda route: route.abort())
+    entries = Person(tab, site.url).comes().page.evaluate("history.length")
+    for _ in range(3):
+        tab.keyboard.press("Escape")
+    tab.wait_for_url(ELSEWHERE)
+    assert tab.evaluate("history.length") == entries
 
 
 def test_the_back_button_asks_nothing_and_number_and_pin_open_what_was_sent(

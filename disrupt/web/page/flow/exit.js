@@ -2,8 +2,7 @@
  * The quick exit: leaves at once, without a question and without a way back in the history.
  *
  * A classic script that imports nothing and runs first, so that a person can leave also while the
- * page has not started, or cannot: then it says so. The modules hear of the exit by `leaving`, and
- * say by `unusable` that they failed.
+ * page has not started, or cannot. The modules hear of the exit by `leaving`. May run twice.
  */
 
 (() => {
@@ -11,8 +10,6 @@
   const ELSEWHERE = 'https://fr.wikipedia.org/';
   const ESCAPES = 3;
   const ESCAPES_WITHIN_MS = 2000;
-  /** Time after which a page that has not started says that it may not. */
-  const STARTED_WITHIN_MS = 20_000;
 
   /** Leave at once. The page is blank before the other site has answered. */
   const leave = () => {
@@ -30,14 +27,6 @@
     if (escapes.length >= ESCAPES) leave();
   };
 
-  /** Say that the page cannot be used; once it has started, there is nothing to show. */
-  const say = () => {
-    const starting = document.getElementById('starting');
-    const unusable = document.getElementById('unusable');
-    if (starting) starting.hidden = true;
-    if (unusable) unusable.hidden = false;
-  };
-
   addEventListener('keydown', countEscapes, { capture: true });
   document.addEventListener(
     'click',
@@ -48,11 +37,4 @@
     },
     { capture: true },
   );
-  addEventListener('unusable', say);
-  addEventListener(
-    'error',
-    ({ target }) => (target === window || target instanceof HTMLScriptElement) && say(),
-    { capture: true },
-  );
-  setTimeout(say, STARTED_WITHIN_MS);
 })();

@@ -1,18 +1,21 @@
 /**
- * Start the page, or say that it cannot be used here.
+ * Start the page. Fails where something does not come, or this browser is too old: then index.html
+ * tries again, by other paths. The first attempt that is through starts the page.
  *
  * @module
  */
 
-async function start() {
-  if (!crypto.subtle || typeof Worker === 'undefined') throw new Error('a browser that is too old');
-  // A module that is missing, or that this browser cannot read, rejects here.
-  const [{ Page }, { loadTexts }] = await Promise.all([import('./page.js'), import('./texts.js')]);
-  await loadTexts();
+import './exit.js'; // also where index.html's own did not come
+import { Page } from './page.js';
+import { loadTexts } from './texts.js';
+
+if (!crypto.subtle || typeof Worker === 'undefined') throw new Error('a browser that is too old');
+await loadTexts();
+if (document.readyState === 'loading')
+  await new Promise((resolve) => addEventListener('DOMContentLoaded', resolve));
+if (document.getElementById('starting')) {
   // A file that is dropped beside the place for it would replace the page.
   for (const name of ['dragover', 'drop'])
     addEventListener(name, (event) => event.preventDefault());
   new Page();
 }
-
-start().catch(() => dispatchEvent(new Event('unusable')));
