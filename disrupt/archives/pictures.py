@@ -19,7 +19,6 @@ from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality
 from disrupt.errors import DeadlineExceededError, InvalidMediaError, UnreadableMediaError
 from disrupt.hashing import ImageQuery
-from disrupt.isolation.picture_process import SLOTS
 from disrupt.isolation.pictures import IsolatedHashing
 
 _FILES = 256
@@ -71,7 +70,7 @@ class HashJob:
     @contextmanager
     def open(self) -> Iterator[Callable[[FolderUnit], None]]:
         """Start the decoders, from the main thread; yield a function for that thread."""
-        hashing = IsolatedHashing(workers=self.decoders, queued=self.decoders * SLOTS)
+        hashing = IsolatedHashing(workers=self.decoders, queued=self.decoders)
         with asyncio.Runner() as runner:
             runner.run(hashing.__aenter__())
             try:
@@ -80,7 +79,8 @@ class HashJob:
                 runner.run(hashing.__aexit__(None, None, None))
 
     async def _hash(self, hashing: IsolatedHashing, unit: FolderUnit) -> None:
-        turns = asyncio.Semaphore(self.decoders * SLOTS)
+        # a file is read while another is hashed
+        turns = asyncio.Semaphore(2 * self.decoders)
 
         async def outcome(name: str) -> ImageQuery | str:
             async with turns:

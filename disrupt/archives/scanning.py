@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from disrupt.archives.units import Unit
 from disrupt.core.lookups import Matches, area_ranks, extent_of
 from disrupt.core.media import ITEM_ID_BYTES, Assurance, MediaKind
 from disrupt.core.policy import Scope
-from disrupt.errors import CursorExpiredError
+from disrupt.errors import ArchiveRefusedError, CursorExpiredError, LimitExceededError
 from disrupt.index.live import LiveIndex
 from disrupt.services.matching import UNBOUNDED, complete, hash_steps
 
@@ -36,6 +35,12 @@ _HIT = np.dtype(
     ]
 )
 """A match; areas in thousandths, 0 where not known."""
+
+HELD_BYTES_MAX = 1 << 28
+"""Most bytes of the matches of a unit, which are held until it is done."""
+
+_IDS_TAKEN = 1 << 12
+"""Matches whose ids are copied at once: 16 MiB of the longest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +70,31 @@ class ScanJob:
         yield lambda unit: self._scan(live, unit)
 
     def _scan(self, live: LiveIndex, unit: Unit) -> None:
-        cursor, tally, truncated = live.cursor, Tally(), 0
+        cursor, tally, truncated, held = live.cursor, Tally(), 0, 0
         ids = [pa.array([], pa.string())]
         hits = [np.empty(0, _HIT)]
         for rows in read(unit, self.names, tally):
-            matches = complete(
-                hash_steps(
-                    live,
-                    rows.hashes,
-                    Scope(self.limits),
-                    self.max_matches,
-                    most_matches=sys.maxsize,
-                    allowance=UNBOUNDED,
+            try:
+                matches = complete(
+                    hash_steps(
+                        live,
+                        rows.hashes,
+                        Scope(self.limits),
+                        self.max_matches,
+                        most_matches=(HELD_BYTES_MAX - held) // _HIT.itemsize,
+                        allowance=UNBOUNDED,
+                    )
                 )
-            )
+            except LimitExceededError:
+                raise _too_many(unit, tally) from None
             truncated += len(matches.truncated)
-            ids.append(rows.ids.take(pa.array(matches.query)))
             hits.append(_columns(matches, rows))
+            held += hits[-1].nbytes
+            for first in range(0, len(matches), _IDS_TAKEN):
+                ids.append(rows.ids.take(pa.array(matches.query[first : first + _IDS_TAKEN])))
+                held += ids[-1].nbytes
+                if held > HELD_BYTES_MAX:
+                    raise _too_many(unit, tally)
         table = self._table(pa.concat_arrays(ids[1:] or ids), np.concatenate(hits))
         counts = {
             "rows": tally.rows,
@@ -112,6 +125,14 @@ class ScanJob:
                 "extent": _texts(areas, lambda pair: extent_of(pair >> 16, pair & 0xFFFF)),
             }
         )
+
+
+def _too_many(unit: Unit, tally: Tally) -> ArchiveRefusedError:
+    return ArchiveRefusedError(
+        f"{unit.place(0)} and after: the matches of the first {tally.rows} rows take more than"
+        f" {HELD_BYTES_MAX >> 20} MiB with their ids. Give a smaller --max-matches, or smaller row"
+        " groups."
+    )
 
 
 def _columns(matches: Matches, rows: Rows) -> NDArray[np.void]:

@@ -19,6 +19,8 @@ _LEAST_ROWS = 1 << 17
 _CSV_BYTES = 1 << 24
 """Bytes of CSV in a unit, some 180 000 rows."""
 
+_HEADER_BYTES_MAX = 1 << 16
+
 _PARQUET_MAGIC = b"PAR1"
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -88,7 +90,7 @@ _Part = tuple[int, int, int, tuple[str, ...]]
 def _parts(path: Path, wanted: Sequence[str]) -> Iterator[_Part]:
     try:
         with path.open("rb") as file:
-            head = file.readline(1 << 16)
+            head = file.readline(_HEADER_BYTES_MAX)
         if head.startswith(_PARQUET_MAGIC):
             yield from _row_groups(path, wanted)
             return
@@ -115,6 +117,11 @@ def _row_groups(path: Path, wanted: Sequence[str]) -> Iterator[_Part]:
 def _header(path: Path, head: bytes, wanted: Sequence[str]) -> tuple[str, ...]:
     if head.startswith(_GZIP_MAGIC):
         raise ArchiveRefusedError(f"{path} is compressed: decompress it, or convert it to Parquet.")
+    if len(head) == _HEADER_BYTES_MAX and not head.endswith(b"\n"):
+        raise ArchiveRefusedError(
+            f"{path} is neither Parquet nor CSV: its first line is longer than"
+            f" {_HEADER_BYTES_MAX >> 10} KiB."
+        )
     try:
         names = tuple(next(csv.reader([head.decode("utf-8-sig")])))
     except (UnicodeDecodeError, csv.Error, StopIteration):

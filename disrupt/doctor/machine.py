@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections.abc import Iterator
+from pathlib import Path
 
 from disrupt.distinctiveness.limits import check_limits
 from disrupt.doctor.findings import Check, Finding, ok, warn
@@ -15,6 +16,7 @@ from disrupt.isolation.pictures import IsolatedHashing
 from disrupt.isolation.videos import IsolatedVideos
 
 _INSTALL = "Install the locked versions: requirements/runtime.txt."
+_CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 
 
 def checks() -> tuple[Check, ...]:
@@ -81,13 +83,26 @@ def videos() -> Iterator[Finding]:
 
 
 def core_dumps() -> Iterator[Finding]:
-    """Check that core dumps are off: one would hold the pictures that are being decoded."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_CORE)
-    if soft:
+    """Check that core dumps are off: one would hold the pictures that are being decoded.
+
+    The hard limit counts, as any process may raise its own to that. It does not bind the kernel
+    where a program takes the dumps.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    pattern = _CORE_PATTERN.read_text().strip()
+    if pattern.startswith("|"):
+        program = pattern[1:].partition(" ")[0]
         yield warn(
-            "A process that crashes may leave its memory on the disk, and with it a picture that"
-            " it was decoding.",
-            "Set the limit on core files to 0 (systemd: LimitCORE=0; shell: ulimit -c 0).",
+            f"The kernel hands the memory of a process that crashes to {program}, whatever the"
+            " limit on core files is: pictures and hashes with it.",
+            "Let the kernel write files, which the limit forbids: sysctl kernel.core_pattern=core.",
+        )
+    elif hard:
+        yield warn(
+            "A process that is started like this command may leave its memory on the disk when it"
+            " crashes, and with it pictures and hashes.",
+            "Set the limit on core files to 0, the hard one too (systemd: LimitCORE=0; shell:"
+            " ulimit -c 0).",
         )
     else:
         yield ok("A process that crashes leaves nothing of its memory on the disk.")

@@ -32,7 +32,7 @@ from disrupt.isolation.sandbox import LAYERS
 ANSWER_BYTES_MAX = 356 * 1024
 """More than 49 bytes for each of 16 versions of MAX_FRAMES frames, MAX_PARTS and MAX_NEGATIVES."""
 
-_REQUEST = struct.Struct("<BIIIIdQ")
+_REQUEST = struct.Struct("<BIIIdQ")
 _QUERY = struct.Struct("<BIH")
 _CORNERS = struct.Struct("<?8H")
 _NOWHERE = (0,) * 8
@@ -65,10 +65,9 @@ class _Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A job; the picture is in the shared memory, from the byte ``start`` on."""
+    """A job; the picture is at the beginning of the shared memory."""
 
     task: Task
-    start: int
     size_bytes: int
     limits: ImageLimits
 
@@ -109,7 +108,6 @@ def pack_request(request: Request) -> bytes:
     limits = request.limits
     return _REQUEST.pack(
         request.task,
-        request.start,
         request.size_bytes,
         limits.max_pixels,
         limits.max_bytes,
@@ -120,8 +118,8 @@ def pack_request(request: Request) -> bytes:
 
 def unpack_request(message: bytes) -> Request:
     """Unpack what ``pack_request`` packed."""
-    task, start, size_bytes, *limits = _REQUEST.unpack(message)
-    return Request(Task(task), start, size_bytes, ImageLimits(*limits))
+    task, size_bytes, *limits = _REQUEST.unpack(message)
+    return Request(Task(task), size_bytes, ImageLimits(*limits))
 
 
 def pack_answer(answer: Answer) -> bytes:  # noqa: PLR0911 one for each kind

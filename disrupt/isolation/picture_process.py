@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 from typing import Self, cast
@@ -36,29 +35,20 @@ class IsolationLimits:
     timeout_s: float = 30.0
 
 
-SLOTS = 2
-"""Pictures that a process has at once: the second is ready when it has hashed the first."""
-
-
 class NotBegunError(Exception):
     """The process has ended, and has not begun with this picture."""
 
 
 class Process(Child):
-    """One process, asked up to SLOTS things at once on one event loop."""
+    """One process, asked one thing at a time on one event loop."""
 
     def __init__(self, limits: IsolationLimits, images: ImageLimits) -> None:
         """Spawn it, from the main thread: it dies with the thread that started it."""
-        super().__init__(
-            "disrupt.isolation.picture_worker", SLOTS * images.max_bytes, limits.memory_bytes
-        )
-        self.in_hand = 0
+        super().__init__("disrupt.isolation.picture_worker", images.max_bytes, limits.memory_bytes)
+        self.in_hand = False
         self._limits = limits
         self._images = images
-        self._starts = [slot * images.max_bytes for slot in range(SLOTS)]
-        self._turn = asyncio.Lock()
-        self._answered_s = 0.0
-        """Time of its last answer or, if later, when it was given a picture while it had none."""
+        self._asked_s = 0.0
 
     @classmethod
     async def start(cls, limits: IsolationLimits, images: ImageLimits) -> tuple[Self, Ready]:
@@ -80,41 +70,28 @@ class Process(Child):
         """
         if self._over:
             raise NotBegunError
-        start = self._starts.pop()
-        if not self.in_hand:
-            self._answered_s = time.monotonic()
-        self.in_hand += 1
-        here = slice(start, start + len(picture))
+        self._asked_s = time.monotonic()
+        self.in_hand = True
+        here = slice(len(picture))
         self._shared[here] = picture
         try:
-            self._allow_cpu_time()
+            self.allow_cpu_time(self._limits.cpu_s)
             try:
-                self._socket.send(pack_request(Request(task, start, len(picture), self._images)))
+                self._socket.send(pack_request(Request(task, len(picture), self._images)))
             except OSError:
                 raise NotBegunError from None
-            async with self._turn:
-                if self._over:
-                    raise NotBegunError
-                self._allow_cpu_time()
-                return await self._answer(self._limits.timeout_s)
+            return await self._answer(self._limits.timeout_s)
         finally:
             # Erase it for both sides; giving the pages back would cost a tenth of a lookup.
             self._shared[here] = bytes(len(picture))
-            self.in_hand -= 1
-            self._starts.append(start)
+            self.in_hand = False
 
     def silent_s(self) -> float:
-        """Return for how long it has had a picture in hand, and has answered nothing."""
-        return time.monotonic() - self._answered_s if self.in_hand else 0.0
+        """Return for how long it has had a picture in hand; 0 without one."""
+        return time.monotonic() - self._asked_s if self.in_hand else 0.0
 
     async def _answer(self, timeout_s: float) -> Answer:
         try:
-            answer = await self.receive(timeout_s, ANSWER_BYTES_MAX)
-            self._answered_s = time.monotonic()
-            return unpack_answer(answer)
+            return unpack_answer(await self.receive(timeout_s, ANSWER_BYTES_MAX))
         except ValueError:
             raise await self.died(Cause.CRASH) from None
-
-    def _allow_cpu_time(self) -> None:
-        """Limit its processor time to that of the pictures that it has."""
-        self.allow_cpu_time(self.in_hand * self._limits.cpu_s)

@@ -41,9 +41,9 @@ def main() -> None:
     serve(_warm_up, pack_answer, _answer, threads="HEIC" in FORMATS)
 
 
-def _answer(message: bytes, pictures: mmap.mmap, _: socket.socket) -> Answer:
+def _answer(message: bytes, picture: mmap.mmap, _: socket.socket) -> Answer:
     request = unpack_request(message)
-    data = pictures[request.start : request.start + request.size_bytes]
+    data = picture[: request.size_bytes]
     return outcome(lambda: _TASKS[request.task](data, request.limits))
 
 

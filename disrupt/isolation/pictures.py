@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import signal
 import time
 from collections import Counter
 from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import structlog
 
@@ -39,7 +38,7 @@ from disrupt.isolation.messages import (
     Refused,
     Task,
 )
-from disrupt.isolation.picture_process import SLOTS, IsolationLimits, NotBegunError, Process
+from disrupt.isolation.picture_process import IsolationLimits, NotBegunError, Process
 from disrupt.tasks import ignore_error
 
 _RESTART_PAUSE_S = 1.0
@@ -54,14 +53,6 @@ _LOOKUPS = {
 }
 
 _log = structlog.get_logger(__name__)
-
-
-class _Slot(NamedTuple):
-    """Room for a picture at a process; the first ones of all processes are taken first."""
-
-    rank: int
-    order: int
-    process: Process
 
 
 class IsolatedHashing:
@@ -95,9 +86,8 @@ class IsolatedHashing:
         self._isolation = isolation
         self._workers = workers
         self._places = workers + queued
-        self._queue = FairQueue(workers * SLOTS)
-        self._free: asyncio.PriorityQueue[_Slot] = asyncio.PriorityQueue()
-        self._order = itertools.count()
+        self._queue = FairQueue(workers)
+        self._free: asyncio.Queue[Process] = asyncio.Queue()
         self._processes: set[Process] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._failing_since_s: float | None = None
@@ -198,8 +188,8 @@ class IsolatedHashing:
         work: asyncio.Task[Answer] | None = None
         try:
             while True:
-                slot = await self._slot()
-                work = self._spawn(self._work(slot, task, data))
+                process = await self._free_process()
+                work = self._spawn(self._work(process, task, data))
                 with contextlib.suppress(NotBegunError):
                     return await asyncio.shield(work)
         finally:
@@ -208,7 +198,7 @@ class IsolatedHashing:
             else:  # Its caller is gone, but it still occupies a process.
                 work.add_done_callback(ended)
 
-    async def _slot(self) -> _Slot:
+    async def _free_process(self) -> Process:
         while True:
             if self.without_decoder_s() > _FAILING_S:
                 raise UnavailableError(
@@ -217,29 +207,29 @@ class IsolatedHashing:
                 )
             try:
                 async with asyncio.timeout(_RESTART_PAUSE_S):
-                    slot = await self._free.get()
+                    process = await self._free.get()
             except TimeoutError:
                 continue
-            status = slot.process.status
+            status = process.status
             if status is None:
-                return slot
-            self._found_dead(slot.process, status)
+                return process
+            self._found_dead(process, status)
 
-    async def _work(self, slot: _Slot, task: Task, data: bytes | memoryview) -> Answer:
+    async def _work(self, process: Process, task: Task, data: bytes | memoryview) -> Answer:
         """Have one process hash one picture, to its end."""
         try:
-            answer = await slot.process.ask(task, data)
+            answer = await process.ask(task, data)
         except ProcessDiedError as death:
-            self._lost(slot.process, death)
+            self._lost(process, death)
             raise self._error_of(death) from None
         except NotBegunError:
-            self._found_dead(slot.process, await slot.process.wait())
+            self._found_dead(process, await process.wait())
             raise
         except Exception:
-            # What the process does with this slot is unknown, so that it cannot be used any more.
-            self._lost(slot.process, ProcessDiedError(Cause.KILLED, -signal.SIGKILL))
+            # What the process does now is unknown, so that it cannot be used any more.
+            self._lost(process, ProcessDiedError(Cause.KILLED, -signal.SIGKILL))
             raise
-        self._free.put_nowait(slot)
+        self._free.put_nowait(process)
         match answer:
             case Refused(reason):
                 raise refused(reason)
@@ -284,7 +274,7 @@ class IsolatedHashing:
             self._lost(process, ProcessDiedError(Cause.IDLE, status))
 
     def _lost(self, process: Process, death: ProcessDiedError) -> None:
-        """Count and replace a process, once, though each of its slots reports its death."""
+        """Count and replace a process, once, whoever reports its death."""
         if process not in self._processes:
             return
         process.kill()
@@ -306,8 +296,7 @@ class IsolatedHashing:
         self.missing = ready.missing
         if ready.missing:
             _log.error("sandbox_incomplete", kernel_lacks=ready.missing)
-        for rank in range(SLOTS):
-            self._free.put_nowait(_Slot(rank, next(self._order), process))
+        self._free.put_nowait(process)
 
     async def _replace(self) -> None:
         while True:

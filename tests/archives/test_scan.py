@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import gzip
+import multiprocessing
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from unittest import mock
 
@@ -16,14 +18,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.harness.deployment import FEW_DECODERS, Deployment
-from disrupt.archives import units
+from disrupt.archives import rows, scanning, units
 from disrupt.archives.lists import open_list
-from disrupt.archives.rows import ColumnNames, Tally, read
+from disrupt.archives.rows import ID_BYTES_MAX, ColumnNames, Tally, read
 from disrupt.client import MatchClient
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.policy import MINORS
 from disrupt.data_directory import DataDirectory
 from disrupt.distinctiveness.shapes import shapes
+from disrupt.errors import ArchiveRefusedError
 from tests.archives.conftest import LISTED, near_bits
 from tests.archives.site import Site, pairs, results, write_parquet
 from tests.cli.shell import Done, typed
@@ -271,6 +274,115 @@ def test_units_of_csv_hold_every_line_once(
     ] == ids
 
 
+def test_lines_are_refused_from_one_length_on_wherever_they_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "LINE_BYTES_MAX", 100)
+    path = tmp_path / "a.csv"
+    lengths = [100, 101, 99, 350, 100, 100, 202, 101, *(range(70, 130))]
+    lines = [f"{row:x<{length - 66}},{HASH}\n" for row, length in enumerate(lengths)]
+    for size in (1, 150, 10_000):
+        monkeypatch.setattr(units, "_CSV_BYTES", size)
+        path.write_text("id,hash\n" + "".join(lines))
+        tally, read_ids = Tally(), list[str]()
+        for unit in units.units_of([path], ColumnNames().needed):
+            for batch in read(unit, ColumnNames(), tally):
+                read_ids += batch.ids.to_pylist()
+        assert read_ids == [line.partition(",")[0] for line in lines if len(line) <= 100]
+        assert tally.refused == {"line too long": sum(length > 100 for length in lengths)}
+        at = 8 + 100
+        assert tally.examples[0] == f"{path}, byte {at}: line too long"
+        assert tally.rows == len(lines)
+
+
+def read_counting(path: Path) -> tuple[int, Tally, int]:
+    """Read an archive; return the number of right rows, the tally, and how many MiB that took."""
+
+    def mib(name: str) -> int:
+        status = Path("/proc/self/status").read_text()
+        return int(status.split(f"{name}:")[1].split()[0]) >> 10
+
+    before, tally = mib("VmRSS"), Tally()
+    parts = units.units_of([path], ColumnNames().needed)
+    count = sum(len(batch.ids) for unit in parts for batch in read(unit, ColumnNames(), tally))
+    return count, tally, mib("VmHWM") - before
+
+
+def read_apart(path: Path) -> tuple[int, Tally, int]:
+    """Call ``read_counting`` in a process of its own."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(read_counting, path).result()
+
+
+def test_a_line_without_an_end_takes_little_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    with path.open("wb") as file:
+        file.write(f"id,hash\n1,{HASH}\n".encode())
+        for _ in range(100):
+            file.write(b"a" * (1 << 20))
+        file.write(f"\n2,{HASH}\n".encode())
+    count, tally, mib = read_apart(path)
+    assert (count, tally.refused) == (2, {"line too long": 1})
+    assert mib < 64
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_few_bytes_that_stand_for_many_take_little_memory(tmp_path: Path, *, long: bool) -> None:
+    path, wanted = tmp_path / "a.parquet", 100_000
+    texts = [pa.array(["i" * (ID_BYTES_MAX + long)]), pa.array([HASH])]
+    first = pa.array(np.zeros(wanted, np.int32))
+    columns = [pa.DictionaryArray.from_arrays(first, text) for text in texts]
+    pq.write_table(pa.table(columns, ["id", "hash"]), path, store_schema=False)
+    count, tally, mib = read_apart(path)
+    assert (count, tally.rows) == (0 if long else wanted, wanted)
+    assert tally.refused == ({"id too long": wanted} if long else {})
+    assert mib < 200
+
+
+def test_values_that_would_take_much_memory_are_refused_by_file_and_column(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    for ids in ([[1, 2]], [{"a": 1}], pa.array([b"i" * 5000], pa.binary(5000))):
+        pq.write_table(pa.table({"id": ids, "hash": [HASH]}), path)
+        (unit,) = units.units_of([path], ColumnNames().needed)
+        with pytest.raises(ArchiveRefusedError, match=rf"{path}.*'id'"):
+            list(read(unit, ColumnNames(), Tally()))
+
+
+def test_a_row_group_that_is_too_large_keeps_no_other_from_being_done(
+    site: Site, listed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "GROUP_BYTES_MAX", 1500)
+    monkeypatch.setattr(units, "_LEAST_ROWS", 1)
+    archive, out = tmp_path / "a.parquet", tmp_path / "out"
+    table = pa.table({"id": range(40), "hash": [code.tobytes().hex() for code in LISTED]})
+    with pq.ParquetWriter(archive, table.schema) as file:
+        for first, count in ((0, 10), (10, 25), (35, 5)):
+            file.write_table(table.slice(first, count))
+    done = scanned(archive, site, out)
+    assert done.code == 1
+    assert f"{archive}, row group 1" in done.err
+    assert {row[0] for row in pairs(out)} == {*range(10), *range(35, 40)}
+    assert len(listed) == 40
+
+
+def test_a_part_with_too_many_matches_is_refused_and_not_written(
+    site: Site, listed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scanning, "HELD_BYTES_MAX", 100_000)
+    monkeypatch.setattr(units, "_LEAST_ROWS", 1)
+    archive, codes = tmp_path / "a.parquet", [code.tobytes().hex() for code in LISTED]
+    for ids in (["i" * ID_BYTES_MAX] * 40, None):  # long ids, then many matches
+        table = pa.table({"id": ids or ["i"] * 40_000, "hash": codes if ids else codes * 1000})
+        with pq.ParquetWriter(archive, table.schema) as file:
+            file.write_table(table)
+            file.write_table(table.slice(0, 1))
+        done = scanned(archive, site, out := tmp_path / f"out-{len(table)}")
+        assert done.code == 1
+        assert f"{archive}, row 1" in done.err
+        assert [row["item"] for row in results(out)] == [listed[0]]
+        assert not (out / "000000.parquet").exists()
+
+
 def _compressed(path: Path) -> None:
     path.write_bytes(gzip.compress(b"id,hash\n"))
 
@@ -292,6 +404,7 @@ def _of_numbers(path: Path) -> None:
         (Path.touch, "does not have one column 'id'"),
         (lambda path: path.write_bytes(b"\x89PNG\r\n"), "neither Parquet nor CSV"),
         (lambda path: path.write_text("id,md5\n1,2\n"), "does not have one column 'hash'"),
+        (lambda path: path.write_bytes(b"id,hash," + b"a" * 100_000), "first line is longer"),
         (_compressed, "is compressed"),
         (_truncated, "cannot be read"),
         (_of_numbers, "is of type int64"),

@@ -90,10 +90,28 @@ def test_this_machine_is_fit_and_wrong_answers_or_no_video_process_are_reported(
     assert broken["isolation"] == Verdict.OK
 
 
-def test_core_dumps_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    for limit, verdict in ((0, Verdict.OK), (1, Verdict.WARN)):
-        monkeypatch.setattr(resource, "getrlimit", lambda _, limit=limit: (limit, limit))
-        assert [finding.verdict for finding in machine.core_dumps()] == [verdict]
+@pytest.mark.parametrize(
+    ("pattern", "soft", "hard", "verdict"),
+    [
+        ("core", 0, 0, Verdict.OK),
+        ("/var/crash/core.%p", 0, 0, Verdict.OK),
+        ("core", 0, resource.RLIM_INFINITY, Verdict.WARN),
+        ("core", 1, 1, Verdict.WARN),
+        ("|/usr/share/apport/apport -p%p", 0, 0, Verdict.WARN),
+    ],
+)
+def test_core_dumps_are_reported(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pattern: str,
+    soft: int,
+    hard: int,
+    verdict: Verdict,
+) -> None:
+    (tmp_path / "core_pattern").write_text(f"{pattern}\n")
+    monkeypatch.setattr(machine, "_CORE_PATTERN", tmp_path / "core_pattern")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+    assert [finding.verdict for finding in machine.core_dumps()] == [verdict]
 
 
 def test_the_report_for_programs_holds_all_findings_and_fails_with_one(

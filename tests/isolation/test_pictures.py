@@ -22,6 +22,7 @@ from disrupt.errors import (
     OverloadedError,
     UnavailableError,
 )
+from disrupt.fair_queue import turn_of
 from disrupt.hashing import (
     ImageFingerprints,
     fingerprint_frames,
@@ -30,7 +31,8 @@ from disrupt.hashing import (
 )
 from disrupt.hashing.decoding.pictures import FORMATS, ImageLimits
 from disrupt.isolation.child import Cause
-from disrupt.isolation.picture_process import SLOTS, IsolationLimits, Process
+from disrupt.isolation.messages import Answer, Task
+from disrupt.isolation.picture_process import IsolationLimits, Process
 from disrupt.isolation.pictures import IsolatedHashing
 from tests.isolation.conftest import Run, failure
 from tests.proofs.mutations import png_bomb, repeated_scans, seeds
@@ -131,9 +133,7 @@ def test_of_a_picture_nothing_is_left_in_the_memory_it_was_passed_in(
         run(asyncio.gather(*(hashing.hash_image(data) for _ in range(2)), return_exceptions=True))
     assert len(hashing._processes) == 2
     for process in hashing._processes:
-        assert process._starts == [0, hashing.limits.max_bytes]
-        for start in process._starts:
-            assert not any(process._shared[start : start + len(GOOD)])
+        assert not any(process._shared[: len(GOOD)])
 
 
 def test_a_picture_that_needs_too_much_memory_fails_its_call_alone(
@@ -269,16 +269,45 @@ def test_calls_over_the_bound_are_turned_away_and_cancelled_ones_give_their_plac
             await asyncio.wait([waiting])
             successor = asyncio.create_task(isolated.hash_image(GOOD))
 
-            for task in (working, next_one):
-                task.cancel()
-            await asyncio.wait([working, next_one])
-            # Nobody waits for those pictures any more, but they still occupy the process.
+            working.cancel()
+            await asyncio.wait([working])
+            # Nobody waits for that picture any more, but it still occupies the process.
             assert isinstance(await failure(isolated.hash_image(GOOD)), OverloadedError)
             os.kill(pid, signal.SIGCONT)
-            assert await successor == hash_image(GOOD)
+            assert await next_one == await successor == hash_image(GOOD)
             await asyncio.gather(*(isolated.hash_image(GOOD) for _ in range(3)))
 
     run(crowd())
+
+
+def test_a_picture_waits_for_none_of_another_caller_but_the_one_under_way(
+    run: Run[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking, order, going_on = Process.ask, list[object](), asyncio.Event()
+
+    async def ask(process: Process, task: Task, picture: bytes) -> Answer:
+        order.append(turn_of.get())
+        await going_on.wait()
+        return await asking(process, task, picture)
+
+    async def look_up(isolated: IsolatedHashing, name: str) -> None:
+        turn_of.set(name)
+        await isolated.hash_image(GOOD)
+
+    async def share() -> None:
+        async with IsolatedHashing(workers=1, queued=10) as isolated:
+            calls = [asyncio.create_task(look_up(isolated, "greedy")) for _ in range(6)]
+            while not order:
+                await asyncio.sleep(0)
+            calls.append(asyncio.create_task(look_up(isolated, "other")))
+            for _ in range(10):  # so that each has asked, or waits
+                await asyncio.sleep(0)
+            going_on.set()
+            await asyncio.gather(*calls)
+
+    monkeypatch.setattr(Process, "ask", ask)
+    run(share())
+    assert order == ["greedy", "other", *["greedy"] * 5]
 
 
 def test_a_picture_behind_one_that_ends_its_process_is_hashed_by_another(run: Run[Any]) -> None:
@@ -354,14 +383,14 @@ def test_whatever_keeps_a_picture_from_a_process_pictures_are_hashed_afterwards(
                 return await starting(*arguments)
 
             monkeypatch.setattr(Process, "start", start)
-            for _ in range(SLOTS):
+            for _ in range(2):
                 with monkeypatch.context() as failing:
                     failing.setattr(Process, "ask", ask)
                     with pytest.raises(MemoryError):
                         await hashing.hash_image(GOOD)
                 await whole(hashing, 1)
                 assert await hashing.hash_image(GOOD) == hash_image(GOOD)
-            assert starts == SLOTS + 1
+            assert starts == 3
 
     run(lives())
 

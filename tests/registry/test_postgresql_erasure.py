@@ -17,7 +17,7 @@ from disrupt.core.renewals import identity_of
 from disrupt.errors import DataDirectoryError
 from disrupt.registry import postgresql as backend
 from disrupt.registry.contract import Registration
-from disrupt.registry.postgresql import engine, erasure
+from disrupt.registry.postgresql import engine, erasure, roles
 from disrupt.registry.sql.registry import SqlRegistryWriter
 from tests.postgresql import PostgreSql, commands
 from tests.registry.examples import DAY, OWN, item_of, new_case, new_item, registration
@@ -140,6 +140,48 @@ def test_the_role_that_writes_needs_two_rights_more_than_its_database(
             writer.withdraw(later, None, day=DAY)
             assert not writer.checkpoint()  # it sees what another user's transaction holds up
         assert writer.checkpoint()
+    assert not any(are_found(server, secrets_of(gone)))
+
+
+@pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ"])
+def test_idle_transactions_of_a_node_are_ended_and_of_others_waited_for(
+    tmp_path: Path, isolation: str
+) -> None:
+    gone = example(random.Random(8))
+    with PostgreSql.create(wal_recycle="off") as server:
+        server.make_registry()
+        with backend.open_writer(server.url("disrupt", "disrupt"), tmp_path) as writer:
+            number = writer.register(gone, day=DAY).case_number
+            writer.withdraw(number, None, day=DAY)
+            with (
+                closing(psycopg.connect(server.url("disrupt", roles.MATCH))) as node,
+                closing(psycopg.connect(server.url("disrupt", roles.MATCH))) as idle,
+                closing(psycopg.connect(server.url("disrupt", "disrupt"))) as backup,
+            ):
+                idle.autocommit = True
+                for connection in (node, backup):
+                    connection.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}")
+                    connection.execute("SELECT count(*) FROM fingerprints")
+                assert not writer.checkpoint()
+                assert backup.execute("SELECT 1").fetchone() == (1,)
+                backup.rollback()
+                assert writer.checkpoint()
+                assert not any(are_found(server, secrets_of(gone)))
+                assert idle.execute("SELECT 1").fetchone() == (1,)
+                with pytest.raises(psycopg.OperationalError):
+                    node.execute("SELECT 1")
+
+
+def test_a_transaction_that_may_write_holds_erasure_up_too(
+    server: PostgreSql, writer: SqlRegistryWriter, database: str
+) -> None:
+    gone = example(random.Random(9))
+    number = writer.register(gone, day=DAY).case_number
+    with closing(psycopg.connect(database)) as other:
+        other.execute("SELECT pg_current_xact_id()")
+        writer.withdraw(number, None, day=DAY)
+        assert not writer.checkpoint()
+    assert writer.checkpoint()
     assert not any(are_found(server, secrets_of(gone)))
 
 

@@ -16,7 +16,7 @@ from disrupt.doctor.findings import Verdict
 from disrupt.registry import opening
 from disrupt.registry import postgresql as backend
 from disrupt.registry.postgresql import engine, roles
-from tests.postgresql import PostgreSql, commands
+from tests.postgresql import RUNBOOK, PostgreSql, commands
 from tests.registry.examples import DAY, registration
 
 pytestmark = pytest.mark.skipif(commands() is None, reason="PostgreSQL is not installed")
@@ -25,12 +25,8 @@ pytestmark = pytest.mark.skipif(commands() is None, reason="PostgreSQL is not in
 def test_the_roles_of_the_page_can_write_and_read_and_the_nodes_cannot_lock_writers_out(
     tmp_path: Path,
 ) -> None:
-    page = Path(__file__).parents[2] / "docs" / "run-a-fleet.md"
-    statements = page.read_text("utf-8").partition("<<'END'\n")[2].partition("    END\n")[0]
     with PostgreSql.create() as server:  # one of its own: roles are of all databases
-        server.sql(f"CREATE ROLE disrupt LOGIN; CREATE ROLE {roles.MATCH} LOGIN")
-        server.sql("CREATE DATABASE disrupt OWNER disrupt")
-        server.sql(statements, "disrupt")
+        server.make_registry()
         assert backend.obstacles_to_erasure(server.url("disrupt", "disrupt")) == [
             "wal_recycle is on: log files that are used again keep it"
         ]
@@ -47,9 +43,20 @@ def test_the_roles_of_the_page_can_write_and_read_and_the_nodes_cannot_lock_writ
                 f"SELECT pg_advisory_lock({engine.LEADER})",
                 f"SELECT pg_try_advisory_xact_lock_shared({engine.LEADER})",
                 "CREATE TEMP TABLE own (number int)",
+                "CREATE TABLE own (number int)",
+                "SELECT lo_create(0)",
+                "SELECT lo_creat(-1)",
+                "SELECT lo_from_bytea(0, 'x')",
+                "SELECT lo_put(1, 0, 'x')",
+                "SELECT lo_import('/etc/hostname')",
+                "SELECT lo_open(1, 131072)",
+                "SELECT lowrite(0, 'x')",
+                "SELECT pg_logical_emit_message(false, '', 'x')",
             ):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     connection.execute(refused)
+            for timeout in ("idle_in_transaction_session_timeout", "statement_timeout"):
+                assert connection.execute(f"SHOW {timeout}").fetchone() != ("0",)
 
 
 def test_no_limit_of_a_role_or_database_ends_the_session_that_leads(
@@ -90,6 +97,12 @@ def test_the_doctor_names_the_settings_and_rights_that_leave_withdrawn_bytes(
         server.stop()
         server.configure(wal_keep_size="0", archive_mode="off", wal_recycle="off")
         server.start()
+        assert warnings() == []
+        server.sql(f"CREATE ROLE {roles.MATCH} LOGIN")
+        (warning,) = warnings()
+        for name in ("may not end", "idle_in_transaction_session_timeout", "large objects"):
+            assert name in warning
+        server.sql(RUNBOOK, "disrupt")
         assert warnings() == []
         directory.secrets_file.write_text(json.dumps({"match_tokens": "1" * 64}))
         (warning,) = warnings()

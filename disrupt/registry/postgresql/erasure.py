@@ -15,6 +15,7 @@ from psycopg import sql
 from sqlalchemy import Connection, text
 
 from disrupt.errors import DataDirectoryError
+from disrupt.registry.postgresql import roles
 
 ITEMS_PER_PART = 1 << 16
 """Numbers of items in one partition of ``fingerprints``, the least that is written anew.
@@ -60,8 +61,8 @@ def _name(part: int) -> str:
 def vacuum(connection: psycopg.Connection[Any]) -> int | None:
     """Write anew what holds erased bytes, and the log; return the newest change that this covers.
 
-    The connection is in autocommit. None where nothing changed since. LockNotAvailable where a
-    reader held it up. Takes some seconds.
+    The connection is in autocommit. None where nothing changed since. Ends sessions of the nodes'
+    role that hold it up, where the user may. LockNotAvailable where others do. Takes some seconds.
     """
     row = connection.execute(
         "SELECT max(sequence), array_agg(DISTINCT item / %s) FILTER (WHERE kind = 2)"
@@ -71,10 +72,14 @@ def vacuum(connection: psycopg.Connection[Any]) -> int | None:
     newest, parts = row or (None, None)
     if newest is None or parts is None:
         return newest
-    _wait_for_readers(connection)
     connection.execute("SELECT set_config('lock_timeout', %s, false)", (f"{_LOCK_WITHIN_MS}ms",))
-    for table in (*map(_name, sorted(parts)), *_ALSO):
-        rewrite(connection, table)
+    tables = [*map(_name, sorted(parts)), *_ALSO]
+    try:
+        _rewrite_all(connection, tables)
+    except psycopg.errors.LockNotAvailable:
+        if not _end_nodes_transactions(connection):
+            raise
+        _rewrite_all(connection, tables)
     # The end of the first checkpoint is in the log that the second one leaves behind.
     for _ in range(2):
         connection.execute("SELECT pg_switch_wal()")
@@ -85,7 +90,8 @@ def vacuum(connection: psycopg.Connection[Any]) -> int | None:
 def obstacles(connection: psycopg.Connection[Any]) -> list[str]:
     """Say which settings and missing rights leave erased bytes in files, and where."""
     rows = connection.execute(
-        "SELECT 'wal_recycle is on: log files that are used again keep it'"
+        "WITH nodes AS (SELECT oid, rolname, rolconfig FROM pg_roles WHERE rolname = %s)"
+        " SELECT 'wal_recycle is on: log files that are used again keep it'"
         " WHERE current_setting('wal_recycle')::bool"
         " UNION ALL SELECT 'wal_keep_size is not 0: the log that is kept for standbys keeps it'"
         " WHERE current_setting('wal_keep_size') <> '0'"
@@ -95,8 +101,22 @@ def obstacles(connection: psycopg.Connection[Any]) -> list[str]:
         " WHERE NOT pg_has_role('pg_checkpoint', 'USAGE')"
         " UNION ALL SELECT 'the user lacks pg_switch_wal: tables and log are not cleared'"
         " WHERE NOT has_function_privilege('pg_switch_wal()', 'EXECUTE')"
+        " UNION ALL SELECT 'the user may not end transactions of ' || rolname || ', which hold"
+        " erasure up' FROM nodes WHERE NOT pg_has_role(oid, 'USAGE')"
+        " UNION ALL SELECT rolname || ' has no idle_in_transaction_session_timeout: one that is"
+        " forgotten holds erasure up' FROM nodes WHERE NOT coalesce(rolconfig::text, '')"
+        " LIKE '%%idle_in_transaction_session_timeout%%'"
+        " UNION ALL SELECT rolname || ' may write large objects, which nothing erases'"
+        " FROM nodes WHERE has_function_privilege(oid, 'lo_from_bytea(oid, bytea)', 'EXECUTE')",
+        (roles.MATCH,),
     )
     return [reason for (reason,) in rows]
+
+
+def _rewrite_all(connection: psycopg.Connection[Any], tables: Sequence[str]) -> None:
+    _wait_for_readers(connection)
+    for table in tables:
+        rewrite(connection, table)
 
 
 def rewrite(connection: psycopg.Connection[Any], table: str) -> None:
@@ -123,9 +143,10 @@ def _wait_for_readers(connection: psycopg.Connection[Any]) -> None:
     give_up_s = time.monotonic() + _HELD_UP_S
     while True:
         older = connection.execute(
-            "SELECT count(*) FROM (SELECT backend_xmin AS xmin FROM pg_stat_activity"
-            " WHERE pid <> pg_backend_pid() AND coalesce(datname, current_database()) ="
-            " current_database() UNION ALL SELECT xmin FROM pg_replication_slots"
+            "SELECT count(*) FROM (SELECT unnest(ARRAY[backend_xmin, backend_xid]) AS xmin"
+            " FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+            " AND coalesce(datname, current_database()) = current_database()"
+            " UNION ALL SELECT xmin FROM pg_replication_slots"
             " UNION ALL SELECT transaction FROM pg_prepared_xacts) AS held"
             " WHERE age(xmin) > age(%s::xid)",
             drawn,
@@ -135,3 +156,16 @@ def _wait_for_readers(connection: psycopg.Connection[Any]) -> None:
         if time.monotonic() > give_up_s:
             raise psycopg.errors.LockNotAvailable("a transaction began before")
         time.sleep(_RETRY_S)
+
+
+def _end_nodes_transactions(connection: psycopg.Connection[Any]) -> bool:
+    """End the sessions of machines that answer lookups, where these are in a transaction.
+
+    Nodes read page by page, and connect anew. Tell whether there was any that the user may end.
+    """
+    ended = connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND usename = %s AND pg_has_role(usesysid, 'USAGE') AND xact_start IS NOT NULL",
+        (roles.MATCH,),
+    )
+    return bool(ended.fetchall())

@@ -10,6 +10,8 @@ from http import HTTPStatus
 from typing import NamedTuple, TypeAlias
 
 _CONNECTIONS_MAX = 32
+"""Most connections at once. The oldest makes room for one more: who asks is answered at once."""
+
 _HEAD_BYTES_MAX = 8192
 _WITHIN_S = 10.0
 """Time for a request and for its answer."""
@@ -28,19 +30,20 @@ Paths: TypeAlias = Mapping[str, Callable[[], Answer]]
 
 async def serve_paths(listener: socket.socket, paths: Paths) -> asyncio.Server:
     """Answer GET requests on a bound socket; every connection has one."""
-    connections = 0
+    open_writers = list[asyncio.StreamWriter]()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal connections
-        connections += 1
+        open_writers.append(writer)
+        if len(open_writers) > _CONNECTIONS_MAX:
+            open_writers.pop(0).transport.abort()
         try:
-            if connections <= _CONNECTIONS_MAX:
-                async with asyncio.timeout(_WITHIN_S):
-                    await _answer(reader, writer, paths)
+            async with asyncio.timeout(_WITHIN_S):
+                await _answer(reader, writer, paths)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             writer.transport.abort()
         finally:
-            connections -= 1
+            if writer in open_writers:
+                open_writers.remove(writer)
             writer.close()
 
     return await asyncio.start_server(connected, sock=listener, limit=_HEAD_BYTES_MAX)

@@ -18,7 +18,7 @@ from disrupt.errors import ConfigurationError
 from disrupt.hashing import ImageLimits
 from disrupt.hashing.decoding.videos import VideoLimits
 from disrupt.isolation.child import Cause
-from disrupt.isolation.picture_process import SLOTS, IsolationLimits
+from disrupt.isolation.picture_process import IsolationLimits
 from disrupt.isolation.pictures import IsolatedHashing
 from disrupt.isolation.videos import IsolatedVideos, VideoIsolationLimits
 from disrupt.registry import opening
@@ -166,7 +166,7 @@ async def _serve(
     admission = Admission(
         capacities(config),
         {
-            Resource.PICTURES: by_delay(Resource.PICTURES, hashing, config.hashing_workers * SLOTS),
+            Resource.PICTURES: by_delay(Resource.PICTURES, hashing, config.hashing_workers),
             Resource.VIDEOS: by_delay(Resource.VIDEOS, videos, config.video_workers),
         },
     )

@@ -69,3 +69,22 @@ def test_who_holds_connections_or_sends_without_end_loses_them(
     endless, answer = asyncio.run(answers())
     assert not endless
     assert answer.endswith(b"live\n")
+
+
+def test_connections_that_say_nothing_keep_nobody_from_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(site, "_WITHIN_S", 3600.0)
+
+    async def answer() -> bytes:
+        async with await serve_paths(socket.create_server(("127.0.0.1", 0)), PATHS) as server:
+            port = server.sockets[0].getsockname()[1]
+            held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(600)]
+            answer = await asked(port, b"GET /livez HTTP/1.1\r\n\r\n")
+            while sum(not reader.at_eof() for reader, _ in held) >= site._CONNECTIONS_MAX:
+                await asyncio.sleep(0.01)
+            for _, writer in held:
+                writer.close()
+            return answer
+
+    assert asyncio.run(answer()).endswith(b"live\n")
