@@ -9,15 +9,14 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from disrupt.core import disputes as rule
-from disrupt.core.media import NOT_NARROWED
-from disrupt.index import part
+from disrupt.core.media import NOT_NARROWED, StoredItem
+from disrupt.index import columns, part
 from disrupt.registry.sql import disputes
 from tests.proofs.hiding_machine import FAR_BITS, ORGANISATIONS, HidingMachine
 
@@ -82,10 +81,9 @@ def _no_valid_keys_needed(patches: pytest.MonkeyPatch) -> None:
 
 def _narrowing_ignored(patches: pytest.MonkeyPatch) -> None:
     """Let an index answer narrowed versions at any distance."""
-    columns_of = part.columns_of
 
-    def unnarrowed(items: Iterable[Any]) -> Any:
-        made = columns_of(items)
+    def unnarrowed(items: Iterable[StoredItem]) -> columns.Columns:
+        made = columns.columns_of(items)
         made.entries["below_bits"] = NOT_NARROWED
         return made
 
