@@ -1,19 +1,14 @@
 """The part of the registry's contract for outcomes of matches, and for disputes of them."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from disrupt.core.acts import Act
-from disrupt.core.disputes import Version
 from disrupt.core.outcomes import (
     Dispute,
     MatchOutcome,
     NarrowingPolicy,
     OutcomeReport,
-    Settlement,
 )
-from disrupt.registry.review import StatesSet
 
 RELEASED_AT_ONCE = 500
 """Most items that one call releases: some tens of milliseconds, in which nobody else writes."""
@@ -21,28 +16,6 @@ RELEASED_AT_ONCE = 500
 DISPUTED_MATCHES = 64
 """Most matches of one item that an organisation disputes; a further one takes the place of the
 farthest."""
-
-
-class ReportedOutcome(NamedTuple):
-    """The latest outcome that an organisation reported of an item, and its day (ISO, UTC)."""
-
-    organisation: str
-    outcome: MatchOutcome
-    day: str
-
-
-@dataclass(frozen=True, slots=True)
-class ItemReports:
-    """What was reported of an item, by organisation, whether or not it has a valid key.
-
-    ``disputes`` have those that staff have settled, too. ``below_bits`` are the distances below
-    which alone narrowed versions are answered.
-    """
-
-    item_id: bytes
-    outcomes: Sequence[ReportedOutcome]
-    disputes: Sequence[Dispute]
-    below_bits: Mapping[Version, int]
 
 
 class OutcomeReader(Protocol):
@@ -63,18 +36,6 @@ class OutcomeReader(Protocol):
         matched, the feed shows it again.
         """
 
-    def item_reports(self, item_id: bytes, banks: Collection[int] | None = None) -> ItemReports:
-        """Return what was reported of an item, which may have taken the place of the one named.
-
-        NotFoundError as for ``set_states``.
-        """
-
-    def count_disputes(self) -> Mapping[str, int]:
-        """Count the items that are matched and that staff have to decide about, by reason.
-
-        The reasons are those of ``DisputeSummary.needs_staff``; all of them are there.
-        """
-
 
 class OutcomeWriter(OutcomeReader, Protocol):
     """Writing outcomes, as ``contract.RegistryWriter`` writes.
@@ -92,19 +53,6 @@ class OutcomeWriter(OutcomeReader, Protocol):
         at that distance, or nearer, are so at once. Of other outcomes the latest of an item counts.
         Idempotent on one day. The id of an item that was replaced names what took its place.
         NotFoundError if there is no such item, or it was withdrawn.
-        """
-
-    def settle_disputes(
-        self,
-        item_ids: Collection[bytes],
-        settlement: Settlement,
-        act: Act,
-        *,
-        banks: Collection[int] | None = None,
-    ) -> StatesSet:
-        """Settle all disputes of items, and note one act for each item of which one was changed.
-
-        Idempotent; errors as for ``set_states``.
         """
 
     def refresh_narrowings(self, policy: NarrowingPolicy, *, day: str) -> None:

@@ -6,6 +6,8 @@ from typing import NamedTuple, Protocol
 
 from disrupt.core.acts import Act, ActRecord
 from disrupt.core.changes import Cursor
+from disrupt.core.disputes import Version
+from disrupt.core.outcomes import Dispute, MatchOutcome, Settlement
 from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
 from disrupt.core.states import ItemState
 
@@ -26,6 +28,28 @@ class StatesSet:
 
     item_ids: tuple[bytes, ...]
     cursor: Cursor
+
+
+class ReportedOutcome(NamedTuple):
+    """The latest outcome that an organisation reported of an item, and its day (ISO, UTC)."""
+
+    organisation: str
+    outcome: MatchOutcome
+    day: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemReports:
+    """What was reported of an item, by organisation, whether or not it has a valid key.
+
+    ``disputes`` have those that staff have settled, too. ``below_bits`` are the distances below
+    which alone narrowed versions are answered.
+    """
+
+    item_id: bytes
+    outcomes: Sequence[ReportedOutcome]
+    disputes: Sequence[Dispute]
+    below_bits: Mapping[Version, int]
 
 
 class ReviewReader(Protocol):
@@ -51,6 +75,18 @@ class ReviewReader(Protocol):
 
         With ``banks``, without those that name another bank. An act on an item names it also once
         it was withdrawn.
+        """
+
+    def item_reports(self, item_id: bytes, banks: Collection[int] | None = None) -> ItemReports:
+        """Return what was reported of an item, which may have taken the place of the one named.
+
+        NotFoundError as for ``set_states``.
+        """
+
+    def count_disputes(self) -> Mapping[str, int]:
+        """Count the items that are matched and that staff have to decide about, by reason.
+
+        The reasons are those of ``DisputeSummary.needs_staff``; all of them are there.
         """
 
 
@@ -105,4 +141,17 @@ class ReviewWriter(ReviewReader, Protocol):
 
         Idempotent; ``from_states`` and errors as for ``set_states``. In the feed an item that is
         matched goes, and comes with its new assurance.
+        """
+
+    def settle_disputes(
+        self,
+        item_ids: Collection[bytes],
+        settlement: Settlement,
+        act: Act,
+        *,
+        banks: Collection[int] | None = None,
+    ) -> StatesSet:
+        """Settle all disputes of items, and note one act for each item of which one was changed.
+
+        Idempotent; errors as for ``set_states``.
         """

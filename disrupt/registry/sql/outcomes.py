@@ -11,7 +11,8 @@ from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.outcomes import MatchOutcome, OutcomeReport
 from disrupt.core.states import ItemState
 from disrupt.errors import NotFoundError
-from disrupt.registry.outcomes import RELEASED_AT_ONCE, ItemReports, ReportedOutcome
+from disrupt.registry.outcomes import RELEASED_AT_ONCE
+from disrupt.registry.review import ItemReports, ReportedOutcome
 from disrupt.registry.sql import api_keys, disputes, narrowings, schema, states
 
 _LATEST = ("outcome", "day", "match")

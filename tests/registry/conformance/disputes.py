@@ -25,7 +25,8 @@ from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.errors import NotFoundError
 from disrupt.registry.contract import NewItem, RegistryReader, RegistryWriter
-from disrupt.registry.outcomes import DISPUTED_MATCHES, ItemReports, ReportedOutcome
+from disrupt.registry.outcomes import DISPUTED_MATCHES
+from disrupt.registry.review import ItemReports, ReportedOutcome
 from tests.registry.conformance.opened import Opened
 from tests.registry.disputes_model import OWN, PARTS, Walk
 from tests.registry.examples import ACT, DAY, ensure_key, item_of, keys_of, registration
