@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.lookups import Segment, area_ranks
-from disrupt.core.media import MediaKind
+from disrupt.core.media import MediaKind, is_answered
 from disrupt.core.transforms import areas_permille
 from disrupt.index.columns import Columns
 from disrupt.index.flat import FlatIndex
+from disrupt.index.nearest import Neighbours
 from disrupt.services.alignment import Timeline, align
 from disrupt.services.matching import Allowance
 
@@ -132,7 +133,8 @@ def weigh(
     compared = _around(proposed_by) & ~apart
     stored_areas = areas_permille(stored.entries["plan"], stored.entries["ordinal"])
     index = FlatIndex.of(stored.codes)
-    comparison = _Comparison(query, index, moment_of, stored_areas, most_bits, work)
+    below_bits = stored.entries["below_bits"]
+    comparison = _Comparison(query, index, below_bits, moment_of, stored_areas, most_bits, work)
     is_short = kind == MediaKind.IMAGE or _is_short(query.timeline, timeline)
     aligned = align(
         comparison.near(np.flatnonzero(compared)),
@@ -193,13 +195,15 @@ def _around(frames: NDArray[np.bool_]) -> NDArray[np.bool_]:
 class _Comparison:
     """Compare frames of a query with the hashes of one item, in blocks.
 
-    ``moment_of`` (n,) is the moment of the item that each hash is of, ``areas_permille`` (n,) the
-    share of it that each shows. ``nearest`` are the bits, the row and the hash of the nearest pair
-    so far, ``areas`` the rank of the pair with the largest areas, and both of these.
+    ``below_bits`` (n,) is how far each hash is narrowed, ``moment_of`` (n,) the moment of the item
+    that it is of, ``areas_permille`` (n,) the share of it that it shows. ``nearest`` are the bits,
+    the row and the hash of the nearest pair so far, ``areas`` the rank of the pair with the largest
+    areas, and both of these.
     """
 
     query: Query
     index: FlatIndex
+    below_bits: NDArray[np.uint8]
     moment_of: NDArray[np.intp]
     areas_permille: NDArray[np.uint16]
     most_bits: int
@@ -237,8 +241,10 @@ class _Comparison:
         for start in range(0, len(rows), step):
             self.work.allowance.check()
             queries = self.query.rows["hash"][rows[start : start + step]]
-            hits = self.index.neighbours(queries, self.most_bits)
-            self.work.left -= len(hits.entry) + len(queries) * len(self.index) // _PAIRS_PER_WORK
+            near = self.index.neighbours(queries, self.most_bits)
+            self.work.left -= len(near.entry) + len(queries) * len(self.index) // _PAIRS_PER_WORK
+            answered = is_answered(near.distance, self.below_bits[near.entry])
+            hits = Neighbours(near.query[answered], near.entry[answered], near.distance[answered])
             if not len(hits.entry):
                 continue
             at, moment = start + hits.query, self.moment_of[hits.entry]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from disrupt.core.changes import Addition, Change, Cursor, Removal, StateChange
-from disrupt.core.media import StoredItem
+from disrupt.core.media import NOT_NARROWED, StoredItem
 from disrupt.errors import UnavailableError
 from disrupt.index import segments
 from disrupt.index.columns import NearestHits
@@ -94,6 +94,20 @@ def test_additions_out_of_order_of_number_are_found_and_removed(
     apply(live, Addition(13, items[12]), Addition(14, items[30]))
     apply(live, removal(15, 16), removal(16, 31))
     assert holds(live, [*items[:10], items[12], items[20]])
+
+
+@pytest.mark.parametrize("place", [3, 10])
+def test_an_item_hidden_and_shown_at_once_has_its_new_narrowing(
+    live: LiveIndex, items: list[StoredItem], place: int
+) -> None:
+    apply(live, Addition(11, items[10]))  # the others are in the snapshot
+    others = [*items[:place], *items[place + 1 : 11]]
+    number = items[place].number
+    for sequence, below_bits in ((20, [0, NOT_NARROWED]), (22, [NOT_NARROWED, 0]), (24, [0, 0])):
+        again = replace(items[place], below_bits=np.array(below_bits, np.uint8))
+        hidden = StateChange(sequence, number, bytes(16), 1, None)
+        apply(live, hidden, StateChange(sequence + 1, number, bytes(16), 1, again))
+        assert holds(live, [*others, again])
 
 
 def test_many_small_changes_stay_in_few_segments(live: LiveIndex, items: list[StoredItem]) -> None:

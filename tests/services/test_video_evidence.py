@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from disrupt.core.media import FINGERPRINT, MediaKind
+from disrupt.core.media import FINGERPRINT, NOT_NARROWED, MediaKind
 from disrupt.core.videos import FRAME, frames_of
 from disrupt.index.columns import columns_of
 from disrupt.services import video_evidence
@@ -59,7 +60,9 @@ def test_what_speaks_for_an_item_is_what_comparing_each_pair_tells(
     if kind == MediaKind.VIDEO:
         fingerprints["start_ms"] = chance.integers(0, 40, len(fingerprints)) * 500
         fingerprints["end_ms"] = fingerprints["start_ms"] + chance.integers(1, 4) * 500
-    stored = columns_of([item(1, fingerprints, kind)])
+    below_bits = chance.integers(0, 40, len(fingerprints), np.uint8)
+    below_bits[chance.random(len(below_bits)) < 0.7] = NOT_NARROWED
+    stored = columns_of([replace(item(1, fingerprints, kind), below_bits=below_bits)])
     monkeypatch.setattr(video_evidence, "_PAIRS_AT_ONCE", pairs_at_once)
     query = Query.of(rows, np.array([len(versions) for versions in frames_of(rows)]))
     every = np.ones(len(query.firsts), np.bool_)
@@ -72,9 +75,12 @@ def test_what_speaks_for_an_item_is_what_comparing_each_pair_tells(
     near, best = [], []
     for frame, versions in enumerate(frames_of(rows)):
         bits_of: dict[int, int] = {}
-        for code, time_ms in zip(fingerprints["hash"], times.tolist(), strict=True):
+        hashes = zip(fingerprints["hash"], below_bits.tolist(), times.tolist(), strict=True)
+        for code, below, time_ms in hashes:
             moment = moments.index(tuple(time_ms))
             bits = int(np.bitwise_count(versions["hash"] ^ code).sum(axis=1).min())
+            if bits >= below != NOT_NARROWED:
+                bits = 257
             bits_of[moment] = min(bits, bits_of.get(moment, 257))
         least = min(bits_of.values())
         may_be = [(b, m) for m, b in bits_of.items() if b <= min(least + 6, 31)]
