@@ -281,18 +281,21 @@ def add_and_withdraw(report: Report, platform: Platform, key: str, case: Case, p
 
 
 def dispute(report: Report, server: Deployment, key: str, into: Path) -> None:
-    """Report an item as a false positive by two organisations, and let staff enable it again."""
+    """Dispute a copy by two organisations: it alone falls silent, until staff widen the picture."""
     (item,) = submit(server, key, [DISPUTED]).photos
     disputed = Dispute.between(server, into)
     got = disputed.wait(matched=True)
     report.line("dispute", f"{DISPUTED.stem}, cropped", "match", got, disputed.bits())
     disputed.report()
     report.line("dispute", "false positive of two", NOTHING, disputed.wait(matched=False))
-    waiting = disputed.quarantined()
-    got = "the item" if waiting == [item] else f"{len(waiting)} items"
-    report.line("review", "what is quarantined", "the item", got)
-    disputed.enable(waiting)
-    report.line("review", "enabled by staff", "match", disputed.wait(matched=True))
+    itself = disputed.matches(disputed.platforms[0], DISPUTED)
+    got = "match" if [match["item"] for match in itself] == [item] else NOTHING
+    report.line("dispute", f"{DISPUTED.stem} itself", "match", got)
+    listed = [row["item"] for row in disputed.review("disputes")]
+    got = "the item" if listed == [item] else f"{len(listed)} items"
+    report.line("review", "what is disputed", "the item", got)
+    disputed.review("widen", item)
+    report.line("review", "widened by staff", "match", disputed.wait(matched=True))
 
 
 def withdraw(report: Report, platform: Platform, key: str, case: Case, lookup: Lookup) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from PIL import Image
 from benchmarks.harness.deployment import Deployment, run
 
 DISPUTED = Path(skimage.__file__).parent / "data" / "text.png"
-GIVE_UP_AFTER_S = 10.0
+GIVE_UP_AFTER_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,11 @@ class Dispute:
         platforms = server.make_key("first", "match"), server.make_key("second", "match")
         return cls(server.address, copy, platforms, server.make_key("staff", "review"))
 
-    def matches(self, key: str) -> list[dict[str, Any]]:
-        """Return the matches of the copy."""
+    def matches(self, key: str, file: Path | None = None) -> list[dict[str, Any]]:
+        """Return the matches of the copy, or of another file."""
         options = ("--json", "--server", self.server)
         matches: list[dict[str, Any]] = json.loads(
-            run("disrupt", "match", *options, self.copy, DISRUPT_KEY=key)
+            run("disrupt", "match", *options, file or self.copy, DISRUPT_KEY=key)
         )["matches"]
         return matches
 
@@ -54,21 +53,29 @@ class Dispute:
         return str(matches[0]["distance"]) if matches else ""
 
     def report(self) -> None:
-        """Report every match of the copy as a false positive, by both platforms."""
-        found = [(key, match["match_id"]) for key in self.platforms for match in self.matches(key)]
-        for key, match_id in found:
-            arguments = (match_id, "false_positive", "--server", self.server)
-            run("disrupt", "report", *arguments, DISRUPT_KEY=key)
+        """Report every match of the copy as a false positive by both platforms, until none is left.
 
-    def quarantined(self) -> Sequence[str]:
-        """Return the items that wait for staff to judge a quarantine."""
-        options = ("--state", "quarantined", "--json", "--server", self.server)
-        listed = run("disrupt", "review", "list", *options, DISRUPT_KEY=self.staff)
-        return [json.loads(line)["item"] for line in listed.splitlines()]
+        A match id names some of the versions that are near; what is left then has further ones.
+        """
+        until_s = time.monotonic() + GIVE_UP_AFTER_S
+        while time.monotonic() < until_s:
+            found = [
+                (key, match["match_id"])
+                for key in self.platforms
+                for match in self.matches(key)
+                if not match.get("disputed")
+            ]
+            if not found:
+                return
+            for key, match_id in found:
+                arguments = (match_id, "false_positive", "--server", self.server)
+                run("disrupt", "report", *arguments, DISRUPT_KEY=key)
 
-    def enable(self, items: Sequence[str]) -> None:
-        """Let lookups find items again, whatever platforms report."""
-        run("disrupt", "review", "enable", *items, "--server", self.server, DISRUPT_KEY=self.staff)
+    def review(self, *arguments: str) -> list[dict[str, Any]]:
+        """Give a command of staff; return the rows that it prints."""
+        options = ("--json", "--server", self.server)
+        printed = run("disrupt", "review", *arguments, *options, DISRUPT_KEY=self.staff)
+        return [json.loads(line) for line in printed.splitlines()]
 
     def wait(self, *, matched: bool) -> str:
         """Wait until the copy matches, or no more; say which it is."""

@@ -18,7 +18,7 @@ from disrupt.client.failures import failure
 from disrupt.core.cases import PIN_DIGITS, AgeBand
 from disrupt.core.hashes import PdqHash
 from disrupt.core.media import Fingerprint, MediaKind, Profile, columns, pack
-from disrupt.core.outcomes import MatchOutcome
+from disrupt.core.outcomes import MatchedVersion, MatchOutcome
 from disrupt.core.registrations import MediaItem
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import TooManyAttemptsError
@@ -113,7 +113,11 @@ class Reporter:
             keys = reader.keys()
         (key_id,) = [each.key_id for each in keys if each.name == "reporter"]
         tokens = MatchTokens(DataDirectory(server.data_dir).secrets().match_tokens)
-        return cls(key, lambda item_id: tokens.seal([item_id], [0], key_id, int(time.time()))[0])
+
+        def seal(item_id: bytes) -> bytes:
+            return tokens.seal([item_id], [[MatchedVersion(0, 0, 0)]], key_id, int(time.time()))[0]
+
+        return cls(key, seal)
 
 
 @dataclass(eq=False)

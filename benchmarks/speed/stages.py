@@ -91,7 +91,7 @@ def measure(live: LiveIndex, asked: Codes, hashes: int, passes: int) -> Row:
 
     def seal(matches: Matches) -> list[bytes]:
         item_ids = [item_id.tobytes() for item_id in matches.item_ids]
-        return tokens.seal(item_ids, matches.distance_bits.tolist(), "00000000", 0)
+        return tokens.seal(item_ids, matches.matched_versions(), "00000000", 0)
 
     def answer(call: tuple[HashLookup, Matches, list[bytes]]) -> match_pb2.MatchHashesResponse:
         return wire.hashes_answer(*call, _BANK_NAMES, _CURSOR)

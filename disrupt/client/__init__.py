@@ -40,7 +40,7 @@ is busy or absent, the call has been tried again by then, with jitter and within
         except DisruptError as error:
             print("hold it:", error.reason)
 
-Say what came of each match; the last outcome of an item counts (docs/on-a-match.md)::
+Say what came of each match; the last outcome of a match counts (docs/on-a-match.md)::
 
     from disrupt.client import MatchClient, MatchOutcome
 

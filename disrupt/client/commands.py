@@ -61,7 +61,8 @@ the rest of one that ends early; it is left out where it is 0. A match of a vide
 "segments", each [start, end, stored start, stored end] in ms, "query_share" and "stored_share", in
 thousandths of the frames, and "common_only", true where that is a scene that many registered videos
 have, such as an intro; of a video whose file ends early, is broken, or holds another video that was
-not looked at, "incomplete" is true.
+not looked at, "incomplete" is true. "disputed" is true of a match which your organisation has
+reported as a false positive, and is left out of others.
 
 \b
 Exit codes:
@@ -100,6 +101,7 @@ class _Outcome:
                     "query_transform": str(match.query_transform),
                     "stored_transform": _stored(match),
                     **_seen(match),
+                    **({"disputed": True} if match.disputed else {}),
                 }
                 for match in matches
             ],
@@ -361,6 +363,7 @@ def _print_answers(outcomes: Sequence[_Outcome]) -> None:
             bank = terminal.clean(match["bank"])
             part = ", a part of both" if match["extent"] == Extent.PART.value else ""
             common = ", a scene that many videos have" if match.get("common_only") else ""
+            common += ", disputed by your organisation" if match.get("disputed") else ""
             click.echo(
                 f"  {match['item']}  {bank}, {match['distance']} bits, {versions}{part}{common}"
             )

@@ -29,7 +29,7 @@ MATCH_ID is the "match_id" that `disrupt match --json` prints. OUTCOME is one of
   pending_review  people are looking at it
   false_positive  it was another picture
 
-A report may be repeated. Of each picture the last outcome counts that your organisation reported.
+A report may be repeated. Of each match the last outcome counts that your organisation reported.
 With - instead of MATCH_ID and OUTCOME, reports are read from standard input, one JSON object a
 line: {"match_id", "outcome"}; other names are ignored.
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TypeVar
 
-from disrupt.core.lookups import Extent, Segment, answered_places, extent_of
+from disrupt.core.lookups import (
+    MATCH_ID_BYTES_MAX,
+    MATCHED_VERSIONS_MAX,
+    Extent,
+    Segment,
+    answered_places,
+    extent_of,
+)
 from disrupt.core.media import Assurance, LowQuality, MediaKind
 from disrupt.core.policy import MINORS
 from disrupt.core.status import Limits
@@ -34,7 +42,10 @@ class Match:
     matched, such as the mirrored one, and ``transform`` which version of the stored item, by
     ``ordinal`` of the variant plan ``plan``; it is None where neither side knows the plan. ``kind``
     is None for a kind that this version does not know. ``match_id`` is an opaque proof of the
-    answer.
+    answer, of at most 512 bytes.
+
+    ``disputed`` is true if your organisation has reported all that matches here as a false
+    positive. Such matches come last.
 
     ``extent`` says how much of both pictures agrees: the whole of one of them, or nearly, or only a
     part of both, such as a background. It is that of ``query_area_permille`` and
@@ -64,6 +75,7 @@ class Match:
     common_only: bool = False
     query_area_permille: int = 0
     stored_area_permille: int = 0
+    disputed: bool = False
 
     @property
     def extent(self) -> Extent:
@@ -75,6 +87,7 @@ class Match:
 class HashAnswer:
     """Answer to one hash: its matches, nearest first; among equals those of ``minors`` lead.
 
+    Disputed ones come last, whatever their distance.
     ``truncated`` is true if there were more matches than ``max_matches``. ``low_quality`` is true
     if the hash was too featureless to be searched: then ``matches`` means nothing.
     ``index_cursor`` is the state of the registry that the answer includes.
@@ -163,13 +176,14 @@ def hash_answers(response: match_pb2.MatchHashesResponse, count: int) -> tuple[H
         len(columns.variants),
         len(columns.match_ids),
         len(columns.stored_areas_permille),
+        len(columns.disputed or columns.queries),
     }
     if len(lengths) > 1 or any(query >= count for query in truncated | low):
         raise DisruptError(_MISFIT)
     by_query: list[list[Match]] = [[] for _ in range(count)]
     try:
         for at, query in enumerate(columns.queries):
-            transform, plan, ordinal = _variant(columns.variants[at])
+            known, plan, ordinal = _variant(columns.variants[at])
             match = Match(
                 item_id=columns.item_ids[at * _ID_BYTES : (at + 1) * _ID_BYTES].hex(),
                 bank=columns.bank_names[columns.banks[at]],
@@ -177,11 +191,12 @@ def hash_answers(response: match_pb2.MatchHashesResponse, count: int) -> tuple[H
                 distance_bits=columns.distances_bits[at],
                 kind=_known(MediaKind, columns.kinds[at]),
                 query_transform=IDENTITY,
-                transform=transform,
+                transform=known,
                 plan=plan,
                 ordinal=ordinal,
                 match_id=columns.match_ids[at],
                 stored_area_permille=columns.stored_areas_permille[at],
+                disputed=bool(columns.disputed) and columns.disputed[at],
             )
             by_query[query].append(match)
     except IndexError as error:
@@ -225,21 +240,24 @@ def merged(
 ) -> ImageAnswer:
     """Merge the answers to a picture's versions: each item once, by its nearest version.
 
-    Its areas are those of the pair of versions that shows most of either side. Cut to
-    ``max_matches`` and the nearest item of each bank, then to Extent.WHOLE if ``whole_only``, as
-    the server does.
+    Its areas are those of the pair of versions that shows most of either side. An item is disputed
+    if all of its matches are. Cut to ``max_matches`` and the nearest item of each bank, then to
+    Extent.WHOLE if ``whole_only``, as the server does.
     """
     nearest: dict[str, Match] = {}
     areas: dict[str, tuple[int, int]] = {}
+    proofs = defaultdict[str, list[Match]](list)
     for answer, (_, transform) in zip(answers, query.hashes, strict=True):
         for match in answer.matches:
             pair = transform.area_permille, match.stored_area_permille
             areas[match.item_id] = max(areas.get(match.item_id, (0, 0)), pair, key=_area_rank)
+            proofs[match.item_id].append(match)
             known = nearest.get(match.item_id)
             if known is None or match.distance_bits < known.distance_bits:
                 nearest[match.item_id] = replace(match, query_transform=transform)
     matches = sorted(
-        nearest.values(), key=lambda match: (match.distance_bits, match.bank != MINORS.name)
+        (_proven(match, proofs[match.item_id]) for match in nearest.values()),
+        key=lambda match: (match.disputed, match.distance_bits, match.bank != MINORS.name),
     )
     nearest_first = [matches[at] for at in answered_places([m.bank for m in matches], max_matches)]
     answered = [_with_areas(match, *areas[match.item_id]) for match in nearest_first]
@@ -256,6 +274,24 @@ def merged(
 
 def _area_rank(pair: tuple[int, int]) -> tuple[int, int]:
     return max(pair), min(pair)
+
+
+def _proven(match: Match, proofs: Sequence[Match]) -> Match:
+    """Return the match of an item with the match ids of its matches, ``proofs``, joined.
+
+    Those of the nearest stored versions, one of each; undisputed ones alone, if there are any.
+    """
+    counting = [proof for proof in proofs if not proof.disputed] or proofs
+    ids: dict[tuple[int, int], bytes] = {}
+    for proof in sorted(counting, key=lambda proof: proof.distance_bits):
+        ids.setdefault((proof.plan, proof.ordinal), proof.match_id)
+    first, *further = list(ids.values())[:MATCHED_VERSIONS_MAX]
+    joined = first
+    for match_id in further:
+        if len(joined) + len(match_id) <= MATCH_ID_BYTES_MAX:
+            joined += match_id
+    disputed = all(proof.disputed for proof in proofs)
+    return replace(match, match_id=joined, disputed=disputed)
 
 
 def _with_areas(match: Match, query_permille: int, stored_permille: int) -> Match:
@@ -310,15 +346,15 @@ def in_order(parts: Sequence[tuple[HashAnswer, ...]]) -> tuple[HashAnswer, ...]:
 
 
 def _match(message: match_pb2.Match) -> Match:
-    transform, plan, ordinal = _variant(message.variant)
+    known, plan, ordinal = _variant(message.variant)
     return Match(
         item_id=message.item_id.hex(),
         bank=message.bank,
         assurance=_known(Assurance, message.assurance) or Assurance.SELF_REPORTED,
         distance_bits=message.distance_bits,
         kind=_known(MediaKind, message.kind),
-        query_transform=_transform(message.query_transform),
-        transform=transform,
+        query_transform=transform(message.query_transform),
+        transform=known,
         plan=plan,
         ordinal=ordinal,
         match_id=message.match_id,
@@ -336,15 +372,17 @@ def _match(message: match_pb2.Match) -> Match:
         common_only=message.common_only,
         query_area_permille=message.query_area_permille,
         stored_area_permille=message.stored_area_permille,
+        disputed=message.disputed,
     )
 
 
 def _variant(message: types_pb2.Variant) -> tuple[Transform | None, int, int]:
-    transform = _transform(message.transform) if message.HasField("transform") else None
-    return transform, message.plan, message.ordinal
+    known = transform(message.transform) if message.HasField("transform") else None
+    return known, message.plan, message.ordinal
 
 
-def _transform(message: types_pb2.Transform) -> Transform:
+def transform(message: types_pb2.Transform) -> Transform:
+    """Convert a transform; a symmetry that this version does not know is none."""
     return Transform(
         _known(Dihedral, message.dihedral) or Dihedral.IDENTITY,
         message.crop_left_permille,

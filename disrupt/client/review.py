@@ -8,12 +8,13 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
-from disrupt.client import calls
+from disrupt.client import calls, results
 from disrupt.client.retries import RetryPolicy
 from disrupt.core.acts import Action
-from disrupt.core.media import Assurance, MediaKind
-from disrupt.core.outcomes import MatchOutcome
+from disrupt.core.media import ITEM_ID_BYTES, Assurance, MediaKind
+from disrupt.core.outcomes import MatchOutcome, Settlement
 from disrupt.core.states import ItemState
+from disrupt.core.transforms import Dihedral, Transform
 from disrupt.v1 import review_pb2
 from disrupt.v1.review_pb2_grpc import ReviewServiceStub
 
@@ -78,6 +79,37 @@ class ReviewClient:
         request = review_pb2.ConfirmItemsRequest(item_ids=item_ids, reason=reason)
         return _item_rows(self._call("ConfirmItems", request).items)
 
+    def settle(self, item_ids: Sequence[bytes], settlement: Settlement, reason: str) -> list[Row]:
+        """Settle what is disputed of items; return them as they are now."""
+        request = review_pb2.SettleDisputesRequest(
+            item_ids=item_ids,
+            settlement=settlement.value,  # type: ignore[arg-type]  # same numbers
+            reason=reason,
+        )
+        return _item_rows(self._call("SettleDisputes", request).items)
+
+    def show(self, name: bytes) -> Row:
+        """Return an item, named by its id or by a match id, with what was reported of it."""
+        is_item = len(name) == ITEM_ID_BYTES
+        request = review_pb2.ShowItemRequest(**{"item_id" if is_item else "match_id": name})
+        answer: review_pb2.ShowItemResponse = self._call("ShowItem", request)
+        return _item_row(answer.item) | {
+            "matched": [_version_row(version) for version in answer.matched],
+            "matched_at": _time(answer.matched_at_s) if answer.matched_at_s else None,
+            "reports": [
+                {
+                    "organisation": report.organisation,
+                    "outcome": _name(MatchOutcome, report.outcome),
+                    "day": report.day,
+                    "versions": [_version_row(version) for version in report.versions],
+                    "settlement": _name(Settlement, report.settlement)
+                    if report.settlement
+                    else None,
+                }
+                for report in answer.reports
+            ],
+        }
+
     def erase_case(self, case_number: str) -> Row:
         """Ask that a case be erased; ``erased_on`` is None until a second key has asked."""
         request = review_pb2.EraseCaseRequest(case_number=case_number)
@@ -121,7 +153,59 @@ def _item_row(item: review_pb2.ReviewItem) -> Row:
         "outcomes": {
             _name(MatchOutcome, count.outcome): count.organisations for count in item.outcomes
         },
+        "disputes": _disputes(item.disputes) if item.HasField("disputes") else None,
     }
+
+
+def _disputes(disputes: review_pb2.Disputes) -> Row:
+    return {
+        "organisations": disputes.organisations,
+        "narrowed": disputes.narrowed,
+        "silent": disputes.silent,
+        "needs_staff": list(disputes.needs_staff),
+    }
+
+
+def _version_row(version: review_pb2.ReportedVersion) -> Row:
+    variant = version.variant
+    return {
+        "distance": version.distance_bits,
+        "version": f"{variant.plan}:{variant.ordinal}",
+        "shows": in_words(results.transform(variant.transform))
+        if variant.HasField("transform")
+        else "a version that this program does not know",
+    }
+
+
+def in_words(version: Transform) -> str:
+    """Say what a version of a picture or frame shows."""
+    share = version.area_permille
+    words = ["the whole" if share == _WHOLE_PERMILLE else f"{share / 10:g} % of it"]
+    cuts = zip(version.crop, ("left", "top", "right", "bottom"), strict=True)
+    cut = [f"{permille / 10:g} % {side}" for permille, side in cuts if permille]
+    if cut:
+        words.append(f"without {', '.join(cut)}")
+    words.append(_TURNS[version.dihedral])
+    if version.rotation_millidegrees:
+        words.append(f"tilted by {version.rotation_millidegrees / 1000:g}°")
+    if version.scale_side_px:
+        words.append("enlarged")
+    if version.plain_edges_cut:
+        words.append("without plain edges")
+    return ", ".join(filter(None, words))
+
+
+_WHOLE_PERMILLE = 1000
+_TURNS = {
+    Dihedral.IDENTITY: "",
+    Dihedral.ROTATE_90: "turned right",
+    Dihedral.ROTATE_180: "upside down",
+    Dihedral.ROTATE_270: "turned left",
+    Dihedral.MIRROR: "mirrored",
+    Dihedral.MIRROR_ROTATE_90: "mirrored, turned right",
+    Dihedral.MIRROR_ROTATE_180: "mirrored, upside down",
+    Dihedral.MIRROR_ROTATE_270: "mirrored, turned left",
+}
 
 
 def _act_row(act: review_pb2.ReviewAct) -> Row:

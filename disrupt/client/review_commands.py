@@ -12,11 +12,13 @@ from disrupt.client import terminal
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.review import ITEMS_AT_ONCE, ReviewClient, Row
 from disrupt.core.media import ITEM_ID_BYTES
-from disrupt.core.outcomes import MatchOutcome
+from disrupt.core.outcomes import MatchOutcome, Settlement
 from disrupt.core.states import ItemState
 from disrupt.v1 import review_pb2
 
 _RETRIES = RetryPolicy(attempts=4)
+_LISTED = [outcome for outcome in MatchOutcome if outcome != MatchOutcome.FALSE_POSITIVE]
+"""Outcomes by which items are listed; false positives are disputes."""
 
 _HELP = """Look at what is registered, and decide what lookups find. For the hotline's staff.
 
@@ -30,7 +32,7 @@ review.
 
 \b
 Examples:
-  disrupt review list --state quarantined --state waiting
+  disrupt review disputes
   disrupt review enable 00112233445566778899aabbccddeeff
   disrupt review reject --reason spam 00112233445566778899aabbccddeeff
 
@@ -40,6 +42,23 @@ Exit codes:
   1  failed, or refused: nothing was changed
   2  the command is used wrongly
 """
+
+
+class _Name(click.ParamType[bytes]):
+    """The id of an item, or a match id, in hexadecimal digits."""
+
+    name = "item"
+
+    def convert(
+        self, value: str | bytes, param: click.Parameter | None, ctx: click.Context | None, /
+    ) -> bytes:
+        """Return the bytes; fails if they are none."""
+        if isinstance(value, bytes):
+            return value
+        try:
+            return bytes.fromhex(value)
+        except ValueError:
+            self.fail("hexadecimal digits: copy them from a list or a match.", param, ctx)
 
 
 class _ItemId(click.ParamType[bytes]):
@@ -119,7 +138,7 @@ def review() -> None:
 @click.option("--bank", "banks", multiple=True, help="In this bank.  [default: all of the key]")
 @click.option("--since", metavar="YYYY-MM-DD", default="", help="First day of registration, UTC.")
 @click.option("--until", metavar="YYYY-MM-DD", default="", help="Last day of registration, UTC.")
-@click.option("--outcome", type=_choice(MatchOutcome), help="Of which a platform reported this.")
+@click.option("--outcome", type=_choice(_LISTED), help="Of which a platform reported this.")
 @_limit
 @_reviewing
 def list_items(
@@ -136,7 +155,7 @@ def list_items(
     r"""List items, newest first. Options that may be repeated take any of what they name.
 
     \b
-    Example: disrupt review list --state quarantined --outcome false_positive
+    Example: disrupt review list --state waiting --bank adults
     """
     request = review_pb2.ListItemsRequest(
         states=[ItemState[state.upper()].value for state in states],  # type: ignore[misc]  # same numbers
@@ -151,18 +170,64 @@ def list_items(
 
 
 @review.command()
-@click.argument("item_ids", metavar="ITEM...", nargs=-1, required=True, type=_ItemId())
+@_limit
 @_reviewing
-def show(item_ids: tuple[bytes, ...], *, client: ReviewClient, as_json: bool) -> None:
-    r"""Show items; those that are unknown or withdrawn are left out.
+def disputes(*, client: ReviewClient, limit: int, as_json: bool) -> None:
+    r"""List items that platforms dispute, first those about which you have to decide.
+
+    \b
+    Example: disrupt review disputes
+    """
+    rows, more = client.items(review_pb2.ListItemsRequest(needs_staff=True), limit)
+    if not more:
+        others, more = client.items(review_pb2.ListItemsRequest(disputed=True), limit)
+        rows += [row for row in others if row not in rows]
+        more |= len(rows) > limit
+    _print_items(rows[:limit], as_json=as_json)
+    _print_more(more)
+
+
+@review.command()
+@click.argument("name", metavar="ITEM|MATCH_ID", type=_Name())
+@_reviewing
+def show(name: bytes, *, client: ReviewClient, as_json: bool) -> None:
+    r"""Show an item and what platforms reported of it, by organisation and day.
+
+    MATCH_ID is what a platform or the person who appeals to it tells you, as `disrupt match --json`
+    prints it.
 
     \b
     Example: disrupt review show 00112233445566778899aabbccddeeff
     """
-    if len(item_ids) > ITEMS_AT_ONCE:
-        raise click.UsageError(f"At most {ITEMS_AT_ONCE} items at a time.")
-    rows, _ = client.items(review_pb2.ListItemsRequest(item_ids=item_ids), len(item_ids))
-    _print_items(rows, as_json=as_json)
+    row = client.show(name)
+    _print_items([row], as_json=as_json)
+    if as_json:
+        return
+    if row["matched"]:
+        click.echo(terminal.clean(f"  matched at {row['matched_at']}: {_seen(row['matched'])}"))
+    for report in row["reports"]:
+        of = f": {_seen(report['versions'])}" if report["versions"] else ""
+        settled = f", {report['settlement']} by staff" if report["settlement"] else ""
+        line = f"  {report['day']}  {report['organisation']}  {report['outcome']}{of}{settled}"
+        click.echo(terminal.clean(line))
+
+
+def _seen(versions: Sequence[Row]) -> str:
+    return "; ".join(f"{version['distance']} bits from {version['shows']}" for version in versions)
+
+
+@review.command()
+@_deciding
+def widen(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_json: bool) -> None:
+    """Let items match again wherever platforms dispute them now; these disputes count no more."""
+    _print_items(client.settle(item_ids, Settlement.WIDENED, reason), as_json=as_json)
+
+
+@review.command()
+@_deciding
+def uphold(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_json: bool) -> None:
+    """Agree with what platforms dispute of items: they stay narrowed."""
+    _print_items(client.settle(item_ids, Settlement.UPHELD, reason), as_json=as_json)
 
 
 @review.command()
@@ -175,7 +240,7 @@ def disable(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_
 @review.command()
 @_deciding
 def enable(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_json: bool) -> None:
-    """Let lookups find items, whatever their state was: no reports hide them from then on."""
+    """Let lookups find items, whatever their state was."""
     _print_items(client.set_states(item_ids, ItemState.ENABLED, reason), as_json=as_json)
 
 
@@ -262,6 +327,13 @@ def log(*, client: ReviewClient, limit: int, as_json: bool) -> None:
     _print_more(more)
 
 
+_DECIDE = {
+    "within_floor": "DECIDE: the whole is disputed as near as the same picture",
+    "minor": "DECIDE: it is a minor's",
+    "near_tenth": "DECIDE: nearly as many versions are silent as may be",
+}
+
+
 def _print_items(rows: Sequence[Row], *, as_json: bool) -> None:
     """Print items, a line each."""
     for row in rows:
@@ -270,6 +342,12 @@ def _print_items(rows: Sequence[Row], *, as_json: bool) -> None:
         else:
             since = f" since {row['state_since']}" if row["state_since"] else ""
             outcomes = [f"{outcome} by {count}" for outcome, count in row["outcomes"].items()]
+            if disputes := row["disputes"]:
+                outcomes.append(
+                    f"disputed by {disputes['organisations']}, {disputes['narrowed']} versions"
+                    f" narrowed, {disputes['silent']} silent"
+                )
+                outcomes += [_DECIDE[why] for why in disputes["needs_staff"] if why in _DECIDE]
             cells = (
                 row["item"],
                 f"{row['bank']}, {row['kind']}, {row['assurance']}",

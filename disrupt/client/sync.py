@@ -178,9 +178,9 @@ class MatchClient:
     def report_outcome(self, match_id: bytes, outcome: MatchOutcome) -> None:
         """Tell the hotline what came of a match, durably.
 
-        ``match_id`` is that of a Match. Safe to repeat. Of an item the last outcome counts that
-        your organisation reported, whichever match it was of. Raises InvalidRequestError for what
-        is no match id of your organisation, NotFoundError where the item was withdrawn since.
+        ``match_id`` is that of a Match. Safe to repeat: the last report of a match counts. Raises
+        InvalidRequestError for what is no match id of your organisation, NotFoundError where the
+        item was withdrawn since.
         """
         self._run(lookups.report_outcome(match_id, outcome))
 

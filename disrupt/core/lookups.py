@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.media import MediaKind
+from disrupt.core.outcomes import MatchedVersion
 from disrupt.core.transforms import Crop, Transform
 
 MAX_MATCHES = 1000
@@ -216,6 +217,16 @@ class HashLookup:
         return rows
 
 
+MATCHED_VERSIONS_MAX = 8
+"""Most stored versions that a match id names."""
+
+MATCH_ID_BYTES_MAX = 512
+"""Longest match id: of eight hashes of one picture, joined."""
+
+NO_VERSION = 0xFFFF
+"""Distance of what fills ``Matches.versions`` up beyond the last version."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Matches:
     """Media items near queries, in columns: entry i of every column is match i.
@@ -228,6 +239,10 @@ class Matches:
     ``bank`` u16, ``kind`` u8, ``assurance`` u8, ``plan`` u16, ``ordinal`` u16 as stored.
     The areas, u16, are those of the pair of versions that shows the largest share of either
     side, in thousandths, 0 where not known: of the item's nearest entry to each version.
+    ``number`` u64 is the item's number in the index. ``versions`` u16 (n, v, 3), 1 ≤ v ≤ 8: plan,
+    ordinal and distance of the stored versions that its match id names, the nearest first, see
+    ``matched_versions``. ``is_disputed``: the caller's organisation disputes it; such matches are
+    the last of their query.
     ``truncated`` u32 names the queries that had more items than ``max_matches``, ascending.
     """
 
@@ -242,11 +257,26 @@ class Matches:
     ordinal: NDArray[np.uint16]
     query_area_permille: NDArray[np.uint16]
     stored_area_permille: NDArray[np.uint16]
+    number: NDArray[np.uint64]
+    versions: NDArray[np.uint16]
+    is_disputed: NDArray[np.bool_]
     truncated: NDArray[np.uint32]
 
     def __len__(self) -> int:
         """Return the number of matches."""
         return len(self.query)
+
+    def take(self, rows: NDArray[np.intp]) -> Matches:
+        """Return some of the matches, by their places, in this order."""
+        columns = (field.name for field in fields(self) if field.name != "truncated")
+        return replace(self, **{name: getattr(self, name)[rows] for name in columns})
+
+    def matched_versions(self) -> list[list[MatchedVersion]]:
+        """Return the stored versions that the match id of each match names, the nearest first."""
+        return [
+            [MatchedVersion(*version) for version in versions if version[2] != NO_VERSION]
+            for versions in self.versions.tolist()
+        ]
 
 
 def answered_places(banks: Sequence[object] | NDArray[np.uint16], max_matches: int) -> list[int]:
@@ -298,7 +328,9 @@ class VideoMatch:
     frames. ``segments`` ascend in the query's time; of a stored picture their stored times are 0.
     The shares, in thousandths, are of frames within the segments; the areas are those of the pair
     that shows the largest share of a frame of either side. ``common_only``: the evidence is
-    moments that many videos of its bank have, as an intro.
+    moments that many videos of its bank have, as an intro. ``versions`` are the stored versions
+    that its match id names, the nearest first; ``is_disputed``: the caller's organisation disputes
+    all that is near.
     """
 
     item_id: bytes
@@ -315,6 +347,8 @@ class VideoMatch:
     common_only: bool
     query_area_permille: int
     stored_area_permille: int
+    versions: tuple[MatchedVersion, ...]
+    is_disputed: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
+from disrupt.core.changes import Removal, StateChange
+from disrupt.core.own_disputes import OwnDisputes, by_organisation
 from disrupt.distinctiveness.limits import check_limits
 from disrupt.errors import (
     CursorExpiredError,
@@ -65,6 +68,9 @@ class Follower:
         self._checked_from = checked_from
         self._outlives_registry = outlives_registry
         self._timeline = 0
+        self.disputes: Mapping[str, OwnDisputes] = {}
+        """What each organisation disputes, as of the index or later."""
+        self._disputes_changed = True
         self._taken = live.snapshot.generation if live.serving else None
         self._complete_s = time.monotonic()
         self._fault = ""
@@ -96,6 +102,7 @@ class Follower:
             self._check_files()
             if self._live.serving:
                 self._advance()
+                self._read_disputes()
         except CursorExpiredError:
             return self._enter_epoch()
         return fault
@@ -197,7 +204,16 @@ class Follower:
         """Apply the next page; return False when there was nothing more."""
         changes, cursor = self._reader.changes(live.cursor, _PAGE_CHANGES)
         live.apply(changes, cursor)
+        # A dispute hides its item and shows it again; the id of a renewed item is another one.
+        if any(isinstance(change, (Removal, StateChange)) for change in changes):
+            self._disputes_changed = True
         return bool(changes)
+
+    def _read_disputes(self) -> None:
+        """Read what is disputed again, if it may have changed."""
+        if self._disputes_changed:
+            self.disputes = by_organisation(self._reader.disputes())
+            self._disputes_changed = False
 
     def _check_files(self) -> None:
         """Suspend the live index if a file of its snapshot is gone or altered."""

@@ -33,6 +33,8 @@ RIGHTS = {
     "/disrupt.v1.ReviewService/SetItemStates": Right.REVIEW,
     "/disrupt.v1.ReviewService/MoveItems": Right.REVIEW,
     "/disrupt.v1.ReviewService/ConfirmItems": Right.REVIEW,
+    "/disrupt.v1.ReviewService/SettleDisputes": Right.REVIEW,
+    "/disrupt.v1.ReviewService/ShowItem": Right.REVIEW,
     "/disrupt.v1.ReviewService/EraseCase": Right.REVIEW,
     "/disrupt.v1.ReviewService/ListActs": Right.REVIEW,
 }

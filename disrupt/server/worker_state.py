@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 import structlog
 
 from disrupt.core.changes import Cursor
+from disrupt.core.own_disputes import OwnDisputes
 from disrupt.core.policy import ApiKey
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError, UnauthenticatedError, UnavailableError
@@ -105,6 +106,10 @@ class WorkerState:
         """The keys and banks that are valid; UnavailableError where that is not known any more."""
         self.check_fresh()
         return self._ring
+
+    def disputes(self, organisation: str) -> OwnDisputes:
+        """Return what an organisation disputes, as of the index or later."""
+        return self._follower.disputes.get(organisation, {})
 
     @property
     def serving(self) -> bool:

@@ -11,7 +11,14 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.lookups import Matches, answered_places, are_whole, area_ranks
+from disrupt.core.lookups import (
+    MATCHED_VERSIONS_MAX,
+    NO_VERSION,
+    Matches,
+    answered_places,
+    are_whole,
+    area_ranks,
+)
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import MINORS, Scope
 from disrupt.core.transforms import Transform, areas_permille
@@ -119,7 +126,7 @@ def hash_steps(
                 " call, or ask for a smaller max_matches.",
                 limit=str(most_matches),
             )
-    return _joined(parts) if parts else NO_MATCHES
+    return joined(parts) if parts else NO_MATCHES
 
 
 def picture_steps(
@@ -141,7 +148,7 @@ def picture_steps(
     which version was nearest, the first of those that are equally near. Raises
     DeadlineExceededError once the allowance is over.
     """
-    hits, areas, more = NO_HITS, _NO_AREAS, False
+    hits, areas, stored, more = NO_HITS, _NO_AREAS, _NO_STORED, False
     pending: list[Hits] = []
     for start, near, more_blocks in _blocks(index, versions, scope, max_matches, allowance):
         if more_blocks:
@@ -158,15 +165,19 @@ def picture_steps(
         more = more or len(best) > max_matches or bool(len(near.truncated))
         hits = hits.take(best[answered_places(hits.bank[best], max_matches)])
         if sum(map(len, pending)) > _MOST_PENDING:
-            areas, pending = areas.joined(pending, transforms).of_items(hits.number), []
+            areas = areas.joined(pending, transforms).of_items(hits.number)
+            stored = stored.joined(pending).of_items(hits.number)
+            pending = []
     if not len(hits):
         return NO_MATCHES
     if pending:
         areas = areas.joined(pending, transforms).of_items(hits.number)
+        stored = stored.joined(pending)
     if whole_only:
         whole = are_whole(areas.query_permille, areas.stored_permille)
         hits, areas = hits.take(whole), areas.take(whole)
-    return _of_hits(hits, np.zeros(len(hits), np.uint32), np.zeros(int(more), np.uint32), areas)
+    query, truncated = np.zeros(len(hits), np.uint32), np.zeros(int(more), np.uint32)
+    return _of_hits(hits, query, truncated, areas, stored.columns(hits.number))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,10 +220,64 @@ class _Areas:
         return _Areas(self.number[rows], self.query_permille[rows], self.stored_permille[rows])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _StoredVersions:
+    """The nearest stored versions of each item, at most MATCHED_VERSIONS_MAX.
+
+    Ascending by ``number`` u64, then distance; ``place`` u32 is the plan and, in its lower half,
+    the ordinal.
+    """
+
+    number: NDArray[np.uint64]
+    place: NDArray[np.uint32]
+    distance: NDArray[np.uint16]
+
+    def joined(self, blocks: Sequence[Hits]) -> _StoredVersions:
+        """Return the nearest of these and of the hits of ``blocks``."""
+        number = np.concatenate([self.number, *(hits.number for hits in blocks)])
+        distance = np.concatenate([self.distance, *(hits.distance for hits in blocks)])
+        places = (hits.plan.astype(np.uint32) << 16 | hits.ordinal for hits in blocks)
+        place = np.concatenate([self.place, *places])
+        order = np.lexsort((distance, place, number))
+        nearest = order[_begins(number[order], place[order])]
+        nearest = nearest[np.lexsort((place[nearest], distance[nearest], number[nearest]))]
+        kept = nearest[_ranks(number[nearest]) < MATCHED_VERSIONS_MAX]
+        return _StoredVersions(number[kept], place[kept], distance[kept])
+
+    def of_items(self, number: NDArray[np.uint64]) -> _StoredVersions:
+        """Return those of some items."""
+        kept = np.isin(self.number, number)
+        return _StoredVersions(self.number[kept], self.place[kept], self.distance[kept])
+
+    def columns(self, number: NDArray[np.uint64]) -> NDArray[np.uint16]:
+        """Return those of each item of ``number``, in its order, as ``Matches.versions``."""
+        columns = np.full((len(number), MATCHED_VERSIONS_MAX, 3), NO_VERSION, np.uint16)
+        own = self.of_items(number)
+        order = np.argsort(number)
+        rows, ranks = order[np.searchsorted(number[order], own.number)], _ranks(own.number)
+        columns[rows, ranks] = np.stack(
+            [own.place >> 16, own.place & 0xFFFF, own.distance], axis=1
+        ).astype(np.uint16)
+        return columns
+
+
+def _begins(*ascending: NDArray[Any]) -> NDArray[np.bool_]:
+    """Tell where another row of sorted columns of one length begins, bool (n,)."""
+    begins = np.ones(len(ascending[0]), np.bool_)
+    begins[1:] = np.any([column[1:] != column[:-1] for column in ascending], axis=0)
+    return begins
+
+
+def _ranks(ascending: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """Return the place of each entry among those that equal it, from 0."""
+    return np.arange(len(ascending)) - np.searchsorted(ascending, ascending)
+
+
 _MOST_PENDING = 4096
-"""Most hits of a picture, beside those of a block, whose areas are not compared yet."""
+"""Most hits of a picture, beside those of a block, whose versions are not compared yet."""
 
 _NO_AREAS = _Areas(np.empty(0, np.uint64), np.empty(0, np.uint16), np.empty(0, np.uint16))
+_NO_STORED = _StoredVersions(np.empty(0, np.uint64), np.empty(0, np.uint32), np.empty(0, np.uint16))
 
 
 def _blocks(
@@ -314,11 +379,16 @@ def _of_hashes(near: NearestHits, start: int) -> Matches:
     hits = replace(near.hits, query=near.hits.query + np.uint32(start))
     stored = areas_permille(hits.plan, hits.ordinal)
     areas = _Areas(hits.number, np.zeros(len(hits), np.uint16), stored)
-    return _of_hits(hits, hits.query, near.truncated + np.uint32(start), areas)
+    nearest = np.stack([hits.plan, hits.ordinal, hits.distance], axis=1)[:, None]
+    return _of_hits(hits, hits.query, near.truncated + np.uint32(start), areas, nearest)
 
 
 def _of_hits(
-    hits: Hits, query: NDArray[np.uint32], truncated: NDArray[np.uint32], areas: _Areas
+    hits: Hits,
+    query: NDArray[np.uint32],
+    truncated: NDArray[np.uint32],
+    areas: _Areas,
+    versions: NDArray[np.uint16],
 ) -> Matches:
     """Return the matches of ``hits``, which are sorted by query and distance; minors lead a tie."""
     order = np.lexsort((hits.bank != MINORS.number, hits.distance, query))
@@ -335,11 +405,15 @@ def _of_hits(
         ordinal=hits.ordinal,
         query_area_permille=areas.query_permille[order],
         stored_area_permille=areas.stored_permille[order],
+        number=hits.number,
+        versions=versions[order],
+        is_disputed=np.zeros(len(hits), np.bool_),
         truncated=truncated,
     )
 
 
-def _joined(parts: Sequence[Matches]) -> Matches:
+def joined(parts: Sequence[Matches]) -> Matches:
+    """Join the matches of several parts of a lookup."""
     if len(parts) == 1:
         return parts[0]
     return Matches(
@@ -362,6 +436,9 @@ NO_MATCHES = Matches(
     ordinal=np.empty(0, np.uint16),
     query_area_permille=np.empty(0, np.uint16),
     stored_area_permille=np.empty(0, np.uint16),
+    number=np.empty(0, np.uint64),
+    versions=np.empty((0, 1, 3), np.uint16),
+    is_disputed=np.empty(0, np.bool_),
     truncated=np.empty(0, np.uint32),
 )
 """The answer to nearly every lookup."""

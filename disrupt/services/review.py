@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from disrupt.core.acts import Act, Action
 from disrupt.core.case_erasures import CaseErasure, partners
 from disrupt.core.changes import Cursor
+from disrupt.core.outcomes import Settlement
 from disrupt.core.policy import TEST_BANK, ApiKey, Right, without_hidden
 from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
 from disrupt.core.states import ItemState
@@ -18,7 +19,7 @@ from disrupt.errors import (
     Violation,
 )
 from disrupt.registry.contract import RegistryWriter
-from disrupt.registry.review import StatesSet
+from disrupt.registry.review import ItemReports, StatesSet
 
 OF_STAFF = ALL_STATES - {ItemState.ERASING}
 """States out of which staff take items: what is about to be erased stays so."""
@@ -90,6 +91,24 @@ class Reviewer:
         """Confirm items, but those about to be erased, so that lookups answer REVIEWED."""
         done = self.registry.confirm_items(item_ids, act, from_states=OF_STAFF, banks=key.banks)
         return self._decided(key, item_ids, done)
+
+    def settle(
+        self,
+        key: ApiKey,
+        item_ids: Collection[bytes],
+        settlement: Settlement,
+        act: Act,
+    ) -> Decided:
+        """Settle what is disputed of items."""
+        done = self.registry.settle_disputes(item_ids, settlement, act, banks=key.banks)
+        return self._decided(key, item_ids, done)
+
+    def show(self, key: ApiKey, item_id: bytes) -> tuple[ReviewedItem, ItemReports]:
+        """Return an item, and what was reported of it."""
+        reports = self.registry.item_reports(item_id, key.banks)
+        wanted = ItemFilter(key.banks, item_ids=frozenset((reports.item_id,)))
+        (item,) = self.registry.items_for_review(wanted, 1).items
+        return item, reports
 
     def erase_case(self, key: ApiKey, number: str, act: Act, *, day: str) -> CaseErasure:
         """Ask that a case be erased whose PIN is lost, or confirm that another key asked."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.lookups import Segment, area_ranks
-from disrupt.core.media import MediaKind, is_answered
+from disrupt.core.media import MediaKind, is_answered, rows_of
+from disrupt.core.outcomes import MatchedVersion
 from disrupt.core.transforms import areas_permille
 from disrupt.index.columns import Columns
 from disrupt.index.flat import FlatIndex
@@ -87,7 +89,8 @@ class Evidence:
     """Evidence for one item: the nearest pair, where it is seen, and the share of both sides.
 
     ``query_row`` (FRAME) and ``stored_entry`` (ENTRY) are the pair, ``frames`` how many frames of
-    the query support it. The areas are of the pair that ``area_ranks`` puts highest.
+    the query support it. The areas are of the pair that ``area_ranks`` puts highest. ``versions``
+    are all stored versions that are near a frame, the nearest first.
     ``common_only``: without moments that many videos have, there is too little.
     """
 
@@ -100,6 +103,7 @@ class Evidence:
     stored_share_permille: int
     query_area_permille: int
     stored_area_permille: int
+    versions: tuple[MatchedVersion, ...]
     common_only: bool = False
 
 
@@ -132,9 +136,7 @@ def weigh(
         stored = replace(stored, codes=stored.codes[kept], entries=stored.entries[kept])
     compared = _around(proposed_by) & ~apart
     stored_areas = areas_permille(stored.entries["plan"], stored.entries["ordinal"])
-    index = FlatIndex.of(stored.codes)
-    below_bits = stored.entries["below_bits"]
-    comparison = _Comparison(query, index, below_bits, moment_of, stored_areas, most_bits, work)
+    comparison = _Comparison(query, stored, moment_of, stored_areas, most_bits, work)
     is_short = kind == MediaKind.IMAGE or _is_short(query.timeline, timeline)
     aligned = align(
         comparison.near(np.flatnonzero(compared)),
@@ -165,6 +167,7 @@ def weigh(
         stored_share_permille=_share(timeline, shown),
         query_area_permille=comparison.areas[1],
         stored_area_permille=comparison.areas[2],
+        versions=comparison.versions(),
     )
 
 
@@ -195,21 +198,42 @@ def _around(frames: NDArray[np.bool_]) -> NDArray[np.bool_]:
 class _Comparison:
     """Compare frames of a query with the hashes of one item, in blocks.
 
-    ``below_bits`` (n,) is how far each hash is narrowed, ``moment_of`` (n,) the moment of the item
-    that it is of, ``areas_permille`` (n,) the share of it that it shows. ``nearest`` are the bits,
-    the row and the hash of the nearest pair so far, ``areas`` the rank of the pair with the largest
-    areas, and both of these.
+    ``moment_of`` (n,) is the moment of the item that each hash of ``stored`` is of,
+    ``areas_permille`` (n,) the share of it that each shows. ``nearest`` are the bits, the row and
+    the hash of the nearest pair so far, ``areas`` the rank of the pair with the largest areas, and
+    both of these.
     """
 
     query: Query
-    index: FlatIndex
-    below_bits: NDArray[np.uint8]
+    stored: Columns
     moment_of: NDArray[np.intp]
     areas_permille: NDArray[np.uint16]
     most_bits: int
     work: Work
     nearest: tuple[int, int, int] = (_NOT_NEAR, 0, 0)
     areas: tuple[int, int, int] = (0, 0, 0)
+    index: FlatIndex = field(init=False)
+    _places: NDArray[np.void] = field(init=False)
+    _place_of: NDArray[np.intp] = field(init=False)
+    _least: NDArray[np.uint16] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Index the hashes, and their versions."""
+        self.index = FlatIndex.of(self.stored.codes)
+        places = rows_of(self.stored.entries, ["plan", "ordinal"])
+        _, firsts, self._place_of = np.unique(places, return_index=True, return_inverse=True)
+        self._places = self.stored.entries[firsts]
+        self._least = np.full(len(firsts), _NOT_NEAR, np.uint16)
+
+    def versions(self) -> tuple[MatchedVersion, ...]:
+        """Return the versions that were near, each at its least distance, the nearest first."""
+        near = np.flatnonzero(self._least < _NOT_NEAR)
+        rows = zip(
+            *(self._places[near][name].tolist() for name in ("plan", "ordinal")),
+            self._least[near].tolist(),
+            strict=True,
+        )
+        return tuple(sorted(map(MatchedVersion._make, rows), key=attrgetter("distance_bits")))
 
     def near(self, frames: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
         """Yield those of ``frames`` that are near to moments, with these, the nearest first."""
@@ -243,12 +267,13 @@ class _Comparison:
             queries = self.query.rows["hash"][rows[start : start + step]]
             near = self.index.neighbours(queries, self.most_bits)
             self.work.left -= len(near.entry) + len(queries) * len(self.index) // _PAIRS_PER_WORK
-            answered = is_answered(near.distance, self.below_bits[near.entry])
+            answered = is_answered(near.distance, self.stored.entries["below_bits"][near.entry])
             hits = Neighbours(near.query[answered], near.entry[answered], near.distance[answered])
             if not len(hits.entry):
                 continue
             at, moment = start + hits.query, self.moment_of[hits.entry]
             np.minimum.at(bits, frame_of[at] * moments + moment, hits.distance)
+            np.minimum.at(self._least, self._place_of[hits.entry], hits.distance)
             least = int(hits.distance.min())
             if least < self.nearest[0]:
                 nearest = np.flatnonzero(hits.distance == least)

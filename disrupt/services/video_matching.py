@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.lookups import (
+    MATCHED_VERSIONS_MAX,
     Extent,
     VideoMatch,
     VideoMatches,
@@ -21,6 +22,8 @@ from disrupt.core.lookups import (
     extent_of,
 )
 from disrupt.core.media import MediaKind
+from disrupt.core.outcomes import MatchedVersion
+from disrupt.core.own_disputes import OwnDisputes, undisputed
 from disrupt.core.policy import MINORS, Scope
 from disrupt.core.videos import FRAME, HELD_BYTES_MAX, transform_of_frame
 from disrupt.errors import LimitExceededError
@@ -65,6 +68,9 @@ _RECENT = 64
 """Number of the latest searched versions that a new one is compared with for that."""
 
 
+_NONE_DISPUTED: OwnDisputes = {}
+
+
 @dataclass(slots=True)
 class _Searched:
     """A version of a frame that is searched, and whether it proposed an item."""
@@ -92,8 +98,15 @@ class VideoLookup:
     """
 
     def __init__(
-        self, index: LiveIndex, scope: Scope, options: VideoOptions, allowance: Allowance
+        self,
+        index: LiveIndex,
+        scope: Scope,
+        options: VideoOptions,
+        allowance: Allowance,
+        own: OwnDisputes = _NONE_DISPUTED,
     ) -> None:
+        """Look up in ``index``; ``own`` is what the caller's organisation disputes."""
+        self._own = own
         self._index = index
         self._scope = scope
         self._options = options
@@ -160,11 +173,11 @@ class VideoLookup:
             return
         self._compared_at = most
         for match in self._weighed(self._early_work):
-            evidence = match[1] if match else None
             yield (
-                evidence is not None
-                and not evidence.common_only
-                and evidence.frames >= CERTAIN_FRAMES
+                match is not None
+                and not match[1].common_only
+                and match[1].frames >= CERTAIN_FRAMES
+                and bool(self._undisputed(*match))
             )
 
     def weigh(self) -> Iterator[bool]:
@@ -187,13 +200,14 @@ class VideoLookup:
     def matches(self) -> VideoMatches:
         """Return the media items that match: first those that most frames of the query show.
 
-        Those whose evidence is common only come last.
+        Those whose evidence is common only come after them, and those last that are disputed.
         """
         if self._matching is None:
             deque(self.weigh(), maxlen=0)
         weighed = sorted(
             self._matching or (),
             key=lambda pair: (
+                not self._undisputed(*pair),
                 pair[1].common_only,
                 -pair[1].frames,
                 pair[1].distance_bits,
@@ -204,7 +218,7 @@ class VideoLookup:
         most = self._options.lookup.max_matches
         ranks = answered_places([candidate.bank for candidate, *_ in weighed], most)
         return VideoMatches(
-            tuple(_match(*weighed[rank]) for rank in ranks),
+            tuple(self._match(*weighed[rank]) for rank in ranks),
             truncated=len(weighed) > most
             or len(self._candidates) > _MOST_CANDIDATES
             or bool(self._cut_off)
@@ -383,21 +397,26 @@ class VideoLookup:
             if videos[self._candidates[number].bank][shown].max() >= COMMON_VIDEOS
         }
 
+    def _undisputed(self, candidate: _Candidate, evidence: Evidence) -> tuple[MatchedVersion, ...]:
+        return undisputed(evidence.versions, self._own.get(candidate.item_id, {}))
 
-def _match(candidate: _Candidate, evidence: Evidence) -> VideoMatch:
-    return VideoMatch(
-        item_id=candidate.item_id,
-        bank=candidate.bank,
-        assurance=candidate.assurance,
-        kind=candidate.kind,
-        distance_bits=evidence.distance_bits,
-        query_transform=transform_of_frame(evidence.query_row),
-        plan=int(evidence.stored_entry["plan"]),
-        ordinal=int(evidence.stored_entry["ordinal"]),
-        segments=evidence.segments,
-        query_share_permille=evidence.query_share_permille,
-        stored_share_permille=evidence.stored_share_permille,
-        common_only=evidence.common_only,
-        query_area_permille=evidence.query_area_permille,
-        stored_area_permille=evidence.stored_area_permille,
-    )
+    def _match(self, candidate: _Candidate, evidence: Evidence) -> VideoMatch:
+        left = self._undisputed(candidate, evidence)
+        return VideoMatch(
+            item_id=candidate.item_id,
+            bank=candidate.bank,
+            assurance=candidate.assurance,
+            kind=candidate.kind,
+            distance_bits=evidence.distance_bits,
+            query_transform=transform_of_frame(evidence.query_row),
+            plan=int(evidence.stored_entry["plan"]),
+            ordinal=int(evidence.stored_entry["ordinal"]),
+            segments=evidence.segments,
+            query_share_permille=evidence.query_share_permille,
+            stored_share_permille=evidence.stored_share_permille,
+            common_only=evidence.common_only,
+            query_area_permille=evidence.query_area_permille,
+            stored_area_permille=evidence.stored_area_permille,
+            versions=(left or evidence.versions)[:MATCHED_VERSIONS_MAX],
+            is_disputed=not left,
+        )

@@ -135,7 +135,7 @@ class ItemAdded(_message.Message):
     """What it is."""
     @_builtins.property
     def fingerprints(self) -> _types_pb2.Fingerprints:
-        """Its hashes."""
+        """Its hashes; `below_bits` says which of them platforms dispute. Where that changes, the item is removed and added again."""
 
     def __init__(
         self,

@@ -35,7 +35,9 @@ class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Outcome.Value
     OUTCOME_PENDING_REVIEW: _Outcome.ValueType  # 3
     """People are looking at it."""
     OUTCOME_FALSE_POSITIVE: _Outcome.ValueType  # 4
-    """It was another picture."""
+    """It was another picture: a dispute of the versions that matched, at their distances. The item goes on matching; versions
+    that two organisations dispute match only nearer than both have seen them.
+    """
 
 class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
     """What a platform did with a match."""
@@ -49,7 +51,9 @@ OUTCOME_NOT_BLOCKED: Outcome.ValueType  # 2
 OUTCOME_PENDING_REVIEW: Outcome.ValueType  # 3
 """People are looking at it."""
 OUTCOME_FALSE_POSITIVE: Outcome.ValueType  # 4
-"""It was another picture."""
+"""It was another picture: a dispute of the versions that matched, at their distances. The item goes on matching; versions
+that two organisations dispute match only nearer than both have seen them.
+"""
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
 
 @_typing.final
@@ -123,6 +127,7 @@ class Match(_message.Message):
     COMMON_ONLY_FIELD_NUMBER: _builtins.int
     QUERY_AREA_PERMILLE_FIELD_NUMBER: _builtins.int
     STORED_AREA_PERMILLE_FIELD_NUMBER: _builtins.int
+    DISPUTED_FIELD_NUMBER: _builtins.int
     item_id: _builtins.bytes
     """The item, 16 random bytes; the same in every answer until it is withdrawn."""
     bank: _builtins.str
@@ -134,7 +139,10 @@ class Match(_message.Message):
     kind: _types_pb2.MediaKind.ValueType
     """What the item is."""
     match_id: _builtins.bytes
-    """Opaque proof of this answer, for ReportOutcome. Refused once the item is erased."""
+    """Opaque proof of this answer, for ReportOutcome; 62 to 104 bytes: it names up to eight versions of the item that are
+    within the distance, the nearest first; first of all those that the caller's organisation does not dispute.
+    Refused once the item is erased.
+    """
     query_share_permille: _builtins.int
     """Share of the caller's sampled frames within the segments, in thousandths. 0 in answers to pictures and hashes."""
     stored_share_permille: _builtins.int
@@ -151,6 +159,10 @@ class Match(_message.Message):
     """
     stored_area_permille: _builtins.int
     """The share of the stored picture, or frame, that the stored version of that pair shows; likewise."""
+    disputed: _builtins.bool
+    """The caller's organisation has reported as FALSE_POSITIVE every version of the item that is within the distance, at this
+    distance or a smaller one. Such matches come last, and leave out no others.
+    """
     @_builtins.property
     def query_transform(self) -> _types_pb2.Transform:
         """Version of the caller's media that matched: turned as it says, and of that the part that its crop leaves. The part
@@ -184,10 +196,11 @@ class Match(_message.Message):
         common_only: _builtins.bool = ...,
         query_area_permille: _builtins.int = ...,
         stored_area_permille: _builtins.int = ...,
+        disputed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["query_transform", b"query_transform", "variant", b"variant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "bank", b"bank", "common_only", b"common_only", "distance_bits", b"distance_bits", "item_id", b"item_id", "kind", b"kind", "match_id", b"match_id", "query_area_permille", b"query_area_permille", "query_share_permille", b"query_share_permille", "query_transform", b"query_transform", "segments", b"segments", "stored_area_permille", b"stored_area_permille", "stored_share_permille", b"stored_share_permille", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "bank", b"bank", "common_only", b"common_only", "disputed", b"disputed", "distance_bits", b"distance_bits", "item_id", b"item_id", "kind", b"kind", "match_id", b"match_id", "query_area_permille", b"query_area_permille", "query_share_permille", b"query_share_permille", "query_transform", b"query_transform", "segments", b"segments", "stored_area_permille", b"stored_area_permille", "stored_share_permille", b"stored_share_permille", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -229,7 +242,9 @@ Global___Segment: _TypeAlias = Segment  # noqa: Y015
 
 @_typing.final
 class MatchColumns(_message.Message):
-    """Matches of a batch, in columns: entry i of every column belongs to match i. Ordered by query, then distance."""
+    """Matches of a batch, in columns: entry i of every column belongs to match i. Ordered by query, then distance; within a
+    query disputed ones come last.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -243,6 +258,7 @@ class MatchColumns(_message.Message):
     VARIANTS_FIELD_NUMBER: _builtins.int
     MATCH_IDS_FIELD_NUMBER: _builtins.int
     STORED_AREAS_PERMILLE_FIELD_NUMBER: _builtins.int
+    DISPUTED_FIELD_NUMBER: _builtins.int
     item_ids: _builtins.bytes
     """16 bytes per match, packed: the item ids."""
     @_builtins.property
@@ -275,13 +291,20 @@ class MatchColumns(_message.Message):
 
     @_builtins.property
     def match_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """Opaque proofs of the matches, for ReportOutcome."""
+        """Opaque proofs of the matches, for ReportOutcome; 62 bytes each, as each names the nearest version, up to 104 where the
+        caller's organisation disputes others. Those of several hashes of one picture that match one item may be joined, the
+        nearest first, at most eight and 512 bytes: they are then one match id.
+        """
 
     @_builtins.property
     def stored_areas_permille(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Share of the stored picture, or frame, that each matched version shows, in thousandths, 1-1000; 0: not known. What the
         query's hash shows only the caller knows, see `Match.query_area_permille`.
         """
+
+    @_builtins.property
+    def disputed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """Which matches the caller's organisation disputes, see `Match.disputed`. Empty: none."""
 
     def __init__(
         self,
@@ -296,10 +319,11 @@ class MatchColumns(_message.Message):
         variants: _abc.Iterable[_types_pb2.Variant] | None = ...,
         match_ids: _abc.Iterable[_builtins.bytes] | None = ...,
         stored_areas_permille: _abc.Iterable[_builtins.int] | None = ...,
+        disputed: _abc.Iterable[_builtins.bool] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurances", b"assurances", "bank_names", b"bank_names", "banks", b"banks", "distances_bits", b"distances_bits", "item_ids", b"item_ids", "kinds", b"kinds", "match_ids", b"match_ids", "queries", b"queries", "stored_areas_permille", b"stored_areas_permille", "variants", b"variants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurances", b"assurances", "bank_names", b"bank_names", "banks", b"banks", "disputed", b"disputed", "distances_bits", b"distances_bits", "item_ids", b"item_ids", "kinds", b"kinds", "match_ids", b"match_ids", "queries", b"queries", "stored_areas_permille", b"stored_areas_permille", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -441,7 +465,7 @@ class MatchImageResponse(_message.Message):
     """
     @_builtins.property
     def matches(self) -> _containers.RepeatedCompositeFieldContainer[Global___Match]:
-        """Media items within the distance, nearest first."""
+        """Media items within the distance, nearest first; disputed ones last."""
 
     @_builtins.property
     def low_quality(self) -> _types_pb2.LowQuality:
@@ -582,7 +606,7 @@ class MatchVideoResponse(_message.Message):
     """State of the registry that this answer includes."""
     @_builtins.property
     def matches(self) -> _containers.RepeatedCompositeFieldContainer[Global___Match]:
-        """Media items that match, best first; with the best of every bank, see `max_matches`."""
+        """Media items that match, best first, disputed ones last; with the best of every bank, see `max_matches`."""
 
     def __init__(
         self,
@@ -762,11 +786,13 @@ class ReportOutcomeRequest(_message.Message):
     MATCH_ID_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     match_id: _builtins.bytes
-    """From the match, at most 256 bytes. Good as long as the item is registered, for any key of the organisation whose key
+    """From the match, or joined as `MatchColumns.match_ids` says, at most 512 bytes. Good as long as the item is registered, for any key of the organisation whose key
     looked up. What is forged, altered or of another organisation is INVALID_REQUEST alike.
     """
     outcome: Global___Outcome.ValueType
-    """What was done. Of each organisation and item the latest is kept, whichever match it was of."""
+    """What was done. Of each organisation and item the latest is kept, whichever match it was of; a FALSE_POSITIVE is kept
+    apart, for each match, until another outcome of that match is reported.
+    """
     def __init__(
         self,
         *,

@@ -97,8 +97,8 @@ class MatchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReportOutcome(self, request, context):
-        """Tells the hotline what came of a match. Answered when durable. Safe to repeat; another outcome of the same item takes the
-        place of the one before. NOT_FOUND if the item was withdrawn.
+        """Tells the hotline what came of a match. Answered when durable. Safe to repeat; another outcome of the same match takes
+        the place of the one before. NOT_FOUND if the item was withdrawn.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,8 +44,8 @@ class MatchServiceStub:
     GetIndexStatus: _grpc.UnaryUnaryMultiCallable[_match_pb2.GetIndexStatusRequest, _match_pb2.GetIndexStatusResponse]
     """Says what the index holds, how fresh it is, and which limits hold."""
     ReportOutcome: _grpc.UnaryUnaryMultiCallable[_match_pb2.ReportOutcomeRequest, _match_pb2.ReportOutcomeResponse]
-    """Tells the hotline what came of a match. Answered when durable. Safe to repeat; another outcome of the same item takes the
-    place of the one before. NOT_FOUND if the item was withdrawn.
+    """Tells the hotline what came of a match. Answered when durable. Safe to repeat; another outcome of the same match takes
+    the place of the one before. NOT_FOUND if the item was withdrawn.
     """
 
 @_typing.type_check_only
@@ -64,8 +64,8 @@ class MatchServiceAsyncStub(MatchServiceStub):
     GetIndexStatus: _aio.UnaryUnaryMultiCallable[_match_pb2.GetIndexStatusRequest, _match_pb2.GetIndexStatusResponse]  # type: ignore[assignment]
     """Says what the index holds, how fresh it is, and which limits hold."""
     ReportOutcome: _aio.UnaryUnaryMultiCallable[_match_pb2.ReportOutcomeRequest, _match_pb2.ReportOutcomeResponse]  # type: ignore[assignment]
-    """Tells the hotline what came of a match. Answered when durable. Safe to repeat; another outcome of the same item takes the
-    place of the one before. NOT_FOUND if the item was withdrawn.
+    """Tells the hotline what came of a match. Answered when durable. Safe to repeat; another outcome of the same match takes
+    the place of the one before. NOT_FOUND if the item was withdrawn.
     """
 
 class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -111,8 +111,8 @@ class MatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _match_pb2.ReportOutcomeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_match_pb2.ReportOutcomeResponse, _abc.Awaitable[_match_pb2.ReportOutcomeResponse]]:
-        """Tells the hotline what came of a match. Answered when durable. Safe to repeat; another outcome of the same item takes the
-        place of the one before. NOT_FOUND if the item was withdrawn.
+        """Tells the hotline what came of a match. Answered when durable. Safe to repeat; another outcome of the same match takes
+        the place of the one before. NOT_FOUND if the item was withdrawn.
         """
 
 def add_MatchServiceServicer_to_server(servicer: MatchServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

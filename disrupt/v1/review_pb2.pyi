@@ -32,11 +32,9 @@ class _ItemStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ItemState.V
     ITEM_STATE_LIVE: _ItemState.ValueType  # 1
     """Lookups find it."""
     ITEM_STATE_ENABLED: _ItemState.ValueType  # 2
-    """Lookups find it, and no reports hide it: staff have decided so."""
+    """Lookups find it: staff have decided so."""
     ITEM_STATE_WAITING: _ItemState.ValueType  # 3
     """It waits for a review: registered beyond a limit."""
-    ITEM_STATE_QUARANTINED: _ItemState.ValueType  # 4
-    """Platforms reported false positives of it."""
     ITEM_STATE_DISABLED: _ItemState.ValueType  # 5
     """Staff have switched it off."""
     ITEM_STATE_REJECTED: _ItemState.ValueType  # 6
@@ -52,11 +50,9 @@ ITEM_STATE_UNSPECIFIED: ItemState.ValueType  # 0
 ITEM_STATE_LIVE: ItemState.ValueType  # 1
 """Lookups find it."""
 ITEM_STATE_ENABLED: ItemState.ValueType  # 2
-"""Lookups find it, and no reports hide it: staff have decided so."""
+"""Lookups find it: staff have decided so."""
 ITEM_STATE_WAITING: ItemState.ValueType  # 3
 """It waits for a review: registered beyond a limit."""
-ITEM_STATE_QUARANTINED: ItemState.ValueType  # 4
-"""Platforms reported false positives of it."""
 ITEM_STATE_DISABLED: ItemState.ValueType  # 5
 """Staff have switched it off."""
 ITEM_STATE_REJECTED: ItemState.ValueType  # 6
@@ -64,6 +60,34 @@ ITEM_STATE_REJECTED: ItemState.ValueType  # 6
 ITEM_STATE_ERASING: ItemState.ValueType  # 7
 """It is about to be erased, as the PIN of its case is lost. Only who has the PIN can stop that."""
 Global___ItemState: _TypeAlias = ItemState  # noqa: Y015
+
+class _Settlement:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SettlementEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Settlement.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SETTLEMENT_UNSPECIFIED: _Settlement.ValueType  # 0
+    """Nothing yet. Refused in a request."""
+    SETTLEMENT_WIDENED: _Settlement.ValueType  # 1
+    """They count no more, nor does what the same organisation reports of the same version at this distance or farther: the
+    versions match again.
+    """
+    SETTLEMENT_UPHELD: _Settlement.ValueType  # 2
+    """They hold, also where more versions than a tenth of the item's fall silent."""
+
+class Settlement(_Settlement, metaclass=_SettlementEnumTypeWrapper):
+    """What staff decide of disputes."""
+
+SETTLEMENT_UNSPECIFIED: Settlement.ValueType  # 0
+"""Nothing yet. Refused in a request."""
+SETTLEMENT_WIDENED: Settlement.ValueType  # 1
+"""They count no more, nor does what the same organisation reports of the same version at this distance or farther: the
+versions match again.
+"""
+SETTLEMENT_UPHELD: Settlement.ValueType  # 2
+"""They hold, also where more versions than a tenth of the item's fall silent."""
+Global___Settlement: _TypeAlias = Settlement  # noqa: Y015
 
 class _Action:
     ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -79,8 +103,6 @@ class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueTy
     """Staff switched an item off."""
     ACTION_REJECT: _Action.ValueType  # 3
     """Staff rejected an item."""
-    ACTION_QUARANTINE: _Action.ValueType  # 4
-    """Reports quarantined an item."""
     ACTION_RELEASE: _Action.ValueType  # 5
     """Nobody reviewed an item in time, and it went live."""
     ACTION_HOLD: _Action.ValueType  # 6
@@ -89,6 +111,10 @@ class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueTy
     """Staff moved an item to another bank."""
     ACTION_CONFIRM: _Action.ValueType  # 8
     """Staff confirmed an item."""
+    ACTION_WIDEN: _Action.ValueType  # 9
+    """Staff widened an item: what was disputed counts no more."""
+    ACTION_UPHOLD: _Action.ValueType  # 10
+    """Staff upheld what is disputed of an item."""
     ACTION_ERASE_REQUESTED: _Action.ValueType  # 20
     """A first key asked that a case be erased without its PIN."""
     ACTION_ERASE_CONFIRMED: _Action.ValueType  # 21
@@ -121,8 +147,6 @@ ACTION_DISABLE: Action.ValueType  # 2
 """Staff switched an item off."""
 ACTION_REJECT: Action.ValueType  # 3
 """Staff rejected an item."""
-ACTION_QUARANTINE: Action.ValueType  # 4
-"""Reports quarantined an item."""
 ACTION_RELEASE: Action.ValueType  # 5
 """Nobody reviewed an item in time, and it went live."""
 ACTION_HOLD: Action.ValueType  # 6
@@ -131,6 +155,10 @@ ACTION_MOVE: Action.ValueType  # 7
 """Staff moved an item to another bank."""
 ACTION_CONFIRM: Action.ValueType  # 8
 """Staff confirmed an item."""
+ACTION_WIDEN: Action.ValueType  # 9
+"""Staff widened an item: what was disputed counts no more."""
+ACTION_UPHOLD: Action.ValueType  # 10
+"""Staff upheld what is disputed of an item."""
 ACTION_ERASE_REQUESTED: Action.ValueType  # 20
 """A first key asked that a case be erased without its PIN."""
 ACTION_ERASE_CONFIRMED: Action.ValueType  # 21
@@ -167,16 +195,22 @@ class ListItemsRequest(_message.Message):
     ITEM_IDS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
+    DISPUTED_FIELD_NUMBER: _builtins.int
+    NEEDS_STAFF_FIELD_NUMBER: _builtins.int
     first_day: _builtins.str
     """Registered on this day or later: ISO date, UTC. Empty: on any."""
     last_day: _builtins.str
     """Registered on this day or before: ISO date, UTC. Empty: on any."""
     outcome: _match_pb2.Outcome.ValueType
-    """Of which an organisation's last report says so. UNSPECIFIED: reported or not."""
+    """Of which an organisation's last report says so. UNSPECIFIED: reported or not. FALSE_POSITIVE is refused, see `disputed`."""
     page_size: _builtins.int
     """Most items in the page, 1-500. 0: 100."""
     page: _builtins.int
     """`next_page` of the page before, with the same conditions. 0: from the newest item."""
+    disputed: _builtins.bool
+    """Only items of which something is disputed that staff have not settled."""
+    needs_staff: _builtins.bool
+    """Only items about which staff have to decide, see `Disputes.needs_staff`."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___ItemState.ValueType]:
         """In one of these states. Empty: in any."""
@@ -200,10 +234,12 @@ class ListItemsRequest(_message.Message):
         item_ids: _abc.Iterable[_builtins.bytes] | None = ...,
         page_size: _builtins.int = ...,
         page: _builtins.int = ...,
+        disputed: _builtins.bool = ...,
+        needs_staff: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["banks", b"banks", "first_day", b"first_day", "item_ids", b"item_ids", "last_day", b"last_day", "outcome", b"outcome", "page", b"page", "page_size", b"page_size", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["banks", b"banks", "disputed", b"disputed", "first_day", b"first_day", "item_ids", b"item_ids", "last_day", b"last_day", "needs_staff", b"needs_staff", "outcome", b"outcome", "page", b"page", "page_size", b"page_size", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -251,6 +287,7 @@ class ReviewItem(_message.Message):
     STATE_SINCE_S_FIELD_NUMBER: _builtins.int
     REGISTERED_ON_FIELD_NUMBER: _builtins.int
     OUTCOMES_FIELD_NUMBER: _builtins.int
+    DISPUTES_FIELD_NUMBER: _builtins.int
     item_id: _builtins.bytes
     """The item, 16 bytes."""
     bank: _builtins.str
@@ -269,6 +306,10 @@ class ReviewItem(_message.Message):
     def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutcomeCount]:
         """How many organisations reported what, by their last reports. Empty: none did."""
 
+    @_builtins.property
+    def disputes(self) -> Global___Disputes:
+        """What platforms dispute of it. Absent: nothing."""
+
     def __init__(
         self,
         *,
@@ -280,14 +321,54 @@ class ReviewItem(_message.Message):
         state_since_s: _builtins.int = ...,
         registered_on: _builtins.str = ...,
         outcomes: _abc.Iterable[Global___OutcomeCount] | None = ...,
+        disputes: Global___Disputes | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["disputes", b"disputes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "bank", b"bank", "item_id", b"item_id", "kind", b"kind", "outcomes", b"outcomes", "registered_on", b"registered_on", "state", b"state", "state_since_s", b"state_since_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "bank", b"bank", "disputes", b"disputes", "item_id", b"item_id", "kind", b"kind", "outcomes", b"outcomes", "registered_on", b"registered_on", "state", b"state", "state_since_s", b"state_since_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReviewItem: _TypeAlias = ReviewItem  # noqa: Y015
+
+@_typing.final
+class Disputes(_message.Message):
+    """What platforms dispute of an item: of organisations with a valid key, and without what staff have widened."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANISATIONS_FIELD_NUMBER: _builtins.int
+    NARROWED_FIELD_NUMBER: _builtins.int
+    SILENT_FIELD_NUMBER: _builtins.int
+    NEEDS_STAFF_FIELD_NUMBER: _builtins.int
+    organisations: _builtins.int
+    """Organisations that dispute a match."""
+    narrowed: _builtins.int
+    """Versions that match only at some distances, as two organisations dispute them."""
+    silent: _builtins.int
+    """Versions among them that do not match even as near as the same picture is."""
+    @_builtins.property
+    def needs_staff(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Why staff have to decide, of: `within_floor`, as a version that shows the whole is disputed as near as the same picture
+        is; `minor`, as it is in a bank of minors; `near_tenth`, as nearly as many versions are silent as may be. Empty: they
+        need not.
+        """
+
+    def __init__(
+        self,
+        *,
+        organisations: _builtins.int = ...,
+        narrowed: _builtins.int = ...,
+        silent: _builtins.int = ...,
+        needs_staff: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["narrowed", b"narrowed", "needs_staff", b"needs_staff", "organisations", b"organisations", "silent", b"silent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Disputes: _TypeAlias = Disputes  # noqa: Y015
 
 @_typing.final
 class OutcomeCount(_message.Message):
@@ -314,6 +395,202 @@ class OutcomeCount(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OutcomeCount: _TypeAlias = OutcomeCount  # noqa: Y015
+
+@_typing.final
+class SettleDisputesRequest(_message.Message):
+    """Settles what platforms dispute."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_IDS_FIELD_NUMBER: _builtins.int
+    SETTLEMENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    settlement: Global___Settlement.ValueType
+    """WIDENED or UPHELD."""
+    reason: _builtins.str
+    """Why, as in SetItemStatesRequest."""
+    @_builtins.property
+    def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The items, as in SetItemStatesRequest: all that is disputed of them now."""
+
+    def __init__(
+        self,
+        *,
+        item_ids: _abc.Iterable[_builtins.bytes] | None = ...,
+        settlement: Global___Settlement.ValueType = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_ids", b"item_ids", "reason", b"reason", "settlement", b"settlement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettleDisputesRequest: _TypeAlias = SettleDisputesRequest  # noqa: Y015
+
+@_typing.final
+class SettleDisputesResponse(_message.Message):
+    """It is settled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    INDEX_CURSOR_FIELD_NUMBER: _builtins.int
+    index_cursor: _builtins.str
+    """State of the registry that includes the change."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewItem]:
+        """The items as they are now."""
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___ReviewItem] | None = ...,
+        index_cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index_cursor", b"index_cursor", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettleDisputesResponse: _TypeAlias = SettleDisputesResponse  # noqa: Y015
+
+@_typing.final
+class ShowItemRequest(_message.Message):
+    """Asks for one item."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    MATCH_ID_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.bytes
+    """Its id, 16 bytes."""
+    match_id: _builtins.bytes
+    """A match id that any organisation got. Another than the server's is INVALID_REQUEST."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.bytes = ...,
+        match_id: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "match_id", b"match_id", "named", b"named"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "match_id", b"match_id", "named", b"named"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_named: _TypeAlias = _typing.Literal["item_id", "match_id"]  # noqa: Y015
+    _WhichOneofArgType_named: _TypeAlias = _typing.Literal["named", b"named"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_named) -> _WhichOneofReturnType_named | None: ...
+
+Global___ShowItemRequest: _TypeAlias = ShowItemRequest  # noqa: Y015
+
+@_typing.final
+class ShowItemResponse(_message.Message):
+    """One item."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    REPORTS_FIELD_NUMBER: _builtins.int
+    MATCHED_FIELD_NUMBER: _builtins.int
+    MATCHED_AT_S_FIELD_NUMBER: _builtins.int
+    matched_at_s: _builtins.int
+    """Of a match id: when it was given out, in seconds since 1970, UTC. Else 0."""
+    @_builtins.property
+    def item(self) -> Global___ReviewItem:
+        """The item."""
+
+    @_builtins.property
+    def reports(self) -> _containers.RepeatedCompositeFieldContainer[Global___Report]:
+        """What organisations reported, by organisation and day."""
+
+    @_builtins.property
+    def matched(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportedVersion]:
+        """Of a match id: the versions that it names, the nearest first."""
+
+    def __init__(
+        self,
+        *,
+        item: Global___ReviewItem | None = ...,
+        reports: _abc.Iterable[Global___Report] | None = ...,
+        matched: _abc.Iterable[Global___ReportedVersion] | None = ...,
+        matched_at_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "matched", b"matched", "matched_at_s", b"matched_at_s", "reports", b"reports"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShowItemResponse: _TypeAlias = ShowItemResponse  # noqa: Y015
+
+@_typing.final
+class Report(_message.Message):
+    """What an organisation reported."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    SETTLEMENT_FIELD_NUMBER: _builtins.int
+    organisation: _builtins.str
+    """Name of the organisation."""
+    outcome: _match_pb2.Outcome.ValueType
+    """Its last outcome of the item; FALSE_POSITIVE of a match that it disputes."""
+    day: _builtins.str
+    """Day of the report: ISO date, UTC."""
+    settlement: Global___Settlement.ValueType
+    """What staff decided of the dispute."""
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportedVersion]:
+        """The versions that it disputes. Empty for other outcomes."""
+
+    def __init__(
+        self,
+        *,
+        organisation: _builtins.str = ...,
+        outcome: _match_pb2.Outcome.ValueType = ...,
+        day: _builtins.str = ...,
+        versions: _abc.Iterable[Global___ReportedVersion] | None = ...,
+        settlement: Global___Settlement.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "organisation", b"organisation", "outcome", b"outcome", "settlement", b"settlement", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Report: _TypeAlias = Report  # noqa: Y015
+
+@_typing.final
+class ReportedVersion(_message.Message):
+    """A version of an item that matched."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VARIANT_FIELD_NUMBER: _builtins.int
+    DISTANCE_BITS_FIELD_NUMBER: _builtins.int
+    distance_bits: _builtins.int
+    """Bits in which the upload differed, 0-256."""
+    @_builtins.property
+    def variant(self) -> _types_pb2.Variant:
+        """The version."""
+
+    def __init__(
+        self,
+        *,
+        variant: _types_pb2.Variant | None = ...,
+        distance_bits: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["variant", b"variant"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["distance_bits", b"distance_bits", "variant", b"variant"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportedVersion: _TypeAlias = ReportedVersion  # noqa: Y015
 
 @_typing.final
 class SetItemStatesRequest(_message.Message):

@@ -53,6 +53,16 @@ class ReviewServiceStub:
                 request_serializer=disrupt_dot_v1_dot_review__pb2.MoveItemsRequest.SerializeToString,
                 response_deserializer=disrupt_dot_v1_dot_review__pb2.MoveItemsResponse.FromString,
                 _registered_method=True)
+        self.SettleDisputes = channel.unary_unary(
+                '/disrupt.v1.ReviewService/SettleDisputes',
+                request_serializer=disrupt_dot_v1_dot_review__pb2.SettleDisputesRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_review__pb2.SettleDisputesResponse.FromString,
+                _registered_method=True)
+        self.ShowItem = channel.unary_unary(
+                '/disrupt.v1.ReviewService/ShowItem',
+                request_serializer=disrupt_dot_v1_dot_review__pb2.ShowItemRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_review__pb2.ShowItemResponse.FromString,
+                _registered_method=True)
         self.ConfirmItems = channel.unary_unary(
                 '/disrupt.v1.ReviewService/ConfirmItems',
                 request_serializer=disrupt_dot_v1_dot_review__pb2.ConfirmItemsRequest.SerializeToString,
@@ -93,8 +103,22 @@ class ReviewServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MoveItems(self, request, context):
-        """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's. An item
-        that is about to be erased stays as it is. Idempotent.
+        """Moves items to another bank, with the state that they have. An item that is about to be erased stays as it
+        is. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SettleDisputes(self, request, context):
+        """Settles what platforms dispute of items. Idempotent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShowItem(self, request, context):
+        """Shows one item, and what each organisation reported of it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,6 +165,16 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.MoveItems,
                     request_deserializer=disrupt_dot_v1_dot_review__pb2.MoveItemsRequest.FromString,
                     response_serializer=disrupt_dot_v1_dot_review__pb2.MoveItemsResponse.SerializeToString,
+            ),
+            'SettleDisputes': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleDisputes,
+                    request_deserializer=disrupt_dot_v1_dot_review__pb2.SettleDisputesRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_review__pb2.SettleDisputesResponse.SerializeToString,
+            ),
+            'ShowItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowItem,
+                    request_deserializer=disrupt_dot_v1_dot_review__pb2.ShowItemRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_review__pb2.ShowItemResponse.SerializeToString,
             ),
             'ConfirmItems': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfirmItems,
@@ -243,6 +277,60 @@ class ReviewService:
             '/disrupt.v1.ReviewService/MoveItems',
             disrupt_dot_v1_dot_review__pb2.MoveItemsRequest.SerializeToString,
             disrupt_dot_v1_dot_review__pb2.MoveItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleDisputes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.ReviewService/SettleDisputes',
+            disrupt_dot_v1_dot_review__pb2.SettleDisputesRequest.SerializeToString,
+            disrupt_dot_v1_dot_review__pb2.SettleDisputesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.ReviewService/ShowItem',
+            disrupt_dot_v1_dot_review__pb2.ShowItemRequest.SerializeToString,
+            disrupt_dot_v1_dot_review__pb2.ShowItemResponse.FromString,
             options,
             channel_credentials,
             insecure,

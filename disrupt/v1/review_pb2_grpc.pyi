@@ -44,9 +44,13 @@ class ReviewServiceStub:
     erased stays so.
     """
     MoveItems: _grpc.UnaryUnaryMultiCallable[_review_pb2.MoveItemsRequest, _review_pb2.MoveItemsResponse]
-    """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's. An item
-    that is about to be erased stays as it is. Idempotent.
+    """Moves items to another bank, with the state that they have. An item that is about to be erased stays as it
+    is. Idempotent.
     """
+    SettleDisputes: _grpc.UnaryUnaryMultiCallable[_review_pb2.SettleDisputesRequest, _review_pb2.SettleDisputesResponse]
+    """Settles what platforms dispute of items. Idempotent."""
+    ShowItem: _grpc.UnaryUnaryMultiCallable[_review_pb2.ShowItemRequest, _review_pb2.ShowItemResponse]
+    """Shows one item, and what each organisation reported of it."""
     ConfirmItems: _grpc.UnaryUnaryMultiCallable[_review_pb2.ConfirmItemsRequest, _review_pb2.ConfirmItemsResponse]
     """Confirms that items are what their bank is for: their assurance becomes REVIEWED. An item that is about to be erased
     stays as it is. Idempotent.
@@ -75,9 +79,13 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     erased stays so.
     """
     MoveItems: _aio.UnaryUnaryMultiCallable[_review_pb2.MoveItemsRequest, _review_pb2.MoveItemsResponse]  # type: ignore[assignment]
-    """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's. An item
-    that is about to be erased stays as it is. Idempotent.
+    """Moves items to another bank, with the state that they have. An item that is about to be erased stays as it
+    is. Idempotent.
     """
+    SettleDisputes: _aio.UnaryUnaryMultiCallable[_review_pb2.SettleDisputesRequest, _review_pb2.SettleDisputesResponse]  # type: ignore[assignment]
+    """Settles what platforms dispute of items. Idempotent."""
+    ShowItem: _aio.UnaryUnaryMultiCallable[_review_pb2.ShowItemRequest, _review_pb2.ShowItemResponse]  # type: ignore[assignment]
+    """Shows one item, and what each organisation reported of it."""
     ConfirmItems: _aio.UnaryUnaryMultiCallable[_review_pb2.ConfirmItemsRequest, _review_pb2.ConfirmItemsResponse]  # type: ignore[assignment]
     """Confirms that items are what their bank is for: their assurance becomes REVIEWED. An item that is about to be erased
     stays as it is. Idempotent.
@@ -121,9 +129,25 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _review_pb2.MoveItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.MoveItemsResponse, _abc.Awaitable[_review_pb2.MoveItemsResponse]]:
-        """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's. An item
-        that is about to be erased stays as it is. Idempotent.
+        """Moves items to another bank, with the state that they have. An item that is about to be erased stays as it
+        is. Idempotent.
         """
+
+    @_abc_1.abstractmethod
+    def SettleDisputes(
+        self,
+        request: _review_pb2.SettleDisputesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.SettleDisputesResponse, _abc.Awaitable[_review_pb2.SettleDisputesResponse]]:
+        """Settles what platforms dispute of items. Idempotent."""
+
+    @_abc_1.abstractmethod
+    def ShowItem(
+        self,
+        request: _review_pb2.ShowItemRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.ShowItemResponse, _abc.Awaitable[_review_pb2.ShowItemResponse]]:
+        """Shows one item, and what each organisation reported of it."""
 
     @_abc_1.abstractmethod
     def ConfirmItems(

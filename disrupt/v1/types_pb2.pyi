@@ -299,6 +299,7 @@ class Fingerprints(_message.Message):
     START_MS_FIELD_NUMBER: _builtins.int
     END_MS_FIELD_NUMBER: _builtins.int
     TRANSFORMS_FIELD_NUMBER: _builtins.int
+    BELOW_BITS_FIELD_NUMBER: _builtins.int
     hashes: _builtins.bytes
     """n × 32 bytes, packed; each in the byte order of PDQ's published hex. 1 ≤ n ≤ the server's limit
     (GetIndexStatus names it).
@@ -331,6 +332,12 @@ class Fingerprints(_message.Message):
         Without meaning in a registration, where plan and ordinal say it.
         """
 
+    @_builtins.property
+    def below_bits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """In a feed, n distances in bits: platforms dispute a hash, which is answered only at smaller distances than this; 0: at
+        none; 255: at any that its bank allows. Empty: all 255. Refused in a registration, and without meaning in a lookup.
+        """
+
     def __init__(
         self,
         *,
@@ -342,10 +349,11 @@ class Fingerprints(_message.Message):
         start_ms: _abc.Iterable[_builtins.int] | None = ...,
         end_ms: _abc.Iterable[_builtins.int] | None = ...,
         transforms: _abc.Iterable[Global___Transform] | None = ...,
+        below_bits: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_ms", b"end_ms", "hashes", b"hashes", "ordinals", b"ordinals", "plans", b"plans", "profiles", b"profiles", "qualities", b"qualities", "start_ms", b"start_ms", "transforms", b"transforms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["below_bits", b"below_bits", "end_ms", b"end_ms", "hashes", b"hashes", "ordinals", b"ordinals", "plans", b"plans", "profiles", b"profiles", "qualities", b"qualities", "start_ms", b"start_ms", "transforms", b"transforms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from disrupt.core.changes import Change, Removal
+from disrupt.core.media import NOT_NARROWED
 from disrupt.v1 import feed_pb2
 from disrupt.wire.fields import fingerprints_message, invalid
 
@@ -35,12 +36,15 @@ def change(value: Change, bank_names: Mapping[int, str]) -> feed_pb2.Change:
     if isinstance(value, Removal) or value.item is None:
         return feed_pb2.Change(removed=feed_pb2.ItemRemoved(item_id=value.item_id))
     item = value.item
+    fingerprints = fingerprints_message(item.fingerprints, item.kind)
+    if (item.below_bits != NOT_NARROWED).any():
+        fingerprints.below_bits.extend(item.below_bits.tolist())
     return feed_pb2.Change(
         added=feed_pb2.ItemAdded(
             item_id=item.item_id,
             bank=bank_names[item.bank],
             assurance=item.assurance.value,  # type: ignore[arg-type]  # same numbers
             kind=item.kind.value,  # type: ignore[arg-type]  # same numbers
-            fingerprints=fingerprints_message(item.fingerprints, item.kind),
+            fingerprints=fingerprints,
         )
     )

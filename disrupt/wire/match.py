@@ -93,6 +93,8 @@ def hashes_answer(
     )
     columns.match_ids.extend(match_ids)
     columns.stored_areas_permille.extend(matches.stored_area_permille.tolist())
+    if matches.is_disputed.any():
+        columns.disputed.extend(matches.is_disputed.tolist())
     return response
 
 
@@ -125,6 +127,7 @@ def picture_answer(
             match_id=match_id,
             query_area_permille=int(matches.query_area_permille[at]),
             stored_area_permille=int(matches.stored_area_permille[at]),
+            disputed=bool(matches.is_disputed[at]),
         )
     return response
 

@@ -76,6 +76,10 @@ def registration(message: registration_pb2.RegisterHashesRequest) -> Registratio
         except ValueError:
             raise invalid(f"items[{at}].kind", "say IMAGE or VIDEO") from None
         path = f"items[{at}].fingerprints"
+        if item.fingerprints.below_bits:
+            raise invalid(
+                f"{path}.below_bits", "leave it empty: what is registered is not disputed"
+            )
         columns = fingerprints(item.fingerprints, kind, path=path)
         _check_plans(columns["plan"], f"{path}.plans")
         items.append(MediaItem(kind, columns))

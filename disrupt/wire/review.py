@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
@@ -9,11 +10,18 @@ from disrupt.core.acts import Action, ActRecord
 from disrupt.core.case_erasures import CONFIRM_WITHIN_S, CaseErasure, day_of
 from disrupt.core.cases import parse_case_number
 from disrupt.core.media import ITEM_ID_BYTES
-from disrupt.core.outcomes import MatchOutcome
+from disrupt.core.outcomes import (
+    Dispute,
+    DisputeSummary,
+    MatchedVersion,
+    MatchOutcome,
+    Settlement,
+)
 from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
 from disrupt.core.states import ItemState
-from disrupt.v1 import review_pb2
+from disrupt.v1 import match_pb2, review_pb2
 from disrupt.wire.fields import invalid
+from disrupt.wire.match import variant
 
 _DEFAULT_PAGE_SIZE = 100
 PAGE_SIZE_MAX = 500
@@ -26,6 +34,8 @@ _BY_STAFF = {
     ItemState.REJECTED: Action.REJECT,
 }
 """The states that staff set, and the act of it."""
+
+_BY_SETTLEMENT = {Settlement.WIDENED: Action.WIDEN, Settlement.UPHELD: Action.UPHOLD}
 
 _NUMBER_MAX = 2**63 - 1
 
@@ -49,6 +59,8 @@ def item_filter(message: review_pb2.ListItemsRequest, banks: Iterable[int]) -> I
         outcome = MatchOutcome(message.outcome) if message.outcome else None
     except ValueError:
         raise invalid("outcome", "no outcome of this version") from None
+    if outcome == MatchOutcome.FALSE_POSITIVE:
+        raise invalid("outcome", "false positives are disputes: ask for disputed items")
     return ItemFilter(
         frozenset(banks),
         states or ALL_STATES,
@@ -56,6 +68,8 @@ def item_filter(message: review_pb2.ListItemsRequest, banks: Iterable[int]) -> I
         last_day=_day("last_day", message.last_day),
         item_ids=frozenset(item_ids(message.item_ids, least=0)),
         outcome=outcome,
+        disputed=message.disputed,
+        needs_staff=message.needs_staff,
     )
 
 
@@ -75,6 +89,23 @@ def state_to_set(message: review_pb2.SetItemStatesRequest) -> tuple[ItemState, A
     if state not in _BY_STAFF:
         raise invalid("state", "say ENABLED, DISABLED or REJECTED")
     return state, _BY_STAFF[state]
+
+
+def settlement_to_set(message: review_pb2.SettleDisputesRequest) -> tuple[Settlement, Action]:
+    """Return the settlement of disputes, and the act of it."""
+    try:
+        settlement = Settlement(message.settlement)
+    except ValueError:
+        raise invalid("settlement", "say WIDENED or UPHELD") from None
+    return settlement, _BY_SETTLEMENT[settlement]
+
+
+def named_item(message: review_pb2.ShowItemRequest) -> bytes:
+    """Return the id of the item to show, or nothing where a match id names it."""
+    named = message.WhichOneof("named")
+    if named is None:
+        raise invalid("item_id", "name an item, or a match")
+    return item_ids([message.item_id])[0] if named == "item_id" else b""
 
 
 def _state(field: str, number: int) -> ItemState:
@@ -122,6 +153,75 @@ def confirmed_answer(
     return review_pb2.ConfirmItemsResponse(items=items, index_cursor=cursor)
 
 
+def settled_answer(
+    reviewed: Iterable[ReviewedItem], bank_names: Mapping[int, str], cursor: str
+) -> review_pb2.SettleDisputesResponse:
+    """Make the answer with the items as they are now; ``cursor`` is sealed."""
+    items = _items(reviewed, bank_names)
+    return review_pb2.SettleDisputesResponse(items=items, index_cursor=cursor)
+
+
+def shown_answer(
+    reviewed: ReviewedItem,
+    outcomes: Iterable[tuple[str, MatchOutcome, str]],
+    disputes: Iterable[Dispute],
+    bank_names: Mapping[int, str],
+    matched: Sequence[MatchedVersion] = (),
+    matched_at_s: int = 0,
+) -> review_pb2.ShowItemResponse:
+    """Make the answer that shows one item, named by a match of these versions, if of any.
+
+    ``outcomes`` are organisation, outcome and day.
+    """
+    by_match = defaultdict[tuple[str, bytes], list[Dispute]](list)
+    for dispute in disputes:
+        by_match[dispute.organisation, dispute.match].append(dispute)
+    of_outcomes = [
+        review_pb2.Report(
+            organisation=organisation,
+            outcome=outcome.value,  # type: ignore[arg-type]  # same numbers
+            day=day,
+        )
+        for organisation, outcome, day in outcomes
+    ]
+    of_disputes = [
+        review_pb2.Report(
+            organisation=organisation,
+            outcome=match_pb2.OUTCOME_FALSE_POSITIVE,
+            day=of_match[0].day,
+            versions=[_version(dispute.version) for dispute in of_match],
+            settlement=of_match[0].settlement or 0,  # type: ignore[arg-type]  # same numbers
+        )
+        for (organisation, _), of_match in by_match.items()
+    ]
+    (item,) = _items([reviewed], bank_names)
+    return review_pb2.ShowItemResponse(
+        item=item,
+        reports=sorted(
+            [*of_outcomes, *of_disputes], key=lambda report: (report.organisation, report.day)
+        ),
+        matched=map(_version, matched),
+        matched_at_s=matched_at_s,
+    )
+
+
+def _version(matched: MatchedVersion) -> review_pb2.ReportedVersion:
+    return review_pb2.ReportedVersion(
+        variant=variant(matched.plan, matched.ordinal), distance_bits=matched.distance_bits
+    )
+
+
+def _disputes(summary: DisputeSummary | None) -> review_pb2.Disputes | None:
+    if summary is None:
+        return None
+    return review_pb2.Disputes(
+        organisations=summary.organisations,
+        narrowed=summary.narrowed,
+        silent=summary.silent,
+        needs_staff=sorted(summary.needs_staff),
+    )
+
+
 def _items(
     reviewed: Iterable[ReviewedItem], bank_names: Mapping[int, str]
 ) -> list[review_pb2.ReviewItem]:
@@ -142,6 +242,7 @@ def _items(
                 )
                 for outcome, organisations in item.organisations.items()
             ],
+            disputes=_disputes(item.disputes),
         )
         for item in reviewed
     ]

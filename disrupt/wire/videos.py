@@ -125,6 +125,7 @@ def video_answer(
             common_only=match.common_only,
             query_area_permille=match.query_area_permille,
             stored_area_permille=match.stored_area_permille,
+            disputed=match.is_disputed,
         )
         for segment in match.segments:
             message.segments.add(

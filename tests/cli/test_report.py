@@ -35,7 +35,7 @@ def test_of_many_reports_those_that_are_none_are_named_and_the_others_noted(
     given = [
         {"match_id": ids[0], "outcome": "blocked", "item": "ignored"},
         {"match_id": ids[1], "outcome": "blocked"},
-        {"match_id": "00" * 57, "outcome": "blocked"},
+        {"match_id": "00" * 62, "outcome": "blocked"},
         {"match_id": ids[0], "outcome": "deleted"},
         {"match_id": ids[0], "outcome": "false_positive"},
     ]
@@ -46,7 +46,7 @@ def test_of_many_reports_those_that_are_none_are_named_and_the_others_noted(
     assert [line["match_id"] for line in done.lines] == [
         ids[0],
         ids[1],
-        "00" * 57,
+        "00" * 62,
         *ids[:1] * 2,
         "",
     ]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from benchmarks.harness.deployment import Deployment
 from tests.cli.shell import Done, Shell
+from tests.server.caller import eventually
 from tests.submission.examples import picture
 
 
@@ -49,6 +51,59 @@ def test_staff_decide_about_an_item_and_read_it_in_the_log(
     assert [act["action"] for act in acts] == ["confirm", "move", "reject", "enable", "disable"]
     assert {act["item"] for act in acts} == {item}
     assert "false_positive" in review("log", "--limit", "5").out
+
+
+def test_staff_see_disputes_by_item_or_match_and_settle_them(
+    disrupt: Shell, deployment: Deployment, review_key: str, tmp_path: Path
+) -> None:
+    file, copy = picture(tmp_path / "a.png", 193), tmp_path / "copy.png"
+    disrupt.registered(file)
+    with Image.open(file) as opened:
+        width, height = opened.size
+        opened.crop((width // 12, 0, width, height - height // 20)).save(copy)
+    (line,) = disrupt.match(copy, until=1)
+    (match,) = line["matches"]
+    keys = [deployment.make_key(name, "match") for name in ("who disputes", "who agrees")]
+
+    def disputes_all(key: str, *options: str) -> bool:
+        """Report what is not marked yet; a match id names some of the versions that are near."""
+        (line,) = disrupt("match", "--json", *options, copy, key=key).lines
+        left = [found["match_id"] for found in line["matches"] if not found.get("disputed")]
+        done = [disrupt("report", match_id, "false_positive", key=key).code for match_id in left]
+        assert done == [0] * len(left)
+        return not left
+
+    eventually(lambda: disputes_all(keys[0]))
+    # alike where the server hashes: nothing is left to dispute
+    (line,) = disrupt("match", "--json", "--send-pictures", copy, key=keys[0]).lines
+    assert [found["disputed"] for found in line["matches"]] == [True]
+    eventually(lambda: disputes_all(keys[1], "--send-pictures"))
+
+    def review(*arguments: str) -> Done:
+        done = disrupt("review", *arguments, key=review_key)
+        assert done.code == 0, done.err
+        return done
+
+    listed = {row["item"]: row for row in review("disputes", "--json").lines}
+    assert listed[match["item"]]["disputes"]["organisations"] == 2
+    for name in (match["item"], match["match_id"]):
+        (row,) = review("show", "--json", name).lines
+        assert row["item"] == match["item"]
+        assert {report["organisation"] for report in row["reports"]} == {
+            "who disputes",
+            "who agrees",
+        }
+        assert bool(row["matched"]) == (name == match["match_id"])
+    shown = review("show", match["item"]).out
+    assert "who agrees" in shown
+    assert " bits from " in shown
+    (row,) = review("uphold", "--json", match["item"]).lines
+    assert row["disputes"]["organisations"] == 2
+    assert match["item"] not in review("disputes").out
+    (row,) = review("widen", "--json", match["item"]).lines
+    assert row["disputes"] is None
+    acts = review("log", "--json", "--limit", "2").lines
+    assert [act["action"] for act in acts] == ["widen", "uphold"]
 
 
 def test_an_unknown_item_is_refused_and_a_wrong_use_sends_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
@@ -44,8 +45,9 @@ matches = st.builds(
     transform=st.none() | transforms,
     plan=st.integers(0, 65535),
     ordinal=st.integers(0, 65535),
-    match_id=st.binary(max_size=8),
+    match_id=st.binary(min_size=1, max_size=100),
     stored_area_permille=st.integers(0, 1000),
+    disputed=st.booleans(),
 )
 answers = st.builds(
     HashAnswer,
@@ -91,6 +93,9 @@ def to_response(said: list[HashAnswer]) -> match_pb2.MatchHashesResponse:
             variants=[to_variant(match) for _, match in rows],
             match_ids=[match.match_id for _, match in rows],
             stored_areas_permille=[match.stored_area_permille for _, match in rows],
+            disputed=[match.disputed for _, match in rows]
+            if any(match.disputed for _, match in rows)
+            else (),
         ),
         truncated_queries=[at for at, answer in enumerate(said) if answer.truncated],
         low_quality_queries=[at for at, answer in enumerate(said) if answer.low_quality],
@@ -122,6 +127,7 @@ def test_an_answer_to_a_picture_keeps_every_field(
                 match_id=match.match_id,
                 query_area_permille=500,
                 stored_area_permille=match.stored_area_permille,
+                disputed=match.disputed,
             )
         ],
         truncated=truncated,
@@ -169,6 +175,7 @@ def test_values_of_a_newer_server_are_no_error() -> None:
         *(("variants", [types_pb2.Variant()] * count) for count in (0, 2)),
         *(("match_ids", [b""] * count) for count in (0, 2)),
         *(("stored_areas_permille", [1] * count) for count in (0, 2)),
+        ("disputed", [False, True]),
     ],
 )
 def test_columns_that_fit_neither_each_other_nor_the_request_are_an_error_of_ours(
@@ -195,6 +202,20 @@ def test_a_note_on_a_hash_that_was_not_asked_is_an_error_of_ours(places: str) ->
         results.hash_answers(response, 1)
 
 
+def joined(found: list[Match]) -> bytes:
+    """Return the match ids of an item's nearest versions, undisputed ones where there are any."""
+    counting = [match for match in found if not match.disputed] or found
+    ids: dict[tuple[int, int], bytes] = {}
+    for match in sorted(counting, key=lambda match: match.distance_bits):
+        if (match.plan, match.ordinal) not in ids:
+            ids[match.plan, match.ordinal] = match.match_id
+    kept = b""
+    for match_id in list(ids.values())[:8]:
+        if len(kept) + len(match_id) <= 512:
+            kept += match_id
+    return kept
+
+
 @given(st.lists(st.tuples(transforms, answers), min_size=1, max_size=5), st.integers(1, 6))
 @settings(max_examples=80)
 def test_versions_of_a_picture_merge_to_the_nearest_entry_per_item(
@@ -202,12 +223,15 @@ def test_versions_of_a_picture_merge_to_the_nearest_entry_per_item(
 ) -> None:
     query = ImageQuery(80, tuple((PdqHash(bytes(32)), transform) for transform, _ in asked))
     merged = results.merged(query, [answer for _, answer in asked], max_matches=max_matches)
-    every = [
-        (match.distance_bits, match.item_id) for _, answer in asked for match in answer.matches
-    ]
-    nearest = {item: min(bits for bits, number in every if number == item) for _, item in every}
-    got = [(match.distance_bits, match.item_id) for match in merged.matches]
-    assert [bits for bits, _ in got][:max_matches] == sorted(nearest.values())[:max_matches]
+    of_item = defaultdict[str, list[Match]](list)
+    for match in (match for _, answer in asked for match in answer.matches):
+        of_item[match.item_id].append(match)
+    nearest = {
+        item: (all(each.disputed for each in found), min(each.distance_bits for each in found))
+        for item, found in of_item.items()
+    }
+    got = [((match.disputed, match.distance_bits), match.item_id) for match in merged.matches]
+    assert [rank for rank, _ in got][:max_matches] == sorted(nearest.values())[:max_matches]
     every_item = results.merged(query, [answer for _, answer in asked], max_matches=1000).matches
     assert len(every_item) == len(nearest)
     assert merged.matches == tuple(
@@ -215,7 +239,7 @@ def test_versions_of_a_picture_merge_to_the_nearest_entry_per_item(
         for place, match in enumerate(every_item)
         if place < max_matches or match.bank not in {hit.bank for hit in every_item[:place]}
     )
-    assert all(nearest[item] == bits for bits, item in got)
+    assert all(nearest[item] == rank for rank, item in got)
     assert len({item for _, item in got}) == len(got)
     for match in merged.matches:
         assert any(
@@ -224,6 +248,7 @@ def test_versions_of_a_picture_merge_to_the_nearest_entry_per_item(
             for listed in answer.matches
             if listed.distance_bits == match.distance_bits
         )
+        assert match.match_id == joined(of_item[match.item_id])
         areas = [
             (transform.area_permille, listed.stored_area_permille)
             for transform, answer in asked

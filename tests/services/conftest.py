@@ -8,6 +8,7 @@ import pytest
 
 from disrupt.core.lookups import VideoMatches, VideoOptions
 from disrupt.core.media import StoredItem
+from disrupt.core.own_disputes import OwnDisputes
 from disrupt.core.policy import Scope
 from disrupt.core.videos import FRAME
 from tests.services.videos import SCOPE, Codes, Find, frames, indexed, looking
@@ -23,8 +24,9 @@ def find(tmp_path: Path) -> Find:
         step_ms: float = 1000,
         scope: Scope = SCOPE,
         options: VideoOptions | None = None,
+        own: OwnDisputes | None = None,
     ) -> VideoMatches:
-        lookup = looking(indexed(tmp_path, *items), scope, options or VideoOptions())
+        lookup = looking(indexed(tmp_path, *items), scope, options, own)
         rows = query if query.dtype == FRAME else frames(query, step_ms)
         lookup.add(rows[at : at + 1] for at in range(len(rows)))
         return lookup.matches()

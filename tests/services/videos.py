@@ -13,6 +13,7 @@ import numpy as np
 from disrupt.core.changes import Addition, Cursor
 from disrupt.core.lookups import VideoMatch, VideoMatches, VideoOptions
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
+from disrupt.core.own_disputes import OwnDisputes
 from disrupt.core.policy import ADULTS, Scope
 from disrupt.core.videos import FRAME, fingerprints_of
 from disrupt.index.generations import publish
@@ -76,9 +77,12 @@ def sampled(codes: Codes, first: int = 0) -> Codes:
 
 
 def looking(
-    live: LiveIndex, scope: Scope = SCOPE, options: VideoOptions | None = None
+    live: LiveIndex,
+    scope: Scope = SCOPE,
+    options: VideoOptions | None = None,
+    own: OwnDisputes | None = None,
 ) -> VideoLookup:
-    return VideoLookup(live, scope, options or VideoOptions(), Allowance(math.inf))
+    return VideoLookup(live, scope, options or VideoOptions(), Allowance(math.inf), own or {})
 
 
 def indexed(directory: Path, *items: StoredItem) -> LiveIndex:

@@ -14,7 +14,7 @@ from disrupt.core.examples import EXAMPLE_IDS
 from disrupt.core.hashes import stack
 from disrupt.core.lookups import LookupOptions, Matches
 from disrupt.core.media import LowQuality
-from disrupt.core.outcomes import MatchedVersion, OutcomeReport
+from disrupt.core.outcomes import OutcomeReport
 from disrupt.core.policy import TEST_BANK, ApiKey, Scope, scope
 from disrupt.core.status import Limits
 from disrupt.errors import CursorExpiredError, OverloadedError
@@ -33,6 +33,7 @@ from disrupt.services import matching
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.keys import KeyRing
 from disrupt.services.matching import Allowance, Steps, advance
+from disrupt.services.own_disputes import disputed_last
 from disrupt.services.tokens import MatchTokens, not_a_match_id
 from disrupt.services.video_matching import VideoLookup
 from disrupt.v1 import match_pb2, match_pb2_grpc
@@ -108,15 +109,24 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         queries = lookup.queries
 
         def answer(allowance: Allowance) -> Steps[match_pb2.MatchHashesResponse]:
-            matches = matching.NO_MATCHES
+            matches, index = matching.NO_MATCHES, self._state.live
             if searched.limits:
-                matches = yield from matching.hash_steps(
-                    self._state.live,
-                    queries,
+                matches = yield from disputed_last(
+                    lambda rows, most: matching.hash_steps(
+                        index,
+                        queries[rows],
+                        searched,
+                        most,
+                        most_matches=self._config.max_matches_per_answer,
+                        allowance=allowance,
+                    ),
+                    self._state.disputes(key.organisation),
+                    index,
+                    lambda query: queries[query : query + 1],
+                    len(queries),
                     searched,
                     lookup.options.max_matches,
-                    most_matches=self._config.max_matches_per_answer,
-                    allowance=allowance,
+                    allowance,
                 )
             return wire.hashes_answer(
                 lookup, matches, self._seal(matches, key), self._state.ring.bank_names, cursor
@@ -155,16 +165,25 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         transforms = [transform for _, transform in query.hashes]
 
         def answer(allowance: Allowance) -> Steps[match_pb2.MatchImageResponse]:
-            matches = matching.NO_MATCHES
+            matches, index = matching.NO_MATCHES, self._state.live
             if searched.limits:
-                matches = yield from matching.picture_steps(
-                    self._state.live,
-                    queries,
-                    transforms,
+                matches = yield from disputed_last(
+                    lambda _, most: matching.picture_steps(
+                        index,
+                        queries,
+                        transforms,
+                        searched,
+                        most,
+                        allowance,
+                        whole_only=options.whole_only,
+                    ),
+                    self._state.disputes(key.organisation),
+                    index,
+                    lambda _: queries,
+                    1,
                     searched,
                     options.max_matches,
                     allowance,
-                    whole_only=options.whole_only,
                 )
             return wire.picture_answer(
                 query.quality,
@@ -227,15 +246,15 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         cursor = self._cursor()
         self._quotas.take(key.organisation)
         allowance = Allowance(time.monotonic() + allowed_s(context, self._config.max_video_call_s))
-        lookup = VideoLookup(self._state.live, searched, options, allowance)
+        own = self._state.disputes(key.organisation)
+        lookup = VideoLookup(self._state.live, searched, options, allowance, own)
         search = VideoSearch(lookup, options, self._comparing)
 
         def answer() -> match_pb2.MatchVideoResponse:
             result = lookup.matches()
-            pairs = [(match.item_id, match.distance_bits) for match in result.matches]
             match_ids = self._tokens.seal(
-                [item_id for item_id, _ in pairs],
-                [distance for _, distance in pairs],
+                [match.item_id for match in result.matches],
+                [match.versions for match in result.matches],
                 key.key_id,
                 int(time.time()),
             )
@@ -269,8 +288,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         organisation = caller.get().organisation
         if self._state.ring.organisations.get(token.key_id) != organisation:
             raise not_a_match_id()
-        versions = (MatchedVersion(0, 0, token.distance_bits),)
-        report = OutcomeReport(token.item_id, organisation, outcome, request.match_id, versions)
+        report = OutcomeReport(token.item_id, organisation, outcome, token.match, token.versions)
         if token.item_id not in EXAMPLE_IDS:  # which are in no statistic
             await self._record(wire_admin.record_request(report), context)
             families.OUTCOMES.add(outcome.name.lower(), organisation)
@@ -319,7 +337,8 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
         item_ids = [item_id.tobytes() for item_id in matches.item_ids]
         distances_bits = matches.distance_bits.tolist()
         self._count(zip(matches.bank.tolist(), distances_bits, strict=True))
-        return self._tokens.seal(item_ids, distances_bits, key.key_id, int(time.time()))
+        versions = matches.matched_versions()
+        return self._tokens.seal(item_ids, versions, key.key_id, int(time.time()))
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from disrupt.server.admission.shares import holder
 from disrupt.server.calls.relaying import Relay
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.review import Decided, Reviewer, act_of
+from disrupt.services.tokens import MatchTokens
 from disrupt.v1 import review_pb2, review_pb2_grpc
 from disrupt.wire import review as wire
 
@@ -54,6 +55,18 @@ class RelayingReviewServicer(review_pb2_grpc.ReviewServiceServicer):
         """Confirm items."""
         return await self._relay(self._writer.ConfirmItems, request, context)
 
+    async def SettleDisputes(  # noqa: N802 gRPC's name
+        self, request: review_pb2.SettleDisputesRequest, context: Context
+    ) -> review_pb2.SettleDisputesResponse:
+        """Settle what is disputed of items."""
+        return await self._relay(self._writer.SettleDisputes, request, context)
+
+    async def ShowItem(  # noqa: N802 gRPC's name
+        self, request: review_pb2.ShowItemRequest, context: Context
+    ) -> review_pb2.ShowItemResponse:
+        """Show one item."""
+        return await self._relay(self._writer.ShowItem, request, context)
+
     async def ListActs(  # noqa: N802 gRPC's name
         self, request: review_pb2.ListActsRequest, context: Context
     ) -> review_pb2.ListActsResponse:
@@ -70,7 +83,10 @@ class RelayingReviewServicer(review_pb2_grpc.ReviewServiceServicer):
 class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
     """Answer the calls of ReviewService in the writer."""
 
-    def __init__(self, reviewer: Reviewer, pool: Pool, cursors: SealedCursors) -> None:
+    def __init__(
+        self, reviewer: Reviewer, pool: Pool, cursors: SealedCursors, tokens: MatchTokens
+    ) -> None:
+        self._tokens = tokens
         self._reviewer = reviewer
         self._registry = reviewer.registry
         self._pool = pool
@@ -131,6 +147,37 @@ class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
         act = act_of(key, Action.CONFIRM, int(time.time()), request.reason)
         decided = self._reviewer.confirm(key, ids, act)
         return wire.confirmed_answer(*self._decided(decided))
+
+    async def SettleDisputes(  # noqa: N802 gRPC's name
+        self, request: review_pb2.SettleDisputesRequest, _context: Context
+    ) -> review_pb2.SettleDisputesResponse:
+        """Settle what is disputed of items."""
+        return await self._run(self._settle, request)
+
+    def _settle(
+        self, key: ApiKey, request: review_pb2.SettleDisputesRequest
+    ) -> review_pb2.SettleDisputesResponse:
+        ids, (settlement, action) = wire.item_ids(request.item_ids), wire.settlement_to_set(request)
+        act = act_of(key, action, int(time.time()), request.reason)
+        decided = self._reviewer.settle(key, ids, settlement, act)
+        return wire.settled_answer(*self._decided(decided))
+
+    async def ShowItem(  # noqa: N802 gRPC's name
+        self, request: review_pb2.ShowItemRequest, _context: Context
+    ) -> review_pb2.ShowItemResponse:
+        """Show one item."""
+        return await self._run(self._show, request)
+
+    def _show(
+        self, key: ApiKey, request: review_pb2.ShowItemRequest
+    ) -> review_pb2.ShowItemResponse:
+        item_id = wire.named_item(request)
+        token = None if item_id else self._tokens.open(request.match_id)
+        item, reports = self._reviewer.show(key, token.item_id if token else item_id)
+        matched = (token.versions, token.time_s) if token else ()
+        return wire.shown_answer(
+            item, reports.outcomes, reports.disputes, self._bank_names(), *matched
+        )
 
     async def ListActs(  # noqa: N802 gRPC's name
         self, request: review_pb2.ListActsRequest, _context: Context

@@ -57,6 +57,7 @@ from disrupt.services.quotas import Quota
 from disrupt.services.registration import Registrar, RegistrationLimits
 from disrupt.services.review import Reviewer
 from disrupt.services.throttle import Throttle
+from disrupt.services.tokens import MatchTokens
 from disrupt.v1 import registration_pb2_grpc, review_pb2_grpc
 from disrupt.wire import payloads
 
@@ -147,7 +148,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     admission = Admission(capacities(config))
     cursors = SealedCursors(secrets.match_tokens)
     registration = RegistrationServicer(registrar, decode, pool, registering, cursors)
-    review = ReviewServicer(Reviewer(registry), pool, cursors)
+    review = ReviewServicer(Reviewer(registry), pool, cursors, MatchTokens(secrets.match_tokens))
     admin = AdminServicer(DirectAdmin(registry), pool)
 
     def answering(relayed: RelayedCalls, *first: aio.ServerInterceptor) -> aio.Server:

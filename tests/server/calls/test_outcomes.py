@@ -21,7 +21,6 @@ from tests.server.caller import (
     eventually,
     items,
     lookup,
-    near,
     refusal,
     register,
 )
@@ -79,31 +78,15 @@ def test_outcomes_of_two_platforms_are_durable_when_answered_and_are_corrected(
         platform("ReportOutcome", report(own))
         assert recorded(server, case)[item_id].keys() == {MatchOutcome.BLOCKED}
     other("ReportOutcome", report(others, match_pb2.OUTCOME_NOT_BLOCKED))
-    for corrected in (match_pb2.OUTCOME_PENDING_REVIEW, match_pb2.OUTCOME_FALSE_POSITIVE):
+    for corrected, left in (
+        (match_pb2.OUTCOME_PENDING_REVIEW, {MatchOutcome.PENDING_REVIEW}),
+        (FALSE_POSITIVE, set()),
+        (match_pb2.OUTCOME_BLOCKED, {MatchOutcome.BLOCKED}),
+    ):
         platforms[0]("ReportOutcome", report(own, corrected))
-        assert recorded(server, case)[item_id].keys() == {
-            MatchOutcome.NOT_BLOCKED,
-            MatchOutcome(corrected),
-        }
+        assert recorded(server, case)[item_id].keys() == {MatchOutcome.NOT_BLOCKED, *left}
     shown = helpline("GetCase", registration_pb2.GetCaseRequest(access=access(case))).case
     assert (shown.items[0].blocked_on, shown.items[0].left_up_on) == ("", "")  # until tomorrow
-
-
-def test_false_positives_of_two_platforms_hide_an_item_from_every_worker(
-    helpline: Caller, platforms: list[Caller], other: Caller
-) -> None:
-    value = distinctive()
-    registered(helpline, value)
-    far = near(value, 20)
-    for each in platforms:
-        matched(each, value)
-    platforms[0]("ReportOutcome", report(matched(platforms[0], far), FALSE_POSITIVE))
-    # one platform hides nothing
-    assert all(len(items(each("MatchHashes", lookup(value)))) == 1 for each in platforms)
-    own = matched(other, far)
-    other("ReportOutcome", report(own, FALSE_POSITIVE))
-    eventually(lambda: all(items(each("MatchHashes", lookup(value))) == [] for each in platforms))
-    other("ReportOutcome", report(own))  # the item is hidden, not gone
 
 
 def test_what_is_no_match_id_of_the_organisation_is_refused_alike(

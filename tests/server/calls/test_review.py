@@ -210,51 +210,17 @@ def test_pages_of_items_and_acts_go_on_where_the_last_one_ended(
         ("ListItems", review_pb2.ListItemsRequest(first_day="yesterday"), "first_day"),
         ("ListItems", review_pb2.ListItemsRequest(page_size=501), "page_size"),
         ("ListActs", review_pb2.ListActsRequest(page_size=501), "page_size"),
+        (
+            "ListItems",
+            review_pb2.ListItemsRequest(outcome=match_pb2.OUTCOME_FALSE_POSITIVE),
+            "outcome",
+        ),
+        ("SettleDisputes", review_pb2.SettleDisputesRequest(item_ids=[bytes(16)]), "settlement"),
+        ("ShowItem", review_pb2.ShowItemRequest(), "item_id"),
+        ("ShowItem", review_pb2.ShowItemRequest(match_id=b"none"), "match_id"),
     ],
 )
 def test_a_mistake_is_named(reviewer: Caller, method: str, request_: Any, field: str) -> None:
     refused = refusal(lambda: reviewer(method, request_))
     assert refused.code == grpc.StatusCode.INVALID_ARGUMENT
     assert refused.fields == (field,)
-
-
-def test_a_quarantined_item_is_listed_and_enabled_for_good(
-    server: Deployment, helpline: Caller, reviewer: Caller, platforms: list[Caller]
-) -> None:
-    value = distinctive()
-    _, (item_id,) = registered(helpline, value)
-    far = (int.from_bytes(value) ^ ((1 << 20) - 1)).to_bytes(32)
-    with ExitStack() as stack:
-        others = [
-            stack.enter_context(calling(server.address, server.make_key(f"platform {n}", "match")))
-            for n in range(3)
-        ]
-        match_ids = list[bytes]()
-        for other in others:
-            eventually(lambda o=other: items(o("MatchHashes", lookup(far))) == [item_id])  # type: ignore[misc]
-            match_ids.append(other("MatchHashes", lookup(far)).matches.match_ids[0])
-
-        def report(place: int) -> None:
-            others[place](
-                "ReportOutcome",
-                match_pb2.ReportOutcomeRequest(
-                    match_id=match_ids[place], outcome=match_pb2.OUTCOME_FALSE_POSITIVE
-                ),
-            )
-
-        report(0)
-        report(1)
-        until_matched(platforms, value)
-        request = review_pb2.ListItemsRequest(
-            states=[review_pb2.ITEM_STATE_QUARANTINED],
-            outcome=match_pb2.OUTCOME_FALSE_POSITIVE,
-            item_ids=[item_id],
-        )
-        (item,) = reviewer("ListItems", request).items
-        assert [(each.outcome, each.organisations) for each in item.outcomes] == [
-            (match_pb2.OUTCOME_FALSE_POSITIVE, 2)
-        ]
-        decide(reviewer, [item_id], ENABLED)
-        until_matched(platforms, value, item_id)
-        report(2)
-        assert shown(reviewer, item_id)[0].state == ENABLED

@@ -42,6 +42,7 @@ from tests.server.caller import (
     eventually,
     items,
     lookup,
+    near,
     outcome,
     register,
 )
@@ -113,6 +114,15 @@ def test_a_node_answers_relays_and_lists_what_is_removed(
     listed = callers(node, "review")("ListItems", review_pb2.ListItemsRequest(banks=["adults"]))
     assert [item.item_id for item in listed.items] == items(platform("MatchHashes", lookup(value)))
     assert run("disrupt", "health", "--data-dir", node.data_dir, "--server", node.address)
+
+    far = lookup(near(value, 20))
+    disputed = platform("MatchHashes", far).matches.match_ids[0]
+    outcome_of = match_pb2.OUTCOME_FALSE_POSITIVE
+    platform(
+        "ReportOutcome",
+        match_pb2.ReportOutcomeRequest(match_id=disputed, outcome=outcome_of),
+    )
+    eventually(lambda: list(platform("MatchHashes", far).matches.disputed) == [True])
 
     case = access(done.receipt.case_number)
     helpline("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=case))
