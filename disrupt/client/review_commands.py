@@ -214,8 +214,8 @@ def erase(case_number: str, *, client: ReviewClient, as_json: bool) -> None:
     r"""Erase a case whose PIN the person has lost. Needs two people.
 
     CASE is its number, as the person tells it. Give the command; then somebody else gives the same
-    one, with their own key, within 24 hours. From then on no lookup finds the pictures, and the
-    case is erased after 7 days. Whoever has the PIN sees that meanwhile, and can stop it.
+    one, with their own key, within 24 hours. The case is erased after 7 days; until then its
+    pictures match as before. Whoever has the PIN sees that meanwhile, and can stop it.
 
     \b
     Example: disrupt review erase ABCD-EFGH-JKM
@@ -225,8 +225,8 @@ def erase(case_number: str, *, client: ReviewClient, as_json: bool) -> None:
         terminal.print_json(row)
     elif row["erased_on"]:
         click.echo(
-            f"Lookups find none of its {row['items']} pictures. The case is erased on"
-            f" {row['erased_on']}, unless whoever has the PIN keeps it."
+            f"The case, with its {row['items']} pictures, is erased on {row['erased_on']}, unless"
+            " whoever has the PIN keeps it. Until then its pictures match as before."
         )
     else:
         click.echo(

@@ -23,8 +23,6 @@ class ItemState(IntEnum):
     """Staff have switched it off."""
     REJECTED = 6
     """Staff have decided that it is not what the bank is for."""
-    ERASING = 7
-    """It is about to be erased, as the PIN of its case is lost."""
 
     @property
     def matches(self) -> bool:

@@ -19,16 +19,16 @@ class ErasureWriter(Protocol):
         """Note that the key of the act asks for the erasure of a case without its PIN.
 
         If one of ``partners``, ids of other keys, asked within ``CONFIRM_WITHIN_S`` before, the
-        items of the case become ERASING, each keeping the state it had, and the case is due after
-        ``DELAY_S``; the act is ERASE_CONFIRMED then, whatever it says, else ERASE_REQUESTED, and
-        this key is the one to be confirmed. A case that is due stays as it is, and no act is noted.
+        case is due after ``DELAY_S``; its items stay as they are until then. The act is
+        ERASE_CONFIRMED then, whatever it says, else ERASE_REQUESTED, and this key is the one to be
+        confirmed. A case that is due stays so, and no act is noted.
 
         NotFoundError if there is no such case, or an item of it is in another bank than ``banks``;
         CaseClosedError if it is withdrawn.
         """
 
     def stop_erasure(self, number: str, act: Act) -> None:
-        """Forget the erasure of a case, and give its items the states back that they had.
+        """Forget the erasure of a case.
 
         Idempotent; an act is noted where there was something to stop.
         """

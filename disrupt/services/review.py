@@ -9,7 +9,7 @@ from disrupt.core.acts import Act, Action
 from disrupt.core.case_erasures import CaseErasure, partners
 from disrupt.core.changes import Cursor
 from disrupt.core.policy import TEST_BANK, ApiKey, Right, without_hidden
-from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
+from disrupt.core.review import ItemFilter, ReviewedItem
 from disrupt.core.states import ItemState
 from disrupt.errors import (
     InvalidRequestError,
@@ -19,9 +19,6 @@ from disrupt.errors import (
 )
 from disrupt.registry.contract import RegistryWriter
 from disrupt.registry.review import StatesSet
-
-OF_STAFF = ALL_STATES - {ItemState.ERASING}
-"""States out of which staff take items: what is about to be erased stays so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +64,12 @@ class Reviewer:
     def set_states(
         self, key: ApiKey, item_ids: Collection[bytes], state: ItemState, act: Act
     ) -> Decided:
-        """Set the state of items, but of those about to be erased."""
-        done = self.registry.set_states(item_ids, state, act, from_states=OF_STAFF, banks=key.banks)
+        """Set the state of items."""
+        done = self.registry.set_states(item_ids, state, act, banks=key.banks)
         return self._decided(key, item_ids, done)
 
     def move(self, key: ApiKey, item_ids: Collection[bytes], bank: str, act: Act) -> Decided:
-        """Move items, but those about to be erased, to a bank of the key.
+        """Move items to a bank of the key.
 
         InvalidRequestError for the test bank.
         """
@@ -83,12 +80,12 @@ class Reviewer:
                 )
             )
         to = self._bank(key, bank)
-        done = self.registry.move_items(item_ids, to, act, from_states=OF_STAFF, banks=key.banks)
+        done = self.registry.move_items(item_ids, to, act, banks=key.banks)
         return self._decided(key, item_ids, done)
 
     def confirm(self, key: ApiKey, item_ids: Collection[bytes], act: Act) -> Decided:
-        """Confirm items, but those about to be erased, so that lookups answer REVIEWED."""
-        done = self.registry.confirm_items(item_ids, act, from_states=OF_STAFF, banks=key.banks)
+        """Confirm items, so that lookups answer REVIEWED."""
+        done = self.registry.confirm_items(item_ids, act, banks=key.banks)
         return self._decided(key, item_ids, done)
 
     def erase_case(self, key: ApiKey, number: str, act: Act, *, day: str) -> CaseErasure:

@@ -563,9 +563,9 @@ class Case(_message.Message):
     closed_on: _builtins.str
     """Day it was withdrawn or rejected; empty while open."""
     erased_on: _builtins.str
-    """Day on which the case is erased, YYYY-MM-DD, UTC, since somebody told the hotline that its PIN is lost; nothing of it
-    matches meanwhile, and nothing can be added (FAILED_PRECONDITION, reason CASE_ERASING). KeepCase ends that. Empty: it
-    is not to be erased.
+    """Day on which the case is erased, YYYY-MM-DD, UTC, since somebody told the hotline that its PIN is lost. Its items match
+    until then, and nothing can be added (FAILED_PRECONDITION, reason CASE_ERASING). KeepCase ends that. Empty: it is not
+    to be erased.
     """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___CaseItem]:

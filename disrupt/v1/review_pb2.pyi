@@ -41,8 +41,6 @@ class _ItemStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ItemState.V
     """Staff have switched it off."""
     ITEM_STATE_REJECTED: _ItemState.ValueType  # 6
     """Staff have decided that it is not what the bank is for."""
-    ITEM_STATE_ERASING: _ItemState.ValueType  # 7
-    """It is about to be erased, as the PIN of its case is lost. Only who has the PIN can stop that."""
 
 class ItemState(_ItemState, metaclass=_ItemStateEnumTypeWrapper):
     """Whether lookups find an item, and why not."""
@@ -61,8 +59,6 @@ ITEM_STATE_DISABLED: ItemState.ValueType  # 5
 """Staff have switched it off."""
 ITEM_STATE_REJECTED: ItemState.ValueType  # 6
 """Staff have decided that it is not what the bank is for."""
-ITEM_STATE_ERASING: ItemState.ValueType  # 7
-"""It is about to be erased, as the PIN of its case is lost. Only who has the PIN can stop that."""
 Global___ItemState: _TypeAlias = ItemState  # noqa: Y015
 
 class _Action:
@@ -361,7 +357,7 @@ class SetItemStatesResponse(_message.Message):
     """State of the registry that includes the change."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewItem]:
-        """The items as they are now: in the state asked for, or about to be erased."""
+        """The items as they are now."""
 
     def __init__(
         self,

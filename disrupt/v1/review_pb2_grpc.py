@@ -85,24 +85,22 @@ class ReviewServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetItemStates(self, request, context):
-        """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn, and an item that is about to be
-        erased stays so.
+        """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MoveItems(self, request, context):
-        """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's. An item
-        that is about to be erased stays as it is. Idempotent.
+        """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's.
+        Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmItems(self, request, context):
-        """Confirms that items are what their bank is for: their assurance becomes REVIEWED. An item that is about to be erased
-        stays as it is. Idempotent.
+        """Confirms that items are what their bank is for: their assurance becomes REVIEWED. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,8 +108,8 @@ class ReviewServiceServicer:
 
     def EraseCase(self, request, context):
         """Asks that a case be erased, as the person has lost its PIN. A second key, of another name, has to ask the same within
-        24 hours. Then no lookup finds its items from the next second on, and it is erased after 7 days: as a withdrawal
-        erases. Meanwhile the person who has the PIN sees it, and ends it by KeepCase.
+        24 hours. Then it is erased after 7 days, as a withdrawal erases. Until that day its items match as before; the person
+        who has the PIN sees it, and ends it by KeepCase.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

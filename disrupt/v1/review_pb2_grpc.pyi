@@ -40,21 +40,17 @@ class ReviewServiceStub:
     ListItems: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListItemsRequest, _review_pb2.ListItemsResponse]
     """Lists items that are not withdrawn, newest first."""
     SetItemStates: _grpc.UnaryUnaryMultiCallable[_review_pb2.SetItemStatesRequest, _review_pb2.SetItemStatesResponse]
-    """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn, and an item that is about to be
-    erased stays so.
-    """
+    """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn."""
     MoveItems: _grpc.UnaryUnaryMultiCallable[_review_pb2.MoveItemsRequest, _review_pb2.MoveItemsResponse]
-    """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's. An item
-    that is about to be erased stays as it is. Idempotent.
+    """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's.
+    Idempotent.
     """
     ConfirmItems: _grpc.UnaryUnaryMultiCallable[_review_pb2.ConfirmItemsRequest, _review_pb2.ConfirmItemsResponse]
-    """Confirms that items are what their bank is for: their assurance becomes REVIEWED. An item that is about to be erased
-    stays as it is. Idempotent.
-    """
+    """Confirms that items are what their bank is for: their assurance becomes REVIEWED. Idempotent."""
     EraseCase: _grpc.UnaryUnaryMultiCallable[_review_pb2.EraseCaseRequest, _review_pb2.EraseCaseResponse]
     """Asks that a case be erased, as the person has lost its PIN. A second key, of another name, has to ask the same within
-    24 hours. Then no lookup finds its items from the next second on, and it is erased after 7 days: as a withdrawal
-    erases. Meanwhile the person who has the PIN sees it, and ends it by KeepCase.
+    24 hours. Then it is erased after 7 days, as a withdrawal erases. Until that day its items match as before; the person
+    who has the PIN sees it, and ends it by KeepCase.
     """
     ListActs: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListActsRequest, _review_pb2.ListActsResponse]
     """Lists what staff, operators and the server itself did, newest first."""
@@ -71,21 +67,17 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     ListItems: _aio.UnaryUnaryMultiCallable[_review_pb2.ListItemsRequest, _review_pb2.ListItemsResponse]  # type: ignore[assignment]
     """Lists items that are not withdrawn, newest first."""
     SetItemStates: _aio.UnaryUnaryMultiCallable[_review_pb2.SetItemStatesRequest, _review_pb2.SetItemStatesResponse]  # type: ignore[assignment]
-    """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn, and an item that is about to be
-    erased stays so.
-    """
+    """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn."""
     MoveItems: _aio.UnaryUnaryMultiCallable[_review_pb2.MoveItemsRequest, _review_pb2.MoveItemsResponse]  # type: ignore[assignment]
-    """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's. An item
-    that is about to be erased stays as it is. Idempotent.
+    """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's.
+    Idempotent.
     """
     ConfirmItems: _aio.UnaryUnaryMultiCallable[_review_pb2.ConfirmItemsRequest, _review_pb2.ConfirmItemsResponse]  # type: ignore[assignment]
-    """Confirms that items are what their bank is for: their assurance becomes REVIEWED. An item that is about to be erased
-    stays as it is. Idempotent.
-    """
+    """Confirms that items are what their bank is for: their assurance becomes REVIEWED. Idempotent."""
     EraseCase: _aio.UnaryUnaryMultiCallable[_review_pb2.EraseCaseRequest, _review_pb2.EraseCaseResponse]  # type: ignore[assignment]
     """Asks that a case be erased, as the person has lost its PIN. A second key, of another name, has to ask the same within
-    24 hours. Then no lookup finds its items from the next second on, and it is erased after 7 days: as a withdrawal
-    erases. Meanwhile the person who has the PIN sees it, and ends it by KeepCase.
+    24 hours. Then it is erased after 7 days, as a withdrawal erases. Until that day its items match as before; the person
+    who has the PIN sees it, and ends it by KeepCase.
     """
     ListActs: _aio.UnaryUnaryMultiCallable[_review_pb2.ListActsRequest, _review_pb2.ListActsResponse]  # type: ignore[assignment]
     """Lists what staff, operators and the server itself did, newest first."""
@@ -111,9 +103,7 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _review_pb2.SetItemStatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.SetItemStatesResponse, _abc.Awaitable[_review_pb2.SetItemStatesResponse]]:
-        """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn, and an item that is about to be
-        erased stays so.
-        """
+        """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn."""
 
     @_abc_1.abstractmethod
     def MoveItems(
@@ -121,8 +111,8 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _review_pb2.MoveItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.MoveItemsResponse, _abc.Awaitable[_review_pb2.MoveItemsResponse]]:
-        """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's. An item
-        that is about to be erased stays as it is. Idempotent.
+        """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's.
+        Idempotent.
         """
 
     @_abc_1.abstractmethod
@@ -131,9 +121,7 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _review_pb2.ConfirmItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.ConfirmItemsResponse, _abc.Awaitable[_review_pb2.ConfirmItemsResponse]]:
-        """Confirms that items are what their bank is for: their assurance becomes REVIEWED. An item that is about to be erased
-        stays as it is. Idempotent.
-        """
+        """Confirms that items are what their bank is for: their assurance becomes REVIEWED. Idempotent."""
 
     @_abc_1.abstractmethod
     def EraseCase(
@@ -142,8 +130,8 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.EraseCaseResponse, _abc.Awaitable[_review_pb2.EraseCaseResponse]]:
         """Asks that a case be erased, as the person has lost its PIN. A second key, of another name, has to ask the same within
-        24 hours. Then no lookup finds its items from the next second on, and it is erased after 7 days: as a withdrawal
-        erases. Meanwhile the person who has the PIN sees it, and ends it by KeepCase.
+        24 hours. Then it is erased after 7 days, as a withdrawal erases. Until that day its items match as before; the person
+        who has the PIN sees it, and ends it by KeepCase.
         """
 
     @_abc_1.abstractmethod

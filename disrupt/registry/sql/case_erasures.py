@@ -9,7 +9,7 @@ from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.case_erasures import CONFIRM_WITHIN_S, DELAY_S, CaseErasure
 from disrupt.core.cases import CaseStatus
 from disrupt.errors import CaseClosedError, NotFoundError
-from disrupt.registry.sql import acts, schema, states
+from disrupt.registry.sql import acts, schema
 
 
 def ask_erasure(
@@ -34,7 +34,6 @@ def ask_erasure(
     if before is not None and is_in_time and before.asked_by in partners:
         row = {"asked_by": before.asked_by, "asked_at_s": before.asked_at_s}
         due_at_s = act.at_s + DELAY_S
-        states.begin_erasing(connection, case_id, act.at_s)
         action = Action.ERASE_CONFIRMED
     else:
         row = {"asked_by": act.actor, "asked_at_s": act.at_s}
@@ -67,7 +66,7 @@ def _open_case(connection: Connection, number: str, banks: Collection[int]) -> i
 
 
 def stop_erasure(connection: Connection, number: str, act: Act) -> None:
-    """Forget the erasure of a case, and show its items again that were shown."""
+    """Forget the erasure of a case."""
     columns, cases = schema.case_erasures.c, schema.cases.c
     case_id = connection.execute(
         select(columns.case_id)
@@ -77,7 +76,6 @@ def stop_erasure(connection: Connection, number: str, act: Act) -> None:
     if case_id is None:
         return
     connection.execute(delete(schema.case_erasures).where(columns.case_id == case_id))
-    states.end_erasing(connection, case_id)
     acts.note(connection, act, case_id=case_id)
 
 

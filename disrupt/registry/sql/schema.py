@@ -120,7 +120,8 @@ cases = Table(
     Column("closed_on", _DAY, nullable=False),
     # Newest number in the case that was given to an item; 0 once the case is withdrawn.
     Column("numbers_given", Integer, nullable=False),
-    # Random bytes by which staff tell the case from others, and the day they were drawn. NULL: none.
+    # Random bytes by which staff tell the case from others for 30 days, and the day they were last
+    # needed. NULL: none.
     Column("tag", LargeBinary, unique=True),
     Column("tagged_on", _DAY),
 )
@@ -150,8 +151,7 @@ requests = Table(
 #
 # ``state`` is an ItemState. ``state_since_s`` (seconds since 1970, UTC) is when it was set, NULL if
 # at the registration. ``state_sequence`` is the newest change that hid or showed the item, NULL if
-# none did since its addition. ``state_before`` is the state that an item had before it was ERASING,
-# ``before_since_s`` since when.
+# none did since its addition.
 items = Table(
     "items",
     metadata,
@@ -167,8 +167,6 @@ items = Table(
     ),
     Column("state", Integer),
     Column("state_since_s", BigInteger),
-    Column("state_before", Integer),
-    Column("before_since_s", BigInteger),
     Column("state_sequence", BigInteger),
     Column("kind", Integer),
     Column("assurance", Integer),
@@ -190,8 +188,6 @@ items = Table(
         " AND (number_in_case IS NULL) = (state IS NULL)"
         " AND (registered_on IS NULL) = (state IS NULL)"
         " AND (state_since_s IS NULL OR state IS NOT NULL)"
-        " AND (state_before IS NULL OR state IS NOT NULL)"
-        " AND (before_since_s IS NULL OR state IS NOT NULL)"
         " AND (state_sequence IS NULL OR state IS NOT NULL)"
         " AND (key_id IS NULL OR state IS NOT NULL)"
         " AND (origin_tag IS NULL OR state IS NOT NULL)"

@@ -34,7 +34,7 @@ MakeRoom = Callable[[Connection, Sequence[int]], None]
 _BATCH_IDS = 500
 
 _ERASED = (
-    *("case_id", "state", "state_since_s", "state_before", "before_since_s", "state_sequence"),
+    *("case_id", "state", "state_since_s", "state_sequence"),
     *("kind", "assurance", "hashes", "number_in_case", "registered_on"),
     *("key_id", "origin_tag", "wait_reason", "is_paid"),
 )

@@ -13,7 +13,7 @@ from disrupt.core.media import Assurance, MediaKind
 from disrupt.core.outcomes import MatchOutcome
 from disrupt.core.policy import state_in
 from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
-from disrupt.core.states import SHOWN, ItemState
+from disrupt.core.states import ItemState
 from disrupt.errors import NotFoundError
 from disrupt.registry.review import NUMBERS_AT_ONCE, ReviewPage, StatesSet
 from disrupt.registry.sql import acts, queries, schema
@@ -25,12 +25,11 @@ def set_states(
     state: ItemState,
     act: Act,
     *,
-    from_states: Collection[ItemState] = ALL_STATES,
     banks: Collection[int] | None = None,
 ) -> StatesSet:
     """Set the state of items that are named by their ids, or by older ones."""
     named = _named(connection, item_ids, banks)
-    changed = change(connection, [row.number for row in named], state, act, from_states)
+    changed = change(connection, [row.number for row in named], state, act, ALL_STATES)
     return StatesSet(changed, queries.head(connection))
 
 
@@ -40,15 +39,10 @@ def move_items(
     bank: int,
     act: Act,
     *,
-    from_states: Collection[ItemState] = ALL_STATES,
     banks: Collection[int] | None = None,
 ) -> StatesSet:
     """Move items to a bank; release those that are quarantined and a minor's there."""
-    moved = [
-        row
-        for row in _named(connection, item_ids, banks)
-        if row.bank != bank and row.state in from_states
-    ]
+    moved = [row for row in _named(connection, item_ids, banks) if row.bank != bank]
     connection.execute(
         update(schema.items)
         .where(schema.items.c.number.in_([row.number for row in moved]))
@@ -72,14 +66,11 @@ def confirm_items(
     item_ids: Collection[bytes],
     act: Act,
     *,
-    from_states: Collection[ItemState] = ALL_STATES,
     banks: Collection[int] | None = None,
 ) -> StatesSet:
     """Raise the assurance of items to REVIEWED."""
     confirmed = [
-        row
-        for row in _named(connection, item_ids, banks)
-        if row.assurance != Assurance.REVIEWED and row.state in from_states
+        row for row in _named(connection, item_ids, banks) if row.assurance != Assurance.REVIEWED
     ]
     connection.execute(
         update(schema.items)
@@ -132,59 +123,13 @@ def change(
     connection.execute(
         update(schema.items)
         .where(items.number.in_([row.number for row in changed]))
-        .values(state=state, state_since_s=act.at_s, state_before=None, before_since_s=None)
+        .values(state=state, state_since_s=act.at_s)
     )
     flipped = [row.number for row in changed if ItemState(row.state).matches != state.matches]
     _add_changes(connection, [(number, None) for number in flipped])
     for row in changed:
         acts.note(connection, act, item=row.number, bank=row.bank)
     return tuple(row.item_id for row in changed)
-
-
-def begin_erasing(connection: Connection, case_id: int, at_s: int) -> None:
-    """Make the items of a case ERASING, each with the state it had noted. Notes no act."""
-    items = schema.items.c
-    rows = connection.execute(
-        select(*(items.number, items.state))
-        .where(items.case_id == case_id, items.state != ItemState.ERASING)
-        .order_by(items.number)
-    ).all()
-    connection.execute(
-        update(schema.items)
-        .where(items.case_id == case_id, items.state != ItemState.ERASING)
-        .values(
-            state=ItemState.ERASING,
-            state_since_s=at_s,
-            state_before=items.state,
-            before_since_s=items.state_since_s,
-        )
-    )
-    _add_changes(connection, [(row.number, None) for row in rows if ItemState(row.state).matches])
-
-
-def end_erasing(connection: Connection, case_id: int) -> None:
-    """Give the items of a case that are ERASING the state back that they had, with its time.
-
-    A quarantine or a wait is no longer for that. Notes no act.
-    """
-    items = schema.items.c
-    rows = connection.execute(
-        select(*(items.number, items.state_before))
-        .where(items.case_id == case_id, items.state == ItemState.ERASING)
-        .order_by(items.number)
-    ).all()
-    connection.execute(
-        update(schema.items)
-        .where(items.case_id == case_id, items.state == ItemState.ERASING)
-        .values(
-            state=func.coalesce(items.state_before, ItemState.LIVE.value),
-            state_since_s=items.before_since_s,
-            state_before=None,
-            before_since_s=None,
-        )
-    )
-    shown = [row.number for row in rows if row.state_before in {None, *SHOWN}]
-    _add_changes(connection, [(number, None) for number in shown])
 
 
 def _add_changes(connection: Connection, steps: Sequence[tuple[int, int | None]]) -> None:

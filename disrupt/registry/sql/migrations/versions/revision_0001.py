@@ -95,8 +95,6 @@ def upgrade() -> None:
         sa.Column("request_id", sa.LargeBinary),
         sa.Column("state", sa.Integer),
         sa.Column("state_since_s", sa.BigInteger),
-        sa.Column("state_before", sa.Integer),
-        sa.Column("before_since_s", sa.BigInteger),
         sa.Column("state_sequence", sa.BigInteger),
         sa.Column("kind", sa.Integer),
         sa.Column("assurance", sa.Integer),
@@ -116,8 +114,6 @@ def upgrade() -> None:
             " AND (number_in_case IS NULL) = (state IS NULL)"
             " AND (registered_on IS NULL) = (state IS NULL)"
             " AND (state_since_s IS NULL OR state IS NOT NULL)"
-            " AND (state_before IS NULL OR state IS NOT NULL)"
-            " AND (before_since_s IS NULL OR state IS NOT NULL)"
             " AND (state_sequence IS NULL OR state IS NOT NULL)"
             " AND (key_id IS NULL OR state IS NOT NULL)"
             " AND (origin_tag IS NULL OR state IS NOT NULL)"
