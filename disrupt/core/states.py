@@ -30,5 +30,19 @@ class ItemState(IntEnum):
         return self in SHOWN
 
 
+class WaitReason(IntEnum):
+    """Reason for which a new item waits; the numbers are those of proto/ and of stored columns.
+
+    An item that staff have made WAITING has none.
+    """
+
+    LIMIT = 1
+    """More was registered than goes live at once: it takes turns (``registry.turns``)."""
+    UNLIKE_A_PICTURE = 2
+    """Its hashes are too far from each other to be those of one picture."""
+    BANK = 3
+    """Registrations of its bank wait for a review."""
+
+
 SHOWN = frozenset({ItemState.LIVE, ItemState.ENABLED})
 """The states in which lookups find an item."""

@@ -1,13 +1,33 @@
 """The part of the registry's contract for erasing cases whose PIN is lost."""
 
-from collections.abc import Collection
-from typing import Protocol
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Protocol
 
 from disrupt.core.acts import Act
 from disrupt.core.case_erasures import CaseErasure
 
 
-class ErasureWriter(Protocol):
+class ErasurePage(NamedTuple):
+    """A page of erasures; ``before`` is where the next one goes on, 0 at the end."""
+
+    erasures: Sequence[CaseErasure]
+    before: int
+
+
+class ErasureReader(Protocol):
+    """Reading erasures of cases, as ``contract.RegistryReader`` reads."""
+
+    def erasures(
+        self, limit: int, before: int | None = None, *, banks: Collection[int], at_s: int
+    ) -> ErasurePage:
+        """Return up to ``limit`` (≥ 1) erasures, those of newer cases first.
+
+        They are due, or asked for within ``CONFIRM_WITHIN_S`` before ``at_s``, and of cases that
+        have no item in another bank than ``banks``.
+        """
+
+
+class ErasureWriter(ErasureReader, Protocol):
     """Writing for erasures of cases, as ``contract.RegistryWriter`` writes.
 
     Acts name the case, and none of its items: nothing links a withdrawn item to its case.

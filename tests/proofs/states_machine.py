@@ -22,6 +22,7 @@ from disrupt.core.changes import Cursor
 from disrupt.core.media import FINGERPRINT, MediaKind
 from disrupt.core.policy import FIRST_BANKS, Bank, state_in
 from disrupt.core.registrations import Outcome
+from disrupt.core.review import BY_STAFF, ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import NotFoundError, SnapshotRefusedError
@@ -217,6 +218,30 @@ class StatesMachine(RuleBasedStateMachine):
         self.acts += [(item_id, act.at_s) for item_id in done.item_ids]
         for item_id in changed:
             self.items[item_id] = replace(self.items[item_id], state=state)
+
+    @precondition(lambda self: self.items)
+    @rule(pick=PICK, state=st.sampled_from([*BY_STAFF]), is_undone=st.booleans())
+    def set_all_states(self, pick: random.Random, state: ItemState, *, is_undone: bool) -> None:
+        """Set the state of all items of a case by its tag, which a worker takes up; undo it."""
+        self.steps["set_all_states"] += 1
+        banks, act = frozenset(bank.number for bank in FIRST_BANKS), self._act()
+        named = ItemFilter(banks, item_ids=frozenset({pick.choice(sorted(self.items))}))
+        (one,) = self.registry.items_for_review(named, 9).items
+        case = self.items[one.item_id].case
+        of_case = {item_id: item for item_id, item in self.items.items() if item.case == case}
+        wanted = ItemFilter(banks, case_tag=one.case_tag)
+        done = self.registry.set_all_states(wanted, state, act, expected=len(of_case))
+        changed = {item_id: item for item_id, item in of_case.items() if item.state != state}
+        assert done.items == len(changed)
+        for item_id, item in changed.items():
+            self.items[item_id] = replace(item, state=state)
+        self.acts += [(b"", act.at_s)] * bool(changed)
+        if changed and is_undone:
+            self.follow(0)
+            act = self._act()
+            assert self.registry.undo(done.act, act, banks=banks).items == len(changed)
+            self.items |= changed
+            self.acts.append((b"", act.at_s))
 
     @precondition(lambda self: self.items)
     @rule(pick=PICK, bank=st.sampled_from(FIRST_BANKS))

@@ -123,7 +123,7 @@ cases = Table(
     # Random bytes by which staff tell the case from others for 30 days, and the day they were last
     # needed. NULL: none.
     Column("tag", LargeBinary, unique=True),
-    Column("tagged_on", _DAY),
+    Column("tagged_on", _DAY, index=True),
 )
 
 # The secret with which the tags of a day's origins are made, so that equal ones have equal tags.
@@ -200,7 +200,8 @@ items = Table(
     sqlite_autoincrement=True,
 )
 _is_tagged = items.c.origin_tag.is_not(None)
-Index(None, items.c.origin_tag, sqlite_where=_is_tagged, postgresql_where=_is_tagged)
+for _column in (items.c.origin_tag, items.c.registered_on):
+    Index(None, _column, sqlite_where=_is_tagged, postgresql_where=_is_tagged)
 _is_replaced = items.c.replaced_by.is_not(None)
 Index(None, items.c.replaced_by, sqlite_where=_is_replaced, postgresql_where=_is_replaced)
 NOT_PLAINLY_LIVE = text("state > 1")
@@ -311,7 +312,7 @@ acts = Table(
     "acts",
     metadata,
     Column("number", _NUMBER, primary_key=True),
-    Column("at_s", BigInteger, nullable=False),
+    Column("at_s", BigInteger, nullable=False, index=True),
     Column("actor", String, nullable=False),
     Column("organisation", String, nullable=False),
     Column("action", Integer, nullable=False),
@@ -322,6 +323,8 @@ acts = Table(
     Column("key_id", String),
     # Of an act on all items that a filter named: how many it changed.
     Column("items", Integer),
+    # Number of the act that this one undid.
+    Column("undone", _NUMBER),
     CheckConstraint("item IS NULL OR case_id IS NULL", name="unlinked"),
     sqlite_autoincrement=True,
 )

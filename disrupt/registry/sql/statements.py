@@ -26,7 +26,7 @@ from disrupt.registry.contract import (
     Registration,
     Removed,
 )
-from disrupt.registry.sql import banks, case_erasures, outcomes, queries, schema
+from disrupt.registry.sql import banks, case_erasures, outcomes, queries, schema, tags
 from disrupt.registry.sql.renewals import CaseUpdate, note_identities, plan_update
 
 MakeRoom = Callable[[Connection, Sequence[int]], None]
@@ -77,6 +77,8 @@ def register(
     changed = plan_update(connection, case, registration, day)
     if items_per_case is not None:
         _check_room(connection, case.id, changed.growth, items_per_case)
+    if changed.added:
+        tags.of_case(connection, case.id, day)
     numbers = _add_items(connection, registration, case, changed, make_room)
     mark = secrets.token_bytes(MARK_BYTES)
     _add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)

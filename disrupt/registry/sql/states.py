@@ -2,10 +2,23 @@
 
 import secrets
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    TextClause,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.changes import MARK_BYTES
@@ -13,7 +26,7 @@ from disrupt.core.media import Assurance, MediaKind
 from disrupt.core.outcomes import MatchOutcome
 from disrupt.core.policy import state_in
 from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
-from disrupt.core.states import ItemState
+from disrupt.core.states import ItemState, WaitReason
 from disrupt.errors import NotFoundError
 from disrupt.registry.review import NUMBERS_AT_ONCE, ReviewPage, StatesSet
 from disrupt.registry.sql import acts, queries, schema
@@ -28,8 +41,11 @@ def set_states(
     banks: Collection[int] | None = None,
 ) -> StatesSet:
     """Set the state of items that are named by their ids, or by older ones."""
-    named = _named(connection, item_ids, banks)
-    changed = change(connection, [row.number for row in named], state, act, ALL_STATES)
+    numbers = [row.number for row in _named(connection, item_ids, banks)]
+    # what staff decide by item, an act on many does not undo
+    undoable = schema.undoable.c.item
+    connection.execute(delete(schema.undoable).where(undoable.in_(numbers)))
+    changed = change(connection, numbers, state, act, ALL_STATES)
     return StatesSet(changed, queries.head(connection))
 
 
@@ -161,43 +177,39 @@ def items_for_review(
     connection: Connection, wanted: ItemFilter, limit: int, before: int | None = None
 ) -> ReviewPage:
     """Return a page of items, newest first."""
-    items = schema.items.c
+    items, cases = schema.items.c, schema.cases.c
     looked_at = (
         select(
             *(items.number, items.item_id, items.bank, items.kind, items.assurance),
-            *(items.state, items.state_since_s, items.registered_on),
+            *(items.state, items.state_since_s, items.registered_on, items.hashes, items.case_id),
+            *(items.key_id, items.origin_tag, items.wait_reason),
         )
-        .where(items.state.in_(wanted.states))
+        .where(*_found_by(wanted))
         .order_by(items.number.desc())
         .limit(NUMBERS_AT_ONCE)
     )
-    if ItemState.LIVE not in wanted.states:
-        looked_at = looked_at.where(schema.NOT_PLAINLY_LIVE)
     if before is not None:
         looked_at = looked_at.where(items.number < before)
-    if wanted.item_ids:
-        looked_at = looked_at.where(items.item_id.in_(wanted.item_ids))
     some = looked_at.subquery()
     query = (
-        select(some)
-        .where(some.c.bank.in_(wanted.banks), some.c.registered_on >= wanted.first_day)
+        select(some, cases.tag)
+        .join_from(some, schema.cases, cases.id == some.c.case_id)
+        .where(*_kept_by(wanted, some.c))
         .order_by(some.c.number.desc())
         .limit(limit)
     )
-    if wanted.last_day:
-        query = query.where(some.c.registered_on <= wanted.last_day)
-    if wanted.outcome is not None:
-        reported = schema.outcomes.c
-        query = query.where(
-            exists().where(reported.item == some.c.number, reported.outcome == wanted.outcome)
-        )
     rows = connection.execute(query).all()
     organisations = _organisations(connection, [row.number for row in rows])
     page = [
         ReviewedItem(
             *(row.number, row.item_id, row.bank, MediaKind(row.kind), Assurance(row.assurance)),
             *(ItemState(row.state), row.state_since_s, row.registered_on),
-            organisations.get(row.number, {}),
+            organisations=organisations.get(row.number, {}),
+            hashes=row.hashes,
+            key_id=row.key_id or "",
+            case_tag=row.tag or b"",
+            origin_tag=row.origin_tag or b"",
+            wait_reason=_wait_reason(row),
         )
         for row in rows
     ]
@@ -205,6 +217,52 @@ def items_for_review(
         return ReviewPage(page, page[-1].number)
     count, oldest = connection.execute(select(func.count(), func.min(some.c.number))).one()
     return ReviewPage(page, oldest if count == NUMBERS_AT_ONCE else 0)
+
+
+def conditions(wanted: ItemFilter) -> list[ColumnElement[bool] | TextClause]:
+    """Return all conditions of a filter, on the table of items."""
+    return [*_found_by(wanted), *_kept_by(wanted, schema.items.c)]
+
+
+def _found_by(wanted: ItemFilter) -> Iterator[ColumnElement[bool] | TextClause]:
+    """Yield the conditions by which a database finds items without reading others."""
+    items, cases = schema.items.c, schema.cases.c
+    yield items.state.in_(wanted.states)
+    if ItemState.LIVE not in wanted.states:
+        yield schema.NOT_PLAINLY_LIVE
+    if wanted.item_ids:
+        yield items.item_id.in_(wanted.item_ids)
+    if wanted.case_tag:
+        of_tag = select(cases.id).where(cases.tag == wanted.case_tag)
+        yield items.case_id == of_tag.scalar_subquery()
+    if wanted.origin_tag:
+        yield items.origin_tag == wanted.origin_tag
+
+
+def _kept_by(
+    wanted: ItemFilter, some: ReadOnlyColumnCollection[str, Any]
+) -> Iterator[ColumnElement[bool]]:
+    """Yield the other conditions, on the columns of items or of some of them."""
+    yield some.bank.in_(wanted.banks)
+    yield some.registered_on >= wanted.first_day
+    if wanted.last_day:
+        yield some.registered_on <= wanted.last_day
+    if wanted.key_id:
+        yield some.key_id == wanted.key_id
+    if wanted.least_hashes:
+        yield some.hashes >= wanted.least_hashes
+    if wanted.wait_reason is not None:
+        yield some.state == ItemState.WAITING
+        yield some.wait_reason == wanted.wait_reason
+    if wanted.outcome is not None:
+        reported = schema.outcomes.c
+        yield exists().where(reported.item == some.number, reported.outcome == wanted.outcome)
+
+
+def _wait_reason(row: Row[Any]) -> WaitReason | None:
+    """Return why an item waits; None if it does not, or if staff have made it wait."""
+    waits = row.state == ItemState.WAITING and row.wait_reason is not None
+    return WaitReason(row.wait_reason) if waits else None
 
 
 def _organisations(
