@@ -9,7 +9,7 @@ from disrupt.core.acts import Act, Action
 from disrupt.core.case_erasures import CaseErasure, partners
 from disrupt.core.changes import Cursor
 from disrupt.core.policy import TEST_BANK, ApiKey, Right, without_hidden
-from disrupt.core.review import ItemFilter, ReviewedItem
+from disrupt.core.review import Done, ItemCounts, ItemFilter, ReviewedItem
 from disrupt.core.states import ItemState
 from disrupt.errors import (
     InvalidRequestError,
@@ -67,6 +67,32 @@ class Reviewer:
         """Set the state of items."""
         done = self.registry.set_states(item_ids, state, act, banks=key.banks)
         return self._decided(key, item_ids, done)
+
+    def preview(self, wanted: ItemFilter) -> ItemCounts:
+        """Count what conditions name, which are in banks of the key."""
+        return self.registry.count_items(wanted)
+
+    def set_all_states(
+        self, wanted: ItemFilter, state: ItemState, act: Act, *, expected: int
+    ) -> Done:
+        """Set the state of all items that conditions name, which are in banks of the key.
+
+        InvalidRequestError where they name no more than states, banks and days.
+        """
+        if not wanted.names_some:
+            raise InvalidRequestError.of(
+                Violation(
+                    "conditions",
+                    "name a case, an origin, a key, items, an outcome, a number of hashes or a"
+                    " reason for waiting too: states, banks and days alone name what others"
+                    " registered",
+                )
+            )
+        return self.registry.set_all_states(wanted, state, act, expected=expected)
+
+    def undo(self, key: ApiKey, number: int, act: Act) -> Done:
+        """Undo an act on many items, as far as they are in banks of the key."""
+        return self.registry.undo(number, act, banks=key.banks)
 
     def move(self, key: ApiKey, item_ids: Collection[bytes], bank: str, act: Act) -> Decided:
         """Move items to a bank of the key.

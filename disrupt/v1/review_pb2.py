@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from disrupt.v1 import match_pb2 as disrupt_dot_v1_dot_match__pb2
+from disrupt.v1 import registration_pb2 as disrupt_dot_v1_dot_registration__pb2
 from disrupt.v1 import types_pb2 as disrupt_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64isrupt/v1/review.proto\x12\ndisrupt.v1\x1a\x16\x64isrupt/v1/match.proto\x1a\x16\x64isrupt/v1/types.proto\"\xc6\x01\n\x10ListItemsRequest\x12%\n\x06states\x18\x01 \x03(\x0e\x32\x15.disrupt.v1.ItemState\x12\r\n\x05\x62\x61nks\x18\x02 \x03(\t\x12\x11\n\tfirst_day\x18\x03 \x01(\t\x12\x10\n\x08last_day\x18\x04 \x01(\t\x12$\n\x07outcome\x18\x05 \x01(\x0e\x32\x13.disrupt.v1.Outcome\x12\x10\n\x08item_ids\x18\x06 \x03(\x0c\x12\x11\n\tpage_size\x18\x07 \x01(\r\x12\x0c\n\x04page\x18\x08 \x01(\x04\"M\n\x11ListItemsResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x11\n\tnext_page\x18\x02 \x01(\x04\"\xfa\x01\n\nReviewItem\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\t\x12#\n\x04kind\x18\x03 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12(\n\tassurance\x18\x04 \x01(\x0e\x32\x15.disrupt.v1.Assurance\x12$\n\x05state\x18\x05 \x01(\x0e\x32\x15.disrupt.v1.ItemState\x12\x15\n\rstate_since_s\x18\x06 \x01(\x03\x12\x15\n\rregistered_on\x18\x07 \x01(\t\x12*\n\x08outcomes\x18\x08 \x03(\x0b\x32\x18.disrupt.v1.OutcomeCount\"K\n\x0cOutcomeCount\x12$\n\x07outcome\x18\x01 \x01(\x0e\x32\x13.disrupt.v1.Outcome\x12\x15\n\rorganisations\x18\x02 \x01(\r\"^\n\x14SetItemStatesRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\x0c\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.disrupt.v1.ItemState\x12\x0e\n\x06reason\x18\x03 \x01(\t\"T\n\x15SetItemStatesResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x14\n\x0cindex_cursor\x18\x02 \x01(\t\"B\n\x10MoveItemsRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"P\n\x11MoveItemsResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x14\n\x0cindex_cursor\x18\x02 \x01(\t\"7\n\x13\x43onfirmItemsRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\x0c\x12\x0e\n\x06reason\x18\x02 \x01(\t\"S\n\x14\x43onfirmItemsResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x14\n\x0cindex_cursor\x18\x02 \x01(\t\"\'\n\x10\x45raseCaseRequest\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\"N\n\x11\x45raseCaseResponse\x12\x11\n\terased_on\x18\x01 \x01(\t\x12\x17\n\x0f\x63onfirm_until_s\x18\x02 \x01(\x03\x12\r\n\x05items\x18\x03 \x01(\r\"4\n\x0fListActsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x04\"L\n\x10ListActsResponse\x12#\n\x04\x61\x63ts\x18\x01 \x03(\x0b\x32\x15.disrupt.v1.ReviewAct\x12\x13\n\x0bnext_before\x18\x02 \x01(\x04\"\xb1\x01\n\tReviewAct\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04\x61t_s\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x14\n\x0corganisation\x18\x04 \x01(\t\x12\"\n\x06\x61\x63tion\x18\x05 \x01(\x0e\x32\x12.disrupt.v1.Action\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0f\n\x07item_id\x18\x07 \x01(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x08 \x01(\t\x12\x0e\n\x06key_id\x18\t \x01(\t*\xc0\x01\n\tItemState\x12\x1a\n\x16ITEM_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fITEM_STATE_LIVE\x10\x01\x12\x16\n\x12ITEM_STATE_ENABLED\x10\x02\x12\x16\n\x12ITEM_STATE_WAITING\x10\x03\x12\x1a\n\x16ITEM_STATE_QUARANTINED\x10\x04\x12\x17\n\x13ITEM_STATE_DISABLED\x10\x05\x12\x17\n\x13ITEM_STATE_REJECTED\x10\x06\"\x04\x08\x07\x10\x07*\xb1\x03\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x11\n\rACTION_ENABLE\x10\x01\x12\x12\n\x0e\x41\x43TION_DISABLE\x10\x02\x12\x11\n\rACTION_REJECT\x10\x03\x12\x15\n\x11\x41\x43TION_QUARANTINE\x10\x04\x12\x12\n\x0e\x41\x43TION_RELEASE\x10\x05\x12\x0f\n\x0b\x41\x43TION_HOLD\x10\x06\x12\x0f\n\x0b\x41\x43TION_MOVE\x10\x07\x12\x12\n\x0e\x41\x43TION_CONFIRM\x10\x08\x12\x1a\n\x16\x41\x43TION_ERASE_REQUESTED\x10\x14\x12\x1a\n\x16\x41\x43TION_ERASE_CONFIRMED\x10\x15\x12\x18\n\x14\x41\x43TION_ERASE_STOPPED\x10\x16\x12\x16\n\x12\x41\x43TION_CASE_ERASED\x10\x17\x12\x14\n\x10\x41\x43TION_KEY_ADDED\x10(\x12\x16\n\x12\x41\x43TION_KEY_CHANGED\x10)\x12\x16\n\x12\x41\x43TION_KEY_REVOKED\x10*\x12\x14\n\x10\x41\x43TION_QUOTA_SET\x10+\x12\x15\n\x11\x41\x43TION_BANK_ADDED\x10<\x12\x17\n\x13\x41\x43TION_BANK_CHANGED\x10=2\xdd\x03\n\rReviewService\x12H\n\tListItems\x12\x1c.disrupt.v1.ListItemsRequest\x1a\x1d.disrupt.v1.ListItemsResponse\x12T\n\rSetItemStates\x12 .disrupt.v1.SetItemStatesRequest\x1a!.disrupt.v1.SetItemStatesResponse\x12H\n\tMoveItems\x12\x1c.disrupt.v1.MoveItemsRequest\x1a\x1d.disrupt.v1.MoveItemsResponse\x12Q\n\x0c\x43onfirmItems\x12\x1f.disrupt.v1.ConfirmItemsRequest\x1a .disrupt.v1.ConfirmItemsResponse\x12H\n\tEraseCase\x12\x1c.disrupt.v1.EraseCaseRequest\x1a\x1d.disrupt.v1.EraseCaseResponse\x12\x45\n\x08ListActs\x12\x1b.disrupt.v1.ListActsRequest\x1a\x1c.disrupt.v1.ListActsResponseBA\n\ndisrupt.v1P\x01Z$disrupt.example/disrupt/v1;disruptv1\xaa\x02\nDisrupt.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64isrupt/v1/review.proto\x12\ndisrupt.v1\x1a\x16\x64isrupt/v1/match.proto\x1a\x1d\x64isrupt/v1/registration.proto\x1a\x16\x64isrupt/v1/types.proto\"\x9c\x02\n\x0eItemConditions\x12%\n\x06states\x18\x01 \x03(\x0e\x32\x15.disrupt.v1.ItemState\x12\r\n\x05\x62\x61nks\x18\x02 \x03(\t\x12\x11\n\tfirst_day\x18\x03 \x01(\t\x12\x10\n\x08last_day\x18\x04 \x01(\t\x12$\n\x07outcome\x18\x05 \x01(\x0e\x32\x13.disrupt.v1.Outcome\x12\x10\n\x08item_ids\x18\x06 \x03(\x0c\x12\x10\n\x08\x63\x61se_tag\x18\x07 \x01(\x0c\x12\x12\n\norigin_tag\x18\x08 \x01(\x0c\x12\x0e\n\x06key_id\x18\t \x01(\t\x12\x14\n\x0cleast_hashes\x18\n \x01(\r\x12+\n\x0bwait_reason\x18\x0b \x01(\x0e\x32\x16.disrupt.v1.WaitReason\"c\n\x10ListItemsRequest\x12.\n\nconditions\x18\x01 \x01(\x0b\x32\x1a.disrupt.v1.ItemConditions\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x0c\n\x04page\x18\x03 \x01(\x04\"M\n\x11ListItemsResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x11\n\tnext_page\x18\x02 \x01(\x04\"\xed\x02\n\nReviewItem\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\t\x12#\n\x04kind\x18\x03 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12(\n\tassurance\x18\x04 \x01(\x0e\x32\x15.disrupt.v1.Assurance\x12$\n\x05state\x18\x05 \x01(\x0e\x32\x15.disrupt.v1.ItemState\x12\x15\n\rstate_since_s\x18\x06 \x01(\x03\x12\x15\n\rregistered_on\x18\x07 \x01(\t\x12*\n\x08outcomes\x18\x08 \x03(\x0b\x32\x18.disrupt.v1.OutcomeCount\x12\x10\n\x08\x63\x61se_tag\x18\n \x01(\x0c\x12\x12\n\norigin_tag\x18\x0b \x01(\x0c\x12\x0e\n\x06key_id\x18\x0c \x01(\t\x12\x0e\n\x06hashes\x18\r \x01(\r\x12+\n\x0bwait_reason\x18\x0e \x01(\x0e\x32\x16.disrupt.v1.WaitReason\"K\n\x0cOutcomeCount\x12$\n\x07outcome\x18\x01 \x01(\x0e\x32\x13.disrupt.v1.Outcome\x12\x15\n\rorganisations\x18\x02 \x01(\r\"^\n\x14SetItemStatesRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\x0c\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.disrupt.v1.ItemState\x12\x0e\n\x06reason\x18\x03 \x01(\t\"T\n\x15SetItemStatesResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x14\n\x0cindex_cursor\x18\x02 \x01(\t\"E\n\x13PreviewItemsRequest\x12.\n\nconditions\x18\x01 \x01(\x0b\x32\x1a.disrupt.v1.ItemConditions\"\xb6\x01\n\x14PreviewItemsResponse\x12\r\n\x05items\x18\x01 \x01(\x04\x12\r\n\x05\x63\x61ses\x18\x02 \x01(\x04\x12\x0e\n\x06hashes\x18\x03 \x01(\x04\x12$\n\x05\x62\x61nks\x18\x04 \x03(\x0b\x32\x15.disrupt.v1.BankCount\x12\"\n\x04\x64\x61ys\x18\x05 \x03(\x0b\x32\x14.disrupt.v1.DayCount\x12&\n\x06states\x18\x06 \x03(\x0b\x32\x16.disrupt.v1.StateCount\"(\n\tBankCount\x12\x0c\n\x04\x62\x61nk\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x01(\x04\"&\n\x08\x44\x61yCount\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x01(\x04\"A\n\nStateCount\x12$\n\x05state\x18\x01 \x01(\x0e\x32\x15.disrupt.v1.ItemState\x12\r\n\x05items\x18\x02 \x01(\x04\"\x93\x01\n\x13SetAllStatesRequest\x12.\n\nconditions\x18\x01 \x01(\x0b\x32\x1a.disrupt.v1.ItemConditions\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.disrupt.v1.ItemState\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x16\n\x0e\x65xpected_items\x18\x04 \x01(\x04\"H\n\x14SetAllStatesResponse\x12\x0b\n\x03\x61\x63t\x18\x01 \x01(\x04\x12\r\n\x05items\x18\x02 \x01(\x04\x12\x14\n\x0cindex_cursor\x18\x03 \x01(\t\"-\n\x0eUndoActRequest\x12\x0b\n\x03\x61\x63t\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\"C\n\x0fUndoActResponse\x12\x0b\n\x03\x61\x63t\x18\x01 \x01(\x04\x12\r\n\x05items\x18\x02 \x01(\x04\x12\x14\n\x0cindex_cursor\x18\x03 \x01(\t\"B\n\x10MoveItemsRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"P\n\x11MoveItemsResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x14\n\x0cindex_cursor\x18\x02 \x01(\t\"7\n\x13\x43onfirmItemsRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\x0c\x12\x0e\n\x06reason\x18\x02 \x01(\t\"S\n\x14\x43onfirmItemsResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x14\n\x0cindex_cursor\x18\x02 \x01(\t\"\'\n\x10\x45raseCaseRequest\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\"`\n\x11\x45raseCaseResponse\x12\x11\n\terased_on\x18\x01 \x01(\t\x12\x17\n\x0f\x63onfirm_until_s\x18\x02 \x01(\x03\x12\r\n\x05items\x18\x03 \x01(\r\x12\x10\n\x08\x63\x61se_tag\x18\x04 \x01(\x0c\"6\n\x13ListErasuresRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x0c\n\x04page\x18\x02 \x01(\x04\"T\n\x14ListErasuresResponse\x12)\n\x08\x65rasures\x18\x01 \x03(\x0b\x32\x17.disrupt.v1.CaseErasure\x12\x11\n\tnext_page\x18\x02 \x01(\x04\"\x80\x01\n\x0b\x43\x61seErasure\x12\x10\n\x08\x63\x61se_tag\x18\x01 \x01(\x0c\x12\x10\n\x08\x61sked_by\x18\x02 \x01(\t\x12\x12\n\nasked_at_s\x18\x03 \x01(\x03\x12\x11\n\terased_on\x18\x04 \x01(\t\x12\x17\n\x0f\x63onfirm_until_s\x18\x05 \x01(\x03\x12\r\n\x05items\x18\x06 \x01(\r\"4\n\x0fListActsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x04\"L\n\x10ListActsResponse\x12#\n\x04\x61\x63ts\x18\x01 \x03(\x0b\x32\x15.disrupt.v1.ReviewAct\x12\x13\n\x0bnext_before\x18\x02 \x01(\x04\"\xe2\x01\n\tReviewAct\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04\x61t_s\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x14\n\x0corganisation\x18\x04 \x01(\t\x12\"\n\x06\x61\x63tion\x18\x05 \x01(\x0e\x32\x12.disrupt.v1.Action\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0f\n\x07item_id\x18\x07 \x01(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x08 \x01(\t\x12\x0e\n\x06key_id\x18\t \x01(\t\x12\x10\n\x08\x63\x61se_tag\x18\n \x01(\x0c\x12\r\n\x05items\x18\x0b \x01(\x04\x12\x0e\n\x06undone\x18\x0c \x01(\x04*\xc0\x01\n\tItemState\x12\x1a\n\x16ITEM_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fITEM_STATE_LIVE\x10\x01\x12\x16\n\x12ITEM_STATE_ENABLED\x10\x02\x12\x16\n\x12ITEM_STATE_WAITING\x10\x03\x12\x1a\n\x16ITEM_STATE_QUARANTINED\x10\x04\x12\x17\n\x13ITEM_STATE_DISABLED\x10\x05\x12\x17\n\x13ITEM_STATE_REJECTED\x10\x06\"\x04\x08\x07\x10\x07*\xc2\x03\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x11\n\rACTION_ENABLE\x10\x01\x12\x12\n\x0e\x41\x43TION_DISABLE\x10\x02\x12\x11\n\rACTION_REJECT\x10\x03\x12\x15\n\x11\x41\x43TION_QUARANTINE\x10\x04\x12\x12\n\x0e\x41\x43TION_RELEASE\x10\x05\x12\x0f\n\x0b\x41\x43TION_HOLD\x10\x06\x12\x0f\n\x0b\x41\x43TION_MOVE\x10\x07\x12\x12\n\x0e\x41\x43TION_CONFIRM\x10\x08\x12\x0f\n\x0b\x41\x43TION_UNDO\x10\x0b\x12\x1a\n\x16\x41\x43TION_ERASE_REQUESTED\x10\x14\x12\x1a\n\x16\x41\x43TION_ERASE_CONFIRMED\x10\x15\x12\x18\n\x14\x41\x43TION_ERASE_STOPPED\x10\x16\x12\x16\n\x12\x41\x43TION_CASE_ERASED\x10\x17\x12\x14\n\x10\x41\x43TION_KEY_ADDED\x10(\x12\x16\n\x12\x41\x43TION_KEY_CHANGED\x10)\x12\x16\n\x12\x41\x43TION_KEY_REVOKED\x10*\x12\x14\n\x10\x41\x43TION_QUOTA_SET\x10+\x12\x15\n\x11\x41\x43TION_BANK_ADDED\x10<\x12\x17\n\x13\x41\x43TION_BANK_CHANGED\x10=2\x9a\x06\n\rReviewService\x12H\n\tListItems\x12\x1c.disrupt.v1.ListItemsRequest\x1a\x1d.disrupt.v1.ListItemsResponse\x12T\n\rSetItemStates\x12 .disrupt.v1.SetItemStatesRequest\x1a!.disrupt.v1.SetItemStatesResponse\x12Q\n\x0cPreviewItems\x12\x1f.disrupt.v1.PreviewItemsRequest\x1a .disrupt.v1.PreviewItemsResponse\x12Q\n\x0cSetAllStates\x12\x1f.disrupt.v1.SetAllStatesRequest\x1a .disrupt.v1.SetAllStatesResponse\x12\x42\n\x07UndoAct\x12\x1a.disrupt.v1.UndoActRequest\x1a\x1b.disrupt.v1.UndoActResponse\x12H\n\tMoveItems\x12\x1c.disrupt.v1.MoveItemsRequest\x1a\x1d.disrupt.v1.MoveItemsResponse\x12Q\n\x0c\x43onfirmItems\x12\x1f.disrupt.v1.ConfirmItemsRequest\x1a .disrupt.v1.ConfirmItemsResponse\x12H\n\tEraseCase\x12\x1c.disrupt.v1.EraseCaseRequest\x1a\x1d.disrupt.v1.EraseCaseResponse\x12Q\n\x0cListErasures\x12\x1f.disrupt.v1.ListErasuresRequest\x1a .disrupt.v1.ListErasuresResponse\x12\x45\n\x08ListActs\x12\x1b.disrupt.v1.ListActsRequest\x1a\x1c.disrupt.v1.ListActsResponseBA\n\ndisrupt.v1P\x01Z$disrupt.example/disrupt/v1;disruptv1\xaa\x02\nDisrupt.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,40 +35,66 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'disrupt.v1.review_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\ndisrupt.v1P\001Z$disrupt.example/disrupt/v1;disruptv1\252\002\nDisrupt.V1'
-  _globals['_ITEMSTATE']._serialized_start=1605
-  _globals['_ITEMSTATE']._serialized_end=1797
-  _globals['_ACTION']._serialized_start=1800
-  _globals['_ACTION']._serialized_end=2233
-  _globals['_LISTITEMSREQUEST']._serialized_start=88
-  _globals['_LISTITEMSREQUEST']._serialized_end=286
-  _globals['_LISTITEMSRESPONSE']._serialized_start=288
-  _globals['_LISTITEMSRESPONSE']._serialized_end=365
-  _globals['_REVIEWITEM']._serialized_start=368
-  _globals['_REVIEWITEM']._serialized_end=618
-  _globals['_OUTCOMECOUNT']._serialized_start=620
-  _globals['_OUTCOMECOUNT']._serialized_end=695
-  _globals['_SETITEMSTATESREQUEST']._serialized_start=697
-  _globals['_SETITEMSTATESREQUEST']._serialized_end=791
-  _globals['_SETITEMSTATESRESPONSE']._serialized_start=793
-  _globals['_SETITEMSTATESRESPONSE']._serialized_end=877
-  _globals['_MOVEITEMSREQUEST']._serialized_start=879
-  _globals['_MOVEITEMSREQUEST']._serialized_end=945
-  _globals['_MOVEITEMSRESPONSE']._serialized_start=947
-  _globals['_MOVEITEMSRESPONSE']._serialized_end=1027
-  _globals['_CONFIRMITEMSREQUEST']._serialized_start=1029
-  _globals['_CONFIRMITEMSREQUEST']._serialized_end=1084
-  _globals['_CONFIRMITEMSRESPONSE']._serialized_start=1086
-  _globals['_CONFIRMITEMSRESPONSE']._serialized_end=1169
-  _globals['_ERASECASEREQUEST']._serialized_start=1171
-  _globals['_ERASECASEREQUEST']._serialized_end=1210
-  _globals['_ERASECASERESPONSE']._serialized_start=1212
-  _globals['_ERASECASERESPONSE']._serialized_end=1290
-  _globals['_LISTACTSREQUEST']._serialized_start=1292
-  _globals['_LISTACTSREQUEST']._serialized_end=1344
-  _globals['_LISTACTSRESPONSE']._serialized_start=1346
-  _globals['_LISTACTSRESPONSE']._serialized_end=1422
-  _globals['_REVIEWACT']._serialized_start=1425
-  _globals['_REVIEWACT']._serialized_end=1602
-  _globals['_REVIEWSERVICE']._serialized_start=2236
-  _globals['_REVIEWSERVICE']._serialized_end=2713
+  _globals['_ITEMSTATE']._serialized_start=3023
+  _globals['_ITEMSTATE']._serialized_end=3215
+  _globals['_ACTION']._serialized_start=3218
+  _globals['_ACTION']._serialized_end=3668
+  _globals['_ITEMCONDITIONS']._serialized_start=119
+  _globals['_ITEMCONDITIONS']._serialized_end=403
+  _globals['_LISTITEMSREQUEST']._serialized_start=405
+  _globals['_LISTITEMSREQUEST']._serialized_end=504
+  _globals['_LISTITEMSRESPONSE']._serialized_start=506
+  _globals['_LISTITEMSRESPONSE']._serialized_end=583
+  _globals['_REVIEWITEM']._serialized_start=586
+  _globals['_REVIEWITEM']._serialized_end=951
+  _globals['_OUTCOMECOUNT']._serialized_start=953
+  _globals['_OUTCOMECOUNT']._serialized_end=1028
+  _globals['_SETITEMSTATESREQUEST']._serialized_start=1030
+  _globals['_SETITEMSTATESREQUEST']._serialized_end=1124
+  _globals['_SETITEMSTATESRESPONSE']._serialized_start=1126
+  _globals['_SETITEMSTATESRESPONSE']._serialized_end=1210
+  _globals['_PREVIEWITEMSREQUEST']._serialized_start=1212
+  _globals['_PREVIEWITEMSREQUEST']._serialized_end=1281
+  _globals['_PREVIEWITEMSRESPONSE']._serialized_start=1284
+  _globals['_PREVIEWITEMSRESPONSE']._serialized_end=1466
+  _globals['_BANKCOUNT']._serialized_start=1468
+  _globals['_BANKCOUNT']._serialized_end=1508
+  _globals['_DAYCOUNT']._serialized_start=1510
+  _globals['_DAYCOUNT']._serialized_end=1548
+  _globals['_STATECOUNT']._serialized_start=1550
+  _globals['_STATECOUNT']._serialized_end=1615
+  _globals['_SETALLSTATESREQUEST']._serialized_start=1618
+  _globals['_SETALLSTATESREQUEST']._serialized_end=1765
+  _globals['_SETALLSTATESRESPONSE']._serialized_start=1767
+  _globals['_SETALLSTATESRESPONSE']._serialized_end=1839
+  _globals['_UNDOACTREQUEST']._serialized_start=1841
+  _globals['_UNDOACTREQUEST']._serialized_end=1886
+  _globals['_UNDOACTRESPONSE']._serialized_start=1888
+  _globals['_UNDOACTRESPONSE']._serialized_end=1955
+  _globals['_MOVEITEMSREQUEST']._serialized_start=1957
+  _globals['_MOVEITEMSREQUEST']._serialized_end=2023
+  _globals['_MOVEITEMSRESPONSE']._serialized_start=2025
+  _globals['_MOVEITEMSRESPONSE']._serialized_end=2105
+  _globals['_CONFIRMITEMSREQUEST']._serialized_start=2107
+  _globals['_CONFIRMITEMSREQUEST']._serialized_end=2162
+  _globals['_CONFIRMITEMSRESPONSE']._serialized_start=2164
+  _globals['_CONFIRMITEMSRESPONSE']._serialized_end=2247
+  _globals['_ERASECASEREQUEST']._serialized_start=2249
+  _globals['_ERASECASEREQUEST']._serialized_end=2288
+  _globals['_ERASECASERESPONSE']._serialized_start=2290
+  _globals['_ERASECASERESPONSE']._serialized_end=2386
+  _globals['_LISTERASURESREQUEST']._serialized_start=2388
+  _globals['_LISTERASURESREQUEST']._serialized_end=2442
+  _globals['_LISTERASURESRESPONSE']._serialized_start=2444
+  _globals['_LISTERASURESRESPONSE']._serialized_end=2528
+  _globals['_CASEERASURE']._serialized_start=2531
+  _globals['_CASEERASURE']._serialized_end=2659
+  _globals['_LISTACTSREQUEST']._serialized_start=2661
+  _globals['_LISTACTSREQUEST']._serialized_end=2713
+  _globals['_LISTACTSRESPONSE']._serialized_start=2715
+  _globals['_LISTACTSRESPONSE']._serialized_end=2791
+  _globals['_REVIEWACT']._serialized_start=2794
+  _globals['_REVIEWACT']._serialized_end=3020
+  _globals['_REVIEWSERVICE']._serialized_start=3671
+  _globals['_REVIEWSERVICE']._serialized_end=4465
 # @@protoc_insertion_point(module_scope)

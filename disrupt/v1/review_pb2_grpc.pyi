@@ -41,6 +41,14 @@ class ReviewServiceStub:
     """Lists items that are not withdrawn, newest first."""
     SetItemStates: _grpc.UnaryUnaryMultiCallable[_review_pb2.SetItemStatesRequest, _review_pb2.SetItemStatesResponse]
     """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn."""
+    PreviewItems: _grpc.UnaryUnaryMultiCallable[_review_pb2.PreviewItemsRequest, _review_pb2.PreviewItemsResponse]
+    """Counts the items that conditions name, before SetAllStates."""
+    SetAllStates: _grpc.UnaryUnaryMultiCallable[_review_pb2.SetAllStatesRequest, _review_pb2.SetAllStatesResponse]
+    """Sets the state of all items that conditions name, as one act, which UndoAct undoes."""
+    UndoAct: _grpc.UnaryUnaryMultiCallable[_review_pb2.UndoActRequest, _review_pb2.UndoActResponse]
+    """Undoes an act on many items, for 7 days after it: those that still have the state that it gave have the one again
+    that they had before. Changes nothing the second time.
+    """
     MoveItems: _grpc.UnaryUnaryMultiCallable[_review_pb2.MoveItemsRequest, _review_pb2.MoveItemsResponse]
     """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's.
     Idempotent.
@@ -52,6 +60,8 @@ class ReviewServiceStub:
     24 hours. Then it is erased after 7 days, as a withdrawal erases. Until that day its items match as before; the person
     who has the PIN sees it, and ends it by KeepCase.
     """
+    ListErasures: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListErasuresRequest, _review_pb2.ListErasuresResponse]
+    """Lists the erasures that wait for a second key, and those that are to come."""
     ListActs: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListActsRequest, _review_pb2.ListActsResponse]
     """Lists what staff, operators and the server itself did, newest first."""
 
@@ -68,6 +78,14 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     """Lists items that are not withdrawn, newest first."""
     SetItemStates: _aio.UnaryUnaryMultiCallable[_review_pb2.SetItemStatesRequest, _review_pb2.SetItemStatesResponse]  # type: ignore[assignment]
     """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn."""
+    PreviewItems: _aio.UnaryUnaryMultiCallable[_review_pb2.PreviewItemsRequest, _review_pb2.PreviewItemsResponse]  # type: ignore[assignment]
+    """Counts the items that conditions name, before SetAllStates."""
+    SetAllStates: _aio.UnaryUnaryMultiCallable[_review_pb2.SetAllStatesRequest, _review_pb2.SetAllStatesResponse]  # type: ignore[assignment]
+    """Sets the state of all items that conditions name, as one act, which UndoAct undoes."""
+    UndoAct: _aio.UnaryUnaryMultiCallable[_review_pb2.UndoActRequest, _review_pb2.UndoActResponse]  # type: ignore[assignment]
+    """Undoes an act on many items, for 7 days after it: those that still have the state that it gave have the one again
+    that they had before. Changes nothing the second time.
+    """
     MoveItems: _aio.UnaryUnaryMultiCallable[_review_pb2.MoveItemsRequest, _review_pb2.MoveItemsResponse]  # type: ignore[assignment]
     """Moves items to another bank, with the state that they have, but a quarantined one goes live in a minor's.
     Idempotent.
@@ -79,6 +97,8 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     24 hours. Then it is erased after 7 days, as a withdrawal erases. Until that day its items match as before; the person
     who has the PIN sees it, and ends it by KeepCase.
     """
+    ListErasures: _aio.UnaryUnaryMultiCallable[_review_pb2.ListErasuresRequest, _review_pb2.ListErasuresResponse]  # type: ignore[assignment]
+    """Lists the erasures that wait for a second key, and those that are to come."""
     ListActs: _aio.UnaryUnaryMultiCallable[_review_pb2.ListActsRequest, _review_pb2.ListActsResponse]  # type: ignore[assignment]
     """Lists what staff, operators and the server itself did, newest first."""
 
@@ -104,6 +124,32 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.SetItemStatesResponse, _abc.Awaitable[_review_pb2.SetItemStatesResponse]]:
         """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn."""
+
+    @_abc_1.abstractmethod
+    def PreviewItems(
+        self,
+        request: _review_pb2.PreviewItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.PreviewItemsResponse, _abc.Awaitable[_review_pb2.PreviewItemsResponse]]:
+        """Counts the items that conditions name, before SetAllStates."""
+
+    @_abc_1.abstractmethod
+    def SetAllStates(
+        self,
+        request: _review_pb2.SetAllStatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.SetAllStatesResponse, _abc.Awaitable[_review_pb2.SetAllStatesResponse]]:
+        """Sets the state of all items that conditions name, as one act, which UndoAct undoes."""
+
+    @_abc_1.abstractmethod
+    def UndoAct(
+        self,
+        request: _review_pb2.UndoActRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.UndoActResponse, _abc.Awaitable[_review_pb2.UndoActResponse]]:
+        """Undoes an act on many items, for 7 days after it: those that still have the state that it gave have the one again
+        that they had before. Changes nothing the second time.
+        """
 
     @_abc_1.abstractmethod
     def MoveItems(
@@ -133,6 +179,14 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         24 hours. Then it is erased after 7 days, as a withdrawal erases. Until that day its items match as before; the person
         who has the PIN sees it, and ends it by KeepCase.
         """
+
+    @_abc_1.abstractmethod
+    def ListErasures(
+        self,
+        request: _review_pb2.ListErasuresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.ListErasuresResponse, _abc.Awaitable[_review_pb2.ListErasuresResponse]]:
+        """Lists the erasures that wait for a second key, and those that are to come."""
 
     @_abc_1.abstractmethod
     def ListActs(
