@@ -173,6 +173,20 @@ class CaseErasingError(CaseClosedError):
     reason = "CASE_ERASING"
 
 
+class ItemsChangedError(DisruptError):
+    """Conditions name another number of items than before: look at the preview again."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "ITEMS_CHANGED"
+
+
+class UndoTooLateError(DisruptError):
+    """The act is too old to be undone."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "UNDO_TOO_LATE"
+
+
 class CursorExpiredError(DisruptError):
     """The cursor is of another epoch of the registry: start over from the beginning."""
 

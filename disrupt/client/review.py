@@ -13,7 +13,7 @@ from disrupt.client.retries import RetryPolicy
 from disrupt.core.acts import Action
 from disrupt.core.media import ITEM_ID_BYTES, Assurance, MediaKind
 from disrupt.core.outcomes import MatchOutcome, Settlement
-from disrupt.core.states import ItemState
+from disrupt.core.states import ItemState, WaitReason
 from disrupt.core.transforms import Dihedral, Transform
 from disrupt.v1 import review_pb2
 from disrupt.v1.review_pb2_grpc import ReviewServiceStub
@@ -69,6 +69,38 @@ class ReviewClient:
         )
         return _item_rows(self._call("SetItemStates", request).items)
 
+    def preview(self, conditions: review_pb2.ItemConditions) -> Row:
+        """Count the items that conditions name."""
+        request = review_pb2.PreviewItemsRequest(conditions=conditions)
+        counts: review_pb2.PreviewItemsResponse = self._call("PreviewItems", request)
+        return {
+            "items": counts.items,
+            "cases": counts.cases,
+            "hashes": counts.hashes,
+            "banks": {each.bank: each.items for each in counts.banks},
+            "days": {each.day: each.items for each in counts.days},
+            "states": {_name(ItemState, each.state): each.items for each in counts.states},
+        }
+
+    def set_all_states(
+        self, conditions: review_pb2.ItemConditions, state: ItemState, reason: str, expected: int
+    ) -> Row:
+        """Set the state of all items that conditions name, if they are as many as expected."""
+        request = review_pb2.SetAllStatesRequest(
+            conditions=conditions,
+            state=state.value,  # type: ignore[arg-type]  # same numbers
+            reason=reason,
+            expected_items=expected,
+        )
+        done: review_pb2.SetAllStatesResponse = self._call("SetAllStates", request)
+        return {"act": done.act or None, "items": done.items}
+
+    def undo(self, act: int, reason: str) -> Row:
+        """Undo an act on many items."""
+        request = review_pb2.UndoActRequest(act=act, reason=reason)
+        done: review_pb2.UndoActResponse = self._call("UndoAct", request)
+        return {"act": done.act or None, "items": done.items}
+
     def move(self, item_ids: Sequence[bytes], bank: str, reason: str) -> list[Row]:
         """Move items to a bank; return them as they are now."""
         request = review_pb2.MoveItemsRequest(item_ids=item_ids, bank=bank, reason=reason)
@@ -114,12 +146,21 @@ class ReviewClient:
         """Ask that a case be erased; ``erased_on`` is None until a second key has asked."""
         request = review_pb2.EraseCaseRequest(case_number=case_number)
         answer: review_pb2.EraseCaseResponse = self._call("EraseCase", request)
-        until_s = answer.confirm_until_s
-        return {
-            "erased_on": answer.erased_on or None,
-            "confirm_until": _time(until_s) if until_s else None,
-            "items": answer.items,
-        }
+        return _erasure_row(answer)
+
+    def erasures(self, limit: int) -> tuple[list[Row], bool]:
+        """Return the erasures of the newest ``limit`` cases, and whether more follow."""
+        rows, page = list[Row](), 0
+        while True:
+            size = min(limit - len(rows), ITEMS_AT_ONCE)
+            request = review_pb2.ListErasuresRequest(page_size=size, page=page)
+            answer: review_pb2.ListErasuresResponse = self._call("ListErasures", request)
+            for erasure in answer.erasures:
+                asked = {"asked_by": erasure.asked_by, "asked_at": _time(erasure.asked_at_s)}
+                rows.append(_erasure_row(erasure) | asked)
+            page = answer.next_page
+            if not page or len(rows) >= limit:
+                return rows, bool(page)
 
     def acts(self, limit: int) -> tuple[list[Row], bool]:
         """Return the newest ``limit`` acts, and whether more follow."""
@@ -154,6 +195,21 @@ def _item_row(item: review_pb2.ReviewItem) -> Row:
             _name(MatchOutcome, count.outcome): count.organisations for count in item.outcomes
         },
         "disputes": _disputes(item.disputes) if item.HasField("disputes") else None,
+        "hashes": item.hashes,
+        "case": item.case_tag.hex() or None,
+        "origin": item.origin_tag.hex() or None,
+        "key": item.key_id or None,
+        "waits_for": _name(WaitReason, item.wait_reason) if item.wait_reason else None,
+    }
+
+
+def _erasure_row(erasure: review_pb2.EraseCaseResponse | review_pb2.CaseErasure) -> Row:
+    until_s = erasure.confirm_until_s
+    return {
+        "case": erasure.case_tag.hex(),
+        "erased_on": erasure.erased_on or None,
+        "confirm_until": _time(until_s) if until_s else None,
+        "items": erasure.items,
     }
 
 
@@ -219,6 +275,9 @@ def _act_row(act: review_pb2.ReviewAct) -> Row:
         "item": act.item_id.hex() or None,
         "bank": act.bank or None,
         "key": act.key_id or None,
+        "case": act.case_tag.hex() or None,
+        "items": act.items or None,
+        "undone": act.undone or None,
     }
 
 

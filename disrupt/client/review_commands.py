@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
+from typing import Any
 
 import click
 
@@ -13,7 +14,8 @@ from disrupt.client.retries import RetryPolicy
 from disrupt.client.review import ITEMS_AT_ONCE, ReviewClient, Row
 from disrupt.core.media import ITEM_ID_BYTES
 from disrupt.core.outcomes import MatchOutcome, Settlement
-from disrupt.core.states import ItemState
+from disrupt.core.review import TAG_BYTES
+from disrupt.core.states import ItemState, WaitReason
 from disrupt.v1 import review_pb2
 
 _RETRIES = RetryPolicy(attempts=4)
@@ -23,9 +25,11 @@ _LISTED = [outcome for outcome in MatchOutcome if outcome != MatchOutcome.FALSE_
 _HELP = """Look at what is registered, and decide what lookups find. For the hotline's staff.
 
 An ITEM has 32 hexadecimal digits: lists have it, and `disrupt match` prints that of each match. No
-picture, hash or case number is shown. At most 500 items at a time; if one is unknown, withdrawn, or
-in a bank that the key does not name, none is changed. What is changed holds in every answer within
-a second, and is in `disrupt review log` under the id of the key.
+picture, hash or case number is shown: cases and networks are told apart by tags, which are erased
+after 30 days. At most 500 items at a time; if one is unknown, withdrawn, or in a bank that the key
+does not name, none is changed. With --all instead of items, all that options name are changed as
+one act, which can be undone for 7 days. What is changed holds in every answer within a second, and
+is in `disrupt review log` under the id of the key.
 
 The key comes from --key-file or from the environment variable DISRUPT_KEY, and needs the right
 review.
@@ -35,6 +39,7 @@ Examples:
   disrupt review disputes
   disrupt review enable 00112233445566778899aabbccddeeff
   disrupt review reject --reason spam 00112233445566778899aabbccddeeff
+  disrupt review reject --all --case 0011223344556677
 
 \b
 Exit codes:
@@ -61,10 +66,13 @@ class _Name(click.ParamType[bytes]):
             self.fail("hexadecimal digits: copy them from a list or a match.", param, ctx)
 
 
-class _ItemId(click.ParamType[bytes]):
-    """The id of an item in hexadecimal digits."""
+class _Hex(click.ParamType[bytes]):
+    """Bytes in hexadecimal digits."""
 
-    name = "item"
+    def __init__(self, name: str, size: int, where: str) -> None:
+        self.name = name
+        self._size = size
+        self._where = where
 
     def convert(
         self, value: str | bytes, param: click.Parameter | None, ctx: click.Context | None, /
@@ -73,12 +81,16 @@ class _ItemId(click.ParamType[bytes]):
         if isinstance(value, bytes):
             return value
         try:
-            item_id = bytes.fromhex(value)
+            given = bytes.fromhex(value)
         except ValueError:
-            item_id = b""
-        if len(item_id) != ITEM_ID_BYTES:
-            self.fail("an item has 32 hexadecimal digits; copy it from a list.", param, ctx)
-        return item_id
+            given = b""
+        if len(given) != self._size:
+            self.fail(f"it has {2 * self._size} hexadecimal digits; {self._where}.", param, ctx)
+        return given
+
+
+_ITEM_ID = _Hex("item", ITEM_ID_BYTES, "copy it from a list")
+_TAG = _Hex("tag", TAG_BYTES, "copy it from a list, which shows tags for 30 days")
 
 
 def _choice(of: Iterable[IntEnum]) -> click.Choice[str]:
@@ -100,23 +112,139 @@ def _reviewing(command: Callable[..., None]) -> Callable[..., None]:
     return connected
 
 
+_reason = click.option(
+    "--reason",
+    default="",
+    metavar="CODE",
+    help="Why, for the record: a code of up to 32 small letters and underscores.",
+)
+
+
 def _deciding(command: Callable[..., None]) -> Callable[..., None]:
     """Add the items and the reason."""
-    items = click.argument("item_ids", metavar="ITEM...", nargs=-1, required=True, type=_ItemId())
-    reason = click.option(
-        "--reason",
-        default="",
-        metavar="CODE",
-        help="Why, for the record: a code of up to 32 small letters and underscores.",
-    )
+    items = click.argument("item_ids", metavar="ITEM...", nargs=-1, required=True, type=_ITEM_ID)
 
     @functools.wraps(command)
     def bounded(item_ids: Sequence[bytes], **options: object) -> None:
-        if len(item_ids) > ITEMS_AT_ONCE:
-            raise click.UsageError(f"At most {ITEMS_AT_ONCE} items at a time.")
+        _check_count(item_ids)
         command(item_ids, **options)
 
-    return items(reason(_reviewing(bounded)))
+    return items(_reason(_reviewing(bounded)))
+
+
+def _check_count(item_ids: Sequence[bytes]) -> None:
+    if len(item_ids) > ITEMS_AT_ONCE:
+        raise click.UsageError(f"At most {ITEMS_AT_ONCE} items at a time.")
+
+
+def _numbers_of(of: type[IntEnum]) -> dict[str, Any]:
+    """Return what makes an option take names of an enumeration, and give their numbers."""
+
+    def convert(_: click.Context, __: click.Parameter, given: str | Sequence[str] | None) -> Any:  # noqa: ANN401 as many as were given
+        if isinstance(given, str):
+            return of[given.upper()].value
+        return [of[name.upper()].value for name in given or ()]
+
+    return {"type": _choice(of), "callback": convert}
+
+
+_CONDITIONS = {
+    "states": click.option(
+        *("--state", "states"), multiple=True, help="In this state.", **_numbers_of(ItemState)
+    ),
+    "banks": click.option(
+        *("--bank", "banks"), multiple=True, help="In this bank.  [default: all of the key]"
+    ),
+    "first_day": click.option(
+        *("--since", "first_day"), metavar="YYYY-MM-DD", help="First day of registration, UTC."
+    ),
+    "last_day": click.option(
+        *("--until", "last_day"), metavar="YYYY-MM-DD", help="Last day of registration, UTC."
+    ),
+    "outcome": click.option(
+        "--outcome", help="Of which a platform reported this.", **_numbers_of(MatchOutcome)
+    ),
+    "case_tag": click.option(
+        *("--case", "case_tag"), metavar="TAG", type=_TAG, help="Of the case of this tag."
+    ),
+    "origin_tag": click.option(
+        *("--origin", "origin_tag"), metavar="TAG", type=_TAG, help="From the network of this tag."
+    ),
+    "key_id": click.option(
+        *("--key", "key_id"), metavar="ID", help="Registered by the key of this id."
+    ),
+    "least_hashes": click.option(
+        *("--hashes", "least_hashes"), type=click.IntRange(1), help="With at least so many hashes."
+    ),
+    "wait_reason": click.option(
+        *("--waits-for", "wait_reason"), help="That waits for this.", **_numbers_of(WaitReason)
+    ),
+}
+"""Options that are conditions, by their field of the message."""
+
+
+def _named_by_conditions(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that are conditions, and pass them as one message."""
+
+    @functools.wraps(command)
+    def conditional(*args: object, **options: Any) -> None:  # noqa: ANN401 of any command
+        given = {field: options.pop(field) for field in _CONDITIONS}
+        said = {field: value for field, value in given.items() if value}
+        command(*args, conditions=review_pb2.ItemConditions(**said), **options)
+
+    for option in reversed(_CONDITIONS.values()):
+        conditional = option(conditional)
+    return conditional
+
+
+def _setting_states(state: ItemState) -> Callable[[Callable[[], None]], click.Command]:
+    """Make a command that sets the state of items, or of all that conditions name."""
+
+    def make(described: Callable[[], None]) -> click.Command:
+        @review.command(described.__name__, help=described.__doc__)
+        @click.argument("item_ids", metavar="[ITEM...]", nargs=-1, type=_ITEM_ID)
+        @click.option("--all", "is_all", is_flag=True, help="All that the following options name:")
+        @_named_by_conditions
+        @click.option("--yes", is_flag=True, help="Do not ask before --all.")
+        @_reason
+        @_reviewing
+        def command(
+            item_ids: Sequence[bytes],
+            *,
+            client: ReviewClient,
+            is_all: bool,
+            conditions: review_pb2.ItemConditions,
+            yes: bool,
+            reason: str,
+            as_json: bool,
+        ) -> None:
+            names_some = conditions.ByteSize() > 0
+            if bool(item_ids) == is_all or is_all != names_some:
+                raise click.UsageError("Name items; or give --all, and options that name some.")
+            _check_count(item_ids)
+            if not is_all:
+                _print_items(client.set_states(item_ids, state, reason), as_json=as_json)
+                return
+            counts = client.preview(conditions)
+            if not yes:
+                _print_counts(counts)
+                click.confirm(
+                    f"Make these {counts['items']} items {state.name}?", abort=True, err=True
+                )
+            done = client.set_all_states(conditions, state, reason, counts["items"])
+            if as_json:
+                terminal.print_json(done)
+            elif done["act"] is None:
+                click.echo("They are so already: nothing was changed.")
+            else:
+                click.echo(
+                    f"{done['items']} items are {state.name.lower()}. For 7 days"
+                    f" `disrupt review undo {done['act']}` undoes it."
+                )
+
+        return command
+
+    return make
 
 
 _limit = click.option(
@@ -134,36 +262,18 @@ def review() -> None:
 
 
 @review.command("list")
-@click.option("--state", "states", multiple=True, type=_choice(ItemState), help="In this state.")
-@click.option("--bank", "banks", multiple=True, help="In this bank.  [default: all of the key]")
-@click.option("--since", metavar="YYYY-MM-DD", default="", help="First day of registration, UTC.")
-@click.option("--until", metavar="YYYY-MM-DD", default="", help="Last day of registration, UTC.")
-@click.option("--outcome", type=_choice(_LISTED), help="Of which a platform reported this.")
+@_named_by_conditions
 @_limit
 @_reviewing
 def list_items(
-    *,
-    client: ReviewClient,
-    states: tuple[str, ...],
-    banks: tuple[str, ...],
-    since: str,
-    until: str,
-    outcome: str | None,
-    limit: int,
-    as_json: bool,
+    *, client: ReviewClient, conditions: review_pb2.ItemConditions, limit: int, as_json: bool
 ) -> None:
     r"""List items, newest first. Options that may be repeated take any of what they name.
 
     \b
-    Example: disrupt review list --state waiting --bank adults
+    Example: disrupt review list --state waiting --hashes 500
     """
-    request = review_pb2.ListItemsRequest(
-        states=[ItemState[state.upper()].value for state in states],  # type: ignore[misc]  # same numbers
-        banks=banks,
-        first_day=since,
-        last_day=until,
-        outcome=MatchOutcome[outcome.upper()].value if outcome else 0,  # type: ignore[arg-type]  # same numbers
-    )
+    request = review_pb2.ListItemsRequest(conditions=conditions)
     rows, more = client.items(request, limit)
     _print_items(rows, as_json=as_json)
     _print_more(more)
@@ -178,9 +288,16 @@ def disputes(*, client: ReviewClient, limit: int, as_json: bool) -> None:
     \b
     Example: disrupt review disputes
     """
-    rows, more = client.items(review_pb2.ListItemsRequest(needs_staff=True), limit)
+    urgent, every = (
+        review_pb2.ListItemsRequest(conditions=conditions)
+        for conditions in (
+            review_pb2.ItemConditions(needs_staff=True),
+            review_pb2.ItemConditions(disputed=True),
+        )
+    )
+    rows, more = client.items(urgent, limit)
     if not more:
-        others, more = client.items(review_pb2.ListItemsRequest(disputed=True), limit)
+        others, more = client.items(every, limit)
         rows += [row for row in others if row not in rows]
         more |= len(rows) > limit
     _print_items(rows[:limit], as_json=as_json)
@@ -230,25 +347,39 @@ def uphold(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_j
     _print_items(client.settle(item_ids, Settlement.UPHELD, reason), as_json=as_json)
 
 
-@review.command()
-@_deciding
-def disable(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_json: bool) -> None:
+@_setting_states(ItemState.DISABLED)
+def disable() -> None:
     """Switch items off: no lookup finds them, until somebody enables them."""
-    _print_items(client.set_states(item_ids, ItemState.DISABLED, reason), as_json=as_json)
 
 
-@review.command()
-@_deciding
-def enable(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_json: bool) -> None:
+@_setting_states(ItemState.ENABLED)
+def enable() -> None:
     """Let lookups find items, whatever their state was."""
-    _print_items(client.set_states(item_ids, ItemState.ENABLED, reason), as_json=as_json)
+
+
+@_setting_states(ItemState.REJECTED)
+def reject() -> None:
+    """Reject items that are not what their bank is for: no lookup finds them."""
 
 
 @review.command()
-@_deciding
-def reject(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_json: bool) -> None:
-    """Reject items that are not what their bank is for: no lookup finds them."""
-    _print_items(client.set_states(item_ids, ItemState.REJECTED, reason), as_json=as_json)
+@click.argument("act", type=click.IntRange(1))
+@_reason
+@_reviewing
+def undo(act: int, *, client: ReviewClient, reason: str, as_json: bool) -> None:
+    r"""Undo an act on all that options named, for 7 days after it. ACT is its number in the log.
+
+    Its items have the state again that they had before; not those that were withdrawn or registered
+    again since, nor those that somebody has decided on by themselves.
+
+    \b
+    Example: disrupt review undo 17
+    """
+    done = client.undo(act, reason)
+    if as_json:
+        terminal.print_json(done)
+    else:
+        click.echo(f"{done['items']} items have the state again that they had.")
 
 
 @review.command()
@@ -279,8 +410,8 @@ def erase(case_number: str, *, client: ReviewClient, as_json: bool) -> None:
     r"""Erase a case whose PIN the person has lost. Needs two people.
 
     CASE is its number, as the person tells it. Give the command; then somebody else gives the same
-    one, with their own key, within 24 hours. From then on no lookup finds the pictures, and the
-    case is erased after 7 days. Whoever has the PIN sees that meanwhile, and can stop it.
+    one, with their own key, within 24 hours. The case is erased after 7 days; until then its
+    pictures match as before. Whoever has the PIN sees that meanwhile, and can stop it.
 
     \b
     Example: disrupt review erase ABCD-EFGH-JKM
@@ -290,14 +421,40 @@ def erase(case_number: str, *, client: ReviewClient, as_json: bool) -> None:
         terminal.print_json(row)
     elif row["erased_on"]:
         click.echo(
-            f"Lookups find none of its {row['items']} pictures. The case is erased on"
-            f" {row['erased_on']}, unless whoever has the PIN keeps it."
+            f"The case {row['case']}, with its {row['items']} pictures, is erased on"
+            f" {row['erased_on']}, unless whoever has the PIN keeps it. Until then its pictures"
+            " match as before."
         )
     else:
         click.echo(
-            "Noted; nothing was changed. Now somebody else, with a key of another name, has to give"
-            f" the same command, until {row['confirm_until']}."
+            f"Noted as case {row['case']}; nothing was changed. Now somebody else, with a key of"
+            f" another name, has to give the same command, until {row['confirm_until']}."
         )
+
+
+@review.command()
+@_limit
+@_reviewing
+def pending(*, client: ReviewClient, limit: int, as_json: bool) -> None:
+    r"""List cases that are to be erased, and those for which that awaits a second person.
+
+    \b
+    Example: disrupt review pending
+    """
+    rows, more = client.erasures(limit)
+    for row in rows:
+        if as_json:
+            terminal.print_json(row)
+        else:
+            until = f"awaits a second person until {row['confirm_until']}"
+            cells = (
+                f"case {row['case']}",
+                f"{row['items']} items",
+                f"asked by {row['asked_by']} at {row['asked_at']}",
+                f"erased on {row['erased_on']}" if row["erased_on"] else until,
+            )
+            click.echo(terminal.clean("  ".join(cells)))
+    _print_more(more)
 
 
 @review.command()
@@ -307,7 +464,7 @@ def log(*, client: ReviewClient, limit: int, as_json: bool) -> None:
     r"""Show what staff, operators and the server itself did, newest first.
 
     An act is by the id of a key, by "operator" (a command on the server's machine) or by "server"
-    (what it does by its own rules).
+    (what it does by its own rules). A case is named by its tag, for as long as it has one.
 
     \b
     Example: disrupt review log --limit 20
@@ -318,11 +475,16 @@ def log(*, client: ReviewClient, limit: int, as_json: bool) -> None:
             terminal.print_json(row)
         else:
             by = f"{row['actor']} ({row['organisation']})" if row["organisation"] else row["actor"]
-            on = [
-                f"{what} {row[what]}" for what in ("item", "bank", "key") if row[what] is not None
+            on = [f"{row['items']} items"] if row["items"] else []
+            on += [
+                f"{'act' if what == 'undone' else what} {row[what]}"
+                for what in ("item", "case", "bank", "key", "undone")
+                if row[what] is not None
             ]
             why = f"reason {row['reason']}" if row["reason"] else ""
-            line = "  ".join(filter(None, (row["at"], by, row["action"], ", ".join(on), why)))
+            line = "  ".join(
+                filter(None, (str(row["number"]), row["at"], by, row["action"], ", ".join(on), why))
+            )
             click.echo(terminal.clean(line))
     _print_more(more)
 
@@ -353,11 +515,23 @@ def _print_items(rows: Sequence[Row], *, as_json: bool) -> None:
                 f"{row['bank']}, {row['kind']}, {row['assurance']}",
                 f"registered {row['registered_on']}",
                 f"{row['state']}{since}",
+                f"waits for {row['waits_for']}" if row["waits_for"] else "",
                 ", ".join(outcomes),
+                f"{row['hashes']} hashes",
+                *(f"{what} {row[what]}" for what in ("case", "origin", "key") if row[what]),
             )
             click.echo(terminal.clean("  ".join(filter(None, cells))))
     if not rows:
         click.echo("No item.", err=True)
+
+
+def _print_counts(counts: Row) -> None:
+    """Print a preview to standard error, a line for each bank, day and state."""
+    said = f"{counts['items']} items of {counts['cases']} cases, {counts['hashes']} hashes"
+    click.echo(said, err=True)
+    for by in ("banks", "days", "states"):
+        for name, items in counts[by].items():
+            click.echo(terminal.clean(f"  {name}: {items}"), err=True)
 
 
 def _print_more(more: bool) -> None:  # noqa: FBT001 it is what is told

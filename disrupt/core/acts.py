@@ -33,6 +33,8 @@ class Action(IntEnum):
     """Disputes of an item were found wrong."""
     UPHOLD = 10
     """Disputes of an item were found right."""
+    UNDO = 11
+    """What an act on many items did was undone."""
     ERASE_REQUESTED = 20
     ERASE_CONFIRMED = 21
     ERASE_STOPPED = 22
@@ -74,7 +76,9 @@ class ActRecord:
     """One act as stored, and what it was on; ``number`` ascends.
 
     ``item_id`` is empty, ``case``, an internal number, and ``bank`` are 0, and ``key_id`` is empty
-    unless the act was on such a thing.
+    unless the act was on such a thing. ``case_tag`` is the tag that the case has now, or empty.
+    ``items`` is how many an act on many changed, None of others; ``undone`` the number of the act
+    that an UNDO undid, else 0.
     """
 
     number: int
@@ -83,3 +87,6 @@ class ActRecord:
     case: int
     bank: int
     key_id: str
+    case_tag: bytes = b""
+    items: int | None = None
+    undone: int = 0

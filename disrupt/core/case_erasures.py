@@ -18,12 +18,15 @@ DELAY_S = 7 * 24 * 3600
 class CaseErasure:
     """The erasure of a case that was asked for; ``due_at_s`` is None until a second key asks too.
 
-    Times are seconds since 1970 (UTC). ``items`` is the number of items of the case.
+    Times are seconds since 1970 (UTC). ``items`` is the number of items of the case, ``case_tag``
+    that by which staff tell it from others, and ``asked_by`` the id of the key that asked first.
     """
 
     asked_at_s: int
     due_at_s: int | None
     items: int
+    case_tag: bytes
+    asked_by: str
 
 
 def partners(key: ApiKey, keys: tuple[ApiKey, ...], day: str) -> frozenset[str]:

@@ -21,13 +21,25 @@ class ItemState(IntEnum):
     """Staff have switched it off."""
     REJECTED = 6
     """Staff have decided that it is not what the bank is for."""
-    ERASING = 7
-    """It is about to be erased, as the PIN of its case is lost."""
 
     @property
     def matches(self) -> bool:
         """Tell whether lookups find items of this state."""
         return self in SHOWN
+
+
+class WaitReason(IntEnum):
+    """Reason for which a new item waits; the numbers are those of proto/ and of stored columns.
+
+    An item that staff have made WAITING has none.
+    """
+
+    LIMIT = 1
+    """More was registered than goes live at once: it takes turns (``registry.turns``)."""
+    UNLIKE_A_PICTURE = 2
+    """Its hashes are too far from each other to be those of one picture."""
+    BANK = 3
+    """Registrations of its bank wait for a review."""
 
 
 SHOWN = frozenset({ItemState.LIVE, ItemState.ENABLED})

@@ -16,6 +16,7 @@ from disrupt.core.media import Assurance, MediaKind, StoredItems
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.core.states import ItemState
 from disrupt.registry.banks import BankReader, BankWriter
+from disrupt.registry.bulk import BulkReader, BulkWriter
 from disrupt.registry.case_erasures import ErasureWriter
 from disrupt.registry.keys import KeyReader, KeyWriter
 from disrupt.registry.outcomes import OutcomeReader, OutcomeWriter
@@ -161,7 +162,7 @@ class Revoked:
     key_id: str
 
 
-class RegistryReader(BankReader, KeyReader, OutcomeReader, ReviewReader, Protocol):
+class RegistryReader(BankReader, KeyReader, OutcomeReader, ReviewReader, BulkReader, Protocol):
     """Reading: any number of processes and threads at once, in short transactions.
 
     Every method, here and in RegistryWriter, raises UnavailableError when the store cannot be
@@ -264,7 +265,14 @@ class RegistryReader(BankReader, KeyReader, OutcomeReader, ReviewReader, Protoco
 
 
 class RegistryWriter(
-    RegistryReader, BankWriter, KeyWriter, OutcomeWriter, ReviewWriter, ErasureWriter, Protocol
+    RegistryReader,
+    BankWriter,
+    KeyWriter,
+    OutcomeWriter,
+    ReviewWriter,
+    BulkWriter,
+    ErasureWriter,
+    Protocol,
 ):
     """Writing: one process at a time. Every method returns only when its effect is durable.
 

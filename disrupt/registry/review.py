@@ -8,7 +8,7 @@ from disrupt.core.acts import Act, ActRecord
 from disrupt.core.changes import Cursor
 from disrupt.core.disputes import Version
 from disrupt.core.outcomes import Dispute, MatchOutcome, Settlement
-from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
+from disrupt.core.review import ItemFilter, ReviewedItem
 from disrupt.core.states import ItemState
 
 NUMBERS_AT_ONCE = 5_000
@@ -99,13 +99,12 @@ class ReviewWriter(ReviewReader, Protocol):
         state: ItemState,
         act: Act,
         *,
-        from_states: Collection[ItemState] = ALL_STATES,
         banks: Collection[int] | None = None,
     ) -> StatesSet:
         """Set the state of items, of whatever cases, and note one act for each item changed.
 
-        Idempotent: an item that has the state is not changed, nor is one in none of
-        ``from_states``. The id of an item that was replaced names what took its place.
+        Idempotent: an item that has the state is not changed. The id of an item that was replaced
+        names what took its place.
         NotFoundError if any id is of no item, of a withdrawn one, or of one in another bank than
         ``banks`` (None: any); then nothing is changed.
         Readers of the feed see an item go or come only where it is matched now and was not before,
@@ -119,14 +118,12 @@ class ReviewWriter(ReviewReader, Protocol):
         bank: int,
         act: Act,
         *,
-        from_states: Collection[ItemState] = ALL_STATES,
         banks: Collection[int] | None = None,
     ) -> StatesSet:
         """Move items to a bank, in their state, and note one act for each item moved.
 
-        Idempotent; ``from_states`` and errors as for ``set_states``. In the feed an item goes from
-        its old bank and comes to the new one, where it is matched; so a reader of one bank sees it
-        go or come.
+        Idempotent; errors as for ``set_states``. In the feed an item goes from its old bank and
+        comes to the new one, where it is matched; so a reader of one bank sees it go or come.
         """
 
     def confirm_items(
@@ -134,13 +131,12 @@ class ReviewWriter(ReviewReader, Protocol):
         item_ids: Collection[bytes],
         act: Act,
         *,
-        from_states: Collection[ItemState] = ALL_STATES,
         banks: Collection[int] | None = None,
     ) -> StatesSet:
         """Raise the assurance of items to REVIEWED, and note one act for each item changed.
 
-        Idempotent; ``from_states`` and errors as for ``set_states``. In the feed an item that is
-        matched goes, and comes with its new assurance.
+        Idempotent; errors as for ``set_states``. In the feed an item that is matched goes, and
+        comes with its new assurance.
         """
 
     def settle_disputes(

@@ -31,11 +31,15 @@ RIGHTS = {
     "/disrupt.v1.FeedService/ListChanges": Right.FEED,
     "/disrupt.v1.ReviewService/ListItems": Right.REVIEW,
     "/disrupt.v1.ReviewService/SetItemStates": Right.REVIEW,
+    "/disrupt.v1.ReviewService/PreviewItems": Right.REVIEW,
+    "/disrupt.v1.ReviewService/SetAllStates": Right.REVIEW,
+    "/disrupt.v1.ReviewService/UndoAct": Right.REVIEW,
     "/disrupt.v1.ReviewService/MoveItems": Right.REVIEW,
     "/disrupt.v1.ReviewService/ConfirmItems": Right.REVIEW,
     "/disrupt.v1.ReviewService/SettleDisputes": Right.REVIEW,
     "/disrupt.v1.ReviewService/ShowItem": Right.REVIEW,
     "/disrupt.v1.ReviewService/EraseCase": Right.REVIEW,
+    "/disrupt.v1.ReviewService/ListErasures": Right.REVIEW,
     "/disrupt.v1.ReviewService/ListActs": Right.REVIEW,
 }
 

@@ -10,7 +10,7 @@ from disrupt.core.case_erasures import CaseErasure, partners
 from disrupt.core.changes import Cursor
 from disrupt.core.outcomes import Settlement
 from disrupt.core.policy import TEST_BANK, ApiKey, Right, without_hidden
-from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
+from disrupt.core.review import Done, ItemCounts, ItemFilter, ReviewedItem
 from disrupt.core.states import ItemState
 from disrupt.errors import (
     InvalidRequestError,
@@ -20,9 +20,6 @@ from disrupt.errors import (
 )
 from disrupt.registry.contract import RegistryWriter
 from disrupt.registry.review import ItemReports, StatesSet
-
-OF_STAFF = ALL_STATES - {ItemState.ERASING}
-"""States out of which staff take items: what is about to be erased stays so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +65,38 @@ class Reviewer:
     def set_states(
         self, key: ApiKey, item_ids: Collection[bytes], state: ItemState, act: Act
     ) -> Decided:
-        """Set the state of items, but of those about to be erased."""
-        done = self.registry.set_states(item_ids, state, act, from_states=OF_STAFF, banks=key.banks)
+        """Set the state of items."""
+        done = self.registry.set_states(item_ids, state, act, banks=key.banks)
         return self._decided(key, item_ids, done)
 
+    def preview(self, wanted: ItemFilter) -> ItemCounts:
+        """Count what conditions name, which are in banks of the key."""
+        return self.registry.count_items(wanted)
+
+    def set_all_states(
+        self, wanted: ItemFilter, state: ItemState, act: Act, *, expected: int
+    ) -> Done:
+        """Set the state of all items that conditions name, which are in banks of the key.
+
+        InvalidRequestError where they name no more than states, banks and days.
+        """
+        if not wanted.names_some:
+            raise InvalidRequestError.of(
+                Violation(
+                    "conditions",
+                    "name a case, an origin, a key, items, an outcome, a number of hashes or a"
+                    " reason for waiting too: states, banks and days alone name what others"
+                    " registered",
+                )
+            )
+        return self.registry.set_all_states(wanted, state, act, expected=expected)
+
+    def undo(self, key: ApiKey, number: int, act: Act) -> Done:
+        """Undo an act on many items, as far as they are in banks of the key."""
+        return self.registry.undo(number, act, banks=key.banks)
+
     def move(self, key: ApiKey, item_ids: Collection[bytes], bank: str, act: Act) -> Decided:
-        """Move items, but those about to be erased, to a bank of the key.
+        """Move items to a bank of the key.
 
         InvalidRequestError for the test bank.
         """
@@ -84,12 +107,12 @@ class Reviewer:
                 )
             )
         to = self._bank(key, bank)
-        done = self.registry.move_items(item_ids, to, act, from_states=OF_STAFF, banks=key.banks)
+        done = self.registry.move_items(item_ids, to, act, banks=key.banks)
         return self._decided(key, item_ids, done)
 
     def confirm(self, key: ApiKey, item_ids: Collection[bytes], act: Act) -> Decided:
-        """Confirm items, but those about to be erased, so that lookups answer REVIEWED."""
-        done = self.registry.confirm_items(item_ids, act, from_states=OF_STAFF, banks=key.banks)
+        """Confirm items, so that lookups answer REVIEWED."""
+        done = self.registry.confirm_items(item_ids, act, banks=key.banks)
         return self._decided(key, item_ids, done)
 
     def settle(

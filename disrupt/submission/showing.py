@@ -226,7 +226,7 @@ def show_case(console: Console, case: Case) -> None:
                 f"{blank}  {kind.en} {since.en}, {state.en}",
             )
             say(console, said, indent="  ")
-            if item.state in texts.STATE_MEANS and not case.erased_on:
+            if item.state in texts.STATE_MEANS:
                 say(console, texts.STATE_MEANS[item.state], indent="     ")
             for phrase, came_on in (
                 (texts.BLOCKED_ON, item.blocked_on),

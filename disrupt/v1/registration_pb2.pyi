@@ -104,6 +104,38 @@ CASE_ITEM_STATE_OFF: CaseItemState.ValueType  # 3
 """The hotline has switched it off: they do not find it."""
 Global___CaseItemState: _TypeAlias = CaseItemState  # noqa: Y015
 
+class _WaitReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WaitReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WAIT_REASON_UNSPECIFIED: _WaitReason.ValueType  # 0
+    """It does not wait, or not said."""
+    WAIT_REASON_LIMIT: _WaitReason.ValueType  # 1
+    """More was registered today than goes live at once from one network, or with one key. It goes live in its turn, within
+    hours as long as nobody floods the network (docs/live-limits.md).
+    """
+    WAIT_REASON_UNLIKE_A_PICTURE: _WaitReason.ValueType  # 2
+    """Its hashes are not those of one picture. Without a review it takes its turn after some days."""
+    WAIT_REASON_BANK: _WaitReason.ValueType  # 3
+    """Its bank's items wait for a review. Without one it goes live after some days."""
+
+class WaitReason(_WaitReason, metaclass=_WaitReasonEnumTypeWrapper):
+    """Why an item waits."""
+
+WAIT_REASON_UNSPECIFIED: WaitReason.ValueType  # 0
+"""It does not wait, or not said."""
+WAIT_REASON_LIMIT: WaitReason.ValueType  # 1
+"""More was registered today than goes live at once from one network, or with one key. It goes live in its turn, within
+hours as long as nobody floods the network (docs/live-limits.md).
+"""
+WAIT_REASON_UNLIKE_A_PICTURE: WaitReason.ValueType  # 2
+"""Its hashes are not those of one picture. Without a review it takes its turn after some days."""
+WAIT_REASON_BANK: WaitReason.ValueType  # 3
+"""Its bank's items wait for a review. Without one it goes live after some days."""
+Global___WaitReason: _TypeAlias = WaitReason  # noqa: Y015
+
 class _RegistrationOutcome:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -563,9 +595,9 @@ class Case(_message.Message):
     closed_on: _builtins.str
     """Day it was withdrawn or rejected; empty while open."""
     erased_on: _builtins.str
-    """Day on which the case is erased, YYYY-MM-DD, UTC, since somebody told the hotline that its PIN is lost; nothing of it
-    matches meanwhile, and nothing can be added (FAILED_PRECONDITION, reason CASE_ERASING). KeepCase ends that. Empty: it
-    is not to be erased.
+    """Day on which the case is erased, YYYY-MM-DD, UTC, since somebody told the hotline that its PIN is lost. Its items match
+    until then, and nothing can be added (FAILED_PRECONDITION, reason CASE_ERASING). KeepCase ends that. Empty: it is not
+    to be erased.
     """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___CaseItem]:

@@ -125,8 +125,8 @@ class RegistrationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def KeepCase(self, request, context):
-        """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on): its items are as they
-        were before, and match again within a second if they did. Safe to repeat, and of other cases changes nothing.
+        """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on). Safe to repeat,
+        and of other cases changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

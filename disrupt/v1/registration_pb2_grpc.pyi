@@ -52,8 +52,8 @@ class RegistrationServiceStub:
     WithdrawCase: _grpc.UnaryUnaryMultiCallable[_registration_pb2.WithdrawCaseRequest, _registration_pb2.WithdrawCaseResponse]
     """Withdraws a whole case. Its items stop matching within a second. Safe to repeat."""
     KeepCase: _grpc.UnaryUnaryMultiCallable[_registration_pb2.KeepCaseRequest, _registration_pb2.KeepCaseResponse]
-    """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on): its items are as they
-    were before, and match again within a second if they did. Safe to repeat, and of other cases changes nothing.
+    """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on). Safe to repeat,
+    and of other cases changes nothing.
     """
 
 @_typing.type_check_only
@@ -80,8 +80,8 @@ class RegistrationServiceAsyncStub(RegistrationServiceStub):
     WithdrawCase: _aio.UnaryUnaryMultiCallable[_registration_pb2.WithdrawCaseRequest, _registration_pb2.WithdrawCaseResponse]  # type: ignore[assignment]
     """Withdraws a whole case. Its items stop matching within a second. Safe to repeat."""
     KeepCase: _aio.UnaryUnaryMultiCallable[_registration_pb2.KeepCaseRequest, _registration_pb2.KeepCaseResponse]  # type: ignore[assignment]
-    """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on): its items are as they
-    were before, and match again within a second if they did. Safe to repeat, and of other cases changes nothing.
+    """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on). Safe to repeat,
+    and of other cases changes nothing.
     """
 
 class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -147,8 +147,8 @@ class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registration_pb2.KeepCaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registration_pb2.KeepCaseResponse, _abc.Awaitable[_registration_pb2.KeepCaseResponse]]:
-        """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on): its items are as they
-        were before, and match again within a second if they did. Safe to repeat, and of other cases changes nothing.
+        """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on). Safe to repeat,
+        and of other cases changes nothing.
         """
 
 def add_RegistrationServiceServicer_to_server(servicer: RegistrationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

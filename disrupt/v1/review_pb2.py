@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from disrupt.v1 import match_pb2 as disrupt_dot_v1_dot_match__pb2
+from disrupt.v1 import registration_pb2 as disrupt_dot_v1_dot_registration__pb2
 from disrupt.v1 import types_pb2 as disrupt_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64isrupt/v1/review.proto\x12\ndisrupt.v1\x1a\x16\x64isrupt/v1/match.proto\x1a\x16\x64isrupt/v1/types.proto\"\xed\x01\n\x10ListItemsRequest\x12%\n\x06states\x18\x01 \x03(\x0e\x32\x15.disrupt.v1.ItemState\x12\r\n\x05\x62\x61nks\x18\x02 \x03(\t\x12\x11\n\tfirst_day\x18\x03 \x01(\t\x12\x10\n\x08last_day\x18\x04 \x01(\t\x12$\n\x07outcome\x18\x05 \x01(\x0e\x32\x13.disrupt.v1.Outcome\x12\x10\n\x08item_ids\x18\x06 \x03(\x0c\x12\x11\n\tpage_size\x18\x07 \x01(\r\x12\x0c\n\x04page\x18\x08 \x01(\x04\x12\x10\n\x08\x64isputed\x18\t \x01(\x08\x12\x13\n\x0bneeds_staff\x18\n \x01(\x08\"M\n\x11ListItemsResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x11\n\tnext_page\x18\x02 \x01(\x04\"\xa2\x02\n\nReviewItem\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\t\x12#\n\x04kind\x18\x03 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12(\n\tassurance\x18\x04 \x01(\x0e\x32\x15.disrupt.v1.Assurance\x12$\n\x05state\x18\x05 \x01(\x0e\x32\x15.disrupt.v1.ItemState\x12\x15\n\rstate_since_s\x18\x06 \x01(\x03\x12\x15\n\rregistered_on\x18\x07 \x01(\t\x12*\n\x08outcomes\x18\x08 \x03(\x0b\x32\x18.disrupt.v1.OutcomeCount\x12&\n\x08\x64isputes\x18\t \x01(\x0b\x32\x14.disrupt.v1.Disputes\"X\n\x08\x44isputes\x12\x15\n\rorganisations\x18\x01 \x01(\r\x12\x10\n\x08narrowed\x18\x02 \x01(\r\x12\x0e\n\x06silent\x18\x03 \x01(\r\x12\x13\n\x0bneeds_staff\x18\x04 \x03(\t\"K\n\x0cOutcomeCount\x12$\n\x07outcome\x18\x01 \x01(\x0e\x32\x13.disrupt.v1.Outcome\x12\x15\n\rorganisations\x18\x02 \x01(\r\"e\n\x15SettleDisputesRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\x0c\x12*\n\nsettlement\x18\x02 \x01(\x0e\x32\x16.disrupt.v1.Settlement\x12\x0e\n\x06reason\x18\x03 \x01(\t\"U\n\x16SettleDisputesResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x14\n\x0cindex_cursor\x18\x02 \x01(\t\"A\n\x0fShowItemRequest\x12\x11\n\x07item_id\x18\x01 \x01(\x0cH\x00\x12\x12\n\x08match_id\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05named\"\xa1\x01\n\x10ShowItemResponse\x12$\n\x04item\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.ReviewItem\x12#\n\x07reports\x18\x02 \x03(\x0b\x32\x12.disrupt.v1.Report\x12,\n\x07matched\x18\x03 \x03(\x0b\x32\x1b.disrupt.v1.ReportedVersion\x12\x14\n\x0cmatched_at_s\x18\x04 \x01(\x03\"\xac\x01\n\x06Report\x12\x14\n\x0corganisation\x18\x01 \x01(\t\x12$\n\x07outcome\x18\x02 \x01(\x0e\x32\x13.disrupt.v1.Outcome\x12\x0b\n\x03\x64\x61y\x18\x03 \x01(\t\x12-\n\x08versions\x18\x04 \x03(\x0b\x32\x1b.disrupt.v1.ReportedVersion\x12*\n\nsettlement\x18\x05 \x01(\x0e\x32\x16.disrupt.v1.Settlement\"N\n\x0fReportedVersion\x12$\n\x07variant\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Variant\x12\x15\n\rdistance_bits\x18\x02 \x01(\r\"^\n\x14SetItemStatesRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\x0c\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.disrupt.v1.ItemState\x12\x0e\n\x06reason\x18\x03 \x01(\t\"T\n\x15SetItemStatesResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x14\n\x0cindex_cursor\x18\x02 \x01(\t\"B\n\x10MoveItemsRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"P\n\x11MoveItemsResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x14\n\x0cindex_cursor\x18\x02 \x01(\t\"7\n\x13\x43onfirmItemsRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\x0c\x12\x0e\n\x06reason\x18\x02 \x01(\t\"S\n\x14\x43onfirmItemsResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x14\n\x0cindex_cursor\x18\x02 \x01(\t\"\'\n\x10\x45raseCaseRequest\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\"N\n\x11\x45raseCaseResponse\x12\x11\n\terased_on\x18\x01 \x01(\t\x12\x17\n\x0f\x63onfirm_until_s\x18\x02 \x01(\x03\x12\r\n\x05items\x18\x03 \x01(\r\"4\n\x0fListActsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x04\"L\n\x10ListActsResponse\x12#\n\x04\x61\x63ts\x18\x01 \x03(\x0b\x32\x15.disrupt.v1.ReviewAct\x12\x13\n\x0bnext_before\x18\x02 \x01(\x04\"\xb1\x01\n\tReviewAct\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04\x61t_s\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x14\n\x0corganisation\x18\x04 \x01(\t\x12\"\n\x06\x61\x63tion\x18\x05 \x01(\x0e\x32\x12.disrupt.v1.Action\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0f\n\x07item_id\x18\x07 \x01(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x08 \x01(\t\x12\x0e\n\x06key_id\x18\t \x01(\t*\xbc\x01\n\tItemState\x12\x1a\n\x16ITEM_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fITEM_STATE_LIVE\x10\x01\x12\x16\n\x12ITEM_STATE_ENABLED\x10\x02\x12\x16\n\x12ITEM_STATE_WAITING\x10\x03\x12\x17\n\x13ITEM_STATE_DISABLED\x10\x05\x12\x17\n\x13ITEM_STATE_REJECTED\x10\x06\x12\x16\n\x12ITEM_STATE_ERASING\x10\x07\"\x04\x08\x04\x10\x04*W\n\nSettlement\x12\x1a\n\x16SETTLEMENT_UNSPECIFIED\x10\x00\x12\x16\n\x12SETTLEMENT_WIDENED\x10\x01\x12\x15\n\x11SETTLEMENT_UPHELD\x10\x02*\xc5\x03\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x11\n\rACTION_ENABLE\x10\x01\x12\x12\n\x0e\x41\x43TION_DISABLE\x10\x02\x12\x11\n\rACTION_REJECT\x10\x03\x12\x12\n\x0e\x41\x43TION_RELEASE\x10\x05\x12\x0f\n\x0b\x41\x43TION_HOLD\x10\x06\x12\x0f\n\x0b\x41\x43TION_MOVE\x10\x07\x12\x12\n\x0e\x41\x43TION_CONFIRM\x10\x08\x12\x10\n\x0c\x41\x43TION_WIDEN\x10\t\x12\x11\n\rACTION_UPHOLD\x10\n\x12\x1a\n\x16\x41\x43TION_ERASE_REQUESTED\x10\x14\x12\x1a\n\x16\x41\x43TION_ERASE_CONFIRMED\x10\x15\x12\x18\n\x14\x41\x43TION_ERASE_STOPPED\x10\x16\x12\x16\n\x12\x41\x43TION_CASE_ERASED\x10\x17\x12\x14\n\x10\x41\x43TION_KEY_ADDED\x10(\x12\x16\n\x12\x41\x43TION_KEY_CHANGED\x10)\x12\x16\n\x12\x41\x43TION_KEY_REVOKED\x10*\x12\x14\n\x10\x41\x43TION_QUOTA_SET\x10+\x12\x15\n\x11\x41\x43TION_BANK_ADDED\x10<\x12\x17\n\x13\x41\x43TION_BANK_CHANGED\x10=\"\x04\x08\x04\x10\x04\x32\xfd\x04\n\rReviewService\x12H\n\tListItems\x12\x1c.disrupt.v1.ListItemsRequest\x1a\x1d.disrupt.v1.ListItemsResponse\x12T\n\rSetItemStates\x12 .disrupt.v1.SetItemStatesRequest\x1a!.disrupt.v1.SetItemStatesResponse\x12H\n\tMoveItems\x12\x1c.disrupt.v1.MoveItemsRequest\x1a\x1d.disrupt.v1.MoveItemsResponse\x12W\n\x0eSettleDisputes\x12!.disrupt.v1.SettleDisputesRequest\x1a\".disrupt.v1.SettleDisputesResponse\x12\x45\n\x08ShowItem\x12\x1b.disrupt.v1.ShowItemRequest\x1a\x1c.disrupt.v1.ShowItemResponse\x12Q\n\x0c\x43onfirmItems\x12\x1f.disrupt.v1.ConfirmItemsRequest\x1a .disrupt.v1.ConfirmItemsResponse\x12H\n\tEraseCase\x12\x1c.disrupt.v1.EraseCaseRequest\x1a\x1d.disrupt.v1.EraseCaseResponse\x12\x45\n\x08ListActs\x12\x1b.disrupt.v1.ListActsRequest\x1a\x1c.disrupt.v1.ListActsResponseBA\n\ndisrupt.v1P\x01Z$disrupt.example/disrupt/v1;disruptv1\xaa\x02\nDisrupt.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x64isrupt/v1/review.proto\x12\ndisrupt.v1\x1a\x16\x64isrupt/v1/match.proto\x1a\x1d\x64isrupt/v1/registration.proto\x1a\x16\x64isrupt/v1/types.proto\"\xc3\x02\n\x0eItemConditions\x12%\n\x06states\x18\x01 \x03(\x0e\x32\x15.disrupt.v1.ItemState\x12\r\n\x05\x62\x61nks\x18\x02 \x03(\t\x12\x11\n\tfirst_day\x18\x03 \x01(\t\x12\x10\n\x08last_day\x18\x04 \x01(\t\x12$\n\x07outcome\x18\x05 \x01(\x0e\x32\x13.disrupt.v1.Outcome\x12\x10\n\x08item_ids\x18\x06 \x03(\x0c\x12\x10\n\x08\x63\x61se_tag\x18\x07 \x01(\x0c\x12\x12\n\norigin_tag\x18\x08 \x01(\x0c\x12\x0e\n\x06key_id\x18\t \x01(\t\x12\x14\n\x0cleast_hashes\x18\n \x01(\r\x12+\n\x0bwait_reason\x18\x0b \x01(\x0e\x32\x16.disrupt.v1.WaitReason\x12\x10\n\x08\x64isputed\x18\x0c \x01(\x08\x12\x13\n\x0bneeds_staff\x18\r \x01(\x08\"c\n\x10ListItemsRequest\x12.\n\nconditions\x18\x01 \x01(\x0b\x32\x1a.disrupt.v1.ItemConditions\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x0c\n\x04page\x18\x03 \x01(\x04\"M\n\x11ListItemsResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x11\n\tnext_page\x18\x02 \x01(\x04\"\x95\x03\n\nReviewItem\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\t\x12#\n\x04kind\x18\x03 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12(\n\tassurance\x18\x04 \x01(\x0e\x32\x15.disrupt.v1.Assurance\x12$\n\x05state\x18\x05 \x01(\x0e\x32\x15.disrupt.v1.ItemState\x12\x15\n\rstate_since_s\x18\x06 \x01(\x03\x12\x15\n\rregistered_on\x18\x07 \x01(\t\x12*\n\x08outcomes\x18\x08 \x03(\x0b\x32\x18.disrupt.v1.OutcomeCount\x12&\n\x08\x64isputes\x18\t \x01(\x0b\x32\x14.disrupt.v1.Disputes\x12\x10\n\x08\x63\x61se_tag\x18\n \x01(\x0c\x12\x12\n\norigin_tag\x18\x0b \x01(\x0c\x12\x0e\n\x06key_id\x18\x0c \x01(\t\x12\x0e\n\x06hashes\x18\r \x01(\r\x12+\n\x0bwait_reason\x18\x0e \x01(\x0e\x32\x16.disrupt.v1.WaitReason\"X\n\x08\x44isputes\x12\x15\n\rorganisations\x18\x01 \x01(\r\x12\x10\n\x08narrowed\x18\x02 \x01(\r\x12\x0e\n\x06silent\x18\x03 \x01(\r\x12\x13\n\x0bneeds_staff\x18\x04 \x03(\t\"K\n\x0cOutcomeCount\x12$\n\x07outcome\x18\x01 \x01(\x0e\x32\x13.disrupt.v1.Outcome\x12\x15\n\rorganisations\x18\x02 \x01(\r\"e\n\x15SettleDisputesRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\x0c\x12*\n\nsettlement\x18\x02 \x01(\x0e\x32\x16.disrupt.v1.Settlement\x12\x0e\n\x06reason\x18\x03 \x01(\t\"U\n\x16SettleDisputesResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x14\n\x0cindex_cursor\x18\x02 \x01(\t\"A\n\x0fShowItemRequest\x12\x11\n\x07item_id\x18\x01 \x01(\x0cH\x00\x12\x12\n\x08match_id\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05named\"\xa1\x01\n\x10ShowItemResponse\x12$\n\x04item\x18\x01 \x01(\x0b\x32\x16.disrupt.v1.ReviewItem\x12#\n\x07reports\x18\x02 \x03(\x0b\x32\x12.disrupt.v1.Report\x12,\n\x07matched\x18\x03 \x03(\x0b\x32\x1b.disrupt.v1.ReportedVersion\x12\x14\n\x0cmatched_at_s\x18\x04 \x01(\x03\"\xac\x01\n\x06Report\x12\x14\n\x0corganisation\x18\x01 \x01(\t\x12$\n\x07outcome\x18\x02 \x01(\x0e\x32\x13.disrupt.v1.Outcome\x12\x0b\n\x03\x64\x61y\x18\x03 \x01(\t\x12-\n\x08versions\x18\x04 \x03(\x0b\x32\x1b.disrupt.v1.ReportedVersion\x12*\n\nsettlement\x18\x05 \x01(\x0e\x32\x16.disrupt.v1.Settlement\"N\n\x0fReportedVersion\x12$\n\x07variant\x18\x01 \x01(\x0b\x32\x13.disrupt.v1.Variant\x12\x15\n\rdistance_bits\x18\x02 \x01(\r\"^\n\x14SetItemStatesRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\x0c\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.disrupt.v1.ItemState\x12\x0e\n\x06reason\x18\x03 \x01(\t\"T\n\x15SetItemStatesResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x14\n\x0cindex_cursor\x18\x02 \x01(\t\"E\n\x13PreviewItemsRequest\x12.\n\nconditions\x18\x01 \x01(\x0b\x32\x1a.disrupt.v1.ItemConditions\"\xb6\x01\n\x14PreviewItemsResponse\x12\r\n\x05items\x18\x01 \x01(\x04\x12\r\n\x05\x63\x61ses\x18\x02 \x01(\x04\x12\x0e\n\x06hashes\x18\x03 \x01(\x04\x12$\n\x05\x62\x61nks\x18\x04 \x03(\x0b\x32\x15.disrupt.v1.BankCount\x12\"\n\x04\x64\x61ys\x18\x05 \x03(\x0b\x32\x14.disrupt.v1.DayCount\x12&\n\x06states\x18\x06 \x03(\x0b\x32\x16.disrupt.v1.StateCount\"(\n\tBankCount\x12\x0c\n\x04\x62\x61nk\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x01(\x04\"&\n\x08\x44\x61yCount\x12\x0b\n\x03\x64\x61y\x18\x01 \x01(\t\x12\r\n\x05items\x18\x02 \x01(\x04\"A\n\nStateCount\x12$\n\x05state\x18\x01 \x01(\x0e\x32\x15.disrupt.v1.ItemState\x12\r\n\x05items\x18\x02 \x01(\x04\"\x93\x01\n\x13SetAllStatesRequest\x12.\n\nconditions\x18\x01 \x01(\x0b\x32\x1a.disrupt.v1.ItemConditions\x12$\n\x05state\x18\x02 \x01(\x0e\x32\x15.disrupt.v1.ItemState\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x16\n\x0e\x65xpected_items\x18\x04 \x01(\x04\"H\n\x14SetAllStatesResponse\x12\x0b\n\x03\x61\x63t\x18\x01 \x01(\x04\x12\r\n\x05items\x18\x02 \x01(\x04\x12\x14\n\x0cindex_cursor\x18\x03 \x01(\t\"-\n\x0eUndoActRequest\x12\x0b\n\x03\x61\x63t\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\"C\n\x0fUndoActResponse\x12\x0b\n\x03\x61\x63t\x18\x01 \x01(\x04\x12\r\n\x05items\x18\x02 \x01(\x04\x12\x14\n\x0cindex_cursor\x18\x03 \x01(\t\"B\n\x10MoveItemsRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"P\n\x11MoveItemsResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x14\n\x0cindex_cursor\x18\x02 \x01(\t\"7\n\x13\x43onfirmItemsRequest\x12\x10\n\x08item_ids\x18\x01 \x03(\x0c\x12\x0e\n\x06reason\x18\x02 \x01(\t\"S\n\x14\x43onfirmItemsResponse\x12%\n\x05items\x18\x01 \x03(\x0b\x32\x16.disrupt.v1.ReviewItem\x12\x14\n\x0cindex_cursor\x18\x02 \x01(\t\"\'\n\x10\x45raseCaseRequest\x12\x13\n\x0b\x63\x61se_number\x18\x01 \x01(\t\"`\n\x11\x45raseCaseResponse\x12\x11\n\terased_on\x18\x01 \x01(\t\x12\x17\n\x0f\x63onfirm_until_s\x18\x02 \x01(\x03\x12\r\n\x05items\x18\x03 \x01(\r\x12\x10\n\x08\x63\x61se_tag\x18\x04 \x01(\x0c\"6\n\x13ListErasuresRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x0c\n\x04page\x18\x02 \x01(\x04\"T\n\x14ListErasuresResponse\x12)\n\x08\x65rasures\x18\x01 \x03(\x0b\x32\x17.disrupt.v1.CaseErasure\x12\x11\n\tnext_page\x18\x02 \x01(\x04\"\x80\x01\n\x0b\x43\x61seErasure\x12\x10\n\x08\x63\x61se_tag\x18\x01 \x01(\x0c\x12\x10\n\x08\x61sked_by\x18\x02 \x01(\t\x12\x12\n\nasked_at_s\x18\x03 \x01(\x03\x12\x11\n\terased_on\x18\x04 \x01(\t\x12\x17\n\x0f\x63onfirm_until_s\x18\x05 \x01(\x03\x12\r\n\x05items\x18\x06 \x01(\r\"4\n\x0fListActsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x04\"L\n\x10ListActsResponse\x12#\n\x04\x61\x63ts\x18\x01 \x03(\x0b\x32\x15.disrupt.v1.ReviewAct\x12\x13\n\x0bnext_before\x18\x02 \x01(\x04\"\xe2\x01\n\tReviewAct\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04\x61t_s\x18\x02 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x14\n\x0corganisation\x18\x04 \x01(\t\x12\"\n\x06\x61\x63tion\x18\x05 \x01(\x0e\x32\x12.disrupt.v1.Action\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0f\n\x07item_id\x18\x07 \x01(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x08 \x01(\t\x12\x0e\n\x06key_id\x18\t \x01(\t\x12\x10\n\x08\x63\x61se_tag\x18\n \x01(\x0c\x12\r\n\x05items\x18\x0b \x01(\x04\x12\x0e\n\x06undone\x18\x0c \x01(\x04*\xaa\x01\n\tItemState\x12\x1a\n\x16ITEM_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fITEM_STATE_LIVE\x10\x01\x12\x16\n\x12ITEM_STATE_ENABLED\x10\x02\x12\x16\n\x12ITEM_STATE_WAITING\x10\x03\x12\x17\n\x13ITEM_STATE_DISABLED\x10\x05\x12\x17\n\x13ITEM_STATE_REJECTED\x10\x06\"\x04\x08\x04\x10\x04\"\x04\x08\x07\x10\x07*W\n\nSettlement\x12\x1a\n\x16SETTLEMENT_UNSPECIFIED\x10\x00\x12\x16\n\x12SETTLEMENT_WIDENED\x10\x01\x12\x15\n\x11SETTLEMENT_UPHELD\x10\x02*\xd6\x03\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x11\n\rACTION_ENABLE\x10\x01\x12\x12\n\x0e\x41\x43TION_DISABLE\x10\x02\x12\x11\n\rACTION_REJECT\x10\x03\x12\x12\n\x0e\x41\x43TION_RELEASE\x10\x05\x12\x0f\n\x0b\x41\x43TION_HOLD\x10\x06\x12\x0f\n\x0b\x41\x43TION_MOVE\x10\x07\x12\x12\n\x0e\x41\x43TION_CONFIRM\x10\x08\x12\x10\n\x0c\x41\x43TION_WIDEN\x10\t\x12\x11\n\rACTION_UPHOLD\x10\n\x12\x0f\n\x0b\x41\x43TION_UNDO\x10\x0b\x12\x1a\n\x16\x41\x43TION_ERASE_REQUESTED\x10\x14\x12\x1a\n\x16\x41\x43TION_ERASE_CONFIRMED\x10\x15\x12\x18\n\x14\x41\x43TION_ERASE_STOPPED\x10\x16\x12\x16\n\x12\x41\x43TION_CASE_ERASED\x10\x17\x12\x14\n\x10\x41\x43TION_KEY_ADDED\x10(\x12\x16\n\x12\x41\x43TION_KEY_CHANGED\x10)\x12\x16\n\x12\x41\x43TION_KEY_REVOKED\x10*\x12\x14\n\x10\x41\x43TION_QUOTA_SET\x10+\x12\x15\n\x11\x41\x43TION_BANK_ADDED\x10<\x12\x17\n\x13\x41\x43TION_BANK_CHANGED\x10=\"\x04\x08\x04\x10\x04\x32\xba\x07\n\rReviewService\x12H\n\tListItems\x12\x1c.disrupt.v1.ListItemsRequest\x1a\x1d.disrupt.v1.ListItemsResponse\x12T\n\rSetItemStates\x12 .disrupt.v1.SetItemStatesRequest\x1a!.disrupt.v1.SetItemStatesResponse\x12Q\n\x0cPreviewItems\x12\x1f.disrupt.v1.PreviewItemsRequest\x1a .disrupt.v1.PreviewItemsResponse\x12Q\n\x0cSetAllStates\x12\x1f.disrupt.v1.SetAllStatesRequest\x1a .disrupt.v1.SetAllStatesResponse\x12\x42\n\x07UndoAct\x12\x1a.disrupt.v1.UndoActRequest\x1a\x1b.disrupt.v1.UndoActResponse\x12H\n\tMoveItems\x12\x1c.disrupt.v1.MoveItemsRequest\x1a\x1d.disrupt.v1.MoveItemsResponse\x12W\n\x0eSettleDisputes\x12!.disrupt.v1.SettleDisputesRequest\x1a\".disrupt.v1.SettleDisputesResponse\x12\x45\n\x08ShowItem\x12\x1b.disrupt.v1.ShowItemRequest\x1a\x1c.disrupt.v1.ShowItemResponse\x12Q\n\x0c\x43onfirmItems\x12\x1f.disrupt.v1.ConfirmItemsRequest\x1a .disrupt.v1.ConfirmItemsResponse\x12H\n\tEraseCase\x12\x1c.disrupt.v1.EraseCaseRequest\x1a\x1d.disrupt.v1.EraseCaseResponse\x12Q\n\x0cListErasures\x12\x1f.disrupt.v1.ListErasuresRequest\x1a .disrupt.v1.ListErasuresResponse\x12\x45\n\x08ListActs\x12\x1b.disrupt.v1.ListActsRequest\x1a\x1c.disrupt.v1.ListActsResponseBA\n\ndisrupt.v1P\x01Z$disrupt.example/disrupt/v1;disruptv1\xaa\x02\nDisrupt.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,56 +35,82 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'disrupt.v1.review_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\ndisrupt.v1P\001Z$disrupt.example/disrupt/v1;disruptv1\252\002\nDisrupt.V1'
-  _globals['_ITEMSTATE']._serialized_start=2450
-  _globals['_ITEMSTATE']._serialized_end=2638
-  _globals['_SETTLEMENT']._serialized_start=2640
-  _globals['_SETTLEMENT']._serialized_end=2727
-  _globals['_ACTION']._serialized_start=2730
-  _globals['_ACTION']._serialized_end=3183
-  _globals['_LISTITEMSREQUEST']._serialized_start=88
-  _globals['_LISTITEMSREQUEST']._serialized_end=325
-  _globals['_LISTITEMSRESPONSE']._serialized_start=327
-  _globals['_LISTITEMSRESPONSE']._serialized_end=404
-  _globals['_REVIEWITEM']._serialized_start=407
-  _globals['_REVIEWITEM']._serialized_end=697
-  _globals['_DISPUTES']._serialized_start=699
-  _globals['_DISPUTES']._serialized_end=787
-  _globals['_OUTCOMECOUNT']._serialized_start=789
-  _globals['_OUTCOMECOUNT']._serialized_end=864
-  _globals['_SETTLEDISPUTESREQUEST']._serialized_start=866
-  _globals['_SETTLEDISPUTESREQUEST']._serialized_end=967
-  _globals['_SETTLEDISPUTESRESPONSE']._serialized_start=969
-  _globals['_SETTLEDISPUTESRESPONSE']._serialized_end=1054
-  _globals['_SHOWITEMREQUEST']._serialized_start=1056
-  _globals['_SHOWITEMREQUEST']._serialized_end=1121
-  _globals['_SHOWITEMRESPONSE']._serialized_start=1124
-  _globals['_SHOWITEMRESPONSE']._serialized_end=1285
-  _globals['_REPORT']._serialized_start=1288
-  _globals['_REPORT']._serialized_end=1460
-  _globals['_REPORTEDVERSION']._serialized_start=1462
-  _globals['_REPORTEDVERSION']._serialized_end=1540
-  _globals['_SETITEMSTATESREQUEST']._serialized_start=1542
-  _globals['_SETITEMSTATESREQUEST']._serialized_end=1636
-  _globals['_SETITEMSTATESRESPONSE']._serialized_start=1638
-  _globals['_SETITEMSTATESRESPONSE']._serialized_end=1722
-  _globals['_MOVEITEMSREQUEST']._serialized_start=1724
-  _globals['_MOVEITEMSREQUEST']._serialized_end=1790
-  _globals['_MOVEITEMSRESPONSE']._serialized_start=1792
-  _globals['_MOVEITEMSRESPONSE']._serialized_end=1872
-  _globals['_CONFIRMITEMSREQUEST']._serialized_start=1874
-  _globals['_CONFIRMITEMSREQUEST']._serialized_end=1929
-  _globals['_CONFIRMITEMSRESPONSE']._serialized_start=1931
-  _globals['_CONFIRMITEMSRESPONSE']._serialized_end=2014
-  _globals['_ERASECASEREQUEST']._serialized_start=2016
-  _globals['_ERASECASEREQUEST']._serialized_end=2055
-  _globals['_ERASECASERESPONSE']._serialized_start=2057
-  _globals['_ERASECASERESPONSE']._serialized_end=2135
-  _globals['_LISTACTSREQUEST']._serialized_start=2137
-  _globals['_LISTACTSREQUEST']._serialized_end=2189
-  _globals['_LISTACTSRESPONSE']._serialized_start=2191
-  _globals['_LISTACTSRESPONSE']._serialized_end=2267
-  _globals['_REVIEWACT']._serialized_start=2270
-  _globals['_REVIEWACT']._serialized_end=2447
-  _globals['_REVIEWSERVICE']._serialized_start=3186
-  _globals['_REVIEWSERVICE']._serialized_end=3823
+  _globals['_ITEMSTATE']._serialized_start=3868
+  _globals['_ITEMSTATE']._serialized_end=4038
+  _globals['_SETTLEMENT']._serialized_start=4040
+  _globals['_SETTLEMENT']._serialized_end=4127
+  _globals['_ACTION']._serialized_start=4130
+  _globals['_ACTION']._serialized_end=4600
+  _globals['_ITEMCONDITIONS']._serialized_start=119
+  _globals['_ITEMCONDITIONS']._serialized_end=442
+  _globals['_LISTITEMSREQUEST']._serialized_start=444
+  _globals['_LISTITEMSREQUEST']._serialized_end=543
+  _globals['_LISTITEMSRESPONSE']._serialized_start=545
+  _globals['_LISTITEMSRESPONSE']._serialized_end=622
+  _globals['_REVIEWITEM']._serialized_start=625
+  _globals['_REVIEWITEM']._serialized_end=1030
+  _globals['_DISPUTES']._serialized_start=1032
+  _globals['_DISPUTES']._serialized_end=1120
+  _globals['_OUTCOMECOUNT']._serialized_start=1122
+  _globals['_OUTCOMECOUNT']._serialized_end=1197
+  _globals['_SETTLEDISPUTESREQUEST']._serialized_start=1199
+  _globals['_SETTLEDISPUTESREQUEST']._serialized_end=1300
+  _globals['_SETTLEDISPUTESRESPONSE']._serialized_start=1302
+  _globals['_SETTLEDISPUTESRESPONSE']._serialized_end=1387
+  _globals['_SHOWITEMREQUEST']._serialized_start=1389
+  _globals['_SHOWITEMREQUEST']._serialized_end=1454
+  _globals['_SHOWITEMRESPONSE']._serialized_start=1457
+  _globals['_SHOWITEMRESPONSE']._serialized_end=1618
+  _globals['_REPORT']._serialized_start=1621
+  _globals['_REPORT']._serialized_end=1793
+  _globals['_REPORTEDVERSION']._serialized_start=1795
+  _globals['_REPORTEDVERSION']._serialized_end=1873
+  _globals['_SETITEMSTATESREQUEST']._serialized_start=1875
+  _globals['_SETITEMSTATESREQUEST']._serialized_end=1969
+  _globals['_SETITEMSTATESRESPONSE']._serialized_start=1971
+  _globals['_SETITEMSTATESRESPONSE']._serialized_end=2055
+  _globals['_PREVIEWITEMSREQUEST']._serialized_start=2057
+  _globals['_PREVIEWITEMSREQUEST']._serialized_end=2126
+  _globals['_PREVIEWITEMSRESPONSE']._serialized_start=2129
+  _globals['_PREVIEWITEMSRESPONSE']._serialized_end=2311
+  _globals['_BANKCOUNT']._serialized_start=2313
+  _globals['_BANKCOUNT']._serialized_end=2353
+  _globals['_DAYCOUNT']._serialized_start=2355
+  _globals['_DAYCOUNT']._serialized_end=2393
+  _globals['_STATECOUNT']._serialized_start=2395
+  _globals['_STATECOUNT']._serialized_end=2460
+  _globals['_SETALLSTATESREQUEST']._serialized_start=2463
+  _globals['_SETALLSTATESREQUEST']._serialized_end=2610
+  _globals['_SETALLSTATESRESPONSE']._serialized_start=2612
+  _globals['_SETALLSTATESRESPONSE']._serialized_end=2684
+  _globals['_UNDOACTREQUEST']._serialized_start=2686
+  _globals['_UNDOACTREQUEST']._serialized_end=2731
+  _globals['_UNDOACTRESPONSE']._serialized_start=2733
+  _globals['_UNDOACTRESPONSE']._serialized_end=2800
+  _globals['_MOVEITEMSREQUEST']._serialized_start=2802
+  _globals['_MOVEITEMSREQUEST']._serialized_end=2868
+  _globals['_MOVEITEMSRESPONSE']._serialized_start=2870
+  _globals['_MOVEITEMSRESPONSE']._serialized_end=2950
+  _globals['_CONFIRMITEMSREQUEST']._serialized_start=2952
+  _globals['_CONFIRMITEMSREQUEST']._serialized_end=3007
+  _globals['_CONFIRMITEMSRESPONSE']._serialized_start=3009
+  _globals['_CONFIRMITEMSRESPONSE']._serialized_end=3092
+  _globals['_ERASECASEREQUEST']._serialized_start=3094
+  _globals['_ERASECASEREQUEST']._serialized_end=3133
+  _globals['_ERASECASERESPONSE']._serialized_start=3135
+  _globals['_ERASECASERESPONSE']._serialized_end=3231
+  _globals['_LISTERASURESREQUEST']._serialized_start=3233
+  _globals['_LISTERASURESREQUEST']._serialized_end=3287
+  _globals['_LISTERASURESRESPONSE']._serialized_start=3289
+  _globals['_LISTERASURESRESPONSE']._serialized_end=3373
+  _globals['_CASEERASURE']._serialized_start=3376
+  _globals['_CASEERASURE']._serialized_end=3504
+  _globals['_LISTACTSREQUEST']._serialized_start=3506
+  _globals['_LISTACTSREQUEST']._serialized_end=3558
+  _globals['_LISTACTSRESPONSE']._serialized_start=3560
+  _globals['_LISTACTSRESPONSE']._serialized_end=3636
+  _globals['_REVIEWACT']._serialized_start=3639
+  _globals['_REVIEWACT']._serialized_end=3865
+  _globals['_REVIEWSERVICE']._serialized_start=4603
+  _globals['_REVIEWSERVICE']._serialized_end=5557
 # @@protoc_insertion_point(module_scope)

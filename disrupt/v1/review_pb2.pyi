@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from disrupt.v1 import match_pb2 as _match_pb2
+from disrupt.v1 import registration_pb2 as _registration_pb2
 from disrupt.v1 import types_pb2 as _types_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -39,8 +40,6 @@ class _ItemStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ItemState.V
     """Staff have switched it off."""
     ITEM_STATE_REJECTED: _ItemState.ValueType  # 6
     """Staff have decided that it is not what the bank is for."""
-    ITEM_STATE_ERASING: _ItemState.ValueType  # 7
-    """It is about to be erased, as the PIN of its case is lost. Only who has the PIN can stop that."""
 
 class ItemState(_ItemState, metaclass=_ItemStateEnumTypeWrapper):
     """Whether lookups find an item, and why not."""
@@ -57,8 +56,6 @@ ITEM_STATE_DISABLED: ItemState.ValueType  # 5
 """Staff have switched it off."""
 ITEM_STATE_REJECTED: ItemState.ValueType  # 6
 """Staff have decided that it is not what the bank is for."""
-ITEM_STATE_ERASING: ItemState.ValueType  # 7
-"""It is about to be erased, as the PIN of its case is lost. Only who has the PIN can stop that."""
 Global___ItemState: _TypeAlias = ItemState  # noqa: Y015
 
 class _Settlement:
@@ -115,6 +112,8 @@ class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueTy
     """Staff widened an item: what was disputed counts no more."""
     ACTION_UPHOLD: _Action.ValueType  # 10
     """Staff upheld what is disputed of an item."""
+    ACTION_UNDO: _Action.ValueType  # 11
+    """Staff undid an act on many items."""
     ACTION_ERASE_REQUESTED: _Action.ValueType  # 20
     """A first key asked that a case be erased without its PIN."""
     ACTION_ERASE_CONFIRMED: _Action.ValueType  # 21
@@ -159,6 +158,8 @@ ACTION_WIDEN: Action.ValueType  # 9
 """Staff widened an item: what was disputed counts no more."""
 ACTION_UPHOLD: Action.ValueType  # 10
 """Staff upheld what is disputed of an item."""
+ACTION_UNDO: Action.ValueType  # 11
+"""Staff undid an act on many items."""
 ACTION_ERASE_REQUESTED: Action.ValueType  # 20
 """A first key asked that a case be erased without its PIN."""
 ACTION_ERASE_CONFIRMED: Action.ValueType  # 21
@@ -182,8 +183,8 @@ ACTION_BANK_CHANGED: Action.ValueType  # 61
 Global___Action: _TypeAlias = Action  # noqa: Y015
 
 @_typing.final
-class ListItemsRequest(_message.Message):
-    """Asks for a page of items. Conditions are joined by "and"."""
+class ItemConditions(_message.Message):
+    """Conditions on items, joined by "and"."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -193,8 +194,11 @@ class ListItemsRequest(_message.Message):
     LAST_DAY_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     ITEM_IDS_FIELD_NUMBER: _builtins.int
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    PAGE_FIELD_NUMBER: _builtins.int
+    CASE_TAG_FIELD_NUMBER: _builtins.int
+    ORIGIN_TAG_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    LEAST_HASHES_FIELD_NUMBER: _builtins.int
+    WAIT_REASON_FIELD_NUMBER: _builtins.int
     DISPUTED_FIELD_NUMBER: _builtins.int
     NEEDS_STAFF_FIELD_NUMBER: _builtins.int
     first_day: _builtins.str
@@ -203,10 +207,16 @@ class ListItemsRequest(_message.Message):
     """Registered on this day or before: ISO date, UTC. Empty: on any."""
     outcome: _match_pb2.Outcome.ValueType
     """Of which an organisation's last report says so. UNSPECIFIED: reported or not. FALSE_POSITIVE is refused, see `disputed`."""
-    page_size: _builtins.int
-    """Most items in the page, 1-500. 0: 100."""
-    page: _builtins.int
-    """`next_page` of the page before, with the same conditions. 0: from the newest item."""
+    case_tag: _builtins.bytes
+    """Of the case that has this tag, 8 bytes (ReviewItem.case_tag). Empty: of any."""
+    origin_tag: _builtins.bytes
+    """Of the origin that has this tag, 8 bytes (ReviewItem.origin_tag). Empty: of any."""
+    key_id: _builtins.str
+    """Registered by the key of this id. Empty: by any."""
+    least_hashes: _builtins.int
+    """With at least so many hashes. 0: with any number."""
+    wait_reason: _registration_pb2.WaitReason.ValueType
+    """That wait for this reason. UNSPECIFIED: for any, or not at all."""
     disputed: _builtins.bool
     """Only items of which something is disputed that staff have not settled."""
     needs_staff: _builtins.bool
@@ -232,14 +242,49 @@ class ListItemsRequest(_message.Message):
         last_day: _builtins.str = ...,
         outcome: _match_pb2.Outcome.ValueType = ...,
         item_ids: _abc.Iterable[_builtins.bytes] | None = ...,
-        page_size: _builtins.int = ...,
-        page: _builtins.int = ...,
+        case_tag: _builtins.bytes = ...,
+        origin_tag: _builtins.bytes = ...,
+        key_id: _builtins.str = ...,
+        least_hashes: _builtins.int = ...,
+        wait_reason: _registration_pb2.WaitReason.ValueType = ...,
         disputed: _builtins.bool = ...,
         needs_staff: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["banks", b"banks", "disputed", b"disputed", "first_day", b"first_day", "item_ids", b"item_ids", "last_day", b"last_day", "needs_staff", b"needs_staff", "outcome", b"outcome", "page", b"page", "page_size", b"page_size", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["banks", b"banks", "case_tag", b"case_tag", "disputed", b"disputed", "first_day", b"first_day", "item_ids", b"item_ids", "key_id", b"key_id", "last_day", b"last_day", "least_hashes", b"least_hashes", "needs_staff", b"needs_staff", "origin_tag", b"origin_tag", "outcome", b"outcome", "states", b"states", "wait_reason", b"wait_reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ItemConditions: _TypeAlias = ItemConditions  # noqa: Y015
+
+@_typing.final
+class ListItemsRequest(_message.Message):
+    """Asks for a page of items."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most items in the page, 1-500. 0: 100."""
+    page: _builtins.int
+    """`next_page` of the page before, with the same conditions. 0: from the newest item."""
+    @_builtins.property
+    def conditions(self) -> Global___ItemConditions:
+        """Which items."""
+
+    def __init__(
+        self,
+        *,
+        conditions: Global___ItemConditions | None = ...,
+        page_size: _builtins.int = ...,
+        page: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "page", b"page", "page_size", b"page_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -288,6 +333,11 @@ class ReviewItem(_message.Message):
     REGISTERED_ON_FIELD_NUMBER: _builtins.int
     OUTCOMES_FIELD_NUMBER: _builtins.int
     DISPUTES_FIELD_NUMBER: _builtins.int
+    CASE_TAG_FIELD_NUMBER: _builtins.int
+    ORIGIN_TAG_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    HASHES_FIELD_NUMBER: _builtins.int
+    WAIT_REASON_FIELD_NUMBER: _builtins.int
     item_id: _builtins.bytes
     """The item, 16 bytes."""
     bank: _builtins.str
@@ -302,6 +352,20 @@ class ReviewItem(_message.Message):
     """When the state was set, in seconds since 1970, UTC. 0: at the registration."""
     registered_on: _builtins.str
     """Day of its registration: ISO date, UTC."""
+    case_tag: _builtins.bytes
+    """Tag of its case, 8 bytes: random, the same for all items of a case. Erased 30 days after the case's last registration.
+    Empty: erased.
+    """
+    origin_tag: _builtins.bytes
+    """Tag of the network that it was registered from, 8 bytes: the same for all that came from it on one day. Erased after
+    30 days. Empty: erased, or none is known.
+    """
+    key_id: _builtins.str
+    """Id of the key that registered it. Empty: not known."""
+    hashes: _builtins.int
+    """How many hashes it has."""
+    wait_reason: _registration_pb2.WaitReason.ValueType
+    """Why it waits. UNSPECIFIED: it does not, or staff have made it wait."""
     @_builtins.property
     def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___OutcomeCount]:
         """How many organisations reported what, by their last reports. Empty: none did."""
@@ -322,10 +386,15 @@ class ReviewItem(_message.Message):
         registered_on: _builtins.str = ...,
         outcomes: _abc.Iterable[Global___OutcomeCount] | None = ...,
         disputes: Global___Disputes | None = ...,
+        case_tag: _builtins.bytes = ...,
+        origin_tag: _builtins.bytes = ...,
+        key_id: _builtins.str = ...,
+        hashes: _builtins.int = ...,
+        wait_reason: _registration_pb2.WaitReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["disputes", b"disputes"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "bank", b"bank", "disputes", b"disputes", "item_id", b"item_id", "kind", b"kind", "outcomes", b"outcomes", "registered_on", b"registered_on", "state", b"state", "state_since_s", b"state_since_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "bank", b"bank", "case_tag", b"case_tag", "disputes", b"disputes", "hashes", b"hashes", "item_id", b"item_id", "key_id", b"key_id", "kind", b"kind", "origin_tag", b"origin_tag", "outcomes", b"outcomes", "registered_on", b"registered_on", "state", b"state", "state_since_s", b"state_since_s", "wait_reason", b"wait_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -638,7 +707,7 @@ class SetItemStatesResponse(_message.Message):
     """State of the registry that includes the change."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewItem]:
-        """The items as they are now: in the state asked for, or about to be erased."""
+        """The items as they are now."""
 
     def __init__(
         self,
@@ -653,6 +722,284 @@ class SetItemStatesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetItemStatesResponse: _TypeAlias = SetItemStatesResponse  # noqa: Y015
+
+@_typing.final
+class PreviewItemsRequest(_message.Message):
+    """Asks how much conditions name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def conditions(self) -> Global___ItemConditions:
+        """Which items."""
+
+    def __init__(
+        self,
+        *,
+        conditions: Global___ItemConditions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewItemsRequest: _TypeAlias = PreviewItemsRequest  # noqa: Y015
+
+@_typing.final
+class PreviewItemsResponse(_message.Message):
+    """How much they name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    CASES_FIELD_NUMBER: _builtins.int
+    HASHES_FIELD_NUMBER: _builtins.int
+    BANKS_FIELD_NUMBER: _builtins.int
+    DAYS_FIELD_NUMBER: _builtins.int
+    STATES_FIELD_NUMBER: _builtins.int
+    items: _builtins.int
+    """Items."""
+    cases: _builtins.int
+    """Cases that have any of them."""
+    hashes: _builtins.int
+    """Hashes of these items."""
+    @_builtins.property
+    def banks(self) -> _containers.RepeatedCompositeFieldContainer[Global___BankCount]:
+        """Items of each bank that has any."""
+
+    @_builtins.property
+    def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___DayCount]:
+        """Items of each day of registration that has any, the oldest first."""
+
+    @_builtins.property
+    def states(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateCount]:
+        """Items of each state that any has."""
+
+    def __init__(
+        self,
+        *,
+        items: _builtins.int = ...,
+        cases: _builtins.int = ...,
+        hashes: _builtins.int = ...,
+        banks: _abc.Iterable[Global___BankCount] | None = ...,
+        days: _abc.Iterable[Global___DayCount] | None = ...,
+        states: _abc.Iterable[Global___StateCount] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["banks", b"banks", "cases", b"cases", "days", b"days", "hashes", b"hashes", "items", b"items", "states", b"states"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewItemsResponse: _TypeAlias = PreviewItemsResponse  # noqa: Y015
+
+@_typing.final
+class BankCount(_message.Message):
+    """Items of a bank."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BANK_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    bank: _builtins.str
+    """Name of the bank."""
+    items: _builtins.int
+    """How many, 1 or more."""
+    def __init__(
+        self,
+        *,
+        bank: _builtins.str = ...,
+        items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bank", b"bank", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BankCount: _TypeAlias = BankCount  # noqa: Y015
+
+@_typing.final
+class DayCount(_message.Message):
+    """Items of a day."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAY_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    day: _builtins.str
+    """Day of registration: ISO date, UTC."""
+    items: _builtins.int
+    """How many, 1 or more."""
+    def __init__(
+        self,
+        *,
+        day: _builtins.str = ...,
+        items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DayCount: _TypeAlias = DayCount  # noqa: Y015
+
+@_typing.final
+class StateCount(_message.Message):
+    """Items of a state."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    state: Global___ItemState.ValueType
+    """The state."""
+    items: _builtins.int
+    """How many, 1 or more."""
+    def __init__(
+        self,
+        *,
+        state: Global___ItemState.ValueType = ...,
+        items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StateCount: _TypeAlias = StateCount  # noqa: Y015
+
+@_typing.final
+class SetAllStatesRequest(_message.Message):
+    """Sets the state of all items that conditions name."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONDITIONS_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    EXPECTED_ITEMS_FIELD_NUMBER: _builtins.int
+    state: Global___ItemState.ValueType
+    """The state to set: ENABLED, DISABLED or REJECTED."""
+    reason: _builtins.str
+    """Why, as in SetItemStatesRequest."""
+    expected_items: _builtins.int
+    """PreviewItemsResponse.items of the same conditions. If they name another number by now, nothing is changed:
+    FAILED_PRECONDITION, reason ITEMS_CHANGED.
+    """
+    @_builtins.property
+    def conditions(self) -> Global___ItemConditions:
+        """Which items, at most 100 000: more are RESOURCE_EXHAUSTED, reason LIMIT_EXCEEDED. They have to name more than states,
+        banks and days, so that nobody changes everything.
+        """
+
+    def __init__(
+        self,
+        *,
+        conditions: Global___ItemConditions | None = ...,
+        state: Global___ItemState.ValueType = ...,
+        reason: _builtins.str = ...,
+        expected_items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conditions", b"conditions", "expected_items", b"expected_items", "reason", b"reason", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAllStatesRequest: _TypeAlias = SetAllStatesRequest  # noqa: Y015
+
+@_typing.final
+class SetAllStatesResponse(_message.Message):
+    """The states are set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACT_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    INDEX_CURSOR_FIELD_NUMBER: _builtins.int
+    act: _builtins.int
+    """Number of the act, by which it is undone. 0: all had the state, and no act was noted."""
+    items: _builtins.int
+    """How many items it changed."""
+    index_cursor: _builtins.str
+    """State of the registry that includes the change."""
+    def __init__(
+        self,
+        *,
+        act: _builtins.int = ...,
+        items: _builtins.int = ...,
+        index_cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "index_cursor", b"index_cursor", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAllStatesResponse: _TypeAlias = SetAllStatesResponse  # noqa: Y015
+
+@_typing.final
+class UndoActRequest(_message.Message):
+    """Undoes what an act on many items did."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    act: _builtins.int
+    """Its number. NOT_FOUND if that is of no act on many, or of one on another bank."""
+    reason: _builtins.str
+    """Why, as in SetItemStatesRequest."""
+    def __init__(
+        self,
+        *,
+        act: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoActRequest: _TypeAlias = UndoActRequest  # noqa: Y015
+
+@_typing.final
+class UndoActResponse(_message.Message):
+    """It is undone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACT_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    INDEX_CURSOR_FIELD_NUMBER: _builtins.int
+    act: _builtins.int
+    """Number of the act of undoing. 0: nothing was changed, and no act was noted."""
+    items: _builtins.int
+    """How many items have the state again that they had. The others stay as they are: withdrawn or registered again since,
+    or decided on by themselves.
+    """
+    index_cursor: _builtins.str
+    """State of the registry that includes the change."""
+    def __init__(
+        self,
+        *,
+        act: _builtins.int = ...,
+        items: _builtins.int = ...,
+        index_cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "index_cursor", b"index_cursor", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoActResponse: _TypeAlias = UndoActResponse  # noqa: Y015
 
 @_typing.final
 class MoveItemsRequest(_message.Message):
@@ -803,6 +1150,7 @@ class EraseCaseResponse(_message.Message):
     ERASED_ON_FIELD_NUMBER: _builtins.int
     CONFIRM_UNTIL_S_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
+    CASE_TAG_FIELD_NUMBER: _builtins.int
     erased_on: _builtins.str
     """Day on which the case is erased, YYYY-MM-DD, UTC. Empty: a second key has to ask the same by `confirm_until_s`. Asking
     by the same key, or one of the same name, begins these 24 hours anew.
@@ -811,20 +1159,119 @@ class EraseCaseResponse(_message.Message):
     """End of the time for the second key, in seconds since 1970, UTC. 0: it has asked."""
     items: _builtins.int
     """Items of the case."""
+    case_tag: _builtins.bytes
+    """Tag of the case, 8 bytes, by which the record and ListErasures name it."""
     def __init__(
         self,
         *,
         erased_on: _builtins.str = ...,
         confirm_until_s: _builtins.int = ...,
         items: _builtins.int = ...,
+        case_tag: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirm_until_s", b"confirm_until_s", "erased_on", b"erased_on", "items", b"items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_tag", b"case_tag", "confirm_until_s", b"confirm_until_s", "erased_on", b"erased_on", "items", b"items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EraseCaseResponse: _TypeAlias = EraseCaseResponse  # noqa: Y015
+
+@_typing.final
+class ListErasuresRequest(_message.Message):
+    """Asks for a page of erasures of cases."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Most erasures in the page, 1-500. 0: 100."""
+    page: _builtins.int
+    """`next_page` of the page before. 0: from the newest case."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "page_size", b"page_size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListErasuresRequest: _TypeAlias = ListErasuresRequest  # noqa: Y015
+
+@_typing.final
+class ListErasuresResponse(_message.Message):
+    """A page of erasures: those of cases of which all items are in banks of the key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERASURES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_FIELD_NUMBER: _builtins.int
+    next_page: _builtins.int
+    """Where to go on; 0: nothing follows."""
+    @_builtins.property
+    def erasures(self) -> _containers.RepeatedCompositeFieldContainer[Global___CaseErasure]:
+        """The erasures, those of newer cases first."""
+
+    def __init__(
+        self,
+        *,
+        erasures: _abc.Iterable[Global___CaseErasure] | None = ...,
+        next_page: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasures", b"erasures", "next_page", b"next_page"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListErasuresResponse: _TypeAlias = ListErasuresResponse  # noqa: Y015
+
+@_typing.final
+class CaseErasure(_message.Message):
+    """An erasure of a case whose PIN is lost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CASE_TAG_FIELD_NUMBER: _builtins.int
+    ASKED_BY_FIELD_NUMBER: _builtins.int
+    ASKED_AT_S_FIELD_NUMBER: _builtins.int
+    ERASED_ON_FIELD_NUMBER: _builtins.int
+    CONFIRM_UNTIL_S_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    case_tag: _builtins.bytes
+    """Tag of the case, 8 bytes."""
+    asked_by: _builtins.str
+    """Id of the key that asked first."""
+    asked_at_s: _builtins.int
+    """When it did, in seconds since 1970, UTC."""
+    erased_on: _builtins.str
+    """As in EraseCaseResponse."""
+    confirm_until_s: _builtins.int
+    """As in EraseCaseResponse."""
+    items: _builtins.int
+    """Items of the case."""
+    def __init__(
+        self,
+        *,
+        case_tag: _builtins.bytes = ...,
+        asked_by: _builtins.str = ...,
+        asked_at_s: _builtins.int = ...,
+        erased_on: _builtins.str = ...,
+        confirm_until_s: _builtins.int = ...,
+        items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asked_at_s", b"asked_at_s", "asked_by", b"asked_by", "case_tag", b"case_tag", "confirm_until_s", b"confirm_until_s", "erased_on", b"erased_on", "items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CaseErasure: _TypeAlias = CaseErasure  # noqa: Y015
 
 @_typing.final
 class ListActsRequest(_message.Message):
@@ -895,6 +1342,9 @@ class ReviewAct(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     BANK_FIELD_NUMBER: _builtins.int
     KEY_ID_FIELD_NUMBER: _builtins.int
+    CASE_TAG_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    UNDONE_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """Ascends from act to act."""
     at_s: _builtins.int
@@ -912,7 +1362,13 @@ class ReviewAct(_message.Message):
     bank: _builtins.str
     """Name of the bank that the act names. Empty: none."""
     key_id: _builtins.str
-    """Id of the key that it was done to. Empty: to none."""
+    """Id of the key that it was done to, or whose items it was done to. Empty: to none."""
+    case_tag: _builtins.bytes
+    """Tag of the case that it was done to, 8 bytes. Empty: to none, or the tag is erased."""
+    items: _builtins.int
+    """How many items an act on all that conditions name changed. 0: it was no such act."""
+    undone: _builtins.int
+    """Number of the act that was undone. 0: none."""
     def __init__(
         self,
         *,
@@ -925,10 +1381,13 @@ class ReviewAct(_message.Message):
         item_id: _builtins.bytes = ...,
         bank: _builtins.str = ...,
         key_id: _builtins.str = ...,
+        case_tag: _builtins.bytes = ...,
+        items: _builtins.int = ...,
+        undone: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "at_s", b"at_s", "bank", b"bank", "item_id", b"item_id", "key_id", b"key_id", "number", b"number", "organisation", b"organisation", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "at_s", b"at_s", "bank", b"bank", "case_tag", b"case_tag", "item_id", b"item_id", "items", b"items", "key_id", b"key_id", "number", b"number", "organisation", b"organisation", "reason", b"reason", "undone", b"undone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -48,6 +48,21 @@ class ReviewServiceStub:
                 request_serializer=disrupt_dot_v1_dot_review__pb2.SetItemStatesRequest.SerializeToString,
                 response_deserializer=disrupt_dot_v1_dot_review__pb2.SetItemStatesResponse.FromString,
                 _registered_method=True)
+        self.PreviewItems = channel.unary_unary(
+                '/disrupt.v1.ReviewService/PreviewItems',
+                request_serializer=disrupt_dot_v1_dot_review__pb2.PreviewItemsRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_review__pb2.PreviewItemsResponse.FromString,
+                _registered_method=True)
+        self.SetAllStates = channel.unary_unary(
+                '/disrupt.v1.ReviewService/SetAllStates',
+                request_serializer=disrupt_dot_v1_dot_review__pb2.SetAllStatesRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_review__pb2.SetAllStatesResponse.FromString,
+                _registered_method=True)
+        self.UndoAct = channel.unary_unary(
+                '/disrupt.v1.ReviewService/UndoAct',
+                request_serializer=disrupt_dot_v1_dot_review__pb2.UndoActRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_review__pb2.UndoActResponse.FromString,
+                _registered_method=True)
         self.MoveItems = channel.unary_unary(
                 '/disrupt.v1.ReviewService/MoveItems',
                 request_serializer=disrupt_dot_v1_dot_review__pb2.MoveItemsRequest.SerializeToString,
@@ -73,6 +88,11 @@ class ReviewServiceStub:
                 request_serializer=disrupt_dot_v1_dot_review__pb2.EraseCaseRequest.SerializeToString,
                 response_deserializer=disrupt_dot_v1_dot_review__pb2.EraseCaseResponse.FromString,
                 _registered_method=True)
+        self.ListErasures = channel.unary_unary(
+                '/disrupt.v1.ReviewService/ListErasures',
+                request_serializer=disrupt_dot_v1_dot_review__pb2.ListErasuresRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_review__pb2.ListErasuresResponse.FromString,
+                _registered_method=True)
         self.ListActs = channel.unary_unary(
                 '/disrupt.v1.ReviewService/ListActs',
                 request_serializer=disrupt_dot_v1_dot_review__pb2.ListActsRequest.SerializeToString,
@@ -95,16 +115,36 @@ class ReviewServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetItemStates(self, request, context):
-        """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn, and an item that is about to be
-        erased stays so.
+        """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewItems(self, request, context):
+        """Counts the items that conditions name, before SetAllStates.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAllStates(self, request, context):
+        """Sets the state of all items that conditions name, as one act, which UndoAct undoes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndoAct(self, request, context):
+        """Undoes an act on many items, for 7 days after it: those that still have the state that it gave have the one again
+        that they had before. Changes nothing the second time.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MoveItems(self, request, context):
-        """Moves items to another bank, with the state that they have. An item that is about to be erased stays as it
-        is. Idempotent.
+        """Moves items to another bank, with the state that they have. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,8 +165,7 @@ class ReviewServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmItems(self, request, context):
-        """Confirms that items are what their bank is for: their assurance becomes REVIEWED. An item that is about to be erased
-        stays as it is. Idempotent.
+        """Confirms that items are what their bank is for: their assurance becomes REVIEWED. Idempotent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,8 +173,15 @@ class ReviewServiceServicer:
 
     def EraseCase(self, request, context):
         """Asks that a case be erased, as the person has lost its PIN. A second key, of another name, has to ask the same within
-        24 hours. Then no lookup finds its items from the next second on, and it is erased after 7 days: as a withdrawal
-        erases. Meanwhile the person who has the PIN sees it, and ends it by KeepCase.
+        24 hours. Then it is erased after 7 days, as a withdrawal erases. Until that day its items match as before; the person
+        who has the PIN sees it, and ends it by KeepCase.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListErasures(self, request, context):
+        """Lists the erasures that wait for a second key, and those that are to come.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -161,6 +207,21 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     request_deserializer=disrupt_dot_v1_dot_review__pb2.SetItemStatesRequest.FromString,
                     response_serializer=disrupt_dot_v1_dot_review__pb2.SetItemStatesResponse.SerializeToString,
             ),
+            'PreviewItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewItems,
+                    request_deserializer=disrupt_dot_v1_dot_review__pb2.PreviewItemsRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_review__pb2.PreviewItemsResponse.SerializeToString,
+            ),
+            'SetAllStates': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAllStates,
+                    request_deserializer=disrupt_dot_v1_dot_review__pb2.SetAllStatesRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_review__pb2.SetAllStatesResponse.SerializeToString,
+            ),
+            'UndoAct': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoAct,
+                    request_deserializer=disrupt_dot_v1_dot_review__pb2.UndoActRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_review__pb2.UndoActResponse.SerializeToString,
+            ),
             'MoveItems': grpc.unary_unary_rpc_method_handler(
                     servicer.MoveItems,
                     request_deserializer=disrupt_dot_v1_dot_review__pb2.MoveItemsRequest.FromString,
@@ -185,6 +246,11 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.EraseCase,
                     request_deserializer=disrupt_dot_v1_dot_review__pb2.EraseCaseRequest.FromString,
                     response_serializer=disrupt_dot_v1_dot_review__pb2.EraseCaseResponse.SerializeToString,
+            ),
+            'ListErasures': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListErasures,
+                    request_deserializer=disrupt_dot_v1_dot_review__pb2.ListErasuresRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_review__pb2.ListErasuresResponse.SerializeToString,
             ),
             'ListActs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListActs,
@@ -250,6 +316,87 @@ class ReviewService:
             '/disrupt.v1.ReviewService/SetItemStates',
             disrupt_dot_v1_dot_review__pb2.SetItemStatesRequest.SerializeToString,
             disrupt_dot_v1_dot_review__pb2.SetItemStatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.ReviewService/PreviewItems',
+            disrupt_dot_v1_dot_review__pb2.PreviewItemsRequest.SerializeToString,
+            disrupt_dot_v1_dot_review__pb2.PreviewItemsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAllStates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.ReviewService/SetAllStates',
+            disrupt_dot_v1_dot_review__pb2.SetAllStatesRequest.SerializeToString,
+            disrupt_dot_v1_dot_review__pb2.SetAllStatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoAct(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.ReviewService/UndoAct',
+            disrupt_dot_v1_dot_review__pb2.UndoActRequest.SerializeToString,
+            disrupt_dot_v1_dot_review__pb2.UndoActResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -385,6 +532,33 @@ class ReviewService:
             '/disrupt.v1.ReviewService/EraseCase',
             disrupt_dot_v1_dot_review__pb2.EraseCaseRequest.SerializeToString,
             disrupt_dot_v1_dot_review__pb2.EraseCaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListErasures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.ReviewService/ListErasures',
+            disrupt_dot_v1_dot_review__pb2.ListErasuresRequest.SerializeToString,
+            disrupt_dot_v1_dot_review__pb2.ListErasuresResponse.FromString,
             options,
             channel_credentials,
             insecure,

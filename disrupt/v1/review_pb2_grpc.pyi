@@ -40,26 +40,30 @@ class ReviewServiceStub:
     ListItems: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListItemsRequest, _review_pb2.ListItemsResponse]
     """Lists items that are not withdrawn, newest first."""
     SetItemStates: _grpc.UnaryUnaryMultiCallable[_review_pb2.SetItemStatesRequest, _review_pb2.SetItemStatesResponse]
-    """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn, and an item that is about to be
-    erased stays so.
+    """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn."""
+    PreviewItems: _grpc.UnaryUnaryMultiCallable[_review_pb2.PreviewItemsRequest, _review_pb2.PreviewItemsResponse]
+    """Counts the items that conditions name, before SetAllStates."""
+    SetAllStates: _grpc.UnaryUnaryMultiCallable[_review_pb2.SetAllStatesRequest, _review_pb2.SetAllStatesResponse]
+    """Sets the state of all items that conditions name, as one act, which UndoAct undoes."""
+    UndoAct: _grpc.UnaryUnaryMultiCallable[_review_pb2.UndoActRequest, _review_pb2.UndoActResponse]
+    """Undoes an act on many items, for 7 days after it: those that still have the state that it gave have the one again
+    that they had before. Changes nothing the second time.
     """
     MoveItems: _grpc.UnaryUnaryMultiCallable[_review_pb2.MoveItemsRequest, _review_pb2.MoveItemsResponse]
-    """Moves items to another bank, with the state that they have. An item that is about to be erased stays as it
-    is. Idempotent.
-    """
+    """Moves items to another bank, with the state that they have. Idempotent."""
     SettleDisputes: _grpc.UnaryUnaryMultiCallable[_review_pb2.SettleDisputesRequest, _review_pb2.SettleDisputesResponse]
     """Settles what platforms dispute of items. Idempotent."""
     ShowItem: _grpc.UnaryUnaryMultiCallable[_review_pb2.ShowItemRequest, _review_pb2.ShowItemResponse]
     """Shows one item, and what each organisation reported of it."""
     ConfirmItems: _grpc.UnaryUnaryMultiCallable[_review_pb2.ConfirmItemsRequest, _review_pb2.ConfirmItemsResponse]
-    """Confirms that items are what their bank is for: their assurance becomes REVIEWED. An item that is about to be erased
-    stays as it is. Idempotent.
-    """
+    """Confirms that items are what their bank is for: their assurance becomes REVIEWED. Idempotent."""
     EraseCase: _grpc.UnaryUnaryMultiCallable[_review_pb2.EraseCaseRequest, _review_pb2.EraseCaseResponse]
     """Asks that a case be erased, as the person has lost its PIN. A second key, of another name, has to ask the same within
-    24 hours. Then no lookup finds its items from the next second on, and it is erased after 7 days: as a withdrawal
-    erases. Meanwhile the person who has the PIN sees it, and ends it by KeepCase.
+    24 hours. Then it is erased after 7 days, as a withdrawal erases. Until that day its items match as before; the person
+    who has the PIN sees it, and ends it by KeepCase.
     """
+    ListErasures: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListErasuresRequest, _review_pb2.ListErasuresResponse]
+    """Lists the erasures that wait for a second key, and those that are to come."""
     ListActs: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListActsRequest, _review_pb2.ListActsResponse]
     """Lists what staff, operators and the server itself did, newest first."""
 
@@ -75,26 +79,30 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     ListItems: _aio.UnaryUnaryMultiCallable[_review_pb2.ListItemsRequest, _review_pb2.ListItemsResponse]  # type: ignore[assignment]
     """Lists items that are not withdrawn, newest first."""
     SetItemStates: _aio.UnaryUnaryMultiCallable[_review_pb2.SetItemStatesRequest, _review_pb2.SetItemStatesResponse]  # type: ignore[assignment]
-    """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn, and an item that is about to be
-    erased stays so.
+    """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn."""
+    PreviewItems: _aio.UnaryUnaryMultiCallable[_review_pb2.PreviewItemsRequest, _review_pb2.PreviewItemsResponse]  # type: ignore[assignment]
+    """Counts the items that conditions name, before SetAllStates."""
+    SetAllStates: _aio.UnaryUnaryMultiCallable[_review_pb2.SetAllStatesRequest, _review_pb2.SetAllStatesResponse]  # type: ignore[assignment]
+    """Sets the state of all items that conditions name, as one act, which UndoAct undoes."""
+    UndoAct: _aio.UnaryUnaryMultiCallable[_review_pb2.UndoActRequest, _review_pb2.UndoActResponse]  # type: ignore[assignment]
+    """Undoes an act on many items, for 7 days after it: those that still have the state that it gave have the one again
+    that they had before. Changes nothing the second time.
     """
     MoveItems: _aio.UnaryUnaryMultiCallable[_review_pb2.MoveItemsRequest, _review_pb2.MoveItemsResponse]  # type: ignore[assignment]
-    """Moves items to another bank, with the state that they have. An item that is about to be erased stays as it
-    is. Idempotent.
-    """
+    """Moves items to another bank, with the state that they have. Idempotent."""
     SettleDisputes: _aio.UnaryUnaryMultiCallable[_review_pb2.SettleDisputesRequest, _review_pb2.SettleDisputesResponse]  # type: ignore[assignment]
     """Settles what platforms dispute of items. Idempotent."""
     ShowItem: _aio.UnaryUnaryMultiCallable[_review_pb2.ShowItemRequest, _review_pb2.ShowItemResponse]  # type: ignore[assignment]
     """Shows one item, and what each organisation reported of it."""
     ConfirmItems: _aio.UnaryUnaryMultiCallable[_review_pb2.ConfirmItemsRequest, _review_pb2.ConfirmItemsResponse]  # type: ignore[assignment]
-    """Confirms that items are what their bank is for: their assurance becomes REVIEWED. An item that is about to be erased
-    stays as it is. Idempotent.
-    """
+    """Confirms that items are what their bank is for: their assurance becomes REVIEWED. Idempotent."""
     EraseCase: _aio.UnaryUnaryMultiCallable[_review_pb2.EraseCaseRequest, _review_pb2.EraseCaseResponse]  # type: ignore[assignment]
     """Asks that a case be erased, as the person has lost its PIN. A second key, of another name, has to ask the same within
-    24 hours. Then no lookup finds its items from the next second on, and it is erased after 7 days: as a withdrawal
-    erases. Meanwhile the person who has the PIN sees it, and ends it by KeepCase.
+    24 hours. Then it is erased after 7 days, as a withdrawal erases. Until that day its items match as before; the person
+    who has the PIN sees it, and ends it by KeepCase.
     """
+    ListErasures: _aio.UnaryUnaryMultiCallable[_review_pb2.ListErasuresRequest, _review_pb2.ListErasuresResponse]  # type: ignore[assignment]
+    """Lists the erasures that wait for a second key, and those that are to come."""
     ListActs: _aio.UnaryUnaryMultiCallable[_review_pb2.ListActsRequest, _review_pb2.ListActsResponse]  # type: ignore[assignment]
     """Lists what staff, operators and the server itself did, newest first."""
 
@@ -119,8 +127,32 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _review_pb2.SetItemStatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.SetItemStatesResponse, _abc.Awaitable[_review_pb2.SetItemStatesResponse]]:
-        """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn, and an item that is about to be
-        erased stays so.
+        """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn."""
+
+    @_abc_1.abstractmethod
+    def PreviewItems(
+        self,
+        request: _review_pb2.PreviewItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.PreviewItemsResponse, _abc.Awaitable[_review_pb2.PreviewItemsResponse]]:
+        """Counts the items that conditions name, before SetAllStates."""
+
+    @_abc_1.abstractmethod
+    def SetAllStates(
+        self,
+        request: _review_pb2.SetAllStatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.SetAllStatesResponse, _abc.Awaitable[_review_pb2.SetAllStatesResponse]]:
+        """Sets the state of all items that conditions name, as one act, which UndoAct undoes."""
+
+    @_abc_1.abstractmethod
+    def UndoAct(
+        self,
+        request: _review_pb2.UndoActRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.UndoActResponse, _abc.Awaitable[_review_pb2.UndoActResponse]]:
+        """Undoes an act on many items, for 7 days after it: those that still have the state that it gave have the one again
+        that they had before. Changes nothing the second time.
         """
 
     @_abc_1.abstractmethod
@@ -129,9 +161,7 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _review_pb2.MoveItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.MoveItemsResponse, _abc.Awaitable[_review_pb2.MoveItemsResponse]]:
-        """Moves items to another bank, with the state that they have. An item that is about to be erased stays as it
-        is. Idempotent.
-        """
+        """Moves items to another bank, with the state that they have. Idempotent."""
 
     @_abc_1.abstractmethod
     def SettleDisputes(
@@ -155,9 +185,7 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _review_pb2.ConfirmItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.ConfirmItemsResponse, _abc.Awaitable[_review_pb2.ConfirmItemsResponse]]:
-        """Confirms that items are what their bank is for: their assurance becomes REVIEWED. An item that is about to be erased
-        stays as it is. Idempotent.
-        """
+        """Confirms that items are what their bank is for: their assurance becomes REVIEWED. Idempotent."""
 
     @_abc_1.abstractmethod
     def EraseCase(
@@ -166,9 +194,17 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.EraseCaseResponse, _abc.Awaitable[_review_pb2.EraseCaseResponse]]:
         """Asks that a case be erased, as the person has lost its PIN. A second key, of another name, has to ask the same within
-        24 hours. Then no lookup finds its items from the next second on, and it is erased after 7 days: as a withdrawal
-        erases. Meanwhile the person who has the PIN sees it, and ends it by KeepCase.
+        24 hours. Then it is erased after 7 days, as a withdrawal erases. Until that day its items match as before; the person
+        who has the PIN sees it, and ends it by KeepCase.
         """
+
+    @_abc_1.abstractmethod
+    def ListErasures(
+        self,
+        request: _review_pb2.ListErasuresRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.ListErasuresResponse, _abc.Awaitable[_review_pb2.ListErasuresResponse]]:
+        """Lists the erasures that wait for a second key, and those that are to come."""
 
     @_abc_1.abstractmethod
     def ListActs(

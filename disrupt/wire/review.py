@@ -17,8 +17,16 @@ from disrupt.core.outcomes import (
     MatchOutcome,
     Settlement,
 )
-from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
-from disrupt.core.states import ItemState
+from disrupt.core.review import (
+    ALL_STATES,
+    BY_STAFF,
+    TAG_BYTES,
+    Done,
+    ItemCounts,
+    ItemFilter,
+    ReviewedItem,
+)
+from disrupt.core.states import ItemState, WaitReason
 from disrupt.v1 import match_pb2, review_pb2
 from disrupt.wire.fields import invalid
 from disrupt.wire.match import variant
@@ -28,19 +36,17 @@ PAGE_SIZE_MAX = 500
 ITEMS_AT_ONCE = 500
 """Most items that one call changes."""
 
-_BY_STAFF = {
-    ItemState.ENABLED: Action.ENABLE,
-    ItemState.DISABLED: Action.DISABLE,
-    ItemState.REJECTED: Action.REJECT,
-}
-"""The states that staff set, and the act of it."""
-
 _BY_SETTLEMENT = {Settlement.WIDENED: Action.WIDEN, Settlement.UPHELD: Action.UPHOLD}
 
 _NUMBER_MAX = 2**63 - 1
+_HASHES_MAX = 2**31 - 1
 
 
-def page_size(message: review_pb2.ListItemsRequest | review_pb2.ListActsRequest) -> int:
+def page_size(
+    message: review_pb2.ListItemsRequest
+    | review_pb2.ListActsRequest
+    | review_pb2.ListErasuresRequest,
+) -> int:
     """Return the most entries that the page may have."""
     if message.page_size > PAGE_SIZE_MAX:
         raise invalid("page_size", f"{message.page_size} is outside 0-{PAGE_SIZE_MAX}")
@@ -52,43 +58,69 @@ def before(number: int) -> int | None:
     return min(number, _NUMBER_MAX) or None
 
 
-def item_filter(message: review_pb2.ListItemsRequest, banks: Iterable[int]) -> ItemFilter:
-    """Return the conditions of a list of items in ``banks``, which are numbers."""
-    states = frozenset(_state(f"states[{at}]", state) for at, state in enumerate(message.states))
+def item_filter(message: review_pb2.ItemConditions, banks: Iterable[int]) -> ItemFilter:
+    """Return the conditions on items in ``banks``, which are numbers."""
+    states = frozenset(
+        _state(f"conditions.states[{at}]", state) for at, state in enumerate(message.states)
+    )
     try:
         outcome = MatchOutcome(message.outcome) if message.outcome else None
     except ValueError:
-        raise invalid("outcome", "no outcome of this version") from None
+        raise invalid("conditions.outcome", "no outcome of this version") from None
     if outcome == MatchOutcome.FALSE_POSITIVE:
-        raise invalid("outcome", "false positives are disputes: ask for disputed items")
+        raise invalid("conditions.outcome", "false positives are disputes: ask for disputed items")
+    try:
+        wait_reason = WaitReason(message.wait_reason) if message.wait_reason else None
+    except ValueError:
+        raise invalid("conditions.wait_reason", "no reason of this version") from None
     return ItemFilter(
         frozenset(banks),
         states or ALL_STATES,
-        first_day=_day("first_day", message.first_day),
-        last_day=_day("last_day", message.last_day),
-        item_ids=frozenset(item_ids(message.item_ids, least=0)),
+        first_day=_day("conditions.first_day", message.first_day),
+        last_day=_day("conditions.last_day", message.last_day),
+        item_ids=frozenset(item_ids(message.item_ids, "conditions.item_ids", least=0)),
         outcome=outcome,
+        case_tag=_tag("conditions.case_tag", message.case_tag),
+        origin_tag=_tag("conditions.origin_tag", message.origin_tag),
+        key_id=message.key_id,
+        least_hashes=min(message.least_hashes, _HASHES_MAX),
+        wait_reason=wait_reason,
         disputed=message.disputed,
         needs_staff=message.needs_staff,
     )
 
 
-def item_ids(given: Sequence[bytes], *, least: int = 1) -> tuple[bytes, ...]:
+def _tag(field: str, tag: bytes) -> bytes:
+    if len(tag) not in {0, TAG_BYTES}:
+        raise invalid(field, f"{len(tag)} bytes; a tag has {TAG_BYTES}")
+    return tag
+
+
+def item_ids(
+    given: Sequence[bytes], field: str = "item_ids", *, least: int = 1
+) -> tuple[bytes, ...]:
     """Return the ids of items that a request names, ``least`` or more."""
     if not least <= len(given) <= ITEMS_AT_ONCE:
-        raise invalid("item_ids", f"{len(given)} items; name {least}-{ITEMS_AT_ONCE}")
+        raise invalid(field, f"{len(given)} items; name {least}-{ITEMS_AT_ONCE}")
     for at, item_id in enumerate(given):
         if len(item_id) != ITEM_ID_BYTES:
-            raise invalid(f"item_ids[{at}]", f"{len(item_id)} bytes; an id has {ITEM_ID_BYTES}")
+            raise invalid(f"{field}[{at}]", f"{len(item_id)} bytes; an id has {ITEM_ID_BYTES}")
     return tuple(given)
 
 
-def state_to_set(message: review_pb2.SetItemStatesRequest) -> tuple[ItemState, Action]:
+def act_number(message: review_pb2.UndoActRequest) -> int:
+    """Return the number of an act."""
+    return min(message.act, _NUMBER_MAX)
+
+
+def state_to_set(
+    message: review_pb2.SetItemStatesRequest | review_pb2.SetAllStatesRequest,
+) -> tuple[ItemState, Action]:
     """Return the state to set, and the act of setting it."""
     state = _state("state", message.state)
-    if state not in _BY_STAFF:
+    if state not in BY_STAFF:
         raise invalid("state", "say ENABLED, DISABLED or REJECTED")
-    return state, _BY_STAFF[state]
+    return state, BY_STAFF[state]
 
 
 def settlement_to_set(message: review_pb2.SettleDisputesRequest) -> tuple[Settlement, Action]:
@@ -135,6 +167,41 @@ def states_set_answer(
     """Make the answer with the items as they are now; ``cursor`` is sealed."""
     items = _items(reviewed, bank_names)
     return review_pb2.SetItemStatesResponse(items=items, index_cursor=cursor)
+
+
+def preview_answer(
+    counts: ItemCounts, bank_names: Mapping[int, str]
+) -> review_pb2.PreviewItemsResponse:
+    """Make the answer that says how much conditions name."""
+    return review_pb2.PreviewItemsResponse(
+        items=counts.items,
+        cases=counts.cases,
+        hashes=counts.hashes,
+        banks=[
+            review_pb2.BankCount(bank=bank_names[bank], items=items)
+            for bank, items in sorted(counts.banks.items())
+        ],
+        days=[
+            review_pb2.DayCount(day=day, items=items) for day, items in sorted(counts.days.items())
+        ],
+        states=[
+            review_pb2.StateCount(
+                state=state.value,  # type: ignore[arg-type]  # same numbers
+                items=items,
+            )
+            for state, items in sorted(counts.states.items())
+        ],
+    )
+
+
+def all_states_set_answer(done: Done, cursor: str) -> review_pb2.SetAllStatesResponse:
+    """Make the answer to an act on many items; ``cursor`` is sealed."""
+    return review_pb2.SetAllStatesResponse(act=done.act, items=done.items, index_cursor=cursor)
+
+
+def undone_answer(done: Done, cursor: str) -> review_pb2.UndoActResponse:
+    """Make the answer to the undoing of one; ``cursor`` is sealed."""
+    return review_pb2.UndoActResponse(act=done.act, items=done.items, index_cursor=cursor)
 
 
 def moved_answer(
@@ -242,6 +309,11 @@ def _items(
                 )
                 for outcome, organisations in item.organisations.items()
             ],
+            case_tag=item.case_tag,
+            origin_tag=item.origin_tag,
+            key_id=item.key_id,
+            hashes=item.hashes,
+            wait_reason=item.wait_reason.value if item.wait_reason else 0,  # type: ignore[arg-type]  # same numbers
             disputes=_disputes(item.disputes),
         )
         for item in reviewed
@@ -255,12 +327,36 @@ def case_number(message: review_pb2.EraseCaseRequest) -> str:
 
 def erasure_answer(erasure: CaseErasure) -> review_pb2.EraseCaseResponse:
     """Make the answer to who asks that a case be erased."""
-    is_due = erasure.due_at_s is not None
     return review_pb2.EraseCaseResponse(
         erased_on=day_of(erasure.due_at_s),
-        confirm_until_s=0 if is_due else erasure.asked_at_s + CONFIRM_WITHIN_S,
+        confirm_until_s=_confirm_until_s(erasure),
         items=erasure.items,
+        case_tag=erasure.case_tag,
     )
+
+
+def erasures_answer(
+    erasures: Iterable[CaseErasure], next_page: int
+) -> review_pb2.ListErasuresResponse:
+    """Make a page of erasures."""
+    return review_pb2.ListErasuresResponse(
+        erasures=[
+            review_pb2.CaseErasure(
+                case_tag=erasure.case_tag,
+                asked_by=erasure.asked_by,
+                asked_at_s=erasure.asked_at_s,
+                erased_on=day_of(erasure.due_at_s),
+                confirm_until_s=_confirm_until_s(erasure),
+                items=erasure.items,
+            )
+            for erasure in erasures
+        ],
+        next_page=next_page,
+    )
+
+
+def _confirm_until_s(erasure: CaseErasure) -> int:
+    return 0 if erasure.due_at_s is not None else erasure.asked_at_s + CONFIRM_WITHIN_S
 
 
 def acts_answer(
@@ -278,6 +374,9 @@ def acts_answer(
             item_id=record.item_id,
             bank=bank_names.get(record.bank, ""),
             key_id=record.key_id,
+            case_tag=record.case_tag,
+            items=record.items or 0,
+            undone=record.undone,
         )
         for record in records
     ]

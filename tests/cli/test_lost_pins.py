@@ -17,9 +17,15 @@ def test_a_case_is_to_be_erased_and_its_owner_keeps_it(
     first, second = (deployment.make_key(name, "review") for name in ("one", "another"))
     asked = disrupt("review", "erase", case.case_number, key=first)
     assert (asked.code, "somebody else" in asked.out) == (0, True)
+    (waits,) = disrupt("review", "pending", "--json", key=second).lines
+    assert waits["case"] in asked.out
+    assert (waits["erased_on"], waits["items"]) == (None, 1)
     confirmed = disrupt("review", "erase", "--json", case.case_number, key=second).json
     assert (confirmed["items"], confirmed["confirm_until"]) == (1, None)
-    disrupt.match(file, until=0)
+    assert confirmed["case"] == waits["case"]
+    assert f"erased on {confirmed['erased_on']}" in disrupt("review", "pending", key=first).out
+    assert f"case {waits['case']}" in disrupt("review", "log", "--limit", "2", key=first).out
+    disrupt.match(file, until=1)
     status = disrupt("status", case.case_number, pin=case.pin)
     assert status.code == 0
     french = status.out.index("sera effacé le")
@@ -32,6 +38,5 @@ def test_a_case_is_to_be_erased_and_its_owner_keeps_it(
     assert "disrupt keep" in refused.err
     kept = disrupt("keep", case.case_number, pin=case.pin)
     assert (kept.code, "est gardé" in kept.out) == (0, True)
-    disrupt.match(file, until=1)
     again = disrupt("keep", "--json", case.case_number, pin=case.pin)
     assert again.json["erased_on"] is None

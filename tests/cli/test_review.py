@@ -106,6 +106,51 @@ def test_staff_see_disputes_by_item_or_match_and_settle_them(
     assert [act["action"] for act in acts] == ["widen", "uphold"]
 
 
+def test_all_that_options_name_is_rejected_after_a_preview_and_shown_again(
+    disrupt: Shell, review_key: str, item: str
+) -> None:
+    def review(*arguments: str, stdin: str = "") -> Done:
+        return disrupt("review", *arguments, key=review_key, stdin=stdin)
+
+    (shown,) = review("show", "--json", item).lines
+    case, one = shown["case"], ("--all", "--case", shown["case"])
+    assert item in review("list", "--case", case, "--hashes", str(shown["hashes"])).out
+    assert review("list", "--case", case, "--hashes", "9999").out == ""
+    declined = review("reject", *one, stdin="n\n")
+    assert (declined.code, declined.out) == (1, "")
+    assert "1 items of 1 cases" in declined.err
+    assert review("show", "--json", item).lines[0]["state"] == "live"
+    done = review("reject", "--json", *one, "--reason", "flood", "--yes").json
+    assert done["items"] == 1
+    assert review("show", "--json", item).lines[0]["state"] == "rejected"
+    assert "nothing was changed" in review("reject", *one, "--yes").out
+    undone = review("undo", "--json", str(done["act"])).json
+    assert undone["items"] == 1
+    assert review("show", "--json", item).lines[0]["state"] == "live"
+    undo, reject = review("log", "--json", "--limit", "2").lines
+    assert (undo["action"], undo["undone"]) == ("undo", done["act"])
+    assert (reject["action"], reject["items"], reject["case"]) == ("reject", 1, case)
+    log = review("log", "--limit", "2").out
+    assert f"case {case}" in log
+    assert f"act {done['act']}" in log
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--all",),
+        ("--all", "--case", "00" * 8, "00" * 16),
+        ("--case", "00" * 8, "00" * 16),
+        ("--all", "--case", "00"),
+    ],
+)
+def test_items_are_named_or_all_that_options_name_and_not_both(
+    disrupt: Shell, review_key: str, arguments: tuple[str, ...]
+) -> None:
+    wrong = disrupt("review", "disable", *arguments, key=review_key, server="127.0.0.1:1")
+    assert wrong.code == 2
+
+
 def test_an_unknown_item_is_refused_and_a_wrong_use_sends_nothing(
     disrupt: Shell, review_key: str
 ) -> None:

@@ -67,6 +67,7 @@ HEALTHY = {
     'disrupt_index_hashes{process="worker 1"}': "10000000x240",
     'disrupt_index_delta_hashes{process="worker 1"}': "500000x240",
     'disrupt_items{state="waiting"}': "60x240",
+    "disrupt_items_hidden": "400x240",
     'disrupt_items{state="rejected"}': "1000x240",
     'disrupt_disputes{reason="within_floor"}': "0x240",
     'disrupt_disputes{reason="minor"}': "0x240",
@@ -85,6 +86,7 @@ CAUSES = {
     "DisruptErasureLate": {"disrupt_oldest_withdrawn_seconds": "72000+60x240"},
     "DisruptDiskFills": {"disrupt_disk_free_bytes": "50e9-50e6x240"},
     "DisruptStorageFull": {'disrupt_refusals_total{reason="STORAGE_FULL", key="a"}': "3x231 4x9"},
+    "DisruptItemsHidden": {"disrupt_items_hidden": "0x233 600x7"},
     "DisruptFilesShort": {'disrupt_open_files{process="worker 2"}': "19000x240"},
     "DisruptFaults": {"disrupt_faults_total": "0x233 1x7"},
     "DisruptMaintenanceFails": {
@@ -127,6 +129,7 @@ BRIDGED = {
     "DisruptBackupOld": {"disrupt_backup_timestamp_seconds": "-1e6x227 stale _x12"},
     "DisruptReviewWaits": {'disrupt_items{state="waiting"}': "120x227 stale _x3 120x8"},
     "DisruptMinorDisputed": {'disrupt_disputes{reason="minor"}': "1x227 stale _x12"},
+    "DisruptItemsHidden": {"disrupt_items_hidden": "600x227 stale _x3 600x8"},
 }
 """Causes that last while what the writer measures is absent for some minutes."""
 

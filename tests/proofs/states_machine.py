@@ -23,6 +23,7 @@ from disrupt.core.media import FINGERPRINT, MediaKind
 from disrupt.core.outcomes import MatchedVersion, MatchOutcome, NarrowingPolicy, OutcomeReport
 from disrupt.core.policy import FIRST_BANKS, Bank
 from disrupt.core.registrations import Outcome
+from disrupt.core.review import BY_STAFF, ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import NotFoundError, SnapshotRefusedError
@@ -207,36 +208,48 @@ class StatesMachine(RuleBasedStateMachine):
 
     @rule(pick=PICK, state=STATES)
     def set_states(self, pick: random.Random, state: ItemState) -> None:
-        self._set_states(pick, state, frozenset(ItemState))
-
-    @rule(pick=PICK, state=STATES, from_states=st.frozensets(STATES))
-    def set_states_from_some(
-        self, pick: random.Random, state: ItemState, from_states: frozenset[ItemState]
-    ) -> None:
-        self._set_states(pick, state, from_states)
+        self._set_states(pick, state)
 
     @rule(pick=PICK)
     def hide_and_show(self, pick: random.Random) -> None:
         """Hide and show the same items: readers may get both changes in one page."""
         seed = pick.random()
         for state in (ItemState.DISABLED, ItemState.LIVE):
-            self._set_states(random.Random(seed), state, frozenset(ItemState))
+            self._set_states(random.Random(seed), state)
 
-    def _set_states(
-        self, pick: random.Random, state: ItemState, from_states: frozenset[ItemState]
-    ) -> None:
+    def _set_states(self, pick: random.Random, state: ItemState) -> None:
         self.steps["set_states"] += 1
         item_ids, act = self._some(pick), self._act()
-        done = self.registry.set_states(item_ids, state, act, from_states=from_states)
-        changed = [
-            item_id
-            for item_id in item_ids
-            if self.items[item_id].state != state and self.items[item_id].state in from_states
-        ]
+        done = self.registry.set_states(item_ids, state, act)
+        changed = [item_id for item_id in item_ids if self.items[item_id].state != state]
         assert sorted(done.item_ids) == sorted(changed)
         self.acts += [(item_id, act.at_s) for item_id in done.item_ids]
         for item_id in changed:
             self.items[item_id] = replace(self.items[item_id], state=state)
+
+    @precondition(lambda self: self.items)
+    @rule(pick=PICK, state=st.sampled_from([*BY_STAFF]), is_undone=st.booleans())
+    def set_all_states(self, pick: random.Random, state: ItemState, *, is_undone: bool) -> None:
+        """Set the state of all items of a case by its tag, which a worker takes up; undo it."""
+        self.steps["set_all_states"] += 1
+        banks, act = frozenset(bank.number for bank in FIRST_BANKS), self._act()
+        named = ItemFilter(banks, item_ids=frozenset({pick.choice(sorted(self.items))}))
+        (one,) = self.registry.items_for_review(named, 9).items
+        case = self.items[one.item_id].case
+        of_case = {item_id: item for item_id, item in self.items.items() if item.case == case}
+        wanted = ItemFilter(banks, case_tag=one.case_tag)
+        done = self.registry.set_all_states(wanted, state, act, expected=len(of_case))
+        changed = {item_id: item for item_id, item in of_case.items() if item.state != state}
+        assert done.items == len(changed)
+        for item_id, item in changed.items():
+            self.items[item_id] = replace(item, state=state)
+        self.acts += [(b"", act.at_s)] * bool(changed)
+        if changed and is_undone:
+            self.follow(0)
+            act = self._act()
+            assert self.registry.undo(done.act, act, banks=banks).items == len(changed)
+            self.items |= changed
+            self.acts.append((b"", act.at_s))
 
     @precondition(lambda self: self.items)
     @rule(pick=PICK, bank=st.sampled_from(FIRST_BANKS))
@@ -279,7 +292,7 @@ class StatesMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.items) > 3)
     @rule(pick=PICK, kept=st.booleans())
     def erase_a_case(self, pick: random.Random, *, kept: bool) -> None:
-        """Have two keys hide a case, which its owner keeps, or which is erased when it is due."""
+        """Have two keys ask for a case's erasure: its owner keeps it, or it is erased when due."""
         self.steps["keep_a_case" if kept else "erase_a_case"] += 1
         case = self.items[pick.choice(sorted(self.items))].case
         of_case = [item for item in self.items.values() if item.case == case]
@@ -288,15 +301,9 @@ class StatesMachine(RuleBasedStateMachine):
             act = Act(key_id, "hotline", Action.ERASE_REQUESTED, at_s)
             self.registry.ask_erasure(case, act, partners=["first"], banks=banks)
         self.acts += [(b"", at_s)] * 3
-        hidden = self.registry.matched_items(0, self.registry.head(), 10_000).item_id
-        assert not {item_id.tobytes() for item_id in hidden} & {
-            item.stored.item_id for item in of_case
-        }
+        self.the_registry_has_the_states_of_the_model()
         if kept:
             self.registry.stop_erasure(case, Act("owner", "", Action.ERASE_STOPPED, at_s))
-            for item in of_case:
-                state = ItemState.LIVE if item.state == ItemState.ERASING else item.state
-                self.items[item.stored.item_id] = replace(item, state=state)
             return
         assert self.registry.erase_due(at_s=at_s + DELAY_S, day=NEXT_DAY)
         self.acts[-1] = (b"", at_s + DELAY_S)

@@ -16,10 +16,17 @@ def note(
     case_id: int | None = None,
     bank: int | None = None,
     key_id: str | None = None,
-) -> None:
-    """Add an act to the record, on an item or a case, not both: in the transaction of the act."""
-    connection.execute(
-        insert(schema.acts).values(
+    items: int | None = None,
+    undone: int | None = None,
+) -> int:
+    """Add an act to the record, on an item or a case, not both: in the transaction of the act.
+
+    Returns its number.
+    """
+    number: int = connection.scalars(
+        insert(schema.acts)
+        .returning(schema.acts.c.number)
+        .values(
             at_s=act.at_s,
             actor=act.actor,
             organisation=act.organisation,
@@ -29,8 +36,11 @@ def note(
             case_id=case_id,
             bank=bank,
             key_id=key_id,
+            items=items,
+            undone=undone,
         )
-    )
+    ).one()
+    return number
 
 
 def acts(
@@ -41,8 +51,9 @@ def acts(
 ) -> Sequence[ActRecord]:
     """Return a page of acts, newest first."""
     query = (
-        select(schema.acts, schema.items.c.item_id)
+        select(schema.acts, schema.items.c.item_id, schema.cases.c.tag)
         .join_from(schema.acts, schema.items, isouter=True)
+        .outerjoin(schema.cases, schema.cases.c.id == schema.acts.c.case_id)
         .order_by(schema.acts.c.number.desc())
         .limit(limit)
     )
@@ -59,6 +70,9 @@ def acts(
             row.case_id or 0,
             row.bank or 0,
             row.key_id or "",
+            row.tag or b"",
+            row.items,
+            row.undone or 0,
         )
         for row in connection.execute(query)
     ]

@@ -3,13 +3,14 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, exists, func, insert, or_, select
 
 from disrupt.core.acts import SERVER, Act, Action
-from disrupt.core.case_erasures import CONFIRM_WITHIN_S, DELAY_S, CaseErasure
+from disrupt.core.case_erasures import CONFIRM_WITHIN_S, DELAY_S, CaseErasure, day_of
 from disrupt.core.cases import CaseStatus
 from disrupt.errors import CaseClosedError, NotFoundError
-from disrupt.registry.sql import acts, schema, states
+from disrupt.registry.case_erasures import ErasurePage
+from disrupt.registry.sql import acts, schema, tags
 
 
 def ask_erasure(
@@ -27,14 +28,14 @@ def ask_erasure(
         select(schema.case_erasures).where(columns.case_id == case_id)
     ).first()
     count = connection.execute(select(func.count()).where(items.case_id == case_id)).scalar_one()
+    tag = tags.of_case(connection, case_id, day_of(act.at_s))
     if before is not None and before.due_at_s is not None:
-        return CaseErasure(before.asked_at_s, before.due_at_s, count)
+        return CaseErasure(before.asked_at_s, before.due_at_s, count, tag, before.asked_by)
     is_in_time = before is not None and act.at_s < before.asked_at_s + CONFIRM_WITHIN_S
     connection.execute(delete(schema.case_erasures).where(columns.case_id == case_id))
     if before is not None and is_in_time and before.asked_by in partners:
         row = {"asked_by": before.asked_by, "asked_at_s": before.asked_at_s}
         due_at_s = act.at_s + DELAY_S
-        states.begin_erasing(connection, case_id, act.at_s)
         action = Action.ERASE_CONFIRMED
     else:
         row = {"asked_by": act.actor, "asked_at_s": act.at_s}
@@ -44,7 +45,36 @@ def ask_erasure(
         insert(schema.case_erasures).values(case_id=case_id, due_at_s=due_at_s, **row)
     )
     acts.note(connection, replace(act, action=action), case_id=case_id)
-    return CaseErasure(int(row["asked_at_s"]), due_at_s, count)
+    return CaseErasure(row["asked_at_s"], due_at_s, count, tag, row["asked_by"])
+
+
+def erasures(
+    connection: Connection,
+    limit: int,
+    before: int | None = None,
+    *,
+    banks: Collection[int],
+    at_s: int,
+) -> ErasurePage:
+    """Return a page of the erasures that are due, or that a second key may confirm."""
+    columns, cases, items = schema.case_erasures.c, schema.cases.c, schema.items.c
+    of_case = select(func.count()).where(items.case_id == columns.case_id)
+    query = (
+        select(schema.case_erasures, cases.tag, of_case.scalar_subquery().label("items"))
+        .join_from(schema.case_erasures, schema.cases)
+        .where(or_(columns.due_at_s.is_not(None), columns.asked_at_s > at_s - CONFIRM_WITHIN_S))
+        .where(~exists().where(items.case_id == columns.case_id, items.bank.not_in(banks)))
+        .order_by(columns.case_id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(columns.case_id < before)
+    rows = connection.execute(query).all()
+    page = [
+        CaseErasure(row.asked_at_s, row.due_at_s, row.items, row.tag or b"", row.asked_by)
+        for row in rows
+    ]
+    return ErasurePage(page, rows[-1].case_id if len(rows) == limit else 0)
 
 
 def _open_case(connection: Connection, number: str, banks: Collection[int]) -> int:
@@ -67,7 +97,7 @@ def _open_case(connection: Connection, number: str, banks: Collection[int]) -> i
 
 
 def stop_erasure(connection: Connection, number: str, act: Act) -> None:
-    """Forget the erasure of a case, and show its items again that were shown."""
+    """Forget the erasure of a case."""
     columns, cases = schema.case_erasures.c, schema.cases.c
     case_id = connection.execute(
         select(columns.case_id)
@@ -77,7 +107,6 @@ def stop_erasure(connection: Connection, number: str, act: Act) -> None:
     if case_id is None:
         return
     connection.execute(delete(schema.case_erasures).where(columns.case_id == case_id))
-    states.end_erasing(connection, case_id)
     acts.note(connection, act, case_id=case_id)
 
 

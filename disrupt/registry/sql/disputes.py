@@ -40,7 +40,6 @@ from disrupt.core.outcomes import (
     Settlement,
 )
 from disrupt.core.policy import age_of
-from disrupt.core.review import ALL_STATES
 from disrupt.core.states import SHOWN, ItemState
 from disrupt.registry.outcomes import DISPUTED_MATCHES
 from disrupt.registry.review import StatesSet
@@ -202,11 +201,10 @@ def move_items(
     bank: int,
     act: Act,
     *,
-    from_states: Collection[ItemState] = ALL_STATES,
     banks: Collection[int] | None = None,
 ) -> StatesSet:
     """Move items to a bank, where their disputes may be a minor's."""
-    moved = states.move_items(connection, item_ids, bank, act, from_states=from_states, banks=banks)
+    moved = states.move_items(connection, item_ids, bank, act, banks=banks)
     numbers = [row.number for row in states.named(connection, moved.item_ids, None)]
     refresh(connection, numbers, day_of(act.at_s))
     return StatesSet(moved.item_ids, queries.head(connection))

@@ -33,15 +33,25 @@ from disrupt.core.changes import Cursor
 from disrupt.core.outcomes import NarrowingPolicy
 from disrupt.core.policy import ApiKey
 from disrupt.core.registrations import Outcome, WithdrawnItem
+from disrupt.core.review import Done, ItemFilter
+from disrupt.core.states import ItemState
 from disrupt.data_directory import HEAD_NOTE, JOURNAL, RESERVE
-from disrupt.errors import DisruptError, StorageFullError, UnavailableError
+from disrupt.errors import (
+    DisruptError,
+    ItemsChangedError,
+    LimitExceededError,
+    StorageFullError,
+    UnavailableError,
+)
 from disrupt.registry import head_note, journal
+from disrupt.registry.bulk import ITEMS_OF_ACT_MAX
 from disrupt.registry.contract import Registered, Registration, Removed, Revoked, Withdrawn
 from disrupt.registry.journal import Epoch, Journal
 from disrupt.registry.sql import (
     acts,
     api_keys,
     banks,
+    bulk,
     case_erasures,
     disputes,
     outcomes,
@@ -118,7 +128,10 @@ class SqlRegistry:
     registered = _reading(queries.registered)
     items_for_review = _reading(states.items_for_review)
     count_states = _reading(states.count_states)
+    count_items = _reading(bulk.count_items)
+    count_hidden = _reading(bulk.count_hidden)
     acts = _reading(acts.acts)
+    erasures = _reading(case_erasures.erasures)
     item_reports = _reading(outcomes.item_reports)
     outcomes = _reading(outcomes.outcomes)
     count_disputes = _reading(disputes.count_disputes)
@@ -308,6 +321,28 @@ class SqlRegistryWriter(SqlRegistry):
         self._removals.add([Epoch(self.head().epoch)])
         self.accept_head()
 
+    def set_all_states(
+        self, wanted: ItemFilter, state: ItemState, act: Act, *, expected: int
+    ) -> Done:
+        """Set the state of all items that conditions name."""
+        # Beside other writes: it may look at every item.
+        with _transaction(self.database, self.database.reader) as connection:
+            numbers = bulk.named(connection, wanted)
+        if len(numbers) > ITEMS_OF_ACT_MAX:
+            raise LimitExceededError(
+                f"At most {ITEMS_OF_ACT_MAX} items in one act. Name fewer, such as those of a day.",
+                limit=str(ITEMS_OF_ACT_MAX),
+            )
+        if len(numbers) != expected:
+            raise ItemsChangedError(
+                f"{len(numbers)} items are named now, {expected} were before. Nothing was changed:"
+                " look at the preview again."
+            )
+        with self._writing, self._transaction() as connection:
+            return bulk.set_all(connection, numbers, wanted, state, act)
+
+    undo = _changing(bulk.undo)
+    forget = _changing(bulk.forget)
     set_states = _changing(states.set_states)
     move_items = _changing(disputes.move_items)
     confirm_items = _changing(states.confirm_items)

@@ -125,9 +125,10 @@ cases = Table(
     Column("closed_on", _DAY, nullable=False),
     # Newest number in the case that was given to an item; 0 once the case is withdrawn.
     Column("numbers_given", Integer, nullable=False),
-    # Random bytes by which staff tell the case from others, and the day they were drawn, or NULL.
+    # Random bytes by which staff tell the case from others for 30 days, and the day they were last
+    # needed. NULL: none.
     Column("tag", LargeBinary, unique=True),
-    Column("tagged_on", _DAY),
+    Column("tagged_on", _DAY, index=True),
 )
 
 # The secret with which the tags of a day's origins are made, so that equal ones have equal tags.
@@ -155,8 +156,7 @@ requests = Table(
 #
 # ``state`` is an ItemState. ``state_since_s`` (seconds since 1970, UTC) is when it was set, NULL if
 # at the registration. ``state_sequence`` is the newest change that hid or showed the item, NULL if
-# none did since its addition. ``state_before`` is the state that an item had before it was ERASING,
-# ``before_since_s`` since when.
+# none did since its addition.
 items = Table(
     "items",
     metadata,
@@ -172,8 +172,6 @@ items = Table(
     ),
     Column("state", Integer),
     Column("state_since_s", BigInteger),
-    Column("state_before", Integer),
-    Column("before_since_s", BigInteger),
     Column("state_sequence", BigInteger),
     Column("kind", Integer),
     Column("assurance", Integer),
@@ -195,8 +193,6 @@ items = Table(
         " AND (number_in_case IS NULL) = (state IS NULL)"
         " AND (registered_on IS NULL) = (state IS NULL)"
         " AND (state_since_s IS NULL OR state IS NOT NULL)"
-        " AND (state_before IS NULL OR state IS NOT NULL)"
-        " AND (before_since_s IS NULL OR state IS NOT NULL)"
         " AND (state_sequence IS NULL OR state IS NOT NULL)"
         " AND (key_id IS NULL OR state IS NOT NULL)"
         " AND (origin_tag IS NULL OR state IS NOT NULL)"
@@ -209,7 +205,8 @@ items = Table(
     sqlite_autoincrement=True,
 )
 _is_tagged = items.c.origin_tag.is_not(None)
-Index(None, items.c.origin_tag, sqlite_where=_is_tagged, postgresql_where=_is_tagged)
+for _column in (items.c.origin_tag, items.c.registered_on):
+    Index(None, _column, sqlite_where=_is_tagged, postgresql_where=_is_tagged)
 _is_replaced = items.c.replaced_by.is_not(None)
 Index(None, items.c.replaced_by, sqlite_where=_is_replaced, postgresql_where=_is_replaced)
 NOT_PLAINLY_LIVE = text("state > 1")
@@ -324,7 +321,7 @@ acts = Table(
     "acts",
     metadata,
     Column("number", _NUMBER, primary_key=True),
-    Column("at_s", BigInteger, nullable=False),
+    Column("at_s", BigInteger, nullable=False, index=True),
     Column("actor", String, nullable=False),
     Column("organisation", String, nullable=False),
     Column("action", Integer, nullable=False),
@@ -335,6 +332,8 @@ acts = Table(
     Column("key_id", String),
     # Of an act on all items that a filter named: how many it changed.
     Column("items", Integer),
+    # Number of the act that this one undid.
+    Column("undone", _NUMBER),
     CheckConstraint("item IS NULL OR case_id IS NULL", name="unlinked"),
     sqlite_autoincrement=True,
 )

@@ -26,7 +26,7 @@ from disrupt.registry.contract import (
     Registration,
     Removed,
 )
-from disrupt.registry.sql import banks, case_erasures, disputes, outcomes, queries, schema
+from disrupt.registry.sql import banks, case_erasures, disputes, outcomes, queries, schema, tags
 from disrupt.registry.sql.renewals import CaseUpdate, note_identities, plan_update
 
 MakeRoom = Callable[[Connection, Sequence[int]], None]
@@ -34,7 +34,7 @@ MakeRoom = Callable[[Connection, Sequence[int]], None]
 _BATCH_IDS = 500
 
 _ERASED = (
-    *("case_id", "state", "state_since_s", "state_before", "before_since_s", "state_sequence"),
+    *("case_id", "state", "state_since_s", "state_sequence"),
     *("kind", "assurance", "hashes", "number_in_case", "registered_on"),
     *("key_id", "origin_tag", "wait_reason", "is_paid"),
 )
@@ -77,6 +77,8 @@ def register(
     changed = plan_update(connection, case, registration, day)
     if items_per_case is not None:
         _check_room(connection, case.id, changed.growth, items_per_case)
+    if changed.added:
+        tags.of_case(connection, case.id, day)
     numbers = _add_items(connection, registration, case, changed, make_room)
     mark = secrets.token_bytes(MARK_BYTES)
     _add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)

@@ -2,18 +2,33 @@
 
 import secrets
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, exists, func, insert, not_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    TextClause,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    not_,
+    select,
+    update,
+)
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from disrupt.core.acts import Act
 from disrupt.core.changes import MARK_BYTES
 from disrupt.core.media import Assurance, MediaKind
 from disrupt.core.outcomes import DisputeSummary, MatchOutcome
 from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
-from disrupt.core.states import SHOWN, ItemState
+from disrupt.core.states import SHOWN, ItemState, WaitReason
 from disrupt.errors import NotFoundError
 from disrupt.registry.review import NUMBERS_AT_ONCE, ReviewPage, StatesSet
 from disrupt.registry.sql import acts, narrowings, queries, schema
@@ -28,12 +43,14 @@ def set_states(
     state: ItemState,
     act: Act,
     *,
-    from_states: Collection[ItemState] = ALL_STATES,
     banks: Collection[int] | None = None,
 ) -> StatesSet:
     """Set the state of items that are named by their ids, or by older ones."""
-    some = named(connection, item_ids, banks)
-    changed = change(connection, [row.number for row in some], state, act, from_states)
+    numbers = [row.number for row in named(connection, item_ids, banks)]
+    # what staff decide by item, an act on many does not undo
+    undoable = schema.undoable.c.item
+    connection.execute(delete(schema.undoable).where(undoable.in_(numbers)))
+    changed = change(connection, numbers, state, act, ALL_STATES)
     return StatesSet(changed, queries.head(connection))
 
 
@@ -43,15 +60,10 @@ def move_items(
     bank: int,
     act: Act,
     *,
-    from_states: Collection[ItemState] = ALL_STATES,
     banks: Collection[int] | None = None,
 ) -> StatesSet:
     """Move items to a bank."""
-    moved = [
-        row
-        for row in named(connection, item_ids, banks)
-        if row.bank != bank and row.state in from_states
-    ]
+    moved = [row for row in named(connection, item_ids, banks) if row.bank != bank]
     connection.execute(
         update(schema.items)
         .where(schema.items.c.number.in_([row.number for row in moved]))
@@ -72,14 +84,11 @@ def confirm_items(
     item_ids: Collection[bytes],
     act: Act,
     *,
-    from_states: Collection[ItemState] = ALL_STATES,
     banks: Collection[int] | None = None,
 ) -> StatesSet:
     """Raise the assurance of items to REVIEWED."""
     confirmed = [
-        row
-        for row in named(connection, item_ids, banks)
-        if row.assurance != Assurance.REVIEWED and row.state in from_states
+        row for row in named(connection, item_ids, banks) if row.assurance != Assurance.REVIEWED
     ]
     connection.execute(
         update(schema.items)
@@ -131,59 +140,13 @@ def change(
     connection.execute(
         update(schema.items)
         .where(items.number.in_([row.number for row in changed]))
-        .values(state=state, state_since_s=act.at_s, state_before=None, before_since_s=None)
+        .values(state=state, state_since_s=act.at_s)
     )
     flipped = [row.number for row in changed if ItemState(row.state).matches != state.matches]
     _add_changes(connection, [(number, None) for number in flipped])
     for row in changed:
         acts.note(connection, act, item=row.number, bank=row.bank)
     return tuple(row.item_id for row in changed)
-
-
-def begin_erasing(connection: Connection, case_id: int, at_s: int) -> None:
-    """Make the items of a case ERASING, each with the state it had noted. Notes no act."""
-    items = schema.items.c
-    rows = connection.execute(
-        select(*(items.number, items.state))
-        .where(items.case_id == case_id, items.state != ItemState.ERASING)
-        .order_by(items.number)
-    ).all()
-    connection.execute(
-        update(schema.items)
-        .where(items.case_id == case_id, items.state != ItemState.ERASING)
-        .values(
-            state=ItemState.ERASING,
-            state_since_s=at_s,
-            state_before=items.state,
-            before_since_s=items.state_since_s,
-        )
-    )
-    _add_changes(connection, [(row.number, None) for row in rows if ItemState(row.state).matches])
-
-
-def end_erasing(connection: Connection, case_id: int) -> None:
-    """Give the items of a case that are ERASING the state back that they had, with its time.
-
-    A wait is no longer for that. Notes no act.
-    """
-    items = schema.items.c
-    rows = connection.execute(
-        select(*(items.number, items.state_before))
-        .where(items.case_id == case_id, items.state == ItemState.ERASING)
-        .order_by(items.number)
-    ).all()
-    connection.execute(
-        update(schema.items)
-        .where(items.case_id == case_id, items.state == ItemState.ERASING)
-        .values(
-            state=func.coalesce(items.state_before, ItemState.LIVE.value),
-            state_since_s=items.before_since_s,
-            state_before=None,
-            before_since_s=None,
-        )
-    )
-    shown = [row.number for row in rows if row.state_before in {None, *SHOWN}]
-    _add_changes(connection, [(number, None) for number in shown])
 
 
 def show_again(connection: Connection, numbers: Sequence[int]) -> None:
@@ -241,50 +204,42 @@ def _page(
     are_urgent: bool = False,
 ) -> ReviewPage:
     """Return a page of the items that staff have to decide about, or of the others."""
-    items, narrowed = schema.items.c, schema.narrowings.c
-    is_urgent = and_(func.coalesce(narrowed.needs_staff, 0) != 0, items.state.in_(SHOWN))
+    items, narrowed, cases = schema.items.c, schema.narrowings.c, schema.cases.c
+    is_urgent = _is_urgent()
     looked_at = (
         select(
             *(items.number, items.item_id, items.bank, items.kind, items.assurance),
-            *(items.state, items.state_since_s, items.registered_on, *narrowed),
+            *(items.state, items.state_since_s, items.registered_on, items.hashes, items.case_id),
+            *(items.key_id, items.origin_tag, items.wait_reason, *narrowed),
         )
-        .join_from(schema.items, schema.narrowings, isouter=not (are_urgent or wanted.disputed))
-        .where(items.state.in_(wanted.states), is_urgent if are_urgent else not_(is_urgent))
+        .join_from(schema.items, schema.narrowings, isouter=True)
+        .where(*_found_by(wanted), is_urgent if are_urgent else not_(is_urgent))
         .order_by(items.number.desc())
         .limit(NUMBERS_AT_ONCE)
     )
-    if ItemState.LIVE not in wanted.states:
-        looked_at = looked_at.where(schema.NOT_PLAINLY_LIVE)
     if before is not None:
         looked_at = looked_at.where(items.number < before)
-    if wanted.disputed:
-        looked_at = looked_at.where(not_(narrowed.is_settled))
-    if wanted.item_ids:
-        looked_at = looked_at.where(items.item_id.in_(wanted.item_ids))
     some = looked_at.subquery()
     query = (
-        select(some)
-        .where(some.c.bank.in_(wanted.banks), some.c.registered_on >= wanted.first_day)
+        select(some, cases.tag)
+        .join_from(some, schema.cases, cases.id == some.c.case_id)
+        .where(*_kept_by(wanted, some.c))
         .order_by(some.c.number.desc())
         .limit(limit)
     )
-    if wanted.last_day:
-        query = query.where(some.c.registered_on <= wanted.last_day)
-    if wanted.outcome == MatchOutcome.FALSE_POSITIVE:
-        query = query.where(exists().where(schema.disputes.c.item == some.c.number))
-    elif wanted.outcome is not None:
-        reported = schema.outcomes.c
-        query = query.where(
-            exists().where(reported.item == some.c.number, reported.outcome == wanted.outcome)
-        )
     rows = connection.execute(query).all()
     organisations = _organisations(connection, [row.number for row in rows])
     page = [
         ReviewedItem(
             *(row.number, row.item_id, row.bank, MediaKind(row.kind), Assurance(row.assurance)),
             *(ItemState(row.state), row.state_since_s, row.registered_on),
-            organisations.get(row.number, {}),
-            _disputes_of(row),
+            organisations=organisations.get(row.number, {}),
+            hashes=row.hashes,
+            key_id=row.key_id or "",
+            case_tag=row.tag or b"",
+            origin_tag=row.origin_tag or b"",
+            wait_reason=_wait_reason(row),
+            disputes=_disputes_of(row),
         )
         for row in rows
     ]
@@ -300,6 +255,66 @@ def _disputes_of(row: Row[Any]) -> DisputeSummary | None:
         return None
     summary = narrowings.summary_of(row)
     return summary if ItemState(row.state).matches else replace(summary, needs_staff=frozenset())
+
+
+def conditions(wanted: ItemFilter) -> list[ColumnElement[bool] | TextClause]:
+    """Return all conditions of a filter, on the table of items."""
+    return [*_found_by(wanted), *_kept_by(wanted, schema.items.c)]
+
+
+def _found_by(wanted: ItemFilter) -> Iterator[ColumnElement[bool] | TextClause]:
+    """Yield the conditions by which a database finds items without reading others."""
+    items, cases = schema.items.c, schema.cases.c
+    yield items.state.in_(wanted.states)
+    if ItemState.LIVE not in wanted.states:
+        yield schema.NOT_PLAINLY_LIVE
+    if wanted.item_ids:
+        yield items.item_id.in_(wanted.item_ids)
+    if wanted.case_tag:
+        of_tag = select(cases.id).where(cases.tag == wanted.case_tag)
+        yield items.case_id == of_tag.scalar_subquery()
+    if wanted.origin_tag:
+        yield items.origin_tag == wanted.origin_tag
+    if wanted.disputed:
+        narrowed = schema.narrowings.c
+        yield items.number.in_(select(narrowed.item).where(not_(narrowed.is_settled)))
+    if wanted.needs_staff:
+        yield _is_urgent()
+
+
+def _is_urgent() -> ColumnElement[bool]:
+    """Tell of an item whether staff have to decide about it."""
+    items, narrowed = schema.items.c, schema.narrowings.c
+    needs_staff = select(narrowed.item).where(narrowed.needs_staff != 0)
+    return and_(items.state.in_(SHOWN), items.number.in_(needs_staff))
+
+
+def _kept_by(
+    wanted: ItemFilter, some: ReadOnlyColumnCollection[str, Any]
+) -> Iterator[ColumnElement[bool]]:
+    """Yield the other conditions, on the columns of items or of some of them."""
+    yield some.bank.in_(wanted.banks)
+    yield some.registered_on >= wanted.first_day
+    if wanted.last_day:
+        yield some.registered_on <= wanted.last_day
+    if wanted.key_id:
+        yield some.key_id == wanted.key_id
+    if wanted.least_hashes:
+        yield some.hashes >= wanted.least_hashes
+    if wanted.wait_reason is not None:
+        yield some.state == ItemState.WAITING
+        yield some.wait_reason == wanted.wait_reason
+    if wanted.outcome == MatchOutcome.FALSE_POSITIVE:
+        yield exists().where(schema.disputes.c.item == some.number)
+    elif wanted.outcome is not None:
+        reported = schema.outcomes.c
+        yield exists().where(reported.item == some.number, reported.outcome == wanted.outcome)
+
+
+def _wait_reason(row: Row[Any]) -> WaitReason | None:
+    """Return why an item waits; None if it does not, or if staff have made it wait."""
+    waits = row.state == ItemState.WAITING and row.wait_reason is not None
+    return WaitReason(row.wait_reason) if waits else None
 
 
 def _organisations(

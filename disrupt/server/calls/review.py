@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from disrupt.core.acts import Action
 from disrupt.core.policy import ApiKey
-from disrupt.core.review import ReviewedItem
+from disrupt.core.review import ItemFilter, ReviewedItem
 from disrupt.server.admin import today
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Context
@@ -42,6 +42,30 @@ class RelayingReviewServicer(review_pb2_grpc.ReviewServiceServicer):
     ) -> review_pb2.SetItemStatesResponse:
         """Set the state of items."""
         return await self._relay(self._writer.SetItemStates, request, context)
+
+    async def PreviewItems(  # noqa: N802 gRPC's name
+        self, request: review_pb2.PreviewItemsRequest, context: Context
+    ) -> review_pb2.PreviewItemsResponse:
+        """Count items."""
+        return await self._relay(self._writer.PreviewItems, request, context)
+
+    async def SetAllStates(  # noqa: N802 gRPC's name
+        self, request: review_pb2.SetAllStatesRequest, context: Context
+    ) -> review_pb2.SetAllStatesResponse:
+        """Set the state of all items that conditions name."""
+        return await self._relay(self._writer.SetAllStates, request, context)
+
+    async def UndoAct(  # noqa: N802 gRPC's name
+        self, request: review_pb2.UndoActRequest, context: Context
+    ) -> review_pb2.UndoActResponse:
+        """Undo an act on many items."""
+        return await self._relay(self._writer.UndoAct, request, context)
+
+    async def ListErasures(  # noqa: N802 gRPC's name
+        self, request: review_pb2.ListErasuresRequest, context: Context
+    ) -> review_pb2.ListErasuresResponse:
+        """List erasures of cases."""
+        return await self._relay(self._writer.ListErasures, request, context)
 
     async def MoveItems(  # noqa: N802 gRPC's name
         self, request: review_pb2.MoveItemsRequest, context: Context
@@ -101,7 +125,7 @@ class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
     def _list_items(
         self, key: ApiKey, request: review_pb2.ListItemsRequest
     ) -> review_pb2.ListItemsResponse:
-        wanted = wire.item_filter(request, self._reviewer.banks(key, request.banks))
+        wanted = self._wanted(key, request.conditions)
         size, before = wire.page_size(request), wire.before(request.page)
         page = self._registry.items_for_review(wanted, size, before)
         return wire.items_answer(page.items, page.before, self._bank_names())
@@ -119,6 +143,56 @@ class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
         act = act_of(key, action, int(time.time()), request.reason)
         decided = self._reviewer.set_states(key, ids, state, act)
         return wire.states_set_answer(*self._decided(decided))
+
+    async def PreviewItems(  # noqa: N802 gRPC's name
+        self, request: review_pb2.PreviewItemsRequest, _context: Context
+    ) -> review_pb2.PreviewItemsResponse:
+        """Count items."""
+        return await self._run(self._preview, request)
+
+    def _preview(
+        self, key: ApiKey, request: review_pb2.PreviewItemsRequest
+    ) -> review_pb2.PreviewItemsResponse:
+        counts = self._reviewer.preview(self._wanted(key, request.conditions))
+        return wire.preview_answer(counts, self._bank_names())
+
+    async def SetAllStates(  # noqa: N802 gRPC's name
+        self, request: review_pb2.SetAllStatesRequest, _context: Context
+    ) -> review_pb2.SetAllStatesResponse:
+        """Set the state of all items that conditions name."""
+        return await self._run(self._set_all_states, request)
+
+    def _set_all_states(
+        self, key: ApiKey, request: review_pb2.SetAllStatesRequest
+    ) -> review_pb2.SetAllStatesResponse:
+        wanted, (state, action) = self._wanted(key, request.conditions), wire.state_to_set(request)
+        act = act_of(key, action, int(time.time()), request.reason)
+        done = self._reviewer.set_all_states(wanted, state, act, expected=request.expected_items)
+        return wire.all_states_set_answer(done, self._cursors.seal(done.cursor))
+
+    async def UndoAct(  # noqa: N802 gRPC's name
+        self, request: review_pb2.UndoActRequest, _context: Context
+    ) -> review_pb2.UndoActResponse:
+        """Undo an act on many items."""
+        return await self._run(self._undo, request)
+
+    def _undo(self, key: ApiKey, request: review_pb2.UndoActRequest) -> review_pb2.UndoActResponse:
+        act = act_of(key, Action.UNDO, int(time.time()), request.reason)
+        done = self._reviewer.undo(key, wire.act_number(request), act)
+        return wire.undone_answer(done, self._cursors.seal(done.cursor))
+
+    async def ListErasures(  # noqa: N802 gRPC's name
+        self, request: review_pb2.ListErasuresRequest, _context: Context
+    ) -> review_pb2.ListErasuresResponse:
+        """List erasures of cases."""
+        return await self._run(self._list_erasures, request)
+
+    def _list_erasures(
+        self, key: ApiKey, request: review_pb2.ListErasuresRequest
+    ) -> review_pb2.ListErasuresResponse:
+        size, before = wire.page_size(request), wire.before(request.page)
+        page = self._registry.erasures(size, before, banks=key.banks, at_s=int(time.time()))
+        return wire.erasures_answer(page.erasures, page.before)
 
     async def MoveItems(  # noqa: N802 gRPC's name
         self, request: review_pb2.MoveItemsRequest, _context: Context
@@ -213,6 +287,9 @@ class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
         self, answer: Callable[[ApiKey, Any], _Response], key_id: str, request: object
     ) -> _Response:
         return answer(self._reviewer.key(key_id, day=today()), request)
+
+    def _wanted(self, key: ApiKey, conditions: review_pb2.ItemConditions) -> ItemFilter:
+        return wire.item_filter(conditions, self._reviewer.banks(key, conditions.banks))
 
     def _decided(self, decided: Decided) -> tuple[Sequence[ReviewedItem], dict[int, str], str]:
         return decided.items, self._bank_names(), self._cursors.seal(decided.cursor)

@@ -226,6 +226,11 @@ DISPUTES = Gauge(
     "reason",
     of_each_process=False,
 )
+ITEMS_HIDDEN = Gauge(
+    "disrupt_items_hidden",
+    "Media items that staff have hidden within a day, and that still are.",
+    of_each_process=False,
+)
 OLDEST_WITHDRAWN = Gauge(
     "disrupt_oldest_withdrawn_seconds",
     "Bound on the age of the oldest withdrawn byte in the files of the index or of PostgreSQL.",

@@ -68,9 +68,10 @@ _REGISTERING = 2
 """Threads that read and store registrations: one hashes a PIN while the other stores."""
 
 _RELEASE_S = 60.0
-"""Pause between two looks for items whose time for a review is over, and for cases to erase."""
+"""Pause between two looks for items whose time for a review is over, for cases to erase, and for
+what staff have hidden."""
 _CLEAR_LOG_S = 3600.0
-"""Pause between two times that the database is cleared of what was erased."""
+"""Pause between two times that the database is cleared of what was erased, and of what is old."""
 _H, _DAY_S = 3600.0, 86_400
 
 _ANSWERED_S = 0.1
@@ -191,6 +192,8 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         vital("releases", forever(partial(release_unreviewed, config, registry, pool), _RELEASE_S)),
         vital("narrowings", forever(Narrowings(config, registry, pool).look, _RELEASE_S)),
         vital("erasures", forever(partial(erase_due_cases, registry, pool), _RELEASE_S)),
+        vital("hidden", forever(partial(count_hidden, registry, pool), _RELEASE_S)),
+        vital("forgetting", forever(partial(forget, registry, pool), _CLEAR_LOG_S)),
         vital("log", forever(partial(clear_log, registry, pool), _CLEAR_LOG_S)),
         vital("storage", forever(storage, STORAGE_CHECK_S)),
         vital("leadership", forever(partial(check_leadership, registry), _LEADERSHIP_S)),
@@ -243,6 +246,20 @@ class Narrowings:
             with suppress(DisruptError):  # a later look does it
                 await self._pool.run(self._registry.refresh_narrowings, self._policy, day=day)
                 self._done_on = day
+
+
+async def count_hidden(registry: RegistryWriter, pool: Pool) -> None:
+    """Tell how much staff have hidden within a day: nobody with a stolen key does so unseen."""
+    with suppress(DisruptError):
+        hidden = await pool.run(registry.count_hidden, since_s=int(time.time()) - _DAY_S)
+        families.ITEMS_HIDDEN.set(value=hidden)
+
+
+async def forget(registry: RegistryWriter, pool: Pool) -> None:
+    """Erase what is kept for some days: tags, and what acts would need to be undone."""
+    with suppress(DisruptError):
+        while await pool.run(registry.forget, day=today(), at_s=int(time.time())):
+            pass
 
 
 async def check_leadership(registry: RegistryWriter) -> None:

@@ -1,6 +1,7 @@
 """The promises of every registry backend: subclass this, and define the two fixtures."""
 
 from tests.registry.conformance.banks import BanksConformance
+from tests.registry.conformance.bulk import BulkConformance
 from tests.registry.conformance.disputes import DisputesConformance
 from tests.registry.conformance.erasing import ErasingConformance
 from tests.registry.conformance.feed import FeedConformance
@@ -23,6 +24,7 @@ class RegistryConformance(
     FeedConformance,
     StatesConformance,
     ReviewingConformance,
+    BulkConformance,
     ErasingConformance,
     OutcomesConformance,
     DisputesConformance,

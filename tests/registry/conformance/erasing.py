@@ -9,7 +9,6 @@ from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.case_erasures import CONFIRM_WITHIN_S, DELAY_S, CaseErasure, day_of
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Removal
-from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.errors import CaseClosedError, CaseErasingError, NotFoundError
 from disrupt.registry.contract import RegistryReader, RegistryWriter
@@ -50,9 +49,9 @@ def actions(reader: RegistryReader) -> list[Action]:
 
 
 class ErasingConformance(Opened):
-    """Two keys hide the items of a case at once and erase it later, unless its owner stops that."""
+    """Two keys have a case erased after some days, which hides nothing; its owner can stop that."""
 
-    def test_two_keys_hide_a_case_and_its_owner_gives_each_item_its_state_back(
+    def test_items_of_a_case_that_two_keys_erase_stay_as_they_are_until_it_is_due(
         self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
     ) -> None:
         items = [new_item(chance) for _ in range(3)]
@@ -61,46 +60,35 @@ class ErasingConformance(Opened):
         writer.set_states([items[1].item_id], ItemState.REJECTED, act)
         writer.set_states([items[2].item_id], ItemState.ENABLED, act)
         before, head = states_of(reader, number), reader.head()
-        assert ask(writer, number, FIRST) == CaseErasure(AT_S, None, 3)
+        asked = ask(writer, number, FIRST)
+        assert (asked.asked_at_s, asked.due_at_s, asked.items) == (AT_S, None, 3)
         assert (states_of(reader, number), reader.head()) == (before, head)
         assert ask(writer, number, SECOND, AT_S + 5).due_at_s == AT_S + 5 + DELAY_S
-        assert states_of(reader, number) == [ItemState.ERASING] * 3
-        assert len(reader.matched_items(0, reader.head(), 9)) == 0
         record = reader.case(number)
         assert record is not None
         assert record.erased_on == day_of(AT_S + 5 + DELAY_S)
         assert ask(writer, number, FIRST, AT_S + 99).due_at_s == AT_S + 5 + DELAY_S
+        assert (states_of(reader, number), reader.head()) == (before, head)
         for _ in range(2):
             stop(writer, number)
-            assert states_of(reader, number) == before
-            assert reader.matched_items(0, reader.head(), 9).number.tolist() == [1, 3]
+            assert (states_of(reader, number), reader.head()) == (before, head)
         assert not writer.erase_due(at_s=AT_S + 2 * DELAY_S, day=NEXT_DAY)
         of_case = actions(reader)[2:]
         assert of_case == [Action.ERASE_REQUESTED, Action.ERASE_CONFIRMED, Action.ERASE_STOPPED]
         assert all(record.case and not record.item_id for record in reader.acts(3))
 
-    def test_what_is_kept_is_in_its_state_since_when_it_was_before(
-        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    def test_staff_decide_about_items_of_a_case_that_is_to_be_erased(
+        self, writer: RegistryWriter, chance: random.Random
     ) -> None:
-        items = [new_item(chance) for _ in range(2)]
-        number = writer.register(registration(chance, None, *items), day=DAY).case_number
-        hold = Act(FIRST, "hotline", Action.HOLD, AT_S - 7)
-        writer.set_states([items[1].item_id], ItemState.WAITING, hold)
-
-        def since() -> list[int | None]:
-            listed = reader.items_for_review(ItemFilter(BOTH), 9).items
-            return [item.state_since_s for item in listed][::-1]
-
-        assert since() == [None, AT_S - 7]
-        for is_restored in (False, True):
-            ask(writer, number, FIRST)
-            ask(writer, number, SECOND)
-            assert since() == [AT_S, AT_S]
-            if is_restored:
-                writer.begin_epoch()
-            else:
-                stop(writer, number)
-            assert since() == [None, AT_S - 7]
+        item = new_item(chance)
+        number = writer.register(registration(chance, None, item), day=DAY).case_number
+        for key_id in (FIRST, SECOND):
+            ask(writer, number, key_id)
+        for state in (ItemState.DISABLED, ItemState.ENABLED):
+            writer.set_states([item.item_id], state, Act(FIRST, "hotline", Action.DISABLE, AT_S))
+            assert states_of(writer, number) == [state]
+        stop(writer, number)
+        assert states_of(writer, number) == [ItemState.ENABLED]
 
     def test_a_case_is_erased_when_it_is_due_as_a_withdrawal_erases(
         self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
@@ -111,7 +99,7 @@ class ErasingConformance(Opened):
         ask(writer, number, FIRST)
         ask(writer, number, SECOND)
         assert not writer.erase_due(at_s=AT_S + DELAY_S - 1, day=NEXT_DAY)
-        assert states_of(reader, number) == [ItemState.ERASING]
+        assert reader.matched_items(0, reader.head(), 9).number.tolist() == [1, 2]
         assert writer.erase_due(at_s=AT_S + DELAY_S, day=NEXT_DAY)
         assert not writer.erase_due(at_s=AT_S + 2 * DELAY_S, day=NEXT_DAY)
         record = reader.case(number)
@@ -134,7 +122,8 @@ class ErasingConformance(Opened):
         assert ask(writer, number, FIRST, AT_S + 1).due_at_s is None
         assert ask(writer, number, SECOND, AT_S + 2, partners=()).due_at_s is None
         late_s = AT_S + 2 + CONFIRM_WITHIN_S
-        assert ask(writer, number, FIRST, late_s) == CaseErasure(late_s, None, 1)
+        late = ask(writer, number, FIRST, late_s)
+        assert (late.asked_at_s, late.due_at_s) == (late_s, None)
         assert states_of(writer, number) == [ItemState.LIVE]
         assert ask(writer, number, SECOND, late_s + 1).due_at_s is not None
 
@@ -170,7 +159,7 @@ class ErasingConformance(Opened):
         ask(writer, number, FIRST)
         ask(writer, number, SECOND)
         writer.withdraw(number, [items[0].item_id], day=DAY)
-        assert states_of(writer, number) == [ItemState.ERASING]
+        assert states_of(writer, number) == [ItemState.LIVE]
         writer.withdraw(number, None, day=DAY)
         stop(writer, number)
         assert not writer.erase_due(at_s=AT_S + DELAY_S, day=NEXT_DAY)

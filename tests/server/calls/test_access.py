@@ -41,6 +41,7 @@ MALFORMED = {
 }
 
 MINORS = match_pb2.MatchOptions(banks=["minors"])
+OF_MINORS = review_pb2.ItemConditions(banks=["minors"])
 NAMING_MINORS: dict[str, Message] = {
     "/disrupt.v1.MatchService/MatchHashes": match_pb2.MatchHashesRequest(
         hashes=bytes(32), options=MINORS
@@ -51,7 +52,9 @@ NAMING_MINORS: dict[str, Message] = {
     "/disrupt.v1.MatchService/MatchVideo": match_pb2.MatchVideoRequest(
         options=match_pb2.MatchVideoOptions(options=MINORS)
     ),
-    "/disrupt.v1.ReviewService/ListItems": review_pb2.ListItemsRequest(banks=["minors"]),
+    "/disrupt.v1.ReviewService/ListItems": review_pb2.ListItemsRequest(conditions=OF_MINORS),
+    "/disrupt.v1.ReviewService/PreviewItems": review_pb2.PreviewItemsRequest(conditions=OF_MINORS),
+    "/disrupt.v1.ReviewService/SetAllStates": review_pb2.SetAllStatesRequest(conditions=OF_MINORS),
 }
 """Of each call that takes banks, a request that names one, or the first of a stream."""
 

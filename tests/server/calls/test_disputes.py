@@ -207,9 +207,16 @@ def test_staff_see_who_disputes_what_and_settle_it(
     for name in ("first to dispute", "second to dispute"):
         (version,) = reports[name, FALSE_POSITIVE].versions
         assert (version.distance_bits, version.variant.plan, version.variant.ordinal) == (20, 0, 0)
-    listed = reviewer("ListItems", review_pb2.ListItemsRequest(disputed=True, page_size=500))
+    listed = reviewer(
+        "ListItems",
+        review_pb2.ListItemsRequest(
+            conditions=review_pb2.ItemConditions(disputed=True), page_size=500
+        ),
+    )
     assert item_id in [item.item_id for item in listed.items]
-    asked = review_pb2.ListItemsRequest(needs_staff=True, page_size=500)
+    asked = review_pb2.ListItemsRequest(
+        conditions=review_pb2.ItemConditions(needs_staff=True), page_size=500
+    )
     assert item_id not in [item.item_id for item in reviewer("ListItems", asked).items]
 
     for _ in range(2):
@@ -233,7 +240,12 @@ def test_what_staff_uphold_stays_narrowed(
     settled = settle(reviewer, item_id, review_pb2.SETTLEMENT_UPHELD)
     assert settled.disputes.narrowed == 1
     eventually(lambda: matches(platforms, far) == {0})
-    listed = reviewer("ListItems", review_pb2.ListItemsRequest(disputed=True, page_size=500))
+    listed = reviewer(
+        "ListItems",
+        review_pb2.ListItemsRequest(
+            conditions=review_pb2.ItemConditions(disputed=True), page_size=500
+        ),
+    )
     assert item_id not in [item.item_id for item in listed.items]
 
 

@@ -78,7 +78,7 @@ def test_a_match_machine_registers_and_reviews_for_keys_that_it_names(site: Site
     case = registered.receipt.case_number
     shown = registration_pb2.GetCaseRequest(access=access(case))
     assert site.outcome("node", RegistrationServiceStub, "GetCase", shown, "register") is _OK
-    listed = review_pb2.ListItemsRequest(banks=["adults"])
+    listed = review_pb2.ListItemsRequest(conditions=review_pb2.ItemConditions(banks=["adults"]))
     assert site.call("node", ReviewServiceStub, "ListItems", listed, "review").items
     noted = admin_pb2.NoteKeyUsesRequest()
     assert site.outcome("node", AdminServiceStub, "NoteKeyUses", noted) is _OK
@@ -143,12 +143,12 @@ def test_a_machine_of_another_role_is_refused(site: Site) -> None:
     assert site.outcome("here", RegistrationServiceStub, "RegisterHashes", sent, "register") is (
         _DENIED
     )
-    listed = review_pb2.ListItemsRequest(banks=["adults"])
+    listed = review_pb2.ListItemsRequest(conditions=review_pb2.ItemConditions(banks=["adults"]))
     assert site.outcome("here", ReviewServiceStub, "ListItems", listed, "review") is _DENIED
 
 
 def test_a_machine_without_a_certificate_of_this_authority_does_not_connect(site: Site) -> None:
-    listed = review_pb2.ListItemsRequest(banks=["adults"])
+    listed = review_pb2.ListItemsRequest(conditions=review_pb2.ItemConditions(banks=["adults"]))
     assert site.outcome(None, ReviewServiceStub, "ListItems", listed, "review") is _UNAVAILABLE
     stranger = Authority(site.authority.directory.with_name("strangers"))
     stranger.certify("node", "match")
@@ -162,7 +162,7 @@ def test_a_machine_without_a_certificate_of_this_authority_does_not_connect(site
 
 def test_a_key_id_that_a_public_caller_names_is_ignored(site: Site) -> None:
     named = ((CALLER_KEY, site.keys["review"][0]),)
-    listed = review_pb2.ListItemsRequest(banks=["adults"])
+    listed = review_pb2.ListItemsRequest(conditions=review_pb2.ItemConditions(banks=["adults"]))
     with calling(site.server.address, None) as caller:
         call: Callable[..., Any] = ReviewServiceStub(caller.channel).ListItems
         own = ("authorization", f"Bearer {site.keys['register'][1]}")

@@ -64,7 +64,8 @@ def decide(reviewer: Caller, item_ids: list[bytes], state: Any, reason: str = ""
 
 
 def shown(reviewer: Caller, *item_ids: bytes) -> list[Any]:
-    return list(reviewer("ListItems", review_pb2.ListItemsRequest(item_ids=item_ids)).items)
+    conditions = review_pb2.ItemConditions(item_ids=item_ids)
+    return list(reviewer("ListItems", review_pb2.ListItemsRequest(conditions=conditions)).items)
 
 
 def test_an_item_goes_from_every_workers_answers_and_comes_back(
@@ -164,7 +165,9 @@ def test_pages_of_items_and_acts_go_on_where_the_last_one_ended(
     listed, page = list[bytes](), 0
     while True:
         request = review_pb2.ListItemsRequest(
-            states=[DISABLED], item_ids=item_ids, page_size=2, page=page
+            conditions=review_pb2.ItemConditions(states=[DISABLED], item_ids=item_ids),
+            page_size=2,
+            page=page,
         )
         answer = reviewer("ListItems", request)
         listed += [item.item_id for item in answer.items]
@@ -195,7 +198,7 @@ def test_pages_of_items_and_acts_go_on_where_the_last_one_ended(
         (
             "SetItemStates",
             review_pb2.SetItemStatesRequest(
-                item_ids=[bytes(16)], state=review_pb2.ITEM_STATE_ERASING
+                item_ids=[bytes(16)], state=review_pb2.ITEM_STATE_WAITING
             ),
             "state",
         ),
@@ -207,13 +210,26 @@ def test_pages_of_items_and_acts_go_on_where_the_last_one_ended(
             "reason",
         ),
         ("MoveItems", review_pb2.MoveItemsRequest(item_ids=[bytes(16)], bank="none"), "bank"),
-        ("ListItems", review_pb2.ListItemsRequest(first_day="yesterday"), "first_day"),
+        (
+            "ListItems",
+            review_pb2.ListItemsRequest(
+                conditions=review_pb2.ItemConditions(first_day="yesterday")
+            ),
+            "conditions.first_day",
+        ),
+        (
+            "PreviewItems",
+            review_pb2.PreviewItemsRequest(conditions=review_pb2.ItemConditions(case_tag=bytes(7))),
+            "conditions.case_tag",
+        ),
         ("ListItems", review_pb2.ListItemsRequest(page_size=501), "page_size"),
         ("ListActs", review_pb2.ListActsRequest(page_size=501), "page_size"),
         (
             "ListItems",
-            review_pb2.ListItemsRequest(outcome=match_pb2.OUTCOME_FALSE_POSITIVE),
-            "outcome",
+            review_pb2.ListItemsRequest(
+                conditions=review_pb2.ItemConditions(outcome=match_pb2.OUTCOME_FALSE_POSITIVE)
+            ),
+            "conditions.outcome",
         ),
         ("SettleDisputes", review_pb2.SettleDisputesRequest(item_ids=[bytes(16)]), "settlement"),
         ("ShowItem", review_pb2.ShowItemRequest(), "item_id"),

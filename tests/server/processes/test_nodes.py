@@ -111,7 +111,10 @@ def test_a_node_answers_relays_and_lists_what_is_removed(
         match_id=found.match_ids[0], outcome=match_pb2.OUTCOME_BLOCKED
     )
     platform("ReportOutcome", reported)
-    listed = callers(node, "review")("ListItems", review_pb2.ListItemsRequest(banks=["adults"]))
+    listed = callers(node, "review")(
+        "ListItems",
+        review_pb2.ListItemsRequest(conditions=review_pb2.ItemConditions(banks=["adults"])),
+    )
     assert [item.item_id for item in listed.items] == items(platform("MatchHashes", lookup(value)))
     assert run("disrupt", "health", "--data-dir", node.data_dir, "--server", node.address)
 

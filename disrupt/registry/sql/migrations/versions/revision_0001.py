@@ -73,6 +73,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("number", name=op.f("uq_cases_number")),
         sa.UniqueConstraint("tag", name=op.f("uq_cases_tag")),
     )
+    op.create_index(op.f("ix_cases_tagged_on"), "cases", ["tagged_on"])
     op.create_table(
         "origin_secrets",
         sa.Column("day", sa.String(10), nullable=False),
@@ -98,8 +99,6 @@ def upgrade() -> None:
         sa.Column("request_id", sa.LargeBinary),
         sa.Column("state", sa.Integer),
         sa.Column("state_since_s", sa.BigInteger),
-        sa.Column("state_before", sa.Integer),
-        sa.Column("before_since_s", sa.BigInteger),
         sa.Column("state_sequence", sa.BigInteger),
         sa.Column("kind", sa.Integer),
         sa.Column("assurance", sa.Integer),
@@ -119,8 +118,6 @@ def upgrade() -> None:
             " AND (number_in_case IS NULL) = (state IS NULL)"
             " AND (registered_on IS NULL) = (state IS NULL)"
             " AND (state_since_s IS NULL OR state IS NOT NULL)"
-            " AND (state_before IS NULL OR state IS NOT NULL)"
-            " AND (before_since_s IS NULL OR state IS NOT NULL)"
             " AND (state_sequence IS NULL OR state IS NOT NULL)"
             " AND (key_id IS NULL OR state IS NOT NULL)"
             " AND (origin_tag IS NULL OR state IS NOT NULL)"
@@ -148,13 +145,14 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_items_case_id"), "items", ["case_id"])
     op.create_index(op.f("ix_items_request_id"), "items", ["request_id"])
-    op.create_index(
-        op.f("ix_items_origin_tag"),
-        "items",
-        ["origin_tag"],
-        sqlite_where=sa.text("origin_tag IS NOT NULL"),
-        postgresql_where=sa.text("origin_tag IS NOT NULL"),
-    )
+    for column in ("origin_tag", "registered_on"):
+        op.create_index(
+            op.f(f"ix_items_{column}"),
+            "items",
+            [column],
+            sqlite_where=sa.text("origin_tag IS NOT NULL"),
+            postgresql_where=sa.text("origin_tag IS NOT NULL"),
+        )
     op.create_index(
         op.f("ix_items_replaced_by"),
         "items",
@@ -272,6 +270,7 @@ def upgrade() -> None:
         sa.Column("bank", sa.Integer),
         sa.Column("key_id", sa.String),
         sa.Column("items", sa.Integer),
+        sa.Column("undone", _NUMBER),
         sa.CheckConstraint("item IS NULL OR case_id IS NULL", name=op.f("ck_acts_unlinked")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_acts")),
         sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_acts_item")),
@@ -279,6 +278,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["bank"], ["banks.number"], name=op.f("fk_acts_bank")),
         sqlite_autoincrement=True,
     )
+    op.create_index(op.f("ix_acts_at_s"), "acts", ["at_s"])
     op.create_index(op.f("ix_acts_item"), "acts", ["item"])
     op.create_table(
         "undoable",

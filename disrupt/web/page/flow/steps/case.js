@@ -203,9 +203,7 @@ function caseItem(page, item, withdraw) {
       ' ',
       text(item.ageBand === 'ADULT' ? 'case.adult' : 'case.minor'),
     ),
-    !page.session.case?.erasedOn &&
-      item.state in STATES &&
-      element('p', {}, dialable(STATES[item.state])),
+    item.state in STATES && element('p', {}, dialable(STATES[item.state])),
     item.blockedOn && paragraph(text('came.blocked', { day: dayInWords(item.blockedOn) })),
     item.leftUpOn &&
       element('p', {}, dialable('came.left_up', { day: dayInWords(item.leftUpOn) })),
