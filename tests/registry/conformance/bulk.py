@@ -32,7 +32,7 @@ from tests.registry.examples import (
     registration,
 )
 
-LIVE, ENABLED, WAITING, _, DISABLED, REJECTED = ItemState
+LIVE, ENABLED, WAITING, DISABLED, REJECTED = ItemState
 AT_S = 1_795_000_000
 ADULTS, MINORS = 1, 2
 BOTH = frozenset({ADULTS, MINORS})
