@@ -8,14 +8,20 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from sqlalchemy import update
 
+from disrupt.core.acts import Act, Action
+from disrupt.core.review import ItemFilter
+from disrupt.core.states import ItemState, WaitReason
 from disrupt.registry import sqlite
 from disrupt.registry.contract import BYTES_AT_ONCE, RegistryReader, RegistryWriter
-from disrupt.registry.sql import queries, states
+from disrupt.registry.sql import queries, schema, states
+from disrupt.registry.sql.registry import SqlRegistryWriter
 from tests.registry.conformance import OpenReader, OpenWriter, RegistryConformance
 from tests.registry.conformance.outcomes import report
 from tests.registry.examples import (
     DAY,
+    NEXT_DAY,
     all_changes,
     item_of,
     new_case,
@@ -56,6 +62,54 @@ class SqlConformance(RegistryConformance):
                     assert after.sequence > cursor.sequence
                     seen, cursor = seen + list(map(plain, page)), after
                 assert seen == [change for change in whole if change[2] in banks]
+
+    def test_items_are_named_by_who_registered_them_and_why_they_wait_and_origins_are_forgotten(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        items = [new_item(chance) for _ in range(4)]
+        writer.register(registration(chance, None, *items[:2]), day=DAY)
+        writer.register(registration(chance, None, *items[2:]), day=NEXT_DAY)
+        ids, (one, other) = [item.item_id for item in items], (b"1" * 8, b"2" * 8)
+        stored = (
+            (one, "0a1b2c3d", ItemState.LIVE, WaitReason.LIMIT),
+            (other, "0a1b2c3d", ItemState.WAITING, WaitReason.LIMIT),
+            (one, "4e5f6a7b", ItemState.WAITING, WaitReason.BANK),
+            (None, "4e5f6a7b", ItemState.WAITING, None),
+        )
+        assert isinstance(writer, SqlRegistryWriter)
+        with writer._transaction() as connection:
+            for item_id, (tag, key_id, state, reason) in zip(ids, stored, strict=True):
+                known = {"origin_tag": tag, "key_id": key_id, "wait_reason": reason}
+                connection.execute(
+                    update(schema.items)
+                    .where(schema.items.c.item_id == item_id)
+                    .values(state=state, **known)
+                )
+        banks = frozenset({1})
+
+        def named(wanted: ItemFilter) -> list[int]:
+            page = writer.items_for_review(wanted, 9).items
+            assert writer.count_items(wanted).items == len(page)
+            return [ids.index(item.item_id) for item in page[::-1]]
+
+        assert named(ItemFilter(banks, origin_tag=one)) == [0, 2]
+        assert named(ItemFilter(banks, key_id="0a1b2c3d")) == [0, 1]
+        assert named(ItemFilter(banks, wait_reason=WaitReason.LIMIT)) == [1]
+        assert named(ItemFilter(banks, wait_reason=WaitReason.BANK, origin_tag=other)) == []
+        listed = writer.items_for_review(ItemFilter(banks), 9).items[::-1]
+        assert [(item.origin_tag, item.key_id, item.wait_reason) for item in listed] == [
+            (one, "0a1b2c3d", None),
+            (other, "0a1b2c3d", WaitReason.LIMIT),
+            (one, "4e5f6a7b", WaitReason.BANK),
+            (b"", "4e5f6a7b", None),
+        ]
+        of_key = ItemFilter(banks, key_id="0a1b2c3d")
+        reject = Act("9a8b7c6d", "hotline", Action.REJECT, 1_795_000_000)
+        assert writer.set_all_states(of_key, ItemState.REJECTED, reject, expected=2).items == 2
+        assert writer.acts(1)[0].key_id == "0a1b2c3d"
+        writer.forget(day="2026-12-24", at_s=1_795_000_000)
+        assert named(ItemFilter(banks, origin_tag=one)) == [2]
+        assert named(ItemFilter(banks, origin_tag=other)) == []
 
     def test_items_for_review_come_all_however_few_a_read_looks_at(
         self,
