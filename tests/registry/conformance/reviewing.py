@@ -133,7 +133,7 @@ class ReviewingConformance(Opened):
         assert [item.organisations for item in listed] == [
             {},
             {MatchOutcome.BLOCKED: 1},
-            {MatchOutcome.BLOCKED: 2, MatchOutcome.FALSE_POSITIVE: 1},
+            {MatchOutcome.BLOCKED: 2},
         ]
         for outcome, numbers in (
             (MatchOutcome.BLOCKED, [2, 1]),
