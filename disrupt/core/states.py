@@ -16,7 +16,7 @@ class ItemState(IntEnum):
     ENABLED = 2
     """Staff have decided that lookups find it: no reports hide it."""
     WAITING = 3
-    """It was registered beyond a limit, or its bank's registrations wait for a review."""
+    """It waits for its turn or for a review, see ``WaitReason``."""
     QUARANTINED = 4
     """Platforms reported false positives of it."""
     DISABLED = 5
@@ -30,6 +30,20 @@ class ItemState(IntEnum):
     def matches(self) -> bool:
         """Tell whether lookups find items of this state."""
         return self in SHOWN
+
+
+class WaitReason(IntEnum):
+    """Reason for which a new item waits; the numbers are those of proto/ and of stored columns.
+
+    An item that staff have made WAITING has none.
+    """
+
+    LIMIT = 1
+    """More was registered than goes live at once: it takes turns (``registry.turns``)."""
+    UNLIKE_A_PICTURE = 2
+    """Its hashes are too far from each other to be those of one picture."""
+    BANK = 3
+    """Registrations of its bank wait for a review."""
 
 
 SHOWN = frozenset({ItemState.LIVE, ItemState.ENABLED})
