@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from disrupt.core.acts import SERVER, Act, Action
@@ -92,11 +92,10 @@ class Walk:
     def _added(self) -> ModelItem:
         self.pictures += 1
         bank = self.chance.choice([ADULTS, ADULTS, MINORS])
-        state = self.chance.choice([ItemState.LIVE, ItemState.LIVE, ItemState.WAITING])
         item, day = item_of(self.chance, self.pictures), day_of(self.now_s)
-        request = replace(registration(self.chance, None, item, bank=bank.number), state=state)
+        request = registration(self.chance, None, item, bank=bank.number)
         number = self.writer.register(request, day=day).case_number
-        return ModelItem(number, self.pictures, bank, state, day, [item.item_id])
+        return ModelItem(number, self.pictures, bank, ItemState.LIVE, day, [item.item_id])
 
     def report(self, item: ModelItem) -> None:
         organisation = self.chance.choice("abc")
@@ -121,6 +120,8 @@ class Walk:
         request = registration(self.chance, item.number, new, bank=item.bank.number)
         self.writer.register(request, day=day_of(self.now_s))
         item.item_ids.append(new.item_id)
+        if item.state == ItemState.ENABLED:  # which was decided of other hashes
+            item.state, item.since_s = ItemState.LIVE, None
 
     def decide(self, item: ModelItem) -> None:
         state = self.chance.choice([ItemState.ENABLED, ItemState.DISABLED])

@@ -11,7 +11,7 @@ from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.cases import AgeBand
 from disrupt.core.outcomes import MatchOutcome, OutcomeReport, QuarantinePolicy
 from disrupt.core.policy import age_of
-from disrupt.core.states import ItemState
+from disrupt.core.states import ItemState, WaitReason
 from disrupt.errors import NotFoundError
 from disrupt.registry.outcomes import RELEASED_AT_ONCE
 from disrupt.registry.sql import api_keys, schema, states
@@ -106,13 +106,19 @@ def _judge(
 
 
 def release(connection: Connection, *, since_s: int, at_s: int) -> Sequence[bytes]:
-    """Make items LIVE that wait since a time, and that nobody has reviewed."""
+    """End the waits for a review, since a time, that nobody has made."""
     items = schema.items.c
     day = datetime.fromtimestamp(since_s, UTC).date().isoformat()
     of_server = (ItemState.QUARANTINED, ItemState.WAITING)
-    numbers = connection.scalars(
-        select(items.number)
+    rows = connection.execute(
+        select(items.number, items.item_id, items.wait_reason, items.state)
         .where(schema.NOT_PLAINLY_LIVE, items.state.in_(of_server))
+        .where(
+            or_(
+                items.state != ItemState.WAITING,
+                items.wait_reason.is_distinct_from(WaitReason.LIMIT),
+            )
+        )
         .where(
             or_(
                 items.state_since_s <= since_s,
@@ -122,10 +128,18 @@ def release(connection: Connection, *, since_s: int, at_s: int) -> Sequence[byte
         .order_by(items.number)
         .limit(RELEASED_AT_ONCE)
     ).all()
-    if not numbers:
-        return ()
+    held = [row.number for row in rows if row.wait_reason is None or row.state != ItemState.WAITING]
     act = Act(SERVER, "", Action.RELEASE, at_s, "not_reviewed")
-    return states.change(connection, numbers, ItemState.LIVE, act, of_server)
+    if held:
+        states.change(connection, held, ItemState.LIVE, act, of_server)
+    queued = [row.number for row in rows if row.number not in set(held)]
+    if queued:
+        connection.execute(
+            update(schema.items)
+            .where(items.number.in_(queued))
+            .values(wait_reason=WaitReason.LIMIT)
+        )
+    return tuple(row.item_id for row in rows)
 
 
 def hand_over(connection: Connection, numbers: Sequence[int], item_id: bytes) -> None:

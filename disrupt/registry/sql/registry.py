@@ -45,6 +45,7 @@ from disrupt.registry.sql import (
     queries,
     statements,
     states,
+    turns,
 )
 from disrupt.registry.sql.database import Database, WritableDatabase
 from disrupt.registry.sql.disk_reserve import DiskReserve
@@ -117,6 +118,8 @@ class SqlRegistry:
     count_states = _reading(states.count_states)
     acts = _reading(acts.acts)
     outcomes = _reading(outcomes.outcomes)
+    turn_queues = _reading(turns.turn_queues)
+    next_turns = _reading(turns.next_turns)
 
     def lacks(self) -> Cursor | None:
         """Return the head noted beside the registry, if that is an older copy without it."""
@@ -302,6 +305,8 @@ class SqlRegistryWriter(SqlRegistry):
     confirm_items = _changing(states.confirm_items)
     report = _changing(outcomes.report)
     release = _changing(outcomes.release)
+    give_turns = _changing(turns.give_turns)
+    forget_origins = _changing(turns.forget_origins)
     add_bank = _changing(banks.add_bank)
     change_bank = _changing(banks.change_bank)
     ask_erasure = _changing(case_erasures.ask_erasure)

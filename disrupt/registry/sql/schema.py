@@ -120,7 +120,7 @@ cases = Table(
     Column("closed_on", _DAY, nullable=False),
     # Newest number in the case that was given to an item; 0 once the case is withdrawn.
     Column("numbers_given", Integer, nullable=False),
-    # Random bytes by which staff tell the case from others, and the day they were drawn. NULL: none.
+    # Random bytes by which staff tell the case from others, and the day they were drawn, or NULL.
     Column("tag", LargeBinary, unique=True),
     Column("tagged_on", _DAY),
 )
@@ -284,7 +284,7 @@ outcomes = Table(
 
 # Matches that an organisation reported as false positives, by stored version (plan and ordinal), at
 # their distance. ``match`` is the nonce of the match id, so that a new report of the same match
-# takes the place of the one before. ``settlement`` is what staff have decided of it: NULL if nothing.
+# takes the place of the one before. ``settlement`` is what staff have decided of it, or NULL.
 disputes = Table(
     "disputes",
     metadata,

@@ -11,6 +11,7 @@ from tests.registry.conformance.registering import RegisteringConformance
 from tests.registry.conformance.renewing import RenewingConformance
 from tests.registry.conformance.reviewing import ReviewingConformance
 from tests.registry.conformance.states import StatesConformance
+from tests.registry.conformance.turns import TurnsConformance
 from tests.registry.conformance.withdrawing import WithdrawingConformance
 
 __all__ = ["OpenReader", "OpenWriter", "RegistryConformance"]
@@ -25,6 +26,7 @@ class RegistryConformance(
     ReviewingConformance,
     ErasingConformance,
     OutcomesConformance,
+    TurnsConformance,
     QuarantineConformance,
     KeysConformance,
     BanksConformance,
