@@ -68,6 +68,10 @@ HEALTHY = {
     'disrupt_index_delta_hashes{process="worker 1"}': "500000x240",
     'disrupt_items{state="waiting"}': "60x240",
     'disrupt_items{state="rejected"}': "1000x240",
+    "disrupt_turns_waiting": "90x240",
+    'disrupt_registered_hashes{of="case"}': "20000x240",
+    'disrupt_registered_hashes{of="origin"}': "100000x240",
+    'disrupt_registered_hashes{of="all"}': "600000x240",
 }
 """Series of a healthy server, a value each minute."""
 
@@ -107,6 +111,8 @@ CAUSES = {
     "DisruptPinsGuessed": {
         'disrupt_refusals_total{reason="TOO_MANY_ATTEMPTS", key="a"}': "0+20x240"
     },
+    "DisruptFlood": {"disrupt_turns_waiting": "0x230 1000x10"},
+    "DisruptRegistersMany": {'disrupt_registered_hashes{of="case"}': "0x200 64000x40"},
     "DisruptReviewWaits": {'disrupt_items{state="quarantined"}': "60x240"},
     "DisruptKeysRefused": {'disrupt_refusals_total{reason="KEY_REFUSED", key=""}': "0+100x240"},
 }
@@ -119,6 +125,8 @@ BRIDGED = {
     },
     "DisruptDiskFills": {"disrupt_disk_free_bytes": "1e9x227 stale _x3 1e9x8"},
     "DisruptBackupOld": {"disrupt_backup_timestamp_seconds": "-1e6x227 stale _x12"},
+    "DisruptFlood": {"disrupt_turns_waiting": "1000x227 stale _x12"},
+    "DisruptRegistersMany": {'disrupt_registered_hashes{of="all"}': "3e6x227 stale _x12"},
     "DisruptReviewWaits": {'disrupt_items{state="quarantined"}': "60x227 stale _x3 60x8"},
 }
 """Causes that last while what the writer measures is absent for some minutes."""
