@@ -150,13 +150,6 @@ def folded(fingerprints: NDArray[np.void]) -> NDArray[np.void]:
     return rows[np.argsort(kept)]
 
 
-def most_at_once(fingerprints: NDArray[np.void]) -> int:
-    """Count the fingerprints of one item at the time that most of them cover, ends included."""
-    starts_ms, ends_ms = np.sort(fingerprints["start_ms"]), np.sort(fingerprints["end_ms"])
-    began = np.searchsorted(starts_ms, starts_ms, side="right")
-    return int((began - np.searchsorted(ends_ms, starts_ms, side="left")).max(initial=0))
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredItem:
     """One media item of the registry.

@@ -134,6 +134,17 @@ def test_what_no_video_has_is_a_misfit(rows: list[Row]) -> None:
     assert misfit(VIDEO, prints(*rows))
 
 
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=8))
+def test_a_moment_has_as_many_hashes_as_a_naive_count_has(times: list[tuple[int, int]]) -> None:
+    """An interval ends before the next one begins, and has a moment even if it is empty."""
+    spans = [(250 * min(pair), 250 * max(pair)) for pair in times]
+    most = max(
+        sum(start_ms <= at_ms < max(end_ms, start_ms + 1) for start_ms, end_ms in spans)
+        for at_ms, _ in spans
+    )
+    assert bool(misfit(VIDEO, prints(*((0, 0, 1, *span) for span in spans)))) == (most > 2)
+
+
 @given(st.integers(0, 2**32), st.integers(1, 60), st.booleans(), st.booleans())
 def test_whatever_is_stored_of_sampled_frames_fits(
     seed: int, count: int, is_disputed: bool, is_small: bool
