@@ -20,6 +20,7 @@ from disrupt.core.hashes import PdqHash
 from disrupt.core.media import Fingerprint, MediaKind, Profile, columns, pack
 from disrupt.core.outcomes import MatchedVersion, MatchOutcome
 from disrupt.core.registrations import MediaItem
+from disrupt.core.transforms import variants_of
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import TooManyAttemptsError
 from disrupt.registry import opening
@@ -31,9 +32,22 @@ from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 
 TIMEOUT_S = 30.0
 
+_NEARLY_WHOLE_PERMILLE = 850
+
 _ITEMS = (1, 1, 1, 1, 2, 5)
 _HASHES = (1, 2, 2, 20, 120)
 """Hashes of an item, so that items are smaller than a page of the database, or larger."""
+
+_VERSIONS = (
+    (0, 0),
+    *(
+        (1, ordinal)
+        for ordinal, transform in variants_of(1, 1.0)
+        if transform.area_permille < _NEARLY_WHOLE_PERMILLE
+    ),
+)
+"""Plan and ordinal of versions of a picture whose hashes may be random: the server compares those
+of others, which show nearly all of it, with the whole."""
 
 _Answer = TypeVar("_Answer")
 
@@ -61,8 +75,8 @@ class Write:
         """Make a registration of random hashes as a new case; 0 draws a number of them."""
         pictures = [
             tuple(
-                Fingerprint(PdqHash(chance.randbytes(32)), 100, Profile.PDQ_512, ordinal=at)
-                for at in range(hashes or chance.choice(_HASHES))
+                Fingerprint(PdqHash(chance.randbytes(32)), 100, Profile.PDQ_512, plan, ordinal)
+                for plan, ordinal in _VERSIONS[: hashes or chance.choice(_HASHES)]
             )
             for _ in range(items or chance.choice(_ITEMS))
         ]

@@ -156,13 +156,6 @@ def folded(fingerprints: NDArray[np.void]) -> NDArray[np.void]:
     return rows[np.argsort(kept)]
 
 
-def most_at_once(fingerprints: NDArray[np.void]) -> int:
-    """Count the fingerprints of one item at the time that most of them cover, ends included."""
-    starts_ms, ends_ms = np.sort(fingerprints["start_ms"]), np.sort(fingerprints["end_ms"])
-    began = np.searchsorted(starts_ms, starts_ms, side="right")
-    return int((began - np.searchsorted(ends_ms, starts_ms, side="left")).max(initial=0))
-
-
 def is_answered(distance: NDArray[np.uint16], below_bits: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Tell which hashes, as narrowed by ``below_bits``, are answered at these distances in bits."""
     answered: NDArray[np.bool_] = (distance < below_bits) | (below_bits == NOT_NARROWED)

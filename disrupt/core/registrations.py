@@ -12,9 +12,12 @@ from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.core.changes import Cursor
 from disrupt.core.hashes import MIN_QUALITY
 from disrupt.core.media import LowQuality, MediaKind, folded
+from disrupt.core.states import WaitReason
 
 REQUEST_ID_BYTES = 16
 ORIGIN_TOKEN_BYTES_MAX = 64
+WIDER_ORIGINS_MAX = 2
+PROOF_BYTES_MAX = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,23 @@ class CaseAccess:
     """Credentials of a case: its canonical number and its PIN.
 
     ``origin_token`` identifies who asks, at most 64 bytes; empty: the key does.
+    ``wider_origin_tokens`` identify the wider networks that it is part of, narrowest first.
     """
 
     case_number: str
     pin: str = field(repr=False)
     origin_token: bytes = b""
+    wider_origin_tokens: tuple[bytes, ...] = ()
+
+    @property
+    def origins(self) -> tuple[bytes, ...]:
+        """Tokens of all networks of the caller, narrowest first; none where the key asks."""
+        return (self.origin_token, *self.wider_origin_tokens) if self.origin_token else ()
+
+    @property
+    def widest_origin(self) -> bytes:
+        """Token of the widest network; empty where the key asks."""
+        return self.origins[-1] if self.origins else b""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,13 +65,15 @@ def sufficient(item: MediaItem) -> MediaItem:
 class RegistrationRequest:
     """A registration, into a new case where ``access.case_number`` is empty.
 
-    ``request_id`` are 16 bytes made by the device; at least one item.
+    ``request_id`` are 16 bytes made by the device; at least one item. ``proof_of_work`` is the
+    solution of a challenge, empty for none.
     """
 
     request_id: bytes
     access: CaseAccess
     age_band: AgeBand
     items: tuple[MediaItem, ...]
+    proof_of_work: str = ""
 
 
 class Outcome(IntEnum):
@@ -75,7 +92,7 @@ class Outcome(IntEnum):
 class RegisteredItem:
     """One item that is registered: its place in the request, its id, and hashes that are stored.
 
-    ``number`` is its number in the case, from 1. ``waits``: it was added, and waits for a review.
+    ``number`` is its number in the case, from 1. ``wait_reason`` is set if it was added, and waits.
     """
 
     index: int
@@ -83,7 +100,7 @@ class RegisteredItem:
     hashes: int
     number: int
     outcome: Outcome = Outcome.ADDED
-    waits: bool = False
+    wait_reason: WaitReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +165,7 @@ class ShownItem:
     state: ShownState
     blocked_on: str = ""
     left_up_on: str = ""
+    wait_reason: WaitReason | None = None
 
 
 @dataclass(frozen=True, slots=True)

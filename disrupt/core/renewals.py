@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from disrupt.core.media import rows_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -41,6 +43,12 @@ def stays(stored: NDArray[np.void], brought: NDArray[np.void]) -> bool:
     if brought["plan"].max() < stored["plan"].max():
         return True
     return _rows(brought, _SEARCHED) <= _rows(stored, _SEARCHED)
+
+
+def new_hashes(stored: Iterable[NDArray[np.void]], brought: NDArray[np.void]) -> int:
+    """Count the fingerprints of an item that none of the stored ones equals."""
+    known = set[bytes]().union(*(_rows(fingerprints, _SEARCHED) for fingerprints in stored))
+    return len(_rows(brought, _SEARCHED) - known)
 
 
 def _rows(fingerprints: NDArray[np.void], fields: list[str]) -> set[bytes]:

@@ -16,7 +16,7 @@ class ItemState(IntEnum):
     ENABLED = 2
     """Staff have decided that lookups find it."""
     WAITING = 3
-    """It was registered beyond a limit, or its bank's registrations wait for a review."""
+    """It waits for its turn or for a review, see ``WaitReason``."""
     DISABLED = 5
     """Staff have switched it off."""
     REJECTED = 6

@@ -3,8 +3,9 @@
 The conformance suite in tests/registry holds each backend to it.
 """
 
+import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -14,13 +15,14 @@ from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Change, Cursor
 from disrupt.core.media import Assurance, MediaKind, StoredItems
 from disrupt.core.registrations import Outcome, WithdrawnItem
-from disrupt.core.states import ItemState
+from disrupt.core.states import ItemState, WaitReason
 from disrupt.registry.banks import BankReader, BankWriter
 from disrupt.registry.bulk import BulkReader, BulkWriter
 from disrupt.registry.case_erasures import ErasureWriter
 from disrupt.registry.keys import KeyReader, KeyWriter
 from disrupt.registry.outcomes import OutcomeReader, OutcomeWriter
 from disrupt.registry.review import ReviewReader, ReviewWriter
+from disrupt.registry.turns import TurnReader, TurnWriter
 
 CHANGES_AT_ONCE = 50_000
 """Most changes that a read of some banks' changes scans: a tenth of a second or two."""
@@ -42,11 +44,13 @@ class NewItem:
     """A media item to add.
 
     ``item_id`` are 16 random bytes; ``fingerprints`` has dtype FINGERPRINT, shape (n,), n ≥ 1.
+    ``is_unlike_a_picture``: for that reason its hashes do not go live at once.
     """
 
     item_id: bytes
     kind: MediaKind
     fingerprints: NDArray[np.void]
+    is_unlike_a_picture: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,12 @@ class Registration:
 
     ``request_id`` are 16 bytes made by the device, ``request_digest`` 32 bytes over all that the
     request says but its PIN. ``bank`` is the number of the bank that its items go to; with
-    ``keeps_banks``, only that of items which the case does not have yet. ``state`` is that of such
-    items: LIVE or WAITING. At least one item.
+    ``keeps_banks``, only that of items which the case does not have yet. At least one item.
+
+    ``key_id`` is the key with which it came, ``origin`` the token of the widest network of who sent
+    it, of which only a tag is stored; both may be empty. ``live_pictures`` is how many pictures may
+    go live at once, by ``core.plausibility.pictures``. Of its items that wait for their turns the
+    first ``paid_items`` have them before others.
     """
 
     request_id: bytes
@@ -66,33 +74,39 @@ class Registration:
     assurance: Assurance
     items: tuple[NewItem, ...]
     keeps_banks: bool = False
-    state: ItemState = ItemState.LIVE
+    key_id: str = ""
+    origin: bytes = b""
+    live_pictures: float = math.inf
+    paid_items: int = 0
 
 
 class HeldItem(NamedTuple):
     """The stored item that answers for an item of a registration, with its number of hashes.
 
-    ``number`` is its number in the case, from 1. ``waits``: it was added, and is WAITING now.
+    ``number`` is its number in the case, from 1. ``wait_reason`` is set if it was added, and is
+    WAITING now.
     """
 
     item_id: bytes
     hashes: int
     number: int
     outcome: Outcome = Outcome.ADDED
-    waits: bool = False
+    wait_reason: WaitReason | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
     """The result of a registration.
 
-    ``items`` are in the order of the request. ``cursor`` includes them.
+    ``items`` are in the order of the request. ``cursor`` includes them. ``live_pictures`` is how
+    many of those that may go live at once it took; 0 for a repeated request.
     """
 
     case_number: str
     status: CaseStatus
     items: tuple[HeldItem, ...]
     cursor: Cursor
+    live_pictures: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +128,8 @@ class CaseItem:
     state: ItemState
     state_since_s: int | None = None
     """When the state was set, in seconds since 1970 (UTC); None: at the registration."""
+    wait_reason: WaitReason | None = None
+    """Why it waits; None if it does not, or if staff have made it wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +178,9 @@ class Revoked:
     key_id: str
 
 
-class RegistryReader(BankReader, KeyReader, OutcomeReader, ReviewReader, BulkReader, Protocol):
+class RegistryReader(
+    BankReader, KeyReader, OutcomeReader, ReviewReader, BulkReader, TurnReader, Protocol
+):
     """Reading: any number of processes and threads at once, in short transactions.
 
     Every method, here and in RegistryWriter, raises UnavailableError when the store cannot be
@@ -271,6 +289,7 @@ class RegistryWriter(
     OutcomeWriter,
     ReviewWriter,
     BulkWriter,
+    TurnWriter,
     ErasureWriter,
     Protocol,
 ):
@@ -297,10 +316,16 @@ class RegistryWriter(
         A case has each picture or video once: items of one identity (``core.renewals``) are the
         same. The case keeps the stored item if its fingerprints stay and its bank is that of the
         registration, or is kept. Otherwise the new item takes its place, in that bank, with
-        the stored fingerprints where these stay, else with its own, and in the state that the old
-        item had, so that nobody shows again what staff have hidden. Then the old item is removed
+        the stored fingerprints where these stay, else with its own. Then the old item is removed
         in the same transaction, after the addition, as ``withdraw`` removes it, and its id goes on
         naming the new one. Of one registration the same holds, from the first item to the last.
+
+        What it adds is LIVE or, with a reason, WAITING: items of a bank whose registrations wait
+        for a review, those that are unlike a picture, and those for which ``live_pictures`` has no
+        room left. An item that takes another's place keeps its state where its hashes do; it stays
+        hidden if that one was, and else is LIVE, and no longer ENABLED, where its new hashes go
+        live at once. Where they would wait, the old item keeps its hashes, so that no picture goes
+        that lookups found.
 
         A new case becomes ACTIVE with its first item. Raises NotFoundError (no such case),
         CaseClosedError (withdrawn or rejected), CaseErasingError (about to be erased, see

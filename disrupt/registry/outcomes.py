@@ -63,8 +63,10 @@ class OutcomeWriter(OutcomeReader, Protocol):
         """
 
     def release(self, *, since_s: int, at_s: int) -> Sequence[bytes]:
-        """Make items LIVE that nobody has reviewed, with an act of the server each; return the ids.
+        """End waits for a review that nobody has made, and return the ids of these items.
 
-        Up to ``RELEASED_AT_ONCE`` of those that are WAITING since ``since_s`` (seconds since 1970,
-        UTC) or before. Of an item that waits since its registration the day has to have passed.
+        Up to ``RELEASED_AT_ONCE`` of those that are WAITING, but for their turns, since ``since_s``
+        (seconds since 1970, UTC) or before. Of an item that waits since its registration the day
+        has to have passed. What was registered to wait takes its turn from then on, so that a flood
+        does not go live at once; others are LIVE, with an act of the server each.
         """

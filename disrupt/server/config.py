@@ -87,10 +87,13 @@ class Config(BaseModel):
     """Most items in one case; more could not be withdrawn at once in every database."""
     max_registered_hashes_per_h: Annotated[int, Field(ge=1)] = 2_000_000
     """Hashes that one key may register in an hour; more are RESOURCE_EXHAUSTED."""
-    live_items_per_key: Annotated[int, Field(ge=1)] = 100_000
-    """New items in a day, without an origin token, that go live at once; others wait for review."""
-    live_items_per_origin: Annotated[int, Field(ge=1)] = 1000
-    """Like live_items_per_key, of one origin token, whatever others of the key register."""
+    live_pictures_per_origin: Annotated[int, Field(ge=1)] = 200
+    """Pictures of one network that go live at once in a day (UTC); further ones take turns. The
+    wider networks of an IPv6 address, /56 and /48, have twice and four times as many."""
+    live_pictures_per_key: Annotated[int, Field(ge=1)] = 2000
+    """Like live_pictures_per_origin, of the calls of one key that name no network."""
+    turns_per_h: Annotated[float, Field(ge=1, le=3600)] = 60.0
+    """Pictures in an hour that go live by turns, of one network and day, or one key."""
     dispute_organisations: Annotated[int, Field(ge=2)] = 2
     """Organisations that have to dispute a version of an item until it is answered only nearer than
     all of them dispute it."""
@@ -98,7 +101,7 @@ class Config(BaseModel):
     """Distance in bits up to which a match is of the same picture: no dispute hides it there, but
     for a tenth of the versions that show only a part."""
     review_within_h: Annotated[float, Field(ge=48)] = 72.0
-    """Hours within which what limits keep back goes live unreviewed, at midnight."""
+    """Hours after which what waits for a review takes its turn without one, at midnight."""
     max_concurrent_calls: Annotated[int, Field(ge=1)] = 1000
     """Calls at once in one worker; more are RESOURCE_EXHAUSTED."""
 

@@ -28,6 +28,7 @@ RIGHTS = {
     "/disrupt.v1.RegistrationService/WithdrawItems": Right.REGISTER,
     "/disrupt.v1.RegistrationService/WithdrawCase": Right.REGISTER,
     "/disrupt.v1.RegistrationService/KeepCase": Right.REGISTER,
+    "/disrupt.v1.RegistrationService/GetChallenge": Right.REGISTER,
     "/disrupt.v1.FeedService/ListChanges": Right.FEED,
     "/disrupt.v1.ReviewService/ListItems": Right.REVIEW,
     "/disrupt.v1.ReviewService/SetItemStates": Right.REVIEW,

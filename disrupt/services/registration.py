@@ -7,8 +7,12 @@ import hmac
 import secrets
 import struct
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from disrupt.core.acts import Act, Action
 from disrupt.core.cases import AgeBand, CaseStatus, new_case_number
@@ -16,13 +20,15 @@ from disrupt.core.media import (
     ITEM_ID_BYTES,
     Assurance,
     LowQuality,
-    most_at_once,
+    MediaKind,
     pack,
 )
 from disrupt.core.outcomes import MatchOutcome
+from disrupt.core.plausibility import is_unlike_a_picture, misfit
 from disrupt.core.policy import age_of, bank_for
 from disrupt.core.registrations import (
     CaseAccess,
+    MediaItem,
     Outcome,
     Receipt,
     RegisteredItem,
@@ -37,8 +43,10 @@ from disrupt.core.states import ItemState
 from disrupt.errors import (
     CaseClosedError,
     CaseRefusedError,
+    InvalidRequestError,
     LimitExceededError,
     RequestIdReusedError,
+    Violation,
 )
 from disrupt.registry.contract import (
     CaseItem,
@@ -52,7 +60,9 @@ from disrupt.registry.contract import (
 )
 from disrupt.services.live_limits import LiveLimits
 from disrupt.services.pins import Pins
+from disrupt.services.proofs_of_work import NoProofs, ProofsOfWork
 from disrupt.services.quotas import Quota
+from disrupt.services.tally import Tally
 from disrupt.services.throttle import Asked, Throttle
 
 
@@ -64,9 +74,6 @@ class RegistrationLimits:
     hashes_per_item: int = 1000
     items_per_case: int = 1000
     hashes_per_registration: int = 64_000
-    hashes_at_once: int = 1000
-    """Hashes of a picture, or of any moment of a video: plan 1 has some 200 of a picture, and 256
-    frames of an animation without times have some 800 of one moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,8 @@ class Registrar:
     limits: RegistrationLimits = RegistrationLimits()
     quota: Quota = field(default_factory=Quota)
     live: LiveLimits = field(default_factory=LiveLimits)
+    proofs: ProofsOfWork = field(default_factory=NoProofs)
+    tally: Tally = field(default_factory=Tally)
     _storing: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def register(
@@ -94,7 +103,9 @@ class Registrar:
         """Register items durably, and return what was stored and what was rejected.
 
         1. Refuse a request that exceeds a limit (LimitExceededError).
-        2. Keep of each item the hashes of quality 50 or better; reject items without any.
+        2. Keep of each item the hashes of quality 50 or better; reject items without any. Refuse
+           what is left if it has not the shape of a picture or video (InvalidRequestError): of
+           what is not stored nothing is demanded.
         3. If a request of this id was stored before, repeat its answer, provided that PIN and
            content are the same (else RequestIdReusedError).
         4. Open the case: a known one with its PIN (CaseRefusedError, CaseClosedError), or a new one
@@ -102,16 +113,13 @@ class Registrar:
            was rejected.
         5. Store the items, if the caller's quota has room (OverloadedError). Pictures and videos
            that the case has already are renewed or kept, see ``RegistryWriter.register``. New
-           ones wait for a review if their bank says so, or if the caller has registered too many
-           (``LiveLimits``).
+           ones wait if their bank says so, if their hashes are unlike those of one picture, or if
+           more have come from the caller than go live at once (``LiveLimits``).
         """
         self._check_size(request)
 
         kept = [sufficient(item) for item in request.items]
-        if any(most_at_once(item.fingerprints) > self.limits.hashes_at_once for item in kept):
-            raise _too_many(
-                "hashes of a picture, or of one moment of a video", self.limits.hashes_at_once
-            )
+        _check_shapes(kept)
         accepted = [index for index, item in enumerate(kept) if len(item.fingerprints)]
         rejected = tuple(
             RejectedItem(index, LowQuality(int(item.fingerprints["quality"].max())))
@@ -137,17 +145,38 @@ class Registrar:
             number = new_case_number(request.request_id)
             case = NewCase(number, self.pins.hash(request.access.pin))
 
-        items = tuple(
-            NewItem(secrets.token_bytes(ITEM_ID_BYTES), kept[index].kind, kept[index].fingerprints)
-            for index in accepted
-        )
+        items = tuple(_new_item(kept[index].kind, kept[index].fingerprints) for index in accepted)
         bank = bank_for(request.age_band).number
         registration = Registration(
             *(request.request_id, digest, case, bank, Assurance.SELF_REPORTED, items),
             keeps_banks=request.age_band == AgeBand.UNSURE,
+            key_id=caller,
+            origin=request.access.widest_origin,
         )
         registered = self._store(registration, request, caller, now_s, day)
         return _receipt(registered, accepted, rejected)
+
+    def challenge(
+        self,
+        origin_token: bytes,
+        wider_origin_tokens: tuple[bytes, ...],
+        items: int,
+        *,
+        caller: str,
+        at_s: float,
+        day: str,
+    ) -> str:
+        """Return a challenge whose solution gives so many new items their turns earlier.
+
+        Empty while the networks have room for as many pictures today. LimitExceededError for more
+        items than a registration can have.
+        """
+        if items > self.limits.items_per_registration:
+            raise _too_many("items in one registration", self.limits.items_per_registration)
+        access = CaseAccess("", "", origin_token, wider_origin_tokens)
+        with self._storing:
+            has_room = self.live.left(caller, access.origins, day) >= items
+        return "" if has_room else self.proofs.challenge(caller, origin_token, items, at_s=at_s)
 
     def show(self, access: CaseAccess, *, caller: str, now_s: float, day: str) -> ShownCase:
         """Return the case, to callers that have its PIN."""
@@ -253,24 +282,29 @@ class Registrar:
             if isinstance(registration.case, NewCase):
                 self._check_free(registration.case.number, request, caller, now_s)
             hashes = sum(len(item.fingerprints) for item in registration.items)
-            self.quota.check(caller, request.access.origin_token, hashes, now_s)
-            origin, items = request.access.origin_token, len(registration.items)
-            state = ItemState.WAITING
-            if self._goes_live(registration.bank):
-                state = self.live.state(caller, origin, items, now_s)
+            access = request.access
+            self.quota.check(caller, access.origin_token, hashes, now_s)
+            left = self.live.left(caller, access.origins, day)
             registered = self.registry.register(
-                replace(registration, state=state),
+                replace(
+                    registration, live_pictures=left, paid_items=self._paid(request, caller, left)
+                ),
                 day=day,
                 items_per_case=self.limits.items_per_case,
             )
-            self.quota.charge(caller, _charged(registered), now_s)
-            if state == ItemState.LIVE:
-                added = sum(item.outcome == Outcome.ADDED for item in registered.items)
-                self.live.charge(caller, origin, added, now_s)
+            charged = _charged(registered)
+            self.quota.charge(caller, charged, now_s)
+            self.live.charge(caller, access.origins, registered.live_pictures, day)
+            number, origin = registered.case_number, access.widest_origin
+            self.tally.count(number, caller, origin, charged, day)
         return registered
 
-    def _goes_live(self, number: int) -> bool:
-        return any(bank.goes_live for bank in self.registry.banks() if bank.number == number)
+    def _paid(self, request: RegistrationRequest, caller: str, left: float) -> int:
+        """Return how many items have earlier turns; a proof is used only where some may wait."""
+        if not request.proof_of_work or left >= len(request.items):
+            return 0
+        origin = request.access.origin_token
+        return self.proofs.accept(request.proof_of_work, caller, origin, at_s=time.time())
 
     def _check_free(
         self, number: str, request: RegistrationRequest, caller: str, now_s: float
@@ -304,6 +338,20 @@ class Registrar:
         parts = [*texts, *(bytes([item.kind]) + pack(item.fingerprints) for item in request.items)]
         message = b"".join(struct.pack(">Q", len(part)) + part for part in parts)
         return hmac.digest(self.pepper, b"disrupt registration\0" + message, hashlib.sha256)
+
+
+def _check_shapes(items: list[MediaItem]) -> None:
+    for at, item in enumerate(items):
+        problem = misfit(item.kind, item.fingerprints) if len(item.fingerprints) else ""
+        if problem:
+            raise InvalidRequestError.of(
+                Violation(f"items[{at}].fingerprints", f"{problem}. Nothing was registered.")
+            )
+
+
+def _new_item(kind: MediaKind, fingerprints: NDArray[np.void]) -> NewItem:
+    is_unlike = is_unlike_a_picture(kind, fingerprints)
+    return NewItem(secrets.token_bytes(ITEM_ID_BYTES), kind, fingerprints, is_unlike)
 
 
 def _reused() -> RequestIdReusedError:
@@ -342,6 +390,7 @@ def _shown_item(item: CaseItem, days: Mapping[MatchOutcome, str]) -> ShownItem:
         *(item.number, item.registered_on, item.identity, _shown_state(item)),
         blocked_on=days.get(MatchOutcome.BLOCKED, ""),
         left_up_on=days.get(MatchOutcome.NOT_BLOCKED, ""),
+        wait_reason=item.wait_reason,
     )
 
 

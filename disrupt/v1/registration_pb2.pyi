@@ -87,7 +87,7 @@ class _CaseItemStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CaseIte
     CASE_ITEM_STATE_LIVE: _CaseItemState.ValueType  # 1
     """They do."""
     CASE_ITEM_STATE_WAITING: _CaseItemState.ValueType  # 2
-    """They do not: it waits for a review, its first or another one. Without a decision they do after some days."""
+    """They do not yet: it waits, see WaitReason."""
     CASE_ITEM_STATE_OFF: _CaseItemState.ValueType  # 3
     """The hotline has switched it off: they do not find it."""
 
@@ -99,7 +99,7 @@ CASE_ITEM_STATE_UNSPECIFIED: CaseItemState.ValueType  # 0
 CASE_ITEM_STATE_LIVE: CaseItemState.ValueType  # 1
 """They do."""
 CASE_ITEM_STATE_WAITING: CaseItemState.ValueType  # 2
-"""They do not: it waits for a review, its first or another one. Without a decision they do after some days."""
+"""They do not yet: it waits, see WaitReason."""
 CASE_ITEM_STATE_OFF: CaseItemState.ValueType  # 3
 """The hotline has switched it off: they do not find it."""
 Global___CaseItemState: _TypeAlias = CaseItemState  # noqa: Y015
@@ -148,11 +148,15 @@ class _RegistrationOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_R
     """The item was added."""
     REGISTRATION_OUTCOME_RENEWED: _RegistrationOutcome.ValueType  # 2
     """The case had it already. A new item took the place of the old one, which is withdrawn; it has the old one's
-    number, and the bank of this registration unless age_band is unspecified. Its hashes are those of this registration; or those of the old item, if they held all of these or
-    had a higher plan, and only the bank differs.
+    number, and the bank of this registration unless age_band is unspecified. Its hashes are those of this
+    registration; or those of the old item, where only the bank differs: if they held all of these or had a higher
+    plan, or if the old item is found and these would have to wait.
     """
     REGISTRATION_OUTCOME_KEPT: _RegistrationOutcome.ValueType  # 3
-    """The case has it already, in the same bank or with age_band unspecified, and with all of these hashes or with a higher plan. Nothing was stored."""
+    """The case has it already, in the same bank or with age_band unspecified, and with all of these hashes or with a
+    higher plan; or it is found by lookups, and these hashes would have to wait: register it again later. Nothing was
+    stored.
+    """
 
 class RegistrationOutcome(_RegistrationOutcome, metaclass=_RegistrationOutcomeEnumTypeWrapper):
     """What a registration did with an item. A case has each picture or video once: two are the same if they are of one kind
@@ -165,11 +169,15 @@ REGISTRATION_OUTCOME_ADDED: RegistrationOutcome.ValueType  # 1
 """The item was added."""
 REGISTRATION_OUTCOME_RENEWED: RegistrationOutcome.ValueType  # 2
 """The case had it already. A new item took the place of the old one, which is withdrawn; it has the old one's
-number, and the bank of this registration unless age_band is unspecified. Its hashes are those of this registration; or those of the old item, if they held all of these or
-had a higher plan, and only the bank differs.
+number, and the bank of this registration unless age_band is unspecified. Its hashes are those of this
+registration; or those of the old item, where only the bank differs: if they held all of these or had a higher
+plan, or if the old item is found and these would have to wait.
 """
 REGISTRATION_OUTCOME_KEPT: RegistrationOutcome.ValueType  # 3
-"""The case has it already, in the same bank or with age_band unspecified, and with all of these hashes or with a higher plan. Nothing was stored."""
+"""The case has it already, in the same bank or with age_band unspecified, and with all of these hashes or with a
+higher plan; or it is found by lookups, and these hashes would have to wait: register it again later. Nothing was
+stored.
+"""
 Global___RegistrationOutcome: _TypeAlias = RegistrationOutcome  # noqa: Y015
 
 @_typing.final
@@ -181,6 +189,7 @@ class CaseAccess(_message.Message):
     CASE_NUMBER_FIELD_NUMBER: _builtins.int
     PIN_FIELD_NUMBER: _builtins.int
     ORIGIN_TOKEN_FIELD_NUMBER: _builtins.int
+    WIDER_ORIGIN_TOKENS_FIELD_NUMBER: _builtins.int
     case_number: _builtins.str
     """Case number; spaces, hyphens and letter case do not matter."""
     pin: _builtins.str
@@ -191,16 +200,23 @@ class CaseAccess(_message.Message):
     """Says who asks, for throttling: opaque, at most 64 bytes, made by a gateway, the same for a person as long as a call
     is tried again. Empty: the key stands for all its callers.
     """
+    @_builtins.property
+    def wider_origin_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """Say the same of the wider networks that the origin is part of, from the narrowest on: of an IPv6 address its /56 and
+        its /48. At most 2, of 1 to 64 bytes; only with origin_token.
+        """
+
     def __init__(
         self,
         *,
         case_number: _builtins.str = ...,
         pin: _builtins.str = ...,
         origin_token: _builtins.bytes = ...,
+        wider_origin_tokens: _abc.Iterable[_builtins.bytes] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "origin_token", b"origin_token", "pin", b"pin"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_number", b"case_number", "origin_token", b"origin_token", "pin", b"pin", "wider_origin_tokens", b"wider_origin_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -219,8 +235,11 @@ class MediaItem(_message.Message):
     @_builtins.property
     def fingerprints(self) -> _types_pb2.Fingerprints:
         """Its hashes. Those of a quality of less than 50 are dropped and counted. Equal ones of the same profile, plan and
-        ordinal whose intervals overlap or touch are stored as one, over both. At most 1000 of a picture, or of any moment
-        of a video, may be left then: more are RESOURCE_EXHAUSTED.
+        ordinal whose intervals overlap or touch are stored as one, over both. What is left then has the shape of a picture
+        or video, else it is INVALID_REQUEST. A picture has each ordinal of a plan once: of plan 0 ordinals 0 and 1, 0 in
+        each profile, 1 as PDQ_512; of plans 1 and 2 those for wide pictures or those for tall ones, as PDQ_512. A video has
+        hashes of plan 0 alone, at any moment at most 4, and 2 of one ordinal and profile; its intervals begin at no more
+        times than one in each 250 ms up to the last end, or up to 256 times one in each 10 ms.
         """
 
     def __init__(
@@ -247,6 +266,7 @@ class RegistrationContext(_message.Message):
     ACCESS_FIELD_NUMBER: _builtins.int
     AGE_BAND_FIELD_NUMBER: _builtins.int
     NEW_CASE_NUMBER_FIELD_NUMBER: _builtins.int
+    PROOF_OF_WORK_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """16 random bytes made by the device. The same id with the same content replays the first answer; with other
     content it is refused, as it is once an item of that answer was withdrawn or renewed. The number of a new case
@@ -261,6 +281,11 @@ class RegistrationContext(_message.Message):
     the server derives the same from request_id. Empty: not compared, the case gets that number all the same. Only
     without access.case_number.
     """
+    proof_of_work: _builtins.str
+    """Solution of a challenge of GetChallenge, at most 4096 bytes. Of the new items that have to wait, as many as it pays
+    for go live before those of others who share the network. Of no effect if it is wrong, used before, or not needed.
+    Empty: none.
+    """
     @_builtins.property
     def access(self) -> Global___CaseAccess:
         """The case: its PIN always; its number only to add to an existing case. Empty number: a new case."""
@@ -272,10 +297,11 @@ class RegistrationContext(_message.Message):
         access: Global___CaseAccess | None = ...,
         age_band: Global___AgeBand.ValueType = ...,
         new_case_number: _builtins.str = ...,
+        proof_of_work: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "age_band", b"age_band", "new_case_number", b"new_case_number", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "age_band", b"age_band", "new_case_number", b"new_case_number", "proof_of_work", b"proof_of_work", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -365,6 +391,7 @@ class RegisteredItem(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    WAIT_REASON_FIELD_NUMBER: _builtins.int
     index: _builtins.int
     """Place in the request, from 0."""
     item_id: _builtins.bytes
@@ -378,7 +405,9 @@ class RegisteredItem(_message.Message):
     given again. 0 from a server that does not number items.
     """
     state: Global___CaseItemState.ValueType
-    """WAITING where it was added, and waits for a review; not said otherwise."""
+    """WAITING where it was added, and waits; not said otherwise."""
+    wait_reason: Global___WaitReason.ValueType
+    """Why it waits, where it does."""
     def __init__(
         self,
         *,
@@ -388,10 +417,11 @@ class RegisteredItem(_message.Message):
         outcome: Global___RegistrationOutcome.ValueType = ...,
         number: _builtins.int = ...,
         state: Global___CaseItemState.ValueType = ...,
+        wait_reason: Global___WaitReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes", b"hashes", "index", b"index", "item_id", b"item_id", "number", b"number", "outcome", b"outcome", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes", b"hashes", "index", b"index", "item_id", b"item_id", "number", b"number", "outcome", b"outcome", "state", b"state", "wait_reason", b"wait_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -644,6 +674,7 @@ class CaseItem(_message.Message):
     BLOCKED_ON_FIELD_NUMBER: _builtins.int
     LEFT_UP_ON_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    WAIT_REASON_FIELD_NUMBER: _builtins.int
     item_id: _builtins.bytes
     """The item's id, 16 bytes."""
     kind: _types_pb2.MediaKind.ValueType
@@ -668,6 +699,8 @@ class CaseItem(_message.Message):
     """Newest day before today on which a platform said that it recognised a copy, and leaves it up; likewise."""
     state: Global___CaseItemState.ValueType
     """Whether lookups find it. That it waits because of what platforms report is said from the next day on (UTC)."""
+    wait_reason: Global___WaitReason.ValueType
+    """Why it waits, where it does."""
     def __init__(
         self,
         *,
@@ -681,10 +714,11 @@ class CaseItem(_message.Message):
         blocked_on: _builtins.str = ...,
         left_up_on: _builtins.str = ...,
         state: Global___CaseItemState.ValueType = ...,
+        wait_reason: Global___WaitReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_band", b"age_band", "blocked_on", b"blocked_on", "hashes", b"hashes", "identity", b"identity", "item_id", b"item_id", "kind", b"kind", "left_up_on", b"left_up_on", "number", b"number", "registered_on", b"registered_on", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_band", b"age_band", "blocked_on", b"blocked_on", "hashes", b"hashes", "identity", b"identity", "item_id", b"item_id", "kind", b"kind", "left_up_on", b"left_up_on", "number", b"number", "registered_on", b"registered_on", "state", b"state", "wait_reason", b"wait_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -949,3 +983,59 @@ class WithdrawCaseResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WithdrawCaseResponse: _TypeAlias = WithdrawCaseResponse  # noqa: Y015
+
+@_typing.final
+class GetChallengeRequest(_message.Message):
+    """Asks for a challenge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORIGIN_TOKEN_FIELD_NUMBER: _builtins.int
+    WIDER_ORIGIN_TOKENS_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    origin_token: _builtins.bytes
+    """Says who asks, as CaseAccess.origin_token."""
+    items: _builtins.int
+    """Pictures and videos whose turns the solution is to pay for; the work grows with them. 0 stands for 1; at most the
+    server's limit of items in a registration.
+    """
+    @_builtins.property
+    def wider_origin_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """As CaseAccess.wider_origin_tokens."""
+
+    def __init__(
+        self,
+        *,
+        origin_token: _builtins.bytes = ...,
+        wider_origin_tokens: _abc.Iterable[_builtins.bytes] | None = ...,
+        items: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "origin_token", b"origin_token", "wider_origin_tokens", b"wider_origin_tokens"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetChallengeRequest: _TypeAlias = GetChallengeRequest  # noqa: Y015
+
+@_typing.final
+class GetChallengeResponse(_message.Message):
+    """The challenge."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHALLENGE_FIELD_NUMBER: _builtins.int
+    challenge: _builtins.str
+    """JSON of the ALTCHA challenge, to be solved on the device. Empty: none is needed now."""
+    def __init__(
+        self,
+        *,
+        challenge: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetChallengeResponse: _TypeAlias = GetChallengeResponse  # noqa: Y015

@@ -72,6 +72,11 @@ class RegistrationServiceStub:
                 request_serializer=disrupt_dot_v1_dot_registration__pb2.KeepCaseRequest.SerializeToString,
                 response_deserializer=disrupt_dot_v1_dot_registration__pb2.KeepCaseResponse.FromString,
                 _registered_method=True)
+        self.GetChallenge = channel.unary_unary(
+                '/disrupt.v1.RegistrationService/GetChallenge',
+                request_serializer=disrupt_dot_v1_dot_registration__pb2.GetChallengeRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_registration__pb2.GetChallengeResponse.FromString,
+                _registered_method=True)
 
 
 class RegistrationServiceServicer:
@@ -132,6 +137,14 @@ class RegistrationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetChallenge(self, request, context):
+        """Gives a challenge whose solution lets new items that have to wait go live before those of others who share the
+        network (docs/live-limits.md). Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistrationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -169,6 +182,11 @@ def add_RegistrationServiceServicer_to_server(servicer, server):
                     servicer.KeepCase,
                     request_deserializer=disrupt_dot_v1_dot_registration__pb2.KeepCaseRequest.FromString,
                     response_serializer=disrupt_dot_v1_dot_registration__pb2.KeepCaseResponse.SerializeToString,
+            ),
+            'GetChallenge': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetChallenge,
+                    request_deserializer=disrupt_dot_v1_dot_registration__pb2.GetChallengeRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_registration__pb2.GetChallengeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -363,6 +381,33 @@ class RegistrationService:
             '/disrupt.v1.RegistrationService/KeepCase',
             disrupt_dot_v1_dot_registration__pb2.KeepCaseRequest.SerializeToString,
             disrupt_dot_v1_dot_registration__pb2.KeepCaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetChallenge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.RegistrationService/GetChallenge',
+            disrupt_dot_v1_dot_registration__pb2.GetChallengeRequest.SerializeToString,
+            disrupt_dot_v1_dot_registration__pb2.GetChallengeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -55,6 +55,10 @@ class RegistrationServiceStub:
     """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on). Safe to repeat,
     and of other cases changes nothing.
     """
+    GetChallenge: _grpc.UnaryUnaryMultiCallable[_registration_pb2.GetChallengeRequest, _registration_pb2.GetChallengeResponse]
+    """Gives a challenge whose solution lets new items that have to wait go live before those of others who share the
+    network (docs/live-limits.md). Changes nothing.
+    """
 
 @_typing.type_check_only
 class RegistrationServiceAsyncStub(RegistrationServiceStub):
@@ -82,6 +86,10 @@ class RegistrationServiceAsyncStub(RegistrationServiceStub):
     KeepCase: _aio.UnaryUnaryMultiCallable[_registration_pb2.KeepCaseRequest, _registration_pb2.KeepCaseResponse]  # type: ignore[assignment]
     """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on). Safe to repeat,
     and of other cases changes nothing.
+    """
+    GetChallenge: _aio.UnaryUnaryMultiCallable[_registration_pb2.GetChallengeRequest, _registration_pb2.GetChallengeResponse]  # type: ignore[assignment]
+    """Gives a challenge whose solution lets new items that have to wait go live before those of others who share the
+    network (docs/live-limits.md). Changes nothing.
     """
 
 class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -149,6 +157,16 @@ class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registration_pb2.KeepCaseResponse, _abc.Awaitable[_registration_pb2.KeepCaseResponse]]:
         """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on). Safe to repeat,
         and of other cases changes nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def GetChallenge(
+        self,
+        request: _registration_pb2.GetChallengeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registration_pb2.GetChallengeResponse, _abc.Awaitable[_registration_pb2.GetChallengeResponse]]:
+        """Gives a challenge whose solution lets new items that have to wait go live before those of others who share the
+        network (docs/live-limits.md). Changes nothing.
         """
 
 def add_RegistrationServiceServicer_to_server(servicer: RegistrationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

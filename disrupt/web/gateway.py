@@ -89,7 +89,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A call: how its request is decoded, where its access is, bounds of its body, its hashes."""
+    """A call: how its request is decoded, where its tokens go, bounds of its body, its hashes."""
 
     decode: Callable[[bytes], Any]
     access: Callable[[Any], Any] = lambda message: message.access
@@ -112,6 +112,7 @@ _CALLS = {
     ),
     "GetCase": _Call(_decoder(registration_pb2.GetCaseRequest)),
     "KeepCase": _Call(_decoder(registration_pb2.KeepCaseRequest)),
+    "GetChallenge": _Call(_decoder(registration_pb2.GetChallengeRequest), lambda message: message),
     "WithdrawItems": _Call(_decoder(registration_pb2.WithdrawItemsRequest)),
     "WithdrawCase": _Call(_decoder(registration_pb2.WithdrawCaseRequest)),
 }
@@ -165,13 +166,14 @@ class Gateway:
         call = _CALLS.get(method)
         if call is None or request.headers.get("content-type") != CONTENT_TYPE:
             raise HTTPException(404)
-        origin = self._origins.token(request.client.host if request.client else "")
+        tokens = self._origins.tokens(request.client.host if request.client else "")
+        origin = tokens[0]
         places = self._registrations if method == "RegisterHashes" else self._other_calls
         body = bytearray()
         try:
             await self._read(request, body, call, origin)
             with self._origins.asking(origin):
-                message, hashes = await _with_origin(call, bytes(body), origin)
+                message, hashes = await _with_origin(call, bytes(body), tokens)
                 if hashes:
                     self._origins.register(origin, hashes)
                 turn = await _turn(places, origin)
@@ -249,15 +251,16 @@ async def _turn(places: FairQueue, origin: bytes) -> Turn:
         raise busy(_RETRY_AFTER_S) from None
 
 
-async def _with_origin(call: _Call, body: bytes, origin: bytes) -> tuple[bytes, int]:
-    """Return a request with the token of its origin, in place of what the caller wrote there.
+async def _with_origin(call: _Call, body: bytes, tokens: tuple[bytes, ...]) -> tuple[bytes, int]:
+    """Return a request with the tokens of its origin, in place of what the caller wrote there.
 
     The number is that of the hashes that it registers.
     """
 
     def encoded() -> tuple[bytes, int]:
         message = call.decode(body)
-        call.access(message).origin_token = origin
+        access = call.access(message)
+        access.origin_token, access.wider_origin_tokens[:] = tokens[0], tokens[1:]
         whole: bytes = message.SerializeToString()
         return whole, call.hashes(message)
 

@@ -29,19 +29,26 @@ ORIGIN_CALLS = 16
 ORIGINS_MAX = 100_000
 """Origins that are remembered, 40 MB. Beyond, those that asked first are forgotten."""
 
-_IPV6_NETWORK_BYTES = 8
-"""A caller has 64 bits of IPv6 to itself, and as many addresses in them as it likes."""
+_IPV6_NETWORKS_BYTES = (8, 7, 6)
+"""A caller has 64 bits of IPv6 to itself, and as many addresses in them as it likes. A site has 56
+or 48 bits, and so as many networks."""
 _SECRET_BYTES = 32
 
 
-def network(host: str) -> bytes:
-    """Return an IPv4 address, or the first 64 bits of an IPv6 address; empty for any other text."""
+def networks(host: str) -> tuple[bytes, ...]:
+    """Return an IPv4 address, or the first 64, 56 and 48 bits of an IPv6 address.
+
+    One empty network for any other text.
+    """
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return b""
+        return (b"",)
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).packed[:_IPV6_NETWORK_BYTES]
+    packed = (mapped or address).packed
+    if len(packed) <= min(_IPV6_NETWORKS_BYTES):
+        return (packed,)
+    return tuple(packed[:size] for size in _IPV6_NETWORKS_BYTES)
 
 
 def today() -> str:
@@ -84,15 +91,17 @@ class Origins:
         self._hashes = _Allowance(HASHES_PER_S, BURST_HASHES)
         self._under_way = Counter[bytes]()
 
-    def token(self, host: str) -> bytes:
-        """Return 32 bytes that stand for the network of an address for a day, and do not show it.
+    def tokens(self, host: str) -> tuple[bytes, ...]:
+        """Return 32 bytes for each network of an address, narrowest first, that do not show it.
 
-        The secret is drawn anew every day (UTC) and at each start, and stored nowhere.
+        They stand for it for a day. The secret is drawn anew every day (UTC) and at each start, and
+        stored nowhere.
         """
         day = self._day()
         if day != self._secret_of[0]:
             self._secret_of = (day, secrets.token_bytes(_SECRET_BYTES))
-        return hmac.digest(self._secret_of[1], network(host), "sha256")
+        secret = self._secret_of[1]
+        return tuple(hmac.digest(secret, network, "sha256") for network in networks(host))
 
     @contextmanager
     def asking(self, origin: bytes) -> Iterator[None]:

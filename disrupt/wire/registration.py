@@ -12,7 +12,9 @@ from disrupt.core.cases import AgeBand, new_case_number, parse_case_number, pars
 from disrupt.core.media import ITEM_ID_BYTES, MediaKind
 from disrupt.core.registrations import (
     ORIGIN_TOKEN_BYTES_MAX,
+    PROOF_BYTES_MAX,
     REQUEST_ID_BYTES,
+    WIDER_ORIGINS_MAX,
     CaseAccess,
     MediaItem,
     Receipt,
@@ -35,9 +37,23 @@ def access(
     if message.case_number or not new_case:
         number = _under(path, parse_case_number, message.case_number)
     pin = _under(path, parse_pin, message.pin)
-    if len(message.origin_token) > ORIGIN_TOKEN_BYTES_MAX:
-        raise invalid(f"{path}.origin_token", f"at most {ORIGIN_TOKEN_BYTES_MAX} bytes")
-    return CaseAccess(number, pin, message.origin_token)
+    return CaseAccess(number, pin, *origins(message, path=f"{path}."))
+
+
+def origins(
+    message: registration_pb2.CaseAccess | registration_pb2.GetChallengeRequest, *, path: str = ""
+) -> tuple[bytes, tuple[bytes, ...]]:
+    """Return the token of an origin, and those of the wider networks; all empty for none."""
+    origin, wider = message.origin_token, tuple(message.wider_origin_tokens)
+    if len(origin) > ORIGIN_TOKEN_BYTES_MAX:
+        raise invalid(f"{path}origin_token", f"at most {ORIGIN_TOKEN_BYTES_MAX} bytes")
+    field = f"{path}wider_origin_tokens"
+    if len(wider) > WIDER_ORIGINS_MAX or (wider and not origin):
+        raise invalid(field, f"at most {WIDER_ORIGINS_MAX}, and only with origin_token")
+    for at, token in enumerate(wider):
+        if not 0 < len(token) <= ORIGIN_TOKEN_BYTES_MAX:
+            raise invalid(f"{field}[{at}]", f"1 to {ORIGIN_TOKEN_BYTES_MAX} bytes")
+    return origin, wider
 
 
 def context(message: registration_pb2.RegistrationContext) -> RegistrationRequest:
@@ -53,7 +69,10 @@ def context(message: registration_pb2.RegistrationContext) -> RegistrationReques
         age_band = AgeBand.MINOR  # enumerations grow; what is not known is treated as a minor
     opened = access(message.access, path="context.access", new_case=True)
     _check_new_case_number(message)
-    return RegistrationRequest(message.request_id, opened, age_band, ())
+    proof = message.proof_of_work
+    if len(proof) > PROOF_BYTES_MAX:
+        raise invalid("context.proof_of_work", f"at most {PROOF_BYTES_MAX} bytes")
+    return RegistrationRequest(message.request_id, opened, age_band, (), proof)
 
 
 def _check_new_case_number(message: registration_pb2.RegistrationContext) -> None:
@@ -144,7 +163,8 @@ def receipt(value: Receipt, cursor: str) -> registration_pb2.Receipt:
             hashes=item.hashes,
             outcome=item.outcome.value,
             number=item.number,
-            state=ShownState.WAITING.value if item.waits else 0,
+            state=ShownState.WAITING.value if item.wait_reason else 0,
+            wait_reason=item.wait_reason or 0,
         )
     for rejection in value.rejected:
         message.rejected.add(
@@ -187,6 +207,18 @@ def case_request(access: registration_pb2.CaseAccess) -> registration_pb2.GetCas
 def case_answer(value: ShownCase) -> registration_pb2.GetCaseResponse:
     """Make the answer that shows a case."""
     return registration_pb2.GetCaseResponse(case=case(value))
+
+
+def challenged(
+    message: registration_pb2.GetChallengeRequest,
+) -> tuple[bytes, tuple[bytes, ...], int]:
+    """Return the tokens of an origin and of wider networks, and for how many items it asks."""
+    return *origins(message), message.items or 1
+
+
+def challenge_answer(challenge: str) -> registration_pb2.GetChallengeResponse:
+    """Make the answer that has a challenge, or an empty one."""
+    return registration_pb2.GetChallengeResponse(challenge=challenge)
 
 
 def kept_answer(value: ShownCase) -> registration_pb2.KeepCaseResponse:
@@ -240,6 +272,7 @@ def case(value: ShownCase) -> registration_pb2.Case:
             blocked_on=item.blocked_on,
             left_up_on=item.left_up_on,
             state=item.state.value,
+            wait_reason=item.wait_reason or 0,
         )
     return message
 

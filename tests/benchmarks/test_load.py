@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.load import load
+from benchmarks.load import load, turns
 from benchmarks.load.arrivals import OK, Call, Called, open_loop
 from benchmarks.load.calls import SHARES
 from benchmarks.load.soak import Sample, growth_bytes, judged
@@ -87,6 +87,33 @@ def test_a_server_that_finds_nothing_fails_the_load(bench: Bench) -> None:
     code, report = bench(load.main, *words)
     assert code == 1
     assert ["wrong" in failure for failure in report["failures"]] == [True]
+
+
+def test_a_flood_gains_what_the_limits_allow_and_delays_neighbours_by_what_it_paid(
+    bench: Bench,
+) -> None:
+    words = ("--scale", "0.1", "--pictures", "200", "--turns", "60")
+    code, report = bench(turns.main, *words)
+    assert (code, report["failures"]) == (0, [])
+    rows = {row["scenario"]: row for row in report["rows"]}
+    alone, paid = (
+        rows["a mobile network: 40 people in a day"],
+        rows["mobile, and a flood of 100 cases, a proof each"],
+    )
+    unpaid = rows["mobile, and a flood of 100 cases, unpaid"]
+    assert alone["first_median_h"] == 0
+    assert unpaid["flood_live"] >= 200
+    assert unpaid["first_worst_h"] <= 3 / 60, "nobody pays for a turn before a neighbour's"
+    assert paid["first_worst_h"] <= 100 / 60 + 3 / 60
+
+
+def test_turns_that_come_too_soon_fail_the_simulation(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "_H_S", 1800.0)
+    code, report = bench(turns.main, "--scale", "0.1")
+    assert code == 1
+    assert report["failures"]
 
 
 def test_a_server_that_lets_everything_wait_fails_the_overload(bench: Bench) -> None:

@@ -131,11 +131,3 @@ def test_folding_keeps_when_each_hash_is_seen_and_no_more_entries_than_needed(
                 or row["ordinal"] != earlier["ordinal"]
                 or apart
             )
-
-
-@given(st.lists(ENTRY, max_size=12))
-def test_most_at_once_is_the_largest_count_at_any_time(
-    rows: list[tuple[int, int, int, int]],
-) -> None:
-    counts = [sum(start <= at <= end for _, _, start, end in rows) for at in range(25)]
-    assert media.most_at_once(entries(*rows)) == max(counts)

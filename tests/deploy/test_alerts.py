@@ -72,6 +72,10 @@ HEALTHY = {
     'disrupt_disputes{reason="within_floor"}': "0x240",
     'disrupt_disputes{reason="minor"}': "0x240",
     'disrupt_disputes{reason="near_tenth"}': "0x240",
+    "disrupt_turns_waiting": "90x240",
+    'disrupt_registered_hashes{of="case"}': "20000x240",
+    'disrupt_registered_hashes{of="origin"}': "100000x240",
+    'disrupt_registered_hashes{of="all"}': "600000x240",
 }
 """Series of a healthy server, a value each minute."""
 
@@ -116,6 +120,8 @@ CAUSES = {
     "DisruptPictureDisputed": {'disrupt_disputes{reason="within_floor"}': "0x233 1x7"},
     "DisruptMinorDisputed": {'disrupt_disputes{reason="minor"}': "0x233 1x7"},
     "DisruptVersionsSilent": {'disrupt_disputes{reason="near_tenth"}': "0x233 1x7"},
+    "DisruptFlood": {"disrupt_turns_waiting": "0x230 1000x10"},
+    "DisruptRegistersMany": {'disrupt_registered_hashes{of="case"}': "0x200 64000x40"},
     "DisruptKeysRefused": {'disrupt_refusals_total{reason="KEY_REFUSED", key=""}': "0+100x240"},
 }
 """What is different where an alert is to fire, and no other."""
@@ -130,6 +136,8 @@ BRIDGED = {
     "DisruptReviewWaits": {'disrupt_items{state="waiting"}': "120x227 stale _x3 120x8"},
     "DisruptMinorDisputed": {'disrupt_disputes{reason="minor"}': "1x227 stale _x12"},
     "DisruptItemsHidden": {"disrupt_items_hidden": "600x227 stale _x3 600x8"},
+    "DisruptFlood": {"disrupt_turns_waiting": "1000x227 stale _x12"},
+    "DisruptRegistersMany": {'disrupt_registered_hashes{of="all"}': "3e6x227 stale _x12"},
 }
 """Causes that last while what the writer measures is absent for some minutes."""
 

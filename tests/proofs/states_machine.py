@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import shutil
 import tempfile
@@ -46,7 +47,9 @@ from tests.registry.examples import ACT, DAY, NEXT_DAY, ensure_key, registration
 PICK = st.integers(0, 2**32).map(random.Random)
 STATES = st.sampled_from(ItemState)
 OUTCOMES = st.sampled_from([MatchOutcome.FALSE_POSITIVE] * 2 + [MatchOutcome.BLOCKED])
-FIRST_STATES = st.sampled_from([ItemState.LIVE, ItemState.WAITING])
+_ROOM = {ItemState.LIVE: math.inf, ItemState.WAITING: 0.0}
+"""Pictures that may go live at once, so that what is new has a state."""
+FIRST_STATES = st.sampled_from(list(_ROOM))
 WORKERS = 2
 POLICY = NarrowingPolicy()
 DISPUTED_BITS = POLICY.floor_bits + 1
@@ -166,7 +169,9 @@ class StatesMachine(RuleBasedStateMachine):
     def _register(self, count: int, state: ItemState) -> None:
         bank = self.chance.choice(FIRST_BANKS).number
         items = [self._new_item(self._row(0, 0)) for _ in range(count)]
-        request = replace(registration(self.chance, None, *items, bank=bank), state=state)
+        request = replace(
+            registration(self.chance, None, *items, bank=bank), live_pictures=_ROOM[state]
+        )
         done = self.registry.register(request, day=DAY)
         for item in items:
             picture = self.chance.getrandbits(64)
@@ -183,13 +188,19 @@ class StatesMachine(RuleBasedStateMachine):
             rows = np.append(rows, self._row(1, len(rows)))
         again = self._new_item(rows)
         request = registration(self.chance, before.case, again, bank=bank)
-        done = self.registry.register(replace(request, state=state), day=NEXT_DAY)
+        done = self.registry.register(replace(request, live_pictures=_ROOM[state]), day=NEXT_DAY)
         if done.items[0].outcome == Outcome.RENEWED:
             del self.items[before.stored.item_id]
             self.gone.append(before.stored)
-            self.items[again.item_id] = replace(before, stored=again, bank=bank)
+            kept = before.state
+            if kept.matches and more and state == ItemState.LIVE:
+                kept = ItemState.LIVE
+            elif kept.matches and more:  # what it brings would have to wait
+                again = NewItem(again.item_id, again.kind, before.stored.fingerprints)
+            self.items[again.item_id] = replace(before, stored=again, bank=bank, state=kept)
         else:
-            assert (more, bank) == (False, before.bank)
+            waits = more and before.state.matches and state == ItemState.WAITING
+            assert (more and not waits, bank) == (False, before.bank)
 
     @precondition(lambda self: len(self.items) > 3)
     @rule(pick=PICK)

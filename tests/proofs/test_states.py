@@ -89,7 +89,7 @@ def _renewal_revives(patches: pytest.MonkeyPatch) -> None:
     added = renewals.Added
 
     def live(item: NewItem, bank: int, number: int, day: str, *_: object) -> renewals.Added:
-        return added(item, bank, number, day, ItemState.LIVE, None)
+        return added(item, bank, number, day, renewals.Standing(ItemState.LIVE))
 
     patches.setattr(renewals, "Added", live)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from disrupt.core.acts import Act, Action
 from disrupt.core.cases import (
@@ -26,6 +27,7 @@ from disrupt.core.cases import (
 from disrupt.core.changes import Addition, Cursor
 from disrupt.core.media import FINGERPRINT, MediaKind
 from disrupt.core.outcomes import MatchedVersion, MatchOutcome, OutcomeReport
+from disrupt.core.plausibility import PICTURE_HASHES
 from disrupt.core.policy import ADULTS, MINORS
 from disrupt.core.registrations import (
     CaseAccess,
@@ -35,10 +37,11 @@ from disrupt.core.registrations import (
     RegistrationRequest,
     ShownState,
 )
-from disrupt.core.states import ItemState
+from disrupt.core.states import ItemState, WaitReason
 from disrupt.errors import (
     CaseClosedError,
     CaseRefusedError,
+    InvalidRequestError,
     LimitExceededError,
     NotFoundError,
     RequestIdReusedError,
@@ -46,6 +49,7 @@ from disrupt.errors import (
 from disrupt.registry import sqlite
 from disrupt.registry.contract import Registered
 from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.services.live_limits import LiveLimits
 from disrupt.services.pins import Pins
 from disrupt.services.registration import Registrar, RegistrationLimits
 from disrupt.services.throttle import REFUSED_AFTER_S, Asked, NotYetError, Throttle
@@ -70,7 +74,9 @@ def registrar(registry: SqlRegistryWriter) -> Registrar:
 
 
 def item(*qualities: int) -> MediaItem:
+    """Return a picture: a hash of the whole, and then of crops."""
     array = np.zeros(len(qualities), FINGERPRINT)
+    array["plan"][1:], array["ordinal"][1:] = 1, range(len(qualities) - 1)
     array["quality"] = qualities
     array["profile"] = 1
     array["hash"] = np.frombuffer(secrets.token_bytes(32 * len(qualities)), np.uint8).reshape(
@@ -391,6 +397,7 @@ def test_caps_are_named(registrar: Registrar, items: tuple[MediaItem, ...], limi
 def shown(*times_ms: tuple[int, int], equal: bool = False) -> MediaItem:
     """Return a video of hashes that are seen at these times."""
     array = item(*[90] * len(times_ms)).fingerprints
+    array["plan"] = array["ordinal"] = 0
     if equal:
         array["hash"] = array["hash"][0]
     array["start_ms"], array["end_ms"] = np.array(times_ms).T
@@ -413,26 +420,101 @@ def test_equal_hashes_of_one_moment_are_stored_once(
     assert stored[0][["start_ms", "end_ms"]].tolist() == [(0, 9500), (60_000, 61_000)]
 
 
-def test_a_moment_has_so_many_hashes_at_most(registry: SqlRegistryWriter) -> None:
-    registrar = Registrar(
-        registry,
-        PINS,
-        Patient(PINS.verify),
-        PEPPER,
-        RegistrationLimits(4, 10, 6, hashes_at_once=3),
-    )
-    later = [(at, at + 999) for at in range(0, 10_000, 1000)]
-    for allowed in (item(90, 90, 90), item(90, 90, 90, 10), shown(*later), shown(*[(5, 5)] * 3)):
-        assert registrar.register(request(allowed), caller="k", now_s=0, day=DAY).items
+def test_what_has_not_the_shape_of_a_picture_or_video_is_refused_whole(
+    registrar: Registrar, registry: SqlRegistryWriter
+) -> None:
+    twice = item(90, 90).fingerprints
+    twice["plan"] = twice["ordinal"] = 0
+    misfit = MediaItem(MediaKind.IMAGE, twice)
     before = registry.head()
-    for refused in (
-        item(90, 90, 90, 90),
-        shown(*[(5, 5)] * 4),
-        shown(*later[:7], (0, 5), (1, 3000), (2, 3)),
-    ):
-        with pytest.raises(LimitExceededError, match="3 hashes of a picture, or of one moment"):
+    for refused in (misfit, shown(*[(5, 5)] * 3)):
+        with pytest.raises(InvalidRequestError) as caught:
             registrar.register(request(item(90), refused), caller="k", now_s=0, day=DAY)
+        assert [each.field for each in caught.value.violations] == ["items[1].fingerprints"]
     assert registry.head() == before
+    twice["quality"][1] = 10
+    equal = item(90, 90).fingerprints
+    equal[:] = equal[0]
+    for stored_in_part in (misfit, MediaItem(MediaKind.IMAGE, equal)):
+        receipt = registrar.register(request(stored_in_part), caller="k", now_s=0, day=DAY)
+        assert [registered.hashes for registered in receipt.items] == [1]
+
+
+def test_what_is_beyond_a_limit_or_unlike_a_picture_is_registered_and_waits(
+    registry: SqlRegistryWriter,
+) -> None:
+    live = LiveLimits(pictures_per_key=3, pictures_per_origin=3)
+    registrar = Registrar(registry, PINS, Patient(PINS.verify), PEPPER, live=live)
+    unlike = item(90, 90)
+    unlike.fingerprints["plan"], unlike.fingerprints["profile"] = 0, [1, 2]
+    limit, unlike_a_picture = WaitReason.LIMIT, WaitReason.UNLIKE_A_PICTURE
+
+    def register(*items: MediaItem, case: str = "", caller: str = "k") -> Receipt:
+        asked = request(*items, case=case)
+        receipt = registrar.register(asked, caller=caller, now_s=0, day=DAY)
+        assert registrar.register(asked, caller=caller, now_s=0, day=DAY) == receipt, "a replay"
+        return receipt
+
+    def reasons(receipt: Receipt) -> list[WaitReason | None]:
+        return [each.wait_reason for each in receipt.items]
+
+    first, case = register(item(90), unlike, item(90)), ""
+    assert reasons(first) == [None, unlike_a_picture, None]
+    case = first.case_number
+    assert reasons(register(item(90), item(90), case=case)) == [None, limit]
+    assert reasons(register(item(90), caller="other")) == [None]
+    shown = registrar.show(CaseAccess(case, PIN), caller="k", now_s=0, day=DAY)
+    assert [(each.state, each.wait_reason) for each in shown.items] == [
+        (ShownState.LIVE, None),
+        (ShownState.WAITING, unlike_a_picture),
+        (ShownState.LIVE, None),
+        (ShownState.LIVE, None),
+        (ShownState.WAITING, limit),
+    ]
+    tall = (MediaItem(MediaKind.VIDEO, frames(3 * PICTURE_HASHES + 1)), item(90))
+    assert reasons(register(*tall, caller="third")) == [limit, None], "a video is many pictures"
+
+
+def test_a_renewal_is_charged_for_what_it_brings_and_hides_nothing(
+    registry: SqlRegistryWriter,
+) -> None:
+    live = LiveLimits(pictures_per_key=2)
+    registrar = Registrar(registry, PINS, Patient(PINS.verify), PEPPER, live=live)
+    picture, other = item(90), item(90)
+    first = registrar.register(request(picture), caller="k", now_s=0, day=DAY)
+    case = first.case_number
+
+    def again(*items: MediaItem, age: AgeBand = AgeBand.UNSURE) -> Receipt:
+        return registrar.register(request(*items, case=case, age=age), caller="k", now_s=0, day=DAY)
+
+    assert outcomes(again(picture)) == [Outcome.KEPT]
+    assert live.left("k", (), DAY) == 1
+    act = Act("key", "hotline", Action.ENABLE, 1)
+    registry.set_states([first.items[0].item_id], ItemState.ENABLED, act)
+    assert outcomes(again(with_crops(picture, 2))) == [Outcome.RENEWED]
+    assert live.left("k", (), DAY) == 0
+    richer = again(with_crops(picture, 5), other)
+    assert [(each.outcome, each.hashes) for each in richer.items] == [
+        (Outcome.KEPT, 3),
+        (Outcome.ADDED, 1),
+    ]
+    moved = again(with_crops(picture, 5), age=AgeBand.ADULT)
+    assert [(each.outcome, each.hashes) for each in moved.items] == [(Outcome.RENEWED, 3)]
+    record = registry.case(case)
+    assert record is not None
+    assert [(each.state, each.bank) for each in record.items] == [
+        (ItemState.LIVE, ADULTS.number),
+        (ItemState.WAITING, MINORS.number),
+    ], "enabled were other hashes"
+
+
+def frames(count: int) -> NDArray[np.void]:
+    """Return the hashes of a video, one each 250 ms."""
+    array = item(*[90] * count).fingerprints
+    array["plan"] = array["ordinal"] = 0
+    array["start_ms"] = 250 * np.arange(count)
+    array["end_ms"] = array["start_ms"] + 250
+    return array
 
 
 def test_a_case_has_room_for_so_many_items(registrar: Registrar) -> None:
@@ -452,7 +534,7 @@ def test_a_case_has_room_for_so_many_items(registrar: Registrar) -> None:
 def with_crops(picture: MediaItem, crops: int) -> MediaItem:
     """Return the picture with hashes of plan 1."""
     more = item(*[90] * crops).fingerprints
-    more["plan"], more["ordinal"] = 1, range(crops)
+    more["plan"], more["ordinal"] = 1, range(20, 20 + crops)
     return MediaItem(picture.kind, np.concatenate([picture.fingerprints, more]))
 
 

@@ -198,7 +198,7 @@ def test_the_status_says_what_came_of_each_picture_and_which_waits() -> None:
     assert "Au moins une plateforme en a bloqué une copie, la dernière fois le 2026-11-24." in first
     assert "attend" not in first + third
     assert second.startswith("en attente")
-    assert "Elle attend une vérification" in second
+    assert "Elle attend son tour ou une vérification" in second
     assert "la laisse en ligne, la dernière fois le 2026-11-25." in second
     assert third.startswith("désactivée")
     assert "plateforme en a" not in third
@@ -224,7 +224,7 @@ def test_a_picture_that_waits_is_not_said_to_be_blocked(tmp_path: Path) -> None:
     file = str(picture(tmp_path / "a.png", 1))
     result, flat = run("submit", file, answer=wait)
     assert result.exit_code == 0
-    assert "en attente d'une vérification : 1." in flat
+    assert "en attente de leur tour ou d'une vérification : 1." in flat
     assert "peuvent les bloquer" not in flat
     result, _ = run("submit", "--json", file, answer=wait)
     assert json.loads(result.output)["items"][0]["waits"] is True

@@ -206,7 +206,9 @@ def test_forwarded_addresses_count_only_from_a_proxy_that_is_named(server: Scrip
             page.call("GetCase", body, x_forwarded_for=forwarded)
     tokens = [token(seen.request) for seen in server.seen]
     named = ["127.0.0.1", "192.0.2.1", "192.0.2.1", "2001:db8::ffff", ""]
-    assert tokens == [fixed.token(host) for host in named]
+    assert tokens == [fixed.tokens(host)[0] for host in named]
+    wider = [GET.FromString(seen.request).access.wider_origin_tokens for seen in server.seen]
+    assert [*map(tuple, wider)] == [fixed.tokens(host)[1:] for host in named]
 
 
 def test_an_origin_that_asks_too_often_is_told_when_to_come_back(
@@ -391,7 +393,7 @@ def test_whoever_asks_for_much_lets_others_go_first(monkeypatch: pytest.MonkeyPa
         for thread in asking:
             thread.join()
         tokens = [token(seen.request) for seen in server.seen]
-        assert tokens.index(page.origins.token("192.0.2.2")) == 1
+        assert tokens.index(page.origins.tokens("192.0.2.2")[0]) == 1
 
 
 def test_an_error_of_the_gateway_shows_nothing_of_what_was_sent(
@@ -400,7 +402,7 @@ def test_an_error_of_the_gateway_shows_nothing_of_what_was_sent(
     def fail(*_: object) -> None:
         raise ValueError(str(ACCESS))
 
-    monkeypatch.setattr(Origins, "token", fail)
+    monkeypatch.setattr(Origins, "tokens", fail)
     answer = page.call("GetCase", GET.SerializeToString())
     assert (answer.status, reason_of(answer)) == (500, "INTERNAL")
     (line,) = lines

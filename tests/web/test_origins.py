@@ -27,18 +27,32 @@ def test_a_token_stands_for_an_ipv4_address_or_64_bits_of_ipv6_and_shows_neither
         ("no address", ""),
     ]
     for first, second in alike:
-        assert known.token(first) == known.token(second)
+        assert known.tokens(first) == known.tokens(second)
     hosts = ["192.0.2.1", "192.0.2.2", "2001:db8:0:1::1", "2001:db8:0:2::1", ""]
-    tokens = {known.token(host) for host in hosts}
+    tokens = {known.tokens(host)[0] for host in hosts}
     assert len(tokens) == len(hosts)
     assert {len(token) for token in tokens} == {32}
-    assert not tokens & {Origins().token(host) for host in hosts}, "a secret for each process"
+    assert not tokens & {Origins().tokens(host)[0] for host in hosts}, "a secret for each process"
+
+
+def test_networks_within_a_wider_one_have_its_token_in_common() -> None:
+    known = Origins(lambda: "2026-12-01")
+    assert [len(known.tokens(host)) for host in ("192.0.2.1", "", "2001:db8::1")] == [1, 1, 3]
+    own = known.tokens("2001:db8:1:200::1")
+    for other, shared in (
+        ("2001:db8:1:200::2", 3),
+        ("2001:db8:1:2ff::1", 2),
+        ("2001:db8:1:300::1", 1),
+        ("2001:db8:2:200::1", 0),
+    ):
+        same = [token == mine for token, mine in zip(known.tokens(other), own, strict=True)]
+        assert same == [False] * (3 - shared) + [True] * shared
 
 
 def test_a_token_changes_with_the_day() -> None:
     days = iter(["2026-11-30", "2026-11-30", "2026-12-01"])
     known = Origins(lambda: next(days))
-    first, same, other = (known.token("192.0.2.1") for _ in range(3))
+    first, same, other = (known.tokens("192.0.2.1")[0] for _ in range(3))
     assert first == same != other
 
 

@@ -82,7 +82,7 @@ def test_a_caller_is_known_by_its_address_and_not_by_what_it_claims(tmp_path: Pa
     assert "default-src 'none'" in shown.headers["content-security-policy"]
     (seen,) = server.seen
     passed = registration_pb2.GetCaseRequest.FromString(seen.request)
-    assert passed.access.origin_token == gateway.origins.token("127.0.0.1")
+    assert passed.access.origin_token == gateway.origins.tokens("127.0.0.1")[0]
     assert [answer.status for answer in health] == [404] * 4
 
 

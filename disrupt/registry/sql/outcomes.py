@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.outcomes import MatchOutcome, OutcomeReport
-from disrupt.core.states import ItemState
+from disrupt.core.states import ItemState, WaitReason
 from disrupt.errors import NotFoundError
 from disrupt.registry.outcomes import RELEASED_AT_ONCE
 from disrupt.registry.review import ItemReports, ReportedOutcome
@@ -118,12 +118,13 @@ def _take_back(
 
 
 def release(connection: Connection, *, since_s: int, at_s: int) -> Sequence[bytes]:
-    """Make items LIVE that wait since a time, and that nobody has reviewed."""
+    """End the waits for a review, since a time, that nobody has made."""
     items = schema.items.c
     day = datetime.fromtimestamp(since_s, UTC).date().isoformat()
-    numbers = connection.scalars(
-        select(items.number)
+    rows = connection.execute(
+        select(items.number, items.item_id, items.wait_reason)
         .where(schema.NOT_PLAINLY_LIVE, items.state == ItemState.WAITING)
+        .where(items.wait_reason.is_distinct_from(WaitReason.LIMIT))
         .where(
             or_(
                 items.state_since_s <= since_s,
@@ -133,10 +134,18 @@ def release(connection: Connection, *, since_s: int, at_s: int) -> Sequence[byte
         .order_by(items.number)
         .limit(RELEASED_AT_ONCE)
     ).all()
-    if not numbers:
-        return ()
+    held = [row.number for row in rows if row.wait_reason is None]
     act = Act(SERVER, "", Action.RELEASE, at_s, "not_reviewed")
-    return states.change(connection, numbers, ItemState.LIVE, act, {ItemState.WAITING})
+    if held:
+        states.change(connection, held, ItemState.LIVE, act, {ItemState.WAITING})
+    queued = [row.number for row in rows if row.number not in set(held)]
+    if queued:
+        connection.execute(
+            update(schema.items)
+            .where(items.number.in_(queued))
+            .values(wait_reason=WaitReason.LIMIT)
+        )
+    return tuple(row.item_id for row in rows)
 
 
 def hand_over(connection: Connection, numbers: Sequence[int], item_id: bytes) -> None:

@@ -26,7 +26,7 @@ from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import NO_MARK, Addition, Change, Cursor, Removal, StateChange
 from disrupt.core.media import ITEM_ID_BYTES, Assurance, MediaKind, StoredItem, StoredItems
 from disrupt.core.registrations import Outcome
-from disrupt.core.states import SHOWN, ItemState
+from disrupt.core.states import SHOWN, ItemState, WaitReason
 from disrupt.errors import CursorExpiredError, DataDirectoryError
 from disrupt.registry.contract import (
     BYTES_AT_ONCE,
@@ -287,6 +287,7 @@ def case(connection: Connection, number: str) -> CaseRecord | None:
                 item.identity,
                 ItemState(item.state),
                 item.state_since_s,
+                _wait_reason(item),
             )
             for item in items
         ),
@@ -327,7 +328,7 @@ def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Regist
         tuple(
             HeldItem(
                 *(row.item_id, row.hashes, row.number_in_case, Outcome(row.outcome)),
-                waits=row.outcome == Outcome.ADDED and row.state == ItemState.WAITING,
+                wait_reason=_wait_reason(row) if row.outcome == Outcome.ADDED else None,
             )
             for row in rows
         ),
@@ -335,12 +336,19 @@ def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Regist
     )
 
 
+def _wait_reason(row: Row[Any]) -> WaitReason | None:
+    """Say why an item waits, if it does; None also where staff have made it wait."""
+    waits = row.state == ItemState.WAITING and row.wait_reason is not None
+    return WaitReason(row.wait_reason) if waits else None
+
+
 def _answer(outcome: ColumnElement[int]) -> Select[Any]:
     """Select what an answer says of items and their case."""
     items = schema.items.c
     case = (schema.cases.c.number.label("case_number"), schema.cases.c.status)
     return (
-        select(items.item_id, items.hashes, items.number_in_case, items.state, outcome, *case)
+        select(items.item_id, items.hashes, items.number_in_case, outcome, *case)
+        .add_columns(items.state, items.wait_reason)
         .select_from(schema.items)
         .join(schema.cases)
     )
@@ -406,4 +414,5 @@ def _items() -> Select[Any]:
     return select(
         *(items.item_id, items.bank, items.kind, items.hashes, items.state, items.state_since_s),
         *(items.number_in_case, items.registered_on, schema.identities.c.identity),
+        items.wait_reason,
     ).join_from(schema.items, schema.identities)

@@ -58,6 +58,7 @@ from disrupt.registry.sql import (
     queries,
     statements,
     states,
+    turns,
 )
 from disrupt.registry.sql.database import Database, WritableDatabase
 from disrupt.registry.sql.disk_reserve import DiskReserve
@@ -136,6 +137,8 @@ class SqlRegistry:
     outcomes = _reading(outcomes.outcomes)
     count_disputes = _reading(disputes.count_disputes)
     disputes = _reading(disputes.disputes)
+    turn_queues = _reading(turns.turn_queues)
+    next_turns = _reading(turns.next_turns)
 
     def lacks(self) -> Cursor | None:
         """Return the head noted beside the registry, if that is an older copy without it."""
@@ -349,6 +352,8 @@ class SqlRegistryWriter(SqlRegistry):
     report = _changing(outcomes.report)
     settle_disputes = _changing(disputes.settle_disputes)
     release = _changing(outcomes.release)
+    give_turns = _changing(turns.give_turns)
+    forget_origins = _changing(turns.forget_origins)
     add_bank = _changing(banks.add_bank)
     change_bank = _changing(banks.change_bank)
     ask_erasure = _changing(case_erasures.ask_erasure)

@@ -26,7 +26,16 @@ from disrupt.registry.contract import (
     Registration,
     Removed,
 )
-from disrupt.registry.sql import banks, case_erasures, disputes, outcomes, queries, schema, tags
+from disrupt.registry.sql import (
+    banks,
+    case_erasures,
+    disputes,
+    origins,
+    outcomes,
+    queries,
+    schema,
+    tags,
+)
 from disrupt.registry.sql.renewals import CaseUpdate, note_identities, plan_update
 
 MakeRoom = Callable[[Connection, Sequence[int]], None]
@@ -79,7 +88,7 @@ def register(
         _check_room(connection, case.id, changed.growth, items_per_case)
     if changed.added:
         tags.of_case(connection, case.id, day)
-    numbers = _add_items(connection, registration, case, changed, make_room)
+    numbers = _add_items(connection, registration, case, changed, make_room, day)
     mark = secrets.token_bytes(MARK_BYTES)
     _add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
     # Removals come second: between the two, a lookup finds both rather than neither.
@@ -93,7 +102,8 @@ def register(
         )
     )
     _note_answer(connection, registration.request_id, changed.held)
-    return Registered(case.number, CaseStatus.ACTIVE, tuple(changed.held), head), replaced
+    held, taken = tuple(changed.held), changed.live_pictures
+    return Registered(case.number, CaseStatus.ACTIVE, held, head, taken), replaced
 
 
 def _is_taken(connection: Connection, request_id: bytes) -> bool:
@@ -198,6 +208,7 @@ def _add_items(
     case: Row[Any],
     changed: CaseUpdate,
     make_room: MakeRoom,
+    day: str,
 ) -> Sequence[int]:
     """Store the new items; return their numbers, ascending in the order of the request."""
     if not changed.added:
@@ -208,14 +219,19 @@ def _add_items(
         .values(numbers_given=changed.numbers_given)
     )
     items = [added.item for added in changed.added]
+    origin_tag = origins.tag(connection, registration.origin, day)
     rows = [
         {
             "item_id": added.item.item_id,
             "bank": added.bank,
             "case_id": case.id,
             "request_id": registration.request_id,
-            "state": added.state,
-            "state_since_s": added.state_since_s,
+            "state": added.standing.state,
+            "state_since_s": added.standing.since_s,
+            "wait_reason": added.standing.wait_reason,
+            "is_paid": added.standing.is_paid,
+            "key_id": registration.key_id or None,
+            "origin_tag": origin_tag,
             "kind": added.item.kind,
             "assurance": registration.assurance,
             "hashes": len(added.item.fingerprints),

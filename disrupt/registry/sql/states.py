@@ -140,7 +140,11 @@ def change(
     connection.execute(
         update(schema.items)
         .where(items.number.in_([row.number for row in changed]))
-        .values(state=state, state_since_s=act.at_s)
+        .values(
+            state=state,
+            state_since_s=act.at_s,
+            wait_reason=None if state == ItemState.WAITING else items.wait_reason,
+        )
     )
     flipped = [row.number for row in changed if ItemState(row.state).matches != state.matches]
     _add_changes(connection, [(number, None) for number in flipped])

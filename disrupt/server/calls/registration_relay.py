@@ -126,3 +126,9 @@ class RelayingServicer(registration_pb2_grpc.RegistrationServiceServicer):
     ) -> registration_pb2.KeepCaseResponse:
         """Keep a case that is about to be erased."""
         return await self._relay(self._writer.KeepCase, request, context)
+
+    async def GetChallenge(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.GetChallengeRequest, context: Context
+    ) -> registration_pb2.GetChallengeResponse:
+        """Give a challenge, if one is needed."""
+        return await self._relay(self._writer.GetChallenge, request, context)

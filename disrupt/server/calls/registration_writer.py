@@ -92,6 +92,14 @@ class RegistrationServicer(registration_pb2_grpc.RegistrationServiceServicer):
         case = await self._run(self._registrar.keep, access, day=today(), at_s=at_s)
         return wire.kept_answer(case)
 
+    async def GetChallenge(  # noqa: N802 gRPC's name
+        self, request: registration_pb2.GetChallengeRequest, _context: Context
+    ) -> registration_pb2.GetChallengeResponse:
+        """Give a challenge, if one is needed."""
+        of, by = wire.challenged(request), holder.get().key_id
+        job = partial(self._registrar.challenge, *of, caller=by, at_s=time.time(), day=today())
+        return wire.challenge_answer(await self._pool.run(job))
+
     async def RegisterImage(self, _request: object, _context: Context) -> Any:  # noqa: ANN401, N802
         """Raise: workers relay it as RegisterHashes, so pictures do not come here."""
         raise NotImplementedError

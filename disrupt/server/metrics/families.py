@@ -214,6 +214,17 @@ INDEX_UNFINISHED = Gauge(
 CERTIFICATE_EXPIRY = Gauge(
     "disrupt_certificate_expiry_timestamp_seconds", "End of validity of the served certificate."
 )
+REGISTERED = Gauge(
+    "disrupt_registered_hashes",
+    "Hashes registered today (UTC): of the case and of the network that have most, and all.",
+    "of",
+    of_each_process=False,
+)
+TURNS_WAITING = Gauge(
+    "disrupt_turns_waiting",
+    "Items of the longest queue of what was registered beyond a limit, and goes live in turns.",
+    of_each_process=False,
+)
 ITEMS = Gauge(
     "disrupt_items",
     "Media items in each state but live.",

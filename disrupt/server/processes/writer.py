@@ -58,6 +58,7 @@ from disrupt.services.registration import Registrar, RegistrationLimits
 from disrupt.services.review import Reviewer
 from disrupt.services.throttle import Throttle
 from disrupt.services.tokens import MatchTokens
+from disrupt.services.turns import Turns
 from disrupt.v1 import registration_pb2_grpc, review_pb2_grpc
 from disrupt.wire import payloads
 
@@ -70,6 +71,8 @@ _REGISTERING = 2
 _RELEASE_S = 60.0
 """Pause between two looks for items whose time for a review is over, for cases to erase, and for
 what staff have hidden."""
+_TURN_S = 10.0
+"""Pause between two looks for items whose turn it is to go live."""
 _CLEAR_LOG_S = 3600.0
 """Pause between two times that the database is cleared of what was erased, and of what is old."""
 _H, _DAY_S = 3600.0, 86_400
@@ -124,18 +127,8 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     4. Look at storage, and at what is to be compacted, until told to stop.
     """
     secrets = directory.secrets()
-    pins = Pins(secrets.pepper)
-    throttle = Throttle(pins.verify)
-    threading.Thread(target=throttle.run, name="pins", daemon=True).start()
-    limits = RegistrationLimits(
-        items_per_registration=config.max_items_per_registration,
-        hashes_per_item=config.max_hashes_per_item,
-        items_per_case=config.max_items_per_case,
-        hashes_per_registration=config.max_hashes_per_registration,
-    )
-    quota = Quota(config.max_registered_hashes_per_h)
-    live = LiveLimits(config.live_items_per_key, config.live_items_per_origin)
-    registrar = Registrar(registry, pins, throttle, secrets.pepper, limits, quota, live)
+    registrar = _registrar(config, registry, secrets.pepper)
+    turns = Turns(registry, config.turns_per_h)
     decode = partial(
         payloads.register_hashes,
         items_max=config.max_items_per_registration,
@@ -184,6 +177,8 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     def report() -> dict[str, object]:
         for name, queue in queues.items():
             families.WAITING.set(name, value=queue.waiting)
+        for of, hashes in registrar.tally.most(today())._asdict().items():
+            families.REGISTERED.set(of, value=hashes)
         return {"not_serving": statuses.not_serving(), "erasure_late_s": disk.erasure_late_s}
 
     tasks = [
@@ -191,6 +186,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         vital("compaction", maintenance.request_compaction(config, registry)),
         vital("releases", forever(partial(release_unreviewed, config, registry, pool), _RELEASE_S)),
         vital("narrowings", forever(Narrowings(config, registry, pool).look, _RELEASE_S)),
+        vital("turns", forever(partial(give_turns, turns, pool), _TURN_S)),
         vital("erasures", forever(partial(erase_due_cases, registry, pool), _RELEASE_S)),
         vital("hidden", forever(partial(count_hidden, registry, pool), _RELEASE_S)),
         vital("forgetting", forever(partial(forget, registry, pool), _CLEAR_LOG_S)),
@@ -207,6 +203,22 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     directory.socket.unlink(missing_ok=True)
 
 
+def _registrar(config: Config, registry: RegistryWriter, pepper: bytes) -> Registrar:
+    """Make what registers, and start the thread that checks PINs."""
+    pins = Pins(pepper)
+    throttle = Throttle(pins.verify)
+    threading.Thread(target=throttle.run, name="pins", daemon=True).start()
+    limits = RegistrationLimits(
+        items_per_registration=config.max_items_per_registration,
+        hashes_per_item=config.max_hashes_per_item,
+        items_per_case=config.max_items_per_case,
+        hashes_per_registration=config.max_hashes_per_registration,
+    )
+    quota = Quota(config.max_registered_hashes_per_h)
+    live = LiveLimits(config.live_pictures_per_key, config.live_pictures_per_origin)
+    return Registrar(registry, pins, throttle, pepper, limits, quota, live)
+
+
 class _LeadersPool(Pool):
     """Threads of a writer, which ends soon after the leader's lock was lost with its connection."""
 
@@ -221,7 +233,7 @@ class _LeadersPool(Pool):
 
 
 async def release_unreviewed(config: Config, registry: RegistryWriter, pool: Pool) -> None:
-    """Let items go live that nobody has reviewed in time: at the last midnight (UTC) within it."""
+    """End waits for a review that nobody has made in time: at the last midnight (UTC) within it."""
     at_s = int(time.time())
     next_midnight_s = (at_s // _DAY_S + 1) * _DAY_S
     since_s = next_midnight_s - 1 - round(config.review_within_h * _H)
@@ -262,14 +274,25 @@ async def forget(registry: RegistryWriter, pool: Pool) -> None:
             pass
 
 
+async def give_turns(turns: Turns, pool: Pool) -> None:
+    """Let items go live whose turns have come."""
+    with suppress(DisruptError):
+        await pool.run(turns.step, time.monotonic(), at_s=int(time.time()), day=today())
+        families.TURNS_WAITING.set(value=turns.longest)
+
+
 async def check_leadership(registry: RegistryWriter) -> None:
     """Look whether this process can write. Raises LeadershipLostError."""
     registry.check_leadership()
 
 
 async def clear_log(registry: RegistryWriter, pool: Pool) -> None:
-    """Clear the database of what was erased, where no withdrawal could do that at once."""
+    """Clear the database of what was erased, where no withdrawal could do that at once.
+
+    And of what the tags of origins of earlier days were made with.
+    """
     try:
+        await pool.run(registry.forget_origins, day=today())
         if not await pool.run(registry.checkpoint):
             _log.warning("registry_checkpoint_held_up")
     except DisruptError as error:

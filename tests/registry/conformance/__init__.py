@@ -12,6 +12,7 @@ from tests.registry.conformance.registering import RegisteringConformance
 from tests.registry.conformance.renewing import RenewingConformance
 from tests.registry.conformance.reviewing import ReviewingConformance
 from tests.registry.conformance.states import StatesConformance
+from tests.registry.conformance.turns import TurnsConformance
 from tests.registry.conformance.withdrawing import WithdrawingConformance
 
 __all__ = ["OpenReader", "OpenWriter", "RegistryConformance"]
@@ -28,6 +29,7 @@ class RegistryConformance(
     ErasingConformance,
     OutcomesConformance,
     DisputesConformance,
+    TurnsConformance,
     KeysConformance,
     BanksConformance,
 ):

@@ -140,7 +140,7 @@ class StatesConformance(Opened):
         assert len(reader.matched_items(0, reader.head(), 9)) == 0
 
     @pytest.mark.parametrize("state", list(ItemState))
-    def test_a_renewed_item_keeps_its_state(
+    def test_a_renewed_item_stays_hidden_if_it_was(
         self, writer: RegistryWriter, chance: random.Random, state: ItemState
     ) -> None:
         first, later = item_of(chance, 1), item_of(chance, 1, OWN, (1, 0, 0))
@@ -151,9 +151,11 @@ class StatesConformance(Opened):
         assert kept.items[0].outcome == Outcome.KEPT
         assert states_of(writer, done.case_number) == [state]
         again = registration(chance, done.case_number, later, item_of(chance, 2))
-        renewed = writer.register(replace(again, state=WAITING), day=NEXT_DAY)
+        room = 1 if state.matches else 0
+        renewed = writer.register(replace(again, live_pictures=room), day=NEXT_DAY)
         assert [item.outcome for item in renewed.items] == [Outcome.RENEWED, Outcome.ADDED]
-        assert states_of(writer, done.case_number) == [state, WAITING]
+        kept_state = LIVE if state == ENABLED else state
+        assert states_of(writer, done.case_number) == [kept_state, WAITING]
         matched = plain_items(writer.matched_items(0, writer.head(), 9))
         assert [item[1] for item in matched] == [later.item_id] * state.matches
         # Its older id names it still.
@@ -165,7 +167,7 @@ class StatesConformance(Opened):
         self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
     ) -> None:
         item = new_item(chance, hashes=5)
-        done = writer.register(replace(registration(chance, None, item), state=WAITING), day=DAY)
+        done = writer.register(replace(registration(chance, None, item), live_pictures=0), day=DAY)
         assert shape(all_changes(reader)) == [(StateChange, False)]
         start = Cursor(done.cursor.epoch, 0)
         assert [reader.hashes_since(start), reader.hashes_since(done.cursor)] == [1, 0]

@@ -108,8 +108,8 @@ def video(count: int) -> registration_pb2.MediaItem:
         fingerprints=types_pb2.Fingerprints(
             hashes=random.token_bytes(32 * count),
             qualities=bytes([90]) * count,
-            start_ms=range(count),
-            end_ms=range(1, count + 1),
+            start_ms=range(0, 250 * count, 250),
+            end_ms=range(250, 250 * count + 1, 250),
         ),
     )
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmarks.harness.deployment import Deployment, run
 from disrupt.core.cases import AgeBand
-from disrupt.core.media import FINGERPRINT, MediaKind
+from disrupt.core.media import FINGERPRINT, MediaKind, Profile
 from disrupt.core.registrations import MediaItem, Outcome
 from disrupt.data_directory import JOURNAL
 from disrupt.registry import journal
@@ -30,7 +30,7 @@ def platforms(server: Deployment, secrets: dict[str, str]) -> Iterator[list[Call
 def fingerprints(own: bytes, plan: int) -> NDArray[np.void]:
     """Return the hash of a picture itself, of plan 0, and before it a random one of another."""
     rows = np.zeros(2, FINGERPRINT)
-    rows["plan"], rows["quality"] = (plan, 0), 90
+    rows["plan"], rows["quality"], rows["profile"] = (plan, 0), 90, Profile.PDQ_512
     rows["hash"] = np.frombuffer(random.token_bytes(32) + own, np.uint8).reshape(2, 32)
     return rows
 
