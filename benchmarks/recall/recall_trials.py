@@ -6,7 +6,7 @@ import hashlib
 import math
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +96,28 @@ def register(photograph: Photograph) -> list[Registered]:
     return registered
 
 
+def edited(
+    task: Task,
+    at: int,
+    photographs: Mapping[str, Photograph],
+    originals: Sequence[Registered],
+) -> tuple[Registered, bytes, float]:
+    """Edit one of a photograph's originals as trial ``at`` of the task does.
+
+    Returns the original, the file of its copy, and the edit's strength.
+    """
+    rng = np.random.default_rng([task.seed, at, *f"{task.edit} {task.photograph}".encode()])
+    original = originals[int(rng.integers(len(originals)))]
+    pixels = photographs[task.photograph].original(original.number)
+    others = [name for name in photographs if name != task.photograph]
+
+    def background() -> Pixels:
+        return photographs[others[rng.integers(len(others))]].pixels
+
+    scene = Scene(pixels, rng, background)
+    return original, *upload(EVERY_EDIT[task.edit][1], scene)
+
+
 class Searched:
     """Everything registered, searched as the server searches it."""
 
@@ -117,16 +139,8 @@ class Searched:
         ]
 
     def _trial(self, task: Task, at: int) -> Trial:
-        rng = np.random.default_rng([task.seed, at, *f"{task.edit} {task.photograph}".encode()])
         originals = self._originals[task.photograph]
-        original = originals[rng.integers(len(originals))]
-        pixels = self._photographs[task.photograph].original(original.number)
-        names = [name for name in self._photographs if name != task.photograph]
-
-        def background() -> Pixels:
-            return self._photographs[names[rng.integers(len(names))]].pixels
-
-        data, strength = upload(EVERY_EDIT[task.edit][1], Scene(pixels, rng, background))
+        original, data, strength = edited(task, at, self._photographs, originals)
         peer = _peer_hash(data)
         item_id = self._item_ids[original.photograph, original.number]
         distances: dict[str, int | None] = {}

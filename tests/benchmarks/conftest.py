@@ -11,7 +11,7 @@ from typing import Any, Self
 import click
 import pytest
 
-from benchmarks.recall import recall
+from benchmarks.recall import narrowing, recall
 from benchmarks.speed import archives, hashing, lifecycle, search
 
 Bench = Callable[..., tuple[int, Any]]
@@ -49,7 +49,7 @@ class InProcess:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """Return a function that runs a benchmark's command in this process."""
-    for module in (archives, hashing, lifecycle, recall, search):
+    for module in (archives, hashing, lifecycle, narrowing, recall, search):
         monkeypatch.setattr(module, "ProcessPoolExecutor", InProcess)
 
     def run(command: click.Command, *words: str | Path) -> tuple[int, Any]:
