@@ -77,7 +77,7 @@ class NarrowingPolicy:
     """
 
     organisations: int = 2
-    floor_bits: int = 12
+    floor_bits: int = 16
     silent_permille: int = 100
 
 

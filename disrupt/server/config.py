@@ -97,7 +97,7 @@ class Config(BaseModel):
     dispute_organisations: Annotated[int, Field(ge=2)] = 2
     """Organisations that have to dispute a version of an item until it is answered only nearer than
     all of them dispute it."""
-    dispute_floor_bits: Annotated[int, Field(ge=0, le=31)] = 12
+    dispute_floor_bits: Annotated[int, Field(ge=0, le=31)] = 16
     """Distance in bits up to which a match is of the same picture: no dispute hides it there, but
     for a tenth of the versions that show only a part."""
     review_within_h: Annotated[float, Field(ge=48)] = 72.0

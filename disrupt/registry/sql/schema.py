@@ -71,7 +71,7 @@ registry = Table(
     Column("vacuumed", BigInteger, nullable=False, server_default="0"),
     Column("vacuumed_s", BigInteger, nullable=False, server_default="0"),
     Column("dispute_organisations", Integer, nullable=False, server_default="2"),
-    Column("dispute_floor_bits", Integer, nullable=False, server_default="12"),
+    Column("dispute_floor_bits", Integer, nullable=False, server_default="16"),
     Column("dispute_silent_permille", Integer, nullable=False, server_default="100"),
     CheckConstraint("id = 1", name="one_row"),
 )

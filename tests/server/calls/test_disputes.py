@@ -26,8 +26,8 @@ from tests.server.caller import (
 )
 
 FALSE_POSITIVE = match_pb2.OUTCOME_FALSE_POSITIVE
-FLOOR_BITS = 12
-DECOYS_BITS = (13, 20, 31)
+FLOOR_BITS = 16
+DECOYS_BITS = (17, 22, 31)
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("vacuumed", sa.BigInteger, server_default="0", nullable=False),
         sa.Column("vacuumed_s", sa.BigInteger, server_default="0", nullable=False),
         sa.Column("dispute_organisations", sa.Integer, server_default="2", nullable=False),
-        sa.Column("dispute_floor_bits", sa.Integer, server_default="12", nullable=False),
+        sa.Column("dispute_floor_bits", sa.Integer, server_default="16", nullable=False),
         sa.Column("dispute_silent_permille", sa.Integer, server_default="100", nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_registry_one_row")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_registry")),
