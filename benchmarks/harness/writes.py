@@ -120,12 +120,12 @@ class Reporter:
     seal: Callable[[bytes], bytes]
 
     @classmethod
-    def new(cls, server: Deployment) -> Self:
-        """Make a key for it."""
-        key = server.make_key("reporter", "match")
+    def new(cls, server: Deployment, name: str = "reporter") -> Self:
+        """Make a key for an organisation of this name."""
+        key = server.make_key(name, "match")
         with opening.reading(DataDirectory(server.data_dir)) as reader:
             keys = reader.keys()
-        (key_id,) = [each.key_id for each in keys if each.name == "reporter"]
+        (key_id,) = [each.key_id for each in keys if each.name == name]
         tokens = MatchTokens(DataDirectory(server.data_dir).secrets().match_tokens)
 
         def seal(item_id: bytes) -> bytes:

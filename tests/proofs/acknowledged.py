@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks.harness.writes import Write
 from disrupt.core import media
 from disrupt.core.changes import Addition, Cursor
+from disrupt.core.outcomes import MatchOutcome
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
 from disrupt.feed.walk import walk
@@ -38,14 +39,22 @@ def kept(write: Write, found: list[bytes | None]) -> Iterator[str]:
 
 
 def outcomes_kept(data_dir: Path, writes: Iterable[Write]) -> Iterator[str]:
-    """Yield a problem unless the last acknowledged outcomes, or later ones, are in the registry."""
+    """Yield a problem unless acknowledged outcomes, or later ones, are in the registry.
+
+    Of outcomes of an item the last is kept, and of false positives each match.
+    """
     with opening.reading(DataDirectory(data_dir)) as reader:
+        disputed = {dispute.item_id for dispute in reader.disputes()}
         for write in writes:
             if write.receipt is None or write.withdrawal_sent or not write.noted:
                 continue
+            noted, sent = write.reports[: write.noted], write.reports[write.noted :]
+            if MatchOutcome.FALSE_POSITIVE in noted and write.item_ids[0] not in disputed:
+                yield "an acknowledged dispute is lost"
+            outcomes = [each for each in noted if each != MatchOutcome.FALSE_POSITIVE]
             case = reader.outcomes(write.receipt.case_number, before="9999-12-31")
             reported = case.get(write.item_ids[0], {})
-            if not set(reported) & set(write.reports[write.noted - 1 :]):
+            if outcomes and not set(reported) & {outcomes[-1], *sent}:
                 yield "an acknowledged outcome is lost"
 
 

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 from disrupt.core.acts import OPERATOR, Act, Action
+from disrupt.core.policy import ADULTS
+from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.data_directory import DataDirectory
 from disrupt.registry import opening
@@ -36,6 +38,11 @@ def act_of(seed: int) -> Act:
     return Act(OPERATOR, "", Action.DISABLE, seed)
 
 
+def hides_all(seed: int) -> bool:
+    """Tell whether one act hides the items of a registration, instead of one for each."""
+    return seed % 2 == 0
+
+
 def acknowledge(word: str, seed: int) -> None:
     sys.stdout.write(f"{word} {seed}\n")
     sys.stdout.flush()
@@ -59,7 +66,12 @@ def main() -> None:
             elif seed % 5 == 3:
                 acknowledge("hiding", seed)
                 item_ids = [item.item_id for item in result.items]
-                writer.set_states(item_ids, ItemState.DISABLED, act_of(seed))
+                if hides_all(seed):
+                    of_case = ItemFilter(frozenset({ADULTS.number}), item_ids=frozenset(item_ids))
+                    state, act = ItemState.DISABLED, act_of(seed)
+                    writer.set_all_states(of_case, state, act, expected=len(item_ids))
+                else:
+                    writer.set_states(item_ids, ItemState.DISABLED, act_of(seed))
                 acknowledge("hidden", seed)
 
 
