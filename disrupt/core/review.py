@@ -18,8 +18,9 @@ class ItemFilter:
 
     ``banks`` are numbers. ``first_day`` and ``last_day``, ISO dates (UTC) and inclusive, bound the
     day of registration; empty ones do not. ``outcome`` is the last one that an organisation
-    reported; None, and empty ``item_ids``, set no condition. ``disputed``: only items with disputes
-    that staff have not settled; ``needs_staff``: only those that staff have to decide about.
+    reported, or FALSE_POSITIVE where one disputes a match; None, and empty ``item_ids``, set no
+    condition. ``disputed``: only items with disputes of organisations with a valid key that staff
+    have not settled; ``needs_staff``: only those that staff have to decide about.
     """
 
     banks: frozenset[int]
@@ -37,8 +38,8 @@ class ReviewedItem:
     """One item that is not withdrawn, without its hashes and its case.
 
     ``state_since_s`` (seconds since 1970, UTC) is when the state was set, None if it is that of the
-    registration. ``organisations`` counts those whose last report said so. ``disputes`` is None
-    where no organisation with a valid key disputes a match.
+    registration. ``organisations`` counts those whose last report said so, without false
+    positives, which are ``disputes``: None where none of an organisation with a valid key counts.
     """
 
     number: int

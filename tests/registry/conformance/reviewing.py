@@ -133,8 +133,10 @@ class ReviewingConformance(Opened):
         assert [item.organisations for item in listed] == [
             {},
             {MatchOutcome.BLOCKED: 1},
-            {MatchOutcome.BLOCKED: 2, MatchOutcome.FALSE_POSITIVE: 1},
+            {MatchOutcome.BLOCKED: 2},
         ]
+        organisations = [each.disputes and each.disputes.organisations for each in listed]
+        assert organisations == [None, None, 1]
         for outcome, numbers in (
             (MatchOutcome.BLOCKED, [2, 1]),
             (MatchOutcome.FALSE_POSITIVE, [1]),
