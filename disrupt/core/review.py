@@ -34,11 +34,11 @@ class ItemFilter:
 
     ``banks`` are numbers. ``first_day`` and ``last_day``, ISO dates (UTC) and inclusive, bound the
     day of registration; empty ones do not. ``outcome`` is the last one that an organisation
-    reported. ``case_tag`` and ``origin_tag`` are of ``TAG_BYTES``, ``key_id`` is the key by which
-    it was registered, ``least_hashes`` a number of hashes that it has or exceeds, and
-    ``wait_reason`` why it waits now. ``disputed``: only items with disputes that staff have not
-    settled; ``needs_staff``: only those that staff have to decide about. None, and what is empty or
-    0, set no condition.
+    reported, or FALSE_POSITIVE where one disputes a match. ``case_tag`` and ``origin_tag`` are of
+    ``TAG_BYTES``, ``key_id`` is the key by which it was registered, ``least_hashes`` a number of
+    hashes that it has or exceeds, and ``wait_reason`` why it waits now. ``disputed``: only items
+    with disputes of organisations with a valid key that staff have not settled; ``needs_staff``:
+    only those that staff have to decide about. None, and what is empty or 0, set no condition.
     """
 
     banks: frozenset[int]
@@ -76,9 +76,10 @@ class ReviewedItem:
     """One item that is not withdrawn, without its hashes and its case.
 
     ``state_since_s`` (seconds since 1970, UTC) is when the state was set, None if it is that of the
-    registration. ``organisations`` counts those whose last report said so. The tags of its case and
-    of its origin are empty once they are erased, ``wait_reason`` is None unless it waits.
-    ``disputes`` is None where no organisation with a valid key disputes a match.
+    registration. ``organisations`` counts those whose last report said so, without false
+    positives, which are ``disputes``: None where none of an organisation with a valid key counts.
+    The tags of its case and of its origin are empty once they are erased, ``wait_reason`` is None
+    unless it waits.
     """
 
     number: int

@@ -322,6 +322,8 @@ class Walk:
         item.disputes = [*nearest.values()]
         item.hashes = hashes
         item.item_ids.append(new.item_id)
+        if item.state.matches:  # staff have enabled no hashes that they have not seen
+            item.state = ItemState.LIVE
 
     def move(self, item: ModelItem) -> None:
         item.bank = self.chance.choice(FIRST_BANKS)

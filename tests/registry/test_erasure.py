@@ -154,6 +154,8 @@ def test_withdrawn_rows_link_nothing_to_the_case(writer: SqlRegistryWriter) -> N
         "opened_on",
         "closed_on",
         "numbers_given",
+        "tag",  # by which staff tell cases, for 30 days
+        "tagged_on",
     }
 
 

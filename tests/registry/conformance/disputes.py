@@ -107,8 +107,8 @@ class DisputesConformance(Opened):
         writer.set_states([item.item_id], state, STAFF)
         if confirmed:
             writer.confirm_items([item.item_id], STAFF)
-        accuse(writer, item.item_id, "abcdef", (*OWN, 13), (*PART, 9))
-        assert below_bits(reader) == {OWN: 13, PART: 9}
+        accuse(writer, item.item_id, "abcdef", (*OWN, FLOOR_BITS + 1), (*PART, 9))
+        assert below_bits(reader) == {OWN: FLOOR_BITS + 1, PART: 9}
         record = reader.case(number)
         assert record is not None
         assert [each.state for each in record.items] == [state]
@@ -302,14 +302,15 @@ class DisputesConformance(Opened):
         ids = []
         for _ in range(5):
             ids.append(register(writer, chance)[1].item_id)
-            accuse(writer, ids[-1], "ab", (*OWN, 13 + len(ids)))
+            accuse(writer, ids[-1], "ab", (*OWN, FLOOR_BITS + 1 + len(ids)))
         matched = reader.matched_items(0, reader.head(), 9)
         first = np.cumsum(matched.lengths) - matched.lengths
-        assert matched.below_bits[first].tolist() == [14, 15, 16, 17, 18]
+        narrowed = [FLOOR_BITS + 1 + count for count in range(1, 6)]
+        assert matched.below_bits[first].tolist() == narrowed
         assert (matched.below_bits != NOT_NARROWED).sum() == 5
         changes, _ = reader.changes(Cursor(reader.head().epoch, 0), 99)
         shown = [item for change in changes if (item := shown_item(change))]
-        assert [int(item.below_bits[0]) for item in shown] == [14, 15, 16, 17, 18]
+        assert [int(item.below_bits[0]) for item in shown] == narrowed
         assert matched.assurance.tolist() == [Assurance.SELF_REPORTED] * 5
 
     @pytest.mark.parametrize("seed", [1, 2])

@@ -135,6 +135,8 @@ class ReviewingConformance(Opened):
             {MatchOutcome.BLOCKED: 1},
             {MatchOutcome.BLOCKED: 2},
         ]
+        organisations = [each.disputes and each.disputes.organisations for each in listed]
+        assert organisations == [None, None, 1]
         for outcome, numbers in (
             (MatchOutcome.BLOCKED, [2, 1]),
             (MatchOutcome.FALSE_POSITIVE, [1]),
