@@ -8,17 +8,34 @@ import random
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from disrupt.core.media import NOT_NARROWED
+from disrupt.core.outcomes import (
+    MatchedVersion,
+    MatchOutcome,
+    NarrowingPolicy,
+    OutcomeReport,
+)
 from disrupt.data_directory import JOURNAL, RESERVE
 from disrupt.errors import StorageFullError
 from disrupt.registry import journal, sqlite
 from disrupt.registry.sql import disk_reserve
 from disrupt.registry.sql.disk_reserve import DiskReserve
 from disrupt.registry.sql.registry import SqlRegistryWriter
-from tests.registry.examples import ACT, DAY, all_changes, api_key, new_item, registration
+from tests.registry.examples import (
+    ACT,
+    DAY,
+    all_changes,
+    api_key,
+    ensure_key,
+    new_item,
+    registration,
+)
 
 
 @pytest.fixture
@@ -70,6 +87,33 @@ def test_a_key_can_be_revoked_on_a_full_disk(disk: Path) -> None:
             fill(disk)
             assert writer.revoke_key(key.key_id, day=DAY, act=ACT).revoked_on == DAY
             assert held_bytes(disk) == disk_reserve.SIZE_BYTES
+
+
+def test_a_key_that_disputes_many_items_is_revoked_on_a_full_disk_and_they_are_widened_later(
+    disk: Path,
+) -> None:
+    chance = random.Random(6)
+    with sqlite.open_writer(disk / "registry.db") as writer:
+        items = [new_item(chance) for _ in range(300)]
+        for at in range(0, len(items), 50):
+            writer.register(registration(chance, None, *items[at : at + 50]), day=DAY)
+        key_ids = [ensure_key(writer, organisation) for organisation in "ab"]
+        for item, organisation in product(items, "ab"):
+            row = item.fingerprints[0]
+            versions = (MatchedVersion(int(row["plan"]), int(row["ordinal"]), 20),)
+            false = MatchOutcome.FALSE_POSITIVE
+            report = OutcomeReport(item.item_id, organisation, false, b"a match", versions)
+            writer.report(report, day=DAY)
+        writer.checkpoint()
+        fill(disk)
+        with capture_logs() as logs:
+            assert writer.revoke_key(key_ids[0], day=DAY, act=ACT).revoked_on == DAY
+        assert "narrowings_late" in [entry["event"] for entry in logs]
+        (disk / "filler").unlink()
+        writer.refresh_narrowings(NarrowingPolicy(), day=DAY)
+        matched = writer.matched_items(0, writer.head(), len(items))
+        assert len(matched) == len(items)
+        assert (matched.below_bits == NOT_NARROWED).all()
 
 
 def test_a_removal_that_is_not_journaled_is_not_said_to_be_undone(disk: Path) -> None:

@@ -75,8 +75,8 @@ def test_narrowings_follow_the_settings_at_the_start_and_the_keys_that_expire_on
             report = OutcomeReport(item.item_id, organisation, false, b"a match", versions)
             registry.report(report, day=day_of(now_s))
         narrowings = Narrowings(config, registry, Pool("writer", threads=1, queued=1))
-        key = keys_of(registry, "a")[0]
-        registry.change_key(replace(key, expires_on=day_of(now_s + 86_400)), act=ACT)
+        expiring = replace(keys_of(registry, "a")[0], expires_on=day_of(now_s + 86_400))
+        registry.change_key(expiring, act=replace(ACT, at_s=now_s))
         for _ in range(2):
             seen += registry.matched_items(0, registry.head(), 9).below_bits.tolist()
             asyncio.run(narrowings.look())
