@@ -29,7 +29,9 @@ from disrupt.services.matching import Allowance, Steps, joined
 _MORE = 4
 """Factor by which more matches are asked for where disputed ones leave others out."""
 
-Ask: TypeAlias = Callable[[NDArray[np.intp], int], Steps[Matches]]
+_EVERY = slice(None)
+
+Ask: TypeAlias = Callable[[NDArray[np.intp] | slice, int], Steps[Matches]]
 """Find matches of some queries, by their places, at most so many of each."""
 
 
@@ -52,7 +54,7 @@ def disputed_last(
     ``hashes_of`` returns the hashes, uint8 (n, 32), of a query.
     """
     if not own:
-        return (yield from ask(np.arange(queries), max_matches))
+        return (yield from ask(_EVERY, max_matches))
     parts, rows, most = [], np.arange(queries), max_matches
     while len(rows):
         found = yield from ask(rows, most)

@@ -131,7 +131,7 @@ def test_disputed_matches_are_those_of_a_naive_model_and_hide_nothing(
     live = _live(empty, items)
     own: OwnDisputes = {number.to_bytes(16): distances for number, distances in disputed.items()}
 
-    def ask(rows: NDArray[np.intp], most: int) -> Steps[Matches]:
+    def ask(rows: NDArray[np.intp] | slice, most: int) -> Steps[Matches]:
         if one_picture:
             transforms = [IDENTITY] * _QUERIES
             return picture_steps(live, _HASHES, transforms, _SCOPE, most, UNBOUNDED)

@@ -52,7 +52,10 @@ class Recorded(LiveIndex):
 
 def servicer(index: LiveIndex, monkeypatch: pytest.MonkeyPatch) -> MatchServicer:
     following: Any = SimpleNamespace(
-        live=index, ring=SimpleNamespace(bank_names={}), settled=Cursor(bytes(16), 0)
+        live=index,
+        ring=SimpleNamespace(bank_names={}),
+        settled=Cursor(bytes(16), 0),
+        disputes=lambda _: {},
     )
     nothing: Any = None
     made = MatchServicer(CONFIG, following, *[*[nothing] * 5, LookupQuotas()])

@@ -141,7 +141,7 @@ def test_lookups_by_hash_find_a_thread_while_videos_are_compared(
 
     async def calls() -> None:
         holder.set(admission().holder("0"))
-        following: Any = SimpleNamespace(live=LiveIndex(), ring=None)
+        following: Any = SimpleNamespace(live=LiveIndex(), ring=None, disputes=lambda _: {})
         config = CONFIG.model_copy(update={"search_threads": threads})
         parts: list[Any] = [*[None] * 5, LookupQuotas()]
         servicer: Any = MatchServicer(config, following, *parts)
