@@ -32,7 +32,7 @@ class Dispute:
         with Image.open(DISPUTED) as opened:
             width, height = opened.size
             cropped = opened.crop(
-                (width * 6 // 100, height * 2 // 100, width * 97 // 100, height * 99 // 100)
+                (width * 7 // 100, height * 3 // 100, width * 98 // 100, height * 98 // 100)
             )
         copy = into / "text-cropped.jpg"
         cropped.convert("RGB").save(copy, quality=70)

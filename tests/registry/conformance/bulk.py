@@ -362,12 +362,14 @@ class Walk:
         self.items += new
 
     def renew(self) -> None:
-        """Register a picture again with one hash more: a new item, in the state of the old one."""
+        """Register a picture again with one hash more: a new item, hidden if the old one was."""
         if not self.items:
             return
         item = self.chance.choice(self.items)
         self._forget(item)
         item.hashes, item.by = item.hashes + 1, 0
+        if item.state.matches:
+            item.state = LIVE
         self._send([item], item.case)
 
     def _send(self, items: list[ModelItem], case: str | None) -> None:
