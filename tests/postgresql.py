@@ -21,9 +21,8 @@ from urllib.parse import quote
 _INSTALLED = Path("/usr/lib/postgresql")
 """Debian keeps the commands of PostgreSQL's server here, in a folder for each version."""
 _OLDEST = 15
-_PAGE = Path(__file__).parents[1] / "docs" / "run-a-fleet.md"
-RUNBOOK = _PAGE.read_text("utf-8").partition("<<'END'\n")[2].partition("    END\n")[0]
-"""Statements of the page, for the database ``disrupt`` and its users."""
+RIGHTS = (Path(__file__).parents[1] / "deploy" / "postgresql.sql").read_text("utf-8")
+"""Statements that docs/run-a-fleet.md has run in the database ``disrupt``."""
 
 SUPERUSER = "postgres"
 _READY_WITHIN_S = 60.0
@@ -180,7 +179,7 @@ class PostgreSql:
         for user in ("disrupt", "disrupt_match"):
             self.sql(f"CREATE ROLE {user} LOGIN")
         self.sql("CREATE DATABASE disrupt OWNER disrupt")
-        self.sql(RUNBOOK, "disrupt")
+        self.sql(RIGHTS, "disrupt")
 
     def drop(self, database: str) -> None:
         """Delete a database, and end the sessions that are open in it."""

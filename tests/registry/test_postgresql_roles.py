@@ -16,7 +16,7 @@ from disrupt.doctor.findings import Verdict
 from disrupt.registry import opening
 from disrupt.registry import postgresql as backend
 from disrupt.registry.postgresql import engine, roles
-from tests.postgresql import RUNBOOK, PostgreSql, commands
+from tests.postgresql import RIGHTS, PostgreSql, commands
 from tests.registry.examples import DAY, registration
 
 pytestmark = pytest.mark.skipif(commands() is None, reason="PostgreSQL is not installed")
@@ -102,7 +102,7 @@ def test_the_doctor_names_the_settings_and_rights_that_leave_withdrawn_bytes(
         (warning,) = warnings()
         for name in ("may not end", "idle_in_transaction_session_timeout", "large objects"):
             assert name in warning
-        server.sql(RUNBOOK, "disrupt")
+        server.sql(RIGHTS, "disrupt")
         assert warnings() == []
         directory.secrets_file.write_text(json.dumps({"match_tokens": "1" * 64}))
         (warning,) = warnings()
