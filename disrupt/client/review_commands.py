@@ -137,13 +137,14 @@ def _check_count(item_ids: Sequence[bytes]) -> None:
         raise click.UsageError(f"At most {ITEMS_AT_ONCE} items at a time.")
 
 
-def _numbers_of(of: type[IntEnum]) -> dict[str, Any]:
+def _numbers_of(of: Iterable[IntEnum]) -> dict[str, Any]:
     """Return what makes an option take names of an enumeration, and give their numbers."""
+    numbers = {member.name.lower(): member.value for member in of}
 
     def convert(_: click.Context, __: click.Parameter, given: str | Sequence[str] | None) -> Any:  # noqa: ANN401 as many as were given
         if isinstance(given, str):
-            return of[given.upper()].value
-        return [of[name.upper()].value for name in given or ()]
+            return numbers[given]
+        return [numbers[name] for name in given or ()]
 
     return {"type": _choice(of), "callback": convert}
 
@@ -162,7 +163,7 @@ _CONDITIONS = {
         *("--until", "last_day"), metavar="YYYY-MM-DD", help="Last day of registration, UTC."
     ),
     "outcome": click.option(
-        "--outcome", help="Of which a platform reported this.", **_numbers_of(MatchOutcome)
+        "--outcome", help="Of which a platform reported this.", **_numbers_of(_LISTED)
     ),
     "case_tag": click.option(
         *("--case", "case_tag"), metavar="TAG", type=_TAG, help="Of the case of this tag."

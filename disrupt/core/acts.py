@@ -24,7 +24,7 @@ class Action(IntEnum):
     DISABLE = 2
     REJECT = 3
     RELEASE = 5
-    """A wait for a review ended without one."""
+    """An item's turn came, or its wait for a review ended without one."""
     HOLD = 6
     """An item waits for a review."""
     MOVE = 7

@@ -34,8 +34,8 @@ class ItemFilter:
 
     ``banks`` are numbers. ``first_day`` and ``last_day``, ISO dates (UTC) and inclusive, bound the
     day of registration; empty ones do not. ``outcome`` is the last one that an organisation
-    reported, or FALSE_POSITIVE where one disputes a match. ``case_tag`` and ``origin_tag`` are of
-    ``TAG_BYTES``, ``key_id`` is the key by which it was registered, ``least_hashes`` a number of
+    reported; false positives are disputes. ``case_tag`` and ``origin_tag`` are of ``TAG_BYTES``,
+    ``key_id`` is the key by which it was registered, ``least_hashes`` a number of
     hashes that it has or exceeds, and ``wait_reason`` why it waits now. ``disputed``: only items
     with disputes of organisations with a valid key that staff have not settled; ``needs_staff``:
     only those that staff have to decide about. None, and what is empty or 0, set no condition.

@@ -50,7 +50,8 @@ class OutcomeWriter(OutcomeReader, Protocol):
 
         A false positive is a dispute of the versions that matched; of one organisation and item
         ``DISPUTED_MATCHES`` matches are kept. Versions that staff have widened for the organisation
-        at that distance, or nearer, are so at once. Of other outcomes the latest of an item counts.
+        at that distance, or nearer, are so at once, whatever it reported between. Of other outcomes
+        the latest of an item counts.
         Idempotent on one day. The id of an item that was replaced names what took its place.
         NotFoundError if there is no such item, or it was withdrawn.
         """

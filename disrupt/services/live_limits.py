@@ -34,9 +34,9 @@ class LiveLimits:
         """Return how many pictures may go live, of a caller and its networks, narrowest first."""
         live = self._of(day)
         if not origins:
-            return self.pictures_per_key - live[caller, _NARROWEST, b""]
+            return self.pictures_per_key - live.get((caller, _NARROWEST, b""), 0.0)
         return min(
-            self.pictures_per_origin * WIDER_TIMES[width] - live[caller, width, origin]
+            self.pictures_per_origin * WIDER_TIMES[width] - live.get((caller, width, origin), 0.0)
             for width, origin in enumerate(origins)
         )
 

@@ -14,6 +14,7 @@ from disrupt.core.review import Done, ItemCounts, ItemFilter, ReviewedItem
 from disrupt.core.states import ItemState
 from disrupt.errors import (
     InvalidRequestError,
+    NotFoundError,
     PermissionDeniedError,
     UnauthenticatedError,
     Violation,
@@ -130,8 +131,10 @@ class Reviewer:
         """Return an item, and what was reported of it."""
         reports = self.registry.item_reports(item_id, key.banks)
         wanted = ItemFilter(key.banks, item_ids=frozenset((reports.item_id,)))
-        (item,) = self.registry.items_for_review(wanted, 1).items
-        return item, reports
+        items = self.registry.items_for_review(wanted, 1).items
+        if not items:  # since it was looked up
+            raise NotFoundError("The item was withdrawn.")
+        return items[0], reports
 
     def erase_case(self, key: ApiKey, number: str, act: Act, *, day: str) -> CaseErasure:
         """Ask that a case be erased whose PIN is lost, or confirm that another key asked."""

@@ -20,7 +20,7 @@ class Registered:
     ``number`` is its number in the case. ``age`` is the age as which it is treated; UNSURE is
     minor, because no age was said. ``outcome`` says whether the case had it before. ``incomplete``:
     only a part was registered, of a video that ends early, is broken or is not alone.
-    ``waits``: it waits for a review, and is not blocked for now.
+    ``waits``: it waits for its turn or for a review, and is not blocked for now.
     ``first_frame_only``: other frames of an animation were not, see ``every_frame``, or other pages
     and pictures of a TIFF or HEIC file.
     """

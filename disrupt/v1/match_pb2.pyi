@@ -786,8 +786,9 @@ class ReportOutcomeRequest(_message.Message):
     MATCH_ID_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     match_id: _builtins.bytes
-    """From the match, or joined as `MatchColumns.match_ids` says, at most 512 bytes. Good as long as the item is registered, for any key of the organisation whose key
-    looked up. What is forged, altered or of another organisation is INVALID_REQUEST alike.
+    """From the match, or joined as `MatchColumns.match_ids` says, at most 512 bytes. Good as long as the item is registered,
+    for any key of the organisation whose key looked up. What is forged, altered or of another organisation is
+    INVALID_REQUEST alike.
     """
     outcome: Global___Outcome.ValueType
     """What was done. Of each organisation and item the latest is kept, whichever match it was of; a FALSE_POSITIVE is kept

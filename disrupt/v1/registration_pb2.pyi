@@ -119,7 +119,7 @@ class _WaitReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitReason
     WAIT_REASON_UNLIKE_A_PICTURE: _WaitReason.ValueType  # 2
     """Its hashes are not those of one picture. Without a review it takes its turn after some days."""
     WAIT_REASON_BANK: _WaitReason.ValueType  # 3
-    """Its bank's items wait for a review. Without one it goes live after some days."""
+    """Its bank's items wait for a review. Without one it takes its turn after some days."""
 
 class WaitReason(_WaitReason, metaclass=_WaitReasonEnumTypeWrapper):
     """Why an item waits."""
@@ -133,7 +133,7 @@ hours as long as nobody floods the network (docs/live-limits.md).
 WAIT_REASON_UNLIKE_A_PICTURE: WaitReason.ValueType  # 2
 """Its hashes are not those of one picture. Without a review it takes its turn after some days."""
 WAIT_REASON_BANK: WaitReason.ValueType  # 3
-"""Its bank's items wait for a review. Without one it goes live after some days."""
+"""Its bank's items wait for a review. Without one it takes its turn after some days."""
 Global___WaitReason: _TypeAlias = WaitReason  # noqa: Y015
 
 class _RegistrationOutcome:
@@ -698,7 +698,7 @@ class CaseItem(_message.Message):
     left_up_on: _builtins.str
     """Newest day before today on which a platform said that it recognised a copy, and leaves it up; likewise."""
     state: Global___CaseItemState.ValueType
-    """Whether lookups find it. That it waits because of what platforms report is said from the next day on (UTC)."""
+    """Whether lookups find it."""
     wait_reason: Global___WaitReason.ValueType
     """Why it waits, where it does."""
     def __init__(

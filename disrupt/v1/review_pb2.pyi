@@ -35,7 +35,7 @@ class _ItemStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ItemState.V
     ITEM_STATE_ENABLED: _ItemState.ValueType  # 2
     """Lookups find it: staff have decided so."""
     ITEM_STATE_WAITING: _ItemState.ValueType  # 3
-    """It waits for a review: registered beyond a limit."""
+    """It waits for its turn or for a review, see `ReviewItem.wait_reason`."""
     ITEM_STATE_DISABLED: _ItemState.ValueType  # 5
     """Staff have switched it off."""
     ITEM_STATE_REJECTED: _ItemState.ValueType  # 6
@@ -51,7 +51,7 @@ ITEM_STATE_LIVE: ItemState.ValueType  # 1
 ITEM_STATE_ENABLED: ItemState.ValueType  # 2
 """Lookups find it: staff have decided so."""
 ITEM_STATE_WAITING: ItemState.ValueType  # 3
-"""It waits for a review: registered beyond a limit."""
+"""It waits for its turn or for a review, see `ReviewItem.wait_reason`."""
 ITEM_STATE_DISABLED: ItemState.ValueType  # 5
 """Staff have switched it off."""
 ITEM_STATE_REJECTED: ItemState.ValueType  # 6
@@ -101,7 +101,7 @@ class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueTy
     ACTION_REJECT: _Action.ValueType  # 3
     """Staff rejected an item."""
     ACTION_RELEASE: _Action.ValueType  # 5
-    """Nobody reviewed an item in time, and it went live."""
+    """An item's turn came, or nobody reviewed it in time: it went live."""
     ACTION_HOLD: _Action.ValueType  # 6
     """An item was made to wait for a review."""
     ACTION_MOVE: _Action.ValueType  # 7
@@ -147,7 +147,7 @@ ACTION_DISABLE: Action.ValueType  # 2
 ACTION_REJECT: Action.ValueType  # 3
 """Staff rejected an item."""
 ACTION_RELEASE: Action.ValueType  # 5
-"""Nobody reviewed an item in time, and it went live."""
+"""An item's turn came, or nobody reviewed it in time: it went live."""
 ACTION_HOLD: Action.ValueType  # 6
 """An item was made to wait for a review."""
 ACTION_MOVE: Action.ValueType  # 7
@@ -270,7 +270,7 @@ class ListItemsRequest(_message.Message):
     page_size: _builtins.int
     """Most items in the page, 1-500. 0: 100."""
     page: _builtins.int
-    """`next_page` of the page before, with the same conditions. 0: from the newest item."""
+    """`next_page` of the page before, with the same conditions. 0: from the first item."""
     @_builtins.property
     def conditions(self) -> Global___ItemConditions:
         """Which items."""

@@ -108,7 +108,7 @@ class ReviewServiceServicer:
     """
 
     def ListItems(self, request, context):
-        """Lists items that are not withdrawn, newest first.
+        """Lists items that are not withdrawn: first those about which staff have to decide, of both the newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,7 @@ class ReviewServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ReviewServiceAsyncStub: ...
     ListItems: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListItemsRequest, _review_pb2.ListItemsResponse]
-    """Lists items that are not withdrawn, newest first."""
+    """Lists items that are not withdrawn: first those about which staff have to decide, of both the newest first."""
     SetItemStates: _grpc.UnaryUnaryMultiCallable[_review_pb2.SetItemStatesRequest, _review_pb2.SetItemStatesResponse]
     """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn."""
     PreviewItems: _grpc.UnaryUnaryMultiCallable[_review_pb2.PreviewItemsRequest, _review_pb2.PreviewItemsResponse]
@@ -77,7 +77,7 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListItems: _aio.UnaryUnaryMultiCallable[_review_pb2.ListItemsRequest, _review_pb2.ListItemsResponse]  # type: ignore[assignment]
-    """Lists items that are not withdrawn, newest first."""
+    """Lists items that are not withdrawn: first those about which staff have to decide, of both the newest first."""
     SetItemStates: _aio.UnaryUnaryMultiCallable[_review_pb2.SetItemStatesRequest, _review_pb2.SetItemStatesResponse]  # type: ignore[assignment]
     """Sets the state of items. Idempotent. What people affected withdraw stays withdrawn."""
     PreviewItems: _aio.UnaryUnaryMultiCallable[_review_pb2.PreviewItemsRequest, _review_pb2.PreviewItemsResponse]  # type: ignore[assignment]
@@ -119,7 +119,7 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _review_pb2.ListItemsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.ListItemsResponse, _abc.Awaitable[_review_pb2.ListItemsResponse]]:
-        """Lists items that are not withdrawn, newest first."""
+        """Lists items that are not withdrawn: first those about which staff have to decide, of both the newest first."""
 
     @_abc_1.abstractmethod
     def SetItemStates(

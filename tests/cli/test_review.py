@@ -161,3 +161,12 @@ def test_an_unknown_item_is_refused_and_a_wrong_use_sends_nothing(
         wrong = disrupt("review", *arguments, key=review_key, server="127.0.0.1:1")
         assert wrong.code == 2
     assert disrupt("review", "log", key=disrupt.match_key).code == 1
+
+
+def test_items_are_not_listed_by_false_positives_which_are_disputes(
+    disrupt: Shell, review_key: str
+) -> None:
+    def listed(outcome: str) -> Done:
+        return disrupt("review", "list", "--outcome", outcome, key=review_key)
+
+    assert (listed("blocked").code, listed("false_positive").code) == (0, 2)

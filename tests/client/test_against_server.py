@@ -21,6 +21,7 @@ from benchmarks.harness.videos import Codec, encode, footage
 from disrupt.client import AsyncMatchClient, Extent, MatchClient, VideoAnswer
 from disrupt.core.cases import AgeBand
 from disrupt.core.hashes import HASH_BYTES, PdqHash, unpack
+from disrupt.core.lookups import MATCH_ID_BYTES_MAX
 from disrupt.core.media import Assurance, MediaKind, Profile
 from disrupt.core.transforms import IDENTITY
 from disrupt.hashing import ImageQuery, hash_image
@@ -79,7 +80,7 @@ def test_a_registered_picture_is_found_by_hash_by_file_and_by_bytes(known: Regis
         assert (match.item_id, match.bank, match.distance_bits) == (known.item_id, "adults", 0)
         assert (match.assurance, match.kind) == (Assurance.SELF_REPORTED, MediaKind.IMAGE)
         assert (match.transform, match.plan, match.query_transform) == (IDENTITY, 0, IDENTITY)
-        assert 0 < len(match.match_id) <= 256
+        assert 0 < len(match.match_id) <= MATCH_ID_BYTES_MAX
         assert (match.extent, match.stored_area_permille) == (Extent.WHOLE, 1000)
     assert len({answer.quality for answer in answers}) == 1
     assert by_hash.index_cursor

@@ -266,15 +266,20 @@ class Walk:
             for each in item.disputes
             if (each.organisation, each.match) == (said.organisation, said.match)
         ]
+        still = [each for each in of_match if each.settlement == Settlement.WIDENED]
+        known = {each.version[:2] for each in still}
         if said.outcome != MatchOutcome.FALSE_POSITIVE:
-            item.disputes = [each for each in item.disputes if each not in of_match]
-        elif not of_match:
+            item.disputes = [
+                each for each in item.disputes if each not in of_match or each in still
+            ]
+        elif still == of_match:
             item.disputes += [
                 Dispute(
                     *(item.item_id, said.organisation, said.match, version, self.day),
                     Settlement.WIDENED if self._is_widened(item, said, version) else None,
                 )
                 for version in said.versions
+                if version[:2] not in known
             ]
 
     def _is_widened(self, item: ModelItem, said: OutcomeReport, version: MatchedVersion) -> bool:

@@ -8,6 +8,7 @@ import random
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from disrupt.core.outcomes import (
 from disrupt.data_directory import JOURNAL, RESERVE
 from disrupt.errors import StorageFullError
 from disrupt.registry import journal, sqlite
-from disrupt.registry.sql import disk_reserve
+from disrupt.registry.sql import disk_reserve, disputes
 from disrupt.registry.sql.disk_reserve import DiskReserve
 from disrupt.registry.sql.registry import SqlRegistryWriter
 from tests.registry.examples import (
@@ -114,6 +115,21 @@ def test_a_key_that_disputes_many_items_is_revoked_on_a_full_disk_and_they_are_w
         matched = writer.matched_items(0, writer.head(), len(items))
         assert len(matched) == len(items)
         assert (matched.below_bits == NOT_NARROWED).all()
+
+
+def test_a_key_is_not_said_to_be_as_before_where_the_disk_is_full_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StorageFullError("full")
+
+    with sqlite.open_writer(tmp_path / "registry.db") as writer:
+        monkeypatch.setattr(disputes, "refresh_some", full)
+        key = api_key("0a1b2c3d")
+        writer.add_key(key, act=ACT)
+        changed = replace(key, expires_on="2027-01-01")
+        writer.change_key(changed, act=ACT)
+        assert writer.keys() == (changed,)
 
 
 def test_a_removal_that_is_not_journaled_is_not_said_to_be_undone(disk: Path) -> None:

@@ -112,10 +112,18 @@ def is_disputed(connection: Connection, number: int, organisation: str, match: b
 
 def add(connection: Connection, number: int, report: OutcomeReport, *, day: str) -> None:
     """Note that a match is disputed, in place of the farthest one where there are many."""
-    if is_disputed(connection, number, report.organisation, report.match):
+    columns = schema.disputes.c
+    of_match = _is_of(number, report.organisation, report.match)
+    known = {
+        (plan, ordinal): settlement
+        for plan, ordinal, settlement in connection.execute(
+            select(columns.plan, columns.ordinal, columns.settlement).where(*of_match)
+        )
+    }
+    versions = [version for version in report.versions if version[:2] not in known]
+    if not versions or any(settled != Settlement.WIDENED for settled in known.values()):
         return
     _make_room(connection, number, report.organisation)
-    columns = schema.disputes.c
     widened = connection.execute(
         select(columns.plan, columns.ordinal, func.min(columns.distance_bits))
         .where(columns.item == number, columns.organisation == report.organisation)
@@ -134,17 +142,20 @@ def add(connection: Connection, number: int, report: OutcomeReport, *, day: str)
             if version.distance_bits >= widened_bits.get(version[:2], version.distance_bits + 1)
             else None,
         }
-        for version in report.versions
+        for version in versions
     ]
-    if rows:
-        connection.execute(insert(schema.disputes), rows)
-        refresh(connection, [number], day, told=[number])
+    connection.execute(insert(schema.disputes), rows)
+    refresh(connection, [number], day, told=[number])
 
 
 def remove(connection: Connection, number: int, report: OutcomeReport, *, day: str) -> None:
-    """Note that a match is not disputed any more."""
+    """Note that a match is not disputed any more.
+
+    What staff have widened stays on record: else the next report would undo their decision.
+    """
     of_match = _is_of(number, report.organisation, report.match)
-    if connection.execute(delete(schema.disputes).where(*of_match)).rowcount:
+    is_open = schema.disputes.c.settlement.is_distinct_from(Settlement.WIDENED)
+    if connection.execute(delete(schema.disputes).where(*of_match, is_open)).rowcount:
         refresh(connection, [number], day, told=[number])
 
 

@@ -250,10 +250,7 @@ class SqlRegistryWriter(SqlRegistry):
             return [Revoked(key_id)] if was_valid else [], key
 
         key = self._remove(revoke)
-        try:
-            self._refresh(day, key.organisation)
-        except StorageFullError:  # the key is revoked; what follows is done with the daily refresh
-            _log.warning("narrowings_late", organisation=key.organisation)
+        self._refresh_of(key, day)
         return key
 
     def _remove(self, change: Callable[[Connection], tuple[_Removals, _Result]]) -> _Result:
@@ -365,19 +362,26 @@ class SqlRegistryWriter(SqlRegistry):
         """Add a key; with ``replaced``, change that one."""
         with self._writing, self._transaction() as connection:
             api_keys.add_key(connection, key, act=act, replaced=replaced)
-        self._refresh(day_of(act.at_s), key.organisation)
+        self._refresh_of(key, day_of(act.at_s))
 
     def change_key(self, key: ApiKey, *, act: Act) -> None:
         """Change rights, banks and expiry of a key."""
         with self._writing, self._transaction() as connection:
             api_keys.change_key(connection, key, act=act)
-        self._refresh(day_of(act.at_s), key.organisation)
+        self._refresh_of(key, day_of(act.at_s))
 
     def refresh_narrowings(self, policy: NarrowingPolicy, *, day: str) -> None:
         """Note the policy, and narrow all items anew."""
         with self._writing, self._transaction() as connection:
             disputes.note_policy(connection, policy)
         self._refresh(day)
+
+    def _refresh_of(self, key: ApiKey, day: str) -> None:
+        """Narrow anew what a key's organisation disputes; on a full disk the daily refresh does."""
+        try:
+            self._refresh(day, key.organisation)
+        except StorageFullError:  # which would say that the key is as before
+            _log.warning("narrowings_late", organisation=key.organisation)
 
     def _refresh(self, day: str, organisation: str | None = None) -> None:
         """Narrow all items anew, or those that an organisation disputes: some at a time."""

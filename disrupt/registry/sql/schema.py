@@ -301,7 +301,7 @@ disputes = Table(
 )
 
 # What the disputes of an item make of it (``core.disputes``), as of its newest change: the versions
-# that lookups answer only at some distances, packed (``sql.disputes``), and what staff are told.
+# that lookups answer only at some distances, packed (``sql.narrowings``), and what staff are told.
 # Items of which no dispute counts have no row.
 narrowings = Table(
     "narrowings",

@@ -308,9 +308,7 @@ def _kept_by(
     if wanted.wait_reason is not None:
         yield some.state == ItemState.WAITING
         yield some.wait_reason == wanted.wait_reason
-    if wanted.outcome == MatchOutcome.FALSE_POSITIVE:
-        yield exists().where(schema.disputes.c.item == some.number)
-    elif wanted.outcome is not None:
+    if wanted.outcome is not None:
         reported = schema.outcomes.c
         yield exists().where(reported.item == some.number, reported.outcome == wanted.outcome)
 

@@ -199,6 +199,18 @@ class DisputesConformance(Opened):
         accuse(writer, item.item_id, "ab", (*OWN, 19))
         assert below_bits(reader) == {OWN: 19}
 
+    def test_a_correction_in_between_does_not_undo_what_staff_have_widened(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    ) -> None:
+        _, item = register(writer, chance)
+        matched, nonce = (*OWN, 20), b"one match"
+        accuse(writer, item.item_id, "ab", matched, match=nonce)
+        writer.settle_disputes([item.item_id], Settlement.WIDENED, STAFF)
+        for outcome in (MatchOutcome.BLOCKED, FALSE_POSITIVE):
+            accuse(writer, item.item_id, "ab", matched, outcome=outcome, match=nonce)
+            assert below_bits(reader) == {}
+            assert reader.disputes() == []
+
     def test_staff_uphold_what_was_disputed_beyond_the_tenth(
         self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
     ) -> None:

@@ -139,7 +139,6 @@ class ReviewingConformance(Opened):
         assert organisations == [None, None, 1]
         for outcome, numbers in (
             (MatchOutcome.BLOCKED, [2, 1]),
-            (MatchOutcome.FALSE_POSITIVE, [1]),
             (MatchOutcome.NOT_BLOCKED, []),
         ):
             page = reader.items_for_review(ItemFilter(BOTH, outcome=outcome), 9)
