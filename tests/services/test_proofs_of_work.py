@@ -113,7 +113,7 @@ def test_work_grows_with_the_pictures() -> None:
     proofs = ProofsOfWork(attempts=3)
 
     def mean(pictures: int) -> float:
-        found = [
+        found: list[int] = [
             json.loads(base64.b64decode(proof_of(proofs, pictures)))["solution"]["counter"]
             for _ in range(100)
         ]

@@ -17,7 +17,8 @@ onmessage = async ({ data }) => {
     const challenge = JSON.parse(data);
     const solution = await solveChallenge({ challenge, deriveKey, timeout: TIMEOUT_MS });
     if (solution) proof = btoa(JSON.stringify({ challenge, solution }));
-  } finally {
-    postMessage(proof);
+  } catch {
+    // The challenge, or this browser, is not as the library takes it: then there is no proof.
   }
+  postMessage(proof);
 };
