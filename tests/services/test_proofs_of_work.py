@@ -7,20 +7,12 @@ import json
 import time
 
 import pytest
-from altcha import v2 as altcha
 
 from disrupt.services.proofs_of_work import VALID_S, ProofsOfWork
+from tests.services.solving import solved
 
 KEY, HOME = "key", b"home"
 NOW_S = time.time()
-
-
-def solved(challenge: str) -> str:
-    """Return the proof, found as a device finds it."""
-    asked = altcha.Challenge.from_dict(json.loads(challenge))
-    solution = altcha.solve_challenge(asked, timeout=0)
-    assert solution
-    return altcha.Payload(asked, solution).to_base64()
 
 
 @pytest.fixture
