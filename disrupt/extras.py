@@ -9,6 +9,7 @@ from disrupt.errors import ConfigurationError
 PACKAGES = {
     "server": (
         "alembic",
+        "altcha",
         "argon2",
         "faiss",
         "grpc_reflection",

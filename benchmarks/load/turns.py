@@ -198,7 +198,7 @@ def measure(at_once: int, per_key: int, per_h: float, proof_s: float, scale: flo
 @click.option("--pictures", "at_once", type=int, multiple=True, help="Pictures of a network a day.")
 @click.option("--turns", "per_h", type=float, multiple=True, help="Turns an hour.")
 @click.option(
-    "--proof-s", default=5.0, show_default=True, help="Processor time of a proof for one picture."
+    "--proof-s", default=0.6, show_default=True, help="Processor time of a proof for one picture."
 )
 @click.option("--scale", default=1.0, show_default=True, help="Length of the floods.")
 @json_option

@@ -63,8 +63,8 @@ class Registration:
 
     ``key_id`` is the key with which it came, ``origin`` the token of the widest network of who sent
     it, of which only a tag is stored; both may be empty. ``live_pictures`` is how many pictures may
-    go live at once, by ``core.plausibility.pictures``. Of its items that wait for their turns the
-    first ``paid_items`` have them before others.
+    go live at once, by ``core.plausibility.pictures``. Of its items that wait for their turns,
+    ``paid_pictures`` have them before others: the first that are worth no more.
     """
 
     request_id: bytes
@@ -77,7 +77,7 @@ class Registration:
     key_id: str = ""
     origin: bytes = b""
     live_pictures: float = math.inf
-    paid_items: int = 0
+    paid_pictures: float = 0.0
 
 
 class HeldItem(NamedTuple):
@@ -99,7 +99,8 @@ class Registered:
     """The result of a registration.
 
     ``items`` are in the order of the request. ``cursor`` includes them. ``live_pictures`` is how
-    many of those that may go live at once it took; 0 for a repeated request.
+    many of those that may go live at once it took, ``paid_pictures`` how many of those that are
+    paid for; 0 for a repeated request.
     """
 
     case_number: str
@@ -107,6 +108,7 @@ class Registered:
     items: tuple[HeldItem, ...]
     cursor: Cursor
     live_pictures: float = field(default=0.0, compare=False)
+    paid_pictures: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,9 @@ class Config(BaseModel):
     """Like live_pictures_per_origin, of the calls of one key that name no network."""
     turns_per_h: Annotated[float, Field(ge=1, le=3600)] = 60.0
     """Pictures in an hour that go live by turns, of one network and day, or one key."""
+    proof_attempts: Annotated[int, Field(ge=0, le=1_000_000)] = 500
+    """Attempts of the proof of work for an earlier turn of one picture, on average: with 500 some
+    3 s of a phone. 0: no proof is asked for."""
     dispute_organisations: Annotated[int, Field(ge=2)] = 2
     """Organisations that have to dispute a version of an item until it is answered only nearer than
     all of them dispute it."""

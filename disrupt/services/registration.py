@@ -60,7 +60,7 @@ from disrupt.registry.contract import (
 )
 from disrupt.services.live_limits import LiveLimits
 from disrupt.services.pins import Pins
-from disrupt.services.proofs_of_work import NoProofs, ProofsOfWork
+from disrupt.services.proofs_of_work import ProofsOfWork, Purse
 from disrupt.services.quotas import Quota
 from disrupt.services.tally import Tally
 from disrupt.services.throttle import Asked, Throttle
@@ -93,7 +93,7 @@ class Registrar:
     limits: RegistrationLimits = RegistrationLimits()
     quota: Quota = field(default_factory=Quota)
     live: LiveLimits = field(default_factory=LiveLimits)
-    proofs: ProofsOfWork = field(default_factory=NoProofs)
+    proofs: ProofsOfWork = field(default_factory=ProofsOfWork)
     tally: Tally = field(default_factory=Tally)
     _storing: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -160,23 +160,23 @@ class Registrar:
         self,
         origin_token: bytes,
         wider_origin_tokens: tuple[bytes, ...],
-        items: int,
+        pictures: int,
         *,
         caller: str,
         at_s: float,
         day: str,
     ) -> str:
-        """Return a challenge whose solution gives so many new items their turns earlier.
+        """Return a challenge whose solution gives so many new pictures their turns earlier.
 
         Empty while the networks have room for as many pictures today. LimitExceededError for more
-        items than a registration can have.
+        than a registration can have items.
         """
-        if items > self.limits.items_per_registration:
-            raise _too_many("items in one registration", self.limits.items_per_registration)
+        if pictures > self.limits.items_per_registration:
+            raise _too_many("pictures in one challenge", self.limits.items_per_registration)
         access = CaseAccess("", "", origin_token, wider_origin_tokens)
         with self._storing:
-            has_room = self.live.left(caller, access.origins, day) >= items
-        return "" if has_room else self.proofs.challenge(caller, origin_token, items, at_s=at_s)
+            has_room = self.live.left(caller, access.origins, day) >= pictures
+        return "" if has_room else self.proofs.challenge(caller, origin_token, pictures, at_s=at_s)
 
     def show(self, access: CaseAccess, *, caller: str, now_s: float, day: str) -> ShownCase:
         """Return the case, to callers that have its PIN."""
@@ -285,13 +285,13 @@ class Registrar:
             access = request.access
             self.quota.check(caller, access.origin_token, hashes, now_s)
             left = self.live.left(caller, access.origins, day)
+            purse = self._purse(request, caller)
             registered = self.registry.register(
-                replace(
-                    registration, live_pictures=left, paid_items=self._paid(request, caller, left)
-                ),
+                replace(registration, live_pictures=left, paid_pictures=purse.left),
                 day=day,
                 items_per_case=self.limits.items_per_case,
             )
+            purse.left -= registered.paid_pictures
             charged = _charged(registered)
             self.quota.charge(caller, charged, now_s)
             self.live.charge(caller, access.origins, registered.live_pictures, day)
@@ -299,12 +299,12 @@ class Registrar:
             self.tally.count(number, caller, origin, charged, day)
         return registered
 
-    def _paid(self, request: RegistrationRequest, caller: str, left: float) -> int:
-        """Return how many items have earlier turns; a proof is used only where some may wait."""
-        if not request.proof_of_work or left >= len(request.items):
-            return 0
+    def _purse(self, request: RegistrationRequest, caller: str) -> Purse:
+        """Return what pays for earlier turns."""
+        if not request.proof_of_work:
+            return Purse()
         origin = request.access.origin_token
-        return self.proofs.accept(request.proof_of_work, caller, origin, at_s=time.time())
+        return self.proofs.purse(request.proof_of_work, caller, origin, at_s=time.time())
 
     def _check_free(
         self, number: str, request: RegistrationRequest, caller: str, now_s: float

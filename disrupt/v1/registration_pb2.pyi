@@ -282,9 +282,11 @@ class RegistrationContext(_message.Message):
     without access.case_number.
     """
     proof_of_work: _builtins.str
-    """Solution of a challenge of GetChallenge, at most 4096 bytes. Of the new items that have to wait, as many as it pays
-    for go live before those of others who share the network. Of no effect if it is wrong, used before, or not needed.
-    Empty: none.
+    """Proof for a challenge of GetChallenge, at most 4096 bytes: base64 of JSON, an object of the "challenge" and its
+    "solution", as ALTCHA's forms send it. It pays for the turns of as many pictures as the challenge was for, in any
+    number of registrations within its hour: the new items that have to wait go live before those of others who share
+    the network, as far as what is left of it suffices. Of no effect if it is wrong, spent, of another network, or not
+    needed. Empty: none.
     """
     @_builtins.property
     def access(self) -> Global___CaseAccess:
@@ -992,12 +994,12 @@ class GetChallengeRequest(_message.Message):
 
     ORIGIN_TOKEN_FIELD_NUMBER: _builtins.int
     WIDER_ORIGIN_TOKENS_FIELD_NUMBER: _builtins.int
-    ITEMS_FIELD_NUMBER: _builtins.int
+    PICTURES_FIELD_NUMBER: _builtins.int
     origin_token: _builtins.bytes
     """Says who asks, as CaseAccess.origin_token."""
-    items: _builtins.int
-    """Pictures and videos whose turns the solution is to pay for; the work grows with them. 0 stands for 1; at most the
-    server's limit of items in a registration.
+    pictures: _builtins.int
+    """Pictures whose turns the solution is to pay for; the work grows with them. A video takes one for each 299 hashes
+    that it has, at least one. 0 stands for 1; at most the server's limit of items in a registration.
     """
     @_builtins.property
     def wider_origin_tokens(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
@@ -1008,11 +1010,11 @@ class GetChallengeRequest(_message.Message):
         *,
         origin_token: _builtins.bytes = ...,
         wider_origin_tokens: _abc.Iterable[_builtins.bytes] | None = ...,
-        items: _builtins.int = ...,
+        pictures: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "origin_token", b"origin_token", "wider_origin_tokens", b"wider_origin_tokens"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["origin_token", b"origin_token", "pictures", b"pictures", "wider_origin_tokens", b"wider_origin_tokens"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1026,7 +1028,7 @@ class GetChallengeResponse(_message.Message):
 
     CHALLENGE_FIELD_NUMBER: _builtins.int
     challenge: _builtins.str
-    """JSON of the ALTCHA challenge, to be solved on the device. Empty: none is needed now."""
+    """JSON of a challenge of ALTCHA (version 2, PBKDF2/SHA-256), to be solved within an hour. Empty: none is needed now."""
     def __init__(
         self,
         *,

@@ -23,6 +23,11 @@ _SHARED = {
 """Files that the page shares with other rooms."""
 
 LIBRARIES = (
+    "altcha-lib/LICENSE",
+    "altcha-lib/dist/esm/v2/algorithms/web/pbkdf2.js",
+    "altcha-lib/dist/esm/v2/helpers.js",
+    "altcha-lib/dist/esm/v2/pow.js",
+    "altcha-lib/dist/esm/v2/types.js",
     "libheif-js/LICENSE",
     "libheif-js/libheif-wasm/LICENSE",
     "libheif-js/libheif-wasm/libheif-bundle.mjs",

@@ -212,8 +212,8 @@ def case_answer(value: ShownCase) -> registration_pb2.GetCaseResponse:
 def challenged(
     message: registration_pb2.GetChallengeRequest,
 ) -> tuple[bytes, tuple[bytes, ...], int]:
-    """Return the tokens of an origin and of wider networks, and for how many items it asks."""
-    return *origins(message), message.items or 1
+    """Return the tokens of an origin and of wider networks, and for how many pictures it asks."""
+    return *origins(message), message.pictures or 1
 
 
 def challenge_answer(challenge: str) -> registration_pb2.GetChallengeResponse:

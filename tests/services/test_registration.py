@@ -51,10 +51,12 @@ from disrupt.registry.contract import Registered
 from disrupt.registry.sql.registry import SqlRegistryWriter
 from disrupt.services.live_limits import LiveLimits
 from disrupt.services.pins import Pins
+from disrupt.services.proofs_of_work import ProofsOfWork
 from disrupt.services.registration import Registrar, RegistrationLimits
 from disrupt.services.throttle import REFUSED_AFTER_S, Asked, NotYetError, Throttle
 from tests.registry.examples import ensure_key
 from tests.services.patient import Patient
+from tests.services.solving import solved
 
 DAY = "2026-11-25"
 PIN = "123456789012"
@@ -438,6 +440,35 @@ def test_what_has_not_the_shape_of_a_picture_or_video_is_refused_whole(
     for stored_in_part in (misfit, MediaItem(MediaKind.IMAGE, equal)):
         receipt = registrar.register(request(stored_in_part), caller="k", now_s=0, day=DAY)
         assert [registered.hashes for registered in receipt.items] == [1]
+
+
+def test_a_challenge_is_for_networks_without_room_and_its_proof_pays_for_what_waits(
+    registry: SqlRegistryWriter,
+) -> None:
+    live = LiveLimits(pictures_per_key=3)
+    proofs = ProofsOfWork(attempts=2)
+    registrar = Registrar(registry, PINS, Patient(PINS.verify), PEPPER, live=live, proofs=proofs)
+
+    def challenge(pictures: int) -> str:
+        return registrar.challenge(b"", (), pictures, caller="k", at_s=time.time(), day=DAY)
+
+    def paid(asked: RegistrationRequest) -> float:
+        purse = proofs.purse(asked.proof_of_work, "k", b"", at_s=time.time())
+        before = purse.left
+        receipt = registrar.register(asked, caller="k", now_s=0, day=DAY)
+        assert registrar.register(asked, caller="k", now_s=0, day=DAY) == receipt, "a replay"
+        return before - purse.left
+
+    assert challenge(3) == ""
+    proof = solved(challenge(4))
+    first = replace(request(item(90), item(90)), proof_of_work=proof)
+    assert paid(first) == 0, "they are live at once"
+    pictures = [item(90) for _ in range(6)]
+    assert paid(replace(request(*pictures[:3]), proof_of_work=proof)) == 2
+    assert paid(replace(request(*pictures[3:]), proof_of_work=proof)) == 2
+    assert paid(replace(request(item(90)), proof_of_work=proof)) == 0
+    with pytest.raises(LimitExceededError):
+        challenge(65)
 
 
 def test_what_is_beyond_a_limit_or_unlike_a_picture_is_registered_and_waits(

@@ -47,7 +47,7 @@ def waiting(
     """Register pictures that wait, as a new case; return its number."""
     items = [new_item(chance, hashes) for _ in range(pictures)]
     asked = replace(
-        registration(chance, None, *items), origin=origin, paid_items=paid, live_pictures=0
+        registration(chance, None, *items), origin=origin, paid_pictures=paid, live_pictures=0
     )
     return registry.register(asked, day=day).case_number
 

@@ -46,14 +46,14 @@ class CaseUpdate:
 
     ``replaced`` maps the ids of new or kept items to the rows whose place they take;
     ``numbers_given`` is the newest number in the case. ``reviewed_banks`` are those whose
-    registrations wait, ``live_pictures`` how many pictures go live at once, ``paid_items`` how many
-    items that wait for their turns are paid for.
+    registrations wait, ``live_pictures`` how many pictures go live at once, ``paid_pictures`` how
+    many that wait for their turns are paid for.
     """
 
     numbers_given: int
     reviewed_banks: frozenset[int]
     live_pictures: float = 0.0
-    paid_items: int = 0
+    paid_pictures: float = 0.0
     added: list[Added] = field(default_factory=list)
     replaced: dict[bytes, Sequence[Row[Any]]] = field(default_factory=dict)
     held: list[HeldItem] = field(default_factory=list)
@@ -81,10 +81,11 @@ class CaseUpdate:
         self.live_pictures += worth
         return None
 
-    def is_paid(self, reason: WaitReason | None, most_items: int) -> bool:
-        """Tell whether an item that waits is paid for; if so, count it."""
-        is_paid = reason == WaitReason.LIMIT and self.paid_items < most_items
-        self.paid_items += is_paid
+    def is_paid(self, item: NewItem, reason: WaitReason | None, most_pictures: float) -> bool:
+        """Tell whether an item that waits is paid for; if so, count the pictures it is worth."""
+        worth = pictures(len(item.fingerprints))
+        is_paid = reason == WaitReason.LIMIT and self.paid_pictures + worth <= most_pictures
+        self.paid_pictures += worth * is_paid
         return is_paid
 
     @property
@@ -183,7 +184,7 @@ def _with_new_hashes(
         if inherited.state != ItemState.WAITING:
             return inherited
         reason = update.review_reason(item, bank) or inherited.wait_reason
-        is_paid = inherited.is_paid or update.is_paid(reason, registration.paid_items)
+        is_paid = inherited.is_paid or update.is_paid(item, reason, registration.paid_pictures)
         return inherited._replace(wait_reason=reason, is_paid=is_paid)
     hashes = new_hashes(before, item.fingerprints)
     reason = update.wait_reason(item, bank, hashes, registration.live_pictures)
@@ -191,7 +192,7 @@ def _with_new_hashes(
         return Standing(ItemState.LIVE)
     if inherited is not None:
         return None
-    is_paid = update.is_paid(reason, registration.paid_items)
+    is_paid = update.is_paid(item, reason, registration.paid_pictures)
     return Standing(ItemState.WAITING, None, reason, is_paid)
 
 

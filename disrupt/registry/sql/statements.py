@@ -102,8 +102,9 @@ def register(
         )
     )
     _note_answer(connection, registration.request_id, changed.held)
-    held, taken = tuple(changed.held), changed.live_pictures
-    return Registered(case.number, CaseStatus.ACTIVE, held, head, taken), replaced
+    pictures = (changed.live_pictures, changed.paid_pictures)
+    held = tuple(changed.held)
+    return Registered(case.number, CaseStatus.ACTIVE, held, head, *pictures), replaced
 
 
 def _is_taken(connection: Connection, request_id: bytes) -> bool:

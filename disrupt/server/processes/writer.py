@@ -53,6 +53,7 @@ from disrupt.server.processes.storage import LOOK_S, Storage
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.live_limits import LiveLimits
 from disrupt.services.pins import Pins
+from disrupt.services.proofs_of_work import ProofsOfWork
 from disrupt.services.quotas import Quota
 from disrupt.services.registration import Registrar, RegistrationLimits
 from disrupt.services.review import Reviewer
@@ -216,7 +217,8 @@ def _registrar(config: Config, registry: RegistryWriter, pepper: bytes) -> Regis
     )
     quota = Quota(config.max_registered_hashes_per_h)
     live = LiveLimits(config.live_pictures_per_key, config.live_pictures_per_origin)
-    return Registrar(registry, pins, throttle, pepper, limits, quota, live)
+    proofs = ProofsOfWork(config.proof_attempts)
+    return Registrar(registry, pins, throttle, pepper, limits, quota, live, proofs)
 
 
 class _LeadersPool(Pool):

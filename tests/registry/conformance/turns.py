@@ -106,14 +106,14 @@ class TurnsConformance(Opened):
                 asked = replace(
                     registration(chance, number, *new),
                     origin=b"o",
-                    paid_items=chance.choice([0, 0, 1, 2]),
+                    paid_pictures=chance.choice([0, 0, 1, 2]),
                     live_pictures=0,
                 )
                 case = writer.register(asked, day=DAY).case_number
                 cases = list(dict.fromkeys([*cases, case]))
                 for place, each in enumerate(new):
                     made += 1
-                    items[each.item_id] = Waiting(made, case, place < asked.paid_items)
+                    items[each.item_id] = Waiting(made, case, place < asked.paid_pictures)
                 continue
             for _ in range(chance.randint(1, 3)):
                 if not items:

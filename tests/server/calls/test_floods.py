@@ -132,4 +132,6 @@ def test_wider_networks_bound_what_their_parts_have_live_and_a_key_all_that_name
             "context.access.wider_origin_tokens",
         )
         request = registration_pb2.GetChallengeRequest()
+        assert caller("GetChallenge", request).challenge
+        request.origin_token = b"elsewhere"
         assert not caller("GetChallenge", request).challenge

@@ -29,6 +29,7 @@ _HASH_BYTES_MAX, _MESSAGE_BYTES_MAX = 64, 1024
 _MESSAGES: dict[str, type[Message]] = {
     f"{SERVICE}/RegisterHashes": registration_pb2.RegisterHashesRequest,
     f"{SERVICE}/GetCase": registration_pb2.GetCaseRequest,
+    f"{SERVICE}/GetChallenge": registration_pb2.GetChallengeRequest,
     f"{SERVICE}/WithdrawItems": registration_pb2.WithdrawItemsRequest,
     f"{SERVICE}/KeepCase": registration_pb2.KeepCaseRequest,
     f"{SERVICE}/WithdrawCase": registration_pb2.WithdrawCaseRequest,

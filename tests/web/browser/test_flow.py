@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from disrupt.client.review import ReviewClient
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
+from disrupt.v1 import registration_pb2
 from tests.hashing.pictures import encode, photo
 from tests.web.browser.person import Person, file, photograph
 from tests.web.browser.site import Site
@@ -72,13 +73,16 @@ def test_a_case_that_staff_are_about_to_erase_is_kept_by_one_button(
     assert site.case(number, pin).erased_on == ""
 
 
-def test_number_and_pin_are_shown_before_anything_is_sent(person: Person, site: Site) -> None:
-    posts: list[str] = []
-    person.page.on("request", lambda request: posts.extend([request.url] * bool(request.post_data)))
+def test_number_and_pin_are_shown_before_anything_of_the_pictures_is_sent(
+    person: Person, site: Site
+) -> None:
+    posts: list[bytes] = []
+    person.page.on("request", lambda request: posts.extend([request.post_data_buffer or b""]))
     person.says_age().chooses(photograph("cat")).is_ready().clicks("Continuer").sees("number")
     shown = person.number_and_pin()
     person.clicks("Je les ai notés").sees("send")
-    assert posts == []
+    asked = registration_pb2.GetChallengeRequest(pictures=1).SerializeToString()
+    assert [*filter(None, posts)] == [asked], "it says of files how many there are, and no more"
     person.clicks("Envoyer").sees("receipt")
     assert person.number_and_pin() == shown
     assert len(site.case(*shown).items) == 1

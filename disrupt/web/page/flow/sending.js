@@ -97,12 +97,15 @@ export class Sending {
     const session = this.#session;
     const { access, hasCase, requestId } = session;
     this.#mark('SENDING');
+    const proof = await session.proofs.best(signal);
+    if (signal.aborted) throw new Failure('STOPPED', 0, false);
     const mayBeLess = items.length > 1 && !isUnclear;
     const request = {
       requestId,
       access: hasCase ? access : { caseNumber: '', pin: access.pin },
       ageBand,
       newCaseNumber: hasCase ? '' : access.caseNumber,
+      proofOfWork: proof?.text ?? '',
       items: items.flatMap(({ media }) => media ?? []),
     };
     const receipt = await patiently((options) => registerHashes(request, options), {
@@ -120,6 +123,8 @@ export class Sending {
       return;
     }
     check(receipt, items.length, access.caseNumber);
+    if (proof)
+      proof.left -= receipt.items.filter(({ waitReason }) => waitReason === 'LIMIT').length;
     for (const registered of receipt.items)
       Object.assign(items[registered.index], { registered, step: 'REGISTERED' });
     for (const { index, lowQuality } of receipt.rejected) {

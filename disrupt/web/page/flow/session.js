@@ -6,6 +6,7 @@
 
 import { identity, newCaseNumber, newPin, newRequestId } from '../messages/cases.js';
 import { Hasher } from './hasher.js';
+import { Proofs } from './proofs.js';
 import { Sending } from './sending.js';
 
 /**
@@ -56,6 +57,7 @@ export class Session extends EventTarget {
   /** Whether a call that changes the case was sent and not answered: `case` may be out of date. */
   isCaseUnclear = false;
   hasher = new Hasher();
+  proofs = new Proofs();
   #isHashing = false;
 
   /** Whether files are still to be hashed. */
@@ -75,11 +77,13 @@ export class Session extends EventTarget {
   }
 
   /**
-   * Add files, and begin to hash them; also those that were refused, and are chosen again.
+   * Add files, and begin to hash them and to pay for their turns; also those that were refused, and are chosen again.
    * @param {Iterable<File>} files
    */
   add(files) {
-    for (const file of files) {
+    const added = [...files];
+    if (added.length) this.proofs.ask(added.length);
+    for (const file of added) {
       const refused = this.itemsAt('REFUSED').find((item) => isSame(item.file, file));
       if (!refused) this.items.push({ file, step: 'WAITING', share: 0 });
       else Object.assign(refused, { file, step: 'WAITING', share: 0, reason: undefined });
@@ -110,10 +114,11 @@ export class Session extends EventTarget {
     this.sending = new Sending(this);
   }
 
-  /** Forget everything, and end the worker. */
+  /** Forget everything, and end the workers. */
   close() {
     this.forgetItems();
     this.hasher.close();
+    this.proofs.close();
     this.access = { caseNumber: '', pin: '' };
     this.typed = { number: '', pin: '' };
     this.case = undefined;

@@ -21,6 +21,7 @@ import { decode, encode } from './protobuf.js';
  * @property {Access} access
  * @property {string} ageBand of AGE_BAND
  * @property {string} newCaseNumber
+ * @property {string} [proofOfWork]
  * @property {Media[]} items
  */
 
@@ -29,6 +30,7 @@ const METHODS = {
   RegisterHashes: [messages.RegisterHashesRequest, messages.RegisterHashesResponse],
   GetCase: [messages.GetCaseRequest, messages.GetCaseResponse],
   KeepCase: [messages.KeepCaseRequest, messages.KeepCaseResponse],
+  GetChallenge: [messages.GetChallengeRequest, messages.GetChallengeResponse],
   WithdrawItems: [messages.WithdrawItemsRequest, messages.WithdrawResponse],
   WithdrawCase: [messages.WithdrawCaseRequest, messages.WithdrawResponse],
 };
@@ -91,6 +93,18 @@ export async function getCase(request, options) {
  */
 export async function keepCase(request, options) {
   return (await call('KeepCase', request, options)).case;
+}
+
+/**
+ * Ask for a challenge whose proof pays for earlier turns of so many pictures; empty if none is
+ * needed.
+ * @param {{pictures: number}} request
+ * @param {Options} [options]
+ * @returns {Promise<string>}
+ * @throws {CallError}
+ */
+export async function getChallenge(request, options) {
+  return (await call('GetChallenge', request, options)).challenge;
 }
 
 /**

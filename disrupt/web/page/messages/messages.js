@@ -33,6 +33,7 @@
  * @property {string} blockedOn ISO date (UTC) on which a platform last blocked a copy, or empty
  * @property {string} leftUpOn ISO date (UTC) on which a platform last left a copy up, or empty
  * @property {string} state of CASE_ITEM_STATE
+ * @property {string} waitReason of WAIT_REASON, where it waits
  */
 
 /**
@@ -53,7 +54,8 @@
  * @property {number} hashes
  * @property {string} outcome of REGISTRATION_OUTCOME
  * @property {number} number in the case, from 1
- * @property {string} state of CASE_ITEM_STATE; WAITING where it was added, and waits for a review
+ * @property {string} state of CASE_ITEM_STATE; WAITING where it was added, and waits
+ * @property {string} waitReason of WAIT_REASON, where it waits
  */
 
 /** @typedef {{index: number, lowQuality?: {quality: number, minimumQuality: number}}} RejectedItem */
@@ -66,6 +68,7 @@ export const CASE_STATUS = ['UNSPECIFIED', 'RECEIVED', 'ACTIVE', 'WITHDRAWN', 'R
 export const AGE_BAND = ['UNSPECIFIED', 'ADULT', 'MINOR'];
 export const MEDIA_KIND = ['UNSPECIFIED', 'IMAGE', 'VIDEO'];
 export const CASE_ITEM_STATE = ['UNSPECIFIED', 'LIVE', 'WAITING', 'OFF'];
+export const WAIT_REASON = ['UNSPECIFIED', 'LIMIT', 'UNLIKE_A_PICTURE', 'BANK'];
 export const REGISTRATION_OUTCOME = ['UNSPECIFIED', 'ADDED', 'RENEWED', 'KEPT'];
 
 /** Number of the enumeration Profile for the canonical hash. */
@@ -80,6 +83,7 @@ export const RegistrationContext = {
   access: [2, CaseAccess],
   ageBand: [3, AGE_BAND],
   newCaseNumber: [4, 'string'],
+  proofOfWork: [5, 'string'],
 };
 
 /** @type {Fields} */
@@ -113,6 +117,7 @@ export const RegisteredItem = {
   outcome: [4, REGISTRATION_OUTCOME],
   number: [5, 'number'],
   state: [6, CASE_ITEM_STATE],
+  waitReason: [7, WAIT_REASON],
 };
 
 /** @type {Fields} */
@@ -141,6 +146,7 @@ export const CaseItem = {
   blockedOn: [8, 'string'],
   leftUpOn: [9, 'string'],
   state: [10, CASE_ITEM_STATE],
+  waitReason: [11, WAIT_REASON],
 };
 
 /** @type {Fields} */
@@ -165,6 +171,12 @@ export const KeepCaseRequest = { access: [1, CaseAccess] };
 
 /** @type {Fields} */
 export const KeepCaseResponse = { case: [1, Case] };
+
+/** Its origin tokens are left out too. @type {Fields} */
+export const GetChallengeRequest = { pictures: [3, 'number'] };
+
+/** @type {Fields} */
+export const GetChallengeResponse = { challenge: [1, 'string'] };
 
 /** @type {Fields} */
 export const WithdrawItemsRequest = {

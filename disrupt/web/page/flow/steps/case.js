@@ -27,8 +27,8 @@ const ARMED_AFTER_MS = 1500;
 /** @type {{[status: string]: string}} what a status means, as keys of texts */
 const MEANINGS = { ACTIVE: 'case.live', RECEIVED: 'case.received', REJECTED: 'case.rejected' };
 
-/** @type {{[state: string]: string}} what a state of an item means, as keys of texts */
-const STATES = { WAITING: 'state.WAITING.means', OFF: 'state.OFF.means' };
+/** @type {{[state: string]: string}} what a reason to wait or a state means, as keys of texts */
+const STATES = { LIMIT: 'case.turn', WAITING: 'state.WAITING.means', OFF: 'state.OFF.means' };
 
 /** @param {Page} page */
 export function openStep(page) {
@@ -191,6 +191,7 @@ async function askAgain(page, ask) {
  */
 function caseItem(page, item, withdraw) {
   const name = itemName(item.kind, item.number);
+  const meaning = STATES[item.waitReason] ?? STATES[item.state];
   const label = [text('case.withdraw_item'), element('span', { class: 'visually-hidden' }, ` ${name}`)];
   return element(
     'li',
@@ -203,7 +204,7 @@ function caseItem(page, item, withdraw) {
       ' ',
       text(item.ageBand === 'ADULT' ? 'case.adult' : 'case.minor'),
     ),
-    item.state in STATES && element('p', {}, dialable(STATES[item.state])),
+    meaning && element('p', {}, dialable(meaning)),
     item.blockedOn && paragraph(text('came.blocked', { day: dayInWords(item.blockedOn) })),
     item.leftUpOn &&
       element('p', {}, dialable('came.left_up', { day: dayInWords(item.leftUpOn) })),

@@ -26,10 +26,10 @@ import { asking, showCase } from './waiting.js';
 /** @param {Page} page */
 export function receiptStep(page) {
   const { session } = page;
-  const registered = session.itemsAt('REGISTERED').length;
-  const waiting = session
-    .itemsAt('REGISTERED')
-    .filter((item) => item.registered?.state === 'WAITING').length;
+  const answers = session.itemsAt('REGISTERED').map(({ registered }) => registered);
+  const registered = answers.length;
+  const waiting = answers.filter((answer) => answer?.state === 'WAITING').length;
+  const turns = answers.filter((answer) => answer?.waitReason === 'LIMIT').length;
   const unknown = session.itemsAt('UNKNOWN').length;
   const failed = session.itemsAt('REFUSED', 'REJECTED', 'READY');
   const others = session.items.filter((item) => !failed.includes(item));
@@ -48,7 +48,9 @@ export function receiptStep(page) {
     failed.length > 0 && warning(counted('receipt.failed', failed.length)),
     registered > waiting &&
       element('p', { class: 'notice' }, counted('receipt.live', registered - waiting)),
-    waiting > 0 && element('p', { class: 'notice' }, counted('receipt.waits', waiting)),
+    turns > 0 && element('p', { class: 'notice' }, counted('receipt.turns', turns)),
+    waiting > turns &&
+      element('p', { class: 'notice' }, counted('receipt.waits', waiting - turns)),
     unknown > 0 &&
       warning(text(session.hasCase ? 'receipt.unknown.known' : 'receipt.unknown.new')),
     isOpened ? [numberCard(page), keeping(page)] : paragraph(text('receipt.void')),
