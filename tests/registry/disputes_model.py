@@ -268,6 +268,11 @@ class Walk:
         ]
         if said.outcome != MatchOutcome.FALSE_POSITIVE:
             item.disputes = [each for each in item.disputes if each not in of_match]
+            item.disputes += [
+                replace(each, match=b"")
+                for each in of_match
+                if each.settlement == Settlement.WIDENED
+            ]
         elif not of_match:
             item.disputes += [
                 Dispute(
@@ -291,12 +296,15 @@ class Walk:
         action = Action.WIDEN if settlement == Settlement.WIDENED else Action.UPHOLD
         named = self.chance.choice(item.item_ids)
         done = self.writer.settle_disputes([named], settlement, self.act(action))
-        is_changed = any(each.settlement != settlement for each in item.disputes)
+        reported = [each for each in item.disputes if each.match]
+        is_changed = any(each.settlement != settlement for each in reported)
         assert done.item_ids == (item.item_id,) * is_changed
         if is_changed:
             newest = self.writer.acts(1)[0]
             assert (newest.act, newest.item_id) == (self.act(action), item.item_id)
-        item.disputes = [replace(each, settlement=settlement) for each in item.disputes]
+        item.disputes = [
+            replace(each, settlement=settlement) if each.match else each for each in item.disputes
+        ]
 
     def renew(self, item: ModelItem) -> None:
         """Register the picture again: some hashes stay, some are others, some change places."""

@@ -48,6 +48,8 @@ from disrupt.registry.sql import acts, api_keys, narrowings, queries, schema, st
 _ITEMS_AT_ONCE = 500
 _POLICY = {name: f"dispute_{name}" for name in ("organisations", "floor_bits", "silent_permille")}
 """Columns of the registry in which the policy is noted."""
+_NO_MATCH = b""
+"""Match of what staff have widened and the organisation has corrected since, or that gave way."""
 
 
 def disputes(connection: Connection) -> Sequence[Dispute]:
@@ -143,8 +145,7 @@ def add(connection: Connection, number: int, report: OutcomeReport, *, day: str)
 
 def remove(connection: Connection, number: int, report: OutcomeReport, *, day: str) -> None:
     """Note that a match is not disputed any more."""
-    of_match = _is_of(number, report.organisation, report.match)
-    if connection.execute(delete(schema.disputes).where(*of_match)).rowcount:
+    if _drop(connection, number, report.organisation, report.match):
         refresh(connection, [number], day, told=[number])
 
 
@@ -153,18 +154,42 @@ def _is_of(number: int, organisation: str, match: bytes) -> tuple[ColumnElement[
     return columns.item == number, columns.organisation == organisation, columns.match == match
 
 
+def _drop(connection: Connection, number: int, organisation: str, match: bytes) -> bool:
+    """Delete what an organisation disputes of a match; tell whether it did.
+
+    What staff have widened is kept without the match, the nearest of each version: nobody undoes
+    that by correcting a report twice.
+    """
+    columns = schema.disputes.c
+    of_match = _is_of(number, organisation, match)
+    dropped = connection.execute(delete(schema.disputes).where(*of_match).returning(*columns)).all()
+    for row in dropped:
+        if row.settlement != Settlement.WIDENED:
+            continue
+        of_version = (
+            *_is_of(number, organisation, _NO_MATCH),
+            *(columns.plan == row.plan, columns.ordinal == row.ordinal),
+        )
+        kept = connection.execute(select(columns.distance_bits).where(*of_version)).scalar()
+        if kept is None or row.distance_bits < kept:
+            connection.execute(delete(schema.disputes).where(*of_version))
+            connection.execute(insert(schema.disputes), [row._asdict() | {"match": _NO_MATCH}])
+    return bool(dropped)
+
+
 def _make_room(connection: Connection, number: int, organisation: str) -> None:
     """Delete the farthest disputes of an organisation where there is room for no other."""
     columns = schema.disputes.c
     farther = connection.scalars(
         select(columns.match)
         .where(columns.item == number, columns.organisation == organisation)
+        .where(columns.match != _NO_MATCH)
         .group_by(columns.match)
         .order_by(func.min(columns.distance_bits), columns.match)
         .offset(DISPUTED_MATCHES - 1)
     ).all()
     for match in farther:
-        connection.execute(delete(schema.disputes).where(*_is_of(number, organisation, match)))
+        _drop(connection, number, organisation, match)
 
 
 # What staff decide
@@ -183,7 +208,7 @@ def settle_disputes(
     for row in states.named(connection, item_ids, banks):
         changed = connection.execute(
             update(schema.disputes)
-            .where(columns.item == row.number)
+            .where(columns.item == row.number, columns.match != _NO_MATCH)
             .where(columns.settlement.is_distinct_from(settlement))
             .values(settlement=settlement)
         )

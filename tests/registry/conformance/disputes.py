@@ -199,6 +199,25 @@ class DisputesConformance(Opened):
         accuse(writer, item.item_id, "ab", (*OWN, 19))
         assert below_bits(reader) == {OWN: 19}
 
+    def test_what_staff_widened_stays_so_when_it_is_corrected_and_reported_again(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    ) -> None:
+        _, item = register(writer, chance)
+        accuse(writer, item.item_id, "ab", (*OWN, 20), match=b"widened")
+        writer.settle_disputes([item.item_id], Settlement.WIDENED, STAFF)
+        accuse(writer, item.item_id, "ab", outcome=MatchOutcome.BLOCKED, match=b"widened")
+        upheld = writer.settle_disputes([item.item_id], Settlement.UPHELD, STAFF)
+        assert upheld.item_ids == ()
+        accuse(writer, item.item_id, "ab", (*OWN, 20), match=b"widened")
+        assert below_bits(reader) == {}
+        for at in range(DISPUTED_MATCHES):  # until it gives way to nearer ones, which go again
+            accuse(writer, item.item_id, "ab", (*OWN, 19), match=at.to_bytes(12))
+        for at in range(DISPUTED_MATCHES):
+            nearer = at.to_bytes(12)
+            accuse(writer, item.item_id, "ab", outcome=MatchOutcome.BLOCKED, match=nearer)
+        accuse(writer, item.item_id, "ab", (*OWN, 20), match=b"another")
+        assert below_bits(reader) == {}
+
     def test_staff_uphold_what_was_disputed_beyond_the_tenth(
         self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
     ) -> None:
