@@ -192,12 +192,14 @@ class Follower:
     def _advance(self) -> None:
         """Apply every change that the registry has now; those that come meanwhile are left.
 
-        This ends, and so sets the lag, even where the registry changes all the time.
+        All at once: an item that is disputed again and again is found between any two pages. This
+        ends, and so sets the lag, even where the registry changes all the time.
         """
         read_s = time.monotonic()
         head = self._reader.head()
-        while self._apply_page(self._live) and self._live.cursor.sequence < head.sequence:
-            pass
+        with self._live.together() as ahead:
+            while self._apply_page(ahead) and ahead.cursor.sequence < head.sequence:
+                pass
         self._complete_s = read_s
 
     def _apply_page(self, live: LiveIndex) -> bool:

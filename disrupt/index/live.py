@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -151,6 +152,20 @@ class LiveIndex:
         self._state = replace(
             state, delta=self._segments.settle(delta, tables=tables), cursor=cursor
         )
+
+    @contextmanager
+    def together(self) -> Iterator[LiveIndex]:
+        """Yield the index to ``apply`` pages of changes to; searches see none until the end.
+
+        An item that goes on one page, and comes back on a later one, is found all the time.
+        """
+        ahead = LiveIndex()
+        ahead._state = self._serving()
+        ahead._segments = self._segments
+        try:
+            yield ahead
+        finally:
+            self._state = ahead._state
 
     def replace(self, prepared: LiveIndex) -> None:
         """Serve what ``prepared`` serves from now on; it must not be used any more.

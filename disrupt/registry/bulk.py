@@ -20,6 +20,8 @@ class BulkReader(Protocol):
     def count_hidden(self, *, since_s: int) -> int:
         """Count the items that staff hid since a time (seconds since 1970), and that still are.
 
+        And those that they moved: to platforms whose keys do not name the other bank, these are
+        hidden, too.
         What an act on many hid more than ``UNDO_WITHIN_S`` ago is left out.
         """
 

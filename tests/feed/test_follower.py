@@ -17,6 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from structlog.testing import capture_logs
 
 from disrupt.core.changes import Change, Cursor
+from disrupt.core.outcomes import MatchedVersion, MatchOutcome, OutcomeReport
+from disrupt.core.states import ItemState
 from disrupt.errors import OtherHistoryError, UnavailableError
 from disrupt.feed.follower import Follower
 from disrupt.feed.rebuild import rebuild
@@ -26,7 +28,7 @@ from disrupt.registry import sqlite
 from disrupt.registry.contract import NewItem, RegistryReader
 from disrupt.registry.sql.registry import SqlRegistryWriter
 from tests.index.examples import search
-from tests.registry.examples import DAY, new_item, registration
+from tests.registry.examples import ACT, DAY, new_item, registration
 
 
 class Site:
@@ -87,6 +89,31 @@ class Watched(LiveIndex):
         if self.serving:
             self.swaps.append((self.cursor.sequence, prepared.cursor.sequence))
         super().replace(prepared)
+
+
+def test_an_item_that_is_disputed_again_and_again_is_missing_at_no_page(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (item,) = site.register()
+    site.follower.step()
+    for outcome in (MatchOutcome.FALSE_POSITIVE, MatchOutcome.BLOCKED):
+        version = MatchedVersion(0, 0, 20)
+        site.writer.report(OutcomeReport(item.item_id, "a", outcome, b"m", (version,)), day=DAY)
+        for _ in range(12):
+            site.register(100)
+    read, found = site.writer.changes, list[bool]()
+
+    def look_and_read(after: Cursor, limit: int) -> tuple[Sequence[Change], Cursor]:
+        found.append(item.item_id in site.matching([item]))
+        return read(after, limit)
+
+    monkeypatch.setattr(site.writer, "changes", look_and_read)
+    site.follower.step()
+    assert len(found) > 2
+    assert all(found)
+    site.writer.set_states([item.item_id], ItemState.DISABLED, ACT)
+    site.follower.step()
+    assert not site.matching([item])
 
 
 def test_no_search_sees_an_earlier_state_at_a_swap(site: Site) -> None:

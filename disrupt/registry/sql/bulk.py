@@ -4,7 +4,7 @@ import secrets
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
-from sqlalchemy import Connection, Select, delete, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, insert, literal, or_, select, update
 
 from disrupt.core.acts import Act, Action
 from disrupt.core.changes import MARK_BYTES
@@ -148,13 +148,17 @@ def _batches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 def count_hidden(connection: Connection, *, since_s: int) -> int:
-    """Count the items that staff hid since a time, one by one or many at once, and that are so."""
+    """Count the items that staff hid since a time, and that are so, or moved to another bank."""
     done, items, undoable = schema.acts.c, schema.items.c, schema.undoable.c
     hiding = (done.at_s >= since_s, done.action.in_(_HIDING))
     one_by_one = select(done.item).where(*hiding, done.item.is_not(None))
     at_once = select(undoable.item).join(schema.acts).where(*hiding)
+    moved = select(done.item).where(done.at_s >= since_s, done.action == Action.MOVE)
     query = select(func.count()).where(
-        items.number.in_(one_by_one.union(at_once)), items.state.not_in(SHOWN)
+        or_(
+            and_(items.number.in_(one_by_one.union(at_once)), items.state.not_in(SHOWN)),
+            and_(items.number.in_(moved), items.state.is_not(None)),
+        )
     )
     return connection.execute(query).scalar_one()
 

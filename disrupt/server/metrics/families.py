@@ -239,7 +239,7 @@ DISPUTES = Gauge(
 )
 ITEMS_HIDDEN = Gauge(
     "disrupt_items_hidden",
-    "Media items that staff have hidden within a day, and that still are.",
+    "Media items that staff have hidden within a day, and that still are, or moved.",
     of_each_process=False,
 )
 OLDEST_WITHDRAWN = Gauge(

@@ -257,6 +257,15 @@ class BulkConformance(Opened):
         undo(writer, done.act)
         assert reader.count_hidden(since_s=AT_S) == 0
 
+    def test_what_staff_have_moved_counts_as_hidden_since_platforms_may_not_look_there(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    ) -> None:
+        number, ids, _ = register(writer, chance, 1, 1)
+        writer.move_items(ids, MINORS, act(Action.MOVE))
+        assert [reader.count_hidden(since_s=since_s) for since_s in (AT_S, AT_S + 1)] == [2, 0]
+        writer.withdraw(number, ids[:1], day=DAY)
+        assert reader.count_hidden(since_s=AT_S) == 1
+
     def test_tags_are_erased_after_thirty_days_and_drawn_anew_where_they_are_needed(
         self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
     ) -> None:
