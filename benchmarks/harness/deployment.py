@@ -97,7 +97,7 @@ class Deployment:
     ) -> Self:
         """Begin to start it, as ``start`` does; it has no address yet."""
         if "live_pictures_per_key" not in settings:
-            settings = f"{settings}\n{_MANY_LIVE}"
+            settings = f"{_MANY_LIVE}\n{settings}"
         if "--config" not in options:
             config = data_dir.with_name(f"{data_dir.name}.toml")
             config.write_text(settings)

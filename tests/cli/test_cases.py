@@ -57,7 +57,7 @@ def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: P
         "error": None,
     }
     assert 50 <= line["quality"] <= 100
-    assert re.fullmatch("[0-9a-f]{2,512}", line["matches"][0]["match_id"])
+    assert re.fullmatch("[0-9a-f]{2,1024}", line["matches"][0]["match_id"])
 
     shown = disrupt("status", "--json", receipt["case"], pin=receipt["pin"])
     assert shown.code == 0

@@ -92,10 +92,11 @@ def test_what_one_organisation_takes_back_narrows_nothing_more(
 @pytest.mark.parametrize("version", [WHOLE, UNKNOWN, NEARLY_WHOLE, PARTS[0]])
 @pytest.mark.parametrize("bits", [FLOOR_BITS, FLOOR_BITS + 1, FLOOR_BITS + 2])
 def test_two_organisations_narrow_to_what_both_dispute(version: Version, bits: int) -> None:
-    disputes = [dispute("a", version, 13), dispute("b", version, bits), dispute("b", version, 30)]
+    nearest = dispute("a", version, FLOOR_BITS + 1)
+    disputes = [nearest, dispute("b", version, bits), dispute("b", version, 30)]
     made = narrowing(OF_ITEM, disputes, POLICY, is_minors=False)
     assert made is not None
-    assert made.below_bits == {version: max(13, bits)}
+    assert made.below_bits == {version: max(FLOOR_BITS + 1, bits)}
 
 
 def test_of_versions_that_show_a_part_a_tenth_falls_silent_those_disputed_nearest() -> None:
@@ -127,10 +128,10 @@ def test_what_staff_uphold_takes_no_place_of_the_tenth() -> None:
 @pytest.mark.parametrize(
     ("disputes", "is_minors", "reasons"),
     [
-        ([dispute("a", WHOLE, 12)], False, {"within_floor"}),
+        ([dispute("a", WHOLE, FLOOR_BITS)], False, {"within_floor"}),
         ([dispute("a", UNKNOWN, 0)], False, {"within_floor"}),
-        ([dispute("a", WHOLE, 12, Settlement.UPHELD)], False, set()),
-        ([dispute("a", WHOLE, 13)], False, set()),
+        ([dispute("a", WHOLE, FLOOR_BITS, Settlement.UPHELD)], False, set()),
+        ([dispute("a", WHOLE, FLOOR_BITS + 1)], False, set()),
         ([dispute("a", PARTS[0], 3)], False, set()),
         ([dispute("a", WHOLE, 30)], True, {"minor"}),
         ([dispute("a", (2, 7), 30)], True, {"minor"}),

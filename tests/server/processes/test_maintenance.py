@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets as random
 
-from disrupt.v1 import match_pb2, registration_pb2
+from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from tests.server.caller import access, calling, eventually, items, lookup, near, register
 from tests.server.running import Start
 
@@ -22,7 +22,11 @@ def test_a_server_with_many_new_hashes_compacts_and_answers_the_same_from_tables
     pictures = [random.token_bytes(32 * _HASHES) for _ in range(64)]
     request = register(*pictures)
     for item in request.items:
+        item.kind = types_pb2.MEDIA_KIND_VIDEO  # a picture has no more than one hash of a version
         item.fingerprints.qualities = bytes([90]) * _HASHES
+        times_ms = range(0, 250 * _HASHES, 250)
+        item.fingerprints.start_ms.extend(times_ms)
+        item.fingerprints.end_ms.extend(times_ms)
     kept = random.token_bytes(32)
     with calling(server.address, helpline) as people, calling(server.address, match) as platform:
         people("RegisterHashes", register(kept))

@@ -82,7 +82,7 @@ def test_narrowings_follow_the_settings_at_the_start_and_the_keys_that_expire_on
             asyncio.run(narrowings.look())
             seen += registry.matched_items(0, registry.head(), 9).below_bits.tolist()
             now_s += 86_400
-    assert seen == [13, 8, 8, NOT_NARROWED]
+    assert seen == [17, 8, 8, NOT_NARROWED]
 
 
 def test_cases_are_erased_seven_days_after_two_keys_have_asked(tmp_path: Path) -> None:
