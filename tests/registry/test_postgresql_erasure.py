@@ -173,7 +173,7 @@ def test_idle_transactions_of_a_node_are_ended_and_of_others_waited_for(
 
 
 def test_a_transaction_that_may_write_holds_erasure_up_too(
-    server: PostgreSql, writer: SqlRegistryWriter, database: str
+    writer: SqlRegistryWriter, database: str
 ) -> None:
     gone = example(random.Random(9))
     number = writer.register(gone, day=DAY).case_number
