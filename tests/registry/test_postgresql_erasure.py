@@ -173,7 +173,7 @@ def test_idle_transactions_of_a_node_are_ended_and_of_others_waited_for(
 
 
 def test_a_transaction_that_may_write_holds_erasure_up_too(
-    writer: SqlRegistryWriter, database: str
+    server: PostgreSql, writer: SqlRegistryWriter, database: str
 ) -> None:
     gone = example(random.Random(9))
     number = writer.register(gone, day=DAY).case_number
@@ -182,6 +182,7 @@ def test_a_transaction_that_may_write_holds_erasure_up_too(
         writer.withdraw(number, None, day=DAY)
         assert not writer.checkpoint()
     assert writer.checkpoint()
+    assert not any(are_found(server, secrets_of(gone)))
 
 
 def test_a_writer_that_waits_to_lead_does_not_hold_erasure_up(

@@ -13,7 +13,7 @@ from benchmarks.harness.deployment import Deployment
 from benchmarks.harness.fleet import CERTIFICATES, Fleet, Place
 from disrupt.data_directory import DataDirectory
 from disrupt.registry.postgresql.roles import MATCH
-from tests.postgresql import SUPERUSER, PostgreSql
+from tests.postgresql import RIGHTS, SUPERUSER, PostgreSql
 
 USERS = {"writer": SUPERUSER, "match": MATCH}
 """Roles of PostgreSQL, by those of machines."""
@@ -66,12 +66,12 @@ class Machines:
 
     @classmethod
     def prepare(cls, folder: Path, postgresql: PostgreSql) -> Self:
-        """Make a database, the role by which nodes read it, and all files of the machines."""
-        exists = f"SELECT FROM pg_roles WHERE rolname = '{MATCH}'"
-        postgresql.sql(
-            f"DO $$ BEGIN IF NOT EXISTS ({exists}) THEN CREATE ROLE {MATCH} LOGIN; END IF; END $$"
-        )
+        """Make a database with the documented rights in it, and all files of the machines."""
+        for role in ("disrupt", MATCH):
+            if not postgresql.sql(f"SELECT 1 FROM pg_roles WHERE rolname = '{role}'"):
+                postgresql.sql(f"CREATE ROLE {role} LOGIN")
         database = postgresql.new_database()
+        postgresql.sql(RIGHTS.replace("ON DATABASE disrupt", f"ON DATABASE {database}"), database)
         urls = {role: postgresql.url(database, user) for role, user in USERS.items()}
         writers = tuple(Place(f"writer-{number}", "writer") for number in (1, 2))
         nodes = tuple(Place(f"node-{number}", "match") for number in (1, 2))
