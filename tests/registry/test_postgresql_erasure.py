@@ -175,7 +175,7 @@ def test_idle_transactions_of_a_node_are_ended_and_of_others_waited_for(
 def test_a_transaction_that_may_write_holds_erasure_up_too(
     server: PostgreSql, writer: SqlRegistryWriter, database: str
 ) -> None:
-    gone = example(random.Random(9))
+    gone = example(random.Random("a transaction that may write"))
     number = writer.register(gone, day=DAY).case_number
     with closing(psycopg.connect(database)) as other:
         other.execute("SELECT pg_current_xact_id()")

@@ -68,7 +68,7 @@ class Machines:
     def prepare(cls, folder: Path, postgresql: PostgreSql) -> Self:
         """Make a database with the documented rights in it, and all files of the machines."""
         for role in ("disrupt", MATCH):
-            if not postgresql.sql(f"SELECT 1 FROM pg_roles WHERE rolname = '{role}'"):
+            if role not in postgresql.sql("SELECT rolname FROM pg_roles").split():
                 postgresql.sql(f"CREATE ROLE {role} LOGIN")
         database = postgresql.new_database()
         postgresql.sql(RIGHTS.replace("ON DATABASE disrupt", f"ON DATABASE {database}"), database)
