@@ -147,7 +147,8 @@ class ReviewWriter(ReviewReader, Protocol):
         *,
         banks: Collection[int] | None = None,
     ) -> StatesSet:
-        """Settle all disputes of items, and note one act for each item of which one was changed.
+        """Settle disputes of items, and note one act for each item of which one was changed.
 
+        All are widened, or those upheld that are not settled yet: what staff have widened stays so.
         Idempotent; errors as for ``set_states``.
         """

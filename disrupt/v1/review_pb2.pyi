@@ -71,7 +71,7 @@ class _SettlementEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Settlement
     versions match again.
     """
     SETTLEMENT_UPHELD: _Settlement.ValueType  # 2
-    """They hold, also where more versions than a tenth of the item's fall silent."""
+    """They hold, also where more versions than a tenth of the item's fall silent. What was widened before stays so."""
 
 class Settlement(_Settlement, metaclass=_SettlementEnumTypeWrapper):
     """What staff decide of disputes."""
@@ -83,7 +83,7 @@ SETTLEMENT_WIDENED: Settlement.ValueType  # 1
 versions match again.
 """
 SETTLEMENT_UPHELD: Settlement.ValueType  # 2
-"""They hold, also where more versions than a tenth of the item's fall silent."""
+"""They hold, also where more versions than a tenth of the item's fall silent. What was widened before stays so."""
 Global___Settlement: _TypeAlias = Settlement  # noqa: Y015
 
 class _Action:

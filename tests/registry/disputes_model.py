@@ -296,12 +296,16 @@ class Walk:
         action = Action.WIDEN if settlement == Settlement.WIDENED else Action.UPHOLD
         named = self.chance.choice(item.item_ids)
         done = self.writer.settle_disputes([named], settlement, self.act(action))
-        is_changed = any(each.settlement != settlement for each in item.disputes)
+        settled = [
+            each if each.settlement == Settlement.WIDENED else replace(each, settlement=settlement)
+            for each in item.disputes
+        ]
+        is_changed = settled != item.disputes
         assert done.item_ids == (item.item_id,) * is_changed
         if is_changed:
             newest = self.writer.acts(1)[0]
             assert (newest.act, newest.item_id) == (self.act(action), item.item_id)
-        item.disputes = [replace(each, settlement=settlement) for each in item.disputes]
+        item.disputes = settled
 
     def renew(self, item: ModelItem) -> None:
         """Register the picture again: some hashes stay, some are others, some change places."""

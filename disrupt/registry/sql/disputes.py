@@ -189,13 +189,18 @@ def settle_disputes(
     *,
     banks: Collection[int] | None = None,
 ) -> StatesSet:
-    """Settle all disputes of items that are named by their ids, or by older ones."""
+    """Settle disputes of items that are named by their ids, or by older ones.
+
+    All are widened, or those upheld that are not settled yet: what was widened stays so.
+    """
     columns, settled = schema.disputes.c, list[Row[Any]]()
+    is_left: ColumnElement[bool] = columns.settlement.is_(None)
+    if settlement == Settlement.WIDENED:
+        is_left = columns.settlement.is_distinct_from(settlement)
     for row in states.named(connection, item_ids, banks):
         changed = connection.execute(
             update(schema.disputes)
-            .where(columns.item == row.number)
-            .where(columns.settlement.is_distinct_from(settlement))
+            .where(columns.item == row.number, is_left)
             .values(settlement=settlement)
         )
         if changed.rowcount:

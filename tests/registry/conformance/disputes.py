@@ -211,6 +211,18 @@ class DisputesConformance(Opened):
             assert below_bits(reader) == {}
             assert reader.disputes() == []
 
+    def test_upholding_another_dispute_leaves_widened_what_was(
+        self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
+    ) -> None:
+        _, item = register(writer, chance)
+        accuse(writer, item.item_id, "ab", (*OWN, 18))
+        writer.settle_disputes([item.item_id], Settlement.WIDENED, STAFF)
+        accuse(writer, item.item_id, "a", (*PART, 9))
+        done = writer.settle_disputes([item.item_id], Settlement.UPHELD, STAFF)
+        assert done.item_ids == (item.item_id,)
+        assert below_bits(reader) == {}
+        assert [each.version for each in reader.disputes()] == [(*PART, 9)]
+
     def test_staff_uphold_what_was_disputed_beyond_the_tenth(
         self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
     ) -> None:
