@@ -66,7 +66,7 @@ class Row:
 
 @dataclass(slots=True)
 class _Queue:
-    """What waits of one network, in the order in which it goes live."""
+    """Queue of the waiting items of one network, in the order in which they go live."""
 
     waiting: dict[tuple[int, bool], deque[int]] = field(default_factory=dict)
     had: Counter[int] = field(default_factory=Counter)

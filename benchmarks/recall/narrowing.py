@@ -57,7 +57,7 @@ _SILENT_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """How near a looked-up picture is to an item, in bits.
+    """Distances of a looked-up picture from an item, in bits.
 
     ``whole_bits`` is the distance of the nearest version that shows the whole, ``any_bits`` that of
     the nearest of all. ``group`` is that of the edit, or the kind of picture.
@@ -70,7 +70,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Narrowed:
-    """Whether a copy is found: before, and once all versions of its item are narrowed to a floor.
+    """Outcome of a copy: found before, and with all versions of its item narrowed to a floor.
 
     ``tenth_silent``: and the tenth silent on which the copies of other trials depend most, as an
     abuser guesses; ``own_tenth_silent``: and the tenth on which this copy depends, as he knows.

@@ -64,7 +64,7 @@ class Decoy:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What to do with each of the photographs.
+    """Plan of the trials of each photograph.
 
     ``targets`` versions of it are approached by decoys of ``innocents`` others, at each of
     ``bits``.

@@ -34,7 +34,7 @@ class Action(IntEnum):
     UPHOLD = 10
     """Disputes of an item were found right."""
     UNDO = 11
-    """What an act on many items did was undone."""
+    """An act on many items was undone."""
     ERASE_REQUESTED = 20
     ERASE_CONFIRMED = 21
     ERASE_STOPPED = 22

@@ -1,4 +1,4 @@
-"""What disputes make of an item: the distances at which its versions are answered."""
+"""Narrow the versions of an item, by its disputes, to the distances at which they are answered."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class NarrowingPolicy:
 
 @dataclass(frozen=True, slots=True)
 class DisputeSummary:
-    """What disputes of organisations with a valid key make of an item.
+    """Summary of an item's disputes, of organisations with a valid key.
 
     ``organisations`` counts those with a dispute that staff have not widened, ``narrowed`` the
     versions that are answered at some distances only, ``silent`` those of them that are not

@@ -1,4 +1,4 @@
-"""What an organisation disputes itself: such matches are answered to it marked, and last."""
+"""Disputes of the calling organisation: it gets such matches marked, and last."""
 
 from __future__ import annotations
 
