@@ -43,6 +43,7 @@ from disrupt.index.live import LiveIndex
 from disrupt.registry import opening
 from disrupt.registry.backup import back_up
 from disrupt.registry.contract import NewItem
+from disrupt.registry.outcomes import DISPUTED_MATCHES
 from disrupt.server.restore import restore
 from disrupt.services.matching import UNBOUNDED, complete, hash_steps
 from indexer.verify import verify
@@ -174,9 +175,9 @@ class HidingMachine(RuleBasedStateMachine):
         before = self._some(pick)
         rows = before.stored.fingerprints.copy()
         changed = pick.randrange(1, len(rows))
-        rows["hash"][changed] = np.frombuffer(pick.randbytes(32), np.uint8)
-        again = NewItem(pick.randbytes(16), MediaKind.IMAGE, rows)
-        request = registration(pick, before.case, again, bank=before.bank)
+        rows["hash"][changed] = np.frombuffer(self.chance.randbytes(32), np.uint8)
+        again = NewItem(self.chance.randbytes(16), MediaKind.IMAGE, rows)
+        request = registration(self.chance, before.case, again, bank=before.bank)
         done = self.registry.register(request, day=NEXT_DAY)
         assert done.items[0].outcome == Outcome.RENEWED
         old = before.stored.item_id
@@ -193,7 +194,8 @@ class HidingMachine(RuleBasedStateMachine):
             if item_id == old:
                 versions = self.said.reports.pop((item_id, organisation, match))
                 kept = tuple(each for each in versions if each[:2] != version)
-                self.said.reports[again.item_id, organisation, match] = kept
+                if kept:
+                    self.said.reports[again.item_id, organisation, match] = kept
 
     @precondition(lambda self: len(self.said.pictures) > 3)
     @rule(pick=PICK)
@@ -220,7 +222,7 @@ class HidingMachine(RuleBasedStateMachine):
         picture, version = self._some(pick), pick.choice(VERSIONS)
         upload = flipped(picture.hash_of(version), bits, pick.getrandbits(32))
         for organisation in pick.sample(sorted(self.valid), min(organisations, len(self.valid))):
-            self._report_false(picture, organisation, upload, pick)
+            self._report_false(picture, organisation, upload)
 
     @precondition(lambda self: self.said.pictures and len(self.valid) > 1)
     @rule(pick=PICK, bits=st.integers(0, MAX_DISTANCE_BITS))
@@ -231,21 +233,27 @@ class HidingMachine(RuleBasedStateMachine):
         for organisation in pick.sample(sorted(self.valid), 2):
             for version in VERSIONS:
                 upload = flipped(picture.hash_of(version), bits, pick.getrandbits(32))
-                self._report_false(picture, organisation, upload, pick)
+                self._report_false(picture, organisation, upload)
 
-    def _report_false(
-        self, picture: Picture, organisation: str, upload: NDArray[np.uint8], pick: random.Random
-    ) -> None:
+    def _report_false(self, picture: Picture, organisation: str, upload: NDArray[np.uint8]) -> None:
         self.follower.step()
         versions = self._matched(upload).get(picture.stored.item_id)
         if versions is None:
             return
-        match = pick.randbytes(12)
+        match = self.chance.randbytes(12)
         report = OutcomeReport(
             picture.stored.item_id, organisation, MatchOutcome.FALSE_POSITIVE, match, versions
         )
         self.registry.report(report, day=NEXT_DAY)
+        self._make_room(picture.stored.item_id, organisation)
         self.said.reports[picture.stored.item_id, organisation, match] = versions
+
+    def _make_room(self, item_id: bytes, organisation: str) -> None:
+        """Forget the farthest matches of an organisation beyond those that are kept."""
+        own = [of for of in self.said.reports if of[:2] == (item_id, organisation)]
+        own.sort(key=lambda of: (min(each[2] for each in self.said.reports[of]), of[2]))
+        for of in own[DISPUTED_MATCHES - 1 :]:
+            del self.said.reports[of]
 
     @precondition(lambda self: self.said.reports)
     @rule(pick=PICK, outcome=st.sampled_from([MatchOutcome.BLOCKED, MatchOutcome.PENDING_REVIEW]))

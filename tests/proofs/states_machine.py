@@ -243,7 +243,8 @@ class StatesMachine(RuleBasedStateMachine):
     def set_all_states(self, pick: random.Random, state: ItemState, *, is_undone: bool) -> None:
         """Set the state of all items of a case by its tag, which a worker takes up; undo it."""
         self.steps["set_all_states"] += 1
-        banks, act = frozenset(bank.number for bank in FIRST_BANKS), self._act()
+        banks = frozenset(bank.number for bank in FIRST_BANKS)
+        act = replace(self._act(), action=BY_STAFF[state])
         named = ItemFilter(banks, item_ids=frozenset({pick.choice(sorted(self.items))}))
         (one,) = self.registry.items_for_review(named, 9).items
         case = self.items[one.item_id].case
@@ -311,13 +312,14 @@ class StatesMachine(RuleBasedStateMachine):
         for key_id in ("first", "second"):
             act = Act(key_id, "hotline", Action.ERASE_REQUESTED, at_s)
             self.registry.ask_erasure(case, act, partners=["first"], banks=banks)
-        self.acts += [(b"", at_s)] * 3
+        self.acts += [(b"", at_s)] * 2
         self.the_registry_has_the_states_of_the_model()
         if kept:
             self.registry.stop_erasure(case, Act("owner", "", Action.ERASE_STOPPED, at_s))
+            self.acts.append((b"", at_s))
             return
         assert self.registry.erase_due(at_s=at_s + DELAY_S, day=NEXT_DAY)
-        self.acts[-1] = (b"", at_s + DELAY_S)
+        self.acts.append((b"", at_s + DELAY_S))
         for item in of_case:
             del self.items[item.stored.item_id]
             self.gone.append(item.stored)

@@ -120,4 +120,4 @@ def test_a_fault_is_found(
         pytest.skip("takes long to find; tests of feed/ and of registry/conformance do at once")
     sabotage(monkeypatch)
     with pytest.raises(AssertionError):
-        run(50, 50, repeatable=True)
+        run(300 if whole else 50, 50, repeatable=True)
