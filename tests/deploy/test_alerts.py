@@ -237,7 +237,6 @@ NOTHING_TO_SHOW = {
     "Matches a second",
     "Outcomes that platforms reported, in an hour",
     "Shares refused a second",
-    "Held by calls under way",
     "Media not hashed, a second",
     "Registrations: time in the writer",
     "Certificate valid for",
@@ -245,13 +244,15 @@ NOTHING_TO_SHOW = {
     "Left of quotas",
 }
 
+SHOWN_AT_TIMES = {"Held by calls under way"}  # a scrape may meet a call, or none
+
 
 @needs_prometheus
 def test_a_real_prometheus_evaluates_every_panel_and_alert_of_a_server_under_load(
     tmp_path: Path,
 ) -> None:
     empty, rules = under_load(tmp_path)
-    assert empty == NOTHING_TO_SHOW
+    assert empty - SHOWN_AT_TIMES == NOTHING_TO_SHOW
     assert {name: rule["health"] for name, rule in rules.items()} == dict.fromkeys(ALERTS, "ok")
     assert [name for name, rule in rules.items() if rule["state"] == "firing"] == [
         "DisruptBackupOld"
