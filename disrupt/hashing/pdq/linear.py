@@ -274,8 +274,13 @@ def _reduced(size_px: int) -> _Weights:
 
 def hash_samples(samples: NDArray[np.float32]) -> Hashed:
     """Return hashes and qualities of blurred samples (..., 64, 64)."""
-    bits, undecided_bits = _bits(coefficients_of(samples))
-    return Hashed(_packed(bits), quality_of(samples), undecided_bits)
+    return hash_coefficients(coefficients_of(samples), quality_of(samples))
+
+
+def hash_coefficients(coefficients: NDArray[np.float32], qualities: NDArray[np.uint8]) -> Hashed:
+    """Return hashes of coefficients (..., 16, 16) of pictures of these qualities (...)."""
+    bits, undecided_bits = _bits(coefficients)
+    return Hashed(_packed(bits), qualities, undecided_bits)
 
 
 def _hash_halves(both: NDArray[np.float32]) -> Hashed:

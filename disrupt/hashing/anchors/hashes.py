@@ -1,0 +1,160 @@
+"""Hash anchored regions by PDQ, and leave out those that look like others."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.core.hashes import distances_bits
+from disrupt.distinctiveness.cosines import COEFFICIENTS
+from disrupt.hashing.anchors.detection import Anchors, find_anchors
+from disrupt.hashing.anchors.pages import LEVELS, pages
+from disrupt.hashing.pdq.linear import Hashed, hash_coefficients, in_hundredths
+from disrupt.hashing.regions.crops import MAX_PLAIN_SHARE, plain_shares
+
+SAMPLES = 32
+"""Samples of a region along a side. PDQ takes 64 and keeps the 16 coarsest waves of them."""
+
+CANDIDATES = 128
+"""Most regions of a page that are hashed."""
+
+MAX_UNDECIDED_BITS = 48
+"""Most undecided bits of a region."""
+
+_STEEPEST = 50
+"""Number of largest steps whose share of all steps tells drawn marks on plain ground."""
+_MAX_DRAWN = 6.2
+"""Most of ten times that share and six times the share of the two fullest bins of levels."""
+_LEVEL_BINS = 32
+_DISTINCT_BITS = 60
+"""Regions that do not overlap and are nearer than this are of a pattern that repeats."""
+
+_COSINES = (
+    np.sqrt(8 / SAMPLES)
+    * np.cos(
+        np.pi / (2 * SAMPLES) * np.outer(np.arange(1, COEFFICIENTS + 1), 2 * np.arange(SAMPLES) + 1)
+    )
+).astype(np.float32)
+"""The cosine transform along an axis, of the scale that it has of 64 samples; (16, 32)."""
+
+_MIRRORED = np.where(np.arange(COEFFICIENTS) % 2, 1, -1).astype(np.float32)
+"""Signs of the coefficients of an axis once it is mirrored."""
+
+
+def hash_anchors(
+    luma: NDArray[Any], aspect: float, most: int, least_quality: int
+) -> tuple[Anchors, Hashed]:
+    """Hash the first ``most`` good regions of luma (height, width), plain and mirrored: (n, 2, 32).
+
+    ``aspect``: width over height of the picture, or of the stretched picture that is to be hashed.
+    """
+    page = pages(luma, aspect)
+    anchors = find_anchors(page).take(slice(CANDIDATES))
+    samples = sample_regions(page, anchors)
+    coefficients: NDArray[np.float32] = np.matmul(_COSINES @ samples, _COSINES.T)
+    both = np.stack([coefficients, coefficients * _MIRRORED], axis=1)
+    qualities = _qualities(samples)
+    hashed = hash_coefficients(both, np.stack([qualities, qualities], axis=1))
+    good = (
+        (qualities >= least_quality)
+        & (hashed.undecided_bits[:, 0] <= MAX_UNDECIDED_BITS)
+        & (plain_shares(samples) <= MAX_PLAIN_SHARE)
+        & ~_are_drawn(samples)
+        & ~_repeat(anchors, hashed.hashes)
+    )
+    kept = np.flatnonzero(good)[:most]
+    return anchors.take(kept), hashed[kept]
+
+
+def sample_regions(page: list[NDArray[np.float32]], anchors: Anchors) -> NDArray[np.float32]:
+    """Return samples (n, 64, 64) of regions, bilinear from the halving that is fine enough."""
+    n = len(anchors.side)
+    samples = np.empty((n, SAMPLES, SAMPLES), np.float32)
+    levels = np.floor(np.log2(anchors.side / SAMPLES)).clip(0, LEVELS - 1).astype(np.intp)
+    across, down = _grid()
+    right_x, right_y = np.cos(anchors.angle) * anchors.side, np.sin(anchors.angle) * anchors.side
+    for level in np.unique(levels):
+        rows = np.flatnonzero(levels == level)
+        image = page[level]
+        scale = 1 / (1 << level)
+
+        def _of(values: NDArray[np.float64]) -> NDArray[np.float32]:
+            return (values[rows] * scale).astype(np.float32)[:, None]
+
+        ux, uy = _of(right_x), _of(right_y)
+        x = _of(anchors.x) - np.float32(0.5) + ux * across - uy * down
+        y = _of(anchors.y) - np.float32(0.5) + uy * across + ux * down
+        samples[rows] = _bilinear(image, x, y).reshape(-1, SAMPLES, SAMPLES)
+    return samples
+
+
+@lru_cache(maxsize=1)
+def _grid() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the places of samples in a square of side 1 about its centre, row by row."""
+    places = ((np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5).astype(np.float32)
+    return np.tile(places, SAMPLES), np.repeat(places, SAMPLES)
+
+
+def _bilinear(
+    image: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    height, width = image.shape
+    np.clip(x, 0, width - 1.001, out=x)
+    np.clip(y, 0, height - 1.001, out=y)
+    column, row = x.astype(np.int32), y.astype(np.int32)
+    x -= column
+    y -= row
+    at = row * np.int32(width) + column
+    flat = image.reshape(-1)
+    upper = flat[at]
+    upper += (flat[at + 1] - upper) * x
+    at += np.int32(width)
+    lower = flat[at]
+    lower += (flat[at + 1] - lower) * x
+    lower -= upper
+    lower *= y
+    lower += upper
+    return lower
+
+
+def _qualities(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return PDQ's quality, of samples that are twice as far from each other."""
+    down, across = (
+        in_hundredths(np.diff(samples, axis=axis)).sum(axis=(-2, -1)) for axis in (-2, -1)
+    )
+    qualities: NDArray[np.uint8] = np.minimum((down + across) // 45, 100).astype(np.uint8)
+    return qualities
+
+
+def _are_drawn(samples: NDArray[np.float32]) -> NDArray[np.bool]:
+    """Tell which samples are few marks on plain ground: drawn letters, charts, frames."""
+    across = np.abs(np.diff(samples, axis=-1))[..., :-1, :]
+    down = np.abs(np.diff(samples, axis=-2))[..., :-1]
+    steps = (across + down).reshape(len(samples), (SAMPLES - 1) ** 2)
+    steepest = np.partition(steps, -_STEEPEST, axis=-1)[:, -_STEEPEST:].sum(axis=-1)
+    share = steepest / np.maximum(steps.sum(axis=-1), 1e-6)
+    bins = (samples.reshape(len(samples), SAMPLES**2) * np.float32(_LEVEL_BINS / 256)).astype(
+        np.int32
+    )
+    bins += _LEVEL_BINS * np.arange(len(samples), dtype=np.int32)[:, None]
+    counts = np.bincount(bins.reshape(-1), minlength=_LEVEL_BINS * len(samples))
+    fullest = np.sort(counts.reshape(-1, _LEVEL_BINS), axis=1)[:, -2:].sum(axis=1)
+    are_drawn: NDArray[np.bool] = 10 * share + 6 * fullest / SAMPLES**2 > _MAX_DRAWN
+    return are_drawn
+
+
+def _repeat(anchors: Anchors, hashes: NDArray[np.uint8]) -> NDArray[np.bool]:
+    """Tell which regions look like another one, or its mirror image, elsewhere on the page."""
+    if not len(hashes):
+        return np.zeros(0, np.bool)
+    bits = np.minimum(
+        distances_bits(hashes[:, None, 0], hashes[None, :, 0]),
+        distances_bits(hashes[:, None, 0], hashes[None, :, 1]),
+    )
+    apart = np.hypot(anchors.x[:, None] - anchors.x, anchors.y[:, None] - anchors.y)
+    elsewhere = apart > np.maximum(anchors.side[:, None], anchors.side) / 2
+    repeats: NDArray[np.bool] = ((bits < _DISTINCT_BITS) & elsewhere).any(axis=1)
+    return repeats
