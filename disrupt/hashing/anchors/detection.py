@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ _MIN_CONTRAST = 1.02
 """Least difference of Gaussians at an extremum, in levels; half of it before it is placed."""
 _MAX_EDGE = 30.0
 """Largest ratio of the principal curvatures: a line has a larger one."""
+_HALF = 0.5
+_NO_DETERMINANT, _FAR = 1e-12, 1e6
 _MOVES = 5
 """Most times that an extremum is placed anew, at the neighbour that it lies nearer to."""
 _BINS = 36
@@ -58,13 +60,13 @@ class Anchors(NamedTuple):
 class _Extrema(NamedTuple):
     """Extrema of an octave: layer, row and column, as placed; its blur in px of the octave."""
 
-    layer: NDArray[np.intp]
-    row: NDArray[np.intp]
-    column: NDArray[np.intp]
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
-    sigma: NDArray[np.float64]
-    response: NDArray[np.float64]
+    layer: NDArray[Any]
+    row: NDArray[Any]
+    column: NDArray[Any]
+    x: NDArray[Any]
+    y: NDArray[Any]
+    sigma: NDArray[Any]
+    response: NDArray[Any]
 
     def take(self, rows: NDArray[np.bool]) -> _Extrema:
         return _Extrema(*(column[rows] for column in self))
@@ -139,14 +141,14 @@ def _extrema(scales: NDArray[np.float32]) -> _Extrema:
             break
         value, gradient, hessian = _derivatives(differences, at[:, pending])
         step = _solved(hessian, -gradient)
-        near = (np.abs(step) < 0.5).all(axis=0)
+        near = (np.abs(step) < _HALF).all(axis=0)
         some = pending[near]
         settled[some] = True
         offset[:, some] = step[:, near]
         contrast[some] = value[near] + 0.5 * (gradient[:, near] * step[:, near]).sum(axis=0)
         curved[some] = _is_no_edge(hessian[..., near])
         pending, step = pending[~near], step[:, ~near]
-        moved = at[:, pending] + np.rint(step.clip(-1e6, 1e6)).astype(np.intp)
+        moved = at[:, pending] + np.rint(step.clip(-_FAR, _FAR)).astype(np.intp)
         within = ((moved >= lower) & (moved < upper)).all(axis=0)
         pending = pending[within]
         at[:, pending] = moved[:, within]
@@ -218,9 +220,9 @@ def _solved(hessian: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray
         ]
     )
     determinant = a * adjugate[0, 0] + b * adjugate[0, 1] + c * adjugate[0, 2]
-    flat = np.abs(determinant) < 1e-12
+    flat = np.abs(determinant) < _NO_DETERMINANT
     solved: NDArray[np.float64] = (adjugate * right).sum(axis=1) / np.where(flat, 1, determinant)
-    solved[:, flat] = 1e6
+    solved[:, flat] = _FAR
     return solved
 
 
@@ -264,7 +266,6 @@ def _histograms(scale: NDArray[np.float32], extrema: _Extrema) -> NDArray[np.flo
     bins = (bins % _BINS).reshape(-1)
     radius = np.rint(4.5 * extrema.sigma).astype(np.intp)
     reach = np.arange(-radius.max(), radius.max() + 1)
-    sums = np.zeros((len(radius), _BINS))
     spread = -1 / (2 * (1.5 * extrema.sigma) ** 2)
     weight = np.exp(reach**2 * spread[:, None])
     weight[np.abs(reach) > radius[:, None]] = 0

@@ -9,14 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.hashes import distances_bits
-from disrupt.distinctiveness.cosines import COEFFICIENTS
+from disrupt.distinctiveness.cosines import COEFFICIENTS, SAMPLES
 from disrupt.hashing.anchors.detection import Anchors, find_anchors
 from disrupt.hashing.anchors.pages import LEVELS, pages
-from disrupt.hashing.pdq.linear import Hashed, hash_coefficients, in_hundredths
+from disrupt.hashing.pdq.linear import Hashed, coefficients_of, hash_coefficients, quality_of
 from disrupt.hashing.regions.crops import MAX_PLAIN_SHARE, plain_shares
-
-SAMPLES = 32
-"""Samples of a region along a side. PDQ takes 64 and keeps the 16 coarsest waves of them."""
 
 CANDIDATES = 128
 """Most regions of a page that are hashed."""
@@ -24,7 +21,7 @@ CANDIDATES = 128
 MAX_UNDECIDED_BITS = 48
 """Most undecided bits of a region."""
 
-_STEEPEST = 50
+_STEEPEST = 200
 """Number of largest steps whose share of all steps tells drawn marks on plain ground."""
 _MAX_DRAWN = 6.2
 """Most of ten times that share and six times the share of the two fullest bins of levels."""
@@ -32,16 +29,11 @@ _LEVEL_BINS = 32
 _DISTINCT_BITS = 60
 """Regions that do not overlap and are nearer than this are of a pattern that repeats."""
 
-_COSINES = (
-    np.sqrt(8 / SAMPLES)
-    * np.cos(
-        np.pi / (2 * SAMPLES) * np.outer(np.arange(1, COEFFICIENTS + 1), 2 * np.arange(SAMPLES) + 1)
-    )
-).astype(np.float32)
-"""The cosine transform along an axis, of the scale that it has of 64 samples; (16, 32)."""
+_MIRRORED = np.where(np.arange(COEFFICIENTS) % 2, 1, -1).astype(np.float32)[:, None]
+"""Signs of the coefficients of a region once its rows are mirrored.
 
-_MIRRORED = np.where(np.arange(COEFFICIENTS) % 2, 1, -1).astype(np.float32)
-"""Signs of the coefficients of an axis once it is mirrored."""
+A region's columns run along its gradients, which a mirror image turns with it.
+"""
 
 
 def hash_anchors(
@@ -54,9 +46,9 @@ def hash_anchors(
     page = pages(luma, aspect)
     anchors = find_anchors(page).take(slice(CANDIDATES))
     samples = sample_regions(page, anchors)
-    coefficients: NDArray[np.float32] = np.matmul(_COSINES @ samples, _COSINES.T)
+    coefficients = coefficients_of(samples)
     both = np.stack([coefficients, coefficients * _MIRRORED], axis=1)
-    qualities = _qualities(samples)
+    qualities = quality_of(samples)
     hashed = hash_coefficients(both, np.stack([qualities, qualities], axis=1))
     good = (
         (qualities >= least_quality)
@@ -74,20 +66,18 @@ def sample_regions(page: list[NDArray[np.float32]], anchors: Anchors) -> NDArray
     n = len(anchors.side)
     samples = np.empty((n, SAMPLES, SAMPLES), np.float32)
     levels = np.floor(np.log2(anchors.side / SAMPLES)).clip(0, LEVELS - 1).astype(np.intp)
+    scales = (1 / (1 << levels))[:, None]
     across, down = _grid()
-    right_x, right_y = np.cos(anchors.angle) * anchors.side, np.sin(anchors.angle) * anchors.side
+    cosine, sine = (turn(anchors.angle) * anchors.side for turn in (np.cos, np.sin))
+    ux, uy, x, y = (
+        (column[:, None] * scales).astype(np.float32)
+        for column in (cosine, sine, anchors.x, anchors.y)
+    )
     for level in np.unique(levels):
         rows = np.flatnonzero(levels == level)
-        image = page[level]
-        scale = 1 / (1 << level)
-
-        def _of(values: NDArray[np.float64]) -> NDArray[np.float32]:
-            return (values[rows] * scale).astype(np.float32)[:, None]
-
-        ux, uy = _of(right_x), _of(right_y)
-        x = _of(anchors.x) - np.float32(0.5) + ux * across - uy * down
-        y = _of(anchors.y) - np.float32(0.5) + uy * across + ux * down
-        samples[rows] = _bilinear(image, x, y).reshape(-1, SAMPLES, SAMPLES)
+        at_x = x[rows] - np.float32(0.5) + (ux[rows] * across - uy[rows] * down)
+        at_y = y[rows] - np.float32(0.5) + (uy[rows] * across + ux[rows] * down)
+        samples[rows] = _bilinear(page[level], at_x, at_y).reshape(-1, SAMPLES, SAMPLES)
     return samples
 
 
@@ -109,24 +99,15 @@ def _bilinear(
     y -= row
     at = row * np.int32(width) + column
     flat = image.reshape(-1)
-    upper = flat[at]
+    upper: NDArray[np.float32] = flat[at]
     upper += (flat[at + 1] - upper) * x
     at += np.int32(width)
-    lower = flat[at]
+    lower: NDArray[np.float32] = flat[at]
     lower += (flat[at + 1] - lower) * x
     lower -= upper
     lower *= y
     lower += upper
     return lower
-
-
-def _qualities(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return PDQ's quality, of samples that are twice as far from each other."""
-    down, across = (
-        in_hundredths(np.diff(samples, axis=axis)).sum(axis=(-2, -1)) for axis in (-2, -1)
-    )
-    qualities: NDArray[np.uint8] = np.minimum((down + across) // 45, 100).astype(np.uint8)
-    return qualities
 
 
 def _are_drawn(samples: NDArray[np.float32]) -> NDArray[np.bool]:
@@ -156,5 +137,4 @@ def _repeat(anchors: Anchors, hashes: NDArray[np.uint8]) -> NDArray[np.bool]:
     )
     apart = np.hypot(anchors.x[:, None] - anchors.x, anchors.y[:, None] - anchors.y)
     elsewhere = apart > np.maximum(anchors.side[:, None], anchors.side) / 2
-    repeats: NDArray[np.bool] = ((bits < _DISTINCT_BITS) & elsewhere).any(axis=1)
-    return repeats
+    return np.asarray(((bits < _DISTINCT_BITS) & elsewhere).any(axis=1))
