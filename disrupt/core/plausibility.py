@@ -9,7 +9,14 @@ import numpy as np
 
 from disrupt.core.hashes import distances_bits
 from disrupt.core.media import MediaKind, Profile
-from disrupt.core.transforms import ENLARGED, IDENTITY, PLANS, Transform
+from disrupt.core.transforms import (
+    ENLARGED,
+    IDENTITY,
+    PLANS,
+    REGISTERED_MOST,
+    Transform,
+    crops_of,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,8 +39,8 @@ _MOMENT_HASHES = 4
 _MOMENT_EQUALS = 2
 """Most of these with one ordinal and profile."""
 
-PICTURE_HASHES = 3 + sum(len(PLANS[plan]) // 2 for plan in PLANS if plan != _OWN)
-"""Hashes of a whole picture: three of plan 0, and one half, wide or tall, of each other plan."""
+_PARTS = 1
+"""The plan of its parts."""
 
 UNLIKE_BITS = 88
 """Distance of two hashes of the whole from which they are of different pictures. Unrelated ones are
@@ -54,8 +61,9 @@ def misfit(kind: MediaKind, fingerprints: NDArray[np.void]) -> str:
 
 
 def _picture_misfit(fingerprints: NDArray[np.void]) -> str:
+    if len(fingerprints) > REGISTERED_MOST:
+        return f"{len(fingerprints)} hashes; a picture has at most {REGISTERED_MOST}"
     versions = Counter(fingerprints[["plan", "ordinal", "profile"]].tolist())
-    halves = dict[int, bool]()
     for (plan, ordinal, profile), count in versions.items():
         where = f"plan {plan}, ordinal {ordinal}, profile {profile}"
         if count > 1:
@@ -63,12 +71,11 @@ def _picture_misfit(fingerprints: NDArray[np.void]) -> str:
         if plan == _OWN:
             if (ordinal, profile) not in _PICTURE:
                 return f"a picture has no hash of {where}"
-            continue
-        if ordinal >= len(PLANS[plan]) or profile != Profile.PDQ_512:
+        elif ordinal >= len(PLANS[plan]) or profile != Profile.PDQ_512:
             return f"a picture has no hash of {where}"
-        is_tall = 2 * ordinal >= len(PLANS[plan])
-        if halves.setdefault(plan, is_tall) != is_tall:
-            return f"hashes of plan {plan} for wide and for tall pictures; a picture is one of them"
+    parts = set(fingerprints["ordinal"][fingerprints["plan"] == _PARTS].tolist())
+    if parts & _WIDE and parts & _TALL:
+        return f"hashes of plan {_PARTS} for wide and for tall pictures; a picture is one of them"
     return ""
 
 
@@ -113,9 +120,7 @@ def is_unlike_a_picture(kind: MediaKind, fingerprints: NDArray[np.void]) -> bool
     whole = hashes[plans == _OWN]
     if not len(whole) or distances_bits(whole[0], whole).max() >= UNLIKE_BITS:
         return True
-    nearly = np.zeros(len(plans), np.bool_)
-    for plan, ordinals in _NEARLY_WHOLE.items():
-        nearly |= (plans == plan) & np.isin(fingerprints["ordinal"], ordinals)
+    nearly = (plans == _PARTS) & np.isin(fingerprints["ordinal"], _NEARLY_WHOLE)
     return bool(
         nearly.any() and distances_bits(whole[0], hashes[nearly]).mean() >= UNLIKE_CROPS_BITS
     )
@@ -128,13 +133,10 @@ def _is_nearly_whole(transform: Transform) -> bool:
     )
 
 
-_NEARLY_WHOLE = {
-    plan: [at for at, transform in enumerate(transforms) if _is_nearly_whole(transform)]
-    for plan, transforms in PLANS.items()
-    if plan != _OWN
-}
+_WIDE, _TALL = ({ordinal for ordinal, _ in crops_of(aspect)} for aspect in (2, 0.5))
+_NEARLY_WHOLE = [at for at, version in enumerate(PLANS[_PARTS]) if _is_nearly_whole(version)]
 
 
 def pictures(hashes: int) -> float:
     """Return how many pictures so many new hashes of an item are worth: one at least."""
-    return max(hashes / PICTURE_HASHES, 1.0)
+    return max(hashes / REGISTERED_MOST, 1.0)

@@ -134,5 +134,7 @@ VARIANTS: tuple[tuple[int, int, int, int, int], ...] = (
     (90, 150, 150, 120, 0),
     (64, 40, 57, 140, 0),
 )
-"""Left, top, right and bottom in thousandths, then turned clockwise in thousandths of a degree; for a
-picture at least as wide as tall. That of a taller one has the axes exchanged."""
+"""Left, top, right and bottom in thousandths, then turned clockwise in thousandths of a degree.
+
+They are of a picture at least as wide as tall; that of a taller one has the axes exchanged.
+"""

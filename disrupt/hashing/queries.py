@@ -31,6 +31,8 @@ from disrupt.core.transforms import (
     turned_crop,
 )
 from disrupt.distinctiveness.shape_distance import are_degenerate
+from disrupt.hashing.anchors.hashes import CANDIDATES, hash_anchors
+from disrupt.hashing.anchors.pages import PAGE_PX
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS, ImageLimits, decode_frames
 from disrupt.hashing.decoding.pixels import Picture
 from disrupt.hashing.images import (
@@ -62,6 +64,7 @@ MAX_NEGATIVES = 800
 """Most of all hashes of a file that are also looked up in negative."""
 
 _TURNS = tuple(Dihedral)
+_PLAIN_AND_MIRRORED = (Dihedral.IDENTITY, Dihedral.MIRROR)
 
 _PART_PX = 128
 """Side of the square that a part is averaged to: hashes are as near as from 512."""
@@ -94,16 +97,17 @@ def hash_image(
     2. Hash each frame as a whole; where it has at most 512 px a side also ENLARGED; in its eight
        turned and mirrored versions unless at FAST. The average over 512x512 cells is not rounded:
        within 8 bits of the registered hash. Keep the hashes of distinct frames, up to MAX_FRAMES.
-    3. Unless at FAST, hash the LOOKUP_CROPS of the whole, of regions, and of tilted pictures once
+    3. Unless at FAST, hash the anchored regions of the first distinct frames, plain and mirrored.
+    4. Then hash the LOOKUP_CROPS of the whole, of regions, and of tilted pictures once
        they are straightened; of a whole of too low a quality only of regions. A frame that is not
        distinct may show something else in a part, so that this is done of each. Keep what is near
        to nothing in the frames before, at most MAX_PARTS.
-    4. Add negatives of some of them.
+    5. Add negatives of some of them.
 
     LowQuality if nothing is left, since hashes of low quality are left out. Thread-safe. Errors as
     of ``decode``.
     """
-    quality = skipped = 0
+    quality = skipped = anchored = 0
     room, wanted = MAX_PARTS, LOOKUP_CROPS[effort]
     frames: list[PdqHash] = []
     hashes: dict[bytes, Transform] = {}
@@ -114,12 +118,17 @@ def hash_image(
         groups = list(_as_it_is(picture) if page is None else _turned(page))
         canonical = single(first_usable(groups[0][1][0], MIN_LOOKUP_QUALITY), MIN_LOOKUP_QUALITY)
         earlier = [code for code, version in hashes.items() if not version.dihedral]
+        is_new = True
         if isinstance(canonical, LowQuality):
             featureless = featureless or canonical
-        elif place_near(canonical[0], frames, LOOKUP_DISTINCT_BITS) is None:
+        elif is_new := place_near(canonical[0], frames, LOOKUP_DISTINCT_BITS) is None:
             quality = quality or canonical[1]
             frames.append(canonical[0])
-            _add(hashes, groups)
+            _add(hashes, groups if page is None else (*groups, *_lit(page, wanted.gammas)))
+        if page is not None and is_new and anchored < wanted.anchored:
+            anchored += 1
+            best = _add(hashes, [_anchored(page)], _PLAIN_AND_MIRRORED)
+            quality = quality or best
         if page is not None and room >= len(Dihedral):
             before = len(hashes)
             too_regular = isinstance(canonical, LowQuality) and canonical.is_too_regular
@@ -151,7 +160,11 @@ _Versions = tuple[Sequence[Transform], Hashed]
 """Upright transforms, and hashes of each in the first n of its eight versions."""
 
 
-def _add(hashes: dict[bytes, Transform], groups: Iterable[_Versions]) -> int:
+def _add(
+    hashes: dict[bytes, Transform],
+    groups: Iterable[_Versions],
+    turns: Sequence[Dihedral] = _TURNS,
+) -> int:
     """Add the distinctive hashes, the first of equal ones; return their best quality, or 0."""
     best = 0
     for upright, versions in groups:
@@ -161,7 +174,7 @@ def _add(hashes: dict[bytes, Transform], groups: Iterable[_Versions]) -> int:
         for place, (at, turn) in enumerate(np.argwhere(good).tolist()):
             code = codes[HASH_BYTES * place : HASH_BYTES * (place + 1)]
             if code not in hashes:
-                hashes[code] = _version(upright[at], _TURNS[turn])
+                hashes[code] = _version(upright[at], turns[turn])
     return best
 
 
@@ -193,8 +206,14 @@ def _unlike(parts: Iterable[_Versions], earlier: list[bytes], most: int) -> Iter
 
 def _version(upright: Transform, turn: Dihedral) -> Transform:
     crop = turned_crop(upright.crop, turn)
-    scale_side_px, corners = upright.scale_side_px, upright.corners
-    return Transform(turn, *crop, scale_side_px=scale_side_px, corners=corners)
+    left, top, right, bottom = crop
+    return upright._replace(
+        dihedral=turn,
+        crop_left_permille=left,
+        crop_top_permille=top,
+        crop_right_permille=right,
+        crop_bottom_permille=bottom,
+    )
 
 
 def _as_it_is(picture: Picture) -> Iterator[_Versions]:
@@ -215,6 +234,45 @@ def _turned(page: NDArray[np.uint8]) -> Iterator[_Versions]:
     yield [ENLARGED if small else IDENTITY], hash_reduced_dihedral(page)[None]
 
 
+def _lit(page: NDArray[np.uint8], gammas: tuple[float, ...]) -> Iterator[_Versions]:
+    """Yield the versions of the whole in other brightnesses."""
+    small = _small(page)
+    for gamma in gammas:
+        levels = [round(255 * (level / 255) ** gamma) for level in range(256)]
+        yield [IDENTITY], hash_reduced_dihedral(np.asarray(small.point(levels)))[None]
+
+
+def _anchored(page: NDArray[np.uint8]) -> _Versions:
+    """Return the anchored regions of a page, plain and mirrored."""
+    height, width = page.shape
+    anchors, hashed = hash_anchors(page, width / height, CANDIDATES, MIN_LOOKUP_QUALITY)
+    scale = PAGE_PX / max(width, height)
+    reach = anchors.side / 2 * (np.abs(np.cos(anchors.angle)) + np.abs(np.sin(anchors.angle)))
+    x, y, half_width, half_height = (
+        1000 * column / (scale * length)
+        for column, length in zip(
+            (anchors.x, anchors.y, reach, reach), (width, height, width, height), strict=True
+        )
+    )
+    sides = np.stack(
+        [x - half_width, y - half_height, 1000 - x - half_width, 1000 - y - half_height]
+    )
+    crops = np.rint(sides).clip(0, 999).astype(np.intp).T.tolist()
+    degrees = np.degrees(np.arctan2(-np.sin(anchors.angle), np.cos(anchors.angle)))
+    turns = np.rint(1000 * degrees).astype(np.intp).tolist()
+    upright = [
+        Transform(Dihedral.IDENTITY, left, top, right, bottom, turn, anchored=True)
+        for (left, top, right, bottom), turn in zip(crops, turns, strict=True)
+    ]
+    return upright, hashed
+
+
+def _small(page: NDArray[np.uint8]) -> Image.Image:
+    """Reduce a page to some _PAGE_PX a side, by a whole number."""
+    factor = max(round(math.sqrt(page.size) / _PAGE_PX), 1)
+    return Image.fromarray(page).reduce(factor)
+
+
 def _parts(
     page: NDArray[np.uint8], wanted: LookupCrops, *, featureless: bool
 ) -> Iterator[_Versions]:
@@ -222,10 +280,10 @@ def _parts(
 
     What there may be no room for comes last.
     """
-    image = Image.fromarray(page)
-    factor = max(round(math.sqrt(page.size) / _PAGE_PX), 1)
-    small = image.reduce(factor)
-    shown = np.asarray(small) if factor == reduction(*image.size) else page
+    height, width = page.shape
+    small = _small(page)
+    factor = -(-width // small.width)
+    shown = np.asarray(small) if factor == reduction(width, height) else page
     regions = find_regions(shown, wanted.regions)
     likely = next((region for region in regions if region.certain), None)
     parts, whole = {}, wanted.whole

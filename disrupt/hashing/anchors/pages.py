@@ -40,8 +40,11 @@ def pages(luma: NDArray[Any], aspect: float) -> list[NDArray[np.float32]]:
 def averaged(luma: NDArray[Any], width_px: int, height_px: int) -> NDArray[np.float32]:
     """Average luma over a grid of cells of equal size, without rounding; (height, width)."""
     rows = np.empty((height_px, luma.shape[1]), np.float32)
-    pixels = luma.astype(np.float32, copy=False)
-    apply(_cells(luma.shape[0], height_px), lambda top, bottom: pixels[top:bottom], rows)
+    apply(
+        _cells(luma.shape[0], height_px),
+        lambda top, bottom: luma[top:bottom].astype(np.float32, copy=False),
+        rows,
+    )
     columns = np.empty((width_px, height_px), np.float32)
     apply(_cells(luma.shape[1], width_px), lambda left, right: rows[:, left:right].T, columns)
     return np.ascontiguousarray(columns.T)

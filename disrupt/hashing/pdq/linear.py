@@ -72,7 +72,7 @@ class Hashed:
     undecided_bits: NDArray[np.uint16]
 
     def __getitem__(
-        self, at: int | slice | tuple[int | None, ...] | NDArray[np.intp] | None
+        self, at: int | slice | tuple[int | slice | None, ...] | NDArray[np.intp] | None
     ) -> Hashed:
         """Index the axes before that of the bytes, as an array is indexed."""
         return self._each(lambda array: array[at])
