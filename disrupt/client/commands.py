@@ -62,7 +62,8 @@ the rest of one that ends early; it is left out where it is 0. A match of a vide
 thousandths of the frames, and "common_only", true where that is a scene that many registered videos
 have, such as an intro; of a video whose file ends early, is broken, or holds another video that was
 not looked at, "incomplete" is true. "disputed" is true of a match which your organisation has
-reported as a false positive, and is left out of others.
+reported as a false positive, and is left out of others. "regions" counts the regions that the
+content of the registered picture marks and that agree, up to 8; it is left out where none does.
 
 \b
 Exit codes:
@@ -101,6 +102,7 @@ class _Outcome:
                     "query_transform": str(match.query_transform),
                     "stored_transform": _stored(match),
                     **_seen(match),
+                    **({"regions": match.regions} if match.regions else {}),
                     **({"disputed": True} if match.disputed else {}),
                 }
                 for match in matches
@@ -362,6 +364,8 @@ def _print_answers(outcomes: Sequence[_Outcome]) -> None:
             )
             bank = terminal.clean(match["bank"])
             part = ", a part of both" if match["extent"] == Extent.PART.value else ""
+            if part and match.get("regions"):
+                part += f" in {match['regions']} regions"
             common = ", a scene that many videos have" if match.get("common_only") else ""
             common += ", disputed by your organisation" if match.get("disputed") else ""
             click.echo(

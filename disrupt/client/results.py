@@ -19,7 +19,7 @@ from disrupt.core.lookups import (
 from disrupt.core.media import Assurance, LowQuality, MediaKind
 from disrupt.core.policy import MINORS
 from disrupt.core.status import Limits
-from disrupt.core.transforms import IDENTITY, Dihedral, Transform
+from disrupt.core.transforms import IDENTITY, Dihedral, Transform, count_anchored
 from disrupt.errors import DisruptError
 from disrupt.hashing import ImageQuery
 from disrupt.v1 import match_pb2, types_pb2
@@ -46,6 +46,9 @@ class Match:
 
     ``disputed`` is true if your organisation has reported all that matches here as a false
     positive. Such matches come last.
+
+    ``regions``, 0-8, counts the regions marked by the registered picture's content that agree; 8
+    stands for eight or more. One may be a thing that both show, such as a logo.
 
     ``extent`` says how much of both pictures agrees: the whole of one of them, or nearly, or only a
     part of both, such as a background. It is that of ``query_area_permille`` and
@@ -76,6 +79,7 @@ class Match:
     query_area_permille: int = 0
     stored_area_permille: int = 0
     disputed: bool = False
+    regions: int = 0
 
     @property
     def extent(self) -> Extent:
@@ -197,6 +201,7 @@ def hash_answers(response: match_pb2.MatchHashesResponse, count: int) -> tuple[H
                 match_id=columns.match_ids[at],
                 stored_area_permille=columns.stored_areas_permille[at],
                 disputed=bool(columns.disputed) and columns.disputed[at],
+                regions=count_anchored([(plan, ordinal)]),
             )
             by_query[query].append(match)
     except IndexError as error:
@@ -291,7 +296,8 @@ def _proven(match: Match, proofs: Sequence[Match]) -> Match:
         if len(joined) + len(match_id) <= MATCH_ID_BYTES_MAX:
             joined += match_id
     disputed = all(proof.disputed for proof in proofs)
-    return replace(match, match_id=joined, disputed=disputed)
+    regions = min(count_anchored(ids), MATCHED_VERSIONS_MAX)
+    return replace(match, match_id=joined, disputed=disputed, regions=regions)
 
 
 def _with_areas(match: Match, query_permille: int, stored_permille: int) -> Match:
@@ -373,6 +379,7 @@ def _match(message: match_pb2.Match) -> Match:
         query_area_permille=message.query_area_permille,
         stored_area_permille=message.stored_area_permille,
         disputed=message.disputed,
+        regions=message.regions,
     )
 
 
@@ -394,6 +401,7 @@ def transform(message: types_pb2.Transform) -> Transform:
         plain_edges_cut=message.plain_edges_cut,
         negative=message.negative,
         corners=tuple(message.corners),
+        anchored=message.anchored,
     )
 
 

@@ -12,6 +12,7 @@ from disrupt.core.media import MediaKind, Profile
 from disrupt.core.transforms import (
     ENLARGED,
     IDENTITY,
+    PARTS_PLAN,
     PLANS,
     REGISTERED_MOST,
     Transform,
@@ -39,8 +40,6 @@ _MOMENT_HASHES = 4
 _MOMENT_EQUALS = 2
 """Most of these with one ordinal and profile."""
 
-_PARTS = 1
-"""The plan of its parts."""
 
 UNLIKE_BITS = 88
 """Distance of two hashes of the whole from which they are of different pictures. Unrelated ones are
@@ -73,9 +72,11 @@ def _picture_misfit(fingerprints: NDArray[np.void]) -> str:
                 return f"a picture has no hash of {where}"
         elif ordinal >= len(PLANS[plan]) or profile != Profile.PDQ_512:
             return f"a picture has no hash of {where}"
-    parts = set(fingerprints["ordinal"][fingerprints["plan"] == _PARTS].tolist())
+    parts = set(fingerprints["ordinal"][fingerprints["plan"] == PARTS_PLAN].tolist())
     if parts & _WIDE and parts & _TALL:
-        return f"hashes of plan {_PARTS} for wide and for tall pictures; a picture is one of them"
+        return (
+            f"hashes of plan {PARTS_PLAN} for wide and for tall pictures; a picture is one of them"
+        )
     return ""
 
 
@@ -120,7 +121,7 @@ def is_unlike_a_picture(kind: MediaKind, fingerprints: NDArray[np.void]) -> bool
     whole = hashes[plans == _OWN]
     if not len(whole) or distances_bits(whole[0], whole).max() >= UNLIKE_BITS:
         return True
-    nearly = (plans == _PARTS) & np.isin(fingerprints["ordinal"], _NEARLY_WHOLE)
+    nearly = (plans == PARTS_PLAN) & np.isin(fingerprints["ordinal"], _NEARLY_WHOLE)
     return bool(
         nearly.any() and distances_bits(whole[0], hashes[nearly]).mean() >= UNLIKE_CROPS_BITS
     )
@@ -134,7 +135,7 @@ def _is_nearly_whole(transform: Transform) -> bool:
 
 
 _WIDE, _TALL = ({ordinal for ordinal, _ in crops_of(aspect)} for aspect in (2, 0.5))
-_NEARLY_WHOLE = [at for at, version in enumerate(PLANS[_PARTS]) if _is_nearly_whole(version)]
+_NEARLY_WHOLE = [at for at, version in enumerate(PLANS[PARTS_PLAN]) if _is_nearly_whole(version)]
 
 
 def pictures(hashes: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
@@ -161,6 +162,9 @@ ANCHORED_MOST = (32, 8, 8)
 ANCHORED = Transform(anchored=True)
 """An anchored region as it is registered, without its place."""
 
+PARTS_PLAN = 1
+"""Plan of the versions that show parts of a picture."""
+
 REGISTERED_MOST = 130
 """Most hashes of a picture."""
 
@@ -206,6 +210,12 @@ def transform_of(plan: int, ordinal: int) -> Transform | None:
 _AREAS_PERMILLE = np.zeros((1 + len(PLANS), 1 + max(map(len, PLANS.values()))), np.uint16)
 for _plan, _transforms in PLANS.items():
     _AREAS_PERMILLE[_plan, : len(_transforms)] = [each.area_permille for each in _transforms]
+
+
+def count_anchored(places: Iterable[tuple[int, int]]) -> int:
+    """Count the anchored regions among stored versions, given by plan and ordinal."""
+    most = sum(ANCHORED_MOST)
+    return sum(plan == PARTS_PLAN and ordinal < most for plan, ordinal in set(places))
 
 
 def areas_permille(plans: NDArray[np.uint16], ordinals: NDArray[np.uint16]) -> NDArray[np.uint16]:

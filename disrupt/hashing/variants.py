@@ -13,6 +13,7 @@ from disrupt.core.hashes import MIN_QUALITY, PdqHash, distances_bits, stack
 from disrupt.core.media import Fingerprint, Profile
 from disrupt.core.transforms import (
     ANCHORED_WIDTHS,
+    PARTS_PLAN,
     REGISTERED_MOST,
     Crop,
     anchored_ordinals,
@@ -24,9 +25,6 @@ from disrupt.hashing.pdq.luma import SIDE_PX
 from disrupt.hashing.regions.crops import MAX_PLAIN_SHARE, plain_shares, sample_crops
 from disrupt.hashing.regions.rotation import turned
 
-PLAN = 1
-"""Plan of versions that show parts of a picture."""
-
 NEAR_BITS = 6
 """Distance of a variant from a kept hash within which it is left out: that matches its copies."""
 
@@ -36,7 +34,7 @@ differently matches nothing."""
 
 
 def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> list[Fingerprint]:
-    """Fingerprint an upright picture in PLAN; ``kept`` are stored already.
+    """Fingerprint an upright picture in PARTS_PLAN; ``kept`` are stored already.
 
     ``luma`` (height, width), also if it was reduced to a square; ``aspect`` is the picture's width
     over its height. In the plan's order, until the picture has REGISTERED_MOST hashes; left out
@@ -51,7 +49,7 @@ def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> 
         if distances_bits(code, hashes).min(initial=256) > NEAR_BITS:
             hashes = np.concatenate([hashes, code[None]])
             pdq_hash = PdqHash(code.tobytes())
-            chosen.append(Fingerprint(pdq_hash, quality, Profile.PDQ_512, PLAN, ordinal))
+            chosen.append(Fingerprint(pdq_hash, quality, Profile.PDQ_512, PARTS_PLAN, ordinal))
     return chosen
 
 

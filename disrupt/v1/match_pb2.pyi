@@ -128,6 +128,7 @@ class Match(_message.Message):
     QUERY_AREA_PERMILLE_FIELD_NUMBER: _builtins.int
     STORED_AREA_PERMILLE_FIELD_NUMBER: _builtins.int
     DISPUTED_FIELD_NUMBER: _builtins.int
+    REGIONS_FIELD_NUMBER: _builtins.int
     item_id: _builtins.bytes
     """The item, 16 random bytes; the same in every answer until it is withdrawn."""
     bank: _builtins.str
@@ -163,6 +164,10 @@ class Match(_message.Message):
     """The caller's organisation has reported as FALSE_POSITIVE every version of the item that is within the distance, at this
     distance or a smaller one. Such matches come last, and leave out no others.
     """
+    regions: _builtins.int
+    """How many regions that the content of the stored picture marks agree, 0-8; 8 stands for eight or more. One may be
+    a thing that both show, as a logo. 0 in answers to videos.
+    """
     @_builtins.property
     def query_transform(self) -> _types_pb2.Transform:
         """Version of the caller's media that matched: turned as it says, and of that the part that its crop leaves. The part
@@ -197,10 +202,11 @@ class Match(_message.Message):
         query_area_permille: _builtins.int = ...,
         stored_area_permille: _builtins.int = ...,
         disputed: _builtins.bool = ...,
+        regions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["query_transform", b"query_transform", "variant", b"variant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "bank", b"bank", "common_only", b"common_only", "disputed", b"disputed", "distance_bits", b"distance_bits", "item_id", b"item_id", "kind", b"kind", "match_id", b"match_id", "query_area_permille", b"query_area_permille", "query_share_permille", b"query_share_permille", "query_transform", b"query_transform", "segments", b"segments", "stored_area_permille", b"stored_area_permille", "stored_share_permille", b"stored_share_permille", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "bank", b"bank", "common_only", b"common_only", "disputed", b"disputed", "distance_bits", b"distance_bits", "item_id", b"item_id", "kind", b"kind", "match_id", b"match_id", "query_area_permille", b"query_area_permille", "query_share_permille", b"query_share_permille", "query_transform", b"query_transform", "regions", b"regions", "segments", b"segments", "stored_area_permille", b"stored_area_permille", "stored_share_permille", b"stored_share_permille", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -197,6 +197,7 @@ class Transform(_message.Message):
     PLAIN_EDGES_CUT_FIELD_NUMBER: _builtins.int
     NEGATIVE_FIELD_NUMBER: _builtins.int
     CORNERS_FIELD_NUMBER: _builtins.int
+    ANCHORED_FIELD_NUMBER: _builtins.int
     dihedral: Global___Dihedral.ValueType
     """Mirroring and quarter turns."""
     crop_left_permille: _builtins.int
@@ -221,6 +222,11 @@ class Transform(_message.Message):
     """
     negative: _builtins.bool
     """With all levels inverted."""
+    anchored: _builtins.bool
+    """A square region that the content marks, turned as the content is: found alike wherever the picture was cut. Of the
+    caller's picture, the crop is the upright rectangle around it and the rotation is its own; of a stored one its place
+    is not kept.
+    """
     @_builtins.property
     def corners(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Where something tilted was straightened, before all other steps: x and y of what became its top left, top right,
@@ -240,10 +246,11 @@ class Transform(_message.Message):
         plain_edges_cut: _builtins.bool = ...,
         negative: _builtins.bool = ...,
         corners: _abc.Iterable[_builtins.int] | None = ...,
+        anchored: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["corners", b"corners", "crop_bottom_permille", b"crop_bottom_permille", "crop_left_permille", b"crop_left_permille", "crop_right_permille", b"crop_right_permille", "crop_top_permille", b"crop_top_permille", "dihedral", b"dihedral", "negative", b"negative", "plain_edges_cut", b"plain_edges_cut", "rotation_millidegrees", b"rotation_millidegrees", "scale_side_px", b"scale_side_px"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchored", b"anchored", "corners", b"corners", "crop_bottom_permille", b"crop_bottom_permille", "crop_left_permille", b"crop_left_permille", "crop_right_permille", b"crop_right_permille", "crop_top_permille", b"crop_top_permille", "dihedral", b"dihedral", "negative", b"negative", "plain_edges_cut", b"plain_edges_cut", "rotation_millidegrees", b"rotation_millidegrees", "scale_side_px", b"scale_side_px"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -261,8 +268,8 @@ class Variant(_message.Message):
     plan: _builtins.int
     """Number of the plan, 0-65535. Plan 0 holds the picture itself (ordinal 0) and, of a picture of at
     most 512 pixels a side, the picture enlarged to 512×512 (ordinal 1); of the frames of a video that is plain at its
-    edges also both without these (ordinals 2 and 3). Plans 1 and 2 hold crops, parts and
-    turns of it: the first half of their ordinals of a picture at least as wide as tall, the second of a taller one.
+    edges also both without these (ordinals 2 and 3). Plan 1 holds parts of it: regions that its content marks (ordinals
+    0 to 47), then crops and turns of a picture at least as wide as tall, then those of a taller one.
     """
     ordinal: _builtins.int
     """Place within the plan, from 0 to 65535."""

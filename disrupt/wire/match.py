@@ -14,7 +14,7 @@ from disrupt.core.lookups import MAX_MATCHES, Effort, HashLookup, LookupOptions,
 from disrupt.core.media import LowQuality
 from disrupt.core.outcomes import MatchOutcome
 from disrupt.core.status import IndexStatus, Limits
-from disrupt.core.transforms import Transform, transform_of
+from disrupt.core.transforms import Transform, count_anchored, transform_of
 from disrupt.v1 import match_pb2, types_pb2
 from disrupt.wire.fields import MAX_QUALITY, invalid, low_quality_message
 
@@ -115,6 +115,7 @@ def picture_answer(
         index_cursor=index_cursor,
         frames_skipped=frames_skipped,
     )
+    versions_of = matches.matched_versions()
     for at, match_id in enumerate(match_ids):
         response.matches.add(
             item_id=matches.item_ids[at].tobytes(),
@@ -128,6 +129,7 @@ def picture_answer(
             query_area_permille=int(matches.query_area_permille[at]),
             stored_area_permille=int(matches.stored_area_permille[at]),
             disputed=bool(matches.is_disputed[at]),
+            regions=count_anchored((each.plan, each.ordinal) for each in versions_of[at]),
         )
     return response
 
