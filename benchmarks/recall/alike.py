@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness import report
-from benchmarks.recall.kinds import KINDS, MANY_LOOKS, of_template
+from benchmarks.recall.kinds import KINDS, MANY_LOOKS, OF_ONE_PHOTOGRAPH, of_template
 from benchmarks.recall.originals import Photograph, collection, encoded, folder_option
 from benchmarks.recall.recall_trials import SCOPE, code_version, index_of, item_id_of
 from benchmarks.recall.sources import square
@@ -64,6 +64,14 @@ class Place(NamedTuple):
         if self.kind != other.kind:
             return "another kind"
         return "its template" if self.template == other.template else "another template"
+
+    def shows_photograph_of(self, other: Place) -> bool:
+        """Tell whether a template of another kind has the same photograph."""
+        return (
+            self.kind != other.kind
+            and self.template == other.template
+            and {self.kind, other.kind} <= OF_ONE_PHOTOGRAPH
+        )
 
 
 class Match(NamedTuple):
@@ -202,10 +210,12 @@ def _matches(
             continue
         codes, transforms = stack(code for code, _ in query.hashes), [of for _, of in query.hashes]
         found = complete(picture_steps(index, codes, transforms, SCOPE, len(items), UNBOUNDED))
+        others = [places[item_id.tobytes()] for item_id in found.item_ids]
+        kept = [at for at, of in enumerate(others) if not place.shows_photograph_of(of)]
+        found, others = found.take(np.array(kept, np.intp)), [others[at] for at in kept]
         areas = np.stack([found.query_area_permille, found.stored_area_permille], axis=1)
         if not len(areas):
             continue
-        others = [places[item_id.tobytes()] for item_id in found.item_ids]
         nearest: dict[Relation, list[int]] = {}
         for other, versions in zip(others, found.versions[:, :2, 2].tolist(), strict=True):
             known = nearest.setdefault(place.relation(other), [256, 256])

@@ -296,6 +296,12 @@ MANY_LOOKS = {
 }
 """Kinds of which each template has its own look; the others have one look."""
 
+OF_ONE_PHOTOGRAPH = {
+    *("memes of one template", "people, one background", "one thing, other angles"),
+    *(kind for kind in TEMPLATES if kind.startswith("one background")),
+}
+"""Kinds of which each template has a photograph; the same one in all these kinds."""
+
 
 def drawn(kind: str, number: int, photographs: Sequence[Pixels]) -> Pixels:
     """Return picture ``number`` of a kind: the same every time; no two show one photograph."""
