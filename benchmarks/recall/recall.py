@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_args
 
 import click
 import numpy as np
@@ -118,7 +119,7 @@ class Row:
 @click.option("--trials", default=6, show_default=True, help="For each edit and photograph.")
 @click.option(
     "--half",
-    type=click.Choice(["held-out", "development", "all"]),
+    type=click.Choice([*get_args(Half), "all"]),
     default="held-out",
     show_default=True,
 )
