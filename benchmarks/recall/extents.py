@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,7 +86,7 @@ def _row(name: str, extents: list[Extent | None]) -> dict[str, object]:
         "pictures": len(extents),
         "matched": len(matched),
         "whole": whole,
-        "share": whole / len(matched) if matched else math.nan,
+        "share": whole / len(matched) if matched else None,
     }
 
 
@@ -188,14 +187,14 @@ def covered(background: Pixels, other: Pixels, rng: np.random.Generator, share: 
     """Cover a share of a background with head and shoulders that show another photograph."""
     page = fitted(background, _SIDE_PX, _SIDE_PX)
     height, width = page.shape[:2]
-    middle, stout = rng.uniform(0.35, 0.65) * width, rng.uniform(0.35, 0.5)
+    middle, stout = rng.uniform(0.25, 0.75) * width, rng.uniform(0.35, 0.5)
     mask = np.zeros((height, width), np.uint8)
     for tall in np.arange(0.3, 6, 0.03) * height:
         if np.count_nonzero(mask) >= share * mask.size:
             break
-        # The larger they are, the lower they stand, so that some of the background is left above.
+        # Beyond the full height, only the shoulders grow: some of the background is left above.
         top = max(height - tall, 0.04 * height)
-        head, neck = 0.16 * min(tall, height), top + 0.3 * min(tall, height)
+        head, neck = 0.16 * min(tall, height), top + 0.3 * min(tall, height**2 / tall)
         face, body = (int(middle), int(top + head)), (int(middle), int(neck + tall))
         cv2.ellipse(mask, face, (int(0.8 * head), int(head)), 0, 0, 360, (255,), -1)
         cv2.ellipse(mask, body, (int(stout * tall), int(tall)), 0, 180, 360, (255,), -1)
