@@ -55,7 +55,7 @@ def test_an_edit_has_a_row_at_every_effort_and_a_peer(bench: Bench, folder: Path
 def test_copies_match_as_wholes_and_people_before_one_background_in_part(
     bench: Bench, folder: Path
 ) -> None:
-    sizes = ("--photographs", "2", "--people", "4", "--generated", "2")
+    sizes = ("--photographs", "2", "--people", "3", "--generated", "1")
     code, report = bench(extents.main, "--folder", folder, *sizes)
     assert code == 0
     rows = {row["lookups"]: row for row in report["rows"]}
