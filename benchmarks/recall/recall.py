@@ -2,9 +2,10 @@
 
 It takes photographs of packages (scripts/system-packages --photographs, scikit-image, scikit-learn)
 or of --folder, makes them distinct and splits them in two halves: parameters are chosen on the
-development half, and recall is reported on the other. It keeps finished trials beside the report,
-so that a run can be interrupted, or split by --edit. Then it looks up pictures that have nothing to
-do with what is stored, and counts the false matches.
+development half, and recall is reported on the other. Photographs that were added after all had
+been chosen are in neither half, but unseen. It keeps finished trials beside the report, so that a
+run can be interrupted, or split by --edit. Then it looks up pictures that have nothing to do with
+what is stored, and counts the false matches.
 
     ./scripts/bench recall --json recall.json
 """
