@@ -124,14 +124,15 @@ export function hashSamples(samples) {
  * @returns {Hashed}
  */
 export function hashCoefficients(coefficients, quality) {
-  const median = Float32Array.from(coefficients).sort()[HASH_BITS / 2 - 1];
+  const median = coefficients.slice().sort()[HASH_BITS / 2 - 1];
   const hash = new Uint8Array(HASH_BYTES);
   let undecidedBits = 0;
-  coefficients.forEach((coefficient, bit) => {
+  for (let bit = 0; bit < HASH_BITS; bit++) {
+    const coefficient = coefficients[bit];
     // The published hex begins with the last bit.
     if (coefficient > median) hash[HASH_BYTES - 1 - (bit >> 3)] |= 1 << (bit & 7);
     if (Math.abs(Math.fround(coefficient - median)) < UNDECIDED) undecidedBits++;
-  });
+  }
   return { hash, quality, undecidedBits };
 }
 

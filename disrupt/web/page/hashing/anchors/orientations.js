@@ -51,9 +51,8 @@ export function orientations(scales, extrema) {
 function histogram({ pixels, width, height }, { row, column, sigma }) {
   const radius = rounded(4.5 * sigma);
   const spread = -1 / (2 * (1.5 * sigma) ** 2);
-  const weights = Float32Array.from({ length: radius + 1 }, (_, away) =>
-    Math.exp(away ** 2 * spread),
-  );
+  const weights = new Float32Array(radius + 1);
+  for (let away = 0; away <= radius; away++) weights[away] = Math.exp(away ** 2 * spread);
   const sums = new Float64Array(BINS);
   // Gradients at the edges of a scale count as zero.
   const [top, bottom] = [Math.max(row - radius, 1), Math.min(row + radius, height - 2)];
@@ -83,7 +82,8 @@ function histogram({ pixels, width, height }, { row, column, sigma }) {
  * @param {number} down
  */
 function binOf(across, down) {
-  const [steep, flat] = [Math.abs(down), Math.abs(across)];
+  const steep = Math.abs(down);
+  const flat = Math.abs(across);
   let bin = steep > fround(TANGENTS[4] * flat) ? 5 : 0;
   const end = bin + 4;
   while (bin < end && steep > fround(TANGENTS[bin] * flat)) bin++;

@@ -23,8 +23,6 @@ const TO_INTEGERS = 3 * 2 ** 51;
 
 /** @typedef {{pixels: Float32Array, width: number, height: number}} Image */
 
-/** @typedef {{start: number, weights: Float64Array}} Cell first pixel that a cell reads, and weights */
-
 /**
  * Return the page of luma and its halvings; none of a thin picture.
  * @param {import('../variants.js').Luma} picture
@@ -65,17 +63,29 @@ export function blurred({ pixels, width, height }, sigmaPx) {
   for (let row = 0; row < height; row++) {
     addRows(pixels, width, rows, row + radius, weights, sums);
     for (let at = 0; at < line.length; at++) line[at] = sums[columns[at]];
-    const to = row * width;
-    for (let x = 0; x < width; x++) {
-      const centre = x + radius;
-      let sum = weights[0] * line[centre];
-      for (let away = 1; away <= radius; away++) {
-        sum += weights[away] * (line[centre - away] + line[centre + away]);
-      }
-      result[to + x] = sum + TO_IMAGE_STEPS - TO_IMAGE_STEPS;
-    }
+    blurLine(line, weights, result, row * width, width);
   }
   return { pixels: result, width, height };
+}
+
+/**
+ * Blur a line of pixels that goes on at both ends.
+ * @param {Float64Array} line
+ * @param {Float64Array} weights from the centre on
+ * @param {Float32Array} result
+ * @param {number} to
+ * @param {number} width
+ */
+function blurLine(line, weights, result, to, width) {
+  const radius = weights.length - 1;
+  for (let x = 0; x < width; x++) {
+    const centre = x + radius;
+    let sum = weights[0] * line[centre];
+    for (let away = 1; away <= radius; away++) {
+      sum += weights[away] * (line[centre - away] + line[centre + away]);
+    }
+    result[to + x] = sum + TO_IMAGE_STEPS - TO_IMAGE_STEPS;
+  }
 }
 
 /**
@@ -90,8 +100,23 @@ export function blurred({ pixels, width, height }, sigmaPx) {
 function addRows(pixels, width, rows, centre, weights, sums) {
   const from = rows[centre] * width;
   for (let x = 0; x < width; x++) sums[x] = weights[0] * pixels[from + x];
-  for (let away = 1; away < weights.length; away++) {
-    const [above, below] = [rows[centre - away] * width, rows[centre + away] * width];
+  let away = 1;
+  // Two pairs of rows at a time: each sum is read and written once for them.
+  for (; away + 1 < weights.length; away += 2) {
+    const above = rows[centre - away] * width;
+    const below = rows[centre + away] * width;
+    const higher = rows[centre - away - 1] * width;
+    const lower = rows[centre + away + 1] * width;
+    const weight = weights[away];
+    const next = weights[away + 1];
+    for (let x = 0; x < width; x++) {
+      const near = pixels[above + x] + pixels[below + x];
+      sums[x] += weight * near + next * (pixels[higher + x] + pixels[lower + x]);
+    }
+  }
+  if (away < weights.length) {
+    const above = rows[centre - away] * width;
+    const below = rows[centre + away] * width;
     const weight = weights[away];
     for (let x = 0; x < width; x++) sums[x] += weight * (pixels[above + x] + pixels[below + x]);
   }
@@ -105,10 +130,12 @@ function addRows(pixels, width, rows, centre, weights, sums) {
  */
 function mirroredPlaces(sizePx, radius) {
   const period = 2 * (sizePx - 1);
-  return Int32Array.from({ length: sizePx + 2 * radius }, (_, at) => {
+  const places = new Int32Array(sizePx + 2 * radius);
+  for (let at = 0; at < places.length; at++) {
     const place = (((at - radius) % period) + period) % period;
-    return Math.min(place, period - place);
-  });
+    places[at] = Math.min(place, period - place);
+  }
+  return places;
 }
 
 /**
@@ -132,43 +159,54 @@ function gaussian(sigmaPx) {
  * @returns {Image}
  */
 function averaged(picture, width, height) {
-  const sums = new Float64Array(picture.width);
+  const { luma } = picture;
+  const rows = cells(picture.height, height);
   const columns = cells(picture.width, width);
+  const sums = new Float64Array(picture.width);
   const result = new Float32Array(width * height);
-  cells(picture.height, height).forEach(({ start, weights }, row) => {
+  for (let row = 0; row < height; row++) {
     sums.fill(0);
-    for (let at = 0; at < weights.length; at++) {
-      const from = (start + at) * picture.width;
-      for (let x = 0; x < sums.length; x++) sums[x] += weights[at] * picture.luma[from + x];
+    let from = rows.starts[row] * picture.width;
+    for (let at = rows.ends[row]; at < rows.ends[row + 1]; at++, from += picture.width) {
+      const weight = rows.weights[at];
+      for (let x = 0; x < sums.length; x++) sums[x] += weight * luma[from + x];
     }
     for (let x = 0; x < sums.length; x++) sums[x] = sums[x] + TO_IMAGE_STEPS - TO_IMAGE_STEPS;
     for (let column = 0; column < width; column++) {
-      const cell = columns[column];
+      let x = columns.starts[column];
       let sum = 0;
-      for (let at = 0; at < cell.weights.length; at++) sum += cell.weights[at] * sums[cell.start + at];
+      for (let at = columns.ends[column]; at < columns.ends[column + 1]; at++, x++) {
+        sum += columns.weights[at] * sums[x];
+      }
       result[row * width + column] = sum + TO_IMAGE_STEPS - TO_IMAGE_STEPS;
     }
-  });
+  }
   return { pixels: result, width, height };
 }
 
 /**
- * Return which pixels of an axis each of `count` cells averages.
+ * Return which pixels of an axis each of `count` cells averages: the first of them, and where its
+ * weights end among those of all cells.
  * @param {number} sizePx
  * @param {number} count
- * @returns {Cell[]}
  */
 function cells(sizePx, count) {
-  return Array.from({ length: count }, (_, at) => {
-    const [first, last] = [at * (sizePx / count), (at + 1) * (sizePx / count)];
-    const start = Math.floor(first);
+  const starts = new Int32Array(count);
+  const ends = new Int32Array(count + 1);
+  const weights = new Float64Array(sizePx + 2 * count);
+  let of = 0;
+  for (let cell = 0; cell < count; cell++) {
+    const first = cell * (sizePx / count);
+    const last = (cell + 1) * (sizePx / count);
     const stop = Math.min(Math.ceil(last), sizePx);
-    const weights = Float64Array.from({ length: stop - start }, (_unused, px) => {
-      const shared = Math.min(last, start + px + 1) - Math.max(first, start + px);
-      return inWeightSteps(Math.max(shared, 0) * (count / sizePx));
-    });
-    return { start, weights };
-  });
+    starts[cell] = Math.floor(first);
+    for (let px = starts[cell]; px < stop; px++) {
+      const shared = Math.min(last, px + 1) - Math.max(first, px);
+      weights[of++] = inWeightSteps(Math.max(shared, 0) * (count / sizePx));
+    }
+    ends[cell + 1] = of;
+  }
+  return { starts, ends, weights };
 }
 
 /** @param {number} weight */

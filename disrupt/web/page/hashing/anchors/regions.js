@@ -35,8 +35,10 @@ const DISTINCT_BITS = 60;
 /** @typedef {import('./pages.js').Image} Image */
 /** @typedef {import('../pdq.js').Hashed} Hashed */
 
-/** A candidate: its samples, its hash, and that of its mirror image. */
-/** @typedef {{anchor: Anchor, samples: Float32Array, hashed: Hashed, mirrored: Uint8Array}} Region */
+/**
+ * A candidate: its samples, its hash, of a quality that is not known yet, and its mirror image's.
+ * @typedef {{anchor: Anchor, samples: Float32Array, hashed: Hashed, mirrored: Uint8Array}} Region
+ */
 
 /**
  * Hash the first `most` good regions of luma.
@@ -51,7 +53,8 @@ export function hashAnchors(picture, aspect, most, leastQuality) {
   const hashes = [];
   for (const region of regions) {
     if (hashes.length === most) break;
-    if (isGood(region, regions, leastQuality)) hashes.push(region.hashed);
+    const quality = qualityIfGood(region, regions);
+    if (quality >= leastQuality) hashes.push({ ...region.hashed, quality });
   }
   return hashes;
 }
@@ -66,29 +69,26 @@ export function candidates(halvings) {
   return anchors.map((anchor) => {
     const samples = sampled(halvings, anchor);
     const coefficients = coefficientsOf(samples);
-    const quality = qualityOf(samples);
-    const hashed = hashCoefficients(coefficients, quality);
-    // Of mirrored rows, the coefficients that change their sign are every second one, from the first.
-    const turned = coefficients.map((value, at) => ((at >> 4) % 2 ? value : -value));
-    return { anchor, samples, hashed, mirrored: hashCoefficients(turned, quality).hash };
+    const hashed = hashCoefficients(coefficients, 0);
+    // With rows mirrored, every second row of coefficients changes its sign, the first one too.
+    for (let at = 0; at < coefficients.length; at++) if (!(at & 16)) coefficients[at] *= -1;
+    return { anchor, samples, hashed, mirrored: hashCoefficients(coefficients, 0).hash };
   });
 }
 
 /**
- * Tell whether a region is registered.
+ * Return the quality of a region, or -1 if another rule leaves it out.
  * @param {Region} region
  * @param {Region[]} others of the page, and itself
- * @param {number} leastQuality
  */
-export function isGood(region, others, leastQuality) {
+export function qualityIfGood(region, others) {
   const { samples, hashed } = region;
-  return (
-    hashed.quality >= leastQuality &&
+  const isGood =
     hashed.undecidedBits <= MAX_UNDECIDED_BITS_OF_PARTS &&
     plainShare(samples) <= MAX_PLAIN_SHARE &&
     !isDrawn(samples) &&
-    !repeats(region, others)
-  );
+    !repeats(region, others);
+  return isGood ? qualityOf(samples) : -1;
 }
 
 /**
@@ -102,22 +102,27 @@ function sampled(halvings, { x, y, side, angle }) {
   const scale = 1 / (1 << level);
   const ux = fround(Math.cos(angle) * side * scale);
   const uy = fround(Math.sin(angle) * side * scale);
-  const [centreX, centreY] = [x, y].map((place) => fround(fround(place * scale) - 0.5));
-  const [lastX, lastY] = [fround(width - 1.001), fround(height - 1.001)];
+  const centreX = fround(fround(x * scale) - 0.5);
+  const centreY = fround(fround(y * scale) - 0.5);
+  const lastX = fround(width - 1.001);
+  const lastY = fround(height - 1.001);
   const samples = new Float32Array(SAMPLES ** 2);
-  for (let row = 0; row < SAMPLES; row++) {
+  for (let row = 0, to = 0; row < SAMPLES; row++) {
     const down = (row + 0.5) / SAMPLES - 0.5;
-    const [downX, downY] = [fround(uy * down), fround(ux * down)];
-    for (let column = 0; column < SAMPLES; column++) {
+    const downX = fround(uy * down);
+    const downY = fround(ux * down);
+    for (let column = 0; column < SAMPLES; column++, to++) {
       const across = (column + 0.5) / SAMPLES - 0.5;
       const atX = fround(centreX + fround(fround(ux * across) - downX));
       const atY = fround(centreY + fround(fround(uy * across) + downY));
-      const [inX, inY] = [Math.min(Math.max(atX, 0), lastX), Math.min(Math.max(atY, 0), lastY)];
-      const [left, top] = [Math.trunc(inX), Math.trunc(inY)];
+      const inX = atX < 0 ? 0 : atX > lastX ? lastX : atX;
+      const inY = atY < 0 ? 0 : atY > lastY ? lastY : atY;
+      const left = inX | 0;
+      const top = inY | 0;
       const at = top * width + left;
       const upper = between(pixels[at], pixels[at + 1], inX - left);
       const lower = between(pixels[at + width], pixels[at + width + 1], inX - left);
-      samples[row * SAMPLES + column] = between(upper, lower, inY - top);
+      samples[to] = between(upper, lower, inY - top);
     }
   }
   return samples;
@@ -150,7 +155,7 @@ function isDrawn(samples) {
       total += step;
     }
   }
-  for (const level of samples) counts[Math.trunc(level * (LEVEL_BINS / 256))]++;
+  for (let at = 0; at < samples.length; at++) counts[(samples[at] * (LEVEL_BINS / 256)) | 0]++;
   const [first, second] = counts.sort().subarray(-2);
   const share = sumOfLargest(steps, STEEPEST) / Math.max(total, 1e-6);
   return 10 * share + (6 * (first + second)) / SAMPLES ** 2 > MAX_DRAWN;
@@ -165,7 +170,7 @@ function sumOfLargest(values, most) {
   // The bits of such numbers are ordered as the numbers are: count them by the upper half.
   const bits = new Uint32Array(values.buffer);
   const counts = new Uint16Array(2 ** 15);
-  for (const value of bits) counts[value >>> 16]++;
+  for (let at = 0; at < bits.length; at++) counts[bits[at] >>> 16]++;
   let upper = counts.length;
   let larger = 0;
   while (upper && larger + counts[upper - 1] <= most) larger += counts[--upper];
