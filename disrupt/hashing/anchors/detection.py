@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.hashing.anchors.pages import PAGE_PX
-from disrupt.hashing.pdq.banded_matrix import Band, apply
+from disrupt.hashing.anchors.pages import PAGE_PX, in_weight_steps, mapped
+from disrupt.hashing.pdq.banded_matrix import Band
 
 _LAYERS = 3
 """Scales an octave at which extrema are looked for."""
@@ -30,6 +30,10 @@ _NO_DETERMINANT, _FAR = 1e-12, 1e6
 _MOVES = 5
 """Most times that an extremum is placed anew, at the neighbour that it lies nearer to."""
 _BINS = 36
+_TANGENTS = np.tan(np.radians(np.arange(5, 90, 10))).astype(np.float32)
+"""Steepness at which a quarter's bins of gradients end; one along a diagonal is in the flat bin."""
+_BLOCK = 64
+"""Extrema whose gradients are weighed at a time: a picture may have thousands."""
 _PEAK_SHARE = 0.8
 """Least share of the highest peak of gradients that is an orientation of its own."""
 
@@ -68,7 +72,7 @@ class _Extrema(NamedTuple):
     sigma: NDArray[Any]
     response: NDArray[Any]
 
-    def take(self, rows: NDArray[np.bool]) -> _Extrema:
+    def take(self, rows: NDArray[np.bool] | slice) -> _Extrema:
         return _Extrema(*(column[rows] for column in self))
 
 
@@ -255,15 +259,41 @@ def _orientations(
 
 def _histograms(scale: NDArray[np.float32], extrema: _Extrema) -> NDArray[np.float64]:
     """Return how the gradients around extrema point, weighed by a Gaussian: (n, _BINS)."""
-    height, width = scale.shape
+    lengths, bins = _gradients(scale)
+    sums = np.concatenate(
+        [
+            _sums(lengths, bins, extrema.take(slice(first, first + _BLOCK)))
+            for first in range(0, len(extrema.row), _BLOCK)
+        ]
+    )
+    near = np.roll(sums, 1, axis=1) + np.roll(sums, -1, axis=1)
+    far = np.roll(sums, 2, axis=1) + np.roll(sums, -2, axis=1)
+    smooth: NDArray[np.float64] = (far + 4 * near + 6 * sums) / 16
+    return smooth
+
+
+def _gradients(scale: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Return the lengths of a scale's gradients, 0 at its edges, and the bins they point to."""
     down, across = np.zeros_like(scale), np.zeros_like(scale)
-    down[1:-1] = scale[2:] - scale[:-2]
-    across[:, 1:-1] = scale[:, 2:] - scale[:, :-2]
-    down[:, [0, -1]] = across[[0, -1]] = 0
-    down[[0, -1]] = across[:, [0, -1]] = 0
-    length = np.hypot(across, down).reshape(-1)
-    bins = np.rint(np.arctan2(down, across) * np.float32(_BINS / (2 * np.pi))).astype(np.intp)
-    bins = (bins % _BINS).reshape(-1)
+    np.subtract(scale[2:, 1:-1], scale[:-2, 1:-1], out=down[1:-1, 1:-1])
+    np.subtract(scale[1:-1, 2:], scale[1:-1, :-2], out=across[1:-1, 1:-1])
+    lengths = np.sqrt(across * across + down * down)
+    steep, flat = np.abs(down), np.abs(across)
+    # No arc tangent: libraries round it in different ways.
+    bins = np.zeros(scale.shape, np.uint8)
+    for tangent in _TANGENTS:
+        bins += steep > tangent * flat
+    np.subtract(_BINS // 2, bins, out=bins, where=across < 0)
+    np.subtract(_BINS, bins, out=bins, where=down < 0)
+    bins[bins == _BINS] = 0
+    return lengths, bins
+
+
+def _sums(
+    lengths: NDArray[np.float32], bins: NDArray[np.uint8], extrema: _Extrema
+) -> NDArray[np.float64]:
+    """Return the weighed lengths of the gradients around extrema, by bin: (n, _BINS)."""
+    height, width = lengths.shape
     radius = np.rint(4.5 * extrema.sigma).astype(np.intp)
     reach = np.arange(-radius.max(), radius.max() + 1)
     spread = -1 / (2 * (1.5 * extrema.sigma) ** 2)
@@ -273,14 +303,10 @@ def _histograms(scale: NDArray[np.float32], extrema: _Extrema) -> NDArray[np.flo
     row_weight = np.where((rows >= 0) & (rows < height), weight, 0).astype(np.float32)
     column_weight = np.where((columns >= 0) & (columns < width), weight, 0).astype(np.float32)
     at = rows.clip(0, height - 1)[:, :, None] * width + columns.clip(0, width - 1)[:, None]
-    weights = length[at] * row_weight[:, :, None] * column_weight[:, None]
-    of = bins[at] + _BINS * np.arange(len(radius))[:, None, None]
+    weights = lengths.reshape(-1)[at] * row_weight[:, :, None] * column_weight[:, None]
+    of = bins.reshape(-1)[at] + _BINS * np.arange(len(radius))[:, None, None]
     sums = np.bincount(of.reshape(-1), weights.reshape(-1), _BINS * len(radius))
-    sums = sums.reshape(-1, _BINS)
-    near = np.roll(sums, 1, axis=1) + np.roll(sums, -1, axis=1)
-    far = np.roll(sums, 2, axis=1) + np.roll(sums, -2, axis=1)
-    smooth: NDArray[np.float64] = (far + 4 * near + 6 * sums) / 16
-    return smooth
+    return np.asarray(sums.reshape(-1, _BINS), np.float64)
 
 
 def _peaks(histograms: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
@@ -302,11 +328,8 @@ _BLURS_PX = tuple(
 
 def _blurred(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
     """Blur by a Gaussian along both axes."""
-    rows = np.empty_like(image)
-    apply(_gaussian(image.shape[0], sigma_px), lambda top, bottom: image[top:bottom], rows)
-    columns = np.empty(image.shape[::-1], np.float32)
-    apply(_gaussian(image.shape[1], sigma_px), lambda left, right: rows[:, left:right].T, columns)
-    return np.ascontiguousarray(columns.T)
+    rows = mapped(_gaussian(image.shape[0], sigma_px), image)
+    return np.ascontiguousarray(mapped(_gaussian(image.shape[1], sigma_px), rows.T).T)
 
 
 @lru_cache(maxsize=128)
@@ -315,7 +338,7 @@ def _gaussian(size_px: int, sigma_px: float) -> tuple[Band, ...]:
     radius = math.ceil(4 * sigma_px)
     reach = np.arange(-radius, radius + 1)
     weights = np.exp(-(reach**2) / (2 * sigma_px**2))
-    weights /= weights.sum()
+    weights = in_weight_steps(weights / weights.sum())
     places = np.arange(size_px)[:, None] + reach
     period = 2 * (size_px - 1)
     mirrored = np.abs((places + size_px - 1) % period - (size_px - 1))
@@ -326,7 +349,7 @@ def _gaussian(size_px: int, sigma_px: float) -> tuple[Band, ...]:
         some = whole[first : first + _BAND_PX]
         read = np.flatnonzero(some.any(axis=0))
         start, stop = int(read[0]), int(read[-1]) + 1
-        part = np.ascontiguousarray(some[:, start:stop], np.float32)
+        part = np.ascontiguousarray(some[:, start:stop])
         bands.append(Band(slice(first, first + len(some)), start, part))
     return tuple(bands)
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.core.hashes import distances_bits
-from disrupt.distinctiveness.cosines import COEFFICIENTS, SAMPLES
+from disrupt.distinctiveness.cosines import COEFFICIENTS, COSINES, SAMPLES
 from disrupt.hashing.anchors.detection import Anchors, find_anchors
 from disrupt.hashing.anchors.pages import LEVELS, pages
-from disrupt.hashing.pdq.linear import Hashed, coefficients_of, hash_coefficients, quality_of
+from disrupt.hashing.pdq.linear import Hashed, hash_coefficients, quality_of
 from disrupt.hashing.regions.crops import MAX_PLAIN_SHARE, plain_shares
 
 CANDIDATES = 128
@@ -46,7 +46,7 @@ def hash_anchors(
     page = pages(luma, aspect)
     anchors = find_anchors(page).take(slice(CANDIDATES))
     samples = sample_regions(page, anchors)
-    coefficients = coefficients_of(samples)
+    coefficients = _coefficients(samples)
     both = np.stack([coefficients, coefficients * _MIRRORED], axis=1)
     qualities = quality_of(samples)
     hashed = hash_coefficients(both, np.stack([qualities, qualities], axis=1))
@@ -110,13 +110,22 @@ def _bilinear(
     return lower
 
 
+def _coefficients(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the coefficients (n, 16, 16) of samples, summed so that the page's bits are equal."""
+    cosines = COSINES.astype(np.float64)
+    rows = (cosines @ samples.astype(np.float64)).astype(np.float32)
+    coefficients: NDArray[np.float64] = rows.astype(np.float64) @ cosines.T
+    return coefficients.astype(np.float32)
+
+
 def _are_drawn(samples: NDArray[np.float32]) -> NDArray[np.bool]:
     """Tell which samples are few marks on plain ground: drawn letters, charts, frames."""
     across = np.abs(np.diff(samples, axis=-1))[..., :-1, :]
     down = np.abs(np.diff(samples, axis=-2))[..., :-1]
     steps = (across + down).reshape(len(samples), (SAMPLES - 1) ** 2)
-    steepest = np.partition(steps, -_STEEPEST, axis=-1)[:, -_STEEPEST:].sum(axis=-1)
-    share = steepest / np.maximum(steps.sum(axis=-1), 1e-6)
+    steepest = np.partition(steps, -_STEEPEST, axis=-1)[:, -_STEEPEST:]
+    total = steps.sum(axis=-1, dtype=np.float64)
+    share = steepest.sum(axis=-1, dtype=np.float64) / np.maximum(total, 1e-6)
     bins = (samples.reshape(len(samples), SAMPLES**2) * np.float32(_LEVEL_BINS / 256)).astype(
         np.int32
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.hashing.pdq.banded_matrix import Band, apply
+from disrupt.hashing.pdq.banded_matrix import Band
 
 PAGE_PX = 512
 """Longer side of a page."""
@@ -20,6 +20,13 @@ _MIN_PX = 16
 """Shortest side of a page that has anchors."""
 
 _BAND_CELLS = 32
+
+_TO_IMAGE_STEPS, _TO_WEIGHT_STEPS = 3.0 * 2**35, 3.0 * 2**27
+"""Added to a smaller float64 and taken away again, they round it to a multiple of 2^-16, of 2^-24.
+
+Products of such weights and levels are multiples of 2^-40 (2^-42 of a halving), so that float64
+holds sums of them exactly: images are the same whatever the order in which a machine adds.
+"""
 
 
 def pages(luma: NDArray[Any], aspect: float) -> list[NDArray[np.float32]]:
@@ -39,15 +46,26 @@ def pages(luma: NDArray[Any], aspect: float) -> list[NDArray[np.float32]]:
 
 def averaged(luma: NDArray[Any], width_px: int, height_px: int) -> NDArray[np.float32]:
     """Average luma over a grid of cells of equal size, without rounding; (height, width)."""
-    rows = np.empty((height_px, luma.shape[1]), np.float32)
-    apply(
-        _cells(luma.shape[0], height_px),
-        lambda top, bottom: luma[top:bottom].astype(np.float32, copy=False),
-        rows,
-    )
-    columns = np.empty((width_px, height_px), np.float32)
-    apply(_cells(luma.shape[1], width_px), lambda left, right: rows[:, left:right].T, columns)
-    return np.ascontiguousarray(columns.T)
+    rows = mapped(_cells(luma.shape[0], height_px), luma)
+    return np.ascontiguousarray(mapped(_cells(luma.shape[1], width_px), rows.T).T)
+
+
+def mapped(bands: tuple[Band, ...], image: NDArray[Any]) -> NDArray[np.float32]:
+    """Map the rows of an image (rows, columns) by ``in_weight_steps``, to multiples of 2^-16."""
+    outputs = sum(len(band.weights) for band in bands)
+    result = np.empty((outputs, image.shape[1]), np.float32)
+    for band in bands:
+        rows = image[band.start : band.start + band.weights.shape[1]]
+        sums = band.weights @ rows.astype(np.float64)
+        sums += _TO_IMAGE_STEPS
+        sums -= _TO_IMAGE_STEPS
+        result[band.outputs] = sums
+    return result
+
+
+def in_weight_steps(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round weights to multiples of 2^-24."""
+    return (weights + _TO_WEIGHT_STEPS) - _TO_WEIGHT_STEPS
 
 
 @lru_cache(maxsize=64)
@@ -60,7 +78,7 @@ def _cells(size_px: int, cells: int) -> tuple[Band, ...]:
         edges = np.arange(first, last + 1)[:, None] * (size_px / cells)
         pixels = np.arange(start, stop)
         shared = np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels)
-        weights = (shared.clip(min=0) * (cells / size_px)).astype(np.float32)
+        weights = in_weight_steps(shared.clip(min=0) * (cells / size_px))
         bands.append(Band(slice(first, last), start, weights))
     return tuple(bands)
 
