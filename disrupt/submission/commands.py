@@ -61,7 +61,8 @@ Exemples · Examples:
 
 \b
 Avec --json · With --json:
-  {"case", "pin", "items": [{"input", "item", "number", "hashes", "outcome"}],
+  {"case", "pin",
+   "items": [{"input", "item", "number", "hashes", "outcome", "state"}],
    "rejected": [{"input", "reason", "message", "quality"}],
    "unknown": ["input"]}
 "case" et "pin" d'un nouveau dossier sont écrits avant l'envoi, le reste après ;

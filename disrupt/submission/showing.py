@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import groupby
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from disrupt.client import terminal
 from disrupt.core.cases import AgeBand, CaseStatus
+from disrupt.core.registrations import Outcome, ShownState
 from disrupt.submission import reasons, texts
 from disrupt.submission.ages import AgeChange
 from disrupt.submission.results import (
@@ -309,10 +311,10 @@ def _rest(submission: Submission) -> dict[str, Any]:
                 "number": file.number,
                 "hashes": file.hashes,
                 "outcome": file.outcome.name.lower(),
+                "state": file.state.name.lower() if file.state else None,
             }
             | ({"incomplete": True} if file.incomplete else {})
             | ({"first_frame_only": True} if file.first_frame_only else {})
-            | ({"waits": True} if file.waits else {})
             for file in submission.registered
         ],
         "rejected": [
@@ -336,11 +338,11 @@ def _number_and_pin(console: Console, case_number: str, pin: str) -> None:
 
 
 def _show_registered(console: Console, registered: Collection[Registered]) -> None:
-    waiting = sum(file.waits for file in registered)
-    if live := len(registered) - waiting:
-        say(console, texts.REGISTERED.format(count=live), style="bold green")
-    if waiting:
-        say(console, texts.REGISTERED_WAITING.format(count=waiting), style="bold")
+    counts = Counter(file.state for file in registered)
+    for state, phrase in texts.REGISTERED.items():
+        if count := counts[state]:
+            style = "bold green" if state == ShownState.LIVE else "bold"
+            say(console, phrase.format(count=count), style=style)
     say(console, texts.ITEMS)
     for file in registered:
         _whole(console, f"  {file.number}  {terminal.clean(file.source)}")
@@ -348,8 +350,11 @@ def _show_registered(console: Console, registered: Collection[Registered]) -> No
             say(console, texts.ONLY_PART, indent="    ")
         if file.first_frame_only:
             say(console, texts.FIRST_FRAME_ONLY, indent="    ")
-        if file.outcome in texts.OUTCOMES:
+        is_off = file.state == ShownState.OFF
+        if file.outcome in texts.OUTCOMES and not (is_off and file.outcome == Outcome.KEPT):
             say(console, texts.OUTCOMES[file.outcome], indent="    ")
+        if is_off:
+            say(console, texts.STATE_MEANS[ShownState.OFF], indent="    ")
         _whole(console, f"    {file.item_id}")
     console.print()
 

@@ -53,6 +53,23 @@ def test_staff_decide_about_an_item_and_read_it_in_the_log(
     assert "false_positive" in review("log", "--limit", "5").out
 
 
+def test_what_staff_reject_is_not_said_to_be_blocked_when_it_is_sent_again(
+    disrupt: Shell, review_key: str, tmp_path: Path
+) -> None:
+    file = picture(tmp_path / "a.png", 199)
+    case = disrupt.registered(file)
+    again = ("submit", "--case", case.case_number, "--age", "adult")
+    assert "can now block them" in disrupt(*again, file, pin=case.pin).out
+    (item,) = case.registered
+    assert disrupt("review", "reject", item.item_id, key=review_key).code == 0
+    receipt = disrupt(*again, file, pin=case.pin)
+    assert receipt.code == 0, receipt.err
+    assert "can now block them" not in receipt.out
+    assert "switched off: 1" in receipt.out
+    (sent,) = disrupt(*again, "--json", file, pin=case.pin).json["items"]
+    assert (sent["outcome"], sent["state"]) == ("kept", "off")
+
+
 def test_staff_see_disputes_by_item_or_match_and_settle_them(
     disrupt: Shell, deployment: Deployment, review_key: str, tmp_path: Path
 ) -> None:
