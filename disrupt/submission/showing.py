@@ -201,12 +201,15 @@ def show_age_changes(console: Console, changes: Iterable[AgeChange]) -> None:
         _whole(console, f"  {change.number}  {terminal.clean(change.source)}: {change_of}")
 
 
-def show_case(console: Console, case: Case) -> None:
-    """Print a case and its items, grouped by the age as which they are treated."""
+def show_case(console: Console, case: Case, options: str) -> None:
+    """Print a case and its items, grouped by the age as which they are treated.
+
+    ``options`` are those that the next command needs, too.
+    """
     known = texts.STATUSES.get(case.status) if case.status else None
     _line(console, texts.CASE_NUMBER, terminal.clean(case.number))
     _line(console, texts.STATUS, str(known or texts.UNKNOWN_VALUE))
-    _show_meaning(console, case)
+    _show_meaning(console, case, options)
     _line(console, texts.OPENED_ON, terminal.clean(case.opened_on))
     if case.closed_on:
         _line(console, texts.CLOSED_ON, terminal.clean(case.closed_on))
@@ -241,11 +244,12 @@ def show_case(console: Console, case: Case) -> None:
         _line(console, texts.WITHDRAWN_NUMBERS, ", ".join(map(str, case.withdrawn_numbers)))
 
 
-def _show_meaning(console: Console, case: Case) -> None:
+def _show_meaning(console: Console, case: Case, options: str) -> None:
     """Say what the status means, or that the case is about to be erased."""
     if case.erased_on:
         say(console, texts.ERASED_ON.format(day=terminal.clean(case.erased_on)), style="bold")
-        say(console, texts.HOW_TO_KEEP.format(number=terminal.clean(case.number)), style="bold")
+        _whole(console, f"  {texts.HOW_TO_KEEP}")
+        _whole(console, f"    disrupt keep {terminal.clean(case.number)}{options}")
     elif case.status == CaseStatus.ACTIVE:
         say(console, texts.ACTIVE_MEANS)
 
