@@ -133,6 +133,15 @@ def test_all_that_options_name_is_rejected_after_a_preview_and_shown_again(
     case, one = shown["case"], ("--all", "--case", shown["case"])
     assert item in review("list", "--case", case, "--hashes", str(shown["hashes"])).out
     assert review("list", "--case", case, "--hashes", "9999").out == ""
+    for nothing in (
+        ("--case", "00" * 8),
+        ("--key", "nobody"),
+        ("--case", case, "--hashes", "9999"),
+    ):
+        refused = review("reject", "--all", *nothing, "--yes")
+        assert (refused.code, refused.out) == (1, "")
+        assert "No item of your banks" in refused.err
+        assert "already" not in refused.err
     declined = review("reject", *one, stdin="n\n")
     assert (declined.code, declined.out) == (1, "")
     assert "1 items of 1 cases" in declined.err
@@ -159,6 +168,9 @@ def test_all_that_options_name_is_rejected_after_a_preview_and_shown_again(
         ("--all", "--case", "00" * 8, "00" * 16),
         ("--case", "00" * 8, "00" * 16),
         ("--all", "--case", "00"),
+        ("--all", "--since", "2026-01-01", "--yes"),
+        ("--all", "--case", "00" * 8, "--since", "yesterday"),
+        ("--reason", "It is spam", "00" * 16),
     ],
 )
 def test_items_are_named_or_all_that_options_name_and_not_both(
@@ -166,6 +178,7 @@ def test_items_are_named_or_all_that_options_name_and_not_both(
 ) -> None:
     wrong = disrupt("review", "disable", *arguments, key=review_key, server="127.0.0.1:1")
     assert wrong.code == 2
+    assert "conditions" not in wrong.err
 
 
 def test_an_unknown_item_is_refused_and_a_wrong_use_sends_nothing(
