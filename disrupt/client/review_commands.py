@@ -378,14 +378,14 @@ def _seen(versions: Sequence[Row]) -> str:
 @_deciding
 def widen(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_json: bool) -> None:
     """Let items match again wherever platforms dispute them now; these disputes count no more."""
-    _print_items(client.settle(item_ids, Settlement.WIDENED, reason), as_json=as_json)
+    _print_settled(*client.settle(item_ids, Settlement.WIDENED, reason), as_json=as_json)
 
 
 @review.command()
 @_deciding
 def uphold(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_json: bool) -> None:
     """Agree with what platforms dispute of items: they stay narrowed."""
-    _print_items(client.settle(item_ids, Settlement.UPHELD, reason), as_json=as_json)
+    _print_settled(*client.settle(item_ids, Settlement.UPHELD, reason), as_json=as_json)
 
 
 @_setting_states(ItemState.DISABLED)
@@ -567,6 +567,15 @@ def _print_items(rows: Sequence[Row], *, as_json: bool) -> None:
             click.echo(terminal.clean("  ".join(filter(None, cells))))
     if not rows:
         click.echo("No item.", err=True)
+
+
+def _print_settled(rows: Sequence[Row], settled: int, *, as_json: bool) -> None:
+    """Print items, and to standard error of how many nothing was settled, if of any."""
+    _print_items(rows, as_json=as_json)
+    if not settled:
+        click.echo("Nothing was left to settle: nothing was changed.", err=True)
+    elif left := len(rows) - settled:
+        click.echo(f"Nothing was left to settle of {left} of them.", err=True)
 
 
 def _print_counts(counts: Row) -> None:

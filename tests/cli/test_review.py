@@ -114,11 +114,15 @@ def test_staff_see_disputes_by_item_or_match_and_settle_them(
     shown = review("show", match["item"]).out
     assert "who agrees" in shown
     assert " bits from " in shown
-    (row,) = review("uphold", "--json", match["item"]).lines
+    upheld = review("uphold", "--json", match["item"])
+    (row,) = upheld.lines
+    assert upheld.err == ""
     assert row["disputes"]["organisations"] == 2
     assert match["item"] not in review("disputes").out
     (row,) = review("widen", "--json", match["item"]).lines
     assert row["disputes"] is None
+    for command in ("widen", "uphold"):
+        assert "nothing was changed" in review(command, match["item"]).err
     acts = review("log", "--json", "--limit", "2").lines
     assert [act["action"] for act in acts] == ["widen", "uphold"]
 
