@@ -111,14 +111,17 @@ class ReviewClient:
         request = review_pb2.ConfirmItemsRequest(item_ids=item_ids, reason=reason)
         return _item_rows(self._call("ConfirmItems", request).items)
 
-    def settle(self, item_ids: Sequence[bytes], settlement: Settlement, reason: str) -> list[Row]:
-        """Settle what is disputed of items; return them as they are now."""
+    def settle(
+        self, item_ids: Sequence[bytes], settlement: Settlement, reason: str
+    ) -> tuple[list[Row], int]:
+        """Settle what is disputed of items; return them, and of how many anything was settled."""
         request = review_pb2.SettleDisputesRequest(
             item_ids=item_ids,
             settlement=settlement.value,  # type: ignore[arg-type]  # same numbers
             reason=reason,
         )
-        return _item_rows(self._call("SettleDisputes", request).items)
+        done: review_pb2.SettleDisputesResponse = self._call("SettleDisputes", request)
+        return _item_rows(done.items), done.settled_items
 
     def show(self, name: bytes) -> Row:
         """Return an item, named by its id or by a match id, with what was reported of it."""

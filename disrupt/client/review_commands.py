@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 from enum import IntEnum
 from typing import Any
 
@@ -12,6 +13,7 @@ import click
 from disrupt.client import terminal
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.review import ITEMS_AT_ONCE, ReviewClient, Row
+from disrupt.core.acts import REASON
 from disrupt.core.media import ITEM_ID_BYTES
 from disrupt.core.outcomes import MatchOutcome, Settlement
 from disrupt.core.review import TAG_BYTES
@@ -112,9 +114,16 @@ def _reviewing(command: Callable[..., None]) -> Callable[..., None]:
     return connected
 
 
+def _code(_: click.Context, __: click.Parameter, given: str) -> str:
+    if not REASON.fullmatch(given):
+        raise click.BadParameter("a code has at most 32 small letters and underscores.")
+    return given
+
+
 _reason = click.option(
     "--reason",
     default="",
+    callback=_code,
     metavar="CODE",
     help="Why, for the record: a code of up to 32 small letters and underscores.",
 )
@@ -149,6 +158,16 @@ def _numbers_of(of: Iterable[IntEnum]) -> dict[str, Any]:
     return {"type": _choice(of), "callback": convert}
 
 
+def _day(_: click.Context, __: click.Parameter, given: str | None) -> str | None:
+    """Return a day as it is written in a list."""
+    if given is None:
+        return None
+    try:
+        return date.fromisoformat(given).isoformat()
+    except ValueError:
+        raise click.BadParameter("write the day as YYYY-MM-DD.") from None
+
+
 _CONDITIONS = {
     "states": click.option(
         *("--state", "states"), multiple=True, help="In this state.", **_numbers_of(ItemState)
@@ -157,10 +176,16 @@ _CONDITIONS = {
         *("--bank", "banks"), multiple=True, help="In this bank.  [default: all of the key]"
     ),
     "first_day": click.option(
-        *("--since", "first_day"), metavar="YYYY-MM-DD", help="First day of registration, UTC."
+        *("--since", "first_day"),
+        metavar="YYYY-MM-DD",
+        callback=_day,
+        help="First day of registration, UTC.",
     ),
     "last_day": click.option(
-        *("--until", "last_day"), metavar="YYYY-MM-DD", help="Last day of registration, UTC."
+        *("--until", "last_day"),
+        metavar="YYYY-MM-DD",
+        callback=_day,
+        help="Last day of registration, UTC.",
     ),
     "outcome": click.option(
         "--outcome", help="Of which a platform reported this.", **_numbers_of(_LISTED)
@@ -182,6 +207,9 @@ _CONDITIONS = {
     ),
 }
 """Options that are conditions, by their field of the message."""
+
+_BROAD = {"states", "banks", "first_day", "last_day"}
+"""Conditions that do not suffice for --all, so that nobody changes everything."""
 
 
 def _named_by_conditions(command: Callable[..., None]) -> Callable[..., None]:
@@ -219,14 +247,24 @@ def _setting_states(state: ItemState) -> Callable[[Callable[[], None]], click.Co
             reason: str,
             as_json: bool,
         ) -> None:
-            names_some = conditions.ByteSize() > 0
-            if bool(item_ids) == is_all or is_all != names_some:
+            given = {field.name for field, _ in conditions.ListFields()}
+            if bool(item_ids) == is_all or is_all != bool(given):
                 raise click.UsageError("Name items; or give --all, and options that name some.")
+            if is_all and given <= _BROAD:
+                raise click.UsageError(
+                    "States, banks and days alone name too much for --all: add --case, --origin,"
+                    " --key, --hashes, --outcome or --waits-for."
+                )
             _check_count(item_ids)
             if not is_all:
                 _print_items(client.set_states(item_ids, state, reason), as_json=as_json)
                 return
             counts = client.preview(conditions)
+            if not counts["items"]:
+                raise click.ClickException(
+                    "No item of your banks is what these options name: nothing was changed."
+                    " Copy tags and ids from a list; tags go after 30 days."
+                )
             if not yes:
                 _print_counts(counts)
                 click.confirm(
@@ -269,7 +307,7 @@ def review() -> None:
 def list_items(
     *, client: ReviewClient, conditions: review_pb2.ItemConditions, limit: int, as_json: bool
 ) -> None:
-    r"""List items, newest first. Options that may be repeated take any of what they name.
+    """List items, newest first. Options that may be repeated take any of what they name.
 
     \b
     Example: disrupt review list --state waiting --hashes 500
@@ -284,7 +322,9 @@ def list_items(
 @_limit
 @_reviewing
 def disputes(*, client: ReviewClient, limit: int, as_json: bool) -> None:
-    r"""List items that platforms dispute, first those about which you have to decide.
+    """List items that platforms dispute, first those about which you have to decide.
+
+    These and the others are each listed newest first, as they were registered.
 
     \b
     Example: disrupt review disputes
@@ -309,7 +349,7 @@ def disputes(*, client: ReviewClient, limit: int, as_json: bool) -> None:
 @click.argument("name", metavar="ITEM|MATCH_ID", type=_Name())
 @_reviewing
 def show(name: bytes, *, client: ReviewClient, as_json: bool) -> None:
-    r"""Show an item and what platforms reported of it, by organisation and day.
+    """Show an item and what platforms reported of it, by organisation and day.
 
     MATCH_ID is what a platform or the person who appeals to it tells you, as `disrupt match --json`
     prints it.
@@ -338,14 +378,14 @@ def _seen(versions: Sequence[Row]) -> str:
 @_deciding
 def widen(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_json: bool) -> None:
     """Let items match again wherever platforms dispute them now; these disputes count no more."""
-    _print_items(client.settle(item_ids, Settlement.WIDENED, reason), as_json=as_json)
+    _print_settled(*client.settle(item_ids, Settlement.WIDENED, reason), as_json=as_json)
 
 
 @review.command()
 @_deciding
 def uphold(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_json: bool) -> None:
     """Agree with what platforms dispute of items: they stay narrowed."""
-    _print_items(client.settle(item_ids, Settlement.UPHELD, reason), as_json=as_json)
+    _print_settled(*client.settle(item_ids, Settlement.UPHELD, reason), as_json=as_json)
 
 
 @_setting_states(ItemState.DISABLED)
@@ -368,7 +408,7 @@ def reject() -> None:
 @_reason
 @_reviewing
 def undo(act: int, *, client: ReviewClient, reason: str, as_json: bool) -> None:
-    r"""Undo an act on all that options named, for 7 days after it. ACT is its number in the log.
+    """Undo an act on all that options named, for 7 days after it. ACT is its number in the log.
 
     Its items have the state again that they had before; not those that were withdrawn or registered
     again since, nor those that somebody has decided on by themselves.
@@ -380,7 +420,10 @@ def undo(act: int, *, client: ReviewClient, reason: str, as_json: bool) -> None:
     if as_json:
         terminal.print_json(done)
     else:
-        click.echo(f"{done['items']} items have the state again that they had.")
+        click.echo(
+            f"{done['items']} items have the state again that they had. Others of act {act} stay as"
+            " they are; `disrupt review log` says how many it had changed."
+        )
 
 
 @review.command()
@@ -389,7 +432,7 @@ def undo(act: int, *, client: ReviewClient, reason: str, as_json: bool) -> None:
 def move(
     item_ids: Sequence[bytes], *, client: ReviewClient, bank: str, reason: str, as_json: bool
 ) -> None:
-    r"""Move items to another bank, in the state that they have.
+    """Move items to another bank, in the state that they have.
 
     \b
     Example: disrupt review move --to minors 00112233445566778899aabbccddeeff
@@ -408,7 +451,7 @@ def confirm(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_
 @click.argument("case_number", metavar="CASE")
 @_reviewing
 def erase(case_number: str, *, client: ReviewClient, as_json: bool) -> None:
-    r"""Erase a case whose PIN the person has lost. Needs two people.
+    """Erase a case whose PIN the person has lost. Needs two people.
 
     CASE is its number, as the person tells it. Give the command; then somebody else gives the same
     one, with their own key, within 24 hours. The case is erased after 7 days; until then its
@@ -437,7 +480,7 @@ def erase(case_number: str, *, client: ReviewClient, as_json: bool) -> None:
 @_limit
 @_reviewing
 def pending(*, client: ReviewClient, limit: int, as_json: bool) -> None:
-    r"""List cases that are to be erased, and those for which that awaits a second person.
+    """List cases that are to be erased, and those for which that awaits a second person.
 
     \b
     Example: disrupt review pending
@@ -462,7 +505,7 @@ def pending(*, client: ReviewClient, limit: int, as_json: bool) -> None:
 @_limit
 @_reviewing
 def log(*, client: ReviewClient, limit: int, as_json: bool) -> None:
-    r"""Show what staff, operators and the server itself did, newest first.
+    """Show what staff, operators and the server itself did, newest first.
 
     An act is by the id of a key, by "operator" (a command on the server's machine) or by "server"
     (what it does by its own rules). A case is named by its tag, for as long as it has one.
@@ -524,6 +567,15 @@ def _print_items(rows: Sequence[Row], *, as_json: bool) -> None:
             click.echo(terminal.clean("  ".join(filter(None, cells))))
     if not rows:
         click.echo("No item.", err=True)
+
+
+def _print_settled(rows: Sequence[Row], settled: int, *, as_json: bool) -> None:
+    """Print items, and to standard error of how many nothing was settled, if of any."""
+    _print_items(rows, as_json=as_json)
+    if not settled:
+        click.echo("Nothing was left to settle: nothing was changed.", err=True)
+    elif left := len(rows) - settled:
+        click.echo(f"Nothing was left to settle of {left} of them.", err=True)
 
 
 def _print_counts(counts: Row) -> None:

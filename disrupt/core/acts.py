@@ -14,7 +14,8 @@ OPERATOR = "operator"
 SERVER = "server"
 """Actor of what the server does by its own rules. No key has this id."""
 
-_REASON = re.compile(r"[a-z_]{0,32}")
+REASON = re.compile(r"[a-z_]{0,32}")
+"""What a reason looks like."""
 
 
 class Action(IntEnum):
@@ -65,7 +66,7 @@ class Act:
 
     def __post_init__(self) -> None:
         """Refuse what is no code."""
-        if not _REASON.fullmatch(self.reason):
+        if not REASON.fullmatch(self.reason):
             raise InvalidRequestError.of(
                 Violation("reason", "not a code of up to 32 characters of a-z and _")
             )

@@ -88,11 +88,20 @@ class Outcome(IntEnum):
     KEPT = 3
 
 
+class ShownState(IntEnum):
+    """State of an item as the person is told; the numbers are those of proto/."""
+
+    LIVE = 1
+    WAITING = 2
+    OFF = 3
+
+
 @dataclass(frozen=True, slots=True)
 class RegisteredItem:
     """One item that is registered: its place in the request, its id, and hashes that are stored.
 
-    ``number`` is its number in the case, from 1. ``wait_reason`` is set if it was added, and waits.
+    ``number`` is its number in the case, from 1. ``state`` is the one that it has now, also if the
+    case had it before; ``wait_reason`` is None unless it waits.
     """
 
     index: int
@@ -100,6 +109,7 @@ class RegisteredItem:
     hashes: int
     number: int
     outcome: Outcome = Outcome.ADDED
+    state: ShownState = ShownState.LIVE
     wait_reason: WaitReason | None = None
 
 
@@ -136,14 +146,6 @@ class WithdrawnItem:
     item_id: bytes
     number: int
     replaced_ids: tuple[bytes, ...] = ()
-
-
-class ShownState(IntEnum):
-    """State of an item as the person is told; the numbers are those of proto/."""
-
-    LIVE = 1
-    WAITING = 2
-    OFF = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,14 +83,15 @@ class Registration:
 class HeldItem(NamedTuple):
     """The stored item that answers for an item of a registration, with its number of hashes.
 
-    ``number`` is its number in the case, from 1. ``wait_reason`` is set if it was added, and is
-    WAITING now.
+    ``number`` is its number in the case, from 1. ``state`` is the one that it has now.
+    ``wait_reason`` is None unless that is WAITING, and where staff have made it wait.
     """
 
     item_id: bytes
     hashes: int
     number: int
     outcome: Outcome = Outcome.ADDED
+    state: ItemState = ItemState.LIVE
     wait_reason: WaitReason | None = None
 
 

@@ -369,7 +369,11 @@ def _receipt(
     registered: Registered, accepted: list[int], rejected: tuple[RejectedItem, ...]
 ) -> Receipt:
     items = tuple(
-        RegisteredItem(index, *held) for index, held in zip(accepted, registered.items, strict=True)
+        RegisteredItem(
+            *(index, held.item_id, held.hashes, held.number, held.outcome),
+            *(_shown_state(held.state), held.wait_reason),
+        )
+        for index, held in zip(accepted, registered.items, strict=True)
     )
     return Receipt(registered.case_number, registered.status, items, rejected, registered.cursor)
 
@@ -387,18 +391,18 @@ def _shown_item(item: CaseItem, days: Mapping[MatchOutcome, str]) -> ShownItem:
     """
     return ShownItem(
         *(item.item_id, item.kind, item.hashes, age_of(item.bank)),
-        *(item.number, item.registered_on, item.identity, _shown_state(item)),
+        *(item.number, item.registered_on, item.identity, _shown_state(item.state)),
         blocked_on=days.get(MatchOutcome.BLOCKED, ""),
         left_up_on=days.get(MatchOutcome.NOT_BLOCKED, ""),
         wait_reason=item.wait_reason,
     )
 
 
-def _shown_state(item: CaseItem) -> ShownState:
-    """Return the state as the person is told."""
-    if item.state == ItemState.WAITING:
+def _shown_state(state: ItemState) -> ShownState:
+    """Return a state as the person is told."""
+    if state == ItemState.WAITING:
         return ShownState.WAITING
-    return ShownState.LIVE if item.state.matches else ShownState.OFF
+    return ShownState.LIVE if state.matches else ShownState.OFF
 
 
 def _too_many(what: str, limit: int) -> LimitExceededError:

@@ -25,10 +25,14 @@ from disrupt.registry.review import ItemReports, StatesSet
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The result of a decision: the items as they are then, and a cursor that includes it."""
+    """The result of a decision: the items as they are then, and a cursor that includes it.
+
+    ``changed`` is how many of them it changed.
+    """
 
     items: Sequence[ReviewedItem]
     cursor: Cursor
+    changed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,7 @@ class Reviewer:
         """Return the items as they are now, those that were withdrawn meanwhile left out."""
         named = frozenset(item_ids) | frozenset(done.item_ids)
         page = self.registry.items_for_review(ItemFilter(key.banks, item_ids=named), len(named))
-        return Decided(page.items, done.cursor)
+        return Decided(page.items, done.cursor, len(done.item_ids))
 
 
 def act_of(key: ApiKey, action: Action, at_s: int, reason: str = "") -> Act:

@@ -20,7 +20,7 @@ from disrupt.client.connection import DEFAULT_SERVER, connect
 from disrupt.client.retries import RetryPolicy
 from disrupt.core.cases import PIN_DIGITS, AgeBand, new_case_number, parse_case_number
 from disrupt.core.media import ITEM_ID_BYTES, LowQuality
-from disrupt.core.registrations import REQUEST_ID_BYTES, ShownState
+from disrupt.core.registrations import REQUEST_ID_BYTES
 from disrupt.errors import (
     CaseClosedError,
     ClientUnusableError,
@@ -255,7 +255,7 @@ class SubmissionClient:
                     results.outcome(item.outcome),
                     item.number,
                     group[item.index].treated,
-                    waits=item.state == ShownState.WAITING.value,
+                    state=results.state(item.state),
                 )
             )
         for refused in receipt.rejected:

@@ -61,7 +61,8 @@ Exemples · Examples:
 
 \b
 Avec --json · With --json:
-  {"case", "pin", "items": [{"input", "item", "number", "hashes", "outcome"}],
+  {"case", "pin",
+   "items": [{"input", "item", "number", "hashes", "outcome", "state"}],
    "rejected": [{"input", "reason", "message", "quality"}],
    "unknown": ["input"]}
 "case" et "pin" d'un nouveau dossier sont écrits avant l'envoi, le reste après ;
@@ -85,13 +86,13 @@ Exemple · Example:
 
 _KEEP = """Garder un dossier que le service va effacer.
 
-Quelqu'un a dit avoir perdu le code PIN de ce dossier : il est effacé après sept jours, et ses
-images ne sont plus bloquées. Avec le code PIN, cette commande arrête l'effacement ; les images sont
-bloquées à nouveau.
+Quelqu'un a dit avoir perdu le code PIN de ce dossier : il est effacé après sept jours ; d'ici là,
+ses images restent bloquées. Avec le code PIN, cette commande arrête l'effacement : le dossier est
+gardé, et ses images restent bloquées.
 
 Keep a case that the service is about to erase. Somebody said that the PIN of this case is lost: it
-is erased after seven days, and its pictures are not blocked meanwhile. With the PIN, this command
-stops that; the pictures are blocked again.
+is erased after seven days; until then its pictures stay blocked. With the PIN, this command stops
+that: the case is kept, and its pictures stay blocked.
 
 \b
 Exemple · Example:
@@ -249,7 +250,7 @@ def status(
             terminal.print_json(showing.case_json(case))
             return
         console = terminal.output()
-        showing.show_case(console, case)
+        showing.show_case(console, case, _given_options())
         console.print()
         if case.items:
             number = terminal.clean(case.number)
@@ -276,7 +277,7 @@ def keep(*, case_number: str, pin_file: str | None, as_json: bool, target: termi
         console = terminal.output()
         if case.items:
             say(console, texts.KEPT, style="bold green")
-        showing.show_case(console, case)
+        showing.show_case(console, case, _given_options())
 
 
 @click.command(
@@ -373,7 +374,7 @@ def _show_withdrawn(withdrawal: Withdrawal, *, whole: bool, as_json: bool) -> No
             say(console, texts.WITHDRAWN, style="bold green")
         else:
             showing.show_withdrawn(console, withdrawal)
-        showing.show_case(console, withdrawal.case)
+        showing.show_case(console, withdrawal.case, _given_options())
         say(console, texts.COME_BACK)
         showing.say_help(console, (item.age for item in withdrawal.case.items))
 

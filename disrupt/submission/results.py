@@ -20,7 +20,8 @@ class Registered:
     ``number`` is its number in the case. ``age`` is the age as which it is treated; UNSURE is
     minor, because no age was said. ``outcome`` says whether the case had it before. ``incomplete``:
     only a part was registered, of a video that ends early, is broken or is not alone.
-    ``waits``: it waits for its turn or for a review, and is not blocked for now.
+    ``state`` says whether it is blocked now, also if the case had it before; None where this
+    version does not know the value, or the server does not say it.
     ``first_frame_only``: other frames of an animation were not, see ``every_frame``, or other pages
     and pictures of a TIFF or HEIC file.
     """
@@ -33,7 +34,7 @@ class Registered:
     outcome: Outcome = Outcome.ADDED
     number: int = 0
     age: AgeBand = AgeBand.UNSURE
-    waits: bool = False
+    state: ShownState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +134,15 @@ def outcome(value: int) -> Outcome:
     return Outcome(value) if value in set(Outcome) else Outcome.ADDED
 
 
+def state(value: int) -> ShownState | None:
+    """Return the state of a message; None where this version does not know or the server say."""
+    return ShownState(value) if value in set(ShownState) else None
+
+
 def case(message: registration_pb2.Case) -> Case:
     """Convert a message to a case."""
     statuses = {status.value: status for status in CaseStatus}
     kinds = {kind.value: kind for kind in MediaKind}
-    states = {state.value: state for state in ShownState}
     ages = {age.value: age for age in (AgeBand.ADULT, AgeBand.MINOR)}
     return Case(
         number=message.case_number,
@@ -148,7 +153,7 @@ def case(message: registration_pb2.Case) -> Case:
             CaseItem(
                 *(item.item_id.hex(), kinds.get(item.kind), item.hashes, ages.get(item.age_band)),
                 *(item.number, item.registered_on, item.identity),
-                *(item.blocked_on, item.left_up_on, states.get(item.state)),
+                *(item.blocked_on, item.left_up_on, state(item.state)),
             )
             for item in message.items
         ),

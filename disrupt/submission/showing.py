@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import groupby
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from disrupt.client import terminal
 from disrupt.core.cases import AgeBand, CaseStatus
+from disrupt.core.registrations import Outcome, ShownState
 from disrupt.submission import reasons, texts
 from disrupt.submission.ages import AgeChange
 from disrupt.submission.results import (
@@ -199,12 +201,15 @@ def show_age_changes(console: Console, changes: Iterable[AgeChange]) -> None:
         _whole(console, f"  {change.number}  {terminal.clean(change.source)}: {change_of}")
 
 
-def show_case(console: Console, case: Case) -> None:
-    """Print a case and its items, grouped by the age as which they are treated."""
+def show_case(console: Console, case: Case, options: str) -> None:
+    """Print a case and its items, grouped by the age as which they are treated.
+
+    ``options`` are those that the next command needs, too.
+    """
     known = texts.STATUSES.get(case.status) if case.status else None
     _line(console, texts.CASE_NUMBER, terminal.clean(case.number))
     _line(console, texts.STATUS, str(known or texts.UNKNOWN_VALUE))
-    _show_meaning(console, case)
+    _show_meaning(console, case, options)
     _line(console, texts.OPENED_ON, terminal.clean(case.opened_on))
     if case.closed_on:
         _line(console, texts.CLOSED_ON, terminal.clean(case.closed_on))
@@ -239,11 +244,12 @@ def show_case(console: Console, case: Case) -> None:
         _line(console, texts.WITHDRAWN_NUMBERS, ", ".join(map(str, case.withdrawn_numbers)))
 
 
-def _show_meaning(console: Console, case: Case) -> None:
+def _show_meaning(console: Console, case: Case, options: str) -> None:
     """Say what the status means, or that the case is about to be erased."""
     if case.erased_on:
         say(console, texts.ERASED_ON.format(day=terminal.clean(case.erased_on)), style="bold")
-        say(console, texts.HOW_TO_KEEP.format(number=terminal.clean(case.number)), style="bold")
+        _whole(console, f"  {texts.HOW_TO_KEEP}")
+        _whole(console, f"    disrupt keep {terminal.clean(case.number)}{options}")
     elif case.status == CaseStatus.ACTIVE:
         say(console, texts.ACTIVE_MEANS)
 
@@ -309,10 +315,10 @@ def _rest(submission: Submission) -> dict[str, Any]:
                 "number": file.number,
                 "hashes": file.hashes,
                 "outcome": file.outcome.name.lower(),
+                "state": file.state.name.lower() if file.state else None,
             }
             | ({"incomplete": True} if file.incomplete else {})
             | ({"first_frame_only": True} if file.first_frame_only else {})
-            | ({"waits": True} if file.waits else {})
             for file in submission.registered
         ],
         "rejected": [
@@ -336,11 +342,11 @@ def _number_and_pin(console: Console, case_number: str, pin: str) -> None:
 
 
 def _show_registered(console: Console, registered: Collection[Registered]) -> None:
-    waiting = sum(file.waits for file in registered)
-    if live := len(registered) - waiting:
-        say(console, texts.REGISTERED.format(count=live), style="bold green")
-    if waiting:
-        say(console, texts.REGISTERED_WAITING.format(count=waiting), style="bold")
+    counts = Counter(file.state for file in registered)
+    for state, phrase in texts.REGISTERED.items():
+        if count := counts[state]:
+            style = "bold green" if state == ShownState.LIVE else "bold"
+            say(console, phrase.format(count=count), style=style)
     say(console, texts.ITEMS)
     for file in registered:
         _whole(console, f"  {file.number}  {terminal.clean(file.source)}")
@@ -348,8 +354,11 @@ def _show_registered(console: Console, registered: Collection[Registered]) -> No
             say(console, texts.ONLY_PART, indent="    ")
         if file.first_frame_only:
             say(console, texts.FIRST_FRAME_ONLY, indent="    ")
-        if file.outcome in texts.OUTCOMES:
+        is_off = file.state == ShownState.OFF
+        if file.outcome in texts.OUTCOMES and not (is_off and file.outcome == Outcome.KEPT):
             say(console, texts.OUTCOMES[file.outcome], indent="    ")
+        if is_off:
+            say(console, texts.STATE_MEANS[ShownState.OFF], indent="    ")
         _whole(console, f"    {file.item_id}")
     console.print()
 

@@ -26,8 +26,11 @@ def by_name(family: str) -> dict[str, Phrase]:
 
 
 # What was done
-REGISTERED = text("registered")
-REGISTERED_WAITING = text("registered_waiting")
+REGISTERED = {
+    ShownState.LIVE: text("registered"),
+    ShownState.WAITING: text("registered_waiting"),
+    ShownState.OFF: text("registered_off"),
+}
 NOTHING_REGISTERED = text("nothing_registered")
 VOID_NUMBER = text("void_number")
 BEFORE_SENDING = text("before_sending")

@@ -407,7 +407,7 @@ class RegisteredItem(_message.Message):
     given again. 0 from a server that does not number items.
     """
     state: Global___CaseItemState.ValueType
-    """WAITING where it was added, and waits; not said otherwise."""
+    """Whether lookups find it now: also of an item that the case had before, which may wait or be switched off."""
     wait_reason: Global___WaitReason.ValueType
     """Why it waits, where it does."""
     def __init__(

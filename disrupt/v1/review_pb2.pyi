@@ -505,8 +505,11 @@ class SettleDisputesResponse(_message.Message):
 
     ITEMS_FIELD_NUMBER: _builtins.int
     INDEX_CURSOR_FIELD_NUMBER: _builtins.int
+    SETTLED_ITEMS_FIELD_NUMBER: _builtins.int
     index_cursor: _builtins.str
     """State of the registry that includes the change."""
+    settled_items: _builtins.int
+    """Of how many items something was left to settle; the others are as they were."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewItem]:
         """The items as they are now."""
@@ -516,10 +519,11 @@ class SettleDisputesResponse(_message.Message):
         *,
         items: _abc.Iterable[Global___ReviewItem] | None = ...,
         index_cursor: _builtins.str = ...,
+        settled_items: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["index_cursor", b"index_cursor", "items", b"items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index_cursor", b"index_cursor", "items", b"items", "settled_items", b"settled_items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -20,7 +20,6 @@ from disrupt.core.registrations import (
     Receipt,
     RegistrationRequest,
     ShownCase,
-    ShownState,
     WithdrawnItem,
 )
 from disrupt.core.transforms import PLANS
@@ -163,7 +162,7 @@ def receipt(value: Receipt, cursor: str) -> registration_pb2.Receipt:
             hashes=item.hashes,
             outcome=item.outcome.value,
             number=item.number,
-            state=ShownState.WAITING.value if item.wait_reason else 0,
+            state=item.state.value,
             wait_reason=item.wait_reason or 0,
         )
     for rejection in value.rejected:

@@ -221,11 +221,16 @@ def confirmed_answer(
 
 
 def settled_answer(
-    reviewed: Iterable[ReviewedItem], bank_names: Mapping[int, str], cursor: str
+    reviewed: Iterable[ReviewedItem], bank_names: Mapping[int, str], cursor: str, settled: int
 ) -> review_pb2.SettleDisputesResponse:
-    """Make the answer with the items as they are now; ``cursor`` is sealed."""
+    """Make the answer with the items as they are now; ``cursor`` is sealed.
+
+    ``settled`` is how many of them had something to settle.
+    """
     items = _items(reviewed, bank_names)
-    return review_pb2.SettleDisputesResponse(items=items, index_cursor=cursor)
+    return review_pb2.SettleDisputesResponse(
+        items=items, index_cursor=cursor, settled_items=settled
+    )
 
 
 def shown_answer(

@@ -33,6 +33,7 @@ def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: P
         "number": 1,
         "hashes": item["hashes"],
         "outcome": "added",
+        "state": "live",
     }
     assert re.fullmatch("[0-9a-f]{32}", item["item"])
     assert item["hashes"] >= 1

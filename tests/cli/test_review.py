@@ -53,6 +53,23 @@ def test_staff_decide_about_an_item_and_read_it_in_the_log(
     assert "false_positive" in review("log", "--limit", "5").out
 
 
+def test_what_staff_reject_is_not_said_to_be_blocked_when_it_is_sent_again(
+    disrupt: Shell, review_key: str, tmp_path: Path
+) -> None:
+    file = picture(tmp_path / "a.png", 199)
+    case = disrupt.registered(file)
+    again = ("submit", "--case", case.case_number, "--age", "adult")
+    assert "can now block them" in disrupt(*again, file, pin=case.pin).out
+    (item,) = case.registered
+    assert disrupt("review", "reject", item.item_id, key=review_key).code == 0
+    receipt = disrupt(*again, file, pin=case.pin)
+    assert receipt.code == 0, receipt.err
+    assert "can now block them" not in receipt.out
+    assert "switched off: 1" in receipt.out
+    (sent,) = disrupt(*again, "--json", file, pin=case.pin).json["items"]
+    assert (sent["outcome"], sent["state"]) == ("kept", "off")
+
+
 def test_staff_see_disputes_by_item_or_match_and_settle_them(
     disrupt: Shell, deployment: Deployment, review_key: str, tmp_path: Path
 ) -> None:
@@ -97,11 +114,15 @@ def test_staff_see_disputes_by_item_or_match_and_settle_them(
     shown = review("show", match["item"]).out
     assert "who agrees" in shown
     assert " bits from " in shown
-    (row,) = review("uphold", "--json", match["item"]).lines
+    upheld = review("uphold", "--json", match["item"])
+    (row,) = upheld.lines
+    assert upheld.err == ""
     assert row["disputes"]["organisations"] == 2
     assert match["item"] not in review("disputes").out
     (row,) = review("widen", "--json", match["item"]).lines
     assert row["disputes"] is None
+    for command in ("widen", "uphold"):
+        assert "nothing was changed" in review(command, match["item"]).err
     acts = review("log", "--json", "--limit", "2").lines
     assert [act["action"] for act in acts] == ["widen", "uphold"]
 
@@ -116,6 +137,15 @@ def test_all_that_options_name_is_rejected_after_a_preview_and_shown_again(
     case, one = shown["case"], ("--all", "--case", shown["case"])
     assert item in review("list", "--case", case, "--hashes", str(shown["hashes"])).out
     assert review("list", "--case", case, "--hashes", "9999").out == ""
+    for nothing in (
+        ("--case", "00" * 8),
+        ("--key", "nobody"),
+        ("--case", case, "--hashes", "9999"),
+    ):
+        refused = review("reject", "--all", *nothing, "--yes")
+        assert (refused.code, refused.out) == (1, "")
+        assert "No item of your banks" in refused.err
+        assert "already" not in refused.err
     declined = review("reject", *one, stdin="n\n")
     assert (declined.code, declined.out) == (1, "")
     assert "1 items of 1 cases" in declined.err
@@ -142,6 +172,9 @@ def test_all_that_options_name_is_rejected_after_a_preview_and_shown_again(
         ("--all", "--case", "00" * 8, "00" * 16),
         ("--case", "00" * 8, "00" * 16),
         ("--all", "--case", "00"),
+        ("--all", "--since", "2026-01-01", "--yes"),
+        ("--all", "--case", "00" * 8, "--since", "yesterday"),
+        ("--reason", "It is spam", "00" * 16),
     ],
 )
 def test_items_are_named_or_all_that_options_name_and_not_both(
@@ -149,6 +182,7 @@ def test_items_are_named_or_all_that_options_name_and_not_both(
 ) -> None:
     wrong = disrupt("review", "disable", *arguments, key=review_key, server="127.0.0.1:1")
     assert wrong.code == 2
+    assert "conditions" not in wrong.err
 
 
 def test_an_unknown_item_is_refused_and_a_wrong_use_sends_nothing(

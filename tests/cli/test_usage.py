@@ -7,11 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from disrupt.cli import main
 from disrupt.core.cases import case_number
+from indexer.commands import main as index_main
 from tests.cli.shell import BIN, Shell, typed
 from tests.submission.examples import picture
 
@@ -58,6 +62,27 @@ def test_what_is_mistyped_is_named_in_french(arguments: list[str], said: str) ->
     flat = " ".join(done.err.replace("\N{NO-BREAK SPACE}", " ").split())
     assert flat.index(said) < flat.index("The command is incomplete or mistyped.")
     assert done.err.splitlines()[-1].endswith("--help")
+
+
+def commands(command: click.Command, name: str) -> Iterator[click.Context]:
+    """Return the context of a command, and of those below it."""
+    context = click.Context(command, info_name=name)
+    yield context
+    if isinstance(command, click.Group):
+        for below in command.list_commands(context):
+            found = command.get_command(context, below)
+            assert found is not None
+            yield from commands(found, f"{name} {below}")
+
+
+def test_no_help_shows_the_marks_of_a_paragraph_that_is_not_wrapped() -> None:
+    helps = {
+        context.info_name: context.get_help()
+        for command, name in ((main, "disrupt"), (index_main, "disrupt-index"))
+        for context in commands(command, name)
+    }
+    assert {"disrupt review log", "disrupt keys create", "disrupt-index verify"} <= helps.keys()
+    assert [name for name, text in helps.items() if "\\b" in text or "\b" in text] == []
 
 
 def test_ctrl_c_while_a_command_of_a_victim_starts_is_answered_in_french(

@@ -502,6 +502,10 @@ def test_what_is_beyond_a_limit_or_unlike_a_picture_is_registered_and_waits(
         (ShownState.LIVE, None),
         (ShownState.WAITING, limit),
     ]
+    (kept,) = register(unlike, case=case).items
+    assert (kept.outcome, kept.state, kept.wait_reason) == (
+        *(Outcome.KEPT, ShownState.WAITING, unlike_a_picture),
+    )
     tall = (MediaItem(MediaKind.VIDEO, frames(3 * REGISTERED_MOST + 1)), item(90))
     assert reasons(register(*tall, caller="third")) == [limit, None], "a video is many pictures"
 

@@ -24,7 +24,10 @@ def register(request: bytes) -> registration_pb2.RegisterHashesResponse:
             case_number=asked.context.access.case_number or asked.context.new_case_number,
             items=[
                 registration_pb2.RegisteredItem(
-                    index=at, item_id=item.fingerprints.hashes[:16], hashes=1
+                    index=at,
+                    item_id=item.fingerprints.hashes[:16],
+                    hashes=1,
+                    state=registration_pb2.CASE_ITEM_STATE_LIVE,
                 )
                 for at, item in enumerate(asked.items)
             ],

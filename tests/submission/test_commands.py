@@ -214,17 +214,41 @@ def test_the_status_says_what_came_of_each_picture_and_which_waits() -> None:
     ]
 
 
-def test_a_picture_that_waits_is_not_said_to_be_blocked(tmp_path: Path) -> None:
-    def wait(request: bytes) -> registration_pb2.RegisterHashesResponse:
+@pytest.mark.parametrize(
+    ("state", "said", "name"),
+    [
+        (registration_pb2.CASE_ITEM_STATE_LIVE, "peuvent les bloquer", "live"),
+        (
+            registration_pb2.CASE_ITEM_STATE_WAITING,
+            "en attente de leur tour ou d'une vérification : 1.",
+            "waiting",
+        ),
+        (registration_pb2.CASE_ITEM_STATE_OFF, "que le service a désactivées : 1.", "off"),
+        (registration_pb2.CASE_ITEM_STATE_UNSPECIFIED, "Ces images", None),
+    ],
+)
+@pytest.mark.parametrize("outcome", ["ADDED", "KEPT"])
+def test_only_a_picture_that_is_live_is_said_to_be_blocked(
+    state: registration_pb2.CaseItemState.ValueType,
+    said: str,
+    name: str | None,
+    outcome: str,
+    tmp_path: Path,
+) -> None:
+    def stand(request: bytes) -> registration_pb2.RegisterHashesResponse:
         answer = register(request)
         for item in answer.receipt.items:
-            item.state = registration_pb2.CASE_ITEM_STATE_WAITING
+            item.state = state
+            item.outcome = registration_pb2.RegistrationOutcome.Value(
+                f"REGISTRATION_OUTCOME_{outcome}"
+            )
         return answer
 
     file = str(picture(tmp_path / "a.png", 1))
-    result, flat = run("submit", file, answer=wait)
+    result, flat = run("submit", file, answer=stand)
     assert result.exit_code == 0
-    assert "en attente de leur tour ou d'une vérification : 1." in flat
-    assert "peuvent les bloquer" not in flat
-    result, _ = run("submit", "--json", file, answer=wait)
-    assert json.loads(result.output)["items"][0]["waits"] is True
+    assert said in flat
+    assert ("peuvent les bloquer" in flat) == (name == "live")
+    assert ("bien enregistrée" in flat) == (outcome == "KEPT" and name != "off")
+    result, _ = run("submit", "--json", file, answer=stand)
+    assert json.loads(result.output)["items"][0]["state"] == name

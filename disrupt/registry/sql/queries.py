@@ -328,7 +328,7 @@ def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Regist
         tuple(
             HeldItem(
                 *(row.item_id, row.hashes, row.number_in_case, Outcome(row.outcome)),
-                wait_reason=_wait_reason(row) if row.outcome == Outcome.ADDED else None,
+                *(ItemState(row.state), _wait_reason(row)),
             )
             for row in rows
         ),

@@ -155,7 +155,9 @@ def _settle(
             best, kept, standing = before[-1], stored[-1], _inherited(stored)
     if kept is not None and kept.bank == bank:
         update.replace(kept.item_id, [row for row in stored if row is not kept])
-        return HeldItem(kept.item_id, kept.hashes, kept.number_in_case, Outcome.KEPT)
+        return _held(
+            kept.item_id, kept.hashes, kept.number_in_case, Outcome.KEPT, _inherited([kept])
+        )
     assert standing is not None  # noqa: S101 nothing is kept of an item without any stored
     if stored:
         number, day = stored[0].number_in_case, stored[0].registered_on
@@ -163,9 +165,16 @@ def _settle(
         number = update.numbers_given = update.numbers_given + 1
     update.added.append(Added(replace(item, fingerprints=best), bank, number, day, standing))
     update.replace(item.item_id, stored)
-    if stored:
-        return HeldItem(item.item_id, len(best), number, Outcome.RENEWED)
-    return HeldItem(item.item_id, len(best), number, wait_reason=standing.wait_reason)
+    outcome = Outcome.RENEWED if stored else Outcome.ADDED
+    return _held(item.item_id, len(best), number, outcome, standing)
+
+
+def _held(
+    item_id: bytes, hashes: int, number: int, outcome: Outcome, standing: Standing
+) -> HeldItem:
+    """Make the answer for an item, with its state."""
+    reason = standing.wait_reason if standing.state == ItemState.WAITING else None
+    return HeldItem(item_id, hashes, number, outcome, standing.state, reason)
 
 
 def _with_new_hashes(

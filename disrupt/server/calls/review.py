@@ -234,7 +234,7 @@ class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
         ids, (settlement, action) = wire.item_ids(request.item_ids), wire.settlement_to_set(request)
         act = act_of(key, action, int(time.time()), request.reason)
         decided = self._reviewer.settle(key, ids, settlement, act)
-        return wire.settled_answer(*self._decided(decided))
+        return wire.settled_answer(*self._decided(decided), decided.changed)
 
     async def ShowItem(  # noqa: N802 gRPC's name
         self, request: review_pb2.ShowItemRequest, _context: Context

@@ -10,9 +10,11 @@ from disrupt.core import media
 from disrupt.core.changes import Addition
 from disrupt.core.media import MediaKind
 from disrupt.core.registrations import Outcome
+from disrupt.core.states import ItemState
 from disrupt.registry.contract import HeldItem, NewItem, Registered, RegistryReader, RegistryWriter
 from tests.registry.conformance.opened import Opened
 from tests.registry.examples import (
+    ACT,
     DAY,
     NEXT_DAY,
     OWN,
@@ -62,6 +64,26 @@ class RenewingConformance(Opened):
         again = NewItem(chance.randbytes(16), first.kind, fingerprints)
         _, result = self.again(writer, chance, first, again)
         assert result.items == (HeldItem(first.item_id, 3, 1, Outcome.KEPT),)
+
+    @pytest.mark.parametrize("state", list(ItemState))
+    @pytest.mark.parametrize("shows_more", [False, True])
+    def test_the_answer_says_how_a_picture_stands_that_the_case_had(
+        self, writer: RegistryWriter, chance: random.Random, state: ItemState, *, shows_more: bool
+    ) -> None:
+        first = item_of(chance, 1)
+        number = writer.register(registration(chance, None, first), day=DAY).case_number
+        writer.set_states([first.item_id], state, ACT)
+        again = item_of(chance, 1, OWN, *[CROP] * shows_more)
+        asked = registration(chance, number, again)
+        result = writer.register(asked, day=NEXT_DAY)
+        (held,) = result.items
+        assert held.outcome == (Outcome.RENEWED if shows_more else Outcome.KEPT)
+        assert held.wait_reason is None
+        record = writer.case(number)
+        assert record is not None
+        assert held.state == record.items[0].state
+        assert held.state.matches == state.matches
+        assert writer.register(asked, day=NEXT_DAY) == result, "a replay"
 
     @pytest.mark.parametrize("field", ["kind", "hash", "ordinal", "start_ms", "end_ms", "more"])
     def test_what_differs_in_kind_or_plan_0_is_another_picture(

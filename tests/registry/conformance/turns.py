@@ -52,6 +52,9 @@ class TurnsConformance(Opened):
         assert [item.wait_reason for item in done.items] == reasons
         assert writer.register(asked, day=DAY) == done
         assert stands(writer, done.case_number)[2:] == [WAITED] * 2
+        again = registration(chance, done.case_number, item_of(chance, 3))
+        (kept,) = writer.register(again, day=DAY).items
+        assert (kept.outcome, kept.state, kept.wait_reason) == (Outcome.KEPT, *WAITED)
 
     def test_a_queue_is_an_origin_of_a_day_or_a_key(
         self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random

@@ -88,7 +88,7 @@ def test_a_flood_of_one_network_is_live_in_part_and_its_neighbour_is_next(start:
         elsewhere = register(secrets.token_bytes(32))
         at(elsewhere, b"home")
         (item,) = caller("RegisterHashes", elsewhere).receipt.items
-        assert not item.state
+        assert item.state == registration_pb2.CASE_ITEM_STATE_LIVE
         eventually(lambda: matching(other, [own]) == 1)
         assert matching(other, hashes) < LIVE + 5
         with urlopen(f"http://{server.metrics_address()}/metrics") as answer:
@@ -117,7 +117,7 @@ def test_wider_networks_bound_what_their_parts_have_live_and_a_key_all_that_name
         at(asked, origin)
         asked.context.access.wider_origin_tokens.extend(wider)
         items = caller("RegisterHashes", asked).receipt.items
-        return not items[-1].state
+        return bool(items[-1].state == registration_pb2.CASE_ITEM_STATE_LIVE)
 
     with calling(server.address, page) as caller:
         for network in range(13):

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from disrupt.client.review import ReviewClient
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
+from disrupt.core.states import ItemState
 from disrupt.v1 import registration_pb2
 from tests.hashing.pictures import encode, photo
 from tests.web.browser.person import Person, file, photograph
@@ -114,6 +115,22 @@ def test_pictures_that_are_added_keep_the_age_that_they_have_unless_they_are_a_m
     person.clicks("Envoyer").sees("receipt").reads("son âge est changé")
     ages = {item.number: item.age for item in site.case(number, pin).items}
     assert ages == {1: AgeBand.MINOR, 2: AgeBand.MINOR}
+
+
+def test_a_picture_that_staff_have_rejected_is_not_said_to_be_blocked(
+    person: Person, site: Site
+) -> None:
+    number, pin = person.registers(photograph("cat"))
+    (item,) = site.case(number, pin).items
+    key = site.server.make_key("who rejects", "review")
+    with ReviewClient(site.server.address, key=key) as staff:
+        staff.set_states([bytes.fromhex(item.item_id)], ItemState.REJECTED, "")
+    person.clicks("Voir le dossier").sees("case").clicks("Ajouter des images")
+    person.clicks("18 ans ou plus").sees("choose").chooses(photograph("cat"), photograph("coffee"))
+    person.is_ready().clicks("Continuer").clicks("Envoyer").sees("receipt")
+    person.reads("1 fichier est enregistré. Dès maintenant")
+    person.reads("1 image de votre dossier est désactivée")
+    expect(person.page.locator(".files .problem")).to_contain_text("Le service l'a désactivée")
 
 
 def test_a_file_has_no_number_but_that_of_its_case(person: Person) -> None:

@@ -124,7 +124,9 @@ export class Sending {
     }
     check(receipt, items.length, access.caseNumber);
     if (proof)
-      proof.left -= receipt.items.filter(({ waitReason }) => waitReason === 'LIMIT').length;
+      proof.left -= receipt.items.filter(
+        ({ outcome, waitReason }) => outcome !== 'KEPT' && waitReason === 'LIMIT',
+      ).length;
     for (const registered of receipt.items)
       Object.assign(items[registered.index], { registered, step: 'REGISTERED' });
     for (const { index, lowQuality } of receipt.rejected) {

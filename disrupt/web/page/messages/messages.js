@@ -54,7 +54,7 @@
  * @property {number} hashes
  * @property {string} outcome of REGISTRATION_OUTCOME
  * @property {number} number in the case, from 1
- * @property {string} state of CASE_ITEM_STATE; WAITING where it was added, and waits
+ * @property {string} state of CASE_ITEM_STATE, also where the case had it before
  * @property {string} waitReason of WAIT_REASON, where it waits
  */
 

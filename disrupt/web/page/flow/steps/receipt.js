@@ -28,7 +28,10 @@ export function receiptStep(page) {
   const { session } = page;
   const answers = session.itemsAt('REGISTERED').map(({ registered }) => registered);
   const registered = answers.length;
-  const waiting = answers.filter((answer) => answer?.state === 'WAITING').length;
+  // Also a picture that the case had before may wait, or be switched off.
+  const [live, waiting, off] = ['LIVE', 'WAITING', 'OFF'].map(
+    (state) => answers.filter((answer) => answer?.state === state).length,
+  );
   const turns = answers.filter((answer) => answer?.waitReason === 'LIMIT').length;
   const unknown = session.itemsAt('UNKNOWN').length;
   const failed = session.itemsAt('REFUSED', 'REJECTED', 'READY');
@@ -46,11 +49,11 @@ export function receiptStep(page) {
   return [
     heading(page, text(titleOf(session)), session.case ? undefined : 6),
     failed.length > 0 && warning(counted('receipt.failed', failed.length)),
-    registered > waiting &&
-      element('p', { class: 'notice' }, counted('receipt.live', registered - waiting)),
+    live > 0 && element('p', { class: 'notice' }, counted('receipt.live', live)),
     turns > 0 && element('p', { class: 'notice' }, counted('receipt.turns', turns)),
     waiting > turns &&
       element('p', { class: 'notice' }, counted('receipt.waits', waiting - turns)),
+    off > 0 && warning(counted('receipt.off', off)),
     unknown > 0 &&
       warning(text(session.hasCase ? 'receipt.unknown.known' : 'receipt.unknown.new')),
     isOpened ? [numberCard(page), keeping(page)] : paragraph(text('receipt.void')),
@@ -95,11 +98,13 @@ function receiptLine(page, item) {
     const why = reason ? refusal(page, reason) : text('receipt.item.left');
     return fileLine(item, why, 'problem');
   }
-  const { outcome } = registered;
+  const { outcome, state } = registered;
   const isAgeChanged = item.age && session.changesAges && item.age !== session.ageBand;
+  /** @type {(string | Node)[]} */
   const line = [text('receipt.item.done')];
   if (outcome === 'KEPT') line.push(' ', text('receipt.item.kept'));
   if (outcome === 'RENEWED')
     line.push(' ', text(isAgeChanged ? 'receipt.item.aged' : 'receipt.item.renewed'));
-  return fileLine(item, line, 'done');
+  if (state !== 'OFF') return fileLine(item, line, 'done');
+  return fileLine(item, [...line, ' ', ...dialable('state.OFF.means')], 'problem');
 }
