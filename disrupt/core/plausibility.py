@@ -41,6 +41,9 @@ _MOMENT_EQUALS = 2
 """Most of these with one ordinal and profile."""
 
 
+PICTURE_HASHES = 300
+"""Hashes of a video that count as one picture, where pictures are limited."""
+
 UNLIKE_BITS = 88
 """Distance of two hashes of the whole from which they are of different pictures. Unrelated ones are
 128 bits apart, with a standard deviation of 8; those of 338 real pictures were within 48."""
@@ -140,4 +143,4 @@ _NEARLY_WHOLE = [at for at, version in enumerate(PLANS[PARTS_PLAN]) if _is_nearl
 
 def pictures(hashes: int) -> float:
     """Return how many pictures so many new hashes of an item are worth: one at least."""
-    return max(hashes / REGISTERED_MOST, 1.0)
+    return max(hashes / PICTURE_HASHES, 1.0)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from disrupt.core.media import FINGERPRINT, LowQuality, MediaKind, columns, folded
 from disrupt.core.plausibility import (
+    PICTURE_HASHES,
     is_unlike_a_picture,
     misfit,
     pictures,
@@ -53,7 +54,7 @@ def test_a_picture_has_what_the_plans_have_of_it_and_is_worth_one(tall: bool) ->
     assert not misfit(IMAGE, prints(*rows))
     assert len(rows) == REGISTERED_MOST
     assert pictures(len(rows)) == pictures(1) == 1
-    assert pictures(5 * len(rows)) == 5
+    assert pictures(5 * PICTURE_HASHES) == 5
 
 
 @pytest.mark.parametrize(

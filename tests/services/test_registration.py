@@ -37,7 +37,7 @@ from disrupt.core.registrations import (
     ShownState,
 )
 from disrupt.core.states import ItemState, WaitReason
-from disrupt.core.transforms import REGISTERED_MOST
+from disrupt.core.plausibility import PICTURE_HASHES
 from disrupt.errors import (
     CaseClosedError,
     CaseRefusedError,
@@ -506,7 +506,7 @@ def test_what_is_beyond_a_limit_or_unlike_a_picture_is_registered_and_waits(
     assert (kept.outcome, kept.state, kept.wait_reason) == (
         *(Outcome.KEPT, ShownState.WAITING, unlike_a_picture),
     )
-    tall = (MediaItem(MediaKind.VIDEO, frames(3 * REGISTERED_MOST + 1)), item(90))
+    tall = (MediaItem(MediaKind.VIDEO, frames(3 * PICTURE_HASHES + 1)), item(90))
     assert reasons(register(*tall, caller="third")) == [limit, None], "a video is many pictures"
 
 
