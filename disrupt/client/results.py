@@ -246,8 +246,9 @@ def merged(
     """Merge the answers to a picture's versions: each item once, by its nearest version.
 
     Its areas are those of the pair of versions that shows most of either side. An item is disputed
-    if all of its matches are. Common matches count only for an item that has no others. Cut to ``max_matches`` and the nearest item of each bank, then to
-    Extent.WHOLE if ``whole_only``, as the server does.
+    if all of its matches are. Common matches count only for an item that has no others. Cut to
+    ``max_matches`` and the nearest item of each bank, then to Extent.WHOLE if ``whole_only``, as
+    the server does.
     """
     nearest: dict[str, Match] = {}
     areas: dict[str, tuple[int, int]] = {}

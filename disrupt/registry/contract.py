@@ -331,10 +331,10 @@ class RegistryWriter(
 
         What it adds is LIVE or, with a reason, WAITING: items of a bank whose registrations wait
         for a review, those that are unlike a picture or common, and those for which
-        ``live_pictures`` has no room left. An item that takes another's place keeps its state where its hashes do; it stays
-        hidden if that one was, and else is LIVE, and no longer ENABLED, where its new hashes go
-        live at once. Where they would wait, the old item keeps its hashes, so that no picture goes
-        that lookups found.
+        ``live_pictures`` has no room left. An item that takes another's place keeps its state where
+        its hashes do; it stays hidden if that one was, and else is LIVE, and no longer ENABLED,
+        where its new hashes go live at once. Where they would wait, the old item keeps its hashes,
+        so that no picture goes that lookups found.
 
         A new case becomes ACTIVE with its first item. Raises NotFoundError (no such case),
         CaseClosedError (withdrawn or rejected), CaseErasingError (about to be erased, see
