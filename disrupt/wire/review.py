@@ -151,6 +151,16 @@ def common_picture(message: review_pb2.AddCommonPictureRequest) -> NDArray[np.vo
     return media_fingerprints(message.fingerprints, MediaKind.IMAGE, path="fingerprints")
 
 
+def common_relayed(
+    message: review_pb2.AddCommonPictureRequest, *, matches: bool
+) -> review_pb2.AddCommonPictureRequest:
+    """Make the request that the writer gets: ``although_matched`` where the picture matches."""
+    relayed = review_pb2.AddCommonPictureRequest()
+    relayed.CopyFrom(message)
+    relayed.although_matched = matches
+    return relayed
+
+
 def named_item(message: review_pb2.ShowItemRequest) -> bytes:
     """Return the id of the item to show, or nothing where a match id names it."""
     named = message.WhichOneof("named")

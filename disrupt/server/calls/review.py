@@ -120,9 +120,7 @@ class RelayingReviewServicer(review_pb2_grpc.ReviewServiceServicer):
                 " in common use if it shows what that one shows. Where it is a template that both"
                 " share, add it with although_matched (--although-matched)."
             )
-        relayed = review_pb2.AddCommonPictureRequest()
-        relayed.CopyFrom(request)
-        relayed.although_matched = matches
+        relayed = wire.common_relayed(request, matches=matches)
         return await self._relay(self._writer.AddCommonPicture, relayed, context)
 
     async def RemoveCommonPictures(  # noqa: N802 gRPC's name
