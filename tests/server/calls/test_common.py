@@ -133,7 +133,7 @@ def test_no_other_call_names_the_bank_or_changes_what_is_in_it(
     receipt = helpline("RegisterHashes", register(victims)).receipt
     # once a worker has both
     for platform in platforms:
-        eventually(lambda p=platform: items(p("MatchHashes", lookup(victims))))  # type: ignore[misc]
+        eventually(lambda p=platform: bool(items(p("MatchHashes", lookup(victims)))))  # type: ignore[misc]
     assert not any(items(platform("MatchHashes", lookup(template))) for platform in platforms)
 
     named = match_pb2.MatchHashesRequest(
