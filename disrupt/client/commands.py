@@ -61,9 +61,10 @@ the rest of one that ends early; it is left out where it is 0. A match of a vide
 "segments", each [start, end, stored start, stored end] in ms, "query_share" and "stored_share", in
 thousandths of the frames, and "common_only", true where that is a scene that many registered videos
 have, such as an intro; of a video whose file ends early, is broken, or holds another video that was
-not looked at, "incomplete" is true. "disputed" is true of a match which your organisation has
-reported as a false positive, and is left out of others. "regions" counts the regions that the
-content of the registered picture marks and that agree, up to 8; it is left out where none does.
+not looked at, "incomplete" is true. "common" is true of a match where something in common use, such
+as a template, is as near, and "disputed" of one which your organisation has reported as a false
+positive; they are left out of others. "regions" counts the regions that the content of the
+registered picture marks and that agree, up to 8; it is left out where none does.
 
 \b
 Exit codes:
@@ -103,6 +104,7 @@ class _Outcome:
                     "stored_transform": _stored(match),
                     **_seen(match),
                     **({"regions": match.regions} if match.regions else {}),
+                    **({"common": True} if match.common else {}),
                     **({"disputed": True} if match.disputed else {}),
                 }
                 for match in matches
@@ -172,6 +174,12 @@ class _Outcome:
     help="Leave out matches of only a part of both pictures, such as a background. Not of hashes.",
 )
 @click.option(
+    "--leave-out-common",
+    is_flag=True,
+    help="Leave out matches that something in common use explains as well, such as a template. Not"
+    " of videos.",
+)
+@click.option(
     "--send-pictures",
     is_flag=True,
     help="Send the files: the server decodes and hashes them, in memory.",
@@ -193,6 +201,7 @@ def match(  # noqa: PLR0913 one for each option
     banks: tuple[str, ...],
     effort: str,
     whole_only: bool,
+    leave_out_common: bool,
     send_pictures: bool,
     is_self_test: bool,
     as_json: bool,
@@ -207,6 +216,7 @@ def match(  # noqa: PLR0913 one for each option
         "max_distance_bits": max_distance,
         "max_matches": max_matches,
         "banks": banks,
+        "leave_out_common": leave_out_common,
     }
     with MatchClient(
         target.server, key=target.key, tls_ca=target.tls_ca, retries=_RETRIES
@@ -367,6 +377,7 @@ def _print_answers(outcomes: Sequence[_Outcome]) -> None:
             if part and match.get("regions"):
                 part += f" in {match['regions']} regions"
             common = ", a scene that many videos have" if match.get("common_only") else ""
+            common += ", as near to something in common use" if match.get("common") else ""
             common += ", disputed by your organisation" if match.get("disputed") else ""
             click.echo(
                 f"  {match['item']}  {bank}, {match['distance']} bits, {versions}{part}{common}"
