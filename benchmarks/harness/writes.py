@@ -20,7 +20,7 @@ from disrupt.core.hashes import PdqHash
 from disrupt.core.media import Fingerprint, MediaKind, Profile, columns, pack
 from disrupt.core.outcomes import MatchedVersion, MatchOutcome
 from disrupt.core.registrations import MediaItem
-from disrupt.core.transforms import variants_of
+from disrupt.core.transforms import crops_of
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import TooManyAttemptsError
 from disrupt.registry import opening
@@ -42,7 +42,7 @@ _VERSIONS = (
     (0, 0),
     *(
         (1, ordinal)
-        for ordinal, transform in variants_of(1, 1.0)
+        for ordinal, transform in crops_of(1.0)
         if transform.area_permille < _NEARLY_WHOLE_PERMILLE
     ),
 )

@@ -402,6 +402,7 @@ def transform(message: types_pb2.Transform) -> Transform:
         negative=message.negative,
         corners=tuple(message.corners),
         anchored=message.anchored,
+        gamma_permille=message.gamma_permille,
     )
 
 

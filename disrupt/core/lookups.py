@@ -121,7 +121,7 @@ class LookupCrops(NamedTuple):
         within: Most regions of each of them that are used.
         negatives: Whether everything is also looked up with all levels inverted.
         anchored: Frames of a file whose anchored regions are looked up, at most.
-        gammas: Exponents of brightness with which the whole is looked up, too.
+        gammas_permille: Powers of its levels with which the whole is looked up, too.
     """
 
     whole: tuple[Crop, ...] = (WHOLE,)
@@ -137,7 +137,7 @@ class LookupCrops(NamedTuple):
     within: int = 0
     negatives: bool = False
     anchored: int = 0
-    gammas: tuple[float, ...] = ()
+    gammas_permille: tuple[int, ...] = ()
 
     def is_negated(self, version: Transform) -> bool:
         """Tell whether a version of a picture is also looked up with all levels inverted."""
@@ -156,7 +156,7 @@ LOOKUP_CROPS: dict[Effort, LookupCrops] = {
         straightened=(WHOLE,),
         negative=(WHOLE,),
         anchored=8,
-        gammas=(0.5, 2.0),
+        gammas_permille=(500, 2000),
         regions=8,
         tilted=2,
         within=8,
@@ -174,7 +174,7 @@ LOOKUP_CROPS: dict[Effort, LookupCrops] = {
         within=8,
         negatives=True,
         anchored=8,
-        gammas=(0.5, 2.0),
+        gammas_permille=(500, 2000),
     ),
 }
 

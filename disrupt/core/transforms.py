@@ -75,6 +75,8 @@ class Transform(NamedTuple):
 
     ``anchored``: a square that the content marks, turned as the content is. Of a looked-up picture,
     the crop is the rectangle around it; of a registered one its place is not kept.
+
+    ``gamma_permille``: with all levels, from 0 to 1, raised to this power; 0 means not.
     """
 
     dihedral: Dihedral = Dihedral.IDENTITY
@@ -88,6 +90,7 @@ class Transform(NamedTuple):
     negative: bool = False
     corners: Corners = ()
     anchored: bool = False
+    gamma_permille: int = 0
 
     @property
     def crop(self) -> Crop:
@@ -134,6 +137,8 @@ class Transform(NamedTuple):
             parts.append("without plain edges")
         if self.negative:
             parts.append("negative")
+        if self.gamma_permille:
+            parts.append(f"gamma {self.gamma_permille / 1000:g}")
         return " ".join(parts) or "identity"
 
 

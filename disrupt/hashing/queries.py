@@ -64,7 +64,7 @@ MAX_NEGATIVES = 800
 """Most of all hashes of a file that are also looked up in negative."""
 
 _TURNS = tuple(Dihedral)
-_PLAIN_AND_MIRRORED = (Dihedral.IDENTITY, Dihedral.MIRROR)
+_PLAIN_AND_MIRRORED = (Dihedral.IDENTITY, Dihedral.MIRROR_ROTATE_180)
 
 _PART_PX = 128
 """Side of the square that a part is averaged to: hashes are as near as from 512."""
@@ -119,19 +119,22 @@ def hash_image(
         canonical = single(first_usable(groups[0][1][0], MIN_LOOKUP_QUALITY), MIN_LOOKUP_QUALITY)
         earlier = [code for code, version in hashes.items() if not version.dihedral]
         is_new = True
+        too_regular = isinstance(canonical, LowQuality) and canonical.is_too_regular
         if isinstance(canonical, LowQuality):
             featureless = featureless or canonical
         elif is_new := place_near(canonical[0], frames, LOOKUP_DISTINCT_BITS) is None:
             quality = quality or canonical[1]
             frames.append(canonical[0])
-            _add(hashes, groups if page is None else (*groups, *_lit(page, wanted.gammas)))
+            _add(hashes, groups if page is None else (*groups, *_lit(page, wanted.gammas_permille)))
         if page is not None and is_new and anchored < wanted.anchored:
             anchored += 1
-            best = _add(hashes, [_anchored(page)], _PLAIN_AND_MIRRORED)
+            regions: Iterable[_Versions] = [_anchored(page)]
+            best = _add(
+                hashes, _of_no_shape(regions) if too_regular else regions, _PLAIN_AND_MIRRORED
+            )
             quality = quality or best
         if page is not None and room >= len(Dihedral):
             before = len(hashes)
-            too_regular = isinstance(canonical, LowQuality) and canonical.is_too_regular
             plain = isinstance(canonical, LowQuality) and not too_regular
             parts = _parts(page, wanted, featureless=plain)
             if too_regular:
@@ -213,6 +216,8 @@ def _version(upright: Transform, turn: Dihedral) -> Transform:
         crop_top_permille=top,
         crop_right_permille=right,
         crop_bottom_permille=bottom,
+        rotation_millidegrees=upright.rotation_millidegrees
+        * (-1 if turn >= Dihedral.MIRROR else 1),
     )
 
 
@@ -234,12 +239,13 @@ def _turned(page: NDArray[np.uint8]) -> Iterator[_Versions]:
     yield [ENLARGED if small else IDENTITY], hash_reduced_dihedral(page)[None]
 
 
-def _lit(page: NDArray[np.uint8], gammas: tuple[float, ...]) -> Iterator[_Versions]:
+def _lit(page: NDArray[np.uint8], gammas_permille: Iterable[int]) -> Iterator[_Versions]:
     """Yield the versions of the whole in other brightnesses."""
     small = _small(page)
-    for gamma in gammas:
-        levels = [round(255 * (level / 255) ** gamma) for level in range(256)]
-        yield [IDENTITY], hash_reduced_dihedral(np.asarray(small.point(levels)))[None]
+    for permille in gammas_permille:
+        levels = [round(255 * (level / 255) ** (permille / 1000)) for level in range(256)]
+        lit = Transform(gamma_permille=permille)
+        yield [lit], hash_reduced_dihedral(np.asarray(small.point(levels)))[None]
 
 
 def _anchored(page: NDArray[np.uint8]) -> _Versions:

@@ -198,6 +198,7 @@ class Transform(_message.Message):
     NEGATIVE_FIELD_NUMBER: _builtins.int
     CORNERS_FIELD_NUMBER: _builtins.int
     ANCHORED_FIELD_NUMBER: _builtins.int
+    GAMMA_PERMILLE_FIELD_NUMBER: _builtins.int
     dihedral: Global___Dihedral.ValueType
     """Mirroring and quarter turns."""
     crop_left_permille: _builtins.int
@@ -227,6 +228,8 @@ class Transform(_message.Message):
     caller's picture, the crop is the upright rectangle around it and the rotation is its own; of a stored one its place
     is not kept.
     """
+    gamma_permille: _builtins.int
+    """With all levels, from 0 to 1, raised to this power, in thousandths. 0: not."""
     @_builtins.property
     def corners(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Where something tilted was straightened, before all other steps: x and y of what became its top left, top right,
@@ -247,10 +250,11 @@ class Transform(_message.Message):
         negative: _builtins.bool = ...,
         corners: _abc.Iterable[_builtins.int] | None = ...,
         anchored: _builtins.bool = ...,
+        gamma_permille: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchored", b"anchored", "corners", b"corners", "crop_bottom_permille", b"crop_bottom_permille", "crop_left_permille", b"crop_left_permille", "crop_right_permille", b"crop_right_permille", "crop_top_permille", b"crop_top_permille", "dihedral", b"dihedral", "negative", b"negative", "plain_edges_cut", b"plain_edges_cut", "rotation_millidegrees", b"rotation_millidegrees", "scale_side_px", b"scale_side_px"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchored", b"anchored", "corners", b"corners", "crop_bottom_permille", b"crop_bottom_permille", "crop_left_permille", b"crop_left_permille", "crop_right_permille", b"crop_right_permille", "crop_top_permille", b"crop_top_permille", "dihedral", b"dihedral", "gamma_permille", b"gamma_permille", "negative", b"negative", "plain_edges_cut", b"plain_edges_cut", "rotation_millidegrees", b"rotation_millidegrees", "scale_side_px", b"scale_side_px"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,6 @@ from disrupt.core.cases import (
 from disrupt.core.changes import Addition, Cursor
 from disrupt.core.media import FINGERPRINT, MediaKind
 from disrupt.core.outcomes import MatchedVersion, MatchOutcome, OutcomeReport
-from disrupt.core.plausibility import PICTURE_HASHES
 from disrupt.core.policy import ADULTS, MINORS
 from disrupt.core.registrations import (
     CaseAccess,
@@ -38,6 +37,7 @@ from disrupt.core.registrations import (
     ShownState,
 )
 from disrupt.core.states import ItemState, WaitReason
+from disrupt.core.transforms import REGISTERED_MOST
 from disrupt.errors import (
     CaseClosedError,
     CaseRefusedError,
@@ -502,7 +502,7 @@ def test_what_is_beyond_a_limit_or_unlike_a_picture_is_registered_and_waits(
         (ShownState.LIVE, None),
         (ShownState.WAITING, limit),
     ]
-    tall = (MediaItem(MediaKind.VIDEO, frames(3 * PICTURE_HASHES + 1)), item(90))
+    tall = (MediaItem(MediaKind.VIDEO, frames(3 * REGISTERED_MOST + 1)), item(90))
     assert reasons(register(*tall, caller="third")) == [limit, None], "a video is many pictures"
 
 

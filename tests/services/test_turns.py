@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from disrupt.core.plausibility import PICTURE_HASHES
 from disrupt.core.states import ItemState
+from disrupt.core.transforms import REGISTERED_MOST
 from disrupt.registry import sqlite
 from disrupt.registry.sql.registry import SqlRegistryWriter
 from disrupt.services.turns import Turns
@@ -93,7 +93,7 @@ def test_each_queue_has_its_pace_and_a_video_takes_several_turns(
 ) -> None:
     flood = waiting(registry, chance, 64)
     other = waiting(registry, chance, 64, origin=b"")
-    videos = waiting(registry, chance, 20, hashes=5 * PICTURE_HASHES, origin=b"v")
+    videos = waiting(registry, chance, 20, hashes=5 * REGISTERED_MOST, origin=b"v")
     turns = Turns(registry, PER_H)
     for now_s in range(0, H_S // 2, STEP_S):
         turns.step(now_s, at_s=now_s, day=DAY)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from disrupt.core.acts import SERVER, Act, Action
-from disrupt.core.plausibility import PICTURE_HASHES
 from disrupt.core.policy import MINORS
 from disrupt.core.registrations import Outcome
 from disrupt.core.states import ItemState, WaitReason
+from disrupt.core.transforms import REGISTERED_MOST
 from disrupt.registry.contract import RegistryReader, RegistryWriter
 from disrupt.registry.turns import TurnQueue
 from tests.registry.conformance.opened import Opened
@@ -42,12 +42,12 @@ class TurnsConformance(Opened):
     def test_so_many_pictures_go_live_and_the_others_wait(
         self, writer: RegistryWriter, chance: random.Random
     ) -> None:
-        rows = [(1, at, 0) for at in range(PICTURE_HASHES)]
+        rows = [(1, at, 0) for at in range(REGISTERED_MOST)]
         large = item_of(chance, 9, OWN, *rows)  # a hash more than a picture has
         items = [item_of(chance, 1), large, item_of(chance, 2), item_of(chance, 3)]
         asked = replace(registration(chance, None, *items), live_pictures=2.5)
         done = writer.register(asked, day=DAY)
-        assert done.live_pictures == 1 + (1 + 1 / PICTURE_HASHES)
+        assert done.live_pictures == 1 + (1 + 1 / REGISTERED_MOST)
         reasons = [None, None, WaitReason.LIMIT, WaitReason.LIMIT]
         assert [item.wait_reason for item in done.items] == reasons
         assert writer.register(asked, day=DAY) == done

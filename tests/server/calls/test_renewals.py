@@ -27,10 +27,11 @@ def platforms(server: Deployment, secrets: dict[str, str]) -> Iterator[list[Call
         yield [stack.enter_context(calling(server.address, secrets["match"])) for _ in range(8)]
 
 
-def fingerprints(own: bytes, plan: int) -> NDArray[np.void]:
-    """Return the hash of a picture itself, of plan 0, and before it a random one of another."""
+def fingerprints(own: bytes, ordinal: int) -> NDArray[np.void]:
+    """Return the hash of a picture itself, and before it a random one of a part."""
     rows = np.zeros(2, FINGERPRINT)
-    rows["plan"], rows["quality"], rows["profile"] = (plan, 0), 90, Profile.PDQ_512
+    rows["plan"], rows["quality"], rows["profile"] = (1, 0), 90, Profile.PDQ_512
+    rows["ordinal"] = ordinal, 0
     rows["hash"] = np.frombuffer(random.token_bytes(32) + own, np.uint8).reshape(2, 32)
     return rows
 
@@ -64,7 +65,7 @@ def test_nothing_of_the_item_that_was_replaced_is_left(
     server: Deployment, helpline: Caller, platforms: list[Caller]
 ) -> None:
     own = random.token_bytes(32)
-    before = fingerprints(own, plan=1)
+    before = fingerprints(own, ordinal=0)
     gone = before[0]["hash"].tobytes()
     receipt = submit(helpline, before)
     old, _ = named(receipt)
@@ -80,7 +81,7 @@ def test_nothing_of_the_item_that_was_replaced_is_left(
     assert holding() >= {"codes.faiss"}
     eventually(lambda: matched(platforms, gone) == {(old,)})
 
-    new, outcome = named(submit(helpline, fingerprints(own, plan=2), receipt.case_number))
+    new, outcome = named(submit(helpline, fingerprints(own, ordinal=1), receipt.case_number))
     assert outcome == Outcome.RENEWED
     journaled = journal.read(server.data_dir / JOURNAL)
     assert journaled is not None
