@@ -59,7 +59,7 @@ def test_what_is_missing_is_installed_or_named(
 
 
 def test_photographs_of_npm_are_pinned_by_version_and_checksum() -> None:
-    lines = (ROOT / "requirements" / "photographs.txt").read_text().splitlines()
+    lines = (ROOT / "requirements" / "photographs.sha512").read_text().splitlines()
     packages = [line for line in lines if not line.startswith("#")]
     assert packages
     for package in packages:
