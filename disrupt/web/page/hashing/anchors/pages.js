@@ -49,6 +49,14 @@ export function rounded(value) {
 }
 
 /**
+ * Return the nearest multiple of 2^-16, the even one of two.
+ * @param {number} value
+ */
+export function inImageSteps(value) {
+  return value + TO_IMAGE_STEPS - TO_IMAGE_STEPS;
+}
+
+/**
  * Blur by a Gaussian along both axes, cut at 4 sigma; pixels go on mirrored at the edges.
  * @param {Image} image
  * @param {number} sigmaPx
@@ -65,14 +73,14 @@ export function blurred({ pixels, width, height }, sigmaPx) {
   const sums = new Float64Array(width);
   for (let row = 0; row < height; row++) {
     weigh(pixels, rows, row + radius, weights, sums);
-    for (let x = 0; x < width; x++) line[radius + x] = sums[x] + TO_IMAGE_STEPS - TO_IMAGE_STEPS;
+    for (let x = 0; x < width; x++) line[radius + x] = inImageSteps(sums[x]);
     for (let at = 0; at < radius; at++) {
       line[at] = line[radius + columns[at]];
       line[radius + width + at] = line[radius + columns[radius + width + at]];
     }
     weigh(line, places, radius, weights, sums);
     const to = row * width;
-    for (let x = 0; x < width; x++) result[to + x] = sums[x] + TO_IMAGE_STEPS - TO_IMAGE_STEPS;
+    for (let x = 0; x < width; x++) result[to + x] = inImageSteps(sums[x]);
   }
   return { pixels: result, width, height };
 }
@@ -160,14 +168,14 @@ function averaged(picture, width, height) {
       const weight = rows.weights[at];
       for (let x = 0; x < sums.length; x++) sums[x] += weight * luma[from + x];
     }
-    for (let x = 0; x < sums.length; x++) sums[x] = sums[x] + TO_IMAGE_STEPS - TO_IMAGE_STEPS;
+    for (let x = 0; x < sums.length; x++) sums[x] = inImageSteps(sums[x]);
     for (let column = 0; column < width; column++) {
       let x = columns.starts[column];
       let sum = 0;
       for (let at = columns.ends[column]; at < columns.ends[column + 1]; at++, x++) {
         sum += columns.weights[at] * sums[x];
       }
-      result[row * width + column] = sum + TO_IMAGE_STEPS - TO_IMAGE_STEPS;
+      result[row * width + column] = inImageSteps(sum);
     }
   }
   return { pixels: result, width, height };

@@ -14,7 +14,7 @@ import {
 } from '../pdq.js';
 import { MAX_PLAIN_SHARE, MAX_UNDECIDED_BITS_OF_PARTS } from '../tables.js';
 import { findAnchors } from './detection.js';
-import { LEVELS, pages } from './pages.js';
+import { LEVELS, inImageSteps, pages } from './pages.js';
 
 const { fround } = Math;
 
@@ -71,7 +71,8 @@ export function candidates(halvings) {
   const anchors = findAnchors(halvings).slice(0, CANDIDATES);
   return anchors.map((anchor) => {
     const samples = sampled(halvings, anchor);
-    const coefficients = coefficientsOf(samples);
+    // What is zero by symmetry is not left to the order in which it was summed.
+    const coefficients = coefficientsOf(samples).map(inImageSteps);
     const hashed = hashCoefficients(coefficients, 0);
     // With rows mirrored, every second row of coefficients changes its sign, the first one too.
     for (let at = 0; at < coefficients.length; at++) if (!(at & 16)) coefficients[at] *= -1;
