@@ -195,7 +195,7 @@ def distances(rows: Iterable[str], expected: Iterable[str]) -> Distances:
 
 
 def _hashes_of(rows: Iterable[str]) -> tuple[dict[tuple[str, int, int], int], list[int]]:
-    """Return the hashes of rows as numbers, by profile, plan and ordinal; anchored regions apart."""
+    """Return hashes as numbers, by profile, plan and ordinal, and those of anchored regions."""
     hashes, regions = {}, []
     for row in rows:
         profile, plan, ordinal, _, digits = row.split()
