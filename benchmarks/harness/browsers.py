@@ -14,6 +14,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+from disrupt.core.hashes import MAX_DISTANCE_BITS
+from disrupt.core.transforms import count_anchored
 from disrupt.hashing import ImageFingerprints
 
 Json: TypeAlias = Any
@@ -166,24 +168,39 @@ class Distances(NamedTuple):
     plain_bits: int
     """Between fingerprints of the picture itself: plan 0."""
     variant_bits: int
-    """Between fingerprints of its variants."""
+    """Between fingerprints of its crops."""
     unlike: int
-    """Number of fingerprints that only one of them makes."""
+    """Number of fingerprints of it and of its crops that only one of them makes."""
+    region_bits: int
+    """Between anchored regions and the nearest one of the other side, if a lookup finds that."""
+    unlike_regions: int
+    """Number of anchored regions of which a lookup finds none of the other side."""
 
 
 def distances(rows: Iterable[str], expected: Iterable[str]) -> Distances:
     """Compare the fingerprints of two sides."""
-    ours, theirs = _hashes_of(rows), _hashes_of(expected)
+    (ours, our_regions), (theirs, their_regions) = _hashes_of(rows), _hashes_of(expected)
     bits = {key: (ours[key] ^ theirs[key]).bit_count() for key in ours.keys() & theirs.keys()}
     plain = max((value for (_, plan, _), value in bits.items() if not plan), default=256)
-    variants = max((value for (_, plan, _), value in bits.items() if plan), default=256)
-    return Distances(plain, variants, len(ours.keys() ^ theirs.keys()))
+    variants = max((value for (_, plan, _), value in bits.items() if plan), default=0)
+    # Pixels that differ by a level may exchange two regions.
+    nearest = [
+        min(((code ^ other).bit_count() for other in others), default=256)
+        for some, others in ((our_regions, their_regions), (their_regions, our_regions))
+        for code in some
+    ]
+    found = [value for value in nearest if value <= MAX_DISTANCE_BITS]
+    unlike = len(ours.keys() ^ theirs.keys())
+    return Distances(plain, variants, unlike, max(found, default=0), len(nearest) - len(found))
 
 
-def _hashes_of(rows: Iterable[str]) -> dict[tuple[str, int, str], int]:
-    """Return the hashes of rows as numbers, by profile, plan and ordinal."""
-    parts = [row.split() for row in rows]
-    return {
-        (profile, int(plan), ordinal): int(digits, 16)
-        for profile, plan, ordinal, _, digits in parts
-    }
+def _hashes_of(rows: Iterable[str]) -> tuple[dict[tuple[str, int, int], int], list[int]]:
+    """Return hashes as numbers, by profile, plan and ordinal, and those of anchored regions."""
+    hashes, regions = {}, []
+    for row in rows:
+        profile, plan, ordinal, _, digits = row.split()
+        if count_anchored([(int(plan), int(ordinal))]):
+            regions.append(int(digits, 16))
+        else:
+            hashes[profile, int(plan), int(ordinal)] = int(digits, 16)
+    return hashes, regions

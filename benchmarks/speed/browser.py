@@ -129,6 +129,8 @@ def _agreement(engine: str, kind: str, pictures: int) -> dict[str, Json]:
         "equal_pictures": sum(not any(each) for each in bits),
         "fingerprints": sum(len(ours.fingerprints) for ours in hashed.values()),
         "unlike_fingerprints": sum(each.unlike for each in bits),
+        "region_bits": max(each.region_bits for each in bits),
+        "unlike_regions": sum(each.unlike_regions for each in bits),
         "too_far": len(too_far),
     }
 

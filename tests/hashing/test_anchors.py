@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from disrupt.hashing.anchors.detection import MIN_SIDE_PX, Anchors, find_anchors
 from disrupt.hashing.anchors.hashes import CANDIDATES, hash_anchors
 from disrupt.hashing.anchors.pages import PAGE_PX, pages
 
-Luma = NDArray[np.uint8]
+Luma = NDArray[Any]
 
 PHOTOS = {
     name: cv2.cvtColor(getattr(data, name)(), cv2.COLOR_RGB2GRAY) for name in ("coffee", "chelsea")
@@ -24,7 +27,7 @@ PHOTOS = {
 
 def aspect_of(luma: Luma) -> float:
     height, width = luma.shape
-    return width / height
+    return float(width / height)
 
 
 def registered(luma: Luma) -> NDArray[np.uint8]:
@@ -44,7 +47,7 @@ def unequal(luma: Luma) -> Luma:
     return luma[height // 20 : height - height // 4, width // 5 : width - width // 9]
 
 
-EDITS = {
+EDITS: dict[str, Callable[[Luma], Luma]] = {
     "cut by unequal sides": unequal,
     "cut and turned": lambda luma: np.ascontiguousarray(np.rot90(unequal(luma))),
     "cut and smaller": lambda luma: cv2.resize(

@@ -27,6 +27,7 @@ from disrupt.core.cases import (
 from disrupt.core.changes import Addition, Cursor
 from disrupt.core.media import FINGERPRINT, MediaKind
 from disrupt.core.outcomes import MatchedVersion, MatchOutcome, OutcomeReport
+from disrupt.core.plausibility import PICTURE_HASHES
 from disrupt.core.policy import ADULTS, MINORS
 from disrupt.core.registrations import (
     CaseAccess,
@@ -37,7 +38,6 @@ from disrupt.core.registrations import (
     ShownState,
 )
 from disrupt.core.states import ItemState, WaitReason
-from disrupt.core.plausibility import PICTURE_HASHES
 from disrupt.errors import (
     CaseClosedError,
     CaseRefusedError,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from disrupt.core.states import ItemState
 from disrupt.core.plausibility import PICTURE_HASHES
+from disrupt.core.states import ItemState
 from disrupt.registry import sqlite
 from disrupt.registry.sql.registry import SqlRegistryWriter
 from disrupt.services.turns import Turns

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from disrupt.core.hashes import distances_bits
 from disrupt.distinctiveness.cosines import COEFFICIENTS, COSINES, SAMPLES
 from disrupt.hashing.anchors.detection import Anchors, find_anchors
-from disrupt.hashing.anchors.pages import LEVELS, pages
+from disrupt.hashing.anchors.pages import LEVELS, in_image_steps, pages
 from disrupt.hashing.pdq.linear import Hashed, hash_coefficients, quality_of
 from disrupt.hashing.regions.crops import MAX_PLAIN_SHARE, plain_shares
 
@@ -43,22 +43,29 @@ def hash_anchors(
 
     ``aspect``: width over height of the picture, or of the stretched picture that is to be hashed.
     """
-    page = pages(luma, aspect)
+    anchors, hashed, are_good = candidates(pages(luma, aspect))
+    kept = np.flatnonzero(are_good & (hashed.qualities[:, 0] >= least_quality))[:most]
+    return anchors.take(kept), hashed[kept]
+
+
+def candidates(page: list[NDArray[np.float32]]) -> tuple[Anchors, Hashed, NDArray[np.bool]]:
+    """Hash the first CANDIDATES regions of a page, plain and mirrored: (n, 2, 32).
+
+    The last, (n,), tells which are good, whatever their quality.
+    """
     anchors = find_anchors(page).take(slice(CANDIDATES))
     samples = sample_regions(page, anchors)
     coefficients = _coefficients(samples)
     both = np.stack([coefficients, coefficients * _MIRRORED], axis=1)
     qualities = quality_of(samples)
     hashed = hash_coefficients(both, np.stack([qualities, qualities], axis=1))
-    good = (
-        (qualities >= least_quality)
-        & (hashed.undecided_bits[:, 0] <= MAX_UNDECIDED_BITS)
+    are_good = (
+        (hashed.undecided_bits[:, 0] <= MAX_UNDECIDED_BITS)
         & (plain_shares(samples) <= MAX_PLAIN_SHARE)
         & ~_are_drawn(samples)
         & ~_repeat(anchors, hashed.hashes)
     )
-    kept = np.flatnonzero(good)[:most]
-    return anchors.take(kept), hashed[kept]
+    return anchors, hashed, are_good
 
 
 def sample_regions(page: list[NDArray[np.float32]], anchors: Anchors) -> NDArray[np.float32]:
@@ -114,8 +121,9 @@ def _coefficients(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the coefficients (n, 16, 16) of samples, summed so that the page's bits are equal."""
     cosines = COSINES.astype(np.float64)
     rows = (cosines @ samples.astype(np.float64)).astype(np.float32)
-    coefficients: NDArray[np.float64] = rows.astype(np.float64) @ cosines.T
-    return coefficients.astype(np.float32)
+    coefficients = (rows.astype(np.float64) @ cosines.T).astype(np.float32)
+    # What is zero by symmetry is not left to the order in which it was summed.
+    return in_image_steps(coefficients)
 
 
 def _are_drawn(samples: NDArray[np.float32]) -> NDArray[np.bool]:

@@ -56,11 +56,16 @@ def mapped(bands: tuple[Band, ...], image: NDArray[Any]) -> NDArray[np.float32]:
     result = np.empty((outputs, image.shape[1]), np.float32)
     for band in bands:
         rows = image[band.start : band.start + band.weights.shape[1]]
-        sums = band.weights @ rows.astype(np.float64)
-        sums += _TO_IMAGE_STEPS
-        sums -= _TO_IMAGE_STEPS
-        result[band.outputs] = sums
+        result[band.outputs] = in_image_steps(band.weights @ rows.astype(np.float64))
     return result
+
+
+def in_image_steps(values: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Round values to multiples of 2^-16."""
+    sums = values.astype(np.float64)
+    sums += _TO_IMAGE_STEPS
+    sums -= _TO_IMAGE_STEPS
+    return sums.astype(np.float32)
 
 
 def in_weight_steps(weights: NDArray[np.float64]) -> NDArray[np.float64]:

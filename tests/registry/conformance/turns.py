@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from disrupt.core.acts import SERVER, Act, Action
+from disrupt.core.plausibility import PICTURE_HASHES
 from disrupt.core.policy import MINORS
 from disrupt.core.registrations import Outcome
 from disrupt.core.states import ItemState, WaitReason
-from disrupt.core.plausibility import PICTURE_HASHES
 from disrupt.registry.contract import RegistryReader, RegistryWriter
 from disrupt.registry.turns import TurnQueue
 from tests.registry.conformance.opened import Opened

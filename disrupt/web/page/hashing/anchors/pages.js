@@ -21,6 +21,8 @@ const TO_IMAGE_STEPS = 3 * 2 ** 35;
 const TO_WEIGHT_STEPS = 3 * 2 ** 27;
 const TO_INTEGERS = 3 * 2 ** 51;
 
+const PAIRS = 4;
+
 /** @typedef {{pixels: Float32Array, width: number, height: number}} Image */
 
 /**
@@ -47,6 +49,14 @@ export function rounded(value) {
 }
 
 /**
+ * Return the nearest multiple of 2^-16, the even one of two.
+ * @param {number} value
+ */
+export function inImageSteps(value) {
+  return value + TO_IMAGE_STEPS - TO_IMAGE_STEPS;
+}
+
+/**
  * Blur by a Gaussian along both axes, cut at 4 sigma; pixels go on mirrored at the edges.
  * @param {Image} image
  * @param {number} sigmaPx
@@ -57,70 +67,55 @@ export function blurred({ pixels, width, height }, sigmaPx) {
   const radius = weights.length - 1;
   const result = new Float32Array(width * height);
   const columns = mirroredPlaces(width, radius);
-  const rows = mirroredPlaces(height, radius);
+  const rows = mirroredPlaces(height, radius).map((row) => row * width);
+  const places = mirroredPlaces(width + 2 * radius, 0);
+  const line = new Float32Array(width + 2 * radius);
   const sums = new Float64Array(width);
-  const line = new Float64Array(width + 2 * radius);
   for (let row = 0; row < height; row++) {
-    addRows(pixels, width, rows, row + radius, weights, sums);
-    for (let at = 0; at < line.length; at++) line[at] = sums[columns[at]];
-    blurLine(line, weights, result, row * width, width);
+    weigh(pixels, rows, row + radius, weights, sums);
+    for (let x = 0; x < width; x++) line[radius + x] = inImageSteps(sums[x]);
+    for (let at = 0; at < radius; at++) {
+      line[at] = line[radius + columns[at]];
+      line[radius + width + at] = line[radius + columns[radius + width + at]];
+    }
+    weigh(line, places, radius, weights, sums);
+    const to = row * width;
+    for (let x = 0; x < width; x++) result[to + x] = inImageSteps(sums[x]);
   }
   return { pixels: result, width, height };
 }
 
 /**
- * Blur a line of pixels that goes on at both ends.
- * @param {Float64Array} line
- * @param {Float64Array} weights from the centre on
- * @param {Float32Array} result
- * @param {number} to
- * @param {number} width
- */
-function blurLine(line, weights, result, to, width) {
-  const radius = weights.length - 1;
-  for (let x = 0; x < width; x++) {
-    const centre = x + radius;
-    let sum = weights[0] * line[centre];
-    for (let away = 1; away <= radius; away++) {
-      sum += weights[away] * (line[centre - away] + line[centre + away]);
-    }
-    result[to + x] = sum + TO_IMAGE_STEPS - TO_IMAGE_STEPS;
-  }
-}
-
-/**
- * Write the blurred row of an image into `sums`.
+ * Write the weighed sums of lines of pixels into `sums`.
  * @param {Float32Array} pixels
- * @param {number} width
- * @param {Int32Array} rows of the mirrored image
- * @param {number} centre
- * @param {Float64Array} weights from the centre on
+ * @param {Int32Array} places where lines begin
+ * @param {number} centre the central one of them
+ * @param {Float64Array} weights from the central line on
  * @param {Float64Array} sums
  */
-function addRows(pixels, width, rows, centre, weights, sums) {
-  const from = rows[centre] * width;
-  for (let x = 0; x < width; x++) sums[x] = weights[0] * pixels[from + x];
-  let away = 1;
-  // Two pairs of rows at a time: each sum is read and written once for them.
-  for (; away + 1 < weights.length; away += 2) {
-    const above = rows[centre - away] * width;
-    const below = rows[centre + away] * width;
-    const higher = rows[centre - away - 1] * width;
-    const lower = rows[centre + away + 1] * width;
-    const weight = weights[away];
-    const next = weights[away + 1];
-    for (let x = 0; x < width; x++) {
-      const near = pixels[above + x] + pixels[below + x];
-      sums[x] += weight * near + next * (pixels[higher + x] + pixels[lower + x]);
+function weigh(pixels, places, centre, weights, sums) {
+  const [middle, ofMiddle] = [places[centre], weights[0]];
+  for (let x = 0; x < sums.length; x++) sums[x] = ofMiddle * pixels[middle + x];
+  // Four pairs of lines at a time: each sum is read and written once for them.
+  for (let away = 1; away < weights.length; away += PAIRS) {
+    const a = weights[away];
+    const b = weights[away + 1];
+    const c = weights[away + 2];
+    const d = weights[away + 3];
+    const a0 = places[centre - away];
+    const a1 = places[centre + away];
+    const b0 = places[centre - away - 1];
+    const b1 = places[centre + away + 1];
+    const c0 = places[centre - away - 2];
+    const c1 = places[centre + away + 2];
+    const d0 = places[centre - away - 3];
+    const d1 = places[centre + away + 3];
+    for (let x = 0; x < sums.length; x++) {
+      const near = a * (pixels[a0 + x] + pixels[a1 + x]) + b * (pixels[b0 + x] + pixels[b1 + x]);
+      const far = c * (pixels[c0 + x] + pixels[c1 + x]) + d * (pixels[d0 + x] + pixels[d1 + x]);
+      sums[x] += near + far;
     }
   }
-  if (away < weights.length) {
-    const above = rows[centre - away] * width;
-    const below = rows[centre + away] * width;
-    const weight = weights[away];
-    for (let x = 0; x < width; x++) sums[x] += weight * (pixels[above + x] + pixels[below + x]);
-  }
-  for (let x = 0; x < width; x++) sums[x] = sums[x] + TO_IMAGE_STEPS - TO_IMAGE_STEPS;
 }
 
 /**
@@ -139,15 +134,17 @@ function mirroredPlaces(sizePx, radius) {
 }
 
 /**
- * Return the weights from the centre on.
+ * Return the weights from the centre on, with zeros up to whole groups of pairs.
  * @param {number} sigmaPx
  */
 function gaussian(sigmaPx) {
   const radius = Math.ceil(4 * sigmaPx);
-  const weights = Float64Array.from({ length: radius + 1 }, (_, away) =>
-    Math.exp(-(away ** 2) / (2 * sigmaPx ** 2)),
-  );
-  const sum = 2 * weights.reduce((total, weight) => total + weight) - weights[0];
+  const weights = new Float64Array(1 + PAIRS * Math.ceil(radius / PAIRS));
+  let sum = 0;
+  for (let away = 0; away <= radius; away++) {
+    weights[away] = Math.exp(-(away ** 2) / (2 * sigmaPx ** 2));
+    sum += away ? 2 * weights[away] : weights[away];
+  }
   return weights.map((weight) => inWeightSteps(weight / sum));
 }
 
@@ -171,14 +168,14 @@ function averaged(picture, width, height) {
       const weight = rows.weights[at];
       for (let x = 0; x < sums.length; x++) sums[x] += weight * luma[from + x];
     }
-    for (let x = 0; x < sums.length; x++) sums[x] = sums[x] + TO_IMAGE_STEPS - TO_IMAGE_STEPS;
+    for (let x = 0; x < sums.length; x++) sums[x] = inImageSteps(sums[x]);
     for (let column = 0; column < width; column++) {
       let x = columns.starts[column];
       let sum = 0;
       for (let at = columns.ends[column]; at < columns.ends[column + 1]; at++, x++) {
         sum += columns.weights[at] * sums[x];
       }
-      result[row * width + column] = sum + TO_IMAGE_STEPS - TO_IMAGE_STEPS;
+      result[row * width + column] = inImageSteps(sum);
     }
   }
   return { pixels: result, width, height };

@@ -14,7 +14,7 @@ import {
 } from '../pdq.js';
 import { MAX_PLAIN_SHARE, MAX_UNDECIDED_BITS_OF_PARTS } from '../tables.js';
 import { findAnchors } from './detection.js';
-import { LEVELS, pages } from './pages.js';
+import { LEVELS, inImageSteps, pages } from './pages.js';
 
 const { fround } = Math;
 
@@ -30,6 +30,9 @@ const LEVEL_BINS = 32;
 
 /** Regions that do not overlap and are nearer than this are of a pattern that repeats. */
 const DISTINCT_BITS = 60;
+
+/** Places of samples along a side of 1, from its centre. */
+const PLACES = Float32Array.from({ length: SAMPLES }, (_, at) => (at + 0.5) / SAMPLES - 0.5);
 
 /** @typedef {import('./detection.js').Anchor} Anchor */
 /** @typedef {import('./pages.js').Image} Image */
@@ -68,7 +71,8 @@ export function candidates(halvings) {
   const anchors = findAnchors(halvings).slice(0, CANDIDATES);
   return anchors.map((anchor) => {
     const samples = sampled(halvings, anchor);
-    const coefficients = coefficientsOf(samples);
+    // What is zero by symmetry is not left to the order in which it was summed.
+    const coefficients = coefficientsOf(samples).map(inImageSteps);
     const hashed = hashCoefficients(coefficients, 0);
     // With rows mirrored, every second row of coefficients changes its sign, the first one too.
     for (let at = 0; at < coefficients.length; at++) if (!(at & 16)) coefficients[at] *= -1;
@@ -106,15 +110,15 @@ function sampled(halvings, { x, y, side, angle }) {
   const centreY = fround(fround(y * scale) - 0.5);
   const lastX = fround(width - 1.001);
   const lastY = fround(height - 1.001);
+  const alongX = PLACES.map((place) => place * ux);
+  const alongY = PLACES.map((place) => place * uy);
   const samples = new Float32Array(SAMPLES ** 2);
   for (let row = 0, to = 0; row < SAMPLES; row++) {
-    const down = (row + 0.5) / SAMPLES - 0.5;
-    const downX = fround(uy * down);
-    const downY = fround(ux * down);
+    const downX = alongY[row];
+    const downY = alongX[row];
     for (let column = 0; column < SAMPLES; column++, to++) {
-      const across = (column + 0.5) / SAMPLES - 0.5;
-      const atX = fround(centreX + fround(fround(ux * across) - downX));
-      const atY = fround(centreY + fround(fround(uy * across) + downY));
+      const atX = fround(centreX + fround(alongX[column] - downX));
+      const atY = fround(centreY + fround(alongY[column] + downY));
       const inX = atX < 0 ? 0 : atX > lastX ? lastX : atX;
       const inY = atY < 0 ? 0 : atY > lastY ? lastY : atY;
       const left = inX | 0;
@@ -191,7 +195,9 @@ function repeats({ anchor, hashed }, others) {
     const { x, y, side } = other.anchor;
     const apart = Math.sqrt((anchor.x - x) ** 2 + (anchor.y - y) ** 2);
     if (apart <= Math.max(anchor.side, side) / 2) return false;
-    const codes = [other.hashed.hash, other.mirrored];
-    return codes.some((code) => distanceBits(hashed.hash, code) < DISTINCT_BITS);
+    return (
+      distanceBits(hashed.hash, other.hashed.hash) < DISTINCT_BITS ||
+      distanceBits(hashed.hash, other.mirrored) < DISTINCT_BITS
+    );
   });
 }
