@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +27,7 @@ _STEEPEST = 200
 _MAX_DRAWN = 6.2
 """Most of ten times that share and six times the share of the two fullest bins of levels."""
 _LEVEL_BINS = 32
+_FEW = 8
 _DISTINCT_BITS = 60
 """Regions that do not overlap and are nearer than this are of a pattern that repeats."""
 
@@ -80,12 +82,19 @@ def sample_regions(page: list[NDArray[np.float32]], anchors: Anchors) -> NDArray
         (column[:, None] * scales).astype(np.float32)
         for column in (cosine, sine, anchors.x, anchors.y)
     )
-    for level in np.unique(levels):
-        rows = np.flatnonzero(levels == level)
+    for rows, level in _few_of_a_level(levels):
         at_x = x[rows] - np.float32(0.5) + (ux[rows] * across - uy[rows] * down)
         at_y = y[rows] - np.float32(0.5) + (uy[rows] * across + ux[rows] * down)
         samples[rows] = _bilinear(page[level], at_x, at_y).reshape(-1, SAMPLES, SAMPLES)
     return samples
+
+
+def _few_of_a_level(levels: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], int]]:
+    """Yield rows of one level, so few that what is made of them stays in the cache."""
+    for level in np.unique(levels).tolist():
+        rows = np.flatnonzero(levels == level)
+        for first in range(0, len(rows), _FEW):
+            yield rows[first : first + _FEW], level
 
 
 @lru_cache(maxsize=1)
@@ -104,13 +113,12 @@ def _bilinear(
     column, row = x.astype(np.int32), y.astype(np.int32)
     x -= column
     y -= row
-    at = row * np.int32(width) + column
+    at = (row * np.int32(width) + column).astype(np.intp)
     flat = image.reshape(-1)
-    upper: NDArray[np.float32] = flat[at]
-    upper += (flat[at + 1] - upper) * x
-    at += np.int32(width)
-    lower: NDArray[np.float32] = flat[at]
-    lower += (flat[at + 1] - lower) * x
+    upper: NDArray[np.float32] = flat.take(at)
+    upper += (flat[1:].take(at) - upper) * x
+    lower: NDArray[np.float32] = flat[width:].take(at)
+    lower += (flat[width + 1 :].take(at) - lower) * x
     lower -= upper
     lower *= y
     lower += upper
