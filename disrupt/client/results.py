@@ -49,8 +49,8 @@ class Match:
     others. In answers to videos it is false. ``disputed`` is true if your organisation has reported
     all that matches here as a false positive. Such matches come last.
 
-    ``regions``, 0-8, counts the regions marked by the registered picture's content that agree; 8
-    stands for eight or more. One may be a thing that both show, such as a logo.
+    ``regions``, 0-8, counts the regions marked by the registered picture's content among the eight
+    nearest versions that agree. One may be a thing that both show, such as a logo.
 
     ``extent`` says how much of both pictures agrees: the whole of one of them, or nearly, or only a
     part of both, such as a background. It is that of ``query_area_permille`` and
@@ -302,13 +302,14 @@ def _proven(match: Match, proofs: Sequence[Match]) -> Match:
     ids: dict[tuple[int, int], bytes] = {}
     for proof in sorted(counting, key=lambda proof: proof.distance_bits):
         ids.setdefault((proof.plan, proof.ordinal), proof.match_id)
-    first, *further = list(ids.values())[:MATCHED_VERSIONS_MAX]
+    nearest = list(ids)[:MATCHED_VERSIONS_MAX]
+    first, *further = (ids[version] for version in nearest)
     joined = first
     for match_id in further:
         if len(joined) + len(match_id) <= MATCH_ID_BYTES_MAX:
             joined += match_id
     disputed = all(proof.disputed for proof in proofs)
-    regions = min(count_anchored(ids), MATCHED_VERSIONS_MAX)
+    regions = count_anchored(nearest)
     return replace(match, match_id=joined, disputed=disputed, regions=regions)
 
 

@@ -120,8 +120,8 @@ class LookupCrops(NamedTuple):
         tilted: Most tilted pictures that are used.
         within: Most regions of each of them that are used.
         negatives: Whether everything is also looked up with all levels inverted.
-        anchored: Frames of a file whose anchored regions are looked up, at most.
-        gammas_permille: Powers of its levels with which the whole is looked up, too.
+        anchored: Whether anchored regions are looked up, of the first distinct frames.
+        gammas_permille: Powers of its levels with which the whole of these is looked up, too.
     """
 
     whole: tuple[Crop, ...] = (WHOLE,)
@@ -136,7 +136,7 @@ class LookupCrops(NamedTuple):
     tilted: int = 0
     within: int = 0
     negatives: bool = False
-    anchored: int = 0
+    anchored: bool = False
     gammas_permille: tuple[int, ...] = ()
 
     def is_negated(self, version: Transform) -> bool:
@@ -155,7 +155,7 @@ LOOKUP_CROPS: dict[Effort, LookupCrops] = {
         remaining=_CELL,
         straightened=(WHOLE,),
         negative=(WHOLE,),
-        anchored=8,
+        anchored=True,
         gammas_permille=(500, 2000),
         regions=8,
         tilted=2,
@@ -173,7 +173,7 @@ LOOKUP_CROPS: dict[Effort, LookupCrops] = {
         tilted=3,
         within=8,
         negatives=True,
-        anchored=8,
+        anchored=True,
         gammas_permille=(500, 2000),
     ),
 }

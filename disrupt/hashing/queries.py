@@ -63,6 +63,9 @@ MAX_PARTS = 2200
 MAX_NEGATIVES = 800
 """Most of all hashes of a file that are also looked up in negative."""
 
+MARKED_FRAMES = 8
+"""Most frames of a file of which anchored regions and other brightnesses are looked up."""
+
 _TURNS = tuple(Dihedral)
 _PLAIN_AND_MIRRORED = (Dihedral.IDENTITY, Dihedral.MIRROR_ROTATE_180)
 
@@ -97,7 +100,8 @@ def hash_image(
     2. Hash each frame as a whole; where it has at most 512 px a side also ENLARGED; in its eight
        turned and mirrored versions unless at FAST. The average over 512x512 cells is not rounded:
        within 8 bits of the registered hash. Keep the hashes of distinct frames, up to MAX_FRAMES.
-    3. Unless at FAST, hash the anchored regions of the first distinct frames, plain and mirrored.
+    3. Unless at FAST, hash the anchored regions of the first MARKED_FRAMES distinct frames, plain and
+       mirrored, and the whole of these in other brightnesses.
     4. Then hash the LOOKUP_CROPS of the whole, of regions, and of tilted pictures once
        they are straightened; of a whole of too low a quality only of regions. A frame that is not
        distinct may show something else in a part, so that this is done of each. Keep what is near
@@ -107,7 +111,7 @@ def hash_image(
     LowQuality if nothing is left, since hashes of low quality are left out. Thread-safe. Errors as
     of ``decode``.
     """
-    quality = skipped = anchored = 0
+    quality = skipped = marked = 0
     room, wanted = MAX_PARTS, LOOKUP_CROPS[effort]
     frames: list[PdqHash] = []
     hashes: dict[bytes, Transform] = {}
@@ -125,9 +129,11 @@ def hash_image(
         elif is_new := place_near(canonical[0], frames, LOOKUP_DISTINCT_BITS) is None:
             quality = quality or canonical[1]
             frames.append(canonical[0])
-            _add(hashes, groups if page is None else (*groups, *_lit(page, wanted.gammas_permille)))
-        if page is not None and is_new and anchored < wanted.anchored:
-            anchored += 1
+            _add(hashes, groups)
+        if page is not None and wanted.anchored and is_new and marked < MARKED_FRAMES:
+            marked += 1
+            if not isinstance(canonical, LowQuality):
+                _add(hashes, _lit(page, wanted.gammas_permille))
             regions: Iterable[_Versions] = [_anchored(page)]
             best = _add(
                 hashes, _of_no_shape(regions) if too_regular else regions, _PLAIN_AND_MIRRORED

@@ -178,8 +178,8 @@ class Match(_message.Message):
     videos.
     """
     regions: _builtins.int
-    """How many regions that the content of the stored picture marks agree, 0-8; 8 stands for eight or more. One may be
-    a thing that both show, as a logo. 0 in answers to videos.
+    """How many of the eight nearest versions of the item that are within the distance are regions that its content marks.
+    One may be a thing that both show, as a logo. 0 in answers to videos.
     """
     @_builtins.property
     def query_transform(self) -> _types_pb2.Transform:

@@ -36,6 +36,8 @@ TRANSFORMS = st.just(IDENTITY) | st.builds(
     plain_edges_cut=st.sampled_from([False]),  # pictures never have edges cut
     negative=st.booleans(),
     corners=st.just(()) | st.tuples(*[PERMILLE] * 8),
+    anchored=st.booleans(),
+    gamma_permille=st.integers(0, 4000),
 )
 TEXTS = st.text(st.characters(categories=["L", "N", "P"]), max_size=80)
 ANSWERS = (
