@@ -91,6 +91,8 @@ class Match(NamedTuple):
     extent: Extent
     shown: list[NDArray[np.uint8]]
     nearest: dict[Relation, list[int]]
+    is_placed: bool
+    """Whether the part of the registered picture is known, as that of anchored regions is not."""
 
     @property
     def correlation(self) -> float:
@@ -221,17 +223,19 @@ def _matches(
             known = nearest.setdefault(place.relation(other), [256, 256])
             known[:] = map(min, known, versions)
         at = int(areas.max(axis=1).argmax())
+        stored = PLANS[int(found.plan[at])][int(found.ordinal[at])]
         shown: list[NDArray[np.uint8]] = []
         for shown_file, transform in (
             (file, transforms[int(found.version[at])]),
-            (pictures.file(others[at]), PLANS[int(found.plan[at])][int(found.ordinal[at])]),
+            (pictures.file(others[at]), stored),
         ):
             data = np.frombuffer(shown_file, np.uint8)
             luma = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
             shown += [square(luma), square(version(luma, transform))]
         first, second = areas[at].tolist()
         bits, extent = int(found.distance_bits[at]), extent_of(first, second)
-        yield Match(place, others[at], bits, first, second, extent, shown, nearest)
+        is_placed = not stored.anchored
+        yield Match(place, others[at], bits, first, second, extent, shown, nearest, is_placed)
 
 
 def _row(
@@ -247,7 +251,7 @@ def _row(
         "of_another_kind": sum(match.registered.kind != kind for match in mine),
         "whole": sum(match.extent == Extent.WHOLE for match in mine),
         "part": sum(match.extent == Extent.PART for match in mine),
-        "detail_differs": sum(match.correlation < _SHARED for match in mine),
+        "detail_differs": sum(match.is_placed and match.correlation < _SHARED for match in mine),
         "nearest_bits": min((match.distance_bits for match in mine), default=None),
         "query_permille": median(match.query_permille for match in mine) if mine else None,
         "stored_permille": median(match.stored_permille for match in mine) if mine else None,

@@ -59,9 +59,9 @@ def test_copies_match_as_wholes_and_people_before_one_background_in_part(
     code, report = bench(extents.main, "--folder", folder, *sizes)
     assert code == 0
     rows = {row["lookups"]: row for row in report["rows"]}
-    for name in ("whole", "framed", "cropped"):
+    for name, least in (("whole", 0.99), ("framed", 0.99), ("cropped", 0.8)):
         assert rows[name]["matched"], name
-        assert rows[name]["share"] >= 0.99, name
+        assert rows[name]["share"] >= least, name
     assert rows["people, one background"]["share"] <= 0.11
     for percent in (30, 50, 70):
         assert rows[f"people, one background, {percent} % covered"]["whole"] == 0

@@ -259,7 +259,7 @@ class DisputesConformance(Opened):
         self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
     ) -> None:
         number, item = register(writer, chance)
-        gone, moved = PARTS[1], (2, 7)
+        gone, moved = PARTS[1], (1, 47)
         accuse(writer, item.item_id, "ab", (*OWN, 20), (*PART, 15), (*gone, 14))
         writer.settle_disputes([item.item_id], Settlement.UPHELD, STAFF)
         new = item_of(chance, 1, (*OWN, 0), (*gone, 1), (*moved, 0))
