@@ -100,8 +100,8 @@ def hash_image(
     2. Hash each frame as a whole; where it has at most 512 px a side also ENLARGED; in its eight
        turned and mirrored versions unless at FAST. The average over 512x512 cells is not rounded:
        within 8 bits of the registered hash. Keep the hashes of distinct frames, up to MAX_FRAMES.
-    3. Unless at FAST, hash the anchored regions of the first MARKED_FRAMES distinct frames, plain and
-       mirrored, and the whole of these in other brightnesses.
+    3. Unless at FAST, hash the anchored regions of the first MARKED_FRAMES distinct frames, plain
+       and mirrored, and the whole of these in other brightnesses.
     4. Then hash the LOOKUP_CROPS of the whole, of regions, and of tilted pictures once
        they are straightened; of a whole of too low a quality only of regions. A frame that is not
        distinct may show something else in a part, so that this is done of each. Keep what is near
