@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from skimage.data import data_dir
+
+from benchmarks.harness.added_photographs import ADDED
 
 _WALLPAPERS = (
     (Path("/usr/share/backgrounds/budgie"), "*.jpg"),
@@ -126,7 +128,8 @@ Picture = tuple[str, Callable[[], Image.Image]]
 def photographs() -> Iterator[Picture]:
     """Yield name and loader of each photograph on this machine, ``EVERYWHERE`` last."""
     yield from (picture for picture in _files(_WALLPAPERS) if picture[0] not in _DRAWN)
-    yield from _selected()
+    yield from _selected(_SELECTED)
+    yield from _selected(ADDED)
     for name in _PACKAGED:
         path = Path(data_dir) / name
         yield path.stem, partial(opened, path)
@@ -148,8 +151,18 @@ def opened(path: Path) -> Image.Image:
     return Image.open(path).convert("RGB")
 
 
-def _selected() -> Iterator[Picture]:
-    for package, (folder, names) in _SELECTED.items():
+def is_added(name: str) -> bool:
+    """Tell whether a photograph was added after parameters had been chosen."""
+    return name in _added()
+
+
+@cache
+def _added() -> frozenset[str]:
+    return frozenset(name for name, _ in _selected(ADDED))
+
+
+def _selected(packages: Mapping[str, tuple[str, str]]) -> Iterator[Picture]:
+    for package, (folder, names) in packages.items():
         within = package if folder.startswith("usr/") else f"node_modules/{package}"
         for name in names.split():
             path = _CACHE / within / folder / name

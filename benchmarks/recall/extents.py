@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from benchmarks.harness import report
 from benchmarks.recall.edits import GROUPS, Scene, upload
-from benchmarks.recall.layouts import Pixels, canvas
+from benchmarks.recall.layouts import Pixels, canvas, fitted
 from benchmarks.recall.originals import Photograph, collection, encoded, folder_option
 from benchmarks.recall.recall_trials import SCOPE, index_of
 from disrupt.core.hashes import stack
@@ -32,6 +31,9 @@ _COPIES = {
     "cropped": [*GROUPS["crop_sides"].values(), *GROUPS["crop_shape"].values()],
 }
 """Edits whose copies show all of a picture, all of it within more, or most of it."""
+
+_COVERED = (0.3, 0.5, 0.7)
+"""Shares of a background that people cover."""
 
 _SIDE_PX = 900
 
@@ -64,12 +66,14 @@ def main(
         rows.append(_row(name, extents))
     backgrounds = [original.pixels for original in originals]
     backgrounds += [_wall(np.random.default_rng([1, at])) for at in range(generated)]
-    extents = [
-        extent
-        for at, background in enumerate(backgrounds)
-        for extent in _of_people(background, people, at)
-    ]
-    rows.append(_row("people, one background", extents))
+    for share in (None, *_COVERED):
+        extents = [
+            extent
+            for at in range(len(backgrounds))
+            for extent in _of_people(backgrounds, at, people, share)
+        ]
+        name = f", {share:.0%} covered".replace("%", " %") if share else ""
+        rows.append(_row(f"people, one background{name}", extents))
     report.show(rows)
     report.write(json_path, {"rows": rows})
 
@@ -82,7 +86,7 @@ def _row(name: str, extents: list[Extent | None]) -> dict[str, object]:
         "pictures": len(extents),
         "matched": len(matched),
         "whole": whole,
-        "share": whole / len(matched) if matched else math.nan,
+        "share": whole / len(matched) if matched else None,
     }
 
 
@@ -102,11 +106,19 @@ def _of_copies(
             yield _looked_up(index, upload(edit, scene)[0])
 
 
-def _of_people(background: Pixels, people: int, at: int) -> Iterator[Extent | None]:
-    files = [
-        encoded(before(background, np.random.default_rng([2, at, person])))
-        for person in range(people)
-    ]
+def _of_people(
+    backgrounds: list[Pixels], at: int, people: int, share: float | None
+) -> Iterator[Extent | None]:
+    """Look up each person among those registered before; drawn, or cut out of other backgrounds."""
+    files = []
+    for person in range(people):
+        rng = np.random.default_rng([2, at, person])
+        if share is None:
+            page = before(backgrounds[at], rng)
+        else:
+            other = backgrounds[(at + 1 + person) % len(backgrounds)]
+            page = covered(backgrounds[at], other, rng, share)
+        files.append(encoded(page))
     for registered in range(people - 1):
         index = _registered(files[registered])
         if index is not None:
@@ -169,6 +181,25 @@ def before(background: Pixels, rng: np.random.Generator) -> Pixels:
         eye = (int(middle + side * 0.3 * head), int(chin - 1.25 * head))
         cv2.circle(page, eye, max(int(0.09 * head), 1), (20, 20, 20), -1)
     return np.asarray(page)
+
+
+def covered(background: Pixels, other: Pixels, rng: np.random.Generator, share: float) -> Pixels:
+    """Cover a share of a background with head and shoulders that show another photograph."""
+    page = fitted(background, _SIDE_PX, _SIDE_PX)
+    height, width = page.shape[:2]
+    middle, stout = rng.uniform(0.25, 0.75) * width, rng.uniform(0.35, 0.5)
+    mask = np.zeros((height, width), np.uint8)
+    for tall in np.arange(0.3, 6, 0.03) * height:
+        if np.count_nonzero(mask) >= share * mask.size:
+            break
+        # Beyond the full height, only the shoulders grow: some of the background is left above.
+        top = max(height - tall, 0.04 * height)
+        head, neck = 0.16 * min(tall, height), top + 0.3 * min(tall, height**2 / tall)
+        face, body = (int(middle), int(top + head)), (int(middle), int(neck + tall))
+        cv2.ellipse(mask, face, (int(0.8 * head), int(head)), 0, 0, 360, (255,), -1)
+        cv2.ellipse(mask, body, (int(stout * tall), int(tall)), 0, 180, 360, (255,), -1)
+    shown = cv2.resize(other, (width, height), interpolation=cv2.INTER_AREA)
+    return np.where(mask[..., None] > 0, shown, page)
 
 
 if __name__ == "__main__":

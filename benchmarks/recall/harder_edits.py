@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import partial
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -22,7 +23,20 @@ from benchmarks.recall.edits import (
     sticker,
     to_aspect,
 )
-from benchmarks.recall.layouts import BLACK, WHITE, Pixels, fitted, paste, screenshot, text_bar
+from benchmarks.recall.layouts import (
+    BLACK,
+    WHITE,
+    Pixels,
+    fitted,
+    paste,
+    plain_colour,
+    plain_page,
+    screenshot,
+    text_bar,
+)
+from benchmarks.recall.unequal_edits import UNEQUAL
+
+Corners = Literal["black", "white", "blurred", "edge"]
 
 _RATIOS = (1, 4 / 5, 9 / 16, 16 / 9, 2 / 3, 3 / 4)
 
@@ -75,7 +89,7 @@ def turn_on_page(scene: Scene) -> Edited:
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, 1)
     matrix[:, 2] += (wide - width) / 2, (tall - height) / 2
     turned = cv2.warpAffine(
-        scene.pixels, matrix, (wide, tall), flags=cv2.INTER_AREA, borderValue=_plain(rng)
+        scene.pixels, matrix, (wide, tall), flags=cv2.INTER_AREA, borderValue=plain_colour(rng)
     )
     return turned, abs(degrees)
 
@@ -93,18 +107,18 @@ def turn_and_crop(scene: Scene) -> Edited:
 
 def tilt(scene: Scene) -> Edited:
     """Tilt by 3 to 8 % of its sides, on a plain page of any brightness."""
-    return _tilted(scene, scene.pixels, _page(scene.rng, *_sides(scene.pixels)))
+    return _tilted(scene, scene.pixels, plain_page(scene.rng, *_sides(scene.pixels)))
 
 
 def photographed_screen(scene: Scene) -> Edited:
     """Photograph a screen that shows the picture: dark edge, uneven light, grain, plain wall."""
-    return _photographed(scene, _page(scene.rng, *_sides(scene.pixels)))
+    return _photographed(scene, plain_page(scene.rng, *_sides(scene.pixels)))
 
 
 def tilted_letterbox(scene: Scene) -> Edited:
     """Tilt the picture between bars."""
     bars = letterbox(scene)[0]
-    return _tilted(scene, bars, _page(scene.rng, *_sides(bars)))
+    return _tilted(scene, bars, plain_page(scene.rng, *_sides(bars)))
 
 
 def tilted_screenshot(scene: Scene) -> Edited:
@@ -112,7 +126,7 @@ def tilted_screenshot(scene: Scene) -> Edited:
     rng = scene.rng
     layout = ("feed", "chat", "viewer")[rng.integers(3)]
     shot = screenshot(scene.pixels, rng, layout=layout, dark=bool(rng.random() < 0.5))
-    return _tilted(scene, shot, _page(rng, *_sides(shot)))
+    return _tilted(scene, shot, plain_page(rng, *_sides(shot)))
 
 
 def patterned_surround(scene: Scene) -> Edited:
@@ -128,7 +142,7 @@ def cut_screen(scene: Scene) -> Edited:
     """Photograph a screen whose picture has lost up to 15 % at each side."""
     left, top, right, bottom = scene.rng.uniform(0, 0.15, 4)
     pixels = cropped(scene.pixels, left, top, 1 - right, 1 - bottom)
-    return _photographed(replace(scene, pixels=pixels), _page(scene.rng, *_sides(pixels)))
+    return _photographed(replace(scene, pixels=pixels), plain_page(scene.rng, *_sides(pixels)))
 
 
 # Covered
@@ -187,7 +201,7 @@ def even_collage(scene: Scene, *, gutters: bool = False, crops: bool = False) ->
     wide = round(1920 / columns)
     tall = round(wide / aspect)
     gutter = int(rng.integers(3, 24)) if gutters else 0
-    page = _page(rng, rows * (tall + gutter) + gutter, columns * (wide + gutter) + gutter)
+    page = plain_page(rng, rows * (tall + gutter) + gutter, columns * (wide + gutter) + gutter)
     mine = rng.integers(rows * columns)
     for at in range(rows * columns):
         pixels = scene.pixels if at == mine else scene.other()
@@ -210,7 +224,7 @@ def short_video(scene: Scene) -> Edited:
         page = cv2.resize(to_aspect(pixels, 9 / 16, 0.5)[0], (1080, 1920))
         page = cv2.GaussianBlur(page, (0, 0), rng.uniform(18, 60))
     else:
-        page = _page(rng, 1920, 1080)
+        page = plain_page(rng, 1920, 1080)
     shown = fitted(pixels, 1080, 1500)
     top, left = (1920 - shown.shape[0]) // 2, (1080 - shown.shape[1]) // 2
     page = paste(page, shown, top, left)
@@ -233,25 +247,27 @@ def cropped_negative(scene: Scene) -> Edited:
 # Listed after plans, crops and regions had been chosen: nothing was tuned to these
 
 
-def turn_in_frame(scene: Scene, *, blurred: bool = False) -> Edited:
+def turn_in_frame(scene: Scene, *, corners: Corners) -> Edited:
     """Turn by 5 to 20 degrees within the picture's own frame.
 
-    Its corners are cut off; the empty corners are black, or show it enlarged and blurred.
+    Its corners are cut off; the empty corners are black or white, show it enlarged and blurred, or
+    continue its edges.
     """
     rng, (height, width) = scene.rng, scene.pixels.shape[:2]
     degrees = rng.uniform(5, 20) * rng.choice([-1, 1])
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, 1)
-    page = np.zeros_like(scene.pixels)
-    if blurred:
+    page = np.full_like(scene.pixels, 255 if corners == "white" else 0)
+    if corners == "blurred":
         page = cv2.resize(cropped(scene.pixels, 0.15, 0.15, 0.85, 0.85), (width, height))
         page = cv2.GaussianBlur(page, (0, 0), rng.uniform(0.02, 0.05) * max(height, width))
+    border = cv2.BORDER_REPLICATE if corners == "edge" else cv2.BORDER_TRANSPARENT
     turned = cv2.warpAffine(
         scene.pixels,
         matrix,
         (width, height),
         dst=page,
         flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_TRANSPARENT,
+        borderMode=border,
     )
     return turned, abs(degrees)
 
@@ -265,29 +281,6 @@ def band_across(scene: Scene) -> Edited:
     ink, paper = (BLACK, WHITE) if rng.random() < 0.5 else (WHITE, BLACK)
     shown = text_bar(tall, width, rng, ink, paper, lines=int(rng.integers(1, 4)))
     return paste(scene.pixels, shown, top, 0), 100 * share
-
-
-def cropped_in_collage(scene: Scene) -> Edited:
-    """Place it in an even grid of 1 x 2 to 3 x 3, each picture cropped on its own before.
-
-    Each loses up to 15 % at each side, and is then cropped to its cell at any place.
-    """
-    rng = scene.rng
-    columns, rows = int(rng.integers(1, 4)), int(rng.integers(2, 4))
-    wide, tall = 1800 // columns, round(1800 / columns / (1, 4 / 5, 3 / 4)[rng.integers(3)])
-    gutter = int(rng.integers(3, 24)) if rng.random() < 0.5 else 0
-    page = _page(rng, rows * (tall + gutter) + gutter, columns * (wide + gutter) + gutter)
-    mine = rng.integers(rows * columns)
-    for at in range(rows * columns):
-        left, top, right, bottom = rng.uniform(0, 0.15, 4)
-        pixels = scene.pixels if at == mine else scene.other()
-        part = cropped(pixels, left, top, 1 - right, 1 - bottom)
-        part, _ = to_aspect(part, wide / tall, rng.uniform(0, 1))
-        shown = cv2.resize(part, (wide, tall), interpolation=cv2.INTER_AREA)
-        row, column = divmod(at, columns)
-        page = paste(page, shown, gutter + row * (tall + gutter), gutter + column * (wide + gutter))
-    scene.encoding["side_px"] = int(rng.integers(1280, 1921))
-    return page, float(rows * columns)
 
 
 def other_ratio(scene: Scene) -> Edited:
@@ -322,12 +315,12 @@ HARDER: dict[str, dict[str, Edit]] = {
     "patterned_surround": {"patterned_surround": patterned_surround},
     "cut_screen": {"cut_screen": cut_screen},
     "turn_in_frame": {
-        "turn_in_frame_black": turn_in_frame,
-        "turn_in_frame_blurred": partial(turn_in_frame, blurred=True),
+        f"turn_in_frame_{corners}": partial(turn_in_frame, corners=corners)
+        for corners in get_args(Corners)
     },
     "band_across": {"band_across": band_across},
-    "cropped_in_collage": {"cropped_in_collage": cropped_in_collage},
     "other_ratio": {"other_ratio": other_ratio},
+    **UNEQUAL,
 }
 """Edits by the row of the table of harder edits that they belong to."""
 
@@ -335,15 +328,6 @@ EVERY_EDIT: dict[str, tuple[str, Edit]] = EDITS | {
     name: (group, edit) for group, edits in HARDER.items() for name, edit in edits.items()
 }
 """Group and function of each edit, of these and of ``edits``, by its name."""
-
-
-def _plain(rng: np.random.Generator) -> tuple[int, ...]:
-    """Return a grey of any brightness, a little coloured."""
-    return tuple(np.clip(rng.integers(0, 256) + rng.integers(-12, 13, 3), 0, 255).tolist())
-
-
-def _page(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    return np.full((height, width, 3), _plain(rng), np.uint8)
 
 
 def _sides(pixels: Pixels) -> tuple[int, int]:

@@ -7,48 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from benchmarks.recall.content import Content, any_colour, blank, text, word
 from benchmarks.recall.edits import to_aspect
 from benchmarks.recall.extents import before
 from benchmarks.recall.layouts import BLACK, WHITE, Pixels, fitted, screenshot, text_bar
 from benchmarks.recall.sources import page_of_text
+from benchmarks.recall.templates import TEMPLATES
 
 _WIDE, _TALL = 720, 1440
 _GREY = (120, 120, 120)
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """Numbers and photographs of one picture; ``template`` is the photograph of its kind."""
-
-    rng: np.random.Generator
-    photograph: Pixels
-    template: Pixels
-
-
-def _page(height: int, width: int, colour: tuple[int, ...] = WHITE) -> Pixels:
-    return np.full((height, width, 3), colour, np.uint8)
-
-
-def _colour(rng: np.random.Generator) -> tuple[int, ...]:
-    return tuple(int(level) for level in rng.integers(0, 256, 3))
-
-
-def _text(page: Pixels, words: str, x: int, y: int, size: float, ink: tuple[int, ...]) -> None:
-    """Write words centred at x, y."""
-    thickness = max(round(2 * size), 1)
-    (width, height), _ = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, size, thickness)
-    place = (x - width // 2, y + height // 2)
-    font = cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(page, words, place, font, size, ink, thickness, cv2.LINE_AA)
-
-
-def _name(rng: np.random.Generator, letters: int = 6) -> str:
-    return "".join(rng.choice(list("abcdefghiklmnoprstuvwz"), letters)).title()
 
 
 def _lines(
@@ -62,24 +33,27 @@ def chat(content: Content) -> Pixels:
     """Draw a chat above a keyboard, which fills the lowest third of all."""
     shown = screenshot(content.photograph, content.rng, layout="chat", dark=False)
     page = cv2.resize(shown, (_WIDE, _TALL), interpolation=cv2.INTER_AREA)
-    page[960:] = 205
+    ground, key_colour = any_colour(content.look, 90), any_colour(content.look, 190)
+    gap, size = int(content.look.integers(2, 9)), content.look.uniform(0.7, 1.3)
+    page[960:] = ground
     for row, keys in enumerate(("qwertyuiop", "asdfghjkl", "zxcvbnm")):
         for at, key in enumerate(keys):
             x, top = round(_WIDE / 2 + (at - len(keys) / 2) * 71), 985 + 110 * row
-            cv2.rectangle(page, (x + 4, top), (x + 66, top + 92), WHITE, -1)
-            _text(page, key, x + 35, top + 46, 1.0, BLACK)
-    cv2.rectangle(page, (160, 1315), (560, 1410), WHITE, -1)
+            corner = (x + 70 - gap, top + 96 - gap)
+            cv2.rectangle(page, (x + gap, top), corner, key_colour, -1)
+            text(page, key, x + 35, top + 46, size, BLACK)
+    cv2.rectangle(page, (160, 1315), (560, 1410), key_colour, -1)
     return page
 
 
 def keypad(content: Content) -> Pixels:
     """Draw the keypad of a lock screen under a heading."""
-    page = _page(_TALL, _WIDE, (30, 34, 48))
-    _text(page, f"Enter {_name(content.rng)} PIN", _WIDE // 2, 260, 1.2, WHITE)
+    page = blank(_TALL, _WIDE, (30, 34, 48))
+    text(page, f"Enter {word(content.rng)} PIN", _WIDE // 2, 260, 1.2, WHITE)
     for at, digit in enumerate("123456789*0#"):
         x, y = 160 + 200 * (at % 3), 520 + 210 * (at // 3)
         cv2.circle(page, (x, y), 80, (70, 76, 96), -1, cv2.LINE_AA)
-        _text(page, digit, x, y, 1.8, WHITE)
+        text(page, digit, x, y, 1.8, WHITE)
     return page
 
 
@@ -90,22 +64,22 @@ def sensitive_screen(content: Content) -> Pixels:
     cv2.ellipse(page, (360, 300), (80, 46), 0, 0, 360, WHITE, 7, cv2.LINE_AA)
     cv2.circle(page, (360, 300), 24, WHITE, -1, cv2.LINE_AA)
     cv2.line(page, (280, 370), (440, 230), WHITE, 9, cv2.LINE_AA)
-    _text(page, "Sensitive content", 360, 450, 1.5, WHITE)
-    _text(page, "This photo may contain something", 360, 520, 0.9, WHITE)
-    _text(page, "that some people find upsetting.", 360, 560, 0.9, WHITE)
+    text(page, "Sensitive content", 360, 450, 1.5, WHITE)
+    text(page, "This photo may contain something", 360, 520, 0.9, WHITE)
+    text(page, "that some people find upsetting.", 360, 560, 0.9, WHITE)
     cv2.rectangle(page, (220, 720), (500, 790), WHITE, 3)
-    _text(page, "See photo", 360, 755, 1.0, WHITE)
+    text(page, "See photo", 360, 755, 1.0, WHITE)
     return page
 
 
 def placeholder(content: Content) -> Pixels:
     """Draw the picture of a picture that is not available, with a word that differs."""
-    page = _page(600, 800, (232, 232, 232))
+    page = blank(600, 800, (232, 232, 232))
     cv2.rectangle(page, (280, 170), (520, 350), _GREY, 8)
     cv2.circle(page, (340, 220), 20, _GREY, -1)
     hills = np.array([[290, 340], [370, 250], [420, 300], [460, 260], [510, 340]])
     cv2.fillPoly(page, [hills.astype(np.int32)], _GREY)
-    _text(page, f"{_name(content.rng)} is not available", 400, 430, 1.0, _GREY)
+    text(page, f"{word(content.rng)} is not available", 400, 430, 1.0, _GREY)
     return page
 
 
@@ -126,29 +100,31 @@ def document(content: Content) -> Pixels:
 
 def letterhead(content: Content) -> Pixels:
     """Draw a document under one letterhead, above one footer."""
-    page, blue = document(content), (20, 60, 140)
+    page, look = document(content), content.look
+    ink, name = any_colour(look, 0, 150), f"{word(look, 7)} & {word(look)} {word(look, 8)}"
     page[:240] = page[1030:] = 255
-    cv2.circle(page, (120, 110), 70, blue, -1, cv2.LINE_AA)
-    cv2.circle(page, (155, 110), 45, (240, 190, 40), -1, cv2.LINE_AA)
-    _text(page, "Harbour & Lane Partners", 490, 90, 1.3, blue)
-    _text(page, "12 Quay Street, at the harbour", 490, 150, 0.8, blue)
-    cv2.line(page, (50, 220), (750, 220), blue, 5)
-    cv2.line(page, (50, 1050), (750, 1050), blue, 3)
-    _text(page, "Registered in the harbour register, no 4711", 400, 1085, 0.6, _GREY)
+    for _ in range(int(look.integers(2, 4))):
+        middle, radius = look.integers(70, 160, 2).tolist(), int(look.integers(25, 65))
+        cv2.circle(page, middle, radius, any_colour(look), -1, cv2.LINE_AA)
+    text(page, name, 490, int(look.integers(70, 110)), look.uniform(0.9, 1.3), ink)
+    text(page, f"12 {word(look)} Street, at the {word(look)}", 490, 150, 0.8, ink)
+    cv2.line(page, (50, 220), (750, 220), ink, int(look.integers(2, 8)))
+    cv2.line(page, (50, 1050), (750, 1050), ink, 3)
+    text(page, f"Registered in the register of {word(look)}", 400, 1085, 0.6, _GREY)
     return page
 
 
 def call(content: Content) -> Pixels:
     """Draw a call of four people whose cameras are off."""
-    rng, page = content.rng, _page(720, 1280, (32, 33, 36))
+    rng, page = content.rng, blank(720, 1280, (32, 33, 36))
     wide, tall = 620, 295
     for at in range(4):
         left, top = 20 + wide * (at % 2), 20 + tall * (at // 2)
         cv2.rectangle(page, (left, top), (left + wide - 16, top + tall - 16), (60, 64, 67), -1)
         middle = (left + wide // 2 - 8, top + tall // 2 - 8)
-        cv2.circle(page, middle, tall // 4, _colour(rng), -1, cv2.LINE_AA)
-        _text(page, _name(rng, 1), *middle, tall / 160, WHITE)
-        _text(page, _name(rng), left + 80, top + tall - 45, 0.7, WHITE)
+        cv2.circle(page, middle, tall // 4, any_colour(rng), -1, cv2.LINE_AA)
+        text(page, word(rng, 1), *middle, tall / 160, WHITE)
+        text(page, word(rng), left + 80, top + tall - 45, 0.7, WHITE)
     for at in range(5):
         colour = (220, 60, 50) if at == 4 else (90, 94, 98)
         cv2.circle(page, (480 + 80 * at, 665), 30, colour, -1, cv2.LINE_AA)
@@ -162,15 +138,18 @@ def person(content: Content) -> Pixels:
 
 def slide(content: Content) -> Pixels:
     """Draw a slide of one template: title, bullets, a logo."""
-    rng, page = content.rng, _page(720, 1280)
-    cv2.rectangle(page, (0, 0), (1280, 130), (24, 70, 120), -1)
-    _text(page, " ".join(_name(rng) for _ in range(3)), 560, 65, 1.6, WHITE)
-    cv2.circle(page, (1190, 65), 40, (250, 190, 40), -1, cv2.LINE_AA)
+    rng, look, page = content.rng, content.look, blank(720, 1280)
+    dark, head, first = any_colour(look, 0, 150), int(look.integers(90, 160)), any_colour(look)
+    cv2.rectangle(page, (0, 0), (1280, head), dark, -1)
+    text(page, " ".join(word(rng) for _ in range(3)), 560, head // 2, 1.6, WHITE)
+    logo = (int(look.integers(1100, 1200)), head // 2)
+    cv2.circle(page, logo, head // 3, first, -1, cv2.LINE_AA)
+    cv2.circle(page, logo, head // 6, any_colour(look), -1, cv2.LINE_AA)
     for at in range(int(rng.integers(3, 7))):
         y = 190 + 80 * at
-        cv2.circle(page, (90, y + 25), 9, (24, 70, 120), -1, cv2.LINE_AA)
+        cv2.circle(page, (90, y + 25), 9, dark, -1, cv2.LINE_AA)
         _lines(page, content, y, y + 56, 110, int(rng.integers(500, 1200)), 1)
-    cv2.line(page, (40, 680), (1240, 680), (24, 70, 120), 3)
+    cv2.line(page, (40, 680), (1240, 680), dark, int(look.integers(2, 8)))
     return page
 
 
@@ -182,7 +161,7 @@ def feed(content: Content) -> Pixels:
 
 def product(content: Content) -> Pixels:
     """Cut a thing out of a photograph's texture, on white, with a soft shadow."""
-    rng, page = content.rng, _page(900, 900)
+    rng, page = content.rng, blank(900, 900)
     mask = np.zeros((900, 900), np.uint8)
     wide, tall = (int(length) for length in rng.integers(150, 330, 2))
     cv2.ellipse(mask, (450, 450), (wide, tall), float(rng.uniform(0, 180)), 0, 360, 255, -1)
@@ -234,11 +213,13 @@ def sky(content: Content) -> Pixels:
 
 def street_map(content: Content) -> Pixels:
     """Draw a map: parks, a river, streets, names."""
-    rng, page = content.rng, _page(900, 900, (242, 239, 233))
+    rng, look = content.rng, content.look
+    page = blank(900, 900, any_colour(look, 225))
+    park, water, road = any_colour(look, 150), any_colour(look, 150), any_colour(look, 180)
     for _ in range(int(rng.integers(2, 6))):
         corners = rng.integers(0, 900, 2) + rng.integers(-160, 160, (5, 2))
-        cv2.fillPoly(page, [cv2.convexHull(corners.astype(np.int32))], (200, 230, 190))
-    for wide, colour, count in ((45, (170, 211, 223), 1), (9, WHITE, 28), (16, (252, 214, 120), 4)):
+        cv2.fillPoly(page, [cv2.convexHull(corners.astype(np.int32))], park)
+    for wide, colour, count in ((45, water, 1), (9, WHITE, 28), (16, road, 4)):
         for _ in range(count):
             start, angle = rng.uniform(0, 900, 2), rng.uniform(0, math.pi)
             along = 1300 * np.array([math.cos(angle), math.sin(angle)])
@@ -247,22 +228,21 @@ def street_map(content: Content) -> Pixels:
             cv2.polylines(page, [way], isClosed=False, color=colour, thickness=wide)
     for _ in range(int(rng.integers(6, 14))):
         x, y = rng.integers(60, 840, 2).tolist()
-        _text(page, _name(rng, int(rng.integers(4, 10))), x, y, 0.7, (80, 80, 80))
+        text(page, word(rng, int(rng.integers(4, 10))), x, y, 0.7, (80, 80, 80))
     return page
 
 
 def qr_code(content: Content) -> Pixels:
     """Draw the QR code of a page of one site."""
-    code = cv2.QRCodeEncoder.create().encode(
-        f"https://example.org/{content.rng.integers(10**7, 10**8)}"
-    )
+    site, page = word(content.look, 8).lower(), content.rng.integers(10**7, 10**8)
+    code = cv2.QRCodeEncoder.create().encode(f"https://{site}.example.org/{page}")
     square = cv2.resize(code, (600, 600), interpolation=cv2.INTER_NEAREST)
     return np.repeat(np.pad(square, 40, constant_values=255)[..., None], 3, 2)
 
 
 def chess_diagram(content: Content) -> Pixels:
     """Draw a position on a chessboard."""
-    rng, page = content.rng, _page(800, 800, (238, 216, 181))
+    rng, page = content.rng, blank(800, 800, (238, 216, 181))
     for place in range(64):
         row, column = divmod(place, 8)
         x, y = 100 * column, 100 * row
@@ -270,20 +250,20 @@ def chess_diagram(content: Content) -> Pixels:
             cv2.rectangle(page, (x, y), (x + 99, y + 99), (181, 136, 99), -1)
         if rng.random() < 0.35:
             cv2.circle(page, (x + 50, y + 50), 36, WHITE if rng.random() < 0.5 else BLACK, -1)
-            _text(page, rng.choice(list("KQRBNP")), x + 50, y + 50, 1.5, _GREY)
+            text(page, rng.choice(list("KQRBNP")), x + 50, y + 50, 1.5, _GREY)
     return page
 
 
 def calendar(content: Content) -> Pixels:
     """Draw a month."""
-    rng, page = content.rng, _page(760, 900)
-    _text(page, f"{_name(rng)} {rng.integers(2020, 2030)}", 450, 60, 1.6, BLACK)
+    rng, page = content.rng, blank(760, 900)
+    text(page, f"{word(rng)} {rng.integers(2020, 2030)}", 450, 60, 1.6, BLACK)
     first, days = int(rng.integers(0, 7)), int(rng.integers(28, 32))
     for at in range(42):
         x, y = 30 + 120 * (at % 7), 130 + 100 * (at // 7)
         cv2.rectangle(page, (x, y), (x + 120, y + 100), _GREY, 2)
         if 0 <= at - first < days:
-            _text(page, str(at - first + 1), x + 28, y + 28, 0.9, BLACK)
+            text(page, str(at - first + 1), x + 28, y + 28, 0.9, BLACK)
     return page
 
 
@@ -306,13 +286,38 @@ KINDS: dict[str, Callable[[Content], Pixels]] = {
     "QR codes of one site": qr_code,
     "chess diagrams": chess_diagram,
     "months of one calendar": calendar,
+    **TEMPLATES,
 }
 """Functions that draw the kinds, by their names."""
+
+MANY_LOOKS = {
+    *("chats with one keyboard", "memes of one template", "letterheads", "people, one background"),
+    *("slides of one template", "maps", "QR codes of one site", *TEMPLATES),
+}
+"""Kinds of which each template has its own look; the others have one look."""
+
+OF_ONE_PHOTOGRAPH = {
+    *("memes of one template", "people, one background", "one thing, other angles"),
+    *(kind for kind in TEMPLATES if kind.startswith("one background")),
+}
+"""Kinds of which each template has a photograph; the same one in all these kinds."""
 
 
 def drawn(kind: str, number: int, photographs: Sequence[Pixels]) -> Pixels:
     """Return picture ``number`` of a kind: the same every time; no two show one photograph."""
     place = list(KINDS).index(kind)
-    rng = np.random.default_rng([place, number])
     photograph = photographs[(number + 1) % len(photographs)]
-    return KINDS[kind](Content(rng, photograph, photographs[-(place % 2)]))
+    return of_template(kind, 0, number, photograph, photographs[-(place % 2)])
+
+
+def of_template(
+    kind: str, template: int, number: int, photograph: Pixels, of_kind: Pixels
+) -> Pixels:
+    """Return picture ``number`` of a template: the same every time.
+
+    ``photograph`` is its own, ``of_kind`` is what the template's pictures have in common.
+    """
+    place = list(KINDS).index(kind)
+    numbers = [place, number, template] if template else [place, number]
+    rng, look = np.random.default_rng(numbers), np.random.default_rng([place, template, 2**32])
+    return KINDS[kind](Content(rng, look, photograph, of_kind))

@@ -32,6 +32,16 @@ def canvas(height: int, width: int, rng: np.random.Generator, *, gradient: bool 
     return page.astype(np.uint8)
 
 
+def plain_colour(rng: np.random.Generator) -> tuple[int, ...]:
+    """Return a grey of any brightness, a little coloured."""
+    return tuple(np.clip(rng.integers(0, 256) + rng.integers(-12, 13, 3), 0, 255).tolist())
+
+
+def plain_page(rng: np.random.Generator, height: int, width: int) -> Pixels:
+    """Make a page of such a grey."""
+    return np.full((height, width, 3), plain_colour(rng), np.uint8)
+
+
 def paste(page: Pixels, picture: Pixels, top: int, left: int, radius: int = 0) -> Pixels:
     """Return the page with the picture on it, its corners rounded by ``radius`` pixels."""
     height, width = picture.shape[:2]

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 import numpy as np
@@ -92,7 +92,7 @@ class Narrowed:
 @click.option("--trials", default=2, show_default=True, help="For each edit and photograph.")
 @click.option(
     "--half",
-    type=click.Choice(["held-out", "development", "all"]),
+    type=click.Choice([*get_args(Half), "all"]),
     default="held-out",
     show_default=True,
 )

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.harness.hash_sets import cache_dir
-from benchmarks.harness.photographs import Picture, opened, photographs
+from benchmarks.harness.photographs import Picture, is_added, opened, photographs
 from benchmarks.recall.layouts import Pixels
 
-Half = Literal["development", "held-out"]
+Half = Literal["development", "held-out", "unseen"]
+"""``unseen`` photographs were added after parameters had been chosen on the others."""
 
 SIDE_PX = 1600
 """Longest side that an original is taken from."""
@@ -74,13 +75,15 @@ def collection(folder: Path | None = None) -> list[Photograph]:
     loaders = _in_folder(folder) if folder else photographs()
     kept = cache_dir() / f"photographs-{SIDE_PX}{'-' + _digest(str(folder)) if folder else ''}"
     kept.mkdir(exist_ok=True)
-    listed = kept / "distinct.json"
     paths = {name: _kept(name, load, kept) for name, load in loaders}
-    known = json.loads(listed.read_text()) if listed.exists() else {}
-    if known.get("of") != sorted(paths):
-        known = {"of": sorted(paths), "distinct": _distinct(paths)}
-        listed.write_text(json.dumps(known))
-    return [Photograph(name, paths[name], half_of(name)) for name in sorted(known["distinct"])]
+    listed = kept / f"distinct-{_digest(' '.join(sorted(paths)))}.json"
+    if not listed.exists():
+        listed.write_text(json.dumps(_distinct(paths)))
+    distinct = json.loads(listed.read_text())
+    return [
+        Photograph(name, paths[name], "unseen" if not folder and is_added(name) else half_of(name))
+        for name in sorted(distinct)
+    ]
 
 
 def half_of(name: str) -> Half:
@@ -112,8 +115,11 @@ def _kept(name: str, load: Callable[[], Image.Image], folder: Path) -> Path:
 
 
 def _distinct(paths: dict[str, Path]) -> list[str]:
-    """Return names of photographs none of which shows what another shows, larger ones first."""
-    large = sorted(paths, key=lambda name: -_read(paths[name]).size)
+    """Return names of photographs none of which shows what another shows, larger ones first.
+
+    Those that were added come last, so that they replace none.
+    """
+    large = sorted(paths, key=lambda name: (is_added(name), -_read(paths[name]).size))
     thumbnails = {name: _thumbnail(_read(paths[name])) for name in large}
     distinct: list[str] = []
     for name in large:

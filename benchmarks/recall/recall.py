@@ -2,9 +2,10 @@
 
 It takes photographs of packages (scripts/system-packages --photographs, scikit-image, scikit-learn)
 or of --folder, makes them distinct and splits them in two halves: parameters are chosen on the
-development half, and recall is reported on the other. It keeps finished trials beside the report,
-so that a run can be interrupted, or split by --edit. Then it looks up pictures that have nothing to
-do with what is stored, and counts the false matches.
+development half, and recall is reported on the other. Photographs that were added after all had
+been chosen are in neither half, but unseen. It keeps finished trials beside the report, so that a
+run can be interrupted, or split by --edit. Then it looks up pictures that have nothing to do with
+what is stored, and counts the false matches.
 
     ./scripts/bench recall --json recall.json
 """
@@ -19,6 +20,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_args
 
 import click
 import numpy as np
@@ -118,7 +120,7 @@ class Row:
 @click.option("--trials", default=6, show_default=True, help="For each edit and photograph.")
 @click.option(
     "--half",
-    type=click.Choice(["held-out", "development", "all"]),
+    type=click.Choice([*get_args(Half), "all"]),
     default="held-out",
     show_default=True,
 )

@@ -38,7 +38,7 @@ _SOURCES = (
     *("disrupt/hashing/**/*.py", "disrupt/distinctiveness/*.*", "disrupt/core/*.py"),
     *(
         f"benchmarks/recall/{name}.py"
-        for name in ("edits", "harder_edits", "layouts", "originals", "sources")
+        for name in ("edits", "harder_edits", "unequal_edits", "layouts", "originals", "sources")
     ),
 )
 

@@ -138,9 +138,12 @@ def _made(number: int, seconds: float) -> tuple[Iterator[Frame], Fraction]:
 
 @cache
 def _distinct() -> list[int]:
-    """Return numbers of the photographs none of which shows what another one shows."""
+    """Return numbers of the photographs none of which shows what another one shows.
+
+    Of those that were added later, videos are not made.
+    """
     names = {name: number for number, (name, _) in enumerate(photographs())}
-    return [names[source.name] for source in collection()]
+    return [names[source.name] for source in collection() if source.half != "unseen"]
 
 
 def _fitted(frame: Frame) -> Frame:
