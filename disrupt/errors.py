@@ -180,6 +180,13 @@ class ItemsChangedError(DisruptError):
     reason = "ITEMS_CHANGED"
 
 
+class PictureMatchesError(DisruptError):
+    """A picture was not added to those in common use, because it matches a registered one."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "PICTURE_MATCHES"
+
+
 class UndoTooLateError(DisruptError):
     """The act is too old to be undone."""
 

@@ -88,9 +88,12 @@ class AsyncMatchClient:
         max_distance_bits: int | None = None,
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
+        leave_out_common: bool = False,
     ) -> tuple[HashAnswer, ...]:
         """Look up hashes, as MatchClient.match_hashes does."""
-        options = requests.options(max_distance_bits, max_matches, banks)
+        options = requests.options(
+            max_distance_bits, max_matches, banks, leave_out_common=leave_out_common
+        )
         return await self._run(lookups.hashes(batch, options, profile, qualities))
 
     async def match_image(
@@ -103,10 +106,16 @@ class AsyncMatchClient:
         max_distance_bits: int | None = None,
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
+        leave_out_common: bool = False,
     ) -> ImageAnswer:
         """Look up a picture, as MatchClient.match_image does; a thread reads and hashes it."""
         options = requests.options(
-            max_distance_bits, max_matches, banks, effort, whole_only=whole_only
+            max_distance_bits,
+            max_matches,
+            banks,
+            effort,
+            whole_only=whole_only,
+            leave_out_common=leave_out_common,
         )
         deadline = self._settings.deadline()
         prepared = await self._in_time(
@@ -128,6 +137,7 @@ class AsyncMatchClient:
         max_distance_bits: int | None = None,
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
+        leave_out_common: bool = False,
         watched: Watched = lambda _time_ms, _declared_ms: None,
         timeout_s: float = VIDEO_TIMEOUT_S,
     ) -> VideoAnswer:
@@ -135,7 +145,14 @@ class AsyncMatchClient:
         settings = self._settings.within(timeout_s)
         deadline = settings.deadline()
         first = videos.first_message(
-            requests.options(max_distance_bits, max_matches, banks, effort, whole_only=whole_only),
+            requests.options(
+                max_distance_bits,
+                max_matches,
+                banks,
+                effort,
+                whole_only=whole_only,
+                leave_out_common=leave_out_common,
+            ),
             interval_ms=interval_ms,
             min_query_share_permille=min_query_share_permille,
             min_stored_share_permille=min_stored_share_permille,

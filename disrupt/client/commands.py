@@ -61,8 +61,9 @@ the rest of one that ends early; it is left out where it is 0. A match of a vide
 "segments", each [start, end, stored start, stored end] in ms, "query_share" and "stored_share", in
 thousandths of the frames, and "common_only", true where that is a scene that many registered videos
 have, such as an intro; of a video whose file ends early, is broken, or holds another video that was
-not looked at, "incomplete" is true. "disputed" is true of a match which your organisation has
-reported as a false positive, and is left out of others.
+not looked at, "incomplete" is true. "common" is true of a match where something in common use, such
+as a template, is as near, and "disputed" of one which your organisation has reported as a false
+positive; they are left out of others.
 
 \b
 Exit codes:
@@ -101,6 +102,7 @@ class _Outcome:
                     "query_transform": str(match.query_transform),
                     "stored_transform": _stored(match),
                     **_seen(match),
+                    **({"common": True} if match.common else {}),
                     **({"disputed": True} if match.disputed else {}),
                 }
                 for match in matches
@@ -170,6 +172,12 @@ class _Outcome:
     help="Leave out matches of only a part of both pictures, such as a background. Not of hashes.",
 )
 @click.option(
+    "--leave-out-common",
+    is_flag=True,
+    help="Leave out matches that something in common use explains as well, such as a template. Not"
+    " of videos.",
+)
+@click.option(
     "--send-pictures",
     is_flag=True,
     help="Send the files: the server decodes and hashes them, in memory.",
@@ -191,6 +199,7 @@ def match(  # noqa: PLR0913 one for each option
     banks: tuple[str, ...],
     effort: str,
     whole_only: bool,
+    leave_out_common: bool,
     send_pictures: bool,
     is_self_test: bool,
     as_json: bool,
@@ -205,6 +214,7 @@ def match(  # noqa: PLR0913 one for each option
         "max_distance_bits": max_distance,
         "max_matches": max_matches,
         "banks": banks,
+        "leave_out_common": leave_out_common,
     }
     with MatchClient(
         target.server, key=target.key, tls_ca=target.tls_ca, retries=_RETRIES
@@ -363,6 +373,7 @@ def _print_answers(outcomes: Sequence[_Outcome]) -> None:
             bank = terminal.clean(match["bank"])
             part = ", a part of both" if match["extent"] == Extent.PART.value else ""
             common = ", a scene that many videos have" if match.get("common_only") else ""
+            common += ", as near to something in common use" if match.get("common") else ""
             common += ", disputed by your organisation" if match.get("disputed") else ""
             click.echo(
                 f"  {match['item']}  {bank}, {match['distance']} bits, {versions}{part}{common}"

@@ -37,17 +37,20 @@ def options(
     effort: Effort = Effort.STANDARD,
     *,
     whole_only: bool = False,
+    leave_out_common: bool = False,
 ) -> match_pb2.MatchOptions:
     """Make the options of a lookup.
 
     ``max_distance_bits`` is inclusive, None for each bank's own threshold; ``max_matches`` is the
     most media items per query, 1-1000, nearest first; ``banks`` are names, empty for all that the
-    key may search; ``effort`` and ``whole_only`` are for lookups by picture or video.
+    key may search; ``effort`` and ``whole_only`` are for lookups by picture or video;
+    ``leave_out_common`` leaves out matches that are ``common``.
     """
     message = match_pb2.MatchOptions(
         max_matches=whole_number("options.max_matches", max_matches, 1, _MOST_MATCHES),
         effort=member("options.effort", effort, Effort).value,  # type: ignore[arg-type]  # the numbers are the same
         whole_only=flag("options.whole_only", whole_only),
+        leave_out_common=flag("options.leave_out_common", leave_out_common),
     )
     if max_distance_bits is not None:
         message.max_distance_bits = whole_number(

@@ -44,8 +44,10 @@ class Match:
     is None for a kind that this version does not know. ``match_id`` is an opaque proof of the
     answer, of at most 512 bytes.
 
-    ``disputed`` is true if your organisation has reported all that matches here as a false
-    positive. Such matches come last.
+    ``common`` is true if something in common use, as a template or an app's screen, is as near to
+    all that matches here: the upload may be another picture that shows it. Such matches come after
+    others. In answers to videos it is false. ``disputed`` is true if your organisation has reported
+    all that matches here as a false positive. Such matches come last.
 
     ``extent`` says how much of both pictures agrees: the whole of one of them, or nearly, or only a
     part of both, such as a background. It is that of ``query_area_permille`` and
@@ -76,6 +78,7 @@ class Match:
     query_area_permille: int = 0
     stored_area_permille: int = 0
     disputed: bool = False
+    common: bool = False
 
     @property
     def extent(self) -> Extent:
@@ -87,7 +90,7 @@ class Match:
 class HashAnswer:
     """Answer to one hash: its matches, nearest first; among equals those of ``minors`` lead.
 
-    Disputed ones come last, whatever their distance.
+    Common ones come after others, and disputed ones last, whatever their distance.
     ``truncated`` is true if there were more matches than ``max_matches``. ``low_quality`` is true
     if the hash was too featureless to be searched: then ``matches`` means nothing.
     ``index_cursor`` is the state of the registry that the answer includes.
@@ -177,6 +180,7 @@ def hash_answers(response: match_pb2.MatchHashesResponse, count: int) -> tuple[H
         len(columns.match_ids),
         len(columns.stored_areas_permille),
         len(columns.disputed or columns.queries),
+        len(columns.common or columns.queries),
     }
     if len(lengths) > 1 or any(query >= count for query in truncated | low):
         raise DisruptError(_MISFIT)
@@ -197,6 +201,7 @@ def hash_answers(response: match_pb2.MatchHashesResponse, count: int) -> tuple[H
                 match_id=columns.match_ids[at],
                 stored_area_permille=columns.stored_areas_permille[at],
                 disputed=bool(columns.disputed) and columns.disputed[at],
+                common=bool(columns.common) and columns.common[at],
             )
             by_query[query].append(match)
     except IndexError as error:
@@ -241,14 +246,18 @@ def merged(
     """Merge the answers to a picture's versions: each item once, by its nearest version.
 
     Its areas are those of the pair of versions that shows most of either side. An item is disputed
-    if all of its matches are. Cut to ``max_matches`` and the nearest item of each bank, then to
-    Extent.WHOLE if ``whole_only``, as the server does.
+    if all of its matches are. Common matches count only for an item that has no others. Cut to
+    ``max_matches`` and the nearest item of each bank, then to Extent.WHOLE if ``whole_only``, as
+    the server does.
     """
     nearest: dict[str, Match] = {}
     areas: dict[str, tuple[int, int]] = {}
     proofs = defaultdict[str, list[Match]](list)
+    telling = {match.item_id for answer in answers for match in answer.matches if not match.common}
     for answer, (_, transform) in zip(answers, query.hashes, strict=True):
         for match in answer.matches:
+            if match.common and match.item_id in telling:
+                continue
             pair = transform.area_permille, match.stored_area_permille
             areas[match.item_id] = max(areas.get(match.item_id, (0, 0)), pair, key=_area_rank)
             proofs[match.item_id].append(match)
@@ -257,7 +266,10 @@ def merged(
                 nearest[match.item_id] = replace(match, query_transform=transform)
     matches = sorted(
         (_proven(match, proofs[match.item_id]) for match in nearest.values()),
-        key=lambda match: (match.disputed, match.distance_bits, match.bank != MINORS.name),
+        key=lambda match: (
+            *(match.disputed, match.common),
+            *(match.distance_bits, match.bank != MINORS.name),
+        ),
     )
     nearest_first = [matches[at] for at in answered_places([m.bank for m in matches], max_matches)]
     answered = [_with_areas(match, *areas[match.item_id]) for match in nearest_first]
@@ -373,6 +385,7 @@ def _match(message: match_pb2.Match) -> Match:
         query_area_permille=message.query_area_permille,
         stored_area_permille=message.stored_area_permille,
         disputed=message.disputed,
+        common=message.common,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -11,12 +12,15 @@ from typing import Any, Self, TypeAlias
 from disrupt.client import calls, results
 from disrupt.client.retries import RetryPolicy
 from disrupt.core.acts import Action
-from disrupt.core.media import ITEM_ID_BYTES, Assurance, MediaKind
+from disrupt.core.media import ITEM_ID_BYTES, Assurance, MediaKind, columns
 from disrupt.core.outcomes import MatchOutcome, Settlement
+from disrupt.core.registrations import REQUEST_ID_BYTES
 from disrupt.core.states import ItemState, WaitReason
 from disrupt.core.transforms import Dihedral, Transform
+from disrupt.hashing import ImageFingerprints
 from disrupt.v1 import review_pb2
 from disrupt.v1.review_pb2_grpc import ReviewServiceStub
+from disrupt.wire.fields import fingerprints_message
 
 Row: TypeAlias = dict[str, Any]
 
@@ -144,6 +148,21 @@ class ReviewClient:
                 for report in answer.reports
             ],
         }
+
+    def add_common(self, picture: ImageFingerprints, reason: str, *, although_matched: bool) -> Row:
+        """Add a picture to those in common use; return it as it is listed."""
+        request = review_pb2.AddCommonPictureRequest(
+            request_id=secrets.token_bytes(REQUEST_ID_BYTES),
+            fingerprints=fingerprints_message(columns(picture.fingerprints), MediaKind.IMAGE),
+            reason=reason,
+            although_matched=although_matched,
+        )
+        return _item_row(self._call("AddCommonPicture", request).item)
+
+    def remove_common(self, item_ids: Sequence[bytes], reason: str) -> None:
+        """Take pictures out of those in common use."""
+        request = review_pb2.RemoveCommonPicturesRequest(item_ids=item_ids, reason=reason)
+        self._call("RemoveCommonPictures", request)
 
     def erase_case(self, case_number: str) -> Row:
         """Ask that a case be erased; ``erased_on`` is None until a second key has asked."""

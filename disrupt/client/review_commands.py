@@ -11,13 +11,17 @@ from typing import Any
 import click
 
 from disrupt.client import terminal
+from disrupt.client.media import open_media, read_whole
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.review import ITEMS_AT_ONCE, ReviewClient, Row
 from disrupt.core.acts import REASON
-from disrupt.core.media import ITEM_ID_BYTES
+from disrupt.core.media import ITEM_ID_BYTES, LowQuality
 from disrupt.core.outcomes import MatchOutcome, Settlement
+from disrupt.core.policy import COMMON
 from disrupt.core.review import TAG_BYTES
 from disrupt.core.states import ItemState, WaitReason
+from disrupt.errors import InvalidMediaError
+from disrupt.hashing import fingerprint_image
 from disrupt.v1 import review_pb2
 
 _RETRIES = RetryPolicy(attempts=4)
@@ -445,6 +449,83 @@ def move(
 def confirm(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_json: bool) -> None:
     """Confirm items: platforms read "reviewed" as their assurance."""
     _print_items(client.confirm(item_ids, reason), as_json=as_json)
+
+
+@review.group("common")
+def common() -> None:
+    """Keep the pictures that everybody has, so that matches which they explain are marked.
+
+    Templates, logos, app screens, letterheads, watermarks. Never a room, a face or a body: that
+    would mark what shows the person. Of what is marked nothing is hidden: platforms read that a
+    person has to look.
+    """
+
+
+@common.command("add")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option(
+    "--although-matched",
+    is_flag=True,
+    help="Add it although it matches a registered picture: look first whether that one shows more"
+    " than this.",
+)
+@_reason
+@_reviewing
+def add_common(
+    files: Sequence[str],
+    *,
+    client: ReviewClient,
+    although_matched: bool,
+    reason: str,
+    as_json: bool,
+) -> None:
+    r"""Add pictures: templates, logos, app screens, letterheads. Never a room, a face or a body.
+
+    Each FILE is hashed on this machine, and only hashes are sent. Take the template alone, without
+    what people put into it. The first that is refused ends the command: those before it are added.
+
+    \b
+    Example: disrupt review common add --reason app_screen keypad.png
+    """
+    for path in files:
+        with open_media(path) as file:
+            picture = fingerprint_image(read_whole(file))
+        if isinstance(picture, LowQuality):
+            raise InvalidMediaError(f"{path}: {picture.message}")
+        row = client.add_common(picture, reason, although_matched=although_matched)
+        _print_items([row], as_json=as_json)
+
+
+@common.command("list")
+@_limit
+@_reviewing
+def list_common(*, client: ReviewClient, limit: int, as_json: bool) -> None:
+    r"""List the pictures, newest first.
+
+    \b
+    Example: disrupt review common list
+    """
+    conditions = review_pb2.ItemConditions(banks=[COMMON.name])
+    rows, more = client.items(review_pb2.ListItemsRequest(conditions=conditions), limit)
+    _print_items(rows, as_json=as_json)
+    _print_more(more)
+
+
+@common.command("remove")
+@_deciding
+def remove_common(
+    item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_json: bool
+) -> None:
+    r"""Take pictures out, and erase their hashes: matches are not marked by them any more.
+
+    \b
+    Example: disrupt review common remove 00112233445566778899aabbccddeeff
+    """
+    client.remove_common(item_ids, reason)
+    if as_json:
+        terminal.print_json({"removed": [item_id.hex() for item_id in item_ids]})
+    else:
+        click.echo(f"{len(set(item_ids))} taken out.")
 
 
 @review.command()

@@ -74,6 +74,7 @@ class MatchClient:
         max_distance_bits: int | None = None,
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
+        leave_out_common: bool = False,
     ) -> tuple[HashAnswer, ...]:
         """Look up hashes; return the answers in their order.
 
@@ -82,9 +83,12 @@ class MatchClient:
         are PDQ qualities of 0-100: hashes of less than 50 are then answered ``low_quality``.
         ``max_distance_bits`` is inclusive, None is each bank's own; ``max_matches`` are media items
         per hash, 1-1000, nearest first, beside which the nearest of each searched bank is answered;
-        ``banks`` are names, empty for all that the key may search.
+        ``banks`` are names, empty for all that the key may search. ``leave_out_common``: leave out
+        matches that something in common use explains as well, see Match.common; not of videos.
         """
-        options = requests.options(max_distance_bits, max_matches, banks)
+        options = requests.options(
+            max_distance_bits, max_matches, banks, leave_out_common=leave_out_common
+        )
         return self._run(lookups.hashes(batch, options, profile, qualities))
 
     def match_image(
@@ -97,6 +101,7 @@ class MatchClient:
         max_distance_bits: int | None = None,
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
+        leave_out_common: bool = False,
     ) -> ImageAnswer:
         """Look up a picture: the bytes of a picture file (docs/hashing-pictures.md), or its path.
 
@@ -110,7 +115,12 @@ class MatchClient:
         picture, UnreadableMediaError for a file that cannot be read.
         """
         options = requests.options(
-            max_distance_bits, max_matches, banks, effort, whole_only=whole_only
+            max_distance_bits,
+            max_matches,
+            banks,
+            effort,
+            whole_only=whole_only,
+            leave_out_common=leave_out_common,
         )
         deadline = self._settings.deadline()
         prepared = media.in_time(
@@ -132,6 +142,7 @@ class MatchClient:
         max_distance_bits: int | None = None,
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
+        leave_out_common: bool = False,
         watched: Watched = lambda _time_ms, _declared_ms: None,
         timeout_s: float = VIDEO_TIMEOUT_S,
     ) -> VideoAnswer:
@@ -151,7 +162,14 @@ class MatchClient:
         settings = self._settings.within(timeout_s)
         deadline = settings.deadline()
         first = videos.first_message(
-            requests.options(max_distance_bits, max_matches, banks, effort, whole_only=whole_only),
+            requests.options(
+                max_distance_bits,
+                max_matches,
+                banks,
+                effort,
+                whole_only=whole_only,
+                leave_out_common=leave_out_common,
+            ),
             interval_ms=interval_ms,
             min_query_share_permille=min_query_share_permille,
             min_stored_share_permille=min_stored_share_permille,

@@ -36,6 +36,12 @@ class Action(IntEnum):
     """Disputes of an item were found right."""
     UNDO = 11
     """An act on many items was undone."""
+    COMMON_ADDED = 12
+    """A picture in common use was added."""
+    COMMON_ADDED_ALTHOUGH_MATCHED = 13
+    """The same, although it matches a registered picture."""
+    COMMON_REMOVED = 14
+    """A picture was taken out of those in common use, and erased."""
     ERASE_REQUESTED = 20
     ERASE_CONFIRMED = 21
     ERASE_STOPPED = 22

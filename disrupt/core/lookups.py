@@ -183,7 +183,7 @@ class LookupOptions:
     """Options that narrow a lookup.
 
     ``max_distance_bits`` None: each bank's own; ``banks`` empty: every bank of the key;
-    ``whole_only``: only matches of Extent.WHOLE.
+    ``whole_only``: only matches of Extent.WHOLE; ``leave_out_common``: no common ones.
     """
 
     max_distance_bits: int | None = None
@@ -191,6 +191,7 @@ class LookupOptions:
     banks: tuple[str, ...] = ()
     effort: Effort = Effort.STANDARD
     whole_only: bool = False
+    leave_out_common: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,18 +232,19 @@ NO_VERSION = 0xFFFF
 class Matches:
     """Media items near queries, in columns: entry i of every column is match i.
 
-    Ordered by query and distance, those of the bank of minors first among equals, then by item
-    number; of each item the nearest entry; per query at most ``max_matches`` items, and beyond
-    those the nearest of each bank. ``query`` u32 is the place of
-    the query in the request, ``version`` u32 the row of the search that found it (several rows
-    search one picture). ``distance_bits`` u16, 0-256; ``item_ids`` u8 (n, 16);
-    ``bank`` u16, ``kind`` u8, ``assurance`` u8, ``plan`` u16, ``ordinal`` u16 as stored.
+    Ordered by query, then those that are neither disputed nor common, common ones, and disputed
+    ones; among these by distance, those of the bank of minors first among equals, then by item
+    number. Of each item the nearest entry that is not common, or the nearest of all; per query at
+    most ``max_matches`` items, and beyond those the nearest of each bank. ``query`` u32 is the
+    place of the query in the request, ``version`` u32 the row of the search that found it (several
+    rows search one picture). ``distance_bits`` u16, 0-256; ``item_ids`` u8 (n, 16); ``bank`` u16,
+    ``kind`` u8, ``assurance`` u8, ``plan`` u16, ``ordinal`` u16 as stored.
     The areas, u16, are those of the pair of versions that shows the largest share of either
     side, in thousandths, 0 where not known: of the item's nearest entry to each version.
     ``number`` u64 is the item's number in the index. ``versions`` u16 (n, v, 3), 1 ≤ v ≤ 8: plan,
     ordinal and distance of the stored versions that its match id names, the nearest first, see
-    ``matched_versions``. ``is_disputed``: the caller's organisation disputes it; such matches are
-    the last of their query.
+    ``matched_versions``. ``is_common``: a picture in common use is as near to every query hash as
+    the item is. ``is_disputed``: the caller's organisation disputes it.
     ``truncated`` u32 names the queries that had more items than ``max_matches``, ascending.
     """
 
@@ -259,6 +261,7 @@ class Matches:
     stored_area_permille: NDArray[np.uint16]
     number: NDArray[np.uint64]
     versions: NDArray[np.uint16]
+    is_common: NDArray[np.bool_]
     is_disputed: NDArray[np.bool_]
     truncated: NDArray[np.uint32]
 

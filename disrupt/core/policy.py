@@ -31,6 +31,16 @@ class Bank:
         """Tell whether it holds the examples, and nothing that anybody registered."""
         return self.name == TEST_BANK
 
+    @property
+    def is_common(self) -> bool:
+        """Tell whether it holds the pictures in common use, which nobody looks for."""
+        return self.number == COMMON.number
+
+    @property
+    def is_fixed(self) -> bool:
+        """Tell whether it is the same on every server: nothing of it is set."""
+        return self.is_test or self.is_common
+
 
 @dataclass(frozen=True, slots=True)
 class BankPolicy:
@@ -67,7 +77,11 @@ and counted in no statistic of matches."""
 ADULTS = Bank(1, "adults")
 MINORS = Bank(2, "minors")
 FIRST_BANKS = (ADULTS, MINORS)
-"""The banks of a new registry: own cases."""
+"""The banks of own cases, which a new registry has."""
+
+COMMON = Bank(3, "common")
+"""The bank of pictures in common use, which a new registry has too: staff alone fill it, and no key
+or lookup names it. What is as near to one of them says little (``services.common_pictures``)."""
 
 
 def bank_for(age_band: AgeBand) -> Bank:
@@ -166,17 +180,18 @@ def scope(
 ) -> Scope:
     """Return the banks and distances of a lookup by ``key``.
 
-    ``names`` empty: every bank of the key but the test bank, which every key may name. A threshold
-    above a searched bank's own is refused, not lowered (operators: above 63). Raises
-    InvalidRequestError for a threshold out of range or an unknown bank, and PermissionDeniedError
-    for a bank that the key may not search.
+    ``names`` empty: every bank of the key but the test bank, which every key may name. Nobody may
+    name the bank of pictures in common use: it is as unknown as any. A threshold above a searched
+    bank's own is refused, not lowered (operators: above 63). Raises InvalidRequestError for a
+    threshold out of range or an unknown bank, and PermissionDeniedError for a bank that the key may
+    not search.
     """
-    by_name = {bank.name: bank for bank in banks}
+    by_name = {bank.name: bank for bank in banks if not bank.is_common}
     unknown = [name for name in names if name not in by_name]
     if unknown:
         raise InvalidRequestError.of(Violation("options.banks", f"no bank is named {unknown[0]!r}"))
     wanted = [by_name[name] for name in names] or [
-        bank for bank in banks if bank.number in key.banks and not bank.is_test
+        bank for bank in by_name.values() if bank.number in key.banks and not bank.is_test
     ]
     for bank in wanted:
         if bank.number not in key.banks and not bank.is_test:

@@ -40,6 +40,8 @@ class WaitReason(IntEnum):
     """Its hashes are too far from each other to be those of one picture."""
     BANK = 3
     """Registrations of its bank wait for a review."""
+    COMMON = 4
+    """It is near a picture in common use."""
 
 
 SHOWN = frozenset({ItemState.LIVE, ItemState.ENABLED})

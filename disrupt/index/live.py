@@ -213,6 +213,10 @@ class LiveIndex:
         parts = zip(state.parts, state.item_columns, strict=True)
         return any(part.holds(items, number) for part, items in parts)
 
+    def holds_any_of(self, bank: int) -> bool:
+        """Tell whether any item of a bank can match."""
+        return any(part.living_items((bank,)) for part in self._serving().parts)
+
     def fixed(self) -> LiveIndex:
         """Return the index as it is now: what is applied later changes no search and no find."""
         fixed = LiveIndex()

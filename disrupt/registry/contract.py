@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.core.acts import Act
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Change, Cursor
 from disrupt.core.media import Assurance, MediaKind, StoredItems
@@ -44,13 +45,14 @@ class NewItem:
     """A media item to add.
 
     ``item_id`` are 16 random bytes; ``fingerprints`` has dtype FINGERPRINT, shape (n,), n ≥ 1.
-    ``is_unlike_a_picture``: for that reason its hashes do not go live at once.
+    ``is_unlike_a_picture``, ``is_common``: for that reason its hashes do not go live at once.
     """
 
     item_id: bytes
     kind: MediaKind
     fingerprints: NDArray[np.void]
     is_unlike_a_picture: bool = False
+    is_common: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class Registration:
     ``key_id`` is the key with which it came, ``origin`` the token of the widest network of who sent
     it, of which only a tag is stored; both may be empty. ``live_pictures`` is how many pictures may
     go live at once, by ``core.plausibility.pictures``. Of its items that wait for their turns,
-    ``paid_pictures`` have them before others: the first that are worth no more.
+    ``paid_pictures`` have them before others: the first that are worth no more. ``act`` is noted on
+    each item that is added.
     """
 
     request_id: bytes
@@ -78,6 +81,7 @@ class Registration:
     origin: bytes = b""
     live_pictures: float = math.inf
     paid_pictures: float = 0.0
+    act: Act | None = None
 
 
 class HeldItem(NamedTuple):
@@ -274,6 +278,9 @@ class RegistryReader(
     def case(self, number: str) -> CaseRecord | None:
         """Return the case, or None."""
 
+    def common_hashes(self) -> NDArray[np.uint8]:
+        """Return the hashes of the items of the bank ``policy.COMMON``, shape (n, 32)."""
+
     def pin_hash(self, number: str) -> str | None:
         """Return the PIN hash of a case, or None, in a time that does not depend on its items."""
 
@@ -324,11 +331,11 @@ class RegistryWriter(
         naming the new one. Of one registration the same holds, from the first item to the last.
 
         What it adds is LIVE or, with a reason, WAITING: items of a bank whose registrations wait
-        for a review, those that are unlike a picture, and those for which ``live_pictures`` has no
-        room left. An item that takes another's place keeps its state where its hashes do; it stays
-        hidden if that one was, and else is LIVE, and no longer ENABLED, where its new hashes go
-        live at once. Where they would wait, the old item keeps its hashes, so that no picture goes
-        that lookups found.
+        for a review, those that are unlike a picture or common, and those for which
+        ``live_pictures`` has no room left. An item that takes another's place keeps its state where
+        its hashes do; it stays hidden if that one was, and else is LIVE, and no longer ENABLED,
+        where its new hashes go live at once. Where they would wait, the old item keeps its hashes,
+        so that no picture goes that lookups found.
 
         A new case becomes ACTIVE with its first item. Raises NotFoundError (no such case),
         CaseClosedError (withdrawn or rejected), CaseErasingError (about to be erased, see
@@ -364,6 +371,13 @@ class RegistryWriter(
         withdrawn is kept outside the database too, so that a restored backup does not bring it
         back; where that fails (StorageFullError, UnavailableError) the items are withdrawn, and
         calling again completes it.
+        """
+
+    def remove_common(self, item_ids: Collection[bytes], act: Act, *, day: str) -> Cursor:
+        """Remove items of the bank ``policy.COMMON`` as ``withdraw`` does, with an act on each.
+
+        Returns a cursor that includes it. NotFoundError if an id is unknown, withdrawn, or of an
+        item of another bank; then nothing is removed.
         """
 
     def checkpoint(self) -> bool:

@@ -39,6 +39,8 @@ RIGHTS = {
     "/disrupt.v1.ReviewService/ConfirmItems": Right.REVIEW,
     "/disrupt.v1.ReviewService/SettleDisputes": Right.REVIEW,
     "/disrupt.v1.ReviewService/ShowItem": Right.REVIEW,
+    "/disrupt.v1.ReviewService/AddCommonPicture": Right.REVIEW,
+    "/disrupt.v1.ReviewService/RemoveCommonPictures": Right.REVIEW,
     "/disrupt.v1.ReviewService/EraseCase": Right.REVIEW,
     "/disrupt.v1.ReviewService/ListErasures": Right.REVIEW,
     "/disrupt.v1.ReviewService/ListActs": Right.REVIEW,

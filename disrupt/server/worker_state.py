@@ -14,7 +14,7 @@ import structlog
 
 from disrupt.core.changes import Cursor
 from disrupt.core.own_disputes import OwnDisputes
-from disrupt.core.policy import ApiKey
+from disrupt.core.policy import COMMON, ApiKey
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError, UnauthenticatedError, UnavailableError
 from disrupt.feed import erasure
@@ -143,6 +143,7 @@ class WorkerState:
         with suppress(UnavailableError):  # there is no index
             status = self._live.status()
             families.INDEX_ITEMS.set(value=status.items)
+            families.INDEX_COMMON.set(value=self._live.status((COMMON.number,)).items)
             families.INDEX_HASHES.set(value=status.hashes)
             families.INDEX_DELTA.set(value=status.delta_hashes)
             families.GENERATION.set(value=status.generation)

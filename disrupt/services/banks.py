@@ -44,13 +44,14 @@ def create_bank(registry: RegistryWriter, name: str, policy: BankPolicy, *, act:
 def set_bank(registry: RegistryWriter, name: str, policy: BankPolicy, *, act: Act) -> Bank:
     """Change a bank, and return it; the act gets what was set as its reason.
 
-    Raises NotFoundError if there is no bank of that name, InvalidRequestError for the test bank,
-    and for a policy that is refused, see ``_check``.
+    Raises NotFoundError if there is no bank of that name, InvalidRequestError for one that is the
+    same on every server, and for a policy that is refused, see ``_check``.
     """
-    if name == TEST_BANK:
-        raise _fixed()
+    bank = _bank(registry, name)
+    if bank.is_fixed:
+        raise _fixed(name)
     _check(registry, policy)
-    changed = policy.applied(_bank(registry, name))
+    changed = policy.applied(bank)
     registry.change_bank(changed, act=replace(act, reason=policy.reason))
     return changed
 
@@ -62,7 +63,7 @@ def create_test_bank(registry: RegistryWriter, policy: BankPolicy, *, day: str, 
     forgotten. InvalidRequestError for a policy that sets anything.
     """
     if policy != _AS_IT_IS:
-        raise _fixed()
+        raise _fixed(TEST_BANK)
     if any(bank.is_test for bank in registry.banks()):
         bank = _bank(registry, TEST_BANK)
     else:
@@ -113,7 +114,7 @@ def _bank(registry: RegistryReader, name: str) -> Bank:
     raise NotFoundError(f"There is no bank {name!r}. `disrupt banks list` shows all.")
 
 
-def _fixed() -> InvalidRequestError:
+def _fixed(name: str) -> InvalidRequestError:
     return InvalidRequestError.of(
-        Violation("name", f"the bank {TEST_BANK!r} is the same on every server: nothing is set")
+        Violation("name", f"the bank {name!r} is the same on every server: nothing is set")
     )

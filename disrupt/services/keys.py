@@ -178,8 +178,11 @@ def _check_expiry(expires_on: str, day: str) -> None:
 
 
 def _bank_numbers(registry: RegistryReader, names: Sequence[str]) -> frozenset[int]:
-    """Return the numbers of the banks of these names; of all but the test bank for no name."""
-    banks = registry.banks()
+    """Return the numbers of the banks of these names; of all but the test bank for no name.
+
+    The bank of pictures in common use is no key's.
+    """
+    banks = [bank for bank in registry.banks() if not bank.is_common]
     by_name = {bank.name: bank.number for bank in banks}
     for unknown in (name for name in names if name not in by_name):
         known = ", ".join(by_name)

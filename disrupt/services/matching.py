@@ -26,6 +26,7 @@ from disrupt.errors import DeadlineExceededError, LimitExceededError
 from disrupt.index.columns import NO_HITS, NOTHING_NEAR, Hits, NearestHits, merge, merge_nearest
 from disrupt.index.live import LiveIndex
 from disrupt.index.nearest import UNLIMITED, Budget
+from disrupt.services.common_pictures import is_common, real_bits, with_common
 from disrupt.services.nearness import near_enough
 
 BLOCK_QUERIES = 1024
@@ -106,14 +107,18 @@ def hash_steps(
     *,
     most_matches: int,
     allowance: Allowance,
+    leave_out_common: bool = False,
 ) -> Steps[Matches]:
     """Find media items near each of ``queries``, uint8 (n, 32), that ``near_enough`` keeps.
 
-    Raises LimitExceededError once there are more than ``most_matches`` in all, and
-    DeadlineExceededError once the allowance is over.
+    Common ones come last, or are left out (``with_common``). Raises LimitExceededError once there
+    are more than ``most_matches`` in all, and DeadlineExceededError once the allowance is over.
     """
     parts, count = [], 0
-    for start, near, more_blocks in _blocks(index, queries, scope, max_matches, allowance):
+    blocks = _blocks(
+        index, queries, scope, max_matches, allowance, leave_out_common=leave_out_common
+    )
+    for start, near, more_blocks in blocks:
         if more_blocks:
             yield
         if not len(near.hits):
@@ -138,11 +143,14 @@ def picture_steps(
     allowance: Allowance,
     *,
     whole_only: bool = False,
+    leave_out_common: bool = False,
 ) -> Steps[Matches]:
     """Find media items near one picture, of which ``versions``, uint8 (n, 32), are the hashes.
 
     ``transforms`` (n,) say what each version shows. ``whole_only`` leaves out, of the items to
-    answer, those of which no pair of versions shows the whole of either side.
+    answer, those of which no pair of versions shows the whole of either side. An item is answered
+    by its hits that are not common (``with_common``), if it has any. Others come last, or are left
+    out.
 
     ``near_enough`` decides for each version. All matches are of query 0; ``Matches.version`` says
     which version was nearest, the first of those that are equally near. Raises
@@ -150,7 +158,10 @@ def picture_steps(
     """
     hits, areas, stored, more = NO_HITS, _NO_AREAS, _NO_STORED, False
     pending: list[Hits] = []
-    for start, near, more_blocks in _blocks(index, versions, scope, max_matches, allowance):
+    blocks = _blocks(
+        index, versions, scope, max_matches, allowance, leave_out_common=leave_out_common
+    )
+    for start, near, more_blocks in blocks:
         if more_blocks:
             yield
         if not len(near.hits):
@@ -184,12 +195,14 @@ def picture_steps(
 class _Areas:
     """Areas of the pair of versions that ``area_ranks`` puts highest, of each item by its number.
 
-    They are taken of all hits, before all but an item's nearest are dropped.
+    They are taken of all hits, before all but an item's nearest are dropped: of those that are not
+    common, if there are any.
     """
 
     number: NDArray[np.uint64]
     query_permille: NDArray[np.uint16]
     stored_permille: NDArray[np.uint16]
+    is_common: NDArray[np.bool_]
 
     def joined(self, blocks: Sequence[Hits], transforms: Sequence[Transform]) -> _Areas:
         """Return these and those of the hits of ``blocks``, ascending by number.
@@ -206,10 +219,12 @@ class _Areas:
         number = np.concatenate([self.number, *(hits.number for hits in blocks)])
         query = np.concatenate([self.query_permille, shown])
         stored = np.concatenate([self.stored_permille, areas_permille(plans, ordinals)])
-        order = np.lexsort((area_ranks(query, stored), number))
+        distance = np.concatenate([hits.distance for hits in blocks])
+        common = np.concatenate([self.is_common, is_common(distance)])
+        order = np.lexsort((area_ranks(query, stored), ~common, number))
         ascending = number[order]
         highest = order[np.append(ascending[1:] != ascending[:-1], True)]
-        return _Areas(number[highest], query[highest], stored[highest])
+        return _Areas(number[highest], query[highest], stored[highest], common[highest])
 
     def of_items(self, number: NDArray[np.uint64]) -> _Areas:
         """Return those of some items, in the order of ``number``; of what ``joined`` returned."""
@@ -217,15 +232,15 @@ class _Areas:
 
     def take(self, rows: NDArray[Any]) -> _Areas:
         """Return some of them, by their indices or by a mask."""
-        return _Areas(self.number[rows], self.query_permille[rows], self.stored_permille[rows])
+        return _Areas(*(getattr(self, column.name)[rows] for column in fields(self)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _StoredVersions:
     """The nearest stored versions of each item, at most MATCHED_VERSIONS_MAX.
 
-    Ascending by ``number`` u64, then distance; ``place`` u32 is the plan and, in its lower half,
-    the ordinal.
+    Ascending by ``number`` u64, then distance, which ``with_common`` made; ``place`` u32 is the
+    plan and, in its lower half, the ordinal.
     """
 
     number: NDArray[np.uint64]
@@ -250,13 +265,19 @@ class _StoredVersions:
         return _StoredVersions(self.number[kept], self.place[kept], self.distance[kept])
 
     def columns(self, number: NDArray[np.uint64]) -> NDArray[np.uint16]:
-        """Return those of each item of ``number``, in its order, as ``Matches.versions``."""
+        """Return those of each item of ``number``, in its order, as ``Matches.versions``.
+
+        Common ones only of items that have no others.
+        """
         columns = np.full((len(number), MATCHED_VERSIONS_MAX, 3), NO_VERSION, np.uint16)
         own = self.of_items(number)
+        common = is_common(own.distance)
+        answered = common == common[np.searchsorted(own.number, own.number)]
+        own = _StoredVersions(own.number[answered], own.place[answered], own.distance[answered])
         order = np.argsort(number)
         rows, ranks = order[np.searchsorted(number[order], own.number)], _ranks(own.number)
         columns[rows, ranks] = np.stack(
-            [own.place >> 16, own.place & 0xFFFF, own.distance], axis=1
+            [own.place >> 16, own.place & 0xFFFF, real_bits(own.distance)], axis=1
         ).astype(np.uint16)
         return columns
 
@@ -276,7 +297,12 @@ def _ranks(ascending: NDArray[np.uint64]) -> NDArray[np.intp]:
 _MOST_PENDING = 4096
 """Most hits of a picture, beside those of a block, whose versions are not compared yet."""
 
-_NO_AREAS = _Areas(np.empty(0, np.uint64), np.empty(0, np.uint16), np.empty(0, np.uint16))
+_NO_AREAS = _Areas(
+    np.empty(0, np.uint64),
+    np.empty(0, np.uint16),
+    np.empty(0, np.uint16),
+    np.empty(0, np.bool_),
+)
 _NO_STORED = _StoredVersions(np.empty(0, np.uint64), np.empty(0, np.uint32), np.empty(0, np.uint16))
 
 
@@ -286,16 +312,29 @@ def _blocks(
     scope: Scope,
     max_matches: int,
     allowance: Allowance,
+    *,
+    leave_out_common: bool = False,
 ) -> Iterator[tuple[int, NearestHits, bool]]:
-    """Yield the index of each block's first query, the block's hits, and whether more follow."""
+    """Yield the index of each block's first query, the block's hits, and whether more follow.
+
+    The hits are those that ``with_common`` returns.
+    """
     start, budget = 0, _INLINE if len(queries) <= INLINE_QUERIES else STEP
     while start < len(queries):
         allowance.check()
         block = queries[start : start + BLOCK_QUERIES]
         near = search_near(index, block, scope, max_matches, budget=budget)
+        near = with_common(index, block, near, max_matches, leave_out=leave_out_common)
         end = start + len(block) - near.left
         yield start, near, end < len(queries)
         start, budget = end, STEP
+
+
+def is_near_any(
+    index: LiveIndex, hashes: NDArray[np.uint8], scope: Scope, allowance: Allowance
+) -> bool:
+    """Tell whether any of ``hashes``, uint8 (n, 32), matches an item."""
+    return any(len(near.hits) for _, near, _ in _blocks(index, hashes, scope, 1, allowance))
 
 
 def search_near(
@@ -378,8 +417,9 @@ def _limits_bits(limits: tuple[tuple[int, int], ...]) -> NDArray[np.int16]:
 def _of_hashes(near: NearestHits, start: int) -> Matches:
     hits = replace(near.hits, query=near.hits.query + np.uint32(start))
     stored = areas_permille(hits.plan, hits.ordinal)
-    areas = _Areas(hits.number, np.zeros(len(hits), np.uint16), stored)
-    nearest = np.stack([hits.plan, hits.ordinal, hits.distance], axis=1)[:, None]
+    unknown = np.zeros(len(hits), np.uint16)
+    areas = _Areas(hits.number, unknown, stored, is_common(hits.distance))
+    nearest = np.stack([hits.plan, hits.ordinal, real_bits(hits.distance)], axis=1)[:, None]
     return _of_hits(hits, hits.query, near.truncated + np.uint32(start), areas, nearest)
 
 
@@ -396,7 +436,7 @@ def _of_hits(
     return Matches(
         query=query,
         version=hits.query,
-        distance_bits=hits.distance,
+        distance_bits=real_bits(hits.distance),
         item_ids=hits.item_id,
         bank=hits.bank,
         kind=hits.kind,
@@ -407,6 +447,7 @@ def _of_hits(
         stored_area_permille=areas.stored_permille[order],
         number=hits.number,
         versions=versions[order],
+        is_common=is_common(hits.distance),
         is_disputed=np.zeros(len(hits), np.bool_),
         truncated=truncated,
     )
@@ -438,6 +479,7 @@ NO_MATCHES = Matches(
     stored_area_permille=np.empty(0, np.uint16),
     number=np.empty(0, np.uint64),
     versions=np.empty((0, 1, 3), np.uint16),
+    is_common=np.empty(0, np.bool_),
     is_disputed=np.empty(0, np.bool_),
     truncated=np.empty(0, np.uint32),
 )

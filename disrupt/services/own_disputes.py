@@ -1,4 +1,8 @@
-"""Mark matches that the caller's organisation disputes, and answer them last."""
+"""Mark matches that the caller's organisation disputes, and answer them last.
+
+So a query's matches are first those that are neither disputed nor common, then common ones, then
+disputed ones.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,7 @@ from disrupt.core.policy import MINORS, Scope
 from disrupt.distinctiveness.limits import are_within
 from disrupt.index.flat import FlatIndex
 from disrupt.index.live import LiveIndex
+from disrupt.services.common_pictures import common_bits, holds_common
 from disrupt.services.matching import Allowance, Steps, joined
 
 _MORE = 4
@@ -48,8 +53,9 @@ def disputed_last(
     """Find matches of so many ``queries``, those that ``own`` disputes marked and last.
 
     A match is disputed if every stored version within reach of the query is, at the distance that
-    it has. What is disputed hides nothing: further matches are searched for in its place, up to
-    MAX_MATCHES. The match id of a match that is not disputed names versions that are not yet.
+    it has; if the match is not common, every one that is not. What is disputed hides nothing:
+    further matches are searched for in its place, up to MAX_MATCHES. The match id of a match that
+    is not disputed names versions that are not yet.
 
     ``hashes_of`` returns the hashes, uint8 (n, 32), of a query.
     """
@@ -74,6 +80,7 @@ def disputed_last(
         (
             matches.bank != MINORS.number,
             matches.distance_bits,
+            matches.is_common,
             matches.is_disputed,
             matches.query,
         )
@@ -98,7 +105,7 @@ def _marked(
         yield
         allowance.check()
         hashes = hashes_of(int(matches.query[at]))
-        near = _near(index, int(matches.number[at]), hashes, scope, int(matches.bank[at]))
+        near = _near(index, matches, at, hashes, scope)
         left = undisputed(near, own[item_ids[at]])
         is_disputed[at] = bool(near) and not left
         if left:
@@ -109,15 +116,20 @@ def _marked(
 
 
 def _near(
-    index: LiveIndex, number: int, hashes: NDArray[np.uint8], scope: Scope, bank: int
+    index: LiveIndex, matches: Matches, at: int, hashes: NDArray[np.uint8], scope: Scope
 ) -> list[MatchedVersion]:
-    """Return the stored versions of an item within reach of any of ``hashes``, nearest first."""
-    columns = index.find(number)
+    """Return the stored versions of a match within reach of any of ``hashes``, nearest first.
+
+    Common ones only if the match is.
+    """
+    columns, bank = index.find(int(matches.number[at])), int(matches.bank[at])
     if columns is None:  # withdrawn meanwhile
         return []
     pairs = FlatIndex.of(columns.codes).neighbours(hashes, scope.limits[bank])
     entries = columns.entries[pairs.entry]
     kept = is_answered(pairs.distance, entries["below_bits"])
+    if not matches.is_common[at] and holds_common(index):
+        kept &= pairs.distance < common_bits(index, hashes)[pairs.query]
     if len(kept) and scope.radius_bits <= MAX_DISTANCE_BITS:
         kept &= are_within(hashes, pairs.query, pairs.distance, compiled=index.compiled)
     nearest: dict[tuple[int, int], int] = {}
@@ -136,7 +148,15 @@ def _cut(matches: Matches, max_matches: int) -> Matches:
     if not matches.is_disputed.any():
         return matches
     # as a search cuts: among equals by number
-    order = np.lexsort((matches.number, matches.distance_bits, matches.is_disputed, matches.query))
+    order = np.lexsort(
+        (
+            matches.number,
+            matches.distance_bits,
+            matches.is_common,
+            matches.is_disputed,
+            matches.query,
+        )
+    )
     begins = np.flatnonzero(np.diff(matches.query[order])) + 1
     of_queries = np.split(order, begins)
     return matches.take(

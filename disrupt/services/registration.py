@@ -11,9 +11,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from disrupt.core.acts import Act, Action
 from disrupt.core.cases import AgeBand, CaseStatus, new_case_number
 from disrupt.core.media import (
@@ -58,6 +55,7 @@ from disrupt.registry.contract import (
     RegistryWriter,
     Withdrawn,
 )
+from disrupt.services.common_bank import CommonBank
 from disrupt.services.live_limits import LiveLimits
 from disrupt.services.pins import Pins
 from disrupt.services.proofs_of_work import ProofsOfWork, Purse
@@ -95,6 +93,7 @@ class Registrar:
     live: LiveLimits = field(default_factory=LiveLimits)
     proofs: ProofsOfWork = field(default_factory=ProofsOfWork)
     tally: Tally = field(default_factory=Tally)
+    common: CommonBank | None = None
     _storing: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def register(
@@ -113,8 +112,9 @@ class Registrar:
            was rejected.
         5. Store the items, if the caller's quota has room (OverloadedError). Pictures and videos
            that the case has already are renewed or kept, see ``RegistryWriter.register``. New
-           ones wait if their bank says so, if their hashes are unlike those of one picture, or if
-           more have come from the caller than go live at once (``LiveLimits``).
+           ones wait if their bank says so, if their hashes are unlike those of one picture, if
+           they are near a picture in common use (``CommonBank``), or if more have come from the
+           caller than go live at once (``LiveLimits``).
         """
         self._check_size(request)
 
@@ -145,7 +145,7 @@ class Registrar:
             number = new_case_number(request.request_id)
             case = NewCase(number, self.pins.hash(request.access.pin))
 
-        items = tuple(_new_item(kept[index].kind, kept[index].fingerprints) for index in accepted)
+        items = tuple(self._new_item(kept[index]) for index in accepted)
         bank = bank_for(request.age_band).number
         registration = Registration(
             *(request.request_id, digest, case, bank, Assurance.SELF_REPORTED, items),
@@ -212,6 +212,17 @@ class Registrar:
         act = Act(caller, "", Action.ERASE_STOPPED, at_s, "pin_known")
         self.registry.stop_erasure(access.case_number, act)
         return self._shown(self._open_again(access), day)
+
+    def _new_item(self, item: MediaItem) -> NewItem:
+        return NewItem(
+            secrets.token_bytes(ITEM_ID_BYTES),
+            item.kind,
+            item.fingerprints,
+            is_unlike_a_picture(item.kind, item.fingerprints),
+            is_common=item.kind == MediaKind.IMAGE
+            and self.common is not None
+            and self.common.is_near(item.fingerprints),
+        )
 
     def _shown(self, record: CaseRecord, day: str) -> ShownCase:
         """Return what the person sees of a case: what came of its items up to yesterday, too."""
@@ -347,11 +358,6 @@ def _check_shapes(items: list[MediaItem]) -> None:
             raise InvalidRequestError.of(
                 Violation(f"items[{at}].fingerprints", f"{problem}. Nothing was registered.")
             )
-
-
-def _new_item(kind: MediaKind, fingerprints: NDArray[np.void]) -> NewItem:
-    is_unlike = is_unlike_a_picture(kind, fingerprints)
-    return NewItem(secrets.token_bytes(ITEM_ID_BYTES), kind, fingerprints, is_unlike)
 
 
 def _reused() -> RequestIdReusedError:

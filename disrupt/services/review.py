@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from disrupt.core.acts import Act, Action
+from disrupt.core.acts import Act, Action, ActRecord
 from disrupt.core.case_erasures import CaseErasure, partners
 from disrupt.core.changes import Cursor
 from disrupt.core.outcomes import Settlement
-from disrupt.core.policy import TEST_BANK, ApiKey, Right, without_hidden
+from disrupt.core.policy import COMMON, TEST_BANK, ApiKey, Right, without_hidden
 from disrupt.core.review import Done, ItemCounts, ItemFilter, ReviewedItem
 from disrupt.core.states import ItemState
 from disrupt.errors import (
@@ -63,9 +63,30 @@ class Reviewer:
         """Return the numbers of the named banks, of all of the key for none.
 
         InvalidRequestError for an unknown bank, PermissionDeniedError for one that is not the
-        key's.
+        key's, as that of pictures in common use is not.
         """
         return frozenset(self._bank(key, name) for name in names) or key.banks
+
+    def listed_banks(self, key: ApiKey, names: Collection[str]) -> frozenset[int]:
+        """Return what ``banks`` does, or the bank of pictures in common use if it alone is named.
+
+        Every key of right REVIEW may list that.
+        """
+        if set(names) == {COMMON.name}:
+            return frozenset({COMMON.number})
+        return self.banks(key, names)
+
+    def acts(self, key: ApiKey, limit: int, before: int | None) -> Sequence[ActRecord]:
+        """Return a page of acts on items of banks of the key, and on pictures in common use."""
+        return self.registry.acts(limit, before, key.banks | {COMMON.number})
+
+    def common_picture(self, item_id: bytes) -> ReviewedItem:
+        """Return a picture in common use."""
+        wanted = ItemFilter(frozenset({COMMON.number}), item_ids=frozenset((item_id,)))
+        items = self.registry.items_for_review(wanted, 1).items
+        if not items:  # since it was added
+            raise NotFoundError("The picture was taken out.")
+        return items[0]
 
     def set_states(
         self, key: ApiKey, item_ids: Collection[bytes], state: ItemState, act: Act
@@ -103,8 +124,16 @@ class Reviewer:
     def move(self, key: ApiKey, item_ids: Collection[bytes], bank: str, act: Act) -> Decided:
         """Move items to a bank of the key.
 
-        InvalidRequestError for the test bank.
+        InvalidRequestError for the test bank, and for that of pictures in common use.
         """
+        if bank == COMMON.name:
+            raise InvalidRequestError.of(
+                Violation(
+                    "bank",
+                    f"items of {bank!r} are added from the picture (`disrupt review common add`):"
+                    " move none there",
+                )
+            )
         if bank == TEST_BANK:
             raise InvalidRequestError.of(
                 Violation(

@@ -67,6 +67,7 @@ class MatchOptions(_message.Message):
     BANKS_FIELD_NUMBER: _builtins.int
     EFFORT_FIELD_NUMBER: _builtins.int
     WHOLE_ONLY_FIELD_NUMBER: _builtins.int
+    LEAVE_OUT_COMMON_FIELD_NUMBER: _builtins.int
     max_distance_bits: _builtins.int
     """Largest distance that is a match, in bits, inclusive. Absent: each bank's own threshold. A platform may ask
     for 0 up to the bank's threshold (a larger value is refused), an operator's key for up to 63. A query whose hash
@@ -84,6 +85,8 @@ class MatchOptions(_message.Message):
     """Leave out matches whose areas are both less than 750 or not known, see `Match.query_area_permille`. Such matches of a
     picture count among `max_matches` nevertheless. Without meaning for hashes: the server does not know what they show.
     """
+    leave_out_common: _builtins.bool
+    """Leave out common matches, see `Match.common`. They take no place of others. Without effect on videos."""
     @_builtins.property
     def banks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the banks to search. Empty: every bank that the key may search."""
@@ -96,10 +99,11 @@ class MatchOptions(_message.Message):
         banks: _abc.Iterable[_builtins.str] | None = ...,
         effort: _types_pb2.Effort.ValueType = ...,
         whole_only: _builtins.bool = ...,
+        leave_out_common: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_distance_bits", b"_max_distance_bits", "max_distance_bits", b"max_distance_bits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_distance_bits", b"_max_distance_bits", "banks", b"banks", "effort", b"effort", "max_distance_bits", b"max_distance_bits", "max_matches", b"max_matches", "whole_only", b"whole_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_distance_bits", b"_max_distance_bits", "banks", b"banks", "effort", b"effort", "leave_out_common", b"leave_out_common", "max_distance_bits", b"max_distance_bits", "max_matches", b"max_matches", "whole_only", b"whole_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_distance_bits: _TypeAlias = _typing.Literal["max_distance_bits"]  # noqa: Y015
     _WhichOneofArgType__max_distance_bits: _TypeAlias = _typing.Literal["_max_distance_bits", b"_max_distance_bits"]  # noqa: Y015
@@ -128,6 +132,7 @@ class Match(_message.Message):
     QUERY_AREA_PERMILLE_FIELD_NUMBER: _builtins.int
     STORED_AREA_PERMILLE_FIELD_NUMBER: _builtins.int
     DISPUTED_FIELD_NUMBER: _builtins.int
+    COMMON_FIELD_NUMBER: _builtins.int
     item_id: _builtins.bytes
     """The item, 16 random bytes; the same in every answer until it is withdrawn."""
     bank: _builtins.str
@@ -161,7 +166,15 @@ class Match(_message.Message):
     """The share of the stored picture, or frame, that the stored version of that pair shows; likewise."""
     disputed: _builtins.bool
     """The caller's organisation has reported as FALSE_POSITIVE every version of the item that is within the distance, at this
-    distance or a smaller one. Such matches come last, and leave out no others.
+    distance or a smaller one; of a match that is not common, every version that is not. Such matches come last, and
+    leave out no others.
+    """
+    common: _builtins.bool
+    """Of every hash of the caller's picture that is near the item, something in common use (a template, a logo, an app's
+    screen, which staff have put into the bank `common`) is as near or nearer: the upload may be another picture that shows
+    it. Where any hash is nearer to the item, the match is that of the nearest such hash, its areas and its match id are of
+    such hashes alone, and this is false. Common matches come after all others but disputed ones. False in answers to
+    videos.
     """
     @_builtins.property
     def query_transform(self) -> _types_pb2.Transform:
@@ -197,10 +210,11 @@ class Match(_message.Message):
         query_area_permille: _builtins.int = ...,
         stored_area_permille: _builtins.int = ...,
         disputed: _builtins.bool = ...,
+        common: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["query_transform", b"query_transform", "variant", b"variant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "bank", b"bank", "common_only", b"common_only", "disputed", b"disputed", "distance_bits", b"distance_bits", "item_id", b"item_id", "kind", b"kind", "match_id", b"match_id", "query_area_permille", b"query_area_permille", "query_share_permille", b"query_share_permille", "query_transform", b"query_transform", "segments", b"segments", "stored_area_permille", b"stored_area_permille", "stored_share_permille", b"stored_share_permille", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "bank", b"bank", "common", b"common", "common_only", b"common_only", "disputed", b"disputed", "distance_bits", b"distance_bits", "item_id", b"item_id", "kind", b"kind", "match_id", b"match_id", "query_area_permille", b"query_area_permille", "query_share_permille", b"query_share_permille", "query_transform", b"query_transform", "segments", b"segments", "stored_area_permille", b"stored_area_permille", "stored_share_permille", b"stored_share_permille", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -243,7 +257,7 @@ Global___Segment: _TypeAlias = Segment  # noqa: Y015
 @_typing.final
 class MatchColumns(_message.Message):
     """Matches of a batch, in columns: entry i of every column belongs to match i. Ordered by query, then distance; within a
-    query disputed ones come last.
+    query common ones come after others, and disputed ones last.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -259,6 +273,7 @@ class MatchColumns(_message.Message):
     MATCH_IDS_FIELD_NUMBER: _builtins.int
     STORED_AREAS_PERMILLE_FIELD_NUMBER: _builtins.int
     DISPUTED_FIELD_NUMBER: _builtins.int
+    COMMON_FIELD_NUMBER: _builtins.int
     item_ids: _builtins.bytes
     """16 bytes per match, packed: the item ids."""
     @_builtins.property
@@ -306,6 +321,10 @@ class MatchColumns(_message.Message):
     def disputed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
         """Which matches the caller's organisation disputes, see `Match.disputed`. Empty: none."""
 
+    @_builtins.property
+    def common(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """Which matches are common, see `Match.common`: something in common use is as near to the query's hash. Empty: none."""
+
     def __init__(
         self,
         *,
@@ -320,10 +339,11 @@ class MatchColumns(_message.Message):
         match_ids: _abc.Iterable[_builtins.bytes] | None = ...,
         stored_areas_permille: _abc.Iterable[_builtins.int] | None = ...,
         disputed: _abc.Iterable[_builtins.bool] | None = ...,
+        common: _abc.Iterable[_builtins.bool] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurances", b"assurances", "bank_names", b"bank_names", "banks", b"banks", "disputed", b"disputed", "distances_bits", b"distances_bits", "item_ids", b"item_ids", "kinds", b"kinds", "match_ids", b"match_ids", "queries", b"queries", "stored_areas_permille", b"stored_areas_permille", "variants", b"variants"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurances", b"assurances", "bank_names", b"bank_names", "banks", b"banks", "common", b"common", "disputed", b"disputed", "distances_bits", b"distances_bits", "item_ids", b"item_ids", "kinds", b"kinds", "match_ids", b"match_ids", "queries", b"queries", "stored_areas_permille", b"stored_areas_permille", "variants", b"variants"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -465,7 +485,7 @@ class MatchImageResponse(_message.Message):
     """
     @_builtins.property
     def matches(self) -> _containers.RepeatedCompositeFieldContainer[Global___Match]:
-        """Media items within the distance, nearest first; disputed ones last."""
+        """Media items within the distance, nearest first; common ones after others, and disputed ones last."""
 
     @_builtins.property
     def low_quality(self) -> _types_pb2.LowQuality:

@@ -120,6 +120,10 @@ class _WaitReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitReason
     """Its hashes are not those of one picture. Without a review it takes its turn after some days."""
     WAIT_REASON_BANK: _WaitReason.ValueType  # 3
     """Its bank's items wait for a review. Without one it takes its turn after some days."""
+    WAIT_REASON_COMMON: _WaitReason.ValueType  # 4
+    """It is near something in common use, as a template or an app's screen. Without a review it takes its turn after some
+    days.
+    """
 
 class WaitReason(_WaitReason, metaclass=_WaitReasonEnumTypeWrapper):
     """Why an item waits."""
@@ -134,6 +138,10 @@ WAIT_REASON_UNLIKE_A_PICTURE: WaitReason.ValueType  # 2
 """Its hashes are not those of one picture. Without a review it takes its turn after some days."""
 WAIT_REASON_BANK: WaitReason.ValueType  # 3
 """Its bank's items wait for a review. Without one it takes its turn after some days."""
+WAIT_REASON_COMMON: WaitReason.ValueType  # 4
+"""It is near something in common use, as a template or an app's screen. Without a review it takes its turn after some
+days.
+"""
 Global___WaitReason: _TypeAlias = WaitReason  # noqa: Y015
 
 class _RegistrationOutcome:

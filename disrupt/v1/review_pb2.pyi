@@ -114,6 +114,12 @@ class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueTy
     """Staff upheld what is disputed of an item."""
     ACTION_UNDO: _Action.ValueType  # 11
     """Staff undid an act on many items."""
+    ACTION_COMMON_ADDED: _Action.ValueType  # 12
+    """Staff added a picture to those in common use."""
+    ACTION_COMMON_ADDED_ALTHOUGH_MATCHED: _Action.ValueType  # 13
+    """They did although it matched a registered picture or video."""
+    ACTION_COMMON_REMOVED: _Action.ValueType  # 14
+    """Staff took a picture out of those in common use."""
     ACTION_ERASE_REQUESTED: _Action.ValueType  # 20
     """A first key asked that a case be erased without its PIN."""
     ACTION_ERASE_CONFIRMED: _Action.ValueType  # 21
@@ -160,6 +166,12 @@ ACTION_UPHOLD: Action.ValueType  # 10
 """Staff upheld what is disputed of an item."""
 ACTION_UNDO: Action.ValueType  # 11
 """Staff undid an act on many items."""
+ACTION_COMMON_ADDED: Action.ValueType  # 12
+"""Staff added a picture to those in common use."""
+ACTION_COMMON_ADDED_ALTHOUGH_MATCHED: Action.ValueType  # 13
+"""They did although it matched a registered picture or video."""
+ACTION_COMMON_REMOVED: Action.ValueType  # 14
+"""Staff took a picture out of those in common use."""
 ACTION_ERASE_REQUESTED: Action.ValueType  # 20
 """A first key asked that a case be erased without its PIN."""
 ACTION_ERASE_CONFIRMED: Action.ValueType  # 21
@@ -227,7 +239,9 @@ class ItemConditions(_message.Message):
 
     @_builtins.property
     def banks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """In one of these banks, by name. Empty: in any of the key's. One that the key does not name is PERMISSION_DENIED."""
+        """In one of these banks, by name. Empty: in any of the key's. One that the key does not name is PERMISSION_DENIED; but
+        every key may list `common`, if it names nothing else.
+        """
 
     @_builtins.property
     def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
@@ -1122,6 +1136,122 @@ class ConfirmItemsResponse(_message.Message):
 Global___ConfirmItemsResponse: _TypeAlias = ConfirmItemsResponse  # noqa: Y015
 
 @_typing.final
+class AddCommonPictureRequest(_message.Message):
+    """A picture to add to those in common use, hashed on the device of the staff."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    FINGERPRINTS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ALTHOUGH_MATCHED_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.bytes
+    """16 random bytes. The same id with the same hashes adds nothing, and is answered as the first time."""
+    reason: _builtins.str
+    """Why, as in SetItemStatesRequest."""
+    although_matched: _builtins.bool
+    """Add it although one of its hashes matches a registered picture or video, of whatever bank. Without this that is
+    FAILED_PRECONDITION, reason PICTURE_MATCHES. The act says so where it does.
+    """
+    @_builtins.property
+    def fingerprints(self) -> _types_pb2.Fingerprints:
+        """Its hashes, as of a picture in MediaItem."""
+
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.bytes = ...,
+        fingerprints: _types_pb2.Fingerprints | None = ...,
+        reason: _builtins.str = ...,
+        although_matched: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fingerprints", b"fingerprints"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["although_matched", b"although_matched", "fingerprints", b"fingerprints", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddCommonPictureRequest: _TypeAlias = AddCommonPictureRequest  # noqa: Y015
+
+@_typing.final
+class AddCommonPictureResponse(_message.Message):
+    """It is added."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_FIELD_NUMBER: _builtins.int
+    INDEX_CURSOR_FIELD_NUMBER: _builtins.int
+    index_cursor: _builtins.str
+    """State of the registry that includes it."""
+    @_builtins.property
+    def item(self) -> Global___ReviewItem:
+        """The picture as it is listed."""
+
+    def __init__(
+        self,
+        *,
+        item: Global___ReviewItem | None = ...,
+        index_cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index_cursor", b"index_cursor", "item", b"item"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddCommonPictureResponse: _TypeAlias = AddCommonPictureResponse  # noqa: Y015
+
+@_typing.final
+class RemoveCommonPicturesRequest(_message.Message):
+    """Takes pictures out of those in common use."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_IDS_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, as in SetItemStatesRequest."""
+    @_builtins.property
+    def item_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """The pictures, 16 bytes each, 1-500. If one is unknown, taken out, or in another bank, none is: NOT_FOUND."""
+
+    def __init__(
+        self,
+        *,
+        item_ids: _abc.Iterable[_builtins.bytes] | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_ids", b"item_ids", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveCommonPicturesRequest: _TypeAlias = RemoveCommonPicturesRequest  # noqa: Y015
+
+@_typing.final
+class RemoveCommonPicturesResponse(_message.Message):
+    """They are taken out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDEX_CURSOR_FIELD_NUMBER: _builtins.int
+    index_cursor: _builtins.str
+    """State of the registry that includes the change."""
+    def __init__(
+        self,
+        *,
+        index_cursor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index_cursor", b"index_cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveCommonPicturesResponse: _TypeAlias = RemoveCommonPicturesResponse  # noqa: Y015
+
+@_typing.final
 class EraseCaseRequest(_message.Message):
     """Asks that a case be erased."""
 
@@ -1305,7 +1435,7 @@ Global___ListActsRequest: _TypeAlias = ListActsRequest  # noqa: Y015
 
 @_typing.final
 class ListActsResponse(_message.Message):
-    """A page of the record of acts: those on items of the key's banks, on cases, and on keys."""
+    """A page of the record of acts: those on items of the key's banks, on pictures in common use, on cases, and on keys."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -93,6 +93,16 @@ class ReviewServiceStub:
                 request_serializer=disrupt_dot_v1_dot_review__pb2.ListErasuresRequest.SerializeToString,
                 response_deserializer=disrupt_dot_v1_dot_review__pb2.ListErasuresResponse.FromString,
                 _registered_method=True)
+        self.AddCommonPicture = channel.unary_unary(
+                '/disrupt.v1.ReviewService/AddCommonPicture',
+                request_serializer=disrupt_dot_v1_dot_review__pb2.AddCommonPictureRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_review__pb2.AddCommonPictureResponse.FromString,
+                _registered_method=True)
+        self.RemoveCommonPictures = channel.unary_unary(
+                '/disrupt.v1.ReviewService/RemoveCommonPictures',
+                request_serializer=disrupt_dot_v1_dot_review__pb2.RemoveCommonPicturesRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_review__pb2.RemoveCommonPicturesResponse.FromString,
+                _registered_method=True)
         self.ListActs = channel.unary_unary(
                 '/disrupt.v1.ReviewService/ListActs',
                 request_serializer=disrupt_dot_v1_dot_review__pb2.ListActsRequest.SerializeToString,
@@ -187,6 +197,23 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddCommonPicture(self, request, context):
+        """Adds a picture to the bank `common`, of what everybody has: templates, logos, app screens, letterheads, watermarks;
+        never a room, a face or a body. Matches that it explains as well are marked from then on (`Match.common`), and what is
+        registered near to it waits for a review. It hides nothing. ListItems lists them where `banks` names `common` alone.
+        No other call changes or shows them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveCommonPictures(self, request, context):
+        """Takes pictures out of the bank `common`, and erases their hashes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListActs(self, request, context):
         """Lists what staff, operators and the server itself did, newest first.
         """
@@ -251,6 +278,16 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.ListErasures,
                     request_deserializer=disrupt_dot_v1_dot_review__pb2.ListErasuresRequest.FromString,
                     response_serializer=disrupt_dot_v1_dot_review__pb2.ListErasuresResponse.SerializeToString,
+            ),
+            'AddCommonPicture': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddCommonPicture,
+                    request_deserializer=disrupt_dot_v1_dot_review__pb2.AddCommonPictureRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_review__pb2.AddCommonPictureResponse.SerializeToString,
+            ),
+            'RemoveCommonPictures': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveCommonPictures,
+                    request_deserializer=disrupt_dot_v1_dot_review__pb2.RemoveCommonPicturesRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_review__pb2.RemoveCommonPicturesResponse.SerializeToString,
             ),
             'ListActs': grpc.unary_unary_rpc_method_handler(
                     servicer.ListActs,
@@ -559,6 +596,60 @@ class ReviewService:
             '/disrupt.v1.ReviewService/ListErasures',
             disrupt_dot_v1_dot_review__pb2.ListErasuresRequest.SerializeToString,
             disrupt_dot_v1_dot_review__pb2.ListErasuresResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddCommonPicture(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.ReviewService/AddCommonPicture',
+            disrupt_dot_v1_dot_review__pb2.AddCommonPictureRequest.SerializeToString,
+            disrupt_dot_v1_dot_review__pb2.AddCommonPictureResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveCommonPictures(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.ReviewService/RemoveCommonPictures',
+            disrupt_dot_v1_dot_review__pb2.RemoveCommonPicturesRequest.SerializeToString,
+            disrupt_dot_v1_dot_review__pb2.RemoveCommonPicturesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -64,6 +64,14 @@ class ReviewServiceStub:
     """
     ListErasures: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListErasuresRequest, _review_pb2.ListErasuresResponse]
     """Lists the erasures that wait for a second key, and those that are to come."""
+    AddCommonPicture: _grpc.UnaryUnaryMultiCallable[_review_pb2.AddCommonPictureRequest, _review_pb2.AddCommonPictureResponse]
+    """Adds a picture to the bank `common`, of what everybody has: templates, logos, app screens, letterheads, watermarks;
+    never a room, a face or a body. Matches that it explains as well are marked from then on (`Match.common`), and what is
+    registered near to it waits for a review. It hides nothing. ListItems lists them where `banks` names `common` alone.
+    No other call changes or shows them.
+    """
+    RemoveCommonPictures: _grpc.UnaryUnaryMultiCallable[_review_pb2.RemoveCommonPicturesRequest, _review_pb2.RemoveCommonPicturesResponse]
+    """Takes pictures out of the bank `common`, and erases their hashes."""
     ListActs: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListActsRequest, _review_pb2.ListActsResponse]
     """Lists what staff, operators and the server itself did, newest first."""
 
@@ -103,6 +111,14 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     """
     ListErasures: _aio.UnaryUnaryMultiCallable[_review_pb2.ListErasuresRequest, _review_pb2.ListErasuresResponse]  # type: ignore[assignment]
     """Lists the erasures that wait for a second key, and those that are to come."""
+    AddCommonPicture: _aio.UnaryUnaryMultiCallable[_review_pb2.AddCommonPictureRequest, _review_pb2.AddCommonPictureResponse]  # type: ignore[assignment]
+    """Adds a picture to the bank `common`, of what everybody has: templates, logos, app screens, letterheads, watermarks;
+    never a room, a face or a body. Matches that it explains as well are marked from then on (`Match.common`), and what is
+    registered near to it waits for a review. It hides nothing. ListItems lists them where `banks` names `common` alone.
+    No other call changes or shows them.
+    """
+    RemoveCommonPictures: _aio.UnaryUnaryMultiCallable[_review_pb2.RemoveCommonPicturesRequest, _review_pb2.RemoveCommonPicturesResponse]  # type: ignore[assignment]
+    """Takes pictures out of the bank `common`, and erases their hashes."""
     ListActs: _aio.UnaryUnaryMultiCallable[_review_pb2.ListActsRequest, _review_pb2.ListActsResponse]  # type: ignore[assignment]
     """Lists what staff, operators and the server itself did, newest first."""
 
@@ -205,6 +221,26 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.ListErasuresResponse, _abc.Awaitable[_review_pb2.ListErasuresResponse]]:
         """Lists the erasures that wait for a second key, and those that are to come."""
+
+    @_abc_1.abstractmethod
+    def AddCommonPicture(
+        self,
+        request: _review_pb2.AddCommonPictureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.AddCommonPictureResponse, _abc.Awaitable[_review_pb2.AddCommonPictureResponse]]:
+        """Adds a picture to the bank `common`, of what everybody has: templates, logos, app screens, letterheads, watermarks;
+        never a room, a face or a body. Matches that it explains as well are marked from then on (`Match.common`), and what is
+        registered near to it waits for a review. It hides nothing. ListItems lists them where `banks` names `common` alone.
+        No other call changes or shows them.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveCommonPictures(
+        self,
+        request: _review_pb2.RemoveCommonPicturesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.RemoveCommonPicturesResponse, _abc.Awaitable[_review_pb2.RemoveCommonPicturesResponse]]:
+        """Takes pictures out of the bank `common`, and erases their hashes."""
 
     @_abc_1.abstractmethod
     def ListActs(

@@ -36,6 +36,7 @@ def options(message: match_pb2.MatchOptions) -> LookupOptions:
         banks=tuple(message.banks),
         effort=_EFFORTS.get(message.effort, Effort.STANDARD),
         whole_only=message.whole_only,
+        leave_out_common=message.leave_out_common,
     )
 
 
@@ -93,6 +94,8 @@ def hashes_answer(
     )
     columns.match_ids.extend(match_ids)
     columns.stored_areas_permille.extend(matches.stored_area_permille.tolist())
+    if matches.is_common.any():
+        columns.common.extend(matches.is_common.tolist())
     if matches.is_disputed.any():
         columns.disputed.extend(matches.is_disputed.tolist())
     return response
@@ -127,6 +130,7 @@ def picture_answer(
             match_id=match_id,
             query_area_permille=int(matches.query_area_permille[at]),
             stored_area_permille=int(matches.stored_area_permille[at]),
+            common=bool(matches.is_common[at]),
             disputed=bool(matches.is_disputed[at]),
         )
     return response

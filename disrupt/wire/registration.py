@@ -24,7 +24,7 @@ from disrupt.core.registrations import (
 )
 from disrupt.core.transforms import PLANS
 from disrupt.errors import InvalidRequestError
-from disrupt.v1 import registration_pb2
+from disrupt.v1 import registration_pb2, types_pb2
 from disrupt.wire.fields import fingerprints, fingerprints_message, invalid, low_quality_message
 
 
@@ -94,14 +94,22 @@ def registration(message: registration_pb2.RegisterHashesRequest) -> Registratio
         except ValueError:
             raise invalid(f"items[{at}].kind", "say IMAGE or VIDEO") from None
         path = f"items[{at}].fingerprints"
-        if item.fingerprints.below_bits:
-            raise invalid(
-                f"{path}.below_bits", "leave it empty: what is registered is not disputed"
-            )
-        columns = fingerprints(item.fingerprints, kind, path=path)
-        _check_plans(columns["plan"], f"{path}.plans")
-        items.append(MediaItem(kind, columns))
+        items.append(MediaItem(kind, media_fingerprints(item.fingerprints, kind, path=path)))
     return replace(asked, items=tuple(items))
+
+
+def media_fingerprints(
+    message: types_pb2.Fingerprints, kind: MediaKind, *, path: str
+) -> NDArray[np.void]:
+    """Return the fingerprints of one item to store, dtype FINGERPRINT, shape (n,), n ≥ 1.
+
+    ``path`` is the field of the request that holds the message, for violations.
+    """
+    if message.below_bits:
+        raise invalid(f"{path}.below_bits", "leave it empty: what is registered is not disputed")
+    columns = fingerprints(message, kind, path=path)
+    _check_plans(columns["plan"], f"{path}.plans")
+    return columns
 
 
 def _check_plans(plans: NDArray[np.uint16], path: str) -> None:

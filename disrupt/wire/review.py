@@ -6,10 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
+import numpy as np
+from numpy.typing import NDArray
+
 from disrupt.core.acts import Action, ActRecord
 from disrupt.core.case_erasures import CONFIRM_WITHIN_S, CaseErasure, day_of
 from disrupt.core.cases import parse_case_number
-from disrupt.core.media import ITEM_ID_BYTES
+from disrupt.core.media import ITEM_ID_BYTES, MediaKind
 from disrupt.core.outcomes import (
     Dispute,
     DisputeSummary,
@@ -17,6 +20,7 @@ from disrupt.core.outcomes import (
     MatchOutcome,
     Settlement,
 )
+from disrupt.core.registrations import REQUEST_ID_BYTES
 from disrupt.core.review import (
     ALL_STATES,
     BY_STAFF,
@@ -30,6 +34,7 @@ from disrupt.core.states import ItemState, WaitReason
 from disrupt.v1 import match_pb2, review_pb2
 from disrupt.wire.fields import invalid
 from disrupt.wire.match import variant
+from disrupt.wire.registration import media_fingerprints
 
 _DEFAULT_PAGE_SIZE = 100
 PAGE_SIZE_MAX = 500
@@ -132,6 +137,30 @@ def settlement_to_set(message: review_pb2.SettleDisputesRequest) -> tuple[Settle
     return settlement, _BY_SETTLEMENT[settlement]
 
 
+def request_id(message: review_pb2.AddCommonPictureRequest) -> bytes:
+    """Return the id of a request that adds a picture."""
+    if len(message.request_id) != REQUEST_ID_BYTES:
+        raise invalid(
+            "request_id", f"{len(message.request_id)} bytes; draw {REQUEST_ID_BYTES} random ones"
+        )
+    return message.request_id
+
+
+def common_picture(message: review_pb2.AddCommonPictureRequest) -> NDArray[np.void]:
+    """Return the fingerprints of a picture in common use, dtype FINGERPRINT, shape (n,)."""
+    return media_fingerprints(message.fingerprints, MediaKind.IMAGE, path="fingerprints")
+
+
+def common_relayed(
+    message: review_pb2.AddCommonPictureRequest, *, matches: bool
+) -> review_pb2.AddCommonPictureRequest:
+    """Make the request that the writer gets: ``although_matched`` where the picture matches."""
+    relayed = review_pb2.AddCommonPictureRequest()
+    relayed.CopyFrom(message)
+    relayed.although_matched = matches
+    return relayed
+
+
 def named_item(message: review_pb2.ShowItemRequest) -> bytes:
     """Return the id of the item to show, or nothing where a match id names it."""
     named = message.WhichOneof("named")
@@ -231,6 +260,19 @@ def settled_answer(
     return review_pb2.SettleDisputesResponse(
         items=items, index_cursor=cursor, settled_items=settled
     )
+
+
+def common_added_answer(
+    reviewed: ReviewedItem, bank_names: Mapping[int, str], cursor: str
+) -> review_pb2.AddCommonPictureResponse:
+    """Make the answer with the picture that was added; ``cursor`` is sealed."""
+    (item,) = _items([reviewed], bank_names)
+    return review_pb2.AddCommonPictureResponse(item=item, index_cursor=cursor)
+
+
+def common_removed_answer(cursor: str) -> review_pb2.RemoveCommonPicturesResponse:
+    """Make the answer to what was taken out; ``cursor`` is sealed."""
+    return review_pb2.RemoveCommonPicturesResponse(index_cursor=cursor)
 
 
 def shown_answer(

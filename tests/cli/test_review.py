@@ -18,6 +18,53 @@ def review_key(deployment: Deployment) -> str:
     return deployment.make_key("staff of the commands", "review")
 
 
+def of_template(path: Path, seed: int | None, tmp_path: Path) -> Path:
+    """Write a screen of which all but a small picture is that of any other; blank for no seed."""
+    with Image.open(picture(tmp_path / "screen.png", 7001, 400)) as screen:
+        screen.paste((128, 128, 128), (140, 140, 250, 250))
+        if seed is not None:
+            with Image.open(picture(tmp_path / "own.png", seed)) as own:
+                screen.paste(own.resize((110, 110)), (140, 140))
+        screen.save(path)
+    return path
+
+
+def test_staff_add_a_template_and_what_it_explains_is_marked_until_they_take_it_out(
+    disrupt: Shell, review_key: str, tmp_path: Path
+) -> None:
+    victims, others, template = (
+        of_template(tmp_path / f"{name}.png", seed, tmp_path)
+        for name, seed in (("victims", 7002), ("others", 7003), ("template", None))
+    )
+    disrupt.registered(victims)
+    disrupt.match(others, until=1)
+
+    def common(*arguments: str | Path) -> Done:
+        return disrupt("review", "common", *arguments, key=review_key)
+
+    refused = common("add", template)
+    assert (refused.code, "--although-matched" in refused.err) == (1, True)
+    assert common("list", "--json").out == ""
+    (added,) = common("add", "--json", "--although-matched", template).lines
+    assert (added["bank"], added["kind"], added["state"]) == ("common", "image", "live")
+    assert [row["item"] for row in common("list", "--json").lines] == [added["item"]]
+
+    def marks(file: Path, *options: str) -> set[tuple[bool, ...]]:
+        answers = (disrupt("match", "--json", *options, file) for _ in range(4))
+        lines = (answer.lines[0] for answer in answers)
+        return {tuple(match.get("common", False) for match in line["matches"]) for line in lines}
+
+    for how in ((), ("--send-pictures",)):
+        eventually(lambda how=how: marks(others, *how) == {(True,)})  # type: ignore[misc]
+        assert marks(others, "--leave-out-common", *how) == {()}
+        assert marks(victims, *how) == {(False,)}
+    assert "as near to something in common use" in disrupt("match", others).out
+    assert common("remove", added["item"]).code == 0
+    eventually(lambda: marks(others) == {(False,)})
+    actions = [act["action"] for act in disrupt("review", "log", "--json", key=review_key).lines]
+    assert actions[:2] == ["common_removed", "common_added_although_matched"]
+
+
 @pytest.fixture
 def item(disrupt: Shell, tmp_path: Path) -> str:
     """Register a picture; return the id of its item."""

@@ -51,6 +51,7 @@ WRONG_OPTIONS: dict[str, tuple[str, list[object]]] = {
     "max_distance_bits": ("options.max_distance_bits", [*WRONG_NUMBERS[1:], 64]),
     "max_matches": ("options.max_matches", [*WRONG_NUMBERS, 0, 1001]),
     "banks": ("options.banks", [None, "adults", b"adults", 5, [1], [None], ["\ud800"]]),
+    "leave_out_common": ("options.leave_out_common", [None, 1, "true"]),
 }
 WRONG: Mapping[str, tuple[tuple[object, ...], dict[str, tuple[str, list[object]]]]] = {
     "match_hashes": (

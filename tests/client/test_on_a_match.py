@@ -40,6 +40,7 @@ WHOLE = Match(
 PART = replace(WHOLE, query_area_permille=250, stored_area_permille=250)
 UNKNOWN = replace(PART, query_area_permille=0)
 COMMON = replace(WHOLE, common_only=True)
+EXPLAINED = replace(WHOLE, common=True)
 DISPUTED = replace(WHOLE, disputed=True)
 MINOR = replace(PART, bank="minors", distance_bits=20)
 
@@ -81,6 +82,8 @@ def test_a_picture_of_an_adult_and_of_a_minor_is_blocked_as_one_of_a_minor(
         ((PART,), {}, "review"),
         ((UNKNOWN,), {}, "review"),
         ((COMMON,), {}, "review"),
+        ((EXPLAINED,), {}, "review"),
+        ((WHOLE, EXPLAINED), {}, "block"),
         ((DISPUTED,), {}, "review"),
         ((WHOLE, DISPUTED), {}, "block"),
         ((), {"frames_skipped": 3}, "hold"),

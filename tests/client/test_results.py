@@ -48,6 +48,7 @@ matches = st.builds(
     match_id=st.binary(min_size=1, max_size=100),
     stored_area_permille=st.integers(0, 1000),
     disputed=st.booleans(),
+    common=st.booleans(),
 )
 answers = st.builds(
     HashAnswer,
@@ -96,6 +97,7 @@ def to_response(said: list[HashAnswer]) -> match_pb2.MatchHashesResponse:
             disputed=[match.disputed for _, match in rows]
             if any(match.disputed for _, match in rows)
             else (),
+            common=[match.common for _, match in rows],
         ),
         truncated_queries=[at for at, answer in enumerate(said) if answer.truncated],
         low_quality_queries=[at for at, answer in enumerate(said) if answer.low_quality],
@@ -128,6 +130,7 @@ def test_an_answer_to_a_picture_keeps_every_field(
                 query_area_permille=500,
                 stored_area_permille=match.stored_area_permille,
                 disputed=match.disputed,
+                common=match.common,
             )
         ],
         truncated=truncated,
@@ -176,6 +179,7 @@ def test_values_of_a_newer_server_are_no_error() -> None:
         *(("match_ids", [b""] * count) for count in (0, 2)),
         *(("stored_areas_permille", [1] * count) for count in (0, 2)),
         ("disputed", [False, True]),
+        ("common", [False, True]),
     ],
 )
 def test_columns_that_fit_neither_each_other_nor_the_request_are_an_error_of_ours(
@@ -223,14 +227,28 @@ def test_versions_of_a_picture_merge_to_the_nearest_entry_per_item(
 ) -> None:
     query = ImageQuery(80, tuple((PdqHash(bytes(32)), transform) for transform, _ in asked))
     merged = results.merged(query, [answer for _, answer in asked], max_matches=max_matches)
+    every = [(transform, match) for transform, answer in asked for match in answer.matches]
+    telling = {match.item_id for _, match in every if not match.common}
+    counting = [
+        (transform, match)
+        for transform, match in every
+        if not (match.common and match.item_id in telling)
+    ]
     of_item = defaultdict[str, list[Match]](list)
-    for match in (match for _, answer in asked for match in answer.matches):
+    for _, match in counting:
         of_item[match.item_id].append(match)
     nearest = {
-        item: (all(each.disputed for each in found), min(each.distance_bits for each in found))
+        item: (
+            all(each.disputed for each in found),
+            item not in telling,
+            min(each.distance_bits for each in found),
+        )
         for item, found in of_item.items()
     }
-    got = [((match.disputed, match.distance_bits), match.item_id) for match in merged.matches]
+    got = [
+        ((match.disputed, match.common, match.distance_bits), match.item_id)
+        for match in merged.matches
+    ]
     assert [rank for rank, _ in got][:max_matches] == sorted(nearest.values())[:max_matches]
     every_item = results.merged(query, [answer for _, answer in asked], max_matches=1000).matches
     assert len(every_item) == len(nearest)
@@ -244,15 +262,13 @@ def test_versions_of_a_picture_merge_to_the_nearest_entry_per_item(
     for match in merged.matches:
         assert any(
             match.query_transform == transform and match.item_id == listed.item_id
-            for transform, answer in asked
-            for listed in answer.matches
+            for transform, listed in counting
             if listed.distance_bits == match.distance_bits
         )
         assert match.match_id == joined(of_item[match.item_id])
         areas = [
             (transform.area_permille, listed.stored_area_permille)
-            for transform, answer in asked
-            for listed in answer.matches
+            for transform, listed in counting
             if listed.item_id == match.item_id
         ]
         most = max((max(pair), min(pair)) for pair in areas)

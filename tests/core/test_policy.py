@@ -5,12 +5,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from disrupt.core.cases import AgeBand
-from disrupt.core.policy import ADULTS, MINORS, TEST_BANK, ApiKey, Bank, Right, age_of, scope
+from disrupt.core.policy import (
+    ADULTS,
+    COMMON,
+    MINORS,
+    TEST_BANK,
+    ApiKey,
+    Bank,
+    Right,
+    age_of,
+    scope,
+)
 from disrupt.errors import InvalidRequestError, PermissionDeniedError
 
-STRICT = Bank(3, "strict", 20)
-TEST = Bank(4, TEST_BANK)
-BANKS = (ADULTS, MINORS, STRICT)
+STRICT = Bank(4, "strict", 20)
+TEST = Bank(5, TEST_BANK)
+BANKS = (ADULTS, MINORS, COMMON, STRICT)
 
 
 def key(*banks: Bank, operator: bool = False) -> ApiKey:
@@ -34,6 +44,13 @@ def test_no_names_mean_every_bank_of_the_key_at_its_own_distance() -> None:
     searched = scope(key(ADULTS, STRICT), BANKS, (), None)
     assert searched.limits == {ADULTS.number: 31, STRICT.number: 20}
     assert searched.radius_bits == 31
+
+
+def test_nobody_searches_the_bank_of_pictures_in_common_use() -> None:
+    for caller in (key(ADULTS, COMMON), key(ADULTS, COMMON, operator=True)):
+        assert scope(caller, BANKS, (), None).limits == {ADULTS.number: 31}
+        with pytest.raises(InvalidRequestError, match="no bank is named 'common'"):
+            scope(caller, BANKS, ("common",), None)
 
 
 def test_names_narrow_the_search() -> None:

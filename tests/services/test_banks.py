@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from disrupt.core.examples import EXAMPLE_IDS
-from disrupt.core.policy import ADULTS, FIRST_BANKS, MINORS, TEST_BANK, BankPolicy, Right
+from disrupt.core.policy import ADULTS, COMMON, FIRST_BANKS, MINORS, TEST_BANK, BankPolicy, Right
 from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.errors import (
@@ -74,8 +74,9 @@ def test_a_policy_out_of_range_an_unknown_name_and_a_taken_one_are_refused(
     nobody = BankPolicy(organisations=frozenset({"nobody"}))
     with pytest.raises(NotFoundError, match="nobody"):
         set_bank(registry, "adults", nobody, act=ACT)
-    assert registry.banks() == FIRST_BANKS
-    for at in range(BANKS_MAX - len(FIRST_BANKS)):
+    first = (*FIRST_BANKS, COMMON)
+    assert registry.banks() == first
+    for at in range(BANKS_MAX - len(first)):
         create_bank(registry, f"bank{at}", AS_IT_IS, act=ACT)
     with pytest.raises(LimitExceededError):
         create_bank(registry, "more", AS_IT_IS, act=ACT)
@@ -91,7 +92,7 @@ def test_a_key_sees_a_bank_that_it_names_and_that_is_for_its_organisation(
     assert ring.authenticate(other).banks == {ADULTS.number}
 
 
-def test_staff_see_a_bank_likewise_and_move_nothing_into_the_test_bank(
+def test_staff_see_a_bank_likewise_and_move_nothing_into_the_fixed_banks(
     registry: SqlRegistryWriter,
 ) -> None:
     create_test_bank(registry, AS_IT_IS, day=DAY, act=ACT)
@@ -104,6 +105,8 @@ def test_staff_see_a_bank_likewise_and_move_nothing_into_the_test_bank(
     assert key.banks == made.banks - {MINORS.number}
     with pytest.raises(InvalidRequestError, match="move none there"):
         reviewer.move(key, [bytes(16)], TEST_BANK, ACT)
+    with pytest.raises(InvalidRequestError, match="move none there"):
+        reviewer.move(key, [bytes(16)], COMMON.name, ACT)
 
 
 def test_a_key_reviews_until_it_expires_or_is_revoked(registry: SqlRegistryWriter) -> None:
@@ -139,21 +142,24 @@ def test_the_test_bank_is_made_once_and_completed(registry: SqlRegistryWriter) -
     create_bank(registry, TEST_BANK, AS_IT_IS, act=ACT)  # as a crash leaves it
     banks = {create_test_bank(registry, AS_IT_IS, day=DAY, act=ACT) for _ in range(3)}
     (bank,) = banks
-    assert registry.banks() == (*FIRST_BANKS, bank)
+    assert registry.banks() == (*FIRST_BANKS, COMMON, bank)
     items = registry.items_for_review(ItemFilter(frozenset({bank.number})), 9).items
     assert {listed.item_id for listed in items} == EXAMPLE_IDS
     assert len(all_changes(registry)) == len(EXAMPLE_IDS)
 
 
-def test_nothing_is_set_of_the_test_bank_and_no_new_key_gets_it_unnamed(
+def test_nothing_is_set_of_the_fixed_banks_and_no_new_key_gets_them_unnamed(
     registry: SqlRegistryWriter,
 ) -> None:
     fixed = "the same on every server"
     with pytest.raises(InvalidRequestError, match=fixed):
         create_test_bank(registry, BankPolicy(1), day=DAY, act=ACT)
-    with pytest.raises(InvalidRequestError, match=fixed):
-        set_bank(registry, TEST_BANK, BankPolicy(1), act=ACT)
     bank = create_test_bank(registry, AS_IT_IS, day=DAY, act=ACT)
+    for name in (TEST_BANK, COMMON.name):
+        with pytest.raises(InvalidRequestError, match=fixed):
+            set_bank(registry, name, BankPolicy(1), act=ACT)
+    with pytest.raises(InvalidRequestError, match="no bank is named 'common'"):
+        create_key(registry, "k", [Right.REVIEW], [COMMON.name], day=DAY, act=ACT)
     for names, numbers in (((), {1, 2}), ((TEST_BANK,), {bank.number})):
         key, _ = create_key(registry, "k", [Right.MATCH], names, day=DAY, act=ACT)
         assert key.banks == numbers

@@ -24,6 +24,7 @@ from disrupt.core import media
 from disrupt.core.case_erasures import day_of
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import NO_MARK, Addition, Change, Cursor, Removal, StateChange
+from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.media import ITEM_ID_BYTES, Assurance, MediaKind, StoredItem, StoredItems
 from disrupt.core.registrations import Outcome
 from disrupt.core.states import SHOWN, ItemState, WaitReason
@@ -256,6 +257,19 @@ def unpacked(number: int, blob: bytes | None) -> NDArray[np.void]:
         raise DataDirectoryError(
             f"Media item {number} of the registry is damaged, or of a newer version of Disrupt."
         ) from error
+
+
+def common_hashes(connection: Connection) -> NDArray[np.uint8]:
+    """Return the hashes of the items of the bank COMMON that are not erased, shape (n, 32)."""
+    items, stored = schema.items.c, schema.fingerprints.c
+    rows = connection.execute(
+        select(stored.number, stored.fingerprints)
+        .join_from(schema.items, schema.fingerprints, stored.number == items.number)
+        .where(schema.IS_COMMON)
+        .order_by(items.number)
+    )
+    hashes = [unpacked(row.number, row.fingerprints)["hash"] for row in rows]
+    return np.concatenate([np.empty((0, HASH_BYTES), np.uint8), *hashes])
 
 
 def case(connection: Connection, number: str) -> CaseRecord | None:

@@ -16,7 +16,7 @@ the journal. Opening a writer makes registry and journal agree, whichever a cras
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -125,6 +125,7 @@ class SqlRegistry:
     keys = _reading(api_keys.keys)
     quotas = _reading(api_keys.quotas)
     case = _reading(queries.case)
+    common_hashes = _reading(queries.common_hashes)
     pin_hash = _reading(queries.pin_hash)
     registered = _reading(queries.registered)
     items_for_review = _reading(states.items_for_review)
@@ -241,6 +242,15 @@ class SqlRegistryWriter(SqlRegistry):
 
         cursor = self._remove(withdraw)
         return Withdrawn(tuple(withdrawn.values()), cursor)
+
+    def remove_common(self, item_ids: Collection[bytes], act: Act, *, day: str) -> Cursor:
+        """Remove items of the bank COMMON."""
+
+        def remove(connection: Connection) -> tuple[_Removals, Cursor]:
+            removed = statements.remove_common(connection, item_ids, act, day)
+            return removed, queries.head(connection)
+
+        return self._remove(remove)
 
     def revoke_key(self, key_id: str, *, day: str, act: Act) -> ApiKey:
         """Revoke a key."""

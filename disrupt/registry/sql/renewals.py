@@ -67,7 +67,9 @@ class CaseUpdate:
         """Say why an item waits for a review, if it does."""
         if bank in self.reviewed_banks:
             return WaitReason.BANK
-        return WaitReason.UNLIKE_A_PICTURE if item.is_unlike_a_picture else None
+        if item.is_unlike_a_picture:
+            return WaitReason.UNLIKE_A_PICTURE
+        return WaitReason.COMMON if item.is_common else None
 
     def wait_reason(
         self, item: NewItem, bank: int, hashes: int, most_pictures: float

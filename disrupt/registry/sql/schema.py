@@ -212,6 +212,9 @@ Index(None, items.c.replaced_by, sqlite_where=_is_replaced, postgresql_where=_is
 NOT_PLAINLY_LIVE = text("state > 1")
 """Condition under which a query finds items by state in an index: all states but ItemState.LIVE."""
 Index(None, items.c.state, sqlite_where=NOT_PLAINLY_LIVE, postgresql_where=NOT_PLAINLY_LIVE)
+IS_COMMON = text("bank = 3")
+"""Condition under which a query finds the items of the bank ``policy.COMMON`` in an index."""
+Index(None, items.c.bank, sqlite_where=IS_COMMON, postgresql_where=IS_COMMON)
 
 # The fingerprints of each item that is not erased, packed (``core.media``). Apart from items, so
 # that these are quick to read, and a database can rewrite what was erased by itself.

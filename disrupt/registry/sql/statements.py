@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import Column, Connection, Row, delete, exists, func, insert, select, update
 
 from disrupt.core import media
+from disrupt.core.acts import Act
 from disrupt.core.cases import CaseStatus, advance
 from disrupt.core.changes import EPOCH_BYTES, MARK_BYTES
-from disrupt.core.policy import FIRST_BANKS
+from disrupt.core.policy import COMMON, FIRST_BANKS
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.errors import (
     CaseErasingError,
@@ -27,6 +28,7 @@ from disrupt.registry.contract import (
     Removed,
 )
 from disrupt.registry.sql import (
+    acts,
     banks,
     case_erasures,
     disputes,
@@ -34,6 +36,7 @@ from disrupt.registry.sql import (
     outcomes,
     queries,
     schema,
+    states,
     tags,
 )
 from disrupt.registry.sql.renewals import CaseUpdate, note_identities, plan_update
@@ -56,7 +59,7 @@ def seed(connection: Connection, timeline: int = 0) -> None:
         return
     epoch = secrets.token_bytes(EPOCH_BYTES)
     connection.execute(insert(schema.registry).values(id=1, epoch=epoch, timeline=timeline))
-    for bank in FIRST_BANKS:
+    for bank in (*FIRST_BANKS, COMMON):
         banks.insert_bank(connection, bank)
 
 
@@ -89,6 +92,9 @@ def register(
     if changed.added:
         tags.of_case(connection, case.id, day)
     numbers = _add_items(connection, registration, case, changed, make_room, day)
+    if registration.act is not None:
+        for number in numbers:
+            acts.note(connection, registration.act, item=number, bank=registration.bank)
     mark = secrets.token_bytes(MARK_BYTES)
     _add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
     # Removals come second: between the two, a lookup finds both rather than neither.
@@ -350,6 +356,18 @@ def _named(
             living.add(row.replaced_by)
             older.setdefault(row.replaced_by, []).append(row.item_id)
     return living, older
+
+
+def remove_common(
+    connection: Connection, item_ids: Collection[bytes], act: Act, day: str
+) -> list[Removed]:
+    """Erase items of the bank COMMON, with an act for each; return them."""
+    rows = states.named(connection, item_ids, {COMMON.number})
+    for row in rows:
+        acts.note(connection, act, item=row.number, bank=row.bank)
+    _erase(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
+    _close_empty_cases(connection, day)
+    return [Removed(row.number, row.item_id) for row in rows]
 
 
 def _not_found() -> NotFoundError:

@@ -27,6 +27,7 @@ from disrupt.core.acts import Act
 from disrupt.core.changes import MARK_BYTES
 from disrupt.core.media import Assurance, MediaKind
 from disrupt.core.outcomes import DisputeSummary, MatchOutcome
+from disrupt.core.policy import COMMON
 from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
 from disrupt.core.states import SHOWN, ItemState, WaitReason
 from disrupt.errors import NotFoundError
@@ -272,6 +273,8 @@ def _found_by(wanted: ItemFilter) -> Iterator[ColumnElement[bool] | TextClause]:
     yield items.state.in_(wanted.states)
     if ItemState.LIVE not in wanted.states:
         yield schema.NOT_PLAINLY_LIVE
+    if wanted.banks == {COMMON.number}:
+        yield schema.IS_COMMON
     if wanted.item_ids:
         yield items.item_id.in_(wanted.item_ids)
     if wanted.case_tag:

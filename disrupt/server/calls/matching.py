@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from disrupt.admin.v1 import admin_pb2
 from disrupt.core.changes import Cursor
 from disrupt.core.examples import EXAMPLE_IDS
@@ -119,6 +122,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                         most,
                         most_matches=self._config.max_matches_per_answer,
                         allowance=allowance,
+                        leave_out_common=lookup.options.leave_out_common,
                     ),
                     self._state.disputes(key.organisation),
                     index,
@@ -176,6 +180,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                         most,
                         allowance,
                         whole_only=options.whole_only,
+                        leave_out_common=options.leave_out_common,
                     ),
                     self._state.disputes(key.organisation),
                     index,
@@ -293,6 +298,15 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             await self._record(wire_admin.record_request(report), context)
             families.OUTCOMES.add(outcome.name.lower(), organisation)
         return wire.reported_answer()
+
+    async def matches_any(self, fingerprints: NDArray[np.void], context: Context) -> bool:
+        """Tell whether any fingerprint, dtype FINGERPRINT, matches an item of whatever bank."""
+        banks = (bank for bank in self._state.ring.banks if not bank.is_fixed)
+        everywhere = Scope({bank.number: bank.max_distance_bits for bank in banks})
+        hashes, allowance = fingerprints["hash"], self._allowance(context)
+        return await self._searching.run(
+            matching.is_near_any, self._state.live, hashes, everywhere, allowance
+        )
 
     def _scope(self, key: ApiKey, options: LookupOptions) -> Scope:
         return self._scopes(self._state.ring, key, options)

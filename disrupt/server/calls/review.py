@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from disrupt.core.acts import Action
 from disrupt.core.policy import ApiKey
 from disrupt.core.review import ItemFilter, ReviewedItem
+from disrupt.errors import PictureMatchesError
 from disrupt.server.admin import today
 from disrupt.server.admission.pool import Pool
 from disrupt.server.admission.receiving import Context
 from disrupt.server.admission.shares import holder
 from disrupt.server.calls.relaying import Relay
+from disrupt.services.common_bank import CommonBank
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.review import Decided, Reviewer, act_of
 from disrupt.services.tokens import MatchTokens
@@ -27,7 +32,11 @@ _Response = TypeVar("_Response")
 class RelayingReviewServicer(review_pb2_grpc.ReviewServiceServicer):
     """Relay the calls of proto/disrupt/v1/review.proto to the writer."""
 
-    def __init__(self, relay: Relay) -> None:
+    def __init__(
+        self, relay: Relay, matches: Callable[[NDArray[np.void], Context], Awaitable[bool]]
+    ) -> None:
+        """Relay calls; ``matches`` tells whether any fingerprint, dtype FINGERPRINT, matches."""
+        self._matches = matches
         self._relay = relay
         self._writer = review_pb2_grpc.ReviewServiceStub(relay.channel)
 
@@ -97,6 +106,29 @@ class RelayingReviewServicer(review_pb2_grpc.ReviewServiceServicer):
         """List acts."""
         return await self._relay(self._writer.ListActs, request, context)
 
+    async def AddCommonPicture(  # noqa: N802 gRPC's name
+        self, request: review_pb2.AddCommonPictureRequest, context: Context
+    ) -> review_pb2.AddCommonPictureResponse:
+        """Add a picture to those in common use.
+
+        The writer, which has no index, is told whether the picture matches a registered one.
+        """
+        matches = await self._matches(wire.common_picture(request), context)
+        if matches and not request.although_matched:
+            raise PictureMatchesError(
+                "The picture matches one that is registered, so nothing was added. It is no picture"
+                " in common use if it shows what that one shows. Where it is a template that both"
+                " share, add it with although_matched (--although-matched)."
+            )
+        relayed = wire.common_relayed(request, matches=matches)
+        return await self._relay(self._writer.AddCommonPicture, relayed, context)
+
+    async def RemoveCommonPictures(  # noqa: N802 gRPC's name
+        self, request: review_pb2.RemoveCommonPicturesRequest, context: Context
+    ) -> review_pb2.RemoveCommonPicturesResponse:
+        """Take pictures out of those in common use."""
+        return await self._relay(self._writer.RemoveCommonPictures, request, context)
+
     async def EraseCase(  # noqa: N802 gRPC's name
         self, request: review_pb2.EraseCaseRequest, context: Context
     ) -> review_pb2.EraseCaseResponse:
@@ -108,8 +140,14 @@ class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
     """Answer the calls of ReviewService in the writer."""
 
     def __init__(
-        self, reviewer: Reviewer, pool: Pool, cursors: SealedCursors, tokens: MatchTokens
+        self,
+        reviewer: Reviewer,
+        common: CommonBank,
+        pool: Pool,
+        cursors: SealedCursors,
+        tokens: MatchTokens,
     ) -> None:
+        self._common = common
         self._tokens = tokens
         self._reviewer = reviewer
         self._registry = reviewer.registry
@@ -125,7 +163,8 @@ class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
     def _list_items(
         self, key: ApiKey, request: review_pb2.ListItemsRequest
     ) -> review_pb2.ListItemsResponse:
-        wanted = self._wanted(key, request.conditions)
+        banks = self._reviewer.listed_banks(key, request.conditions.banks)
+        wanted = wire.item_filter(request.conditions, banks)
         size, before = wire.page_size(request), wire.before(request.page)
         page = self._registry.items_for_review(wanted, size, before)
         return wire.items_answer(page.items, page.before, self._bank_names())
@@ -263,8 +302,38 @@ class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
         self, key: ApiKey, request: review_pb2.ListActsRequest
     ) -> review_pb2.ListActsResponse:
         size = wire.page_size(request)
-        acts = self._registry.acts(size, wire.before(request.before), key.banks)
+        acts = self._reviewer.acts(key, size, wire.before(request.before))
         return wire.acts_answer(acts, size, self._bank_names())
+
+    async def AddCommonPicture(  # noqa: N802 gRPC's name
+        self, request: review_pb2.AddCommonPictureRequest, _context: Context
+    ) -> review_pb2.AddCommonPictureResponse:
+        """Add a picture to those in common use; ``although_matched`` says that it matches."""
+        return await self._run(self._add_common, request)
+
+    def _add_common(
+        self, key: ApiKey, request: review_pb2.AddCommonPictureRequest
+    ) -> review_pb2.AddCommonPictureResponse:
+        request_id, picture = wire.request_id(request), wire.common_picture(request)
+        added, although = Action.COMMON_ADDED, Action.COMMON_ADDED_ALTHOUGH_MATCHED
+        action = although if request.although_matched else added
+        act = act_of(key, action, int(time.time()), request.reason)
+        item_id, cursor = self._common.add(request_id, picture, act, day=today())
+        item = self._reviewer.common_picture(item_id)
+        return wire.common_added_answer(item, self._bank_names(), self._cursors.seal(cursor))
+
+    async def RemoveCommonPictures(  # noqa: N802 gRPC's name
+        self, request: review_pb2.RemoveCommonPicturesRequest, _context: Context
+    ) -> review_pb2.RemoveCommonPicturesResponse:
+        """Take pictures out of those in common use."""
+        return await self._run(self._remove_common, request)
+
+    def _remove_common(
+        self, key: ApiKey, request: review_pb2.RemoveCommonPicturesRequest
+    ) -> review_pb2.RemoveCommonPicturesResponse:
+        act = act_of(key, Action.COMMON_REMOVED, int(time.time()), request.reason)
+        cursor = self._common.remove(wire.item_ids(request.item_ids), act, day=today())
+        return wire.common_removed_answer(self._cursors.seal(cursor))
 
     async def EraseCase(  # noqa: N802 gRPC's name
         self, request: review_pb2.EraseCaseRequest, _context: Context

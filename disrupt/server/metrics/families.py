@@ -202,6 +202,9 @@ INDEX_LAG = Gauge(
     "disrupt_index_lag_seconds", "Bound on the age of the oldest change that lookups do not show."
 )
 INDEX_ITEMS = Gauge("disrupt_index_items", "Media items that lookups can match.")
+INDEX_COMMON = Gauge(
+    "disrupt_index_common_items", "Pictures among them in common use, by which matches are marked."
+)
 INDEX_HASHES = Gauge("disrupt_index_hashes", "Hashes that lookups search.")
 INDEX_DELTA = Gauge("disrupt_index_delta_hashes", "Hashes among them since the generation.")
 GENERATION = Gauge("disrupt_index_generation", "Number of the generation that is served.")

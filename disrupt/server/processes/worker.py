@@ -192,7 +192,7 @@ async def _serve(
     add_RegistrationServiceServicer_to_server(
         RelayingServicer(config, relay, hashing, videos), server
     )
-    add_ReviewServiceServicer_to_server(RelayingReviewServicer(relay), server)
+    add_ReviewServiceServicer_to_server(RelayingReviewServicer(relay, matching.matches_any), server)
     add_FeedServiceServicer_to_server(FeedServicer(reader, state, cursors), server)
     health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
     names = [service.full_name for service in rights.SERVICES]

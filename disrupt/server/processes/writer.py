@@ -50,6 +50,7 @@ from disrupt.server.processes import maintenance
 from disrupt.server.processes.node import Following
 from disrupt.server.processes.serving import BEAT_S, tell_of_waiting, until_told_to_stop
 from disrupt.server.processes.storage import LOOK_S, Storage
+from disrupt.services.common_bank import CommonBank
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.live_limits import LiveLimits
 from disrupt.services.pins import Pins
@@ -128,7 +129,8 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     4. Look at storage, and at what is to be compacted, until told to stop.
     """
     secrets = directory.secrets()
-    registrar = _registrar(config, registry, secrets.pepper)
+    common = CommonBank(registry)
+    registrar = _registrar(config, registry, secrets.pepper, common)
     turns = Turns(registry, config.turns_per_h)
     decode = partial(
         payloads.register_hashes,
@@ -143,7 +145,8 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     admission = Admission(capacities(config))
     cursors = SealedCursors(secrets.match_tokens)
     registration = RegistrationServicer(registrar, decode, pool, registering, cursors)
-    review = ReviewServicer(Reviewer(registry), pool, cursors, MatchTokens(secrets.match_tokens))
+    tokens = MatchTokens(secrets.match_tokens)
+    review = ReviewServicer(Reviewer(registry), common, pool, cursors, tokens)
     admin = AdminServicer(DirectAdmin(registry), pool)
 
     def answering(relayed: RelayedCalls, *first: aio.ServerInterceptor) -> aio.Server:
@@ -204,7 +207,9 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     directory.socket.unlink(missing_ok=True)
 
 
-def _registrar(config: Config, registry: RegistryWriter, pepper: bytes) -> Registrar:
+def _registrar(
+    config: Config, registry: RegistryWriter, pepper: bytes, common: CommonBank
+) -> Registrar:
     """Make what registers, and start the thread that checks PINs."""
     pins = Pins(pepper)
     throttle = Throttle(pins.verify)
@@ -218,7 +223,8 @@ def _registrar(config: Config, registry: RegistryWriter, pepper: bytes) -> Regis
     quota = Quota(config.max_registered_hashes_per_h)
     live = LiveLimits(config.live_pictures_per_key, config.live_pictures_per_origin)
     proofs = ProofsOfWork(config.proof_attempts)
-    return Registrar(registry, pins, throttle, pepper, limits, quota, live, proofs)
+    parts = (registry, pins, throttle, pepper, limits, quota, live, proofs)
+    return Registrar(*parts, common=common)
 
 
 class _LeadersPool(Pool):

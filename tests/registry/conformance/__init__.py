@@ -2,6 +2,7 @@
 
 from tests.registry.conformance.banks import BanksConformance
 from tests.registry.conformance.bulk import BulkConformance
+from tests.registry.conformance.common import CommonConformance
 from tests.registry.conformance.disputes import DisputesConformance
 from tests.registry.conformance.erasing import ErasingConformance
 from tests.registry.conformance.feed import FeedConformance
@@ -26,6 +27,7 @@ class RegistryConformance(
     StatesConformance,
     ReviewingConformance,
     BulkConformance,
+    CommonConformance,
     ErasingConformance,
     OutcomesConformance,
     DisputesConformance,

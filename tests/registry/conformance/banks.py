@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from disrupt.core.acts import Action
-from disrupt.core.policy import ADULTS, FIRST_BANKS, Bank
+from disrupt.core.policy import ADULTS, COMMON, FIRST_BANKS, Bank
 from disrupt.errors import InvalidRequestError, NotFoundError
 from disrupt.registry.contract import RegistryWriter
 from tests.registry.conformance.opened import Opened, OpenWriter
@@ -25,13 +25,13 @@ class BanksConformance(Opened):
         given = Bank(1, "some", 0, goes_live=False, organisations=frozenset({"b", "a"}))
         with open_writer() as writer:
             added = writer.add_bank(given, act=ADDED)
-            assert added == replace(given, number=len(FIRST_BANKS) + 1)
+            assert added == replace(given, number=COMMON.number + 1)
             changed = replace(added, max_distance_bits=31, organisations=frozenset({"ü"}))
             writer.change_bank(replace(changed, name="other"), act=CHANGED)
             stricter = replace(ADULTS, max_distance_bits=12)
             writer.change_bank(stricter, act=CHANGED)
         with open_writer() as writer:
-            assert writer.banks() == (stricter, *FIRST_BANKS[1:], changed)
+            assert writer.banks() == (stricter, *FIRST_BANKS[1:], COMMON, changed)
 
     def test_each_change_of_a_bank_is_noted_once_and_none_that_is_refused(
         self, writer: RegistryWriter
@@ -40,7 +40,7 @@ class BanksConformance(Opened):
             writer.add_bank(Bank(9, ADULTS.name), act=ADDED)
         with pytest.raises(NotFoundError):
             writer.change_bank(Bank(9, "some"), act=CHANGED)
-        assert (writer.banks(), list(writer.acts(9))) == (FIRST_BANKS, [])
+        assert (writer.banks(), list(writer.acts(9))) == ((*FIRST_BANKS, COMMON), [])
         added = writer.add_bank(Bank(0, "some"), act=ADDED)
         writer.change_bank(added, act=CHANGED)
         acts = [(record.act, record.bank) for record in reversed(writer.acts(9))]

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from disrupt.core.policy import ADULTS, FIRST_BANKS
+from disrupt.core.policy import ADULTS, COMMON, FIRST_BANKS
 from disrupt.errors import (
     InvalidRequestError,
     NotFoundError,
@@ -34,7 +34,7 @@ class RegisteringConformance(Opened):
     def test_new_registry_has_the_first_banks_and_nothing_else(
         self, reader: RegistryReader
     ) -> None:
-        assert reader.banks() == FIRST_BANKS
+        assert reader.banks() == (*FIRST_BANKS, COMMON)
         assert reader.keys() == ()
         assert reader.head().sequence == 0
         assert len(reader.head().epoch) == 16

@@ -64,7 +64,8 @@ def test_every_worker_follows_distance_and_organisations_of_a_bank(start: Start)
         assert outcome(lambda: refused("MatchHashes", asked)) == grpc.StatusCode.PERMISSION_DENIED
     banks(server, "set", "adults", "--all-organisations")
     eventually(lambda: seen(other) == {1})
-    assert [row["name"] for row in banks(server, "list")["banks"]] == ["adults", "minors"]
+    names = [row["name"] for row in banks(server, "list")["banks"]]
+    assert names == ["adults", "minors", "common"]
 
 
 def test_the_test_bank_is_searched_by_its_name_only_and_counts_nowhere(

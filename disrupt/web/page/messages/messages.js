@@ -68,7 +68,7 @@ export const CASE_STATUS = ['UNSPECIFIED', 'RECEIVED', 'ACTIVE', 'WITHDRAWN', 'R
 export const AGE_BAND = ['UNSPECIFIED', 'ADULT', 'MINOR'];
 export const MEDIA_KIND = ['UNSPECIFIED', 'IMAGE', 'VIDEO'];
 export const CASE_ITEM_STATE = ['UNSPECIFIED', 'LIVE', 'WAITING', 'OFF'];
-export const WAIT_REASON = ['UNSPECIFIED', 'LIMIT', 'UNLIKE_A_PICTURE', 'BANK'];
+export const WAIT_REASON = ['UNSPECIFIED', 'LIMIT', 'UNLIKE_A_PICTURE', 'BANK', 'COMMON'];
 export const REGISTRATION_OUTCOME = ['UNSPECIFIED', 'ADDED', 'RENEWED', 'KEPT'];
 
 /** Number of the enumeration Profile for the canonical hash. */

@@ -167,6 +167,13 @@ def upgrade() -> None:
         sqlite_where=sa.text("state > 1"),
         postgresql_where=sa.text("state > 1"),
     )
+    op.create_index(
+        op.f("ix_items_bank"),
+        "items",
+        ["bank"],
+        sqlite_where=sa.text("bank = 3"),
+        postgresql_where=sa.text("bank = 3"),
+    )
     op.create_table(
         "fingerprints",
         sa.Column("number", _NUMBER, autoincrement=False, nullable=False),
