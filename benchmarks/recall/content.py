@@ -1,4 +1,4 @@
-"""What the drawn kinds of pictures are made of: numbers, photographs, pages, words."""
+"""Numbers, photographs, pages and words, of which the drawn kinds of pictures are made."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def _logo(look: np.random.Generator, side: int) -> tuple[Pixels, Pixels]:
             for page, ink in ((shown, colour), (mask, (255,))):
                 cv2.fillPoly(page, [corners.astype(np.int32)], ink)
     text(shown, word(look, 1), 120, 120, 3, any_colour(look))
-    return tuple(cv2.resize(page, (side, side)) for page in (shown, mask))  # type: ignore[return-value]
+    return np.asarray(cv2.resize(shown, (side, side))), np.asarray(cv2.resize(mask, (side, side)))
 
 
 def _stamped(page: Pixels, mark: tuple[Pixels, Pixels], left: int, top: int) -> None:
@@ -107,7 +107,7 @@ def _emoji(look: np.random.Generator, side: int) -> tuple[Pixels, Pixels]:
         for side_of in (-1, 1):
             cheek = (200 + side_of * 130, 250)
             cv2.circle(shown, cheek, 32, any_colour(look, 90), -1, cv2.LINE_AA)
-    return tuple(cv2.resize(page, (side, side)) for page in (shown, mask))  # type: ignore[return-value]
+    return np.asarray(cv2.resize(shown, (side, side))), np.asarray(cv2.resize(mask, (side, side)))
 
 
 def emoji(content: Content, *, plain: bool) -> Pixels:

@@ -479,7 +479,7 @@ def add_common(
     reason: str,
     as_json: bool,
 ) -> None:
-    r"""Add pictures: templates, logos, app screens, letterheads. Never a room, a face or a body.
+    """Add pictures: templates, logos, app screens, letterheads. Never a room, a face or a body.
 
     Each FILE is hashed on this machine, and only hashes are sent. Take the template alone, without
     what people put into it. The first that is refused ends the command: those before it are added.
@@ -500,7 +500,7 @@ def add_common(
 @_limit
 @_reviewing
 def list_common(*, client: ReviewClient, limit: int, as_json: bool) -> None:
-    r"""List the pictures, newest first.
+    """List the pictures, newest first.
 
     \b
     Example: disrupt review common list
@@ -516,7 +516,7 @@ def list_common(*, client: ReviewClient, limit: int, as_json: bool) -> None:
 def remove_common(
     item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_json: bool
 ) -> None:
-    r"""Take pictures out, and erase their hashes: matches are not marked by them any more.
+    """Take pictures out, and erase their hashes: matches are not marked by them any more.
 
     \b
     Example: disrupt review common remove 00112233445566778899aabbccddeeff

@@ -15,7 +15,7 @@ SERVER = "server"
 """Actor of what the server does by its own rules. No key has this id."""
 
 REASON = re.compile(r"[a-z_]{0,32}")
-"""What a reason looks like."""
+"""Pattern of a reason, a code of small letters and underscores."""
 
 
 class Action(IntEnum):

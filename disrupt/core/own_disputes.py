@@ -13,7 +13,7 @@ Distances: TypeAlias = Mapping[tuple[int, int], int]
 """Least distance in bits at which an organisation disputes a version, by plan and ordinal."""
 
 OwnDisputes: TypeAlias = Mapping[bytes, Distances]
-"""What one organisation disputes, by item id."""
+"""Disputes of one organisation, by item id."""
 
 
 def by_organisation(disputes: Iterable[Dispute]) -> Mapping[str, OwnDisputes]:

@@ -101,7 +101,7 @@ class ReviewedItem:
 
 @dataclass(frozen=True, slots=True)
 class ItemCounts:
-    """How much some conditions name: items, in all and by bank, day and state, cases and hashes."""
+    """Counts of the items that conditions name, by bank, day and state, their cases and hashes."""
 
     items: int
     cases: int

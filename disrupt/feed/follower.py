@@ -69,7 +69,7 @@ class Follower:
         self._outlives_registry = outlives_registry
         self._timeline = 0
         self.disputes: Mapping[str, OwnDisputes] = {}
-        """What each organisation disputes, as of the index or later."""
+        """Disputes of each organisation, as of the index or later."""
         self._disputes_changed = True
         self._taken = live.snapshot.generation if live.serving else None
         self._complete_s = time.monotonic()

@@ -34,7 +34,7 @@ class RemovalList:
         self._path = path
         self._lock = threading.Lock()
         self._added: set[Record] = set()
-        """What ``add`` was given, of what it is given again and again: epochs and keys."""
+        """Epochs and keys that ``add`` was given, which it is given again and again."""
         contents = journal.read(path) or Contents(journal.pack(()), torn=True)
         if contents.torn or contents.damaged_records:
             journal.write_packed(path, contents.packed)

@@ -14,7 +14,7 @@ MOVED = f"{REGISTRY}.moved"
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What was copied: rows of all tables, items among them, and the cursor of the head."""
+    """Counts of copied rows, and of items among them, and the cursor of the head."""
 
     rows: int
     items: int

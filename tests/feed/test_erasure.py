@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from disrupt.core.policy import ADULTS, MINORS
 from disrupt.errors import DataDirectoryError, SnapshotRefusedError
 from disrupt.feed.erasure import erase, oldest_withdrawn_s
 from disrupt.feed.follower import Follower
@@ -196,9 +197,8 @@ def test_the_oldest_withdrawn_byte_is_as_old_as_the_oldest_generation_that_holds
     writer.withdraw(case, None, day=DAY)
     rebuild(writer, index_dir)  # keeps the one before
     assert 90_000 <= oldest_withdrawn_s(writer, index_dir) < 100_000
-    adults, minors = (bank.number for bank in writer.banks())
-    assert oldest_withdrawn_s(writer, index_dir, [adults]) >= 90_000
-    assert oldest_withdrawn_s(writer, index_dir, [minors]) == 0
+    assert oldest_withdrawn_s(writer, index_dir, [ADULTS.number]) >= 90_000
+    assert oldest_withdrawn_s(writer, index_dir, [MINORS.number]) == 0
     backdate(index_dir, 2, -86_400)
     assert oldest_withdrawn_s(writer, index_dir) > 1_000_000_000
     erase(writer, index_dir)

@@ -52,7 +52,7 @@ _DAMAGED = ("XX001", "XX002")
 _NOT_ALLOWED = "42"
 """Class of codes for a missing privilege, or a missing table."""
 _REFUSALS = ("authentication failed", "does not exist", "no pg_hba.conf entry", "permission denied")
-"""What libpq's messages have where waiting does not help."""
+"""Parts of libpq's messages of failures that waiting does not mend."""
 
 _UNREADABLE = (
     "A record of the registry cannot be read: it is damaged, or of a newer version of Disrupt."
