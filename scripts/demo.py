@@ -29,12 +29,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.harness.deployment import BIN, CommandFailedError, Deployment, run
-from benchmarks.harness.videos import encode, footage
-from benchmarks.recall.edits import Scene
 from benchmarks.recall.harder_edits import cut_side, negative, photographed_screen
-from benchmarks.recall.layouts import screenshot
 from disrupt.client import Effort, MatchClient
+from rig.media.edits import Scene
+from rig.media.layouts import screenshot
+from rig.media.videos import encode, footage
+from rig.servers.deployment import BIN, CommandFailedError, Deployment, run
 from scripts.demo_dispute import DISPUTED, Dispute
 
 ROOT = Path(__file__).parents[1]

@@ -14,9 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threatexchange.signal_type.pdq.pdq_hasher import pdq_from_bytes
 
-from benchmarks.recall.edits import Scene, upload
 from benchmarks.recall.harder_edits import EVERY_EDIT
-from benchmarks.recall.layouts import Pixels
 from benchmarks.recall.originals import ORIGINALS, Photograph, encoded
 from disrupt.core.changes import Cursor
 from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY, PdqHash, stack
@@ -29,6 +27,8 @@ from disrupt.index.columns import columns_of
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
 from disrupt.services.matching import Allowance, complete, picture_steps
+from rig.media.edits import Scene, upload
+from rig.media.layouts import Pixels
 
 EFFORTS = (Effort.FAST, Effort.STANDARD, Effort.THOROUGH)
 
@@ -36,9 +36,10 @@ SCOPE = Scope({ADULTS.number: MAX_DISTANCE_BITS})
 _EPOCH = bytes(16)
 _SOURCES = (
     *("disrupt/hashing/**/*.py", "disrupt/distinctiveness/*.*", "disrupt/core/*.py"),
+    *("rig/media/edits.py", "rig/media/layouts.py"),
     *(
         f"benchmarks/recall/{name}.py"
-        for name in ("edits", "harder_edits", "unequal_edits", "layouts", "originals", "sources")
+        for name in ("harder_edits", "unequal_edits", "originals", "sources")
     ),
 )
 

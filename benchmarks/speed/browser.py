@@ -29,7 +29,9 @@ from pillow_heif import register_heif_opener
 from playwright.sync_api import sync_playwright
 
 from benchmarks.harness import report
-from benchmarks.harness.browsers import (
+from disrupt.hashing import ImageFingerprints, fingerprint_image
+from disrupt.hashing.decoding.colours import profile_of_numbers
+from rig.callers.browsers import (
     HASH_FILES,
     PROGRAMS,
     ROOT,
@@ -41,11 +43,9 @@ from benchmarks.harness.browsers import (
     rows_of,
     serving,
 )
-from benchmarks.harness.photographs import photographs
-from benchmarks.harness.videos import encode as encode_video
-from benchmarks.harness.videos import footage
-from disrupt.hashing import ImageFingerprints, fingerprint_image
-from disrupt.hashing.decoding.colours import profile_of_numbers
+from rig.media.photographs import photographs
+from rig.media.videos import encode as encode_video
+from rig.media.videos import footage
 
 _SIDE_PX = 1280
 """Longest side of the pictures that are compared."""

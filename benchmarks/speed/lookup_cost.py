@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import report
 from benchmarks.harness.hash_sets import stored as stored_hashes
-from benchmarks.recall.edits import EDITS, Scene, upload
 from benchmarks.recall.originals import ORIGINALS, Photograph, chosen, collection, folder_option
 from benchmarks.recall.recall_trials import SCOPE, index_of
 from disrupt.core.hashes import stack
@@ -33,6 +32,7 @@ from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.regions.detection import find_regions
 from disrupt.index.live import LiveIndex
 from disrupt.services.matching import Allowance, complete, picture_steps
+from rig.media.edits import EDITS, Scene, upload
 
 _SIDE_PX = 1920
 _HASHES_PER_ITEM = 195

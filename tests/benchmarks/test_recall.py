@@ -10,11 +10,11 @@ from PIL import Image
 from skimage import data
 
 from benchmarks.recall import alike, extents, recall, sources, unrelated
-from benchmarks.recall.edits import Scene, upload
 from benchmarks.recall.harder_edits import EVERY_EDIT
 from benchmarks.recall.kinds import KINDS, drawn
 from benchmarks.recall.recall import interval
 from benchmarks.videos import video
+from rig.media.edits import Scene, upload
 from tests.benchmarks.conftest import Bench
 
 

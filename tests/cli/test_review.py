@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.harness.deployment import Deployment
-from tests.cli.shell import Done, Shell
-from tests.server.caller import eventually
-from tests.submission.examples import picture
+from rig.callers.shell import Done, Shell
+from rig.media.generated import picture
+from rig.servers.deployment import Deployment
+from rig.waiting import eventually
 
 
 @pytest.fixture(scope="module")

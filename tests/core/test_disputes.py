@@ -12,7 +12,7 @@ from disrupt.core.disputes import Version, narrowing
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.outcomes import Dispute, MatchedVersion, NarrowingPolicy, Settlement
 from disrupt.core.transforms import PLANS
-from tests.core.naive_disputes import not_answered, shows_whole, silenced
+from rig.model.naive_disputes import not_answered, shows_whole, silenced
 
 POLICY = NarrowingPolicy()
 FLOOR_BITS = POLICY.floor_bits

@@ -21,7 +21,7 @@ from disrupt.core.videos import FRAME, fingerprints_of
 from disrupt.hashing import fingerprint_image
 from disrupt.hashing.images import fingerprint_frames
 from disrupt.hashing.videos.frames import REGISTRATION_INTERVAL_MS
-from tests.hashing.pictures import PHOTOS, encode
+from rig.media.pictures import PHOTOS, encode
 from tests.hashing.test_animations import animation
 
 IMAGE, VIDEO = MediaKind.IMAGE, MediaKind.VIDEO

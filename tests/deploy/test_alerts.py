@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment
-from benchmarks.harness.monitored import RULES, monitored, panels
-from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
 from disrupt.errors import UnauthenticatedError
 from disrupt.server.metrics.families import FAMILIES, Counter, Histogram
+from rig.faults.sabotages import broken_by
+from rig.servers.deployment import FEW_DECODERS, Deployment
+from rig.servers.monitored import RULES, monitored, panels
 from tests.document import table
 
 ROOT = Path(__file__).parents[2]

@@ -24,8 +24,8 @@ from disrupt.hashing import (
 from disrupt.hashing.decoding.pictures import decode_frames
 from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.videos.frames import hash_video
-from tests.hashing.pictures import PHOTOS, encode, registered, upright
-from tests.oracle import gif
+from rig.media.files import gif
+from rig.media.pictures import PHOTOS, encode, registered, upright
 
 
 def animation(frames: list[Image.Image], kind: str = "GIF", **options: Any) -> bytes:

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from skimage.data import data_dir
 
-from benchmarks.recall.edits import EDITS, GROUPS, Scene, upload
-from benchmarks.recall.layouts import BLACK, WHITE, Pixels, text_bar
 from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import LOOKUP_CROPS, Effort
 from disrupt.core.media import LowQuality
@@ -27,7 +25,9 @@ from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.pdq.luma import area_average
 from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.regions.detection import Region, find_regions, reduction
-from tests.hashing.pictures import encode
+from rig.media.edits import EDITS, GROUPS, Scene, upload
+from rig.media.layouts import BLACK, WHITE, Pixels, text_bar
+from rig.media.pictures import encode
 
 PHOTOS = [
     np.asarray(ImageOps.contain(Image.open(f"{data_dir}/{name}").convert("RGB"), (900, 900)))

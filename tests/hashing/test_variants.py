@@ -17,7 +17,7 @@ from disrupt.hashing import ImageFingerprints, fingerprint_image
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.regions.rotation import turned
 from disrupt.hashing.variants import NEAR_BITS
-from tests.hashing.pictures import encode
+from rig.media.pictures import encode
 
 PHOTOS = {
     name: Image.fromarray(getattr(data, name)()).resize((1200, 900), Image.Resampling.BICUBIC)

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import secrets as random
-from collections.abc import Iterator
-from contextlib import ExitStack
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
-from benchmarks.harness.deployment import Deployment, run
 from disrupt.core.cases import AgeBand
 from disrupt.core.media import FINGERPRINT, MediaKind, Profile
 from disrupt.core.registrations import MediaItem, Outcome
@@ -18,13 +14,9 @@ from disrupt.data_directory import JOURNAL
 from disrupt.registry import journal
 from disrupt.submission import requests
 from disrupt.v1 import registration_pb2
-from tests.server.caller import PIN, Caller, calling, eventually, items, lookup
-
-
-@pytest.fixture
-def platforms(server: Deployment, secrets: dict[str, str]) -> Iterator[list[Caller]]:
-    with ExitStack() as stack:
-        yield [stack.enter_context(calling(server.address, secrets["match"])) for _ in range(8)]
+from rig.callers.caller import PIN, Caller, items, lookup
+from rig.servers.deployment import Deployment, run
+from rig.waiting import eventually
 
 
 def fingerprints(own: bytes, ordinal: int) -> NDArray[np.void]:

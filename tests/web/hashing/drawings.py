@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.harness.browsers import rows_of
 from disrupt.core.examples import _BYTES_PER_SHAPE, _SHAPES, EXAMPLES, _bytes
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import Dihedral
@@ -24,6 +23,7 @@ from disrupt.hashing.anchors.pages import pages
 from disrupt.hashing.decoding.pixels import Picture
 from disrupt.hashing.images import _registered
 from disrupt.hashing.pdq.luma import canonical_luma
+from rig.callers.browsers import rows_of
 
 VECTORS = Path(__file__).with_name("vectors.json")
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.browsers import distances, rows_of
 from disrupt.hashing import ImageFingerprints, fingerprint_image
+from rig.callers.browsers import distances, rows_of
 from tests.web.hashing.engines import EACH_ENGINE, hashed, needs
 from tests.web.hashing.files import files, refused
 
