@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rig.faults.relay import Pair, Relay
+from rig.faults.relay import Ends, Relay
 
 _CASE_NUMBER = re.compile(rb"[2-9A-Z]{4}-[2-9A-Z]{4}-[2-9A-Z]{3}")
 
@@ -22,7 +22,7 @@ class Losing(Relay):
     def __init__(self, port: int) -> None:
         self.asked = threading.Event()
         self._loses = True
-        self._losing: set[Pair] = set()
+        self._losing: set[Ends] = set()
         super().__init__(port)
 
     def heal(self) -> None:
@@ -30,7 +30,7 @@ class Losing(Relay):
         self._loses = False
         self.cut()
 
-    def _pass(self, data: bytes, target: socket.socket, pair: Pair) -> None:
+    def _pass(self, data: bytes, target: socket.socket, pair: Ends) -> None:
         client, server = pair
         if target is client and pair in self._losing:
             return

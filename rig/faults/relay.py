@@ -7,7 +7,7 @@ import threading
 from contextlib import suppress
 from typing import TypeAlias
 
-Pair: TypeAlias = tuple[socket.socket, socket.socket]
+Ends: TypeAlias = tuple[socket.socket, socket.socket]
 """Both sides of a connection that is passed on: the client's and the server's."""
 
 
@@ -18,7 +18,7 @@ class Relay:
         self._port = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        self._pairs: list[Pair] = []
+        self._pairs: list[Ends] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
     def ports(self) -> set[int]:
@@ -59,7 +59,7 @@ class Relay:
             for ends in (pair, pair[::-1]):
                 threading.Thread(target=self._pass_on, args=(*ends, pair), daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, target: socket.socket, pair: Pair) -> None:
+    def _pass_on(self, source: socket.socket, target: socket.socket, pair: Ends) -> None:
         with suppress(OSError):
             while read := source.recv(1 << 16):
                 self._pass(read, target, pair)
@@ -67,12 +67,12 @@ class Relay:
         with suppress(ValueError):  # the other direction ended before
             self._pairs.remove(pair)
 
-    def _pass(self, data: bytes, target: socket.socket, pair: Pair) -> None:  # noqa: ARG002 others choose
+    def _pass(self, data: bytes, target: socket.socket, pair: Ends) -> None:  # noqa: ARG002 others choose
         """Pass what one side sent on to the other."""
         target.sendall(data)
 
 
-def _end(pair: Pair) -> None:
+def _end(pair: Ends) -> None:
     for each in pair:
         with suppress(OSError):  # shut down, as a thread that waits for it does not see it closed
             each.shutdown(socket.SHUT_RDWR)
