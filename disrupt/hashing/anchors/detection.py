@@ -328,8 +328,8 @@ _BLURS_PX = tuple(
 
 def _blurred(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
     """Blur by a Gaussian along both axes."""
-    rows = mapped(_gaussian(image.shape[0], sigma_px), image)
-    return np.ascontiguousarray(mapped(_gaussian(image.shape[1], sigma_px), rows.T).T)
+    rows, columns = (_gaussian(size_px, sigma_px) for size_px in image.shape)
+    return mapped(rows, columns, image)
 
 
 @lru_cache(maxsize=128)
