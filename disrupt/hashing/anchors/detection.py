@@ -187,15 +187,17 @@ def _candidates(differences: NDArray[np.float32]) -> NDArray[np.intp]:
     flat = differences.reshape(-1)
     margin = height * width + _BORDER_PX * (width + 1)
     inner = flat[margin:-margin]
-    left, right = flat[margin - 1 : -margin - 1], flat[margin + 1 : 1 - margin]
     half = _MIN_CONTRAST / 2
-    is_most = (inner > half) & (inner >= left) & (inner >= right)
-    is_least = (inner < -half) & (inner <= left) & (inner <= right)
+    is_most, is_least = inner > half, inner < -half
+    for step in (-1, 1, -width, width):
+        other = flat[margin + step : len(flat) - margin + step]
+        is_most &= inner >= other
+        is_least &= inner <= other
     at = np.flatnonzero(is_most | is_least) + margin
     # Few are left whose other neighbours have to be looked at.
     for step in _NEIGHBOURS @ (height * width, width, 1):
-        value = flat[at]
-        at = at[np.abs(value) >= np.sign(value) * flat[at + step]]
+        value = flat.take(at)
+        at = at.compress(np.abs(value) >= np.sign(value) * flat.take(at + step))
     places = np.stack(np.unravel_index(at, differences.shape))
     within = (places[1:] >= _BORDER_PX) & (places[1:] < [[height - _BORDER_PX], [width - _BORDER_PX]])
     return places[:, within.all(axis=0)]
@@ -286,8 +288,9 @@ def _gradients(scale: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray
     for tangent in _TANGENTS:
         np.greater(steep, np.multiply(flat, tangent, out=limit), out=exceeds)
         bins += exceeds.view(np.uint8)
-    np.subtract(_BINS // 2, bins, out=bins, where=across < 0)
-    np.subtract(_BINS, bins, out=bins, where=down < 0)
+    # Mirrored left and up, without a condition for each pixel.
+    bins += (across < 0) * (_BINS // 2 - 2 * bins)
+    bins += (down < 0) * (_BINS - 2 * bins)
     bins[bins == _BINS] = 0
     return lengths, bins
 

@@ -146,8 +146,7 @@ def _are_drawn(samples: NDArray[np.float32]) -> NDArray[np.bool]:
     levels = samples.reshape(len(samples), SAMPLES**2) * np.float32(_LEVEL_BINS / 256)
     bins = levels.astype(np.intp)
     bins += _LEVEL_BINS * np.arange(len(samples))[:, None]
-    # Neighbouring samples are often in one bin: counting to one place waits for itself.
-    counts = np.bincount(bins.T.reshape(-1), minlength=_LEVEL_BINS * len(samples))
+    counts = np.bincount(bins.reshape(-1), minlength=_LEVEL_BINS * len(samples))
     fullest = np.sort(counts.reshape(-1, _LEVEL_BINS), axis=1)[:, -2:].sum(axis=1)
     # The sum of some steps is limited by that of all squares: few have to be looked for.
     most = np.sqrt(_STEEPEST * np.einsum("ij,ij->i", steps, steps)) / total
@@ -166,8 +165,9 @@ def _repeat(anchors: Anchors, hashes: NDArray[np.uint8]) -> NDArray[np.bool]:
     """Tell which regions look like another one, or its mirror image, elsewhere on the page."""
     if not len(hashes):
         return np.zeros(0, np.bool)
-    words = hashes.view(np.uint64)
-    bits = np.bitwise_count(words[:, None, :1] ^ words).sum(axis=-1, dtype=np.uint16).min(axis=-1)
+    signs = 2 * np.unpackbits(hashes, axis=-1).astype(np.float32) - 1
+    agreeing = np.maximum(signs[:, 0] @ signs[:, 0].T, signs[:, 0] @ signs[:, 1].T)
+    bits = (signs.shape[-1] - agreeing) / 2
     apart = np.hypot(anchors.x[:, None] - anchors.x, anchors.y[:, None] - anchors.y)
     elsewhere = apart > np.maximum(anchors.side[:, None], anchors.side) / 2
     return np.asarray(((bits < _DISTINCT_BITS) & elsewhere).any(axis=1))
