@@ -46,7 +46,8 @@ _CENTRAL = np.array([[0, 1, 0], [-0.5, 0, 0.5], [1, -2, 1]])
 def _weights(orders: NDArray[np.intp]) -> NDArray[np.float64]:
     """Return the weights of neighbours, (..., 27), in derivatives of orders (..., 3) by axis."""
     layer, row, column = np.moveaxis(_CENTRAL[orders], -2, 0)
-    return np.einsum("...i,...j,...k->...ijk", layer, row, column).reshape(*orders.shape[:-1], -1)
+    weights = np.einsum("...i,...j,...k->...ijk", layer, row, column)
+    return np.asarray(weights.reshape(*orders.shape[:-1], -1), np.float64)
 
 
 _AXES = np.eye(3, dtype=np.intp)
@@ -199,7 +200,9 @@ def _candidates(differences: NDArray[np.float32]) -> NDArray[np.intp]:
         value = flat.take(at)
         at = at.compress(np.abs(value) >= np.sign(value) * flat.take(at + step))
     places = np.stack(np.unravel_index(at, differences.shape))
-    within = (places[1:] >= _BORDER_PX) & (places[1:] < [[height - _BORDER_PX], [width - _BORDER_PX]])
+    within = (places[1:] >= _BORDER_PX) & (
+        places[1:] < [[height - _BORDER_PX], [width - _BORDER_PX]]
+    )
     return places[:, within.all(axis=0)]
 
 

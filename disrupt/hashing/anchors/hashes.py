@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from disrupt.distinctiveness.cosines import COEFFICIENTS, COSINES, SAMPLES
 from disrupt.hashing.anchors.detection import Anchors, find_anchors
 from disrupt.hashing.anchors.pages import LEVELS, in_image_steps, pages
-from disrupt.hashing.pdq.linear import Hashed, hash_coefficients, quality_of
-from disrupt.hashing.regions.crops import MAX_PLAIN_SHARE, plain_shares
+from disrupt.hashing.pdq.linear import Hashed, hash_coefficients, quality_of_steps
+from disrupt.hashing.regions.crops import MAX_PLAIN_SHARE, PLAIN_STEP
 
 CANDIDATES = 128
 """Most regions of a page that are hashed."""
@@ -61,9 +61,8 @@ def candidates(page: list[NDArray[np.float32]]) -> tuple[Anchors, Hashed, NDArra
     for first in range(0, len(samples), _FEW):
         few = slice(first, first + _FEW)
         both[few, 0] = _coefficients(samples[few])
-        qualities[few] = quality_of(samples[few])[:, None]
-        are_marks[few] = plain_shares(samples[few]) > MAX_PLAIN_SHARE
-        are_marks[few] |= _are_drawn(samples[few])
+        quality, are_marks[few] = _judged(samples[few])
+        qualities[few] = quality[:, None]
     np.multiply(both[:, 0], _MIRRORED, out=both[:, 1])
     hashed = hash_coefficients(both, qualities)
     are_good = hashed.undecided_bits[:, 0] <= MAX_UNDECIDED_BITS
@@ -137,11 +136,23 @@ def _coefficients(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return in_image_steps(coefficients)
 
 
-def _are_drawn(samples: NDArray[np.float32]) -> NDArray[np.bool]:
-    """Tell which samples are few marks on plain ground: drawn letters, charts, frames."""
-    across = np.abs(np.diff(samples, axis=-1))[..., :-1, :]
-    down = np.abs(np.diff(samples, axis=-2))[..., :-1]
-    steps = (across + down).reshape(len(samples), (SAMPLES - 1) ** 2)
+def _judged(samples: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.bool]]:
+    """Return qualities of samples, and which of them are shapes or marks on plain ground."""
+    down = np.abs(samples[:, 1:] - samples[:, :-1])
+    across = np.zeros_like(samples)  # The last column, of no steps, keeps rows in one piece.
+    np.abs(np.diff(samples, axis=-1), out=across[..., :-1])
+    qualities = quality_of_steps(down, across)
+    across = across[:, :-1]
+    is_plain = np.maximum(down, across) < PLAIN_STEP
+    plain = np.count_nonzero(is_plain[..., :-1], axis=(-2, -1))
+    steps = down + across
+    steps[..., -1] = 0
+    are_plain = plain > MAX_PLAIN_SHARE * (SAMPLES - 1) ** 2
+    return qualities, are_plain | _are_drawn(samples, steps.reshape(len(samples), -1))
+
+
+def _are_drawn(samples: NDArray[np.float32], steps: NDArray[np.float32]) -> NDArray[np.bool]:
+    """Tell which samples, of such steps, are few marks: drawn letters, charts, frames."""
     total = np.maximum(steps.sum(axis=-1, dtype=np.float64), 1e-6)
     levels = samples.reshape(len(samples), SAMPLES**2) * np.float32(_LEVEL_BINS / 256)
     bins = levels.astype(np.intp)
