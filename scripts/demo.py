@@ -209,7 +209,7 @@ def find_screenshot(report: Report, platform: Platform, photo: Path, into: Path)
         query, stored = nearest["query_transform"], nearest["stored_transform"]
         got = platform.names.get(nearest["item"], "unknown item")
         distance = str(nearest["distance"])
-        how = "mirror" if query.startswith("mirror crop") else query
+        how = "mirror" if "mirror" in query else query
         versions = f": {query} / {stored}"
     what = f"{photo.stem}, cropped, mirrored, screenshot"
     report.line("look up", what, photo.stem, got, distance)

@@ -37,7 +37,7 @@ _SLOW = (
     *("feed/test_passing_errors.py", "feed/test_refusals.py", "hashing/test_animations.py"),
     *("hashing/test_degenerate_pictures.py", "hashing/test_formats.py", "hashing/test_isobmff.py"),
     *("hashing/test_luma.py", "hashing/test_readings.py", "hashing/test_regions.py"),
-    *("hashing/test_registered_before.py", "hashing/test_videos.py", "index/test_live_machine.py"),
+    *("hashing/test_videos.py", "index/test_live_machine.py"),
     *("registry/test_erasure.py", "registry/test_processes.py", "registry/test_reconciliation.py"),
     *("server/test_ownership.py", "server/test_part_failure.py", "server/test_restore.py"),
     *("server/test_restore_renewed.py", "services/test_throttle.py"),

@@ -129,7 +129,7 @@ def main(
     photographs = collection(folder)
     if len(photographs) < templates + 2:
         sys.exit(f"{templates} templates need {templates + 2} photographs, here are fewer.")
-    pictures = _Pictures(photographs, templates, registered)
+    pictures = Pictures(photographs, templates, registered)
     items = {
         place: columns(tuple(outcome.fingerprints))
         for kind in kinds or KINDS
@@ -159,7 +159,7 @@ def main(
 
 
 @dataclass(frozen=True, slots=True)
-class _Pictures:
+class Pictures:
     """Pictures of all kinds. What is registered and what is looked up show other photographs."""
 
     photographs: Sequence[Photograph]
@@ -197,7 +197,7 @@ class _Pictures:
 
 
 def _matches(
-    pictures: _Pictures,
+    pictures: Pictures,
     items: dict[Place, NDArray[np.void]],
     asked: Sequence[Place],
     effort: Effort,

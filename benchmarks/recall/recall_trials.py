@@ -20,7 +20,7 @@ from disrupt.core.changes import Cursor
 from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY, PdqHash, stack
 from disrupt.core.lookups import Effort
 from disrupt.core.media import Assurance, Fingerprint, LowQuality, MediaKind, StoredItem, columns
-from disrupt.core.policy import ADULTS, Scope
+from disrupt.core.policy import ADULTS, COMMON, Scope
 from disrupt.core.transforms import Transform
 from disrupt.hashing import ImageFingerprints, fingerprint_image, hash_image
 from disrupt.index.columns import columns_of
@@ -187,18 +187,25 @@ class Searched:
         return None, None
 
 
-def index_of(items: Iterable[NDArray[np.void]]) -> LiveIndex:
-    """Index items as the server does; item n has the id of ``item_id_of``."""
+def index_of(
+    items: Iterable[NDArray[np.void]], common: Iterable[NDArray[np.void]] = ()
+) -> LiveIndex:
+    """Index items as the server does; item n has the id of ``item_id_of``.
+
+    ``common`` are those of pictures in common use.
+    """
     stored = [
         StoredItem.of(
             at + 1,
             item_id_of(at),
-            ADULTS.number,
+            bank.number,
             MediaKind.IMAGE,
             Assurance.SELF_REPORTED,
             fingerprints,
         )
-        for at, fingerprints in enumerate(items)
+        for at, (bank, fingerprints) in enumerate(
+            (bank, each) for bank, some in ((ADULTS, items), (COMMON, common)) for each in some
+        )
     ]
     with tempfile.TemporaryDirectory() as folder:
         return LiveIndex(publish(Path(folder), [columns_of(stored)], Cursor(_EPOCH, len(stored))))

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from benchmarks.recall import alike, extents, recall, sources, unrelated
+from benchmarks.recall import alike, common, extents, recall, sources, unrelated
 from benchmarks.recall.harder_edits import EVERY_EDIT
 from benchmarks.recall.kinds import KINDS, drawn
 from benchmarks.recall.recall import interval
@@ -84,6 +84,17 @@ def test_what_matches_tells_whether_both_parts_show_the_same(bench: Bench, folde
     assert (memes["matched"], memes["detail_differs"]) == (2, 0)
     assert memes["whole"] + memes["part"] == 2
     assert maps["matched"] == 0
+
+
+def test_what_a_sample_in_common_use_explains_is_counted(bench: Bench, folder: Path) -> None:
+    sizes = ("--registered", "1", "--lookups", "2", "--copies", "2")
+    kind = ("--kind", "placeholders of one site")
+    code, report = bench(common.main, "--folder", folder, *kind, *sizes)
+    assert code == 0
+    (row,) = report["rows"]
+    assert (row["lookups"], row["matched"], row["copies"]) == (2, 2, 2)
+    assert row["unmarked"] <= row["matched"]
+    assert row["copies_unmarked"] <= row["copies_found"] <= 2
 
 
 def test_an_interval_is_wider_where_trials_of_a_photograph_hang_together() -> None:

@@ -109,8 +109,8 @@ def test_faults_lose_nothing_answer_nothing_wrong_and_are_seen(
 @pytest.mark.parametrize(
     ("sabotage", "kinds", "problem"),
     [
-        # whichever comes first: a lookup that misses it, or the registry's reading at the end
-        ("early-acknowledgement", ["writer killed"] * 9, "lost|a match is missing"),
+        # whichever comes first: a lookup that misses it, a case that is not there, or the end
+        ("early-acknowledgement", ["writer killed"] * 9, "lost|a match is missing|CASE_REFUSED"),
         ("forgotten-matches", [], "a match is missing"),
         ("uncounted-ends", ["worker killed"], "worker killed does not show"),
     ],

@@ -37,6 +37,22 @@ _BLOCK = 64
 _PEAK_SHARE = 0.8
 """Least share of the highest peak of gradients that is an orientation of its own."""
 
+_NEIGHBOURS = np.indices((3, 3, 3)).reshape(3, -1).T - 1
+"""Steps along layer, row and column to a pixel's neighbours, itself in their middle: (27, 3)."""
+_CENTRAL = np.array([[0, 1, 0], [-0.5, 0, 0.5], [1, -2, 1]])
+"""Weights of a pixel and both its neighbours in the value and its two derivatives."""
+
+
+def _weights(orders: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the weights of neighbours, (..., 27), in derivatives of orders (..., 3) by axis."""
+    layer, row, column = np.moveaxis(_CENTRAL[orders], -2, 0)
+    weights = np.einsum("...i,...j,...k->...ijk", layer, row, column)
+    return np.asarray(weights.reshape(*orders.shape[:-1], -1), np.float64)
+
+
+_AXES = np.eye(3, dtype=np.intp)
+_GRADIENT, _HESSIAN = _weights(_AXES), _weights(_AXES + _AXES[:, None]).reshape(9, -1)
+
 SIDES_SIGMAS = (16, 24, 11)
 """Sides of the regions of an extremum, in the blur at which it is: all regions of the first side
 come before those of the second, which serve pictures of few extrema."""
@@ -131,8 +147,7 @@ def _order(side: NDArray[np.float64], response: NDArray[np.float64]) -> NDArray[
 def _extrema(scales: NDArray[np.float32]) -> _Extrema:
     """Return the extrema of the differences of an octave's scales, (6, height, width)."""
     differences = np.diff(scales, axis=0)
-    places = _candidates(differences)
-    at = np.stack(places)
+    at = _candidates(differences)
     offset = np.empty((3, at.shape[1]))
     settled = np.zeros(at.shape[1], np.bool)
     contrast = np.empty(at.shape[1])
@@ -167,24 +182,28 @@ def _extrema(scales: NDArray[np.float32]) -> _Extrema:
     return _Extrema(layer, row, column, x, y, sigma, np.abs(contrast[kept]))
 
 
-def _candidates(differences: NDArray[np.float32]) -> tuple[NDArray[np.intp], ...]:
-    """Return layers, rows and columns that no neighbour in place and scale exceeds."""
-    wide = np.maximum(
-        differences[..., 1:-1], np.maximum(differences[..., :-2], differences[..., 2:])
-    )
-    most = np.maximum(wide[:, 1:-1], np.maximum(wide[:, :-2], wide[:, 2:]))
-    most = np.maximum(most[1:-1], np.maximum(most[:-2], most[2:]))
-    wide = np.minimum(
-        differences[..., 1:-1], np.minimum(differences[..., :-2], differences[..., 2:])
-    )
-    least = np.minimum(wide[:, 1:-1], np.minimum(wide[:, :-2], wide[:, 2:]))
-    least = np.minimum(least[1:-1], np.minimum(least[:-2], least[2:]))
-    inner = differences[1:-1, 1:-1, 1:-1]
+def _candidates(differences: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return layers, rows and columns, (3, n), that no neighbour in place and scale exceeds."""
+    _, height, width = differences.shape
+    flat = differences.reshape(-1)
+    margin = height * width + _BORDER_PX * (width + 1)
+    inner = flat[margin:-margin]
     half = _MIN_CONTRAST / 2
-    is_extreme = ((inner > half) & (inner >= most)) | ((inner < -half) & (inner <= least))
-    edge = _BORDER_PX - 1
-    layer, row, column = np.nonzero(is_extreme[:, edge:-edge, edge:-edge])
-    return layer + 1, row + _BORDER_PX, column + _BORDER_PX
+    is_most, is_least = inner > half, inner < -half
+    for step in (-1, 1, -width, width):
+        other = flat[margin + step : len(flat) - margin + step]
+        is_most &= inner >= other
+        is_least &= inner <= other
+    at = np.flatnonzero(is_most | is_least) + margin
+    # Few are left whose other neighbours have to be looked at.
+    for step in _NEIGHBOURS @ (height * width, width, 1):
+        value = flat.take(at)
+        at = at.compress(np.abs(value) >= np.sign(value) * flat.take(at + step))
+    places = np.stack(np.unravel_index(at, differences.shape))
+    within = (places[1:] >= _BORDER_PX) & (
+        places[1:] < [[height - _BORDER_PX], [width - _BORDER_PX]]
+    )
+    return places[:, within.all(axis=0)]
 
 
 def _derivatives(
@@ -192,25 +211,12 @@ def _derivatives(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return values (n,), gradients (3, n) and Hessians (3, 3, n) at layer, row and column."""
     _, height, width = differences.shape
-    strides = np.array([height * width, width, 1])
-    flat = differences.reshape(-1)
-    centre = strides @ at
-
-    def value(*steps: int) -> NDArray[np.float64]:
-        return flat[centre + int(strides @ np.array(steps))].astype(np.float64)
-
-    here = value(0, 0, 0)
-    gradient, hessian = np.empty((3, at.shape[1])), np.empty((3, 3, at.shape[1]))
-    units = np.eye(3, dtype=np.intp)
-    for axis, unit in enumerate(units):
-        after, before = value(*unit), value(*-unit)
-        gradient[axis] = (after - before) / 2
-        hessian[axis, axis] = after + before - 2 * here
-        for other in range(axis):
-            both, mixed = unit + units[other], unit - units[other]
-            crossed = value(*both) - value(*mixed) - value(*-mixed) + value(*-both)
-            hessian[axis, other] = hessian[other, axis] = crossed / 4
-    return here, gradient, hessian
+    strides = height * width, width, 1
+    places = strides @ at + (_NEIGHBOURS @ strides)[:, None]
+    around = differences.reshape(-1).take(places).astype(np.float64)
+    # Sums of such levels and weights are exact.
+    hessian = (_HESSIAN @ around).reshape(3, 3, -1)
+    return around[len(around) // 2], _GRADIENT @ around, hessian
 
 
 def _solved(hessian: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -281,10 +287,13 @@ def _gradients(scale: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray
     steep, flat = np.abs(down), np.abs(across)
     # No arc tangent: libraries round it in different ways.
     bins = np.zeros(scale.shape, np.uint8)
+    limit, exceeds = np.empty_like(flat), np.empty(scale.shape, np.bool)
     for tangent in _TANGENTS:
-        bins += steep > tangent * flat
-    np.subtract(_BINS // 2, bins, out=bins, where=across < 0)
-    np.subtract(_BINS, bins, out=bins, where=down < 0)
+        np.greater(steep, np.multiply(flat, tangent, out=limit), out=exceeds)
+        bins += exceeds.view(np.uint8)
+    # Mirrored left and up, without a condition for each pixel.
+    bins += (across < 0) * (_BINS // 2 - 2 * bins)
+    bins += (down < 0) * (_BINS - 2 * bins)
     bins[bins == _BINS] = 0
     return lengths, bins
 
@@ -328,8 +337,8 @@ _BLURS_PX = tuple(
 
 def _blurred(image: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
     """Blur by a Gaussian along both axes."""
-    rows = mapped(_gaussian(image.shape[0], sigma_px), image)
-    return np.ascontiguousarray(mapped(_gaussian(image.shape[1], sigma_px), rows.T).T)
+    rows, columns = (_gaussian(size_px, sigma_px) for size_px in image.shape)
+    return mapped(rows, columns, image)
 
 
 @lru_cache(maxsize=128)

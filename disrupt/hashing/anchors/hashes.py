@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.hashes import distances_bits
 from disrupt.distinctiveness.cosines import COEFFICIENTS, COSINES, SAMPLES
 from disrupt.hashing.anchors.detection import Anchors, find_anchors
 from disrupt.hashing.anchors.pages import LEVELS, in_image_steps, pages
-from disrupt.hashing.pdq.linear import Hashed, hash_coefficients, quality_of
-from disrupt.hashing.regions.crops import MAX_PLAIN_SHARE, plain_shares
+from disrupt.hashing.pdq.linear import Hashed, hash_coefficients, quality_of_steps
+from disrupt.hashing.regions.crops import MAX_PLAIN_SHARE, PLAIN_STEP
 
 CANDIDATES = 128
 """Most regions of a page that are hashed."""
@@ -57,16 +55,18 @@ def candidates(page: list[NDArray[np.float32]]) -> tuple[Anchors, Hashed, NDArra
     """
     anchors = find_anchors(page).take(slice(CANDIDATES))
     samples = sample_regions(page, anchors)
-    coefficients = _coefficients(samples)
-    both = np.stack([coefficients, coefficients * _MIRRORED], axis=1)
-    qualities = quality_of(samples)
-    hashed = hash_coefficients(both, np.stack([qualities, qualities], axis=1))
-    are_good = (
-        (hashed.undecided_bits[:, 0] <= MAX_UNDECIDED_BITS)
-        & (plain_shares(samples) <= MAX_PLAIN_SHARE)
-        & ~_are_drawn(samples)
-        & ~_repeat(anchors, hashed.hashes)
-    )
+    both = np.empty((len(samples), 2, COEFFICIENTS, COEFFICIENTS), np.float32)
+    qualities = np.empty((len(samples), 2), np.uint8)
+    are_marks = np.empty(len(samples), np.bool)
+    for first in range(0, len(samples), _FEW):
+        few = slice(first, first + _FEW)
+        both[few, 0] = _coefficients(samples[few])
+        quality, are_marks[few] = _judged(samples[few])
+        qualities[few] = quality[:, None]
+    np.multiply(both[:, 0], _MIRRORED, out=both[:, 1])
+    hashed = hash_coefficients(both, qualities)
+    are_good = hashed.undecided_bits[:, 0] <= MAX_UNDECIDED_BITS
+    are_good &= ~are_marks & ~_repeat(anchors, hashed.hashes)
     return anchors, hashed, are_good
 
 
@@ -75,17 +75,19 @@ def sample_regions(page: list[NDArray[np.float32]], anchors: Anchors) -> NDArray
     n = len(anchors.side)
     samples = np.empty((n, SAMPLES, SAMPLES), np.float32)
     levels = np.floor(np.log2(anchors.side / SAMPLES)).clip(0, LEVELS - 1).astype(np.intp)
-    scales = (1 / (1 << levels))[:, None]
-    across, down = _grid()
+    scales = (1 / (1 << levels))[:, None, None]
+    places = ((np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5).astype(np.float32)
     cosine, sine = (turn(anchors.angle) * anchors.side for turn in (np.cos, np.sin))
     ux, uy, x, y = (
-        (column[:, None] * scales).astype(np.float32)
+        (column[:, None, None] * scales).astype(np.float32)
         for column in (cosine, sine, anchors.x, anchors.y)
     )
     for rows, level in _few_of_a_level(levels):
-        at_x = x[rows] - np.float32(0.5) + (ux[rows] * across - uy[rows] * down)
-        at_y = y[rows] - np.float32(0.5) + (uy[rows] * across + ux[rows] * down)
-        samples[rows] = _bilinear(page[level], at_x, at_y).reshape(-1, SAMPLES, SAMPLES)
+        u, v = ux[rows] * places, uy[rows] * places
+        at_x, at_y = u - v.mT, v + u.mT
+        at_x += x[rows] - np.float32(0.5)
+        at_y += y[rows] - np.float32(0.5)
+        samples[rows] = _bilinear(page[level], at_x, at_y)
     return samples
 
 
@@ -97,32 +99,32 @@ def _few_of_a_level(levels: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp]
             yield rows[first : first + _FEW], level
 
 
-@lru_cache(maxsize=1)
-def _grid() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the places of samples in a square of side 1 about its centre, row by row."""
-    places = ((np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5).astype(np.float32)
-    return np.tile(places, SAMPLES), np.repeat(places, SAMPLES)
-
-
 def _bilinear(
     image: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     height, width = image.shape
     np.clip(x, 0, width - 1.001, out=x)
     np.clip(y, 0, height - 1.001, out=y)
-    column, row = x.astype(np.int32), y.astype(np.int32)
+    column, row = np.floor(x), np.floor(y)
     x -= column
     y -= row
-    at = (row * np.int32(width) + column).astype(np.intp)
+    row *= width
+    row += column
+    at = row.astype(np.intp)
     flat = image.reshape(-1)
-    upper: NDArray[np.float32] = flat.take(at)
-    upper += (flat[1:].take(at) - upper) * x
-    lower: NDArray[np.float32] = flat[width:].take(at)
-    lower += (flat[width + 1 :].take(at) - lower) * x
-    lower -= upper
-    lower *= y
-    lower += upper
-    return lower
+    upper = _between(flat.take(at), flat[1:].take(at), x)
+    lower = _between(flat[width:].take(at), flat[width + 1 :].take(at), x)
+    return _between(upper, lower, y)
+
+
+def _between(
+    before: NDArray[np.float32], after: NDArray[np.float32], share: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return values between two, at a share of the way; ``after`` is written to."""
+    after -= before
+    after *= share
+    after += before
+    return after
 
 
 def _coefficients(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -134,32 +136,49 @@ def _coefficients(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return in_image_steps(coefficients)
 
 
-def _are_drawn(samples: NDArray[np.float32]) -> NDArray[np.bool]:
-    """Tell which samples are few marks on plain ground: drawn letters, charts, frames."""
-    across = np.abs(np.diff(samples, axis=-1))[..., :-1, :]
-    down = np.abs(np.diff(samples, axis=-2))[..., :-1]
-    steps = (across + down).reshape(len(samples), (SAMPLES - 1) ** 2)
-    steepest = np.partition(steps, -_STEEPEST, axis=-1)[:, -_STEEPEST:]
-    total = steps.sum(axis=-1, dtype=np.float64)
-    share = steepest.sum(axis=-1, dtype=np.float64) / np.maximum(total, 1e-6)
-    bins = (samples.reshape(len(samples), SAMPLES**2) * np.float32(_LEVEL_BINS / 256)).astype(
-        np.int32
-    )
-    bins += _LEVEL_BINS * np.arange(len(samples), dtype=np.int32)[:, None]
+def _judged(samples: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.bool]]:
+    """Return qualities of samples, and which of them are shapes or marks on plain ground."""
+    down = np.abs(samples[:, 1:] - samples[:, :-1])
+    across = np.zeros_like(samples)  # The last column, of no steps, keeps rows in one piece.
+    np.abs(np.diff(samples, axis=-1), out=across[..., :-1])
+    qualities = quality_of_steps(down, across)
+    across = across[:, :-1]
+    is_plain = np.maximum(down, across) < PLAIN_STEP
+    plain = np.count_nonzero(is_plain[..., :-1], axis=(-2, -1))
+    steps = down + across
+    steps[..., -1] = 0
+    are_plain = plain > MAX_PLAIN_SHARE * (SAMPLES - 1) ** 2
+    return qualities, are_plain | _are_drawn(samples, steps.reshape(len(samples), -1))
+
+
+def _are_drawn(samples: NDArray[np.float32], steps: NDArray[np.float32]) -> NDArray[np.bool]:
+    """Tell which samples, of such steps, are few marks: drawn letters, charts, frames."""
+    total = np.maximum(steps.sum(axis=-1, dtype=np.float64), 1e-6)
+    levels = samples.reshape(len(samples), SAMPLES**2) * np.float32(_LEVEL_BINS / 256)
+    bins = levels.astype(np.intp)
+    bins += _LEVEL_BINS * np.arange(len(samples))[:, None]
     counts = np.bincount(bins.reshape(-1), minlength=_LEVEL_BINS * len(samples))
     fullest = np.sort(counts.reshape(-1, _LEVEL_BINS), axis=1)[:, -2:].sum(axis=1)
-    are_drawn: NDArray[np.bool] = 10 * share + 6 * fullest / SAMPLES**2 > _MAX_DRAWN
+    # The sum of some steps is limited by that of all squares: few have to be looked for.
+    most = np.sqrt(_STEEPEST * np.einsum("ij,ij->i", steps, steps)) / total
+    are_drawn: NDArray[np.bool] = _drawn(1.001 * most, fullest)
+    steepest = np.partition(steps[are_drawn], -_STEEPEST, axis=-1)[:, -_STEEPEST:]
+    share = steepest.sum(axis=-1, dtype=np.float64) / total[are_drawn]
+    are_drawn[are_drawn] = _drawn(share, fullest[are_drawn])
     return are_drawn
+
+
+def _drawn(share: NDArray[np.float64], fullest: NDArray[np.intp]) -> NDArray[np.bool]:
+    return np.asarray(10 * share + 6 * fullest / SAMPLES**2 > _MAX_DRAWN)
 
 
 def _repeat(anchors: Anchors, hashes: NDArray[np.uint8]) -> NDArray[np.bool]:
     """Tell which regions look like another one, or its mirror image, elsewhere on the page."""
     if not len(hashes):
         return np.zeros(0, np.bool)
-    bits = np.minimum(
-        distances_bits(hashes[:, None, 0], hashes[None, :, 0]),
-        distances_bits(hashes[:, None, 0], hashes[None, :, 1]),
-    )
+    signs = 2 * np.unpackbits(hashes, axis=-1).astype(np.float32) - 1
+    agreeing = np.maximum(signs[:, 0] @ signs[:, 0].T, signs[:, 0] @ signs[:, 1].T)
+    bits = (signs.shape[-1] - agreeing) / 2
     apart = np.hypot(anchors.x[:, None] - anchors.x, anchors.y[:, None] - anchors.y)
     elsewhere = apart > np.maximum(anchors.side[:, None], anchors.side) / 2
     return np.asarray(((bits < _DISTINCT_BITS) & elsewhere).any(axis=1))

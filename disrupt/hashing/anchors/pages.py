@@ -19,7 +19,7 @@ LEVELS = 4
 _MIN_PX = 16
 """Shortest side of a page that has anchors."""
 
-_BAND_CELLS = 32
+_BAND_CELLS = 16
 
 _TO_IMAGE_STEPS, _TO_WEIGHT_STEPS = 3.0 * 2**35, 3.0 * 2**27
 """Added to a smaller float64 and taken away again, they round it to a multiple of 2^-16, of 2^-24.
@@ -46,26 +46,35 @@ def pages(luma: NDArray[Any], aspect: float) -> list[NDArray[np.float32]]:
 
 def averaged(luma: NDArray[Any], width_px: int, height_px: int) -> NDArray[np.float32]:
     """Average luma over a grid of cells of equal size, without rounding; (height, width)."""
-    rows = mapped(_cells(luma.shape[0], height_px), luma)
-    return np.ascontiguousarray(mapped(_cells(luma.shape[1], width_px), rows.T).T)
+    return mapped(_cells(luma.shape[0], height_px), _cells(luma.shape[1], width_px), luma)
 
 
-def mapped(bands: tuple[Band, ...], image: NDArray[Any]) -> NDArray[np.float32]:
+def mapped(
+    rows: tuple[Band, ...], columns: tuple[Band, ...], image: NDArray[Any]
+) -> NDArray[np.float32]:
+    """Map the rows of an image, then its columns, both to multiples of 2^-16."""
+    return np.ascontiguousarray(_mapped(columns, _mapped(rows, image).T).T, np.float32)
+
+
+def _mapped(bands: tuple[Band, ...], image: NDArray[Any]) -> NDArray[np.float64]:
     """Map the rows of an image (rows, columns) by ``in_weight_steps``, to multiples of 2^-16."""
     outputs = sum(len(band.weights) for band in bands)
-    result = np.empty((outputs, image.shape[1]), np.float32)
+    result = np.empty_like(image, np.float64, shape=(outputs, image.shape[1]))
     for band in bands:
         rows = image[band.start : band.start + band.weights.shape[1]]
-        result[band.outputs] = in_image_steps(band.weights @ rows.astype(np.float64))
-    return result
+        np.matmul(band.weights, rows.astype(np.float64, copy=False), out=result[band.outputs])
+    return _in_image_steps(result)
 
 
 def in_image_steps(values: NDArray[np.floating]) -> NDArray[np.float32]:
     """Round values to multiples of 2^-16."""
-    sums = values.astype(np.float64)
-    sums += _TO_IMAGE_STEPS
-    sums -= _TO_IMAGE_STEPS
-    return sums.astype(np.float32)
+    return _in_image_steps(values.astype(np.float64)).astype(np.float32)
+
+
+def _in_image_steps(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    values += _TO_IMAGE_STEPS
+    values -= _TO_IMAGE_STEPS
+    return values
 
 
 def in_weight_steps(weights: NDArray[np.float64]) -> NDArray[np.float64]:

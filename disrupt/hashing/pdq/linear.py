@@ -327,10 +327,13 @@ def _packed(bits: NDArray[np.bool]) -> NDArray[np.uint8]:
 
 def quality_of(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return the quality: steps between neighbours, in whole hundredths of the range, over 90."""
-    down, across = (
-        in_hundredths(np.diff(samples, axis=axis)).sum(axis=(-2, -1)) for axis in (-2, -1)
-    )
-    quality: NDArray[np.uint8] = np.minimum((down + across) // 90, 100).astype(np.uint8)
+    return quality_of_steps(np.diff(samples, axis=-2), np.diff(samples, axis=-1))
+
+
+def quality_of_steps(down: NDArray[np.float32], across: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return it of the steps themselves, of either sign."""
+    total = sum(in_hundredths(steps).sum(axis=(-2, -1)) for steps in (down, across))
+    quality: NDArray[np.uint8] = np.minimum(total // 90, 100).astype(np.uint8)
     return quality
 
 
