@@ -119,8 +119,8 @@ class LookupCrops(NamedTuple):
         regions: Most regions that are used.
         tilted: Most tilted pictures that are used.
         within: Most regions of each of them that are used.
-        negatives: Whether everything is also looked up with all levels inverted.
-        anchored: Whether anchored regions are looked up, of the first distinct frames.
+        negatives: Whether all crops are also looked up with all levels inverted.
+        anchored: Whether anchored regions are looked up, of the first distinct frames with any.
         gammas_permille: Powers of its levels with which the whole of these is looked up, too.
     """
 
@@ -140,10 +140,13 @@ class LookupCrops(NamedTuple):
     gammas_permille: tuple[int, ...] = ()
 
     def is_negated(self, version: Transform) -> bool:
-        """Tell whether a version of a picture is also looked up with all levels inverted."""
-        return self.negatives or (
-            not version.corners and not version.anchored and version.crop in self.negative
-        )
+        """Tell whether a version of a picture is also looked up with all levels inverted.
+
+        No anchored region is: inverted levels turn all gradients, and so its square, upside down.
+        """
+        if version.anchored or version.gamma_permille:
+            return False
+        return self.negatives or (not version.corners and version.crop in self.negative)
 
 
 LOOKUP_CROPS: dict[Effort, LookupCrops] = {

@@ -100,8 +100,8 @@ def hash_image(
     2. Hash each frame as a whole; where it has at most 512 px a side also ENLARGED; in its eight
        turned and mirrored versions unless at FAST. The average over 512x512 cells is not rounded:
        within 8 bits of the registered hash. Keep the hashes of distinct frames, up to MAX_FRAMES.
-    3. Unless at FAST, hash the anchored regions of the first MARKED_FRAMES distinct frames, plain
-       and mirrored, and the whole of these in other brightnesses.
+    3. Unless at FAST, hash the anchored regions of the first MARKED_FRAMES distinct frames with
+       any, plain and mirrored, and the whole of these in other brightnesses.
     4. Then hash the LOOKUP_CROPS of the whole, of regions, and of tilted pictures once
        they are straightened; of a whole of too low a quality only of regions. A frame that is not
        distinct may show something else in a part, so that this is done of each. Keep what is near
@@ -121,7 +121,11 @@ def hash_image(
         page = None if effort == Effort.FAST else picture.page()
         groups = list(_as_it_is(picture) if page is None else _turned(page))
         canonical = single(first_usable(groups[0][1][0], MIN_LOOKUP_QUALITY), MIN_LOOKUP_QUALITY)
-        earlier = [code for code, version in hashes.items() if not version.dihedral]
+        earlier = [
+            code
+            for code, version in hashes.items()
+            if not version.dihedral and not version.anchored
+        ]
         is_new = True
         too_regular = isinstance(canonical, LowQuality) and canonical.is_too_regular
         if isinstance(canonical, LowQuality):
@@ -131,13 +135,13 @@ def hash_image(
             frames.append(canonical[0])
             _add(hashes, groups)
         if page is not None and wanted.anchored and is_new and marked < MARKED_FRAMES:
-            marked += 1
             if not isinstance(canonical, LowQuality):
                 _add(hashes, _lit(page, wanted.gammas_permille))
             regions: Iterable[_Versions] = [_anchored(page)]
             best = _add(
                 hashes, _of_no_shape(regions) if too_regular else regions, _PLAIN_AND_MIRRORED
             )
+            marked += best > 0
             quality = quality or best
         if page is not None and room >= len(Dihedral):
             before = len(hashes)

@@ -29,9 +29,9 @@ from disrupt.hashing.images import ImageFingerprints
 from disrupt.hashing.queries import ImageQuery
 from disrupt.isolation.sandbox import LAYERS
 
-ANSWER_BYTES_MAX = 480 * 1024
-"""More than 52 bytes for each of 16 versions of MAX_FRAMES frames, of MAX_PARTS, MAX_NEGATIVES, and
-of what is looked up of MARKED_FRAMES frames alone."""
+ANSWER_BYTES_MAX = 512 * 1024
+"""More than any query takes: the whole of MAX_FRAMES frames in 16 versions, MAX_PARTS and
+MAX_NEGATIVES, and regions and brightnesses of MARKED_FRAMES frames."""
 
 _REQUEST = struct.Struct("<BIIIdQ")
 _QUERY = struct.Struct("<BIH")

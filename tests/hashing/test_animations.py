@@ -21,8 +21,9 @@ from disrupt.hashing import (
     images,
     queries,
 )
+from disrupt.hashing.anchors.hashes import CANDIDATES
 from disrupt.hashing.decoding.pictures import decode_frames
-from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
+from disrupt.hashing.queries import MARKED_FRAMES, MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.videos.frames import hash_video
 from rig.media.files import gif
 from rig.media.pictures import PHOTOS, encode, registered, upright
@@ -65,6 +66,20 @@ def pattern(seed: int, side_px: int = 560) -> Image.Image:
     return Image.fromarray(np.kron(coarse, np.ones((side_px // 8,) * 2, np.uint8)))
 
 
+def test_a_cropped_picture_that_fades_in_is_found_by_its_regions() -> None:
+    photo = Image.fromarray(PHOTOS["astronaut"])
+    shown = photo.crop((70, 20, 470, 400))
+    black = Image.new("RGB", shown.size)
+    fading = [Image.blend(black, shown, at / 200) for at in range(9)]
+    query = hash_image(animation([*fading, shown], "PNG"))
+    outcome = fingerprint_image(encode(np.asarray(photo)))
+    assert isinstance(query, ImageQuery)
+    assert isinstance(outcome, ImageFingerprints)
+    regions = [hash_ for hash_, version in query.hashes if version.anchored]
+    stored = [each.hash for each in outcome.fingerprints]
+    assert min(one.distance_bits(other) for one in regions for other in stored) <= 10
+
+
 def test_a_picture_behind_many_frames_is_found() -> None:
     earlier = [pattern(seed) for seed in range(30)]
     late = Image.fromarray(PHOTOS["cat"]).resize((560, 560))
@@ -99,7 +114,7 @@ def test_what_changes_in_a_window_only_is_looked_up(kind: str, repeats: int) -> 
     assert isinstance(whole, ImageQuery)
     assert isinstance(still, ImageQuery)
     assert whole.hashes[0][0].distance_bits(still.hashes[0][0]) < 16
-    assert len(query.hashes) <= MAX_PARTS + MAX_NEGATIVES + 8
+    assert len(query.hashes) <= MAX_PARTS + MAX_NEGATIVES + MARKED_FRAMES * (2 * CANDIDATES + 24)
     outcome = fingerprint_image(encode(PHOTOS["cat"]))
     assert isinstance(outcome, ImageFingerprints)
 

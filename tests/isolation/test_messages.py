@@ -12,7 +12,11 @@ from disrupt.hashing import (
     ImageFingerprints,
     ImageQuery,
 )
+from disrupt.hashing.anchors.hashes import CANDIDATES
+from disrupt.hashing.images import MAX_FRAMES
+from disrupt.hashing.queries import MARKED_FRAMES, MAX_NEGATIVES, MAX_PARTS
 from disrupt.isolation.messages import (
+    ANSWER_BYTES_MAX,
     Failed,
     OutOfMemory,
     Ready,
@@ -91,3 +95,11 @@ def test_whatever_a_process_says_is_an_answer_or_a_value_error(message: bytes) -
         return
     if isinstance(answer, (Refused, Failed)):
         assert (getattr(answer, "reason", "") + getattr(answer, "kind", "")).isprintable()
+
+
+def test_the_largest_answer_is_within_what_a_process_may_say() -> None:
+    wholes = 16 * MAX_FRAMES + 16 * MARKED_FRAMES  # each in two sizes, or in two brightnesses
+    most = wholes + 2 * CANDIDATES * MARKED_FRAMES + MAX_PARTS + MAX_NEGATIVES
+    straightened = Transform(corners=(0, 0, 1000, 0, 1000, 1000, 0, 1000), negative=True)
+    query = ImageQuery(100, ((PdqHash(bytes(32)), straightened),) * most)
+    assert len(pack_answer(query)) <= ANSWER_BYTES_MAX
