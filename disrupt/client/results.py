@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TypeVar
 
+from disrupt.core import cover
 from disrupt.core.lookups import (
     MATCH_ID_BYTES_MAX,
     MATCHED_VERSIONS_MAX,
@@ -250,13 +251,15 @@ def merged(
 ) -> ImageAnswer:
     """Merge the answers to a picture's versions: each item once, by its nearest version.
 
-    Its areas are those of the pair of versions that shows most of either side. An item is disputed
+    Its areas are those of the pair of versions that shows most of either side; of the upload it is
+    at least what the regions that agree cover together, see ``cover``. An item is disputed
     if all of its matches are. Common matches count only for an item that has no others. Cut to
     ``max_matches`` and the nearest item of each bank, then to Extent.WHOLE if ``whole_only``, as
     the server does.
     """
     nearest: dict[str, Match] = {}
     areas: dict[str, tuple[int, int]] = {}
+    cells = defaultdict[str, int](int)
     proofs = defaultdict[str, list[Match]](list)
     telling = {match.item_id for answer in answers for match in answer.matches if not match.common}
     for answer, (_, transform) in zip(answers, query.hashes, strict=True):
@@ -265,6 +268,8 @@ def merged(
                 continue
             pair = transform.area_permille, match.stored_area_permille
             areas[match.item_id] = max(areas.get(match.item_id, (0, 0)), pair, key=_area_rank)
+            if not match.common:
+                cells[match.item_id] |= cover.cells(transform)
             proofs[match.item_id].append(match)
             known = nearest.get(match.item_id)
             if known is None or match.distance_bits < known.distance_bits:
@@ -277,6 +282,9 @@ def merged(
         ),
     )
     nearest_first = [matches[at] for at in answered_places([m.bank for m in matches], max_matches)]
+    if cover.is_of_a_picture([version for _, version in query.hashes]):
+        for item_id, (of_query, of_stored) in areas.items():
+            areas[item_id] = max(of_query, cover.covered_permille(cells[item_id])), of_stored
     answered = [_with_areas(match, *areas[match.item_id]) for match in nearest_first]
     return ImageAnswer(
         tuple(match for match in answered if not whole_only or match.extent == Extent.WHOLE),
