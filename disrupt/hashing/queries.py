@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import compress
 
 import numpy as np
@@ -31,7 +31,7 @@ from disrupt.core.transforms import (
     turned_crop,
 )
 from disrupt.distinctiveness.shape_distance import are_degenerate
-from disrupt.hashing.anchors.hashes import CANDIDATES, hash_anchors
+from disrupt.hashing.anchors.hashes import hash_anchors
 from disrupt.hashing.anchors.pages import PAGE_PX
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS, ImageLimits, decode_frames
 from disrupt.hashing.decoding.pixels import Picture
@@ -63,8 +63,23 @@ MAX_PARTS = 2200
 MAX_NEGATIVES = 800
 """Most of all hashes of a file that are also looked up in negative."""
 
-MARKED_FRAMES = 8
-"""Most frames of a file of which anchored regions and other brightnesses are looked up."""
+MAX_ANCHORS = 1024
+"""Most anchored regions of a file, in all frames; each is looked up plain and mirrored."""
+
+_LEAST_ANCHORS = 16
+"""A frame has an eighth of what is left of MAX_ANCHORS, which is CANDIDATES of the first, and at
+least so many: some 25 distinct frames have any."""
+
+_MARKED_BITS = 4
+"""Regions are looked up of a frame unless it is nearer than this to a frame of which they are: a
+blurred frame before it does not hide it."""
+
+LIT_FRAMES = 8
+"""Most frames of a file of which other brightnesses are looked up."""
+
+_MOST_REPEATS = 3
+"""Most other regions that one of an upload may look like, so that a copy beside its mirror image, or
+four times on a page, is found; a pattern has more, and is not registered either."""
 
 _TURNS = tuple(Dihedral)
 _PLAIN_AND_MIRRORED = (Dihedral.IDENTITY, Dihedral.MIRROR_ROTATE_180)
@@ -100,8 +115,8 @@ def hash_image(
     2. Hash each frame as a whole; where it has at most 512 px a side also ENLARGED; in its eight
        turned and mirrored versions unless at FAST. The average over 512x512 cells is not rounded:
        within 8 bits of the registered hash. Keep the hashes of distinct frames, up to MAX_FRAMES.
-    3. Unless at FAST, hash the anchored regions of the first MARKED_FRAMES distinct frames with
-       any, plain and mirrored, and the whole of these in other brightnesses.
+    3. Unless at FAST, hash anchored regions, at most MAX_ANCHORS, plain and mirrored, and the whole
+       of the first LIT_FRAMES distinct frames in other brightnesses.
     4. Then hash the LOOKUP_CROPS of the whole, of regions, and of tilted pictures once
        they are straightened; of a whole of too low a quality only of regions. A frame that is not
        distinct may show something else in a part, so that this is done of each. Keep what is near
@@ -111,8 +126,8 @@ def hash_image(
     LowQuality if nothing is left, since hashes of low quality are left out. Thread-safe. Errors as
     of ``decode``.
     """
-    quality = skipped = marked = 0
-    room, wanted = MAX_PARTS, LOOKUP_CROPS[effort]
+    quality = skipped = 0
+    room, anchors, wanted = MAX_PARTS, _Anchors(), LOOKUP_CROPS[effort]
     frames: list[PdqHash] = []
     hashes: dict[bytes, Transform] = {}
     featureless: LowQuality | None = None
@@ -126,23 +141,21 @@ def hash_image(
             for code, version in hashes.items()
             if not version.dihedral and not version.anchored
         ]
-        is_new = True
         too_regular = isinstance(canonical, LowQuality) and canonical.is_too_regular
         if isinstance(canonical, LowQuality):
             featureless = featureless or canonical
-        elif is_new := place_near(canonical[0], frames, LOOKUP_DISTINCT_BITS) is None:
+        elif place_near(canonical[0], frames, LOOKUP_DISTINCT_BITS) is None:
             quality = quality or canonical[1]
             frames.append(canonical[0])
             _add(hashes, groups)
-        if page is not None and wanted.anchored and is_new and marked < MARKED_FRAMES:
-            if not isinstance(canonical, LowQuality):
+            if page is not None and len(frames) <= LIT_FRAMES:
                 _add(hashes, _lit(page, wanted.gammas_permille))
-            regions: Iterable[_Versions] = [_anchored(page)]
+        if page is not None and wanted.anchored:
+            whole = None if isinstance(canonical, LowQuality) else canonical[0]
+            regions = anchors.of_frame(page, whole)
             best = _add(
                 hashes, _of_no_shape(regions) if too_regular else regions, _PLAIN_AND_MIRRORED
             )
-            marked += best > 0
-            quality = quality or best
         if page is not None and room >= len(Dihedral):
             before = len(hashes)
             plain = isinstance(canonical, LowQuality) and not too_regular
@@ -258,10 +271,31 @@ def _lit(page: NDArray[np.uint8], gammas_permille: Iterable[int]) -> Iterator[_V
         yield [lit], hash_reduced_dihedral(np.asarray(small.point(levels)))[None]
 
 
-def _anchored(page: NDArray[np.uint8]) -> _Versions:
-    """Return the anchored regions of a page, plain and mirrored."""
+@dataclass(slots=True)
+class _Anchors:
+    """Anchored regions of the frames of a file: ``left``, none of frames like ``marked``."""
+
+    left: int = MAX_ANCHORS
+    marked: list[PdqHash] = field(default_factory=list)
+
+    def of_frame(self, page: NDArray[np.uint8], whole: PdqHash | None) -> Iterator[_Versions]:
+        """Yield regions of the next frame; ``whole``: its hash, unless of too low a quality."""
+        most = min(max(self.left // 8, _LEAST_ANCHORS), self.left)
+        if not most or (whole and place_near(whole, self.marked, _MARKED_BITS) is not None):
+            return
+        upright, hashed = _anchored(page, most)
+        self.left -= len(upright)
+        if whole and upright:
+            self.marked.append(whole)
+        yield upright, hashed
+
+
+def _anchored(page: NDArray[np.uint8], most: int) -> _Versions:
+    """Return the first ``most`` anchored regions of a page, plain and mirrored."""
     height, width = page.shape
-    anchors, hashed = hash_anchors(page, width / height, CANDIDATES, MIN_LOOKUP_QUALITY)
+    anchors, hashed = hash_anchors(
+        page, width / height, most, MIN_LOOKUP_QUALITY, most_repeats=_MOST_REPEATS
+    )
     scale = PAGE_PX / max(width, height)
     reach = anchors.side / 2 * (np.abs(np.cos(anchors.angle)) + np.abs(np.sin(anchors.angle)))
     x, y, half_width, half_height = (

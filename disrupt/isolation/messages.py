@@ -31,7 +31,7 @@ from disrupt.isolation.sandbox import LAYERS
 
 ANSWER_BYTES_MAX = 512 * 1024
 """More than any query takes: the whole of MAX_FRAMES frames in 16 versions, MAX_PARTS and
-MAX_NEGATIVES, and regions and brightnesses of MARKED_FRAMES frames."""
+MAX_NEGATIVES, MAX_ANCHORS plain and mirrored, and LIT_FRAMES frames in other brightnesses."""
 
 _REQUEST = struct.Struct("<BIIIdQ")
 _QUERY = struct.Struct("<BIH")

@@ -124,6 +124,19 @@ def test_pictures_without_marks_of_their_own_have_no_region(luma: Luma) -> None:
     assert not len(hash_anchors(luma, aspect_of(luma), CANDIDATES, MIN_LOOKUP_QUALITY)[0].x)
 
 
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_cut_copy_beside_itself_or_its_mirror_image_is_found(name: str) -> None:
+    stored = registered(PHOTOS[name])
+    cut = unequal(PHOTOS[name])
+    for beside in (cut, cut[:, ::-1]):
+        page = np.ascontiguousarray(np.concatenate([cut, beside], axis=1))
+        _, hashed = hash_anchors(
+            page, aspect_of(page), CANDIDATES, MIN_LOOKUP_QUALITY, most_repeats=3
+        )
+        bits = distances_bits(hashed.hashes[:, 0, None], stored)
+        assert bits.min() <= MAX_DISTANCE_BITS
+
+
 def test_noise_has_no_more_regions_than_are_hashed() -> None:
     noise = np.random.default_rng(2).integers(0, 256, (1024, 1024), np.uint8)
     anchors, hashed = hash_anchors(noise, 1, CANDIDATES, MIN_LOOKUP_QUALITY)

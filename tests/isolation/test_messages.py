@@ -12,9 +12,8 @@ from disrupt.hashing import (
     ImageFingerprints,
     ImageQuery,
 )
-from disrupt.hashing.anchors.hashes import CANDIDATES
 from disrupt.hashing.images import MAX_FRAMES
-from disrupt.hashing.queries import MARKED_FRAMES, MAX_NEGATIVES, MAX_PARTS
+from disrupt.hashing.queries import LIT_FRAMES, MAX_ANCHORS, MAX_NEGATIVES, MAX_PARTS
 from disrupt.isolation.messages import (
     ANSWER_BYTES_MAX,
     Failed,
@@ -98,8 +97,8 @@ def test_whatever_a_process_says_is_an_answer_or_a_value_error(message: bytes) -
 
 
 def test_the_largest_answer_is_within_what_a_process_may_say() -> None:
-    wholes = 16 * MAX_FRAMES + 16 * MARKED_FRAMES  # each in two sizes, or in two brightnesses
-    most = wholes + 2 * CANDIDATES * MARKED_FRAMES + MAX_PARTS + MAX_NEGATIVES
+    wholes = 16 * MAX_FRAMES + 16 * LIT_FRAMES  # each in two sizes, or in two brightnesses
+    most = wholes + 2 * MAX_ANCHORS + MAX_PARTS + MAX_NEGATIVES
     straightened = Transform(corners=(0, 0, 1000, 0, 1000, 1000, 0, 1000), negative=True)
     query = ImageQuery(100, ((PdqHash(bytes(32)), straightened),) * most)
     assert len(pack_answer(query)) <= ANSWER_BYTES_MAX

@@ -37,18 +37,21 @@ A region's columns run along its gradients, which a mirror image turns with it.
 
 
 def hash_anchors(
-    luma: NDArray[Any], aspect: float, most: int, least_quality: int
+    luma: NDArray[Any], aspect: float, most: int, least_quality: int, most_repeats: int = 0
 ) -> tuple[Anchors, Hashed]:
     """Hash the first ``most`` good regions of luma (height, width), plain and mirrored: (n, 2, 32).
 
     ``aspect``: width over height of the picture, or of the stretched picture that is to be hashed.
+    ``most_repeats``: most other regions of the page that one may look like.
     """
-    anchors, hashed, are_good = candidates(pages(luma, aspect))
+    anchors, hashed, are_good = candidates(pages(luma, aspect), most_repeats)
     kept = np.flatnonzero(are_good & (hashed.qualities[:, 0] >= least_quality))[:most]
     return anchors.take(kept), hashed[kept]
 
 
-def candidates(page: list[NDArray[np.float32]]) -> tuple[Anchors, Hashed, NDArray[np.bool]]:
+def candidates(
+    page: list[NDArray[np.float32]], most_repeats: int = 0
+) -> tuple[Anchors, Hashed, NDArray[np.bool]]:
     """Hash the first CANDIDATES regions of a page, plain and mirrored: (n, 2, 32).
 
     The last, (n,), tells which are good, whatever their quality.
@@ -66,7 +69,7 @@ def candidates(page: list[NDArray[np.float32]]) -> tuple[Anchors, Hashed, NDArra
     np.multiply(both[:, 0], _MIRRORED, out=both[:, 1])
     hashed = hash_coefficients(both, qualities)
     are_good = hashed.undecided_bits[:, 0] <= MAX_UNDECIDED_BITS
-    are_good &= ~are_marks & ~_repeat(anchors, hashed.hashes)
+    are_good &= ~are_marks & (_repeats(anchors, hashed.hashes) <= most_repeats)
     return anchors, hashed, are_good
 
 
@@ -172,13 +175,14 @@ def _drawn(share: NDArray[np.float64], fullest: NDArray[np.intp]) -> NDArray[np.
     return np.asarray(10 * share + 6 * fullest / SAMPLES**2 > _MAX_DRAWN)
 
 
-def _repeat(anchors: Anchors, hashes: NDArray[np.uint8]) -> NDArray[np.bool]:
-    """Tell which regions look like another one, or its mirror image, elsewhere on the page."""
+def _repeats(anchors: Anchors, hashes: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """Count the regions elsewhere on the page that each, or its mirror image, looks like."""
     if not len(hashes):
-        return np.zeros(0, np.bool)
+        return np.zeros(0, np.intp)
     signs = 2 * np.unpackbits(hashes, axis=-1).astype(np.float32) - 1
     agreeing = np.maximum(signs[:, 0] @ signs[:, 0].T, signs[:, 0] @ signs[:, 1].T)
     bits = (signs.shape[-1] - agreeing) / 2
     apart = np.hypot(anchors.x[:, None] - anchors.x, anchors.y[:, None] - anchors.y)
     elsewhere = apart > np.maximum(anchors.side[:, None], anchors.side) / 2
-    return np.asarray(((bits < _DISTINCT_BITS) & elsewhere).any(axis=1))
+    repeats: NDArray[np.intp] = np.count_nonzero((bits < _DISTINCT_BITS) & elsewhere, axis=1)
+    return repeats
