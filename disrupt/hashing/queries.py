@@ -78,8 +78,8 @@ LIT_FRAMES = 8
 """Most frames of a file of which other brightnesses are looked up."""
 
 _MOST_REPEATS = 3
-"""Most other regions that one of an upload may look like, so that a copy beside its mirror image, or
-four times on a page, is found; a pattern has more, and is not registered either."""
+"""Most other regions that one of an upload may look like, so that a copy beside its mirror image,
+or four times on a page, is found; a pattern has more, and is not registered either."""
 
 _TURNS = tuple(Dihedral)
 _PLAIN_AND_MIRRORED = (Dihedral.IDENTITY, Dihedral.MIRROR_ROTATE_180)
