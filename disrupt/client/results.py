@@ -51,7 +51,7 @@ class Match:
     all that matches here as a false positive. Such matches come last.
 
     ``regions``, 0-8, counts the regions marked by the registered picture's content among the eight
-    nearest versions that agree. One may be a thing that both show, such as a logo.
+    nearest versions that agree. Several may be of one thing that both show, such as a logo.
 
     ``extent`` says how much of both pictures agrees: the whole of one of them, or nearly, or only a
     part of both, such as a background. It is that of ``query_area_permille`` and

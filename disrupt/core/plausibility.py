@@ -42,7 +42,10 @@ _MOMENT_EQUALS = 2
 
 
 PICTURE_HASHES = 300
-"""Hashes of a video that count as one picture, where pictures are limited."""
+"""Hashes of a video that count as one picture, where pictures are limited.
+
+It is no limit of a picture's own hashes, of which there are at most REGISTERED_MOST.
+"""
 
 UNLIKE_BITS = 88
 """Distance of two hashes of the whole from which they are of different pictures. Unrelated ones are
@@ -50,8 +53,9 @@ UNLIKE_BITS = 88
 
 _NEARLY_WHOLE_PERMILLE, _NEARLY_UPRIGHT_MILLIDEGREES = 850, 1500
 UNLIKE_CROPS_BITS = 122
-"""The same for the mean distance of the crops that show nearly all from the whole: it is within 116
-for those pictures, and its standard deviation for unrelated hashes is 4 where all five are kept."""
+"""The same for the mean distance from the whole of the crops that show nearly all, of which a
+picture mostly keeps four. It is within 86 bits for 72 photographs, within 104 for 55 drawings and
+icons; its standard deviation for unrelated hashes is 4 where four are kept."""
 
 
 def misfit(kind: MediaKind, fingerprints: NDArray[np.void]) -> str:

@@ -161,10 +161,13 @@ class Match(_message.Message):
     """Of all pairs of a version of the caller's media and one of the stored item that are within the distance, the pair with
     the largest share of either: the share of the caller's picture, or frame, that its version shows, in thousandths,
     1-1000; 0: not known. Where one of both areas is at least 750, the whole of one of the pictures agrees, or nearly;
-    where neither is, only a part of both does, as one background of different people.
+    where neither is, only a part of both does, as one background of different people, or a copy of which only regions
+    that the content marks agree.
     """
     stored_area_permille: _builtins.int
-    """The share of the stored picture, or frame, that the stored version of that pair shows; likewise."""
+    """The share of the stored picture, or frame, that the stored version of that pair shows; likewise. 1 is a region that
+    its content marks: a part, of what share is not kept.
+    """
     disputed: _builtins.bool
     """The caller's organisation has reported as FALSE_POSITIVE every version of the item that is within the distance, at this
     distance or a smaller one; of a match that is not common, every version that is not. Such matches come last, and
@@ -179,7 +182,7 @@ class Match(_message.Message):
     """
     regions: _builtins.int
     """How many of the eight nearest versions of the item that are within the distance are regions that its content marks.
-    One may be a thing that both show, as a logo. 0 in answers to videos.
+    Several may be of one thing that both show, as a logo. 0 in answers to videos.
     """
     @_builtins.property
     def query_transform(self) -> _types_pb2.Transform:
@@ -319,8 +322,9 @@ class MatchColumns(_message.Message):
 
     @_builtins.property
     def stored_areas_permille(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Share of the stored picture, or frame, that each matched version shows, in thousandths, 1-1000; 0: not known. What the
-        query's hash shows only the caller knows, see `Match.query_area_permille`.
+        """Share of the stored picture, or frame, that each matched version shows, in thousandths, 1-1000; 0: not known; 1: a
+        region that the content marks, a part of what share is not kept. What the query's hash shows only the caller knows,
+        see `Match.query_area_permille`.
         """
 
     @_builtins.property

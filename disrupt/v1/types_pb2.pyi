@@ -150,15 +150,17 @@ class _EffortEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Effort.ValueTy
     EFFORT_UNSPECIFIED: _Effort.ValueType  # 0
     """The server's default: STANDARD."""
     EFFORT_FAST: _Effort.ValueType  # 1
-    """The picture itself only; a small one also enlarged. One or two hashes."""
+    """The picture itself only; a small one also enlarged. One or two hashes; of an animation, of each distinct frame."""
     EFFORT_STANDARD: _Effort.ValueType  # 2
     """The picture and what may be a picture in it (within borders, on a screen, in a collage, tilted on a page), at most 8
-    regions, all cells of an even grid, and 2 tilted pictures; crops of what is most likely the picture; all turned and
-    mirrored, too; crops of the whole also in negative. Some 180 to 1000 hashes.
+    regions, all cells of an even grid, and 2 tilted pictures; crops of what is most likely the picture; all of these
+    turned and mirrored, too; the whole also darker, lighter and in negative. And up to 128 regions that its content
+    marks, plain and mirrored; of an animation, those of the first eight distinct frames that have any. At most some
+    1300 hashes of a still picture.
     """
     EFFORT_THOROUGH: _Effort.ValueType  # 3
-    """Likewise, at most 12 regions and 3 tilted pictures, more crops of each of them, and all in negative. Some 400 to
-    3000 hashes.
+    """Likewise, at most 12 regions and 3 tilted pictures, more crops of each of them, and the whole and all crops also in
+    negative. At most some 3300 hashes of a still picture.
     """
 
 class Effort(_Effort, metaclass=_EffortEnumTypeWrapper):
@@ -167,15 +169,17 @@ class Effort(_Effort, metaclass=_EffortEnumTypeWrapper):
 EFFORT_UNSPECIFIED: Effort.ValueType  # 0
 """The server's default: STANDARD."""
 EFFORT_FAST: Effort.ValueType  # 1
-"""The picture itself only; a small one also enlarged. One or two hashes."""
+"""The picture itself only; a small one also enlarged. One or two hashes; of an animation, of each distinct frame."""
 EFFORT_STANDARD: Effort.ValueType  # 2
 """The picture and what may be a picture in it (within borders, on a screen, in a collage, tilted on a page), at most 8
-regions, all cells of an even grid, and 2 tilted pictures; crops of what is most likely the picture; all turned and
-mirrored, too; crops of the whole also in negative. Some 180 to 1000 hashes.
+regions, all cells of an even grid, and 2 tilted pictures; crops of what is most likely the picture; all of these
+turned and mirrored, too; the whole also darker, lighter and in negative. And up to 128 regions that its content
+marks, plain and mirrored; of an animation, those of the first eight distinct frames that have any. At most some
+1300 hashes of a still picture.
 """
 EFFORT_THOROUGH: Effort.ValueType  # 3
-"""Likewise, at most 12 regions and 3 tilted pictures, more crops of each of them, and all in negative. Some 400 to
-3000 hashes.
+"""Likewise, at most 12 regions and 3 tilted pictures, more crops of each of them, and the whole and all crops also in
+negative. At most some 3300 hashes of a still picture.
 """
 Global___Effort: _TypeAlias = Effort  # noqa: Y015
 

@@ -89,12 +89,17 @@ def test_what_matches_tells_whether_both_parts_show_the_same(bench: Bench, folde
 def test_what_a_sample_in_common_use_explains_is_counted(bench: Bench, folder: Path) -> None:
     sizes = ("--registered", "1", "--lookups", "2", "--copies", "2")
     kind = ("--kind", "placeholders of one site")
-    code, report = bench(common.main, "--folder", folder, *kind, *sizes)
-    assert code == 0
-    (row,) = report["rows"]
-    assert (row["lookups"], row["matched"], row["copies"]) == (2, 2, 2)
-    assert row["unmarked"] <= row["matched"]
-    assert row["copies_unmarked"] <= row["copies_found"] <= 2
+    rows = {}
+    for samples in ("0", "1"):
+        code, report = bench(common.main, "--folder", folder, *kind, *sizes, "--samples", samples)
+        assert code == 0
+        (row,) = report["rows"]
+        assert (row["lookups"], row["matched"], row["copies"]) == (2, 2, 2)
+        rows[samples] = row
+    assert rows["0"]["unmarked"] == 2
+    assert rows["1"]["unmarked"] < 2
+    for row in rows.values():
+        assert row["copies_unmarked"] == row["copies_found"] > 0
 
 
 def test_an_interval_is_wider_where_trials_of_a_photograph_hang_together() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from skimage import data
 
 from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_LOOKUP_QUALITY, MIN_QUALITY, distances_bits
+from disrupt.hashing.anchors import detection
 from disrupt.hashing.anchors.detection import MIN_SIDE_PX, Anchors, find_anchors
 from disrupt.hashing.anchors.hashes import CANDIDATES, hash_anchors
 from disrupt.hashing.anchors.pages import PAGE_PX, pages
@@ -79,7 +82,7 @@ def test_another_picture_shares_none() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(5, 700), st.integers(5, 700), st.integers(0, 2**32 - 1))
-def test_regions_lie_on_the_page_and_the_larger_of_equal_rank_come_first(
+def test_regions_lie_on_the_page_and_are_the_same_every_time(
     height: int, width: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -97,6 +100,44 @@ def test_regions_lie_on_the_page_and_the_larger_of_equal_rank_come_first(
     again = find_anchors(pages(luma, aspect_of(luma)))
     for column, same in zip((x, y, side, angle), again, strict=True):
         assert np.array_equal(column, same)
+
+
+def half_octave(side_px: float) -> int:
+    return math.floor(2 * math.log2(side_px / PAGE_PX))
+
+
+SIDES_PX = st.sampled_from([60.0, 63.9, 64.0, 90.0, 90.6, 128.0, 200.0, 256.0, 300.0, 512.0])
+
+
+@given(st.lists(st.tuples(SIDES_PX, st.integers(1, 4))))
+def test_the_largest_response_of_each_size_comes_first_and_the_larger_size_of_equal_rank(
+    regions: list[tuple[float, int]],
+) -> None:
+    by_size = defaultdict(list)
+    for at in sorted(range(len(regions)), key=lambda at: -regions[at][1]):
+        by_size[half_octave(regions[at][0])].append(at)
+    largest_first = sorted(by_size, reverse=True)
+    expected = [
+        by_size[size][rank]
+        for rank in range(len(regions))
+        for size in largest_first
+        if rank < len(by_size[size])
+    ]
+    sides, responses = np.array(regions, np.float64).reshape(-1, 2).T
+    assert detection._order(sides, responses).tolist() == expected
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_the_first_regions_of_a_photograph_take_turns_by_size(name: str) -> None:
+    luma = PHOTOS[name]
+    taken: Counter[int] = Counter()
+    places = []
+    # Of the first family alone: both photographs have more than these of it.
+    for size in map(half_octave, find_anchors(pages(luma, aspect_of(luma))).side[:50]):
+        places.append((taken[size], -size))
+        taken[size] += 1
+    assert len(taken) >= 4
+    assert places == sorted(places)
 
 
 def corners_of(anchors: Anchors) -> NDArray[np.float64]:
