@@ -161,8 +161,8 @@ class Match(_message.Message):
     """Of all pairs of a version of the caller's media and one of the stored item that are within the distance, the pair with
     the largest share of either: the share of the caller's picture, or frame, that its version shows, in thousandths,
     1-1000; 0: not known. Where one of both areas is at least 750, the whole of one of the pictures agrees, or nearly;
-    where neither is, only a part of both does, as one background of different people, or a copy of which only regions
-    that the content marks agree.
+    where neither is, only a part of both does, as one background of different people. Of a still picture it is at least
+    what all regions that its content marks, and that agree, cover of it together; 1000 where that is 59 %.
     """
     stored_area_permille: _builtins.int
     """The share of the stored picture, or frame, that the stored version of that pair shows; likewise. 1 is a region that

@@ -155,8 +155,8 @@ class _EffortEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Effort.ValueTy
     """The picture and what may be a picture in it (within borders, on a screen, in a collage, tilted on a page), at most 8
     regions, all cells of an even grid, and 2 tilted pictures; crops of what is most likely the picture; all of these
     turned and mirrored, too; the whole also darker, lighter and in negative. And up to 128 regions that its content
-    marks, plain and mirrored; of an animation, those of the first eight distinct frames that have any. At most some
-    1300 hashes of a still picture.
+    marks, plain and mirrored; of an animation, at most 1024, which its frames share. At most some 1300 hashes of a still
+    picture.
     """
     EFFORT_THOROUGH: _Effort.ValueType  # 3
     """Likewise, at most 12 regions and 3 tilted pictures, more crops of each of them, and the whole and all crops also in
@@ -174,8 +174,8 @@ EFFORT_STANDARD: Effort.ValueType  # 2
 """The picture and what may be a picture in it (within borders, on a screen, in a collage, tilted on a page), at most 8
 regions, all cells of an even grid, and 2 tilted pictures; crops of what is most likely the picture; all of these
 turned and mirrored, too; the whole also darker, lighter and in negative. And up to 128 regions that its content
-marks, plain and mirrored; of an animation, those of the first eight distinct frames that have any. At most some
-1300 hashes of a still picture.
+marks, plain and mirrored; of an animation, at most 1024, which its frames share. At most some 1300 hashes of a still
+picture.
 """
 EFFORT_THOROUGH: Effort.ValueType  # 3
 """Likewise, at most 12 regions and 3 tilted pictures, more crops of each of them, and the whole and all crops also in
