@@ -64,7 +64,7 @@ class Row:
     "--distribution",
     "distributions",
     multiple=True,
-    default=get_args(Distribution),
+    default=("uniform", "real"),
     type=click.Choice(get_args(Distribution)),
     help="Only these.",
 )
