@@ -29,12 +29,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.harness.deployment import BIN, CommandFailedError, Deployment, run
-from benchmarks.harness.videos import encode, footage
-from benchmarks.recall.edits import Scene
 from benchmarks.recall.harder_edits import cut_side, negative, photographed_screen
-from benchmarks.recall.layouts import screenshot
 from disrupt.client import Effort, MatchClient
+from rig.media.edits import Scene
+from rig.media.layouts import screenshot
+from rig.media.videos import encode, footage
+from rig.servers.deployment import BIN, CommandFailedError, Deployment, run
 from scripts.demo_dispute import DISPUTED, Dispute
 
 ROOT = Path(__file__).parents[1]
@@ -209,7 +209,7 @@ def find_screenshot(report: Report, platform: Platform, photo: Path, into: Path)
         query, stored = nearest["query_transform"], nearest["stored_transform"]
         got = platform.names.get(nearest["item"], "unknown item")
         distance = str(nearest["distance"])
-        how = "mirror" if query.startswith("mirror crop") else query
+        how = "mirror" if "mirror" in query else query
         versions = f": {query} / {stored}"
     what = f"{photo.stem}, cropped, mirrored, screenshot"
     report.line("look up", what, photo.stem, got, distance)

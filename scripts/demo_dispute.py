@@ -11,7 +11,7 @@ from typing import Any
 import skimage
 from PIL import Image
 
-from benchmarks.harness.deployment import Deployment, run
+from rig.servers.deployment import Deployment, run
 
 DISPUTED = Path(skimage.__file__).parent / "data" / "text.png"
 GIVE_UP_AFTER_S = 60.0

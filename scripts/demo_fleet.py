@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.harness.deployment import Deployment, run
-from benchmarks.harness.fleet import Fleet, Place
 from disrupt.client import Effort, MatchClient
+from rig.servers.deployment import Deployment, run
+from rig.servers.fleet import Fleet, Place
+from rig.servers.postgresql import PostgreSql, commands
 from scripts.demo import KEPT, Report, edited_copies, in_folder
-from tests.postgresql import PostgreSql, commands
 
 GIVE_UP_AFTER_S = 30.0
 FOUND, GONE = "all found", "none found"
@@ -97,18 +97,14 @@ def running(work: Path) -> Iterator[Demo]:
         postgresql = stack.enter_context(PostgreSql.create())
         postgresql.make_registry()
         users = {"writer": "disrupt", "match": "disrupt_match"}
-        writers, nodes = (
-            tuple(Place(f"{name}-{number}", role) for number in (1, 2))
-            for name, role in (("writer", "writer"), ("node", "match"))
-        )
         urls = {role: postgresql.url("disrupt", user) for role, user in users.items()}
-        fleet = Fleet(work, writers, nodes, urls)
+        fleet = Fleet.of_four(work, urls)
         fleet.prepare()
         servers: dict[str, Deployment] = {}
-        for place in (*writers, *nodes):
+        for place in (*fleet.writers, *fleet.nodes):
             servers[place.name] = stack.enter_context(fleet.launch(place))
             servers[place.name].wait()
-        leader = servers[writers[0].name]
+        leader = servers[fleet.writers[0].name]
         keys = {right: leader.make_key(right, right) for right in ("register", "match")}
         (work / "copies").mkdir()
         copies = [lookup.file for lookup in edited_copies(KEPT, work / "copies")][::4]

@@ -7,10 +7,18 @@ import json
 import sys
 from pathlib import Path
 
-from disrupt.core import variant_plan_1, variant_plan_2
 from disrupt.core.hashes import MIN_QUALITY
 from disrupt.core.media import Profile
-from disrupt.core.transforms import ENLARGED, PLANS, Transform
+from disrupt.core.transforms import (
+    ANCHORED_MOST,
+    ANCHORED_WIDTHS,
+    ENLARGED,
+    PARTS_PLAN,
+    PLANS,
+    REGISTERED_MOST,
+    Transform,
+)
+from disrupt.core.variant_plan import VARIANTS
 from disrupt.distinctiveness.shape_distance import REGISTERED_SHAPE_BITS, SHAPE_BITS
 from disrupt.hashing import images, variants
 from disrupt.hashing.regions.crops import MAX_PLAIN_SHARE
@@ -19,10 +27,10 @@ TABLES = Path(__file__).parents[1] / "disrupt" / "web" / "page" / "hashing" / "t
 
 _HEAD = """\
 /**
- * Limits and variant plans, written by `scripts/page_tables.py`.
+ * Limits and the variant plan, written by `scripts/page_tables.py`.
  *
  * A variant is left, top, right and bottom cut off, in thousandths, and a turn in thousandths of a
- * degree, of a picture at least as wide as tall. The other half of a plan has the axes exchanged.
+ * degree, of a picture at least as wide as tall. Those of a taller one have the axes exchanged.
  */
 
 """
@@ -42,16 +50,16 @@ def tables() -> str:
         "NEAR_BITS": variants.NEAR_BITS,
         "SHAPE_BITS": SHAPE_BITS,
         "REGISTERED_SHAPE_BITS": REGISTERED_SHAPE_BITS,
+        "PARTS_PLAN": PARTS_PLAN,
+        "REGISTERED_MOST": REGISTERED_MOST,
+        "ANCHORED_WIDTHS": json.dumps(ANCHORED_WIDTHS),
+        "ANCHORED_MOST": json.dumps(ANCHORED_MOST),
     }
     lines = [f"export const {name} = {value};" for name, value in constants.items()]
-    lines += ["", "/** @type {Record<number, number[][]>} */", "export const PLANS = {"]
-    plans = (variant_plan_1.VARIANTS, variant_plan_2.VARIANTS)
-    for plan, rows in zip(variants.PLANS, plans, strict=True):
-        texts = [json.dumps(row) for row in rows]
-        lines += [f"  {plan}: ["]
-        lines += [f"    {', '.join(texts[at : at + 3])}," for at in range(0, len(texts), 3)]
-        lines += ["  ],"]
-    return _HEAD + "\n".join([*lines, "};", ""])
+    texts = [json.dumps(row) for row in VARIANTS]
+    lines += ["", "/** @type {number[][]} */", "export const VARIANTS = ["]
+    lines += [f"  {', '.join(texts[at : at + 3])}," for at in range(0, len(texts), 3)]
+    return _HEAD + "\n".join([*lines, "];", ""])
 
 
 if __name__ == "__main__":

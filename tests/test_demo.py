@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.postgresql import commands
+from rig.servers.postgresql import commands
 
 ROOT = Path(__file__).parents[1]
 

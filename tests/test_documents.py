@@ -212,7 +212,7 @@ def test_links_of_pages_lead_to_files_and_headings_that_exist() -> None:
 def test_files_that_pages_name_exist() -> None:
     # pages of measurements name files as of the measured commit
     pages = [page for page in MARKDOWN if page.parent != MEASUREMENTS]
-    pattern = r"`((?:benchmarks|disrupt|indexer|scripts|tests)/[\w./-]+)`"
+    pattern = r"`((?:benchmarks|disrupt|indexer|rig|scripts|tests)/[\w./-]+)`"
     paths = [(name(page), path) for page in pages for path in re.findall(pattern, prose(page))]
     assert paths
     for page, path in paths:
@@ -225,7 +225,7 @@ def test_files_that_pages_name_exist() -> None:
 def test_modules_that_a_page_names_exist(page: Path) -> None:
     if page.name == "CHANGELOG.md":
         return  # it names files as of each version
-    folders = ("benchmarks", "disrupt", "docs", "indexer", "proto", "scripts", "tests")
+    folders = ("benchmarks", "disrupt", "docs", "indexer", "proto", "rig", "scripts", "tests")
     files = [*ROOT.glob("*.*")]
     for folder in folders:
         files += (ROOT / folder).rglob("*.*")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgresql import PostgreSql
+from rig.servers.postgresql import PostgreSql
 
 
 def test_each_database_is_a_copy_and_what_was_committed_outlives_a_kill(

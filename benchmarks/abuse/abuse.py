@@ -26,10 +26,11 @@ import numpy as np
 
 from benchmarks.abuse.attacks import ATTACKS, STRANGERS, Target, attack
 from benchmarks.abuse.callers import Call, Callers
-from benchmarks.harness import registries, report
-from benchmarks.harness.deployment import WITH_BYTECODE, Deployment, run
-from benchmarks.harness.processes import cpu_s, memory_mb, session
-from benchmarks.harness.proxied import Proxy, proxied, unusable
+from benchmarks.harness import report
+from rig.processes.running import cpu_s, memory_mb, session
+from rig.servers import registries
+from rig.servers.deployment import WITH_BYTECODE, Deployment, run
+from rig.servers.proxied import Proxy, proxied, unusable
 
 BOUNDS = {"answered": 0.8, "processor_time": 1.2, "withdrawal_p99_ms": 2000, "memory_mb": 1700}
 """Least share of the lookups that are answered, most processor time of each, of the baseline's;

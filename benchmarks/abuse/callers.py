@@ -15,14 +15,14 @@ import grpc
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 
-from benchmarks.harness.photographs import EVERYWHERE
-from benchmarks.harness.videos import photograph
-from benchmarks.harness.writes import Write
 from disrupt.client.connection import connect
 from disrupt.submission import requests
 from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
+from rig.media.photographs import EVERYWHERE
+from rig.media.videos import photograph
+from rig.model.write import Write
 
 _BATCH = 64
 _PICTURES_EVERY = 20

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.harness.deployment import CommandFailedError
+from rig.servers.deployment import CommandFailedError
 
 _WARM_UP_S = 1.0
 _TICK_S = 0.01

@@ -1,11 +1,11 @@
-"""Make hashes to search in and queries, uniformly random or as photographs have them."""
+"""Make hashes to search in and queries: random, or of photographs' crops or anchored regions."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,12 @@ import pdqhash
 from numpy.typing import NDArray
 from skimage import data
 
-Distribution = Literal["uniform", "real"]
+from disrupt.distinctiveness.cosines import COSINES
+from disrupt.hashing.anchors.hashes import candidates, sample_regions
+from disrupt.hashing.anchors.pages import pages
+from rig.media.photographs import photographs
+
+Distribution = Literal["uniform", "real", "anchored"]
 Codes = NDArray[np.uint8]
 
 MAX_REGIONS = 20_000
@@ -45,9 +50,8 @@ def stored(distribution: Distribution, size: int, seed: int = 1) -> Path:
     if not path.exists():
         aside = path.with_suffix(f".{os.getpid()}")
         rows = np.lib.format.open_memmap(aside, "w+", np.uint8, (size, 32))
-        make = real if distribution == "real" else uniform
         at = 0
-        for batch in make(size, seed):
+        for batch in _MAKERS[distribution](size, seed):
             rows[at : at + len(batch)] = batch
             at += len(batch)
         rows.flush()
@@ -84,13 +88,29 @@ def uniform(size: int, seed: int) -> Iterator[Codes]:
 
 
 def real(size: int, seed: int) -> Iterator[Codes]:
-    """Yield hashes of random regions of photographs in batches; beyond MAX_REGIONS, of two regions.
+    """Yield hashes of random crops of photographs in batches; see ``_blended``."""
+    return _blended(_crops, size, seed)
+
+
+def anchored(size: int, seed: int) -> Iterator[Codes]:
+    """Yield hashes of anchored regions of photographs in batches; see ``_blended``."""
+    return _blended(_anchors, size, seed)
+
+
+_MAKERS = {"uniform": uniform, "real": real, "anchored": anchored}
+
+_Maker = Callable[[int, int], Iterator[NDArray[np.float32]]]
+"""Yields so many rows of 256 coefficients, chosen by a seed."""
+
+
+def _blended(make: _Maker, size: int, seed: int) -> Iterator[Codes]:
+    """Yield hashes of regions, and beyond MAX_REGIONS of two regions at once.
 
     PDQ is linear until its last step. So the coefficients of two photographs laid over each other
     are sums of those of each, and the hash of such a double exposure costs no image processing.
     """
     regions = min(size, MAX_REGIONS)
-    coefficients = np.stack(list(_regions(regions, seed)))
+    coefficients = np.stack(list(make(regions, seed)))
     yield _hashes(coefficients)
     rng = np.random.default_rng(seed)
     for first in range(regions, size, _BATCH):
@@ -106,7 +126,7 @@ def _hashes(coefficients: NDArray[np.float32]) -> Codes:
     return np.packbits(coefficients > middle, axis=1)
 
 
-def _regions(count: int, seed: int) -> Iterator[NDArray[np.float32]]:
+def _crops(count: int, seed: int) -> Iterator[NDArray[np.float32]]:
     """Yield coefficients of regions that are good enough to be registered, all of one contrast."""
     rng = np.random.default_rng(seed)
     photographs = [np.atleast_3d(getattr(data, name)()) for name in _PHOTOGRAPHS]
@@ -125,6 +145,26 @@ def _regions(count: int, seed: int) -> Iterator[NDArray[np.float32]]:
         row = np.asarray(floats, np.float32)
         yield row / row.std()
         yielded += 1
+
+
+def _anchors(count: int, seed: int) -> Iterator[NDArray[np.float32]]:
+    """Yield coefficients of anchored regions that may be registered, all of one contrast."""
+    rng = np.random.default_rng(seed)
+    coefficients: list[NDArray[np.float32]] = []
+    pictures = dict(photographs())
+    names = sorted(pictures)
+    while len(coefficients) < count:
+        picture = pictures[names[rng.integers(len(names))]]()
+        picture.thumbnail((2048, 2048))
+        luma = np.asarray(picture.convert("L"))
+        height, width = rng.integers(1 + np.array(luma.shape) // 2, 1 + np.array(luma.shape))
+        top, left = (rng.integers(0, 1 + np.array(luma.shape) - (height, width))).tolist()
+        page = pages(luma[top : top + height, left : left + width], width / height)
+        regions, _, are_good = candidates(page)
+        samples = sample_regions(page, regions.take(np.flatnonzero(are_good)))
+        rows = (COSINES @ samples @ COSINES.T).reshape(len(samples), 256)
+        coefficients += list(rows / rows.std(axis=1, keepdims=True))
+    yield from coefficients[:count]
 
 
 def _version() -> str:

@@ -16,11 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.harness.deployment import Deployment
 from benchmarks.harness.hash_sets import queries
-from benchmarks.harness.prepared import answers
-from benchmarks.harness.videos import encode, footage
-from benchmarks.harness.writes import Write
 from benchmarks.load.arrivals import OK, Call
 from disrupt.client.connection import connect
 from disrupt.client.failures import failure
@@ -32,6 +28,10 @@ from disrupt.submission import requests
 from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
+from rig.media.videos import encode, footage
+from rig.model.brute_force import answers
+from rig.model.write import Write
+from rig.servers.deployment import Deployment
 
 WRONG = "WRONG"
 """Outcome of a call whose answer is not right."""

@@ -30,9 +30,7 @@ import click
 import numpy as np
 
 from benchmarks.harness import report
-from benchmarks.harness.deployment import WITH_BYTECODE, Deployment, run
 from benchmarks.harness.hash_sets import stored
-from benchmarks.harness.registries import fill
 from benchmarks.load.arrivals import (
     OK,
     Called,
@@ -45,7 +43,9 @@ from benchmarks.load.arrivals import (
 from benchmarks.load.calls import SHARES, WRONG, Callers
 from benchmarks.load.overload import Overload, overload
 from benchmarks.load.soak import Sample, Soak, judged, sample, until
-from benchmarks.sabotages import broken_by
+from rig.faults.sabotages import broken_by
+from rig.servers.deployment import WITH_BYTECODE, Deployment, run
+from rig.servers.registries import fill
 
 _CALLERS = 16
 """Callers of the closed loop."""

@@ -32,16 +32,16 @@ import grpc
 import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.harness.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment, run
-from benchmarks.harness.proxied import Proxy, proxied
-from benchmarks.harness.registries import fill
-from benchmarks.harness.writes import Write
-from benchmarks.sabotages import broken_by
 from disrupt.client.connection import Connection, connect
 from disrupt.v1 import match_pb2, types_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 from disrupt.wire.errors import DETAILS_KEY
+from rig.faults.sabotages import broken_by
+from rig.model.write import Write
+from rig.servers.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment, run
+from rig.servers.proxied import Proxy, proxied
+from rig.servers.registries import fill
 
 SABOTAGES = ("hasty-ends",)
 

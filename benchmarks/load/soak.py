@@ -13,9 +13,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmarks.harness.deployment import Deployment
-from benchmarks.harness.processes import memory_mb, session
 from benchmarks.load.arrivals import OK, Called, quantile_ms
+from rig.processes.running import memory_mb, session
+from rig.servers.deployment import Deployment
 
 _PROC = Path("/proc")
 _BLOCKS = 30

@@ -91,6 +91,8 @@ class Match(NamedTuple):
     extent: Extent
     shown: list[NDArray[np.uint8]]
     nearest: dict[Relation, list[int]]
+    is_placed: bool
+    """Whether the part of the registered picture is known, as that of anchored regions is not."""
 
     @property
     def correlation(self) -> float:
@@ -127,7 +129,7 @@ def main(
     photographs = collection(folder)
     if len(photographs) < templates + 2:
         sys.exit(f"{templates} templates need {templates + 2} photographs, here are fewer.")
-    pictures = _Pictures(photographs, templates, registered)
+    pictures = Pictures(photographs, templates, registered)
     items = {
         place: columns(tuple(outcome.fingerprints))
         for kind in kinds or KINDS
@@ -157,7 +159,7 @@ def main(
 
 
 @dataclass(frozen=True, slots=True)
-class _Pictures:
+class Pictures:
     """Pictures of all kinds. What is registered and what is looked up show other photographs."""
 
     photographs: Sequence[Photograph]
@@ -195,7 +197,7 @@ class _Pictures:
 
 
 def _matches(
-    pictures: _Pictures,
+    pictures: Pictures,
     items: dict[Place, NDArray[np.void]],
     asked: Sequence[Place],
     effort: Effort,
@@ -221,17 +223,19 @@ def _matches(
             known = nearest.setdefault(place.relation(other), [256, 256])
             known[:] = map(min, known, versions)
         at = int(areas.max(axis=1).argmax())
+        stored = PLANS[int(found.plan[at])][int(found.ordinal[at])]
         shown: list[NDArray[np.uint8]] = []
         for shown_file, transform in (
             (file, transforms[int(found.version[at])]),
-            (pictures.file(others[at]), PLANS[int(found.plan[at])][int(found.ordinal[at])]),
+            (pictures.file(others[at]), stored),
         ):
             data = np.frombuffer(shown_file, np.uint8)
             luma = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.uint8)
             shown += [square(luma), square(version(luma, transform))]
         first, second = areas[at].tolist()
         bits, extent = int(found.distance_bits[at]), extent_of(first, second)
-        yield Match(place, others[at], bits, first, second, extent, shown, nearest)
+        is_placed = not stored.anchored
+        yield Match(place, others[at], bits, first, second, extent, shown, nearest, is_placed)
 
 
 def _row(
@@ -247,7 +251,7 @@ def _row(
         "of_another_kind": sum(match.registered.kind != kind for match in mine),
         "whole": sum(match.extent == Extent.WHOLE for match in mine),
         "part": sum(match.extent == Extent.PART for match in mine),
-        "detail_differs": sum(match.correlation < _SHARED for match in mine),
+        "detail_differs": sum(match.is_placed and match.correlation < _SHARED for match in mine),
         "nearest_bits": min((match.distance_bits for match in mine), default=None),
         "query_permille": median(match.query_permille for match in mine) if mine else None,
         "stored_permille": median(match.stored_permille for match in mine) if mine else None,

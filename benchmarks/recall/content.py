@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from benchmarks.recall.layouts import WHITE, Pixels
+from rig.media.layouts import WHITE, Pixels
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,6 @@ import cv2
 import numpy as np
 
 from benchmarks.harness import report
-from benchmarks.recall.edits import GROUPS, Scene, upload
-from benchmarks.recall.layouts import Pixels, canvas, fitted
 from benchmarks.recall.originals import Photograph, collection, encoded, folder_option
 from benchmarks.recall.recall_trials import SCOPE, index_of
 from disrupt.core.hashes import stack
@@ -21,6 +19,8 @@ from disrupt.core.media import LowQuality, columns
 from disrupt.hashing import ImageFingerprints, fingerprint_image, hash_image
 from disrupt.index.live import LiveIndex
 from disrupt.services.matching import UNBOUNDED, complete, picture_steps
+from rig.media.edits import GROUPS, Scene, upload
+from rig.media.layouts import Pixels, canvas, fitted
 
 _COPIES = {
     "whole": [*GROUPS["photometric"].values(), *GROUPS["turned"].values()],

@@ -13,17 +13,9 @@ from typing import Literal, get_args
 import cv2
 import numpy as np
 
-from benchmarks.recall.edits import (
-    EDITS,
-    Edit,
-    Edited,
-    Scene,
-    cropped,
-    letterbox,
-    sticker,
-    to_aspect,
-)
-from benchmarks.recall.layouts import (
+from benchmarks.recall.unequal_edits import UNEQUAL
+from rig.media.edits import EDITS, Edit, Edited, Scene, cropped, letterbox, sticker, to_aspect
+from rig.media.layouts import (
     BLACK,
     WHITE,
     Pixels,
@@ -34,7 +26,6 @@ from benchmarks.recall.layouts import (
     screenshot,
     text_bar,
 )
-from benchmarks.recall.unequal_edits import UNEQUAL
 
 Corners = Literal["black", "white", "blurred", "edge"]
 

@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 
 from benchmarks.recall.content import Content, any_colour, blank, text, word
-from benchmarks.recall.edits import to_aspect
 from benchmarks.recall.extents import before
-from benchmarks.recall.layouts import BLACK, WHITE, Pixels, fitted, screenshot, text_bar
 from benchmarks.recall.sources import page_of_text
 from benchmarks.recall.templates import TEMPLATES
+from rig.media.edits import to_aspect
+from rig.media.layouts import BLACK, WHITE, Pixels, fitted, screenshot, text_bar
 
 _WIDE, _TALL = 720, 1440
 _GREY = (120, 120, 120)

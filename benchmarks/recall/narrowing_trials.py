@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from benchmarks.recall.decoys import decoy, mean_change
 from benchmarks.recall.kinds import drawn
-from benchmarks.recall.layouts import Pixels
 from benchmarks.recall.originals import Photograph, encoded
 from benchmarks.recall.recall_trials import Task, edited, register
 from disrupt.core.hashes import MAX_DISTANCE_BITS, stack
@@ -20,6 +19,7 @@ from disrupt.core.media import Fingerprint, LowQuality
 from disrupt.core.transforms import PLANS
 from disrupt.distinctiveness.limits import limits_bits
 from disrupt.hashing import ImageFingerprints, fingerprint_image, hash_image
+from rig.media.layouts import Pixels
 
 FAR_BITS = 255
 """Distance of hashes that are nearer, but match nothing there by their own limit."""

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.harness.hash_sets import cache_dir
-from benchmarks.harness.photographs import Picture, is_added, opened, photographs
-from benchmarks.recall.layouts import Pixels
+from rig.media.layouts import Pixels
+from rig.media.photographs import Picture, is_added, opened, photographs
 
 Half = Literal["development", "held-out", "unseen"]
 """``unseen`` photographs were added after parameters had been chosen on the others."""

@@ -14,21 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 from threatexchange.signal_type.pdq.pdq_hasher import pdq_from_bytes
 
-from benchmarks.recall.edits import Scene, upload
 from benchmarks.recall.harder_edits import EVERY_EDIT
-from benchmarks.recall.layouts import Pixels
 from benchmarks.recall.originals import ORIGINALS, Photograph, encoded
 from disrupt.core.changes import Cursor
 from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY, PdqHash, stack
 from disrupt.core.lookups import Effort
 from disrupt.core.media import Assurance, Fingerprint, LowQuality, MediaKind, StoredItem, columns
-from disrupt.core.policy import ADULTS, Scope
+from disrupt.core.policy import ADULTS, COMMON, Scope
 from disrupt.core.transforms import Transform
 from disrupt.hashing import ImageFingerprints, fingerprint_image, hash_image
 from disrupt.index.columns import columns_of
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
 from disrupt.services.matching import Allowance, complete, picture_steps
+from rig.media.edits import Scene, upload
+from rig.media.layouts import Pixels
 
 EFFORTS = (Effort.FAST, Effort.STANDARD, Effort.THOROUGH)
 
@@ -36,9 +36,10 @@ SCOPE = Scope({ADULTS.number: MAX_DISTANCE_BITS})
 _EPOCH = bytes(16)
 _SOURCES = (
     *("disrupt/hashing/**/*.py", "disrupt/distinctiveness/*.*", "disrupt/core/*.py"),
+    *("rig/media/edits.py", "rig/media/layouts.py"),
     *(
         f"benchmarks/recall/{name}.py"
-        for name in ("edits", "harder_edits", "unequal_edits", "layouts", "originals", "sources")
+        for name in ("harder_edits", "unequal_edits", "originals", "sources")
     ),
 )
 
@@ -186,18 +187,25 @@ class Searched:
         return None, None
 
 
-def index_of(items: Iterable[NDArray[np.void]]) -> LiveIndex:
-    """Index items as the server does; item n has the id of ``item_id_of``."""
+def index_of(
+    items: Iterable[NDArray[np.void]], common: Iterable[NDArray[np.void]] = ()
+) -> LiveIndex:
+    """Index items as the server does; item n has the id of ``item_id_of``.
+
+    ``common`` are those of pictures in common use.
+    """
     stored = [
         StoredItem.of(
             at + 1,
             item_id_of(at),
-            ADULTS.number,
+            bank.number,
             MediaKind.IMAGE,
             Assurance.SELF_REPORTED,
             fingerprints,
         )
-        for at, fingerprints in enumerate(items)
+        for at, (bank, fingerprints) in enumerate(
+            (bank, each) for bank, some in ((ADULTS, items), (COMMON, common)) for each in some
+        )
     ]
     with tempfile.TemporaryDirectory() as folder:
         return LiveIndex(publish(Path(folder), [columns_of(stored)], Cursor(_EPOCH, len(stored))))

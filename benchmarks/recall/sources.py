@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 
-from benchmarks.harness.photographs import drawings
-from benchmarks.recall.layouts import BLACK, WHITE, Pixels, canvas, screenshot, text_bar
 from benchmarks.recall.originals import collection, half_of
+from rig.media.layouts import BLACK, WHITE, Pixels, canvas, screenshot, text_bar
+from rig.media.photographs import drawings
 
 SIDE_PX, VIEW_PX = 256, 640
 """Side of the registered luma, and longer side of the source of a view, in pixels."""

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 
 from benchmarks.recall.content import Content, any_colour, blank, blended, text, word
-from benchmarks.recall.edits import to_aspect
 from benchmarks.recall.extents import covered
-from benchmarks.recall.layouts import BLACK, WHITE, Pixels, fitted, paste
+from rig.media.edits import to_aspect
+from rig.media.layouts import BLACK, WHITE, Pixels, fitted, paste
 
 _SIDE = 900
 _GREY = (120, 120, 120)

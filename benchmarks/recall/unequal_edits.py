@@ -11,8 +11,8 @@ from functools import partial
 import cv2
 import numpy as np
 
-from benchmarks.recall.edits import Edit, Edited, Scene, cropped, mirror, to_aspect
-from benchmarks.recall.layouts import paste, plain_page
+from rig.media.edits import Edit, Edited, Scene, cropped, mirror, to_aspect
+from rig.media.layouts import paste, plain_page
 
 _CUT = (0.0, 0.3)
 """Least and most share that a side loses."""

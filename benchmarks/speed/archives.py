@@ -27,9 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from benchmarks.harness import ray_cluster, registries, report
-from benchmarks.harness.brute_force import Codes
-from benchmarks.harness.deployment import BIN
+from benchmarks.harness import report
 from benchmarks.harness.hash_sets import Distribution, queries, stored
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.data_directory import DataDirectory
@@ -37,6 +35,9 @@ from disrupt.distinctiveness.limits import are_within, check_limits
 from disrupt.index.generations import current, directory_of
 from disrupt.index.nearest import ItemColumns, same_limits
 from disrupt.index.snapshot import Snapshot
+from rig.model.brute_force import Codes
+from rig.servers import ray_cluster, registries
+from rig.servers.deployment import BIN
 
 _BLOCK = 4096
 _MOST_ITEMS = 10

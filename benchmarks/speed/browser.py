@@ -29,7 +29,9 @@ from pillow_heif import register_heif_opener
 from playwright.sync_api import sync_playwright
 
 from benchmarks.harness import report
-from benchmarks.harness.browsers import (
+from disrupt.hashing import ImageFingerprints, fingerprint_image
+from disrupt.hashing.decoding.colours import profile_of_numbers
+from rig.callers.browsers import (
     HASH_FILES,
     PROGRAMS,
     ROOT,
@@ -41,11 +43,9 @@ from benchmarks.harness.browsers import (
     rows_of,
     serving,
 )
-from benchmarks.harness.photographs import photographs
-from benchmarks.harness.videos import encode as encode_video
-from benchmarks.harness.videos import footage
-from disrupt.hashing import ImageFingerprints, fingerprint_image
-from disrupt.hashing.decoding.colours import profile_of_numbers
+from rig.media.photographs import photographs
+from rig.media.videos import encode as encode_video
+from rig.media.videos import footage
 
 _SIDE_PX = 1280
 """Longest side of the pictures that are compared."""
@@ -129,6 +129,8 @@ def _agreement(engine: str, kind: str, pictures: int) -> dict[str, Json]:
         "equal_pictures": sum(not any(each) for each in bits),
         "fingerprints": sum(len(ours.fingerprints) for ours in hashed.values()),
         "unlike_fingerprints": sum(each.unlike for each in bits),
+        "region_bits": max(each.region_bits for each in bits),
+        "unlike_regions": sum(each.unlike_regions for each in bits),
         "too_far": len(too_far),
     }
 

@@ -10,7 +10,6 @@ from operator import itemgetter
 
 import numpy as np
 
-from benchmarks.harness.brute_force import Answer, Codes, brute_force
 from benchmarks.harness.hash_sets import PLANTED_EVERY, flipped
 from disrupt.core.changes import Addition, Change, Cursor, Removal
 from disrupt.core.hashes import MAX_DISTANCE_BITS
@@ -18,6 +17,7 @@ from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, Profile, Store
 from disrupt.index.live import LiveIndex
 from disrupt.index.nearest import same_limits
 from disrupt.index.snapshot import Snapshot
+from rig.model.brute_force import Answer, Codes, brute_force
 
 MARKS = (0, 1000, 10_000, 100_000)
 """Changes since the snapshot."""

@@ -10,7 +10,6 @@ far from what is registered of the file.
 from __future__ import annotations
 
 import multiprocessing
-import re
 import sys
 import tempfile
 import time
@@ -26,7 +25,8 @@ from typing import TYPE_CHECKING
 import click
 
 from benchmarks.harness import report
-from benchmarks.harness.photographs import KINDS, encode, photographs
+from rig.media.photographs import KINDS, encode, photographs
+from rig.processes.running import peak_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -96,9 +96,7 @@ def measured(pipeline: str, path: Path, seconds: float) -> Measured:
     data, run = path.read_bytes(), PIPELINES[pipeline]()
     hashes = run(data)
     # getrusage would count the process that started this one, too.
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    peak = re.search(r"VmHWM:\s+(\d+)", status)
-    peak_mb = int(peak[1]) * 1024 / 1e6 if peak else 0.0
+    peak_mb = peak_bytes() / 1e6
     return Measured(least_ms(lambda: run(data), seconds), peak_mb, hashes)
 
 

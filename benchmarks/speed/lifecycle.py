@@ -24,11 +24,8 @@ from typing import Any, TypeVar, get_args
 import click
 import numpy as np
 
-from benchmarks.harness import registries, report
-from benchmarks.harness.brute_force import Codes
-from benchmarks.harness.deployment import BIN, WITH_BYTECODE, Deployment
+from benchmarks.harness import report
 from benchmarks.harness.hash_sets import Distribution, queries, stored
-from benchmarks.harness.processes import memory_mb, pss_mb, session
 from benchmarks.speed import changes
 from disrupt import logs
 from disrupt.core.hashes import MAX_DISTANCE_BITS
@@ -37,6 +34,10 @@ from disrupt.index.known_answers import check_table_search
 from disrupt.index.live import LiveIndex
 from disrupt.index.nearest import same_limits
 from disrupt.index.snapshot import Snapshot
+from rig.model.brute_force import Codes
+from rig.processes.running import memory_mb, pss_mb, session
+from rig.servers import registries
+from rig.servers.deployment import BIN, WITH_BYTECODE, Deployment
 
 _QUERIES = 1000
 _POLL_S = 0.02

@@ -22,20 +22,20 @@ from numpy.typing import NDArray
 
 from benchmarks.harness import report
 from benchmarks.harness.hash_sets import stored as stored_hashes
-from benchmarks.recall.edits import EDITS, Scene, upload
 from benchmarks.recall.originals import ORIGINALS, Photograph, chosen, collection, folder_option
 from benchmarks.recall.recall_trials import SCOPE, index_of
 from disrupt.core.hashes import stack
 from disrupt.core.lookups import LOOKUP_CROPS, Effort
 from disrupt.core.media import FINGERPRINT, LowQuality
+from disrupt.core.transforms import REGISTERED_MOST
 from disrupt.hashing import hash_image
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.regions.detection import find_regions
 from disrupt.index.live import LiveIndex
 from disrupt.services.matching import Allowance, complete, picture_steps
+from rig.media.edits import EDITS, Scene, upload
 
 _SIDE_PX = 1920
-_HASHES_PER_ITEM = 195
 
 PICTURES = {
     "without a border": "jpeg",
@@ -86,8 +86,8 @@ def main(
     photographs = chosen(collection(folder), "all" if folder else "development", n_photographs)
     codes = np.load(stored_hashes("real", stored))
     items = []
-    for first in range(0, stored, _HASHES_PER_ITEM):
-        some = codes[first : first + _HASHES_PER_ITEM]
+    for first in range(0, stored, REGISTERED_MOST):
+        some = codes[first : first + REGISTERED_MOST]
         rows = np.zeros(len(some), FINGERPRINT)
         rows["hash"], rows["quality"], rows["profile"] = some, 100, 1
         items.append(rows)

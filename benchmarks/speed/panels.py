@@ -30,12 +30,13 @@ import grpc
 import numpy as np
 from PIL import Image
 
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment
-from benchmarks.harness.monitored import monitored, panels
-from benchmarks.harness.processes import processes
-from benchmarks.harness.writes import Desk, Write
 from disrupt.client import MatchClient
 from disrupt.errors import DisruptError
+from rig.callers.desk import Desk
+from rig.model.write import Write
+from rig.processes.running import processes
+from rig.servers.deployment import FEW_DECODERS, Deployment
+from rig.servers.monitored import monitored, panels
 
 _ACROSS, _WIDE, _HIGH, _GAP = 3, 330, 110, 46
 _COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#888888")

@@ -29,10 +29,7 @@ import grpc
 import numpy as np
 
 from benchmarks.harness import report
-from benchmarks.harness.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
 from benchmarks.harness.hash_sets import stored as stored_hashes
-from benchmarks.harness.prepared import prepare
-from benchmarks.harness.processes import cpu_s, processes
 from benchmarks.recall.originals import Photograph, chosen, collection, folder_option
 from benchmarks.speed.lookup_cost import (
     PICTURES,
@@ -51,6 +48,9 @@ from disrupt.services.matching import UNBOUNDED, complete, picture_steps
 from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
+from rig.processes.running import cpu_s, processes
+from rig.servers.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
+from rig.servers.prepared import prepare
 
 _Call: TypeAlias = Callable[[bytes], object]
 _Clock: TypeAlias = Callable[[], float]

@@ -22,10 +22,10 @@ import click
 import numpy as np
 
 from benchmarks.harness import report
-from benchmarks.harness.brute_force import Answer, brute_force
 from benchmarks.harness.hash_sets import Distribution, queries, stored
 from benchmarks.speed.search_engines import SETTINGS, Measured, Task, measure
 from disrupt.core.hashes import MAX_DISTANCE_BITS
+from rig.model.brute_force import Answer, brute_force
 
 _MULTIHASH_MAX_SIZE = 20_000_000
 """Beyond this size FAISS multi-hash, as in PDQIndex, takes more than 16 GB of memory."""
@@ -64,7 +64,7 @@ class Row:
     "--distribution",
     "distributions",
     multiple=True,
-    default=get_args(Distribution),
+    default=("uniform", "real"),
     type=click.Choice(get_args(Distribution)),
     help="Only these.",
 )

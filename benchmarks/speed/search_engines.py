@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from threatexchange.signal_type.pdq.pdq_index import PDQIndex
 
-from benchmarks.harness.brute_force import Answer, Codes
-from benchmarks.harness.processes import pss_mb
 from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index.engine import MultiIndex
 from disrupt.index.multi_index.tables import Tables
 from disrupt.index.nearest import ItemColumns, same_limits
+from rig.model.brute_force import Answer, Codes
+from rig.processes.running import pss_mb
 
 _FIRST_QUERIES = 20
 

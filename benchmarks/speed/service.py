@@ -23,13 +23,12 @@ import click
 import numpy as np
 
 from benchmarks.harness import report
-from benchmarks.harness.brute_force import Codes
-from benchmarks.harness.deployment import Deployment
 from benchmarks.harness.h2load import latencies_us
 from benchmarks.harness.hash_sets import Distribution, queries, stored
-from benchmarks.harness.prepared import answers
 from benchmarks.speed.service_run import WORKLOADS, Run, prepared_run
 from disrupt.client import MatchClient
+from rig.model.brute_force import Codes, answers
+from rig.servers.deployment import Deployment
 
 _LOADS = (0.2, 0.5, 0.8)
 

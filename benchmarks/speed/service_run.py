@@ -13,18 +13,18 @@ from typing import Any
 
 import grpc
 
-from benchmarks.harness.brute_force import Codes
-from benchmarks.harness.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
 from benchmarks.harness.h2load import Body, Rate, Target, calls, framed
-from benchmarks.harness.prepared import prepare
-from benchmarks.harness.processes import cpu_s, processes
-from benchmarks.sabotages import broken_by
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.lookups import MAX_MATCHES
 from disrupt.index.live import LiveIndex
 from disrupt.index.nearest import same_limits
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
+from rig.faults.sabotages import broken_by
+from rig.model.brute_force import Codes
+from rig.processes.running import cpu_s, processes
+from rig.servers.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
+from rig.servers.prepared import prepare
 
 NOTHING = "empty-answers"
 

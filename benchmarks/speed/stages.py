@@ -23,9 +23,7 @@ import click
 import numpy as np
 
 from benchmarks.harness import report
-from benchmarks.harness.brute_force import Codes
 from benchmarks.harness.hash_sets import Distribution, queries, stored
-from benchmarks.harness.prepared import prepare
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.lookups import HashLookup, Matches
 from disrupt.core.policy import FIRST_BANKS, Scope
@@ -36,6 +34,8 @@ from disrupt.services.nearness import near_enough
 from disrupt.services.tokens import MatchTokens
 from disrupt.v1 import match_pb2
 from disrupt.wire import match as wire
+from rig.model.brute_force import Codes
+from rig.servers.prepared import prepare
 
 _T = TypeVar("_T")
 

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harness.hash_sets import cache_dir, flipped, stored
-from benchmarks.harness.videos import Codec, encode, footage
 from benchmarks.videos.trials import look_up
 from disrupt.core.changes import Cursor
 from disrupt.core.media import NOT_NARROWED, Assurance, MediaKind
@@ -29,6 +28,7 @@ from disrupt.hashing.videos.frames import LOOKUP_INTERVAL_MS, REGISTRATION_INTER
 from disrupt.index.columns import ENTRY, ITEM, Columns
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
+from rig.media.videos import Codec, encode, footage
 
 _SIZES = {"480p": (854, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
 _CODECS = {

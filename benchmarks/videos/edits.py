@@ -11,8 +11,8 @@ from typing import cast
 import cv2
 import numpy as np
 
-from benchmarks.harness.videos import Codec, Frame, encode
 from benchmarks.videos.sources import Source, scaled
+from rig.media.videos import Codec, Frame, encode
 
 _ROWS = 480
 _CLIP_S = 5.0

@@ -16,11 +16,11 @@ from typing import Literal, cast
 import av
 import cv2
 
-from benchmarks.harness import videos
 from benchmarks.harness.hash_sets import cache_dir
-from benchmarks.harness.photographs import EVERYWHERE, photographs
-from benchmarks.harness.videos import Codec, Frame, encode, footage
 from benchmarks.recall.originals import collection
+from rig.media import videos
+from rig.media.photographs import EVERYWHERE, photographs
+from rig.media.videos import Codec, Frame, encode, footage
 
 _ROOT = Path(__file__).parents[2]
 

@@ -63,7 +63,8 @@ thousandths of the frames, and "common_only", true where that is a scene that ma
 have, such as an intro; of a video whose file ends early, is broken, or holds another video that was
 not looked at, "incomplete" is true. "common" is true of a match where something in common use, such
 as a template, is as near, and "disputed" of one which your organisation has reported as a false
-positive; they are left out of others.
+positive; they are left out of others. "regions", of a match in part, counts the regions that the
+content of the registered picture marks among the eight nearest versions that agree.
 
 \b
 Exit codes:
@@ -102,6 +103,7 @@ class _Outcome:
                     "query_transform": str(match.query_transform),
                     "stored_transform": _stored(match),
                     **_seen(match),
+                    **({"regions": match.regions} if match.extent == Extent.PART else {}),
                     **({"common": True} if match.common else {}),
                     **({"disputed": True} if match.disputed else {}),
                 }
@@ -372,6 +374,8 @@ def _print_answers(outcomes: Sequence[_Outcome]) -> None:
             )
             bank = terminal.clean(match["bank"])
             part = ", a part of both" if match["extent"] == Extent.PART.value else ""
+            if match.get("regions"):
+                part += f" in {match['regions']} of its regions"
             common = ", a scene that many videos have" if match.get("common_only") else ""
             common += ", as near to something in common use" if match.get("common") else ""
             common += ", disputed by your organisation" if match.get("disputed") else ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TypeVar
 
+from disrupt.core import cover
 from disrupt.core.lookups import (
     MATCH_ID_BYTES_MAX,
     MATCHED_VERSIONS_MAX,
@@ -19,7 +20,7 @@ from disrupt.core.lookups import (
 from disrupt.core.media import Assurance, LowQuality, MediaKind
 from disrupt.core.policy import MINORS
 from disrupt.core.status import Limits
-from disrupt.core.transforms import IDENTITY, Dihedral, Transform
+from disrupt.core.transforms import IDENTITY, Dihedral, Transform, count_anchored
 from disrupt.errors import DisruptError
 from disrupt.hashing import ImageQuery
 from disrupt.v1 import match_pb2, types_pb2
@@ -48,6 +49,9 @@ class Match:
     all that matches here: the upload may be another picture that shows it. Such matches come after
     others. In answers to videos it is false. ``disputed`` is true if your organisation has reported
     all that matches here as a false positive. Such matches come last.
+
+    ``regions``, 0-8, counts the regions marked by the registered picture's content among the eight
+    nearest versions that agree. Several may be of one thing that both show, such as a logo.
 
     ``extent`` says how much of both pictures agrees: the whole of one of them, or nearly, or only a
     part of both, such as a background. It is that of ``query_area_permille`` and
@@ -78,6 +82,7 @@ class Match:
     query_area_permille: int = 0
     stored_area_permille: int = 0
     disputed: bool = False
+    regions: int = 0
     common: bool = False
 
     @property
@@ -201,6 +206,7 @@ def hash_answers(response: match_pb2.MatchHashesResponse, count: int) -> tuple[H
                 match_id=columns.match_ids[at],
                 stored_area_permille=columns.stored_areas_permille[at],
                 disputed=bool(columns.disputed) and columns.disputed[at],
+                regions=count_anchored([(plan, ordinal)]),
                 common=bool(columns.common) and columns.common[at],
             )
             by_query[query].append(match)
@@ -245,13 +251,15 @@ def merged(
 ) -> ImageAnswer:
     """Merge the answers to a picture's versions: each item once, by its nearest version.
 
-    Its areas are those of the pair of versions that shows most of either side. An item is disputed
+    Its areas are those of the pair of versions that shows most of either side; of the upload it is
+    at least what the regions that agree cover together, see ``cover``. An item is disputed
     if all of its matches are. Common matches count only for an item that has no others. Cut to
     ``max_matches`` and the nearest item of each bank, then to Extent.WHOLE if ``whole_only``, as
     the server does.
     """
     nearest: dict[str, Match] = {}
     areas: dict[str, tuple[int, int]] = {}
+    cells = defaultdict[str, int](int)
     proofs = defaultdict[str, list[Match]](list)
     telling = {match.item_id for answer in answers for match in answer.matches if not match.common}
     for answer, (_, transform) in zip(answers, query.hashes, strict=True):
@@ -260,6 +268,8 @@ def merged(
                 continue
             pair = transform.area_permille, match.stored_area_permille
             areas[match.item_id] = max(areas.get(match.item_id, (0, 0)), pair, key=_area_rank)
+            if not match.common:
+                cells[match.item_id] |= cover.cells(transform)
             proofs[match.item_id].append(match)
             known = nearest.get(match.item_id)
             if known is None or match.distance_bits < known.distance_bits:
@@ -272,6 +282,9 @@ def merged(
         ),
     )
     nearest_first = [matches[at] for at in answered_places([m.bank for m in matches], max_matches)]
+    if cover.is_of_a_picture([version for _, version in query.hashes]):
+        for item_id, (of_query, of_stored) in areas.items():
+            areas[item_id] = max(of_query, cover.covered_permille(cells[item_id])), of_stored
     answered = [_with_areas(match, *areas[match.item_id]) for match in nearest_first]
     return ImageAnswer(
         tuple(match for match in answered if not whole_only or match.extent == Extent.WHOLE),
@@ -297,13 +310,15 @@ def _proven(match: Match, proofs: Sequence[Match]) -> Match:
     ids: dict[tuple[int, int], bytes] = {}
     for proof in sorted(counting, key=lambda proof: proof.distance_bits):
         ids.setdefault((proof.plan, proof.ordinal), proof.match_id)
-    first, *further = list(ids.values())[:MATCHED_VERSIONS_MAX]
+    nearest = list(ids)[:MATCHED_VERSIONS_MAX]
+    first, *further = (ids[version] for version in nearest)
     joined = first
     for match_id in further:
         if len(joined) + len(match_id) <= MATCH_ID_BYTES_MAX:
             joined += match_id
     disputed = all(proof.disputed for proof in proofs)
-    return replace(match, match_id=joined, disputed=disputed)
+    regions = count_anchored(nearest)
+    return replace(match, match_id=joined, disputed=disputed, regions=regions)
 
 
 def _with_areas(match: Match, query_permille: int, stored_permille: int) -> Match:
@@ -385,6 +400,7 @@ def _match(message: match_pb2.Match) -> Match:
         query_area_permille=message.query_area_permille,
         stored_area_permille=message.stored_area_permille,
         disputed=message.disputed,
+        regions=message.regions,
         common=message.common,
     )
 
@@ -407,6 +423,8 @@ def transform(message: types_pb2.Transform) -> Transform:
         plain_edges_cut=message.plain_edges_cut,
         negative=message.negative,
         corners=tuple(message.corners),
+        anchored=message.anchored,
+        gamma_permille=message.gamma_permille,
     )
 
 

@@ -258,7 +258,13 @@ def _version_row(version: review_pb2.ReportedVersion) -> Row:
 def in_words(version: Transform) -> str:
     """Say what a version of a picture or frame shows."""
     share = version.area_permille
-    words = ["the whole" if share == _WHOLE_PERMILLE else f"{share / 10:g} % of it"]
+    words = [
+        "a region that its content marks"
+        if version.anchored
+        else "the whole"
+        if share == _WHOLE_PERMILLE
+        else f"{share / 10:g} % of it"
+    ]
     cuts = zip(version.crop, ("left", "top", "right", "bottom"), strict=True)
     cut = [f"{permille / 10:g} % {side}" for permille, side in cuts if permille]
     if cut:

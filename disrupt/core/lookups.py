@@ -68,15 +68,6 @@ def are_whole(
 
 
 WHOLE: Crop = (0, 0, 0, 0)
-_MIDDLE: Crop = (250, 250, 250, 250)
-_QUADRANTS: tuple[Crop, ...] = (
-    (0, 0, 500, 500),
-    (500, 0, 0, 500),
-    (0, 500, 500, 0),
-    (500, 500, 0, 0),
-)
-
-
 _STEPS: tuple[Crop, ...] = (
     *((1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)),
     *((1, 1, 0, 0), (0, 1, 1, 0), (0, 0, 1, 1), (1, 0, 0, 1)),
@@ -95,10 +86,10 @@ def _steps(cut: int) -> tuple[Crop, ...]:
     )
 
 
-_LIKELY = (WHOLE, *_steps(40), _MIDDLE)
+_LIKELY = (WHOLE, *_steps(40))
 """Variant plan 1 was chosen for these steps (docs/variant-plans.md)."""
 
-_ALL = (*_LIKELY, *_QUADRANTS, *_steps(60))
+_ALL = (*_LIKELY, *_steps(60))
 _AXES: tuple[Crop, ...] = tuple(
     crop for cut in (100, 160) for crop in (*_steps(cut)[:4], *_steps(cut)[8:10])
 )
@@ -128,7 +119,9 @@ class LookupCrops(NamedTuple):
         regions: Most regions that are used.
         tilted: Most tilted pictures that are used.
         within: Most regions of each of them that are used.
-        negatives: Whether everything is also looked up with all levels inverted.
+        negatives: Whether all crops are also looked up with all levels inverted.
+        anchored: Whether anchored regions are looked up, of the first distinct frames with any.
+        gammas_permille: Powers of its levels with which the whole of these is looked up, too.
     """
 
     whole: tuple[Crop, ...] = (WHOLE,)
@@ -143,9 +136,16 @@ class LookupCrops(NamedTuple):
     tilted: int = 0
     within: int = 0
     negatives: bool = False
+    anchored: bool = False
+    gammas_permille: tuple[int, ...] = ()
 
     def is_negated(self, version: Transform) -> bool:
-        """Tell whether a version of a picture is also looked up with all levels inverted."""
+        """Tell whether a version of a picture is also looked up with all levels inverted.
+
+        No anchored region is: inverted levels turn all gradients, and so its square, upside down.
+        """
+        if version.anchored or version.gamma_permille:
+            return False
         return self.negatives or (not version.corners and version.crop in self.negative)
 
 
@@ -153,11 +153,13 @@ LOOKUP_CROPS: dict[Effort, LookupCrops] = {
     Effort.FAST: LookupCrops(),
     Effort.STANDARD: LookupCrops(
         whole=_ALL,
-        whole_if_likely_region=(WHOLE, *_steps(40)[:8], *_QUADRANTS),
+        whole_if_likely_region=(WHOLE, *_steps(40)[:8]),
         likely=_LIKELY,
         remaining=_CELL,
-        straightened=_CELL,
-        negative=_CELL,
+        straightened=(WHOLE,),
+        negative=(WHOLE,),
+        anchored=True,
+        gammas_permille=(500, 2000),
         regions=8,
         tilted=2,
         within=8,
@@ -169,11 +171,13 @@ LOOKUP_CROPS: dict[Effort, LookupCrops] = {
         likely=_ALL,
         remaining=_CELL,
         straightened=_CELL,
-        further=tuple(crop for crop in (*_LIKELY, *_QUADRANTS) if crop not in _CELL),
+        further=tuple(crop for crop in _LIKELY if crop not in _CELL),
         regions=12,
         tilted=3,
         within=8,
         negatives=True,
+        anchored=True,
+        gammas_permille=(500, 2000),
     ),
 }
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core import variant_plan_1, variant_plan_2
+from disrupt.core.variant_plan import VARIANTS
 
 
 class Dihedral(IntEnum):
@@ -53,6 +55,10 @@ def turned_crop(crop: Crop, dihedral: Dihedral) -> Crop:
     return left, top, right, bottom
 
 
+ANCHORED_MOST_PERMILLE = 700
+"""Largest share that an anchored region is told to show: it is a part, not nearly the whole."""
+
+
 class Transform(NamedTuple):
     """Steps in the order of the fields; all zero is the media item itself.
 
@@ -66,6 +72,11 @@ class Transform(NamedTuple):
 
     ``negative``: with all levels inverted. ``corners``: what lies within them, straightened; done
     before all other steps.
+
+    ``anchored``: a square that the content marks, turned as the content is. Of a looked-up picture,
+    the crop is the rectangle around it; of a registered one its place is not kept.
+
+    ``gamma_permille``: with all levels, from 0 to 1, raised to this power; 0 means not.
     """
 
     dihedral: Dihedral = Dihedral.IDENTITY
@@ -78,6 +89,8 @@ class Transform(NamedTuple):
     plain_edges_cut: bool = False
     negative: bool = False
     corners: Corners = ()
+    anchored: bool = False
+    gamma_permille: int = 0
 
     @property
     def crop(self) -> Crop:
@@ -91,18 +104,27 @@ class Transform(NamedTuple):
 
     @property
     def area_permille(self) -> int:
-        """Share of the media item that this version shows, in thousandths, 1-1000."""
+        """Share of the media item that this version shows, in thousandths, 1-1000.
+
+        1 of a registered anchored region: it is a part, and of what share is not kept.
+        """
         left, top, right, bottom = self.crop
         share = max(1000 - left - right, 0) * max(1000 - top - bottom, 0) / 1e6
         if self.corners:
             x, y = self.corners[::2], self.corners[1::2]
             twice = sum(x[at - 1] * y[at] - x[at] * y[at - 1] for at in range(len(x)))
             share *= abs(twice) / 2e6
+        if self.anchored:
+            radians = math.radians(self.rotation_millidegrees / 1000)
+            around = (abs(math.cos(radians)) + abs(math.sin(radians))) ** 2
+            share = min(share / around, ANCHORED_MOST_PERMILLE / 1000) if any(self.crop) else 0
         return min(max(round(1000 * share), 1), 1000)
 
     def __str__(self) -> str:
         """Short form for people, as ``mirror crop 100,0,100,0``."""
         parts = ["straightened"] if self.corners else []
+        if self.anchored:
+            parts.append("region that the content marks")
         if self.dihedral != Dihedral.IDENTITY:
             parts.append(self.dihedral.name.lower())
         if any(self.crop):
@@ -115,6 +137,8 @@ class Transform(NamedTuple):
             parts.append("without plain edges")
         if self.negative:
             parts.append("negative")
+        if self.gamma_permille:
+            parts.append(f"gamma {self.gamma_permille / 1000:g}")
         return " ".join(parts) or "identity"
 
 
@@ -134,6 +158,21 @@ def _across(variant: tuple[int, int, int, int, int]) -> tuple[int, int, int, int
     return top, left, bottom, right, -millidegrees
 
 
+ANCHORED_WIDTHS = (1.0, 0.88, 1.13)
+"""Factors of a picture's width at which anchored regions of it are registered."""
+
+ANCHORED_MOST = (32, 8, 8)
+"""Most anchored regions that are registered at each of ANCHORED_WIDTHS."""
+
+ANCHORED = Transform(anchored=True)
+"""An anchored region as it is registered, without its place."""
+
+PARTS_PLAN = 1
+"""Plan of the versions that show parts of a picture."""
+
+REGISTERED_MOST = 130
+"""Most hashes of a picture."""
+
 PLANS: dict[int, tuple[Transform, ...]] = {
     0: (
         IDENTITY,
@@ -141,24 +180,30 @@ PLANS: dict[int, tuple[Transform, ...]] = {
         Transform(plain_edges_cut=True),
         Transform(scale_side_px=512, plain_edges_cut=True),
     ),
-    **{
-        plan: (*map(_of, variants), *map(_of, map(_across, variants)))
-        for plan, variants in enumerate((variant_plan_1.VARIANTS, variant_plan_2.VARIANTS), 1)
-    },
+    1: (
+        *(ANCHORED for most in ANCHORED_MOST for _ in range(most)),
+        *map(_of, VARIANTS),
+        *map(_of, map(_across, VARIANTS)),
+    ),
 }
 """Published variant plans by number. Immutable: no stored hash can be computed again.
 
 Plan 0 is the picture itself, and for small pictures ENLARGED; of videos also both without plain
-edges. Plans 1 and 2 are parts of it: those that
-are taken of a picture at least as wide as tall, then those that are taken of a taller one.
+edges. Plan 1 is parts of it: anchored regions at each width, crops and turns that are
+taken of a picture at least as wide as tall, then those that are taken of a taller one.
 """
 
 
-def variants_of(plan: int, aspect: float) -> list[tuple[int, Transform]]:
-    """Return ordinals and transforms of plan 1 or 2 for a picture of this width over height."""
-    half = len(PLANS[plan]) // 2
-    first = 0 if aspect >= 1 else half
-    return list(enumerate(PLANS[plan]))[first : first + half]
+def anchored_ordinals() -> list[range]:
+    """Return the places in plan 1 of anchored regions, at each of ANCHORED_WIDTHS."""
+    ends = np.cumsum(ANCHORED_MOST).tolist()
+    return [range(end - most, end) for end, most in zip(ends, ANCHORED_MOST, strict=True)]
+
+
+def crops_of(aspect: float) -> list[tuple[int, Transform]]:
+    """Return places in plan 1 and transforms of crops of a picture of this width over height."""
+    first = sum(ANCHORED_MOST) + (0 if aspect >= 1 else len(VARIANTS))
+    return list(enumerate(PLANS[1]))[first : first + len(VARIANTS)]
 
 
 def transform_of(plan: int, ordinal: int) -> Transform | None:
@@ -170,6 +215,12 @@ def transform_of(plan: int, ordinal: int) -> Transform | None:
 _AREAS_PERMILLE = np.zeros((1 + len(PLANS), 1 + max(map(len, PLANS.values()))), np.uint16)
 for _plan, _transforms in PLANS.items():
     _AREAS_PERMILLE[_plan, : len(_transforms)] = [each.area_permille for each in _transforms]
+
+
+def count_anchored(places: Iterable[tuple[int, int]]) -> int:
+    """Count the anchored regions among stored versions, given by plan and ordinal."""
+    most = sum(ANCHORED_MOST)
+    return sum(plan == PARTS_PLAN and ordinal < most for plan, ordinal in set(places))
 
 
 def areas_permille(plans: NDArray[np.uint16], ordinals: NDArray[np.uint16]) -> NDArray[np.uint16]:

@@ -69,7 +69,7 @@ class ImageFingerprints:
 def fingerprint_image(
     data: bytes, limits: ImageLimits = DEFAULT_LIMITS
 ) -> ImageFingerprints | LowQuality:
-    """Fingerprint a picture file for registration, in variant plans 0, 1 and 2.
+    """Fingerprint a picture file for registration, in variant plans 0 and 1.
 
     PDQ_512 and PDQ_FULL, and of a picture of at most 512 px a side also PDQ_512 of it enlarged: PDQ
     samples points whose places depend on the size, so that copies of other sizes would be 7 to 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import compress
 
 import numpy as np
@@ -31,6 +31,8 @@ from disrupt.core.transforms import (
     turned_crop,
 )
 from disrupt.distinctiveness.shape_distance import are_degenerate
+from disrupt.hashing.anchors.hashes import hash_anchors
+from disrupt.hashing.anchors.pages import PAGE_PX
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS, ImageLimits, decode_frames
 from disrupt.hashing.decoding.pixels import Picture
 from disrupt.hashing.images import (
@@ -61,7 +63,26 @@ MAX_PARTS = 2200
 MAX_NEGATIVES = 800
 """Most of all hashes of a file that are also looked up in negative."""
 
+MAX_ANCHORS = 1024
+"""Most anchored regions of a file, in all frames; each is looked up plain and mirrored."""
+
+_LEAST_ANCHORS = 16
+"""A frame has an eighth of what is left of MAX_ANCHORS, which is CANDIDATES of the first, and at
+least so many: some 25 distinct frames have any."""
+
+_MARKED_BITS = 4
+"""Regions are looked up of a frame unless it is nearer than this to a frame of which they are: a
+blurred frame before it does not hide it."""
+
+LIT_FRAMES = 8
+"""Most frames of a file of which other brightnesses are looked up."""
+
+_MOST_REPEATS = 3
+"""Most other regions that one of an upload may look like, so that a copy beside its mirror image,
+or four times on a page, is found; a pattern has more, and is not registered either."""
+
 _TURNS = tuple(Dihedral)
+_PLAIN_AND_MIRRORED = (Dihedral.IDENTITY, Dihedral.MIRROR_ROTATE_180)
 
 _PART_PX = 128
 """Side of the square that a part is averaged to: hashes are as near as from 512."""
@@ -94,17 +115,19 @@ def hash_image(
     2. Hash each frame as a whole; where it has at most 512 px a side also ENLARGED; in its eight
        turned and mirrored versions unless at FAST. The average over 512x512 cells is not rounded:
        within 8 bits of the registered hash. Keep the hashes of distinct frames, up to MAX_FRAMES.
-    3. Unless at FAST, hash the LOOKUP_CROPS of the whole, of regions, and of tilted pictures once
+    3. Unless at FAST, hash anchored regions, at most MAX_ANCHORS, plain and mirrored, and the whole
+       of the first LIT_FRAMES distinct frames in other brightnesses.
+    4. Then hash the LOOKUP_CROPS of the whole, of regions, and of tilted pictures once
        they are straightened; of a whole of too low a quality only of regions. A frame that is not
        distinct may show something else in a part, so that this is done of each. Keep what is near
        to nothing in the frames before, at most MAX_PARTS.
-    4. Add negatives of some of them.
+    5. Add negatives of some of them.
 
     LowQuality if nothing is left, since hashes of low quality are left out. Thread-safe. Errors as
     of ``decode``.
     """
     quality = skipped = 0
-    room, wanted = MAX_PARTS, LOOKUP_CROPS[effort]
+    room, anchors, wanted = MAX_PARTS, _Anchors(), LOOKUP_CROPS[effort]
     frames: list[PdqHash] = []
     hashes: dict[bytes, Transform] = {}
     featureless: LowQuality | None = None
@@ -113,16 +136,28 @@ def hash_image(
         page = None if effort == Effort.FAST else picture.page()
         groups = list(_as_it_is(picture) if page is None else _turned(page))
         canonical = single(first_usable(groups[0][1][0], MIN_LOOKUP_QUALITY), MIN_LOOKUP_QUALITY)
-        earlier = [code for code, version in hashes.items() if not version.dihedral]
+        earlier = [
+            code
+            for code, version in hashes.items()
+            if not version.dihedral and not version.anchored
+        ]
+        too_regular = isinstance(canonical, LowQuality) and canonical.is_too_regular
         if isinstance(canonical, LowQuality):
             featureless = featureless or canonical
         elif place_near(canonical[0], frames, LOOKUP_DISTINCT_BITS) is None:
             quality = quality or canonical[1]
             frames.append(canonical[0])
             _add(hashes, groups)
+            if page is not None and len(frames) <= LIT_FRAMES:
+                _add(hashes, _lit(page, wanted.gammas_permille))
+        if page is not None and wanted.anchored:
+            whole = None if isinstance(canonical, LowQuality) else canonical[0]
+            regions = anchors.of_frame(page, whole)
+            best = _add(
+                hashes, _of_no_shape(regions) if too_regular else regions, _PLAIN_AND_MIRRORED
+            )
         if page is not None and room >= len(Dihedral):
             before = len(hashes)
-            too_regular = isinstance(canonical, LowQuality) and canonical.is_too_regular
             plain = isinstance(canonical, LowQuality) and not too_regular
             parts = _parts(page, wanted, featureless=plain)
             if too_regular:
@@ -151,7 +186,11 @@ _Versions = tuple[Sequence[Transform], Hashed]
 """Upright transforms, and hashes of each in the first n of its eight versions."""
 
 
-def _add(hashes: dict[bytes, Transform], groups: Iterable[_Versions]) -> int:
+def _add(
+    hashes: dict[bytes, Transform],
+    groups: Iterable[_Versions],
+    turns: Sequence[Dihedral] = _TURNS,
+) -> int:
     """Add the distinctive hashes, the first of equal ones; return their best quality, or 0."""
     best = 0
     for upright, versions in groups:
@@ -161,7 +200,7 @@ def _add(hashes: dict[bytes, Transform], groups: Iterable[_Versions]) -> int:
         for place, (at, turn) in enumerate(np.argwhere(good).tolist()):
             code = codes[HASH_BYTES * place : HASH_BYTES * (place + 1)]
             if code not in hashes:
-                hashes[code] = _version(upright[at], _TURNS[turn])
+                hashes[code] = _version(upright[at], turns[turn])
     return best
 
 
@@ -193,8 +232,16 @@ def _unlike(parts: Iterable[_Versions], earlier: list[bytes], most: int) -> Iter
 
 def _version(upright: Transform, turn: Dihedral) -> Transform:
     crop = turned_crop(upright.crop, turn)
-    scale_side_px, corners = upright.scale_side_px, upright.corners
-    return Transform(turn, *crop, scale_side_px=scale_side_px, corners=corners)
+    left, top, right, bottom = crop
+    return upright._replace(
+        dihedral=turn,
+        crop_left_permille=left,
+        crop_top_permille=top,
+        crop_right_permille=right,
+        crop_bottom_permille=bottom,
+        rotation_millidegrees=upright.rotation_millidegrees
+        * (-1 if turn >= Dihedral.MIRROR else 1),
+    )
 
 
 def _as_it_is(picture: Picture) -> Iterator[_Versions]:
@@ -215,6 +262,67 @@ def _turned(page: NDArray[np.uint8]) -> Iterator[_Versions]:
     yield [ENLARGED if small else IDENTITY], hash_reduced_dihedral(page)[None]
 
 
+def _lit(page: NDArray[np.uint8], gammas_permille: Iterable[int]) -> Iterator[_Versions]:
+    """Yield the versions of the whole in other brightnesses."""
+    small = _small(page)
+    for permille in gammas_permille:
+        levels = [round(255 * (level / 255) ** (permille / 1000)) for level in range(256)]
+        lit = Transform(gamma_permille=permille)
+        yield [lit], hash_reduced_dihedral(np.asarray(small.point(levels)))[None]
+
+
+@dataclass(slots=True)
+class _Anchors:
+    """Anchored regions of the frames of a file: ``left``, none of frames like ``marked``."""
+
+    left: int = MAX_ANCHORS
+    marked: list[PdqHash] = field(default_factory=list)
+
+    def of_frame(self, page: NDArray[np.uint8], whole: PdqHash | None) -> Iterator[_Versions]:
+        """Yield regions of the next frame; ``whole``: its hash, unless of too low a quality."""
+        most = min(max(self.left // 8, _LEAST_ANCHORS), self.left)
+        if not most or (whole and place_near(whole, self.marked, _MARKED_BITS) is not None):
+            return
+        upright, hashed = _anchored(page, most)
+        self.left -= len(upright)
+        if whole and upright:
+            self.marked.append(whole)
+        yield upright, hashed
+
+
+def _anchored(page: NDArray[np.uint8], most: int) -> _Versions:
+    """Return the first ``most`` anchored regions of a page, plain and mirrored."""
+    height, width = page.shape
+    anchors, hashed = hash_anchors(
+        page, width / height, most, MIN_LOOKUP_QUALITY, most_repeats=_MOST_REPEATS
+    )
+    scale = PAGE_PX / max(width, height)
+    reach = anchors.side / 2 * (np.abs(np.cos(anchors.angle)) + np.abs(np.sin(anchors.angle)))
+    x, y, half_width, half_height = (
+        1000 * column / (scale * length)
+        for column, length in zip(
+            (anchors.x, anchors.y, reach, reach), (width, height, width, height), strict=True
+        )
+    )
+    sides = np.stack(
+        [x - half_width, y - half_height, 1000 - x - half_width, 1000 - y - half_height]
+    )
+    crops = np.rint(sides).clip(0, 999).astype(np.intp).T.tolist()
+    degrees = np.degrees(np.arctan2(-np.sin(anchors.angle), np.cos(anchors.angle)))
+    turns = np.rint(1000 * degrees).astype(np.intp).tolist()
+    upright = [
+        Transform(Dihedral.IDENTITY, left, top, right, bottom, turn, anchored=True)
+        for (left, top, right, bottom), turn in zip(crops, turns, strict=True)
+    ]
+    return upright, hashed
+
+
+def _small(page: NDArray[np.uint8]) -> Image.Image:
+    """Reduce a page to some _PAGE_PX a side, by a whole number."""
+    factor = max(round(math.sqrt(page.size) / _PAGE_PX), 1)
+    return Image.fromarray(page).reduce(factor)
+
+
 def _parts(
     page: NDArray[np.uint8], wanted: LookupCrops, *, featureless: bool
 ) -> Iterator[_Versions]:
@@ -222,10 +330,10 @@ def _parts(
 
     What there may be no room for comes last.
     """
-    image = Image.fromarray(page)
-    factor = max(round(math.sqrt(page.size) / _PAGE_PX), 1)
-    small = image.reduce(factor)
-    shown = np.asarray(small) if factor == reduction(*image.size) else page
+    height, width = page.shape
+    small = _small(page)
+    factor = -(-width // small.width)
+    shown = np.asarray(small) if factor == reduction(width, height) else page
     regions = find_regions(shown, wanted.regions)
     likely = next((region for region in regions if region.certain), None)
     parts, whole = {}, wanted.whole

@@ -1,9 +1,9 @@
-"""Variant plans 1 and 2: crops, parts and turns of a picture, hashed for registration."""
+"""Variant plan 1: anchored regions, crops and turns of a picture, hashed for registration."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,19 @@ from numpy.typing import NDArray
 
 from disrupt.core.hashes import MIN_QUALITY, PdqHash, distances_bits, stack
 from disrupt.core.media import Fingerprint, Profile
-from disrupt.core.transforms import Crop, variants_of
-from disrupt.hashing.pdq.linear import hash_samples
+from disrupt.core.transforms import (
+    ANCHORED_WIDTHS,
+    PARTS_PLAN,
+    REGISTERED_MOST,
+    Crop,
+    anchored_ordinals,
+    crops_of,
+)
+from disrupt.hashing.anchors.hashes import hash_anchors
+from disrupt.hashing.pdq.linear import Hashed, hash_samples
 from disrupt.hashing.pdq.luma import SIDE_PX
 from disrupt.hashing.regions.crops import MAX_PLAIN_SHARE, plain_shares, sample_crops
 from disrupt.hashing.regions.rotation import turned
-
-PLANS = (1, 2)
-"""Plans of versions, in the order in which they are registered."""
 
 NEAR_BITS = 6
 """Distance of a variant from a kept hash within which it is left out: that matches its copies."""
@@ -29,39 +34,58 @@ differently matches nothing."""
 
 
 def variants(luma: NDArray[Any], aspect: float, kept: Sequence[Fingerprint]) -> list[Fingerprint]:
-    """Fingerprint an upright picture in PLANS; ``kept`` are stored already.
+    """Fingerprint an upright picture in PARTS_PLAN; ``kept`` are stored already.
 
     ``luma`` (height, width), also if it was reduced to a square; ``aspect`` is the picture's width
-    over its height. In the plans' order; left out are parts of low quality, parts whose hash noise
-    decides, shapes on plain pages, and what is within NEAR_BITS of a hash before it.
+    over its height. In the plan's order, until the picture has REGISTERED_MOST hashes; left out
+    are parts of low quality, parts whose hash noise decides, shapes on plain pages, and what is
+    within NEAR_BITS of a hash before it.
     """
-    by_turn: dict[int, list[tuple[int, int, Crop]]] = defaultdict(list)
-    for plan in PLANS:
-        for ordinal, transform in variants_of(plan, aspect):
-            by_turn[transform.rotation_millidegrees].append((plan, ordinal, transform.crop))
-    candidates: list[tuple[int, int, NDArray[np.uint8], int]] = []
+    hashes = stack(fingerprint.hash for fingerprint in kept)
+    chosen: list[Fingerprint] = []
+    for ordinal, code, quality in (*_anchored(luma, aspect), *_cropped(luma, aspect)):
+        if len(hashes) == REGISTERED_MOST:
+            break
+        if distances_bits(code, hashes).min(initial=256) > NEAR_BITS:
+            hashes = np.concatenate([hashes, code[None]])
+            pdq_hash = PdqHash(code.tobytes())
+            chosen.append(Fingerprint(pdq_hash, quality, Profile.PDQ_512, PARTS_PLAN, ordinal))
+    return chosen
+
+
+_Part = tuple[int, NDArray[np.uint8], int]
+"""Ordinal, hash and quality of a part."""
+
+
+def _anchored(luma: NDArray[Any], aspect: float) -> Iterator[_Part]:
+    """Yield the anchored regions of a picture at each width."""
+    for width, ordinals in zip(ANCHORED_WIDTHS, anchored_ordinals(), strict=True):
+        _, hashed = hash_anchors(luma, width * aspect, len(ordinals), MIN_QUALITY)
+        yield from _parts(ordinals, hashed[:, 0])
+
+
+def _cropped(luma: NDArray[Any], aspect: float) -> Iterator[_Part]:
+    """Yield the good crops and turns of a picture, in the plan's order."""
+    by_turn: dict[int, list[tuple[int, Crop]]] = defaultdict(list)
+    for ordinal, transform in crops_of(aspect):
+        by_turn[transform.rotation_millidegrees].append((ordinal, transform.crop))
+    parts: list[_Part] = []
     coarse = _coarse(luma)
     for millidegrees, some in by_turn.items():
         shown = turned(coarse, millidegrees / 1000, aspect) if millidegrees else luma
-        samples = sample_crops(shown, [crop for *_, crop in some])
+        samples = sample_crops(shown, [crop for _, crop in some])
         hashed = hash_samples(samples)
-        good = (
+        good = np.flatnonzero(
             (hashed.qualities >= MIN_QUALITY)
             & (hashed.undecided_bits <= MAX_UNDECIDED_BITS)
             & (plain_shares(samples) <= MAX_PLAIN_SHARE)
         )
-        candidates += [
-            (*some[at][:2], hashed.hashes[at], int(hashed.qualities[at]))
-            for at in np.flatnonzero(good)
-        ]
-    hashes = stack(fingerprint.hash for fingerprint in kept)
-    chosen = []
-    for plan, ordinal, code, quality in sorted(candidates, key=lambda candidate: candidate[:2]):
-        if distances_bits(code, hashes).min(initial=256) > NEAR_BITS:
-            hashes = np.concatenate([hashes, code[None]])
-            pdq_hash = PdqHash(code.tobytes())
-            chosen.append(Fingerprint(pdq_hash, quality, Profile.PDQ_512, plan, ordinal))
-    return chosen
+        parts += _parts([some[at][0] for at in good], hashed[good])
+    yield from sorted(parts, key=lambda part: part[0])
+
+
+def _parts(ordinals: Sequence[int], hashed: Hashed) -> Iterator[_Part]:
+    return zip(ordinals, hashed.hashes, hashed.qualities.tolist(), strict=False)
 
 
 def _coarse(luma: NDArray[Any]) -> NDArray[Any]:

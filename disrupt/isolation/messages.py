@@ -29,14 +29,15 @@ from disrupt.hashing.images import ImageFingerprints
 from disrupt.hashing.queries import ImageQuery
 from disrupt.isolation.sandbox import LAYERS
 
-ANSWER_BYTES_MAX = 356 * 1024
-"""More than 49 bytes for each of 16 versions of MAX_FRAMES frames, MAX_PARTS and MAX_NEGATIVES."""
+ANSWER_BYTES_MAX = 512 * 1024
+"""More than any query takes: the whole of MAX_FRAMES frames in 16 versions, MAX_PARTS and
+MAX_NEGATIVES, MAX_ANCHORS plain and mirrored, and LIT_FRAMES frames in other brightnesses."""
 
 _REQUEST = struct.Struct("<BIIIdQ")
 _QUERY = struct.Struct("<BIH")
 _CORNERS = struct.Struct("<?8H")
 _NOWHERE = (0,) * 8
-_QUERY_ROW = struct.Struct("<32sB4HiH?H")
+_QUERY_ROW = struct.Struct("<32sB4HiH??HH")
 _FINGERPRINTS = struct.Struct("<BBI")
 _LOW_QUALITY = struct.Struct("<BBI")
 _QUALITIES = range(101)
@@ -197,6 +198,8 @@ def _query_row(pdq_hash: PdqHash, version: Transform, places: Mapping[Corners, i
         version.rotation_millidegrees,
         version.scale_side_px,
         version.negative,  # plain edges are cut of videos only
+        version.anchored,
+        version.gamma_permille,
         places[version.corners],
     )
 
@@ -204,7 +207,7 @@ def _query_row(pdq_hash: PdqHash, version: Transform, places: Mapping[Corners, i
 def _query(
     value: bytes, dihedral: int, *numbers: int, corners: Corners
 ) -> tuple[PdqHash, Transform]:
-    left, top, right, bottom, millidegrees, side_px, negative = numbers
+    left, top, right, bottom, millidegrees, side_px, negative, anchored, gamma_permille = numbers
     version = Transform(
         Dihedral(dihedral),
         *(left, top, right, bottom),
@@ -212,6 +215,8 @@ def _query(
         side_px,
         negative=bool(negative),
         corners=corners,
+        anchored=bool(anchored),
+        gamma_permille=gamma_permille,
     )
     return PdqHash(value), version
 

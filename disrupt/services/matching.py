@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.core import cover
 from disrupt.core.lookups import (
     MATCHED_VERSIONS_MAX,
     NO_VERSION,
@@ -184,6 +185,8 @@ def picture_steps(
     if pending:
         areas = areas.joined(pending, transforms).of_items(hits.number)
         stored = stored.joined(pending)
+    if cover.is_of_a_picture(transforms):
+        areas = areas.with_cover()
     if whole_only:
         whole = are_whole(areas.query_permille, areas.stored_permille)
         hits, areas = hits.take(whole), areas.take(whole)
@@ -196,13 +199,14 @@ class _Areas:
     """Areas of the pair of versions that ``area_ranks`` puts highest, of each item by its number.
 
     They are taken of all hits, before all but an item's nearest are dropped: of those that are not
-    common, if there are any.
+    common, if there are any. ``cells`` u64 are those of the regions of all these, see ``cover``.
     """
 
     number: NDArray[np.uint64]
     query_permille: NDArray[np.uint16]
     stored_permille: NDArray[np.uint16]
     is_common: NDArray[np.bool_]
+    cells: NDArray[np.uint64]
 
     def joined(self, blocks: Sequence[Hits], transforms: Sequence[Transform]) -> _Areas:
         """Return these and those of the hits of ``blocks``, ascending by number.
@@ -221,10 +225,20 @@ class _Areas:
         stored = np.concatenate([self.stored_permille, areas_permille(plans, ordinals)])
         distance = np.concatenate([hits.distance for hits in blocks])
         common = np.concatenate([self.is_common, is_common(distance)])
+        covered = {at: cover.cells(transforms[at]) for at in of_version}
+        cells = np.array([covered[at] for at in queries], np.uint64)
+        cells = np.concatenate([self.cells, np.where(is_common(distance), np.uint64(0), cells)])
         order = np.lexsort((area_ranks(query, stored), ~common, number))
-        ascending = number[order]
-        highest = order[np.append(ascending[1:] != ascending[:-1], True)]
-        return _Areas(number[highest], query[highest], stored[highest], common[highest])
+        begins = _begins(number[order])
+        highest = order[np.append(begins[1:], True)]
+        together = np.bitwise_or.reduceat(cells[order], np.flatnonzero(begins))
+        return _Areas(number[highest], query[highest], stored[highest], common[highest], together)
+
+    def with_cover(self) -> _Areas:
+        """Return these, of the query at least what regions cover of it together."""
+        covered = np.array([cover.covered_permille(cells) for cells in self.cells.tolist()])
+        query_permille = np.maximum(self.query_permille, covered.astype(np.uint16))
+        return replace(self, query_permille=query_permille)
 
     def of_items(self, number: NDArray[np.uint64]) -> _Areas:
         """Return those of some items, in the order of ``number``; of what ``joined`` returned."""
@@ -302,6 +316,7 @@ _NO_AREAS = _Areas(
     np.empty(0, np.uint16),
     np.empty(0, np.uint16),
     np.empty(0, np.bool_),
+    np.empty(0, np.uint64),
 )
 _NO_STORED = _StoredVersions(np.empty(0, np.uint64), np.empty(0, np.uint32), np.empty(0, np.uint16))
 
@@ -418,7 +433,8 @@ def _of_hashes(near: NearestHits, start: int) -> Matches:
     hits = replace(near.hits, query=near.hits.query + np.uint32(start))
     stored = areas_permille(hits.plan, hits.ordinal)
     unknown = np.zeros(len(hits), np.uint16)
-    areas = _Areas(hits.number, unknown, stored, is_common(hits.distance))
+    no_cells = np.zeros(len(hits), np.uint64)
+    areas = _Areas(hits.number, unknown, stored, is_common(hits.distance), no_cells)
     nearest = np.stack([hits.plan, hits.ordinal, real_bits(hits.distance)], axis=1)[:, None]
     return _of_hits(hits, hits.query, near.truncated + np.uint32(start), areas, nearest)
 

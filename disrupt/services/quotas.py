@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from disrupt.core.transforms import REGISTERED_MOST
 from disrupt.errors import LimitExceededError, OverloadedError
 
 _HOUR_S = 3600.0
 
-_SMALL_HASHES = 300
+_SMALL_HASHES = REGISTERED_MOST
 """Most hashes of a small registration, which a picture with all of its versions is."""
 _RESERVE_S = 60.0
 """Time in which what is kept for small registrations grows back."""

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from disrupt.v1 import types_pb2 as disrupt_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64isrupt/v1/match.proto\x12\ndisrupt.v1\x1a\x16\x64isrupt/v1/types.proto\"\xba\x01\n\x0cMatchOptions\x12\x1e\n\x11max_distance_bits\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x13\n\x0bmax_matches\x18\x02 \x01(\r\x12\r\n\x05\x62\x61nks\x18\x03 \x03(\t\x12\"\n\x06\x65\x66\x66ort\x18\x04 \x01(\x0e\x32\x12.disrupt.v1.Effort\x12\x12\n\nwhole_only\x18\x05 \x01(\x08\x12\x18\n\x10leave_out_common\x18\x06 \x01(\x08\x42\x14\n\x12_max_distance_bits\"\xca\x03\n\x05Match\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\t\x12(\n\tassurance\x18\x03 \x01(\x0e\x32\x15.disrupt.v1.Assurance\x12\x15\n\rdistance_bits\x18\x04 \x01(\r\x12#\n\x04kind\x18\x05 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12.\n\x0fquery_transform\x18\x06 \x01(\x0b\x32\x15.disrupt.v1.Transform\x12$\n\x07variant\x18\x07 \x01(\x0b\x32\x13.disrupt.v1.Variant\x12\x10\n\x08match_id\x18\x08 \x01(\x0c\x12%\n\x08segments\x18\t \x03(\x0b\x32\x13.disrupt.v1.Segment\x12\x1c\n\x14query_share_permille\x18\n \x01(\r\x12\x1d\n\x15stored_share_permille\x18\x0b \x01(\r\x12\x13\n\x0b\x63ommon_only\x18\x0c \x01(\x08\x12\x1b\n\x13query_area_permille\x18\r \x01(\r\x12\x1c\n\x14stored_area_permille\x18\x0e \x01(\r\x12\x10\n\x08\x64isputed\x18\x0f \x01(\x08\x12\x0e\n\x06\x63ommon\x18\x10 \x01(\x08\"g\n\x07Segment\x12\x16\n\x0equery_start_ms\x18\x01 \x01(\r\x12\x14\n\x0cquery_end_ms\x18\x02 \x01(\r\x12\x17\n\x0fstored_start_ms\x18\x03 \x01(\r\x12\x15\n\rstored_end_ms\x18\x04 \x01(\r\"\xb8\x02\n\x0cMatchColumns\x12\x0f\n\x07queries\x18\x01 \x03(\r\x12\x10\n\x08item_ids\x18\x02 \x01(\x0c\x12\x16\n\x0e\x64istances_bits\x18\x03 \x03(\r\x12\x12\n\nbank_names\x18\x04 \x03(\t\x12\r\n\x05\x62\x61nks\x18\x05 \x03(\r\x12)\n\nassurances\x18\x06 \x03(\x0e\x32\x15.disrupt.v1.Assurance\x12$\n\x05kinds\x18\x07 \x03(\x0e\x32\x15.disrupt.v1.MediaKind\x12%\n\x08variants\x18\x08 \x03(\x0b\x32\x13.disrupt.v1.Variant\x12\x11\n\tmatch_ids\x18\t \x03(\x0c\x12\x1d\n\x15stored_areas_permille\x18\n \x03(\r\x12\x10\n\x08\x64isputed\x18\x0b \x03(\x08\x12\x0e\n\x06\x63ommon\x18\x0c \x03(\x08\"\x88\x01\n\x12MatchHashesRequest\x12\x0e\n\x06hashes\x18\x01 \x01(\x0c\x12$\n\x07profile\x18\x02 \x01(\x0e\x32\x13.disrupt.v1.Profile\x12\x11\n\tqualities\x18\x03 \x01(\x0c\x12)\n\x07options\x18\x04 \x01(\x0b\x32\x18.disrupt.v1.MatchOptions\"\x8e\x01\n\x13MatchHashesResponse\x12)\n\x07matches\x18\x01 \x01(\x0b\x32\x18.disrupt.v1.MatchColumns\x12\x19\n\x11truncated_queries\x18\x02 \x03(\r\x12\x1b\n\x13low_quality_queries\x18\x03 \x03(\r\x12\x14\n\x0cindex_cursor\x18\x04 \x01(\t\"M\n\x11MatchImageRequest\x12\r\n\x05image\x18\x01 \x01(\x0c\x12)\n\x07options\x18\x02 \x01(\x0b\x32\x18.disrupt.v1.MatchOptions\"\xb7\x01\n\x12MatchImageResponse\x12\"\n\x07matches\x18\x01 \x03(\x0b\x32\x11.disrupt.v1.Match\x12\x11\n\ttruncated\x18\x02 \x01(\x08\x12\x0f\n\x07quality\x18\x03 \x01(\r\x12+\n\x0blow_quality\x18\x04 \x01(\x0b\x32\x16.disrupt.v1.LowQuality\x12\x14\n\x0cindex_cursor\x18\x05 \x01(\t\x12\x16\n\x0e\x66rames_skipped\x18\x06 \x01(\r\"\xb5\x01\n\x11MatchVideoOptions\x12)\n\x07options\x18\x01 \x01(\x0b\x32\x18.disrupt.v1.MatchOptions\x12\x1a\n\x12sample_interval_ms\x18\x02 \x01(\r\x12 \n\x18min_query_share_permille\x18\x03 \x01(\r\x12!\n\x19min_stored_share_permille\x18\x04 \x01(\r\x12\x14\n\x0c\x61nswer_early\x18\x05 \x01(\x08\"\x8a\x01\n\x11MatchVideoRequest\x12\x30\n\x07options\x18\x01 \x01(\x0b\x32\x1d.disrupt.v1.MatchVideoOptionsH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12*\n\x06\x66rames\x18\x03 \x01(\x0b\x32\x18.disrupt.v1.FingerprintsH\x00\x42\x06\n\x04part\"\xc0\x01\n\x12MatchVideoResponse\x12\"\n\x07matches\x18\x01 \x03(\x0b\x32\x11.disrupt.v1.Match\x12\x11\n\ttruncated\x18\x02 \x01(\x08\x12\x15\n\rframes_hashed\x18\x03 \x01(\r\x12\x1a\n\x12\x66rames_low_quality\x18\x04 \x01(\r\x12\x12\n\nincomplete\x18\x05 \x01(\x08\x12\x16\n\x0e\x61nswered_early\x18\x06 \x01(\x08\x12\x14\n\x0cindex_cursor\x18\x07 \x01(\t\"\'\n\x15GetIndexStatusRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\"\x84\x02\n\x16GetIndexStatusResponse\x12\x12\n\ngeneration\x18\x01 \x01(\x04\x12\x14\n\x0cindex_cursor\x18\x02 \x01(\t\x12\r\n\x05items\x18\x03 \x01(\x04\x12\x0e\n\x06hashes\x18\x04 \x01(\x04\x12\x14\n\x0c\x64\x65lta_hashes\x18\x05 \x01(\x04\x12\x12\n\ntombstones\x18\x06 \x01(\x04\x12\x0e\n\x06lag_ms\x18\x07 \x01(\x04\x12\x0e\n\x06\x65ngine\x18\x08 \x01(\t\x12\"\n\x06limits\x18\t \x01(\x0b\x32\x12.disrupt.v1.Limits\x12\x17\n\x0fincludes_cursor\x18\n \x01(\x08\x12\x1a\n\x12oldest_withdrawn_s\x18\x0b \x01(\x04\"\x84\x02\n\x06Limits\x12\x15\n\rmessage_bytes\x18\x01 \x01(\x04\x12\x14\n\x0cimage_pixels\x18\x02 \x01(\x04\x12\x19\n\x11hashes_per_lookup\x18\x03 \x01(\r\x12\x1e\n\x16items_per_registration\x18\x04 \x01(\r\x12\x17\n\x0fhashes_per_item\x18\x05 \x01(\r\x12\x16\n\x0eitems_per_case\x18\x06 \x01(\r\x12\x13\n\x0bvideo_bytes\x18\x07 \x01(\x04\x12\x14\n\x0cvideo_pixels\x18\x08 \x01(\x04\x12\x15\n\rvideo_seconds\x18\t \x01(\r\x12\x1f\n\x17hashes_per_registration\x18\n \x01(\r\"N\n\x14ReportOutcomeRequest\x12\x10\n\x08match_id\x18\x01 \x01(\x0c\x12$\n\x07outcome\x18\x02 \x01(\x0e\x32\x13.disrupt.v1.Outcome\"\x17\n\x15ReportOutcomeResponse*\x88\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n\x0fOUTCOME_BLOCKED\x10\x01\x12\x17\n\x13OUTCOME_NOT_BLOCKED\x10\x02\x12\x1a\n\x16OUTCOME_PENDING_REVIEW\x10\x03\x12\x1a\n\x16OUTCOME_FALSE_POSITIVE\x10\x04\x32\xa9\x03\n\x0cMatchService\x12N\n\x0bMatchHashes\x12\x1e.disrupt.v1.MatchHashesRequest\x1a\x1f.disrupt.v1.MatchHashesResponse\x12K\n\nMatchImage\x12\x1d.disrupt.v1.MatchImageRequest\x1a\x1e.disrupt.v1.MatchImageResponse\x12M\n\nMatchVideo\x12\x1d.disrupt.v1.MatchVideoRequest\x1a\x1e.disrupt.v1.MatchVideoResponse(\x01\x12W\n\x0eGetIndexStatus\x12!.disrupt.v1.GetIndexStatusRequest\x1a\".disrupt.v1.GetIndexStatusResponse\x12T\n\rReportOutcome\x12 .disrupt.v1.ReportOutcomeRequest\x1a!.disrupt.v1.ReportOutcomeResponseBA\n\ndisrupt.v1P\x01Z$disrupt.example/disrupt/v1;disruptv1\xaa\x02\nDisrupt.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64isrupt/v1/match.proto\x12\ndisrupt.v1\x1a\x16\x64isrupt/v1/types.proto\"\xba\x01\n\x0cMatchOptions\x12\x1e\n\x11max_distance_bits\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x13\n\x0bmax_matches\x18\x02 \x01(\r\x12\r\n\x05\x62\x61nks\x18\x03 \x03(\t\x12\"\n\x06\x65\x66\x66ort\x18\x04 \x01(\x0e\x32\x12.disrupt.v1.Effort\x12\x12\n\nwhole_only\x18\x05 \x01(\x08\x12\x18\n\x10leave_out_common\x18\x06 \x01(\x08\x42\x14\n\x12_max_distance_bits\"\xdb\x03\n\x05Match\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\t\x12(\n\tassurance\x18\x03 \x01(\x0e\x32\x15.disrupt.v1.Assurance\x12\x15\n\rdistance_bits\x18\x04 \x01(\r\x12#\n\x04kind\x18\x05 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12.\n\x0fquery_transform\x18\x06 \x01(\x0b\x32\x15.disrupt.v1.Transform\x12$\n\x07variant\x18\x07 \x01(\x0b\x32\x13.disrupt.v1.Variant\x12\x10\n\x08match_id\x18\x08 \x01(\x0c\x12%\n\x08segments\x18\t \x03(\x0b\x32\x13.disrupt.v1.Segment\x12\x1c\n\x14query_share_permille\x18\n \x01(\r\x12\x1d\n\x15stored_share_permille\x18\x0b \x01(\r\x12\x13\n\x0b\x63ommon_only\x18\x0c \x01(\x08\x12\x1b\n\x13query_area_permille\x18\r \x01(\r\x12\x1c\n\x14stored_area_permille\x18\x0e \x01(\r\x12\x10\n\x08\x64isputed\x18\x0f \x01(\x08\x12\x0e\n\x06\x63ommon\x18\x10 \x01(\x08\x12\x0f\n\x07regions\x18\x11 \x01(\r\"g\n\x07Segment\x12\x16\n\x0equery_start_ms\x18\x01 \x01(\r\x12\x14\n\x0cquery_end_ms\x18\x02 \x01(\r\x12\x17\n\x0fstored_start_ms\x18\x03 \x01(\r\x12\x15\n\rstored_end_ms\x18\x04 \x01(\r\"\xb8\x02\n\x0cMatchColumns\x12\x0f\n\x07queries\x18\x01 \x03(\r\x12\x10\n\x08item_ids\x18\x02 \x01(\x0c\x12\x16\n\x0e\x64istances_bits\x18\x03 \x03(\r\x12\x12\n\nbank_names\x18\x04 \x03(\t\x12\r\n\x05\x62\x61nks\x18\x05 \x03(\r\x12)\n\nassurances\x18\x06 \x03(\x0e\x32\x15.disrupt.v1.Assurance\x12$\n\x05kinds\x18\x07 \x03(\x0e\x32\x15.disrupt.v1.MediaKind\x12%\n\x08variants\x18\x08 \x03(\x0b\x32\x13.disrupt.v1.Variant\x12\x11\n\tmatch_ids\x18\t \x03(\x0c\x12\x1d\n\x15stored_areas_permille\x18\n \x03(\r\x12\x10\n\x08\x64isputed\x18\x0b \x03(\x08\x12\x0e\n\x06\x63ommon\x18\x0c \x03(\x08\"\x88\x01\n\x12MatchHashesRequest\x12\x0e\n\x06hashes\x18\x01 \x01(\x0c\x12$\n\x07profile\x18\x02 \x01(\x0e\x32\x13.disrupt.v1.Profile\x12\x11\n\tqualities\x18\x03 \x01(\x0c\x12)\n\x07options\x18\x04 \x01(\x0b\x32\x18.disrupt.v1.MatchOptions\"\x8e\x01\n\x13MatchHashesResponse\x12)\n\x07matches\x18\x01 \x01(\x0b\x32\x18.disrupt.v1.MatchColumns\x12\x19\n\x11truncated_queries\x18\x02 \x03(\r\x12\x1b\n\x13low_quality_queries\x18\x03 \x03(\r\x12\x14\n\x0cindex_cursor\x18\x04 \x01(\t\"M\n\x11MatchImageRequest\x12\r\n\x05image\x18\x01 \x01(\x0c\x12)\n\x07options\x18\x02 \x01(\x0b\x32\x18.disrupt.v1.MatchOptions\"\xb7\x01\n\x12MatchImageResponse\x12\"\n\x07matches\x18\x01 \x03(\x0b\x32\x11.disrupt.v1.Match\x12\x11\n\ttruncated\x18\x02 \x01(\x08\x12\x0f\n\x07quality\x18\x03 \x01(\r\x12+\n\x0blow_quality\x18\x04 \x01(\x0b\x32\x16.disrupt.v1.LowQuality\x12\x14\n\x0cindex_cursor\x18\x05 \x01(\t\x12\x16\n\x0e\x66rames_skipped\x18\x06 \x01(\r\"\xb5\x01\n\x11MatchVideoOptions\x12)\n\x07options\x18\x01 \x01(\x0b\x32\x18.disrupt.v1.MatchOptions\x12\x1a\n\x12sample_interval_ms\x18\x02 \x01(\r\x12 \n\x18min_query_share_permille\x18\x03 \x01(\r\x12!\n\x19min_stored_share_permille\x18\x04 \x01(\r\x12\x14\n\x0c\x61nswer_early\x18\x05 \x01(\x08\"\x8a\x01\n\x11MatchVideoRequest\x12\x30\n\x07options\x18\x01 \x01(\x0b\x32\x1d.disrupt.v1.MatchVideoOptionsH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x12*\n\x06\x66rames\x18\x03 \x01(\x0b\x32\x18.disrupt.v1.FingerprintsH\x00\x42\x06\n\x04part\"\xc0\x01\n\x12MatchVideoResponse\x12\"\n\x07matches\x18\x01 \x03(\x0b\x32\x11.disrupt.v1.Match\x12\x11\n\ttruncated\x18\x02 \x01(\x08\x12\x15\n\rframes_hashed\x18\x03 \x01(\r\x12\x1a\n\x12\x66rames_low_quality\x18\x04 \x01(\r\x12\x12\n\nincomplete\x18\x05 \x01(\x08\x12\x16\n\x0e\x61nswered_early\x18\x06 \x01(\x08\x12\x14\n\x0cindex_cursor\x18\x07 \x01(\t\"\'\n\x15GetIndexStatusRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\"\x84\x02\n\x16GetIndexStatusResponse\x12\x12\n\ngeneration\x18\x01 \x01(\x04\x12\x14\n\x0cindex_cursor\x18\x02 \x01(\t\x12\r\n\x05items\x18\x03 \x01(\x04\x12\x0e\n\x06hashes\x18\x04 \x01(\x04\x12\x14\n\x0c\x64\x65lta_hashes\x18\x05 \x01(\x04\x12\x12\n\ntombstones\x18\x06 \x01(\x04\x12\x0e\n\x06lag_ms\x18\x07 \x01(\x04\x12\x0e\n\x06\x65ngine\x18\x08 \x01(\t\x12\"\n\x06limits\x18\t \x01(\x0b\x32\x12.disrupt.v1.Limits\x12\x17\n\x0fincludes_cursor\x18\n \x01(\x08\x12\x1a\n\x12oldest_withdrawn_s\x18\x0b \x01(\x04\"\x84\x02\n\x06Limits\x12\x15\n\rmessage_bytes\x18\x01 \x01(\x04\x12\x14\n\x0cimage_pixels\x18\x02 \x01(\x04\x12\x19\n\x11hashes_per_lookup\x18\x03 \x01(\r\x12\x1e\n\x16items_per_registration\x18\x04 \x01(\r\x12\x17\n\x0fhashes_per_item\x18\x05 \x01(\r\x12\x16\n\x0eitems_per_case\x18\x06 \x01(\r\x12\x13\n\x0bvideo_bytes\x18\x07 \x01(\x04\x12\x14\n\x0cvideo_pixels\x18\x08 \x01(\x04\x12\x15\n\rvideo_seconds\x18\t \x01(\r\x12\x1f\n\x17hashes_per_registration\x18\n \x01(\r\"N\n\x14ReportOutcomeRequest\x12\x10\n\x08match_id\x18\x01 \x01(\x0c\x12$\n\x07outcome\x18\x02 \x01(\x0e\x32\x13.disrupt.v1.Outcome\"\x17\n\x15ReportOutcomeResponse*\x88\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n\x0fOUTCOME_BLOCKED\x10\x01\x12\x17\n\x13OUTCOME_NOT_BLOCKED\x10\x02\x12\x1a\n\x16OUTCOME_PENDING_REVIEW\x10\x03\x12\x1a\n\x16OUTCOME_FALSE_POSITIVE\x10\x04\x32\xa9\x03\n\x0cMatchService\x12N\n\x0bMatchHashes\x12\x1e.disrupt.v1.MatchHashesRequest\x1a\x1f.disrupt.v1.MatchHashesResponse\x12K\n\nMatchImage\x12\x1d.disrupt.v1.MatchImageRequest\x1a\x1e.disrupt.v1.MatchImageResponse\x12M\n\nMatchVideo\x12\x1d.disrupt.v1.MatchVideoRequest\x1a\x1e.disrupt.v1.MatchVideoResponse(\x01\x12W\n\x0eGetIndexStatus\x12!.disrupt.v1.GetIndexStatusRequest\x1a\".disrupt.v1.GetIndexStatusResponse\x12T\n\rReportOutcome\x12 .disrupt.v1.ReportOutcomeRequest\x1a!.disrupt.v1.ReportOutcomeResponseBA\n\ndisrupt.v1P\x01Z$disrupt.example/disrupt/v1;disruptv1\xaa\x02\nDisrupt.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,40 +33,40 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'disrupt.v1.match_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\ndisrupt.v1P\001Z$disrupt.example/disrupt/v1;disruptv1\252\002\nDisrupt.V1'
-  _globals['_OUTCOME']._serialized_start=2874
-  _globals['_OUTCOME']._serialized_end=3010
+  _globals['_OUTCOME']._serialized_start=2891
+  _globals['_OUTCOME']._serialized_end=3027
   _globals['_MATCHOPTIONS']._serialized_start=63
   _globals['_MATCHOPTIONS']._serialized_end=249
   _globals['_MATCH']._serialized_start=252
-  _globals['_MATCH']._serialized_end=710
-  _globals['_SEGMENT']._serialized_start=712
-  _globals['_SEGMENT']._serialized_end=815
-  _globals['_MATCHCOLUMNS']._serialized_start=818
-  _globals['_MATCHCOLUMNS']._serialized_end=1130
-  _globals['_MATCHHASHESREQUEST']._serialized_start=1133
-  _globals['_MATCHHASHESREQUEST']._serialized_end=1269
-  _globals['_MATCHHASHESRESPONSE']._serialized_start=1272
-  _globals['_MATCHHASHESRESPONSE']._serialized_end=1414
-  _globals['_MATCHIMAGEREQUEST']._serialized_start=1416
-  _globals['_MATCHIMAGEREQUEST']._serialized_end=1493
-  _globals['_MATCHIMAGERESPONSE']._serialized_start=1496
-  _globals['_MATCHIMAGERESPONSE']._serialized_end=1679
-  _globals['_MATCHVIDEOOPTIONS']._serialized_start=1682
-  _globals['_MATCHVIDEOOPTIONS']._serialized_end=1863
-  _globals['_MATCHVIDEOREQUEST']._serialized_start=1866
-  _globals['_MATCHVIDEOREQUEST']._serialized_end=2004
-  _globals['_MATCHVIDEORESPONSE']._serialized_start=2007
-  _globals['_MATCHVIDEORESPONSE']._serialized_end=2199
-  _globals['_GETINDEXSTATUSREQUEST']._serialized_start=2201
-  _globals['_GETINDEXSTATUSREQUEST']._serialized_end=2240
-  _globals['_GETINDEXSTATUSRESPONSE']._serialized_start=2243
-  _globals['_GETINDEXSTATUSRESPONSE']._serialized_end=2503
-  _globals['_LIMITS']._serialized_start=2506
-  _globals['_LIMITS']._serialized_end=2766
-  _globals['_REPORTOUTCOMEREQUEST']._serialized_start=2768
-  _globals['_REPORTOUTCOMEREQUEST']._serialized_end=2846
-  _globals['_REPORTOUTCOMERESPONSE']._serialized_start=2848
-  _globals['_REPORTOUTCOMERESPONSE']._serialized_end=2871
-  _globals['_MATCHSERVICE']._serialized_start=3013
-  _globals['_MATCHSERVICE']._serialized_end=3438
+  _globals['_MATCH']._serialized_end=727
+  _globals['_SEGMENT']._serialized_start=729
+  _globals['_SEGMENT']._serialized_end=832
+  _globals['_MATCHCOLUMNS']._serialized_start=835
+  _globals['_MATCHCOLUMNS']._serialized_end=1147
+  _globals['_MATCHHASHESREQUEST']._serialized_start=1150
+  _globals['_MATCHHASHESREQUEST']._serialized_end=1286
+  _globals['_MATCHHASHESRESPONSE']._serialized_start=1289
+  _globals['_MATCHHASHESRESPONSE']._serialized_end=1431
+  _globals['_MATCHIMAGEREQUEST']._serialized_start=1433
+  _globals['_MATCHIMAGEREQUEST']._serialized_end=1510
+  _globals['_MATCHIMAGERESPONSE']._serialized_start=1513
+  _globals['_MATCHIMAGERESPONSE']._serialized_end=1696
+  _globals['_MATCHVIDEOOPTIONS']._serialized_start=1699
+  _globals['_MATCHVIDEOOPTIONS']._serialized_end=1880
+  _globals['_MATCHVIDEOREQUEST']._serialized_start=1883
+  _globals['_MATCHVIDEOREQUEST']._serialized_end=2021
+  _globals['_MATCHVIDEORESPONSE']._serialized_start=2024
+  _globals['_MATCHVIDEORESPONSE']._serialized_end=2216
+  _globals['_GETINDEXSTATUSREQUEST']._serialized_start=2218
+  _globals['_GETINDEXSTATUSREQUEST']._serialized_end=2257
+  _globals['_GETINDEXSTATUSRESPONSE']._serialized_start=2260
+  _globals['_GETINDEXSTATUSRESPONSE']._serialized_end=2520
+  _globals['_LIMITS']._serialized_start=2523
+  _globals['_LIMITS']._serialized_end=2783
+  _globals['_REPORTOUTCOMEREQUEST']._serialized_start=2785
+  _globals['_REPORTOUTCOMEREQUEST']._serialized_end=2863
+  _globals['_REPORTOUTCOMERESPONSE']._serialized_start=2865
+  _globals['_REPORTOUTCOMERESPONSE']._serialized_end=2888
+  _globals['_MATCHSERVICE']._serialized_start=3030
+  _globals['_MATCHSERVICE']._serialized_end=3455
 # @@protoc_insertion_point(module_scope)

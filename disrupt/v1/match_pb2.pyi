@@ -133,6 +133,7 @@ class Match(_message.Message):
     STORED_AREA_PERMILLE_FIELD_NUMBER: _builtins.int
     DISPUTED_FIELD_NUMBER: _builtins.int
     COMMON_FIELD_NUMBER: _builtins.int
+    REGIONS_FIELD_NUMBER: _builtins.int
     item_id: _builtins.bytes
     """The item, 16 random bytes; the same in every answer until it is withdrawn."""
     bank: _builtins.str
@@ -160,10 +161,13 @@ class Match(_message.Message):
     """Of all pairs of a version of the caller's media and one of the stored item that are within the distance, the pair with
     the largest share of either: the share of the caller's picture, or frame, that its version shows, in thousandths,
     1-1000; 0: not known. Where one of both areas is at least 750, the whole of one of the pictures agrees, or nearly;
-    where neither is, only a part of both does, as one background of different people.
+    where neither is, only a part of both does, as one background of different people. Of a still picture it is at least
+    what all regions that its content marks, and that agree, cover of it together; 1000 where that is 59 %.
     """
     stored_area_permille: _builtins.int
-    """The share of the stored picture, or frame, that the stored version of that pair shows; likewise."""
+    """The share of the stored picture, or frame, that the stored version of that pair shows; likewise. 1 is a region that
+    its content marks: a part, of what share is not kept.
+    """
     disputed: _builtins.bool
     """The caller's organisation has reported as FALSE_POSITIVE every version of the item that is within the distance, at this
     distance or a smaller one; of a match that is not common, every version that is not. Such matches come last, and
@@ -175,6 +179,10 @@ class Match(_message.Message):
     it. Where any hash is nearer to the item, the match is that of the nearest such hash, its areas and its match id are of
     such hashes alone, and this is false. Common matches come after all others but disputed ones. False in answers to
     videos.
+    """
+    regions: _builtins.int
+    """How many of the eight nearest versions of the item that are within the distance are regions that its content marks.
+    Several may be of one thing that both show, as a logo. 0 in answers to videos.
     """
     @_builtins.property
     def query_transform(self) -> _types_pb2.Transform:
@@ -211,10 +219,11 @@ class Match(_message.Message):
         stored_area_permille: _builtins.int = ...,
         disputed: _builtins.bool = ...,
         common: _builtins.bool = ...,
+        regions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["query_transform", b"query_transform", "variant", b"variant"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "bank", b"bank", "common", b"common", "common_only", b"common_only", "disputed", b"disputed", "distance_bits", b"distance_bits", "item_id", b"item_id", "kind", b"kind", "match_id", b"match_id", "query_area_permille", b"query_area_permille", "query_share_permille", b"query_share_permille", "query_transform", b"query_transform", "segments", b"segments", "stored_area_permille", b"stored_area_permille", "stored_share_permille", b"stored_share_permille", "variant", b"variant"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assurance", b"assurance", "bank", b"bank", "common", b"common", "common_only", b"common_only", "disputed", b"disputed", "distance_bits", b"distance_bits", "item_id", b"item_id", "kind", b"kind", "match_id", b"match_id", "query_area_permille", b"query_area_permille", "query_share_permille", b"query_share_permille", "query_transform", b"query_transform", "regions", b"regions", "segments", b"segments", "stored_area_permille", b"stored_area_permille", "stored_share_permille", b"stored_share_permille", "variant", b"variant"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -313,8 +322,9 @@ class MatchColumns(_message.Message):
 
     @_builtins.property
     def stored_areas_permille(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Share of the stored picture, or frame, that each matched version shows, in thousandths, 1-1000; 0: not known. What the
-        query's hash shows only the caller knows, see `Match.query_area_permille`.
+        """Share of the stored picture, or frame, that each matched version shows, in thousandths, 1-1000; 0: not known; 1: a
+        region that the content marks, a part of what share is not kept. What the query's hash shows only the caller knows,
+        see `Match.query_area_permille`.
         """
 
     @_builtins.property

@@ -245,7 +245,7 @@ class MediaItem(_message.Message):
         """Its hashes. Those of a quality of less than 50 are dropped and counted. Equal ones of the same profile, plan and
         ordinal whose intervals overlap or touch are stored as one, over both. What is left then has the shape of a picture
         or video, else it is INVALID_REQUEST. A picture has each ordinal of a plan once: of plan 0 ordinals 0 and 1, 0 in
-        each profile, 1 as PDQ_512; of plans 1 and 2 those for wide pictures or those for tall ones, as PDQ_512. A video has
+        each profile, 1 as PDQ_512; of plan 1 crops for wide pictures or for tall ones, as PDQ_512, 130 in all. A video has
         hashes of plan 0 alone, at any moment at most 4, and 2 of one ordinal and profile; its intervals begin at no more
         times than one in each 250 ms up to the last end, or up to 256 times one in each 10 ms.
         """
@@ -1006,7 +1006,7 @@ class GetChallengeRequest(_message.Message):
     origin_token: _builtins.bytes
     """Says who asks, as CaseAccess.origin_token."""
     pictures: _builtins.int
-    """Pictures whose turns the solution is to pay for; the work grows with them. A video takes one for each 299 hashes
+    """Pictures whose turns the solution is to pay for; the work grows with them. A video takes one for each 300 hashes
     that it has, at least one. 0 stands for 1; at most the server's limit of items in a registration.
     """
     @_builtins.property

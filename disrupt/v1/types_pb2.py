@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64isrupt/v1/types.proto\x12\ndisrupt.v1\"\x97\x02\n\tTransform\x12&\n\x08\x64ihedral\x18\x01 \x01(\x0e\x32\x14.disrupt.v1.Dihedral\x12\x1a\n\x12\x63rop_left_permille\x18\x02 \x01(\r\x12\x19\n\x11\x63rop_top_permille\x18\x03 \x01(\r\x12\x1b\n\x13\x63rop_right_permille\x18\x04 \x01(\r\x12\x1c\n\x14\x63rop_bottom_permille\x18\x05 \x01(\r\x12\x1d\n\x15rotation_millidegrees\x18\x06 \x01(\x11\x12\x15\n\rscale_side_px\x18\x07 \x01(\r\x12\x17\n\x0fplain_edges_cut\x18\x08 \x01(\x08\x12\x10\n\x08negative\x18\t \x01(\x08\x12\x0f\n\x07\x63orners\x18\n \x03(\r\"R\n\x07Variant\x12\x0c\n\x04plan\x18\x01 \x01(\r\x12\x0f\n\x07ordinal\x18\x02 \x01(\r\x12(\n\ttransform\x18\x03 \x01(\x0b\x32\x15.disrupt.v1.Transform\"\xda\x01\n\x0c\x46ingerprints\x12\x0e\n\x06hashes\x18\x01 \x01(\x0c\x12\x11\n\tqualities\x18\x02 \x01(\x0c\x12%\n\x08profiles\x18\x03 \x03(\x0e\x32\x13.disrupt.v1.Profile\x12\r\n\x05plans\x18\x04 \x03(\r\x12\x10\n\x08ordinals\x18\x05 \x03(\r\x12\x10\n\x08start_ms\x18\x06 \x03(\r\x12\x0e\n\x06\x65nd_ms\x18\x07 \x03(\r\x12)\n\ntransforms\x18\x08 \x03(\x0b\x32\x15.disrupt.v1.Transform\x12\x12\n\nbelow_bits\x18\t \x03(\r\"F\n\nLowQuality\x12\x0f\n\x07quality\x18\x01 \x01(\r\x12\x17\n\x0fminimum_quality\x18\x02 \x01(\r\x12\x0e\n\x06\x61\x64vice\x18\x03 \x01(\t*M\n\x07Profile\x12\x17\n\x13PROFILE_UNSPECIFIED\x10\x00\x12\x13\n\x0fPROFILE_PDQ_512\x10\x01\x12\x14\n\x10PROFILE_PDQ_FULL\x10\x02*\xe2\x01\n\x08\x44ihedral\x12\x18\n\x14\x44IHEDRAL_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44IHEDRAL_ROTATE_90\x10\x01\x12\x17\n\x13\x44IHEDRAL_ROTATE_180\x10\x02\x12\x17\n\x13\x44IHEDRAL_ROTATE_270\x10\x03\x12\x13\n\x0f\x44IHEDRAL_MIRROR\x10\x04\x12\x1d\n\x19\x44IHEDRAL_MIRROR_ROTATE_90\x10\x05\x12\x1e\n\x1a\x44IHEDRAL_MIRROR_ROTATE_180\x10\x06\x12\x1e\n\x1a\x44IHEDRAL_MIRROR_ROTATE_270\x10\x07*S\n\tMediaKind\x12\x1a\n\x16MEDIA_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10MEDIA_KIND_IMAGE\x10\x01\x12\x14\n\x10MEDIA_KIND_VIDEO\x10\x02*s\n\tAssurance\x12\x19\n\x15\x41SSURANCE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41SSURANCE_SELF_REPORTED\x10\x01\x12\x16\n\x12\x41SSURANCE_REVIEWED\x10\x02\x12\x16\n\x12\x41SSURANCE_IMPORTED\x10\x03*[\n\x06\x45\x66\x66ort\x12\x16\n\x12\x45\x46\x46ORT_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x45\x46\x46ORT_FAST\x10\x01\x12\x13\n\x0f\x45\x46\x46ORT_STANDARD\x10\x02\x12\x13\n\x0f\x45\x46\x46ORT_THOROUGH\x10\x03\x42\x41\n\ndisrupt.v1P\x01Z$disrupt.example/disrupt/v1;disruptv1\xaa\x02\nDisrupt.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64isrupt/v1/types.proto\x12\ndisrupt.v1\"\xc1\x02\n\tTransform\x12&\n\x08\x64ihedral\x18\x01 \x01(\x0e\x32\x14.disrupt.v1.Dihedral\x12\x1a\n\x12\x63rop_left_permille\x18\x02 \x01(\r\x12\x19\n\x11\x63rop_top_permille\x18\x03 \x01(\r\x12\x1b\n\x13\x63rop_right_permille\x18\x04 \x01(\r\x12\x1c\n\x14\x63rop_bottom_permille\x18\x05 \x01(\r\x12\x1d\n\x15rotation_millidegrees\x18\x06 \x01(\x11\x12\x15\n\rscale_side_px\x18\x07 \x01(\r\x12\x17\n\x0fplain_edges_cut\x18\x08 \x01(\x08\x12\x10\n\x08negative\x18\t \x01(\x08\x12\x0f\n\x07\x63orners\x18\n \x03(\r\x12\x10\n\x08\x61nchored\x18\x0b \x01(\x08\x12\x16\n\x0egamma_permille\x18\x0c \x01(\r\"R\n\x07Variant\x12\x0c\n\x04plan\x18\x01 \x01(\r\x12\x0f\n\x07ordinal\x18\x02 \x01(\r\x12(\n\ttransform\x18\x03 \x01(\x0b\x32\x15.disrupt.v1.Transform\"\xda\x01\n\x0c\x46ingerprints\x12\x0e\n\x06hashes\x18\x01 \x01(\x0c\x12\x11\n\tqualities\x18\x02 \x01(\x0c\x12%\n\x08profiles\x18\x03 \x03(\x0e\x32\x13.disrupt.v1.Profile\x12\r\n\x05plans\x18\x04 \x03(\r\x12\x10\n\x08ordinals\x18\x05 \x03(\r\x12\x10\n\x08start_ms\x18\x06 \x03(\r\x12\x0e\n\x06\x65nd_ms\x18\x07 \x03(\r\x12)\n\ntransforms\x18\x08 \x03(\x0b\x32\x15.disrupt.v1.Transform\x12\x12\n\nbelow_bits\x18\t \x03(\r\"F\n\nLowQuality\x12\x0f\n\x07quality\x18\x01 \x01(\r\x12\x17\n\x0fminimum_quality\x18\x02 \x01(\r\x12\x0e\n\x06\x61\x64vice\x18\x03 \x01(\t*M\n\x07Profile\x12\x17\n\x13PROFILE_UNSPECIFIED\x10\x00\x12\x13\n\x0fPROFILE_PDQ_512\x10\x01\x12\x14\n\x10PROFILE_PDQ_FULL\x10\x02*\xe2\x01\n\x08\x44ihedral\x12\x18\n\x14\x44IHEDRAL_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44IHEDRAL_ROTATE_90\x10\x01\x12\x17\n\x13\x44IHEDRAL_ROTATE_180\x10\x02\x12\x17\n\x13\x44IHEDRAL_ROTATE_270\x10\x03\x12\x13\n\x0f\x44IHEDRAL_MIRROR\x10\x04\x12\x1d\n\x19\x44IHEDRAL_MIRROR_ROTATE_90\x10\x05\x12\x1e\n\x1a\x44IHEDRAL_MIRROR_ROTATE_180\x10\x06\x12\x1e\n\x1a\x44IHEDRAL_MIRROR_ROTATE_270\x10\x07*S\n\tMediaKind\x12\x1a\n\x16MEDIA_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10MEDIA_KIND_IMAGE\x10\x01\x12\x14\n\x10MEDIA_KIND_VIDEO\x10\x02*s\n\tAssurance\x12\x19\n\x15\x41SSURANCE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x41SSURANCE_SELF_REPORTED\x10\x01\x12\x16\n\x12\x41SSURANCE_REVIEWED\x10\x02\x12\x16\n\x12\x41SSURANCE_IMPORTED\x10\x03*[\n\x06\x45\x66\x66ort\x12\x16\n\x12\x45\x46\x46ORT_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x45\x46\x46ORT_FAST\x10\x01\x12\x13\n\x0f\x45\x46\x46ORT_STANDARD\x10\x02\x12\x13\n\x0f\x45\x46\x46ORT_THOROUGH\x10\x03\x42\x41\n\ndisrupt.v1P\x01Z$disrupt.example/disrupt/v1;disruptv1\xaa\x02\nDisrupt.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,22 +32,22 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'disrupt.v1.types_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\ndisrupt.v1P\001Z$disrupt.example/disrupt/v1;disruptv1\252\002\nDisrupt.V1'
-  _globals['_PROFILE']._serialized_start=697
-  _globals['_PROFILE']._serialized_end=774
-  _globals['_DIHEDRAL']._serialized_start=777
-  _globals['_DIHEDRAL']._serialized_end=1003
-  _globals['_MEDIAKIND']._serialized_start=1005
-  _globals['_MEDIAKIND']._serialized_end=1088
-  _globals['_ASSURANCE']._serialized_start=1090
-  _globals['_ASSURANCE']._serialized_end=1205
-  _globals['_EFFORT']._serialized_start=1207
-  _globals['_EFFORT']._serialized_end=1298
+  _globals['_PROFILE']._serialized_start=739
+  _globals['_PROFILE']._serialized_end=816
+  _globals['_DIHEDRAL']._serialized_start=819
+  _globals['_DIHEDRAL']._serialized_end=1045
+  _globals['_MEDIAKIND']._serialized_start=1047
+  _globals['_MEDIAKIND']._serialized_end=1130
+  _globals['_ASSURANCE']._serialized_start=1132
+  _globals['_ASSURANCE']._serialized_end=1247
+  _globals['_EFFORT']._serialized_start=1249
+  _globals['_EFFORT']._serialized_end=1340
   _globals['_TRANSFORM']._serialized_start=39
-  _globals['_TRANSFORM']._serialized_end=318
-  _globals['_VARIANT']._serialized_start=320
-  _globals['_VARIANT']._serialized_end=402
-  _globals['_FINGERPRINTS']._serialized_start=405
-  _globals['_FINGERPRINTS']._serialized_end=623
-  _globals['_LOWQUALITY']._serialized_start=625
-  _globals['_LOWQUALITY']._serialized_end=695
+  _globals['_TRANSFORM']._serialized_end=360
+  _globals['_VARIANT']._serialized_start=362
+  _globals['_VARIANT']._serialized_end=444
+  _globals['_FINGERPRINTS']._serialized_start=447
+  _globals['_FINGERPRINTS']._serialized_end=665
+  _globals['_LOWQUALITY']._serialized_start=667
+  _globals['_LOWQUALITY']._serialized_end=737
 # @@protoc_insertion_point(module_scope)

@@ -150,15 +150,17 @@ class _EffortEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Effort.ValueTy
     EFFORT_UNSPECIFIED: _Effort.ValueType  # 0
     """The server's default: STANDARD."""
     EFFORT_FAST: _Effort.ValueType  # 1
-    """The picture itself only; a small one also enlarged. One or two hashes."""
+    """The picture itself only; a small one also enlarged. One or two hashes; of an animation, of each distinct frame."""
     EFFORT_STANDARD: _Effort.ValueType  # 2
     """The picture and what may be a picture in it (within borders, on a screen, in a collage, tilted on a page), at most 8
-    regions, all cells of an even grid, and 2 tilted pictures; crops of what is most likely the picture; all turned and
-    mirrored, too; crops of the whole also in negative. Some 180 to 1000 hashes.
+    regions, all cells of an even grid, and 2 tilted pictures; crops of what is most likely the picture; all of these
+    turned and mirrored, too; the whole also darker, lighter and in negative. And up to 128 regions that its content
+    marks, plain and mirrored; of an animation, at most 1024, which its frames share. At most some 1300 hashes of a still
+    picture.
     """
     EFFORT_THOROUGH: _Effort.ValueType  # 3
-    """Likewise, at most 12 regions and 3 tilted pictures, more crops of each of them, and all in negative. Some 400 to
-    3000 hashes.
+    """Likewise, at most 12 regions and 3 tilted pictures, more crops of each of them, and the whole and all crops also in
+    negative. At most some 3300 hashes of a still picture.
     """
 
 class Effort(_Effort, metaclass=_EffortEnumTypeWrapper):
@@ -167,15 +169,17 @@ class Effort(_Effort, metaclass=_EffortEnumTypeWrapper):
 EFFORT_UNSPECIFIED: Effort.ValueType  # 0
 """The server's default: STANDARD."""
 EFFORT_FAST: Effort.ValueType  # 1
-"""The picture itself only; a small one also enlarged. One or two hashes."""
+"""The picture itself only; a small one also enlarged. One or two hashes; of an animation, of each distinct frame."""
 EFFORT_STANDARD: Effort.ValueType  # 2
 """The picture and what may be a picture in it (within borders, on a screen, in a collage, tilted on a page), at most 8
-regions, all cells of an even grid, and 2 tilted pictures; crops of what is most likely the picture; all turned and
-mirrored, too; crops of the whole also in negative. Some 180 to 1000 hashes.
+regions, all cells of an even grid, and 2 tilted pictures; crops of what is most likely the picture; all of these
+turned and mirrored, too; the whole also darker, lighter and in negative. And up to 128 regions that its content
+marks, plain and mirrored; of an animation, at most 1024, which its frames share. At most some 1300 hashes of a still
+picture.
 """
 EFFORT_THOROUGH: Effort.ValueType  # 3
-"""Likewise, at most 12 regions and 3 tilted pictures, more crops of each of them, and all in negative. Some 400 to
-3000 hashes.
+"""Likewise, at most 12 regions and 3 tilted pictures, more crops of each of them, and the whole and all crops also in
+negative. At most some 3300 hashes of a still picture.
 """
 Global___Effort: _TypeAlias = Effort  # noqa: Y015
 
@@ -197,6 +201,8 @@ class Transform(_message.Message):
     PLAIN_EDGES_CUT_FIELD_NUMBER: _builtins.int
     NEGATIVE_FIELD_NUMBER: _builtins.int
     CORNERS_FIELD_NUMBER: _builtins.int
+    ANCHORED_FIELD_NUMBER: _builtins.int
+    GAMMA_PERMILLE_FIELD_NUMBER: _builtins.int
     dihedral: Global___Dihedral.ValueType
     """Mirroring and quarter turns."""
     crop_left_permille: _builtins.int
@@ -221,6 +227,13 @@ class Transform(_message.Message):
     """
     negative: _builtins.bool
     """With all levels inverted."""
+    anchored: _builtins.bool
+    """A square region that the content marks, turned as the content is: found alike wherever the picture was cut. Of the
+    caller's picture, the crop is the upright rectangle around it and the rotation is its own; of a stored one its place
+    is not kept.
+    """
+    gamma_permille: _builtins.int
+    """With all levels, from 0 to 1, raised to this power, in thousandths. 0: not."""
     @_builtins.property
     def corners(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Where something tilted was straightened, before all other steps: x and y of what became its top left, top right,
@@ -240,10 +253,12 @@ class Transform(_message.Message):
         plain_edges_cut: _builtins.bool = ...,
         negative: _builtins.bool = ...,
         corners: _abc.Iterable[_builtins.int] | None = ...,
+        anchored: _builtins.bool = ...,
+        gamma_permille: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["corners", b"corners", "crop_bottom_permille", b"crop_bottom_permille", "crop_left_permille", b"crop_left_permille", "crop_right_permille", b"crop_right_permille", "crop_top_permille", b"crop_top_permille", "dihedral", b"dihedral", "negative", b"negative", "plain_edges_cut", b"plain_edges_cut", "rotation_millidegrees", b"rotation_millidegrees", "scale_side_px", b"scale_side_px"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchored", b"anchored", "corners", b"corners", "crop_bottom_permille", b"crop_bottom_permille", "crop_left_permille", b"crop_left_permille", "crop_right_permille", b"crop_right_permille", "crop_top_permille", b"crop_top_permille", "dihedral", b"dihedral", "gamma_permille", b"gamma_permille", "negative", b"negative", "plain_edges_cut", b"plain_edges_cut", "rotation_millidegrees", b"rotation_millidegrees", "scale_side_px", b"scale_side_px"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -261,8 +276,8 @@ class Variant(_message.Message):
     plan: _builtins.int
     """Number of the plan, 0-65535. Plan 0 holds the picture itself (ordinal 0) and, of a picture of at
     most 512 pixels a side, the picture enlarged to 512×512 (ordinal 1); of the frames of a video that is plain at its
-    edges also both without these (ordinals 2 and 3). Plans 1 and 2 hold crops, parts and
-    turns of it: the first half of their ordinals of a picture at least as wide as tall, the second of a taller one.
+    edges also both without these (ordinals 2 and 3). Plan 1 holds parts of it: regions that its content marks (ordinals
+    0 to 47), then crops and turns of a picture at least as wide as tall, then those of a taller one.
     """
     ordinal: _builtins.int
     """Place within the plan, from 0 to 65535."""

@@ -14,7 +14,7 @@ from disrupt.core.lookups import MAX_MATCHES, Effort, HashLookup, LookupOptions,
 from disrupt.core.media import LowQuality
 from disrupt.core.outcomes import MatchOutcome
 from disrupt.core.status import IndexStatus, Limits
-from disrupt.core.transforms import Transform, transform_of
+from disrupt.core.transforms import Transform, count_anchored, transform_of
 from disrupt.v1 import match_pb2, types_pb2
 from disrupt.wire.fields import MAX_QUALITY, invalid, low_quality_message
 
@@ -118,6 +118,7 @@ def picture_answer(
         index_cursor=index_cursor,
         frames_skipped=frames_skipped,
     )
+    versions_of = matches.matched_versions()
     for at, match_id in enumerate(match_ids):
         response.matches.add(
             item_id=matches.item_ids[at].tobytes(),
@@ -132,6 +133,7 @@ def picture_answer(
             stored_area_permille=int(matches.stored_area_permille[at]),
             common=bool(matches.is_common[at]),
             disputed=bool(matches.is_disputed[at]),
+            regions=count_anchored((each.plan, each.ordinal) for each in versions_of[at]),
         )
     return response
 

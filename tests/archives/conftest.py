@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rig.media.codes import flipped, random_codes
 from tests.archives.site import Site, write_parquet
-from tests.index.examples import flipped, random_codes
 
 LISTED = random_codes(40)
 """Hashes of the list, an item each."""

@@ -21,7 +21,7 @@ from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first
 from disrupt.registry import opening
 from disrupt.registry.contract import NewItem, RegistryWriter
-from tests.registry.examples import DAY, registration
+from rig.media.registrations import DAY, registration
 
 Codes = NDArray[np.uint8]
 

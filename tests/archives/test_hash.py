@@ -14,8 +14,8 @@ from disrupt.archives import pictures
 from disrupt.core.hashes import stack
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.hashing.images import ImageFingerprints, fingerprint_image
+from rig.callers.shell import Done, typed
 from tests.archives.site import Site, pairs, results
-from tests.cli.shell import Done, typed
 
 PICTURES = Path(skimage.__file__).parent / "data"
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 import skimage
 
-from benchmarks.harness import ray_cluster
-from benchmarks.harness.ray_cluster import Cluster
 from disrupt.core.hashes import stack
 from disrupt.data_directory import DataDirectory
 from disrupt.hashing import ImageQuery, hash_image
+from rig.media.codes import flipped
+from rig.servers import ray_cluster
+from rig.servers.ray_cluster import Cluster
+from rig.waiting import eventually
 from tests.archives.conftest import LISTED
 from tests.archives.site import Site, pairs, results
-from tests.index.examples import flipped
-from tests.server.caller import eventually
 
 PICTURES = Path(skimage.__file__).parent / "data"
 FILES = 300

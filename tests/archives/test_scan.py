@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from disrupt.archives import rows, scanning, units
 from disrupt.archives.lists import open_list
 from disrupt.archives.rows import ID_BYTES_MAX, ColumnNames, Tally, read
@@ -27,10 +26,12 @@ from disrupt.core.policy import MINORS
 from disrupt.data_directory import DataDirectory
 from disrupt.distinctiveness.shapes import shapes
 from disrupt.errors import ArchiveRefusedError
+from rig.callers.shell import Done, typed
+from rig.media.codes import flipped, random_codes
+from rig.processes.running import status
+from rig.servers.deployment import FEW_DECODERS, Deployment
 from tests.archives.conftest import LISTED, near_bits
 from tests.archives.site import Site, pairs, results, write_parquet
-from tests.cli.shell import Done, typed
-from tests.index.examples import flipped, random_codes
 
 
 def scanned(archive: Path, site: Site, out: Path, *options: str) -> Done:
@@ -299,8 +300,7 @@ def read_counting(path: Path) -> tuple[int, Tally, int]:
     """Read an archive; return the number of right rows, the tally, and how many MiB that took."""
 
     def mib(name: str) -> int:
-        status = Path("/proc/self/status").read_text()
-        return int(status.split(f"{name}:")[1].split()[0]) >> 10
+        return int(status()[name].split()[0]) >> 10
 
     before, tally = mib("VmRSS"), Tally()
     parts = units.units_of([path], ColumnNames().needed)

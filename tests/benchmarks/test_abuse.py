@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.proxied import unusable
+from rig.servers.proxied import unusable
 
 ROOT = Path(__file__).parents[2]
 

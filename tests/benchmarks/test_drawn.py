@@ -12,14 +12,15 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from benchmarks.harness.added_photographs import ADDED
-from benchmarks.recall import originals
+from benchmarks.recall import originals, shape_library
 from benchmarks.recall.alike import Place
-from benchmarks.recall.edits import Scene, upload
 from benchmarks.recall.extents import covered
 from benchmarks.recall.harder_edits import EVERY_EDIT
 from benchmarks.recall.kinds import KINDS, MANY_LOOKS, OF_ONE_PHOTOGRAPH, of_template
 from benchmarks.recall.unequal_edits import UNEQUAL, cropped_in_collage, unequal_sides
+from disrupt.distinctiveness.shapes import shapes
+from rig.media.added_photographs import ADDED
+from rig.media.edits import Scene, upload
 
 SEEDS = range(20)
 COFFEE, CHELSEA = (getattr(data, name)() for name in ("coffee", "chelsea"))
@@ -154,3 +155,8 @@ def test_a_photograph_is_listed_once() -> None:
         for name in names.split()
     ]
     assert len(listed) == len(set(listed)) > 250
+
+
+def test_the_library_of_shapes_is_what_is_drawn() -> None:
+    # All but the bits that another machine rounds otherwise.
+    assert np.bitwise_count(shape_library.drawn() ^ shapes()).sum() < 100

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.harness import hash_sets, photographs, report
-from benchmarks.harness.brute_force import brute_force
+from benchmarks.harness import hash_sets, report
+from rig.media import photographs
+from rig.model.brute_force import brute_force
 
 
 def test_a_table_has_numbers_as_pages_write_them(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from benchmarks.harness import hash_sets, monitored
+from benchmarks.harness import hash_sets
 from benchmarks.speed import (
     archives,
     browser,
@@ -34,6 +34,7 @@ from disrupt.core.changes import Addition, Change, Cursor
 from disrupt.index.live import LiveIndex
 from disrupt.index.multi_index.engine import MultiIndex
 from disrupt.index.nearest import NearestItems
+from rig.servers import monitored
 from tests.benchmarks.conftest import Bench
 from tests.web.hashing.engines import needs
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.harness.deployment import Deployment
-from tests.cli.shell import Shell
+from rig.callers.shell import Shell
+from rig.servers.deployment import Deployment
 
 
 @pytest.fixture(scope="session")

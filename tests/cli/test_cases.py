@@ -13,9 +13,10 @@ from PIL import Image
 
 from disrupt.core.cases import AgeBand, case_number, parse_case_number, parse_pin
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
-from tests.cli.shell import BIN, Done, Shell
-from tests.cli.terminal import at_terminal
-from tests.submission.examples import animation, no_picture, picture, plain
+from rig.callers.shell import Done, Shell
+from rig.callers.terminal import at_terminal
+from rig.media.generated import animation, no_picture, picture, plain
+from rig.servers.deployment import BIN
 
 
 def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: Path) -> None:

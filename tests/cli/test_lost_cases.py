@@ -17,7 +17,6 @@ from typing import IO, Any
 
 import pytest
 
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from disrupt.client import Effort, MatchClient
 from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.errors import OverloadedError, UnavailableError
@@ -26,13 +25,14 @@ from disrupt.submission import showing
 from disrupt.submission.client import ITEMS_PER_REQUEST, SubmissionClient
 from disrupt.submission.results import Registered, Submission
 from disrupt.v1 import registration_pb2
-from tests.cli.losing import losing_answers
-from tests.cli.shell import BIN, Done, Shell
-from tests.cli.terminal import at_terminal
-from tests.client.scripted import scripted, status_of
-from tests.server.caller import eventually
-from tests.submission.examples import picture
-from tests.submission.service import asked, register
+from rig.callers.shell import Done, Shell
+from rig.callers.terminal import at_terminal
+from rig.faults.losing import losing_answers
+from rig.media.generated import picture
+from rig.servers.deployment import BIN, FEW_DECODERS, Deployment
+from rig.servers.scripted import scripted, status_of
+from rig.servers.scripted_registration import asked, register
+from rig.waiting import eventually
 
 NUMBER = r"[2-9A-Z]{4}-[2-9A-Z]{4}-[2-9A-Z]{3}"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.harness.deployment import Deployment
-from tests.cli.shell import Shell
-from tests.submission.examples import picture
+from rig.callers.shell import Shell
+from rig.media.generated import picture
+from rig.servers.deployment import Deployment
 
 
 def test_a_case_is_to_be_erased_and_its_owner_keeps_it(

@@ -8,8 +8,8 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from disrupt.hashing import ImageQuery, hash_image
-from tests.cli.shell import Shell
-from tests.submission.examples import no_picture, picture, plain
+from rig.callers.shell import Shell
+from rig.media.generated import no_picture, picture, plain
 
 
 def test_the_picture_matches_alike_when_it_is_sent_and_when_its_hash_is_given(

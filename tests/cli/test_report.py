@@ -9,8 +9,8 @@ import pytest
 
 from disrupt.core.outcomes import MatchOutcome
 from disrupt.submission.client import SubmissionClient
-from tests.cli.shell import Shell
-from tests.submission.examples import picture
+from rig.callers.shell import Shell
+from rig.media.generated import picture
 
 
 def test_each_outcome_of_a_match_is_noted(disrupt: Shell, tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from benchmarks.harness.deployment import Deployment
-from tests.cli.shell import Done, Shell
-from tests.server.caller import eventually
-from tests.submission.examples import picture
+from rig.callers.shell import Done, Shell
+from rig.media.generated import picture
+from rig.servers.deployment import Deployment
+from rig.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +21,10 @@ def review_key(deployment: Deployment) -> str:
 def of_template(path: Path, seed: int | None, tmp_path: Path) -> Path:
     """Write a screen of which all but a small picture is that of any other; blank for no seed."""
     with Image.open(picture(tmp_path / "screen.png", 7001, 400)) as screen:
-        screen.paste((128, 128, 128), (140, 140, 250, 250))
+        screen.paste((128, 128, 128), (160, 160, 230, 230))
         if seed is not None:
             with Image.open(picture(tmp_path / "own.png", seed)) as own:
-                screen.paste(own.resize((110, 110)), (140, 140))
+                screen.paste(own.resize((70, 70)), (160, 160))
         screen.save(path)
     return path
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from disrupt.core.cases import case_number
-from tests.cli.shell import Shell
-from tests.cli.terminal import at_terminal
-from tests.submission.examples import picture
+from rig.callers.shell import Shell
+from rig.callers.terminal import at_terminal
+from rig.media.generated import picture
 
 
 def test_a_wrong_pin_and_an_unknown_case_get_one_answer(disrupt: Shell, tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ import pytest
 from disrupt.cli import main
 from disrupt.core.cases import case_number
 from indexer.commands import main as index_main
-from tests.cli.shell import BIN, Shell, typed
-from tests.submission.examples import picture
+from rig.callers.shell import Shell, typed
+from rig.media.generated import picture
+from rig.servers.deployment import BIN
 
 NOBODY = "127.0.0.1:1"
 NOWHERE = {"DISRUPT_SERVER": NOBODY, "DISRUPT_KEY": "key"}

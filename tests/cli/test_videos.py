@@ -6,12 +6,12 @@ import io
 import re
 from pathlib import Path
 
-from benchmarks.harness.videos import Codec, encode, footage
 from disrupt.client import MatchClient
 from disrupt.core.videos import VideoFingerprints
 from disrupt.hashing.videos.frames import fingerprint_video, hash_video
-from tests.cli.shell import Shell
-from tests.server.caller import eventually
+from rig.callers.shell import Shell
+from rig.media.videos import Codec, encode, footage
+from rig.waiting import eventually
 
 
 def test_videos_are_registered_and_found_with_the_time(disrupt: Shell, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.client.calling import Call, in_loop, in_thread
+from rig.callers.sdk import Call, in_loop, in_thread
 
 
 @pytest.fixture(params=[in_thread, in_loop])

@@ -16,8 +16,6 @@ from typing import Any
 import pytest
 
 import disrupt.client
-from benchmarks.harness.deployment import Deployment
-from benchmarks.harness.videos import Codec, encode, footage
 from disrupt.client import AsyncMatchClient, Extent, MatchClient, VideoAnswer
 from disrupt.core.cases import AgeBand
 from disrupt.core.hashes import HASH_BYTES, PdqHash, unpack
@@ -27,8 +25,10 @@ from disrupt.core.transforms import IDENTITY
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.hashing.videos.frames import hash_video
 from disrupt.submission.client import SubmissionClient
-from tests.server.caller import eventually
-from tests.submission.examples import picture, plain
+from rig.media.generated import picture, plain
+from rig.media.videos import Codec, encode, footage
+from rig.servers.deployment import Deployment
+from rig.waiting import eventually
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ from disrupt.errors import (
     Violation,
 )
 from disrupt.v1 import match_pb2, types_pb2
-from tests.client.calling import Call
-from tests.client.scripted import scripted, status_of
+from rig.callers.sdk import Call
+from rig.servers.scripted import scripted, status_of
 
 ATTEMPTS = 4
 QUICK: dict[str, Any] = {

@@ -17,8 +17,8 @@ from disrupt.errors import (
     ClientUnusableError,
 )
 from disrupt.v1 import match_pb2
-from tests.client.calling import NEVER, Call
-from tests.client.scripted import scripted
+from rig.callers.sdk import NEVER, Call
+from rig.servers.scripted import scripted
 
 HASH = bytes(HASH_BYTES)
 

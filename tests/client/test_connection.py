@@ -14,9 +14,9 @@ from disrupt.client import MatchClient
 from disrupt.client.connection import connect
 from disrupt.errors import ConfigurationError, UnavailableError
 from disrupt.v1 import match_pb2
-from tests.certificates import self_signed
-from tests.client.calling import ONCE, Call
-from tests.client.scripted import scripted
+from rig.callers.sdk import ONCE, Call
+from rig.servers.certificates import self_signed
+from rig.servers.scripted import scripted
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,9 @@ from disrupt.server.config import Config
 from disrupt.server.processes.children import KILL_MARGIN_S
 from disrupt.server.processes.worker import channel_options
 from disrupt.v1 import match_pb2
-from tests.client.calling import Call
-from tests.client.scripted import scripted
-from tests.server.in_process import CONFIG, Stub, serving
+from rig.callers.sdk import Call
+from rig.servers.in_process import CONFIG, Stub, serving
+from rig.servers.scripted import scripted
 
 _START_S = 8.0
 """Time for a start: of 2 s where the machine is idle."""

@@ -15,8 +15,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from tests.certificates import Pair, pair
-from tests.cli.shell import Done, typed
+from rig.callers.shell import Done, typed
+from rig.servers.certificates import Pair, pair
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING

@@ -19,7 +19,6 @@ import grpc
 import numpy as np
 import pytest
 
-from benchmarks.harness.videos import encode, footage
 from disrupt.client import AsyncMatchClient, MatchClient, PdqHash, RetryPolicy, media
 from disrupt.client.videos import CHUNK_BYTES, Sent
 from disrupt.core.hashes import HASH_BYTES
@@ -34,8 +33,9 @@ from disrupt.errors import (
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
 from disrupt.server.config import Config
 from disrupt.v1 import match_pb2
-from tests.client.calling import NEVER, Call, in_loop, in_thread
-from tests.client.scripted import scripted
+from rig.callers.sdk import NEVER, Call, in_loop, in_thread
+from rig.media.videos import encode, footage
+from rig.servers.scripted import scripted
 
 HASH = bytes(HASH_BYTES)
 

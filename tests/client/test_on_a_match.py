@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.deployment import Deployment
 from disrupt.client import ImageAnswer, Match, MatchClient, MediaKind, VideoAnswer
 from disrupt.core.cases import AgeBand
 from disrupt.core.media import Assurance
 from disrupt.core.transforms import IDENTITY
 from disrupt.submission.client import SubmissionClient
-from tests.server.caller import eventually
-from tests.submission.examples import picture
+from rig.media.generated import picture
+from rig.servers.deployment import Deployment
+from rig.waiting import eventually
 
 PAGE = (Path(__file__).parents[2] / "docs" / "on-a-match.md").read_text()
 (CODE,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

@@ -9,8 +9,8 @@ import pytest
 from disrupt.client import MatchOutcome
 from disrupt.errors import InvalidRequestError, NotFoundError
 from disrupt.v1 import match_pb2
-from tests.client.calling import Call
-from tests.client.scripted import scripted, status_of
+from rig.callers.sdk import Call
+from rig.servers.scripted import scripted, status_of
 
 
 @pytest.mark.parametrize("outcome", MatchOutcome)

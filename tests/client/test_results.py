@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from disrupt.client import results
 from disrupt.client.results import HashAnswer, Match
+from disrupt.core import cover
 from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import Extent
 from disrupt.core.media import Assurance, MediaKind
@@ -21,6 +22,9 @@ from disrupt.hashing import ImageQuery
 from disrupt.v1 import match_pb2, types_pb2
 
 ids = st.integers(0, 20).map(lambda number: number.to_bytes(16).hex())
+ANCHORED = 48
+"""Places of plan 1 that are anchored regions."""
+
 transforms = st.builds(
     Transform,
     dihedral=st.sampled_from(Dihedral),
@@ -33,6 +37,8 @@ transforms = st.builds(
     plain_edges_cut=st.booleans(),
     negative=st.booleans(),
     corners=st.just(()) | st.tuples(*[st.integers(0, 1000)] * 8),
+    anchored=st.booleans(),
+    gamma_permille=st.integers(0, 4000),
 )
 matches = st.builds(
     Match,
@@ -43,13 +49,13 @@ matches = st.builds(
     kind=st.sampled_from(MediaKind),
     query_transform=st.just(IDENTITY),
     transform=st.none() | transforms,
-    plan=st.integers(0, 65535),
-    ordinal=st.integers(0, 65535),
+    plan=st.integers(0, 2) | st.integers(0, 65535),
+    ordinal=st.integers(0, 60) | st.integers(0, 65535),
     match_id=st.binary(min_size=1, max_size=100),
     stored_area_permille=st.integers(0, 1000),
     disputed=st.booleans(),
     common=st.booleans(),
-)
+).map(lambda match: replace(match, regions=int(match.plan == 1 and match.ordinal < ANCHORED)))
 answers = st.builds(
     HashAnswer,
     matches=st.lists(matches, max_size=4).map(tuple),
@@ -71,6 +77,8 @@ def to_transform(transform: Transform) -> types_pb2.Transform:
         plain_edges_cut=transform.plain_edges_cut,
         negative=transform.negative,
         corners=transform.corners,
+        anchored=transform.anchored,
+        gamma_permille=transform.gamma_permille,
     )
 
 
@@ -131,6 +139,7 @@ def test_an_answer_to_a_picture_keeps_every_field(
                 stored_area_permille=match.stored_area_permille,
                 disputed=match.disputed,
                 common=match.common,
+                regions=match.regions,
             )
         ],
         truncated=truncated,
@@ -206,6 +215,15 @@ def test_a_note_on_a_hash_that_was_not_asked_is_an_error_of_ours(places: str) ->
         results.hash_answers(response, 1)
 
 
+def anchored_regions(found: list[Match]) -> int:
+    """Count the anchored regions among the nearest eight versions of an item."""
+    counting = [match for match in found if not match.disputed] or found
+    nearest = dict[tuple[int, int], None]()
+    for match in sorted(counting, key=lambda match: match.distance_bits):
+        nearest.setdefault((match.plan, match.ordinal))
+    return sum(plan == 1 and ordinal < ANCHORED for plan, ordinal in list(nearest)[:8])
+
+
 def joined(found: list[Match]) -> bytes:
     """Return the match ids of an item's nearest versions, undisputed ones where there are any."""
     counting = [match for match in found if not match.disputed] or found
@@ -228,6 +246,7 @@ def test_versions_of_a_picture_merge_to_the_nearest_entry_per_item(
     query = ImageQuery(80, tuple((PdqHash(bytes(32)), transform) for transform, _ in asked))
     merged = results.merged(query, [answer for _, answer in asked], max_matches=max_matches)
     every = [(transform, match) for transform, answer in asked for match in answer.matches]
+    versions = [transform for transform, _ in asked]
     telling = {match.item_id for _, match in every if not match.common}
     counting = [
         (transform, match)
@@ -266,15 +285,24 @@ def test_versions_of_a_picture_merge_to_the_nearest_entry_per_item(
             if listed.distance_bits == match.distance_bits
         )
         assert match.match_id == joined(of_item[match.item_id])
+        assert match.regions == anchored_regions(of_item[match.item_id])
         areas = [
             (transform.area_permille, listed.stored_area_permille)
             for transform, listed in counting
             if listed.item_id == match.item_id
         ]
         most = max((max(pair), min(pair)) for pair in areas)
+        covered = 0
+        for transform, listed in counting:
+            if listed.item_id == match.item_id and not listed.common:
+                covered |= cover.cells(transform)
+        least = cover.covered_permille(covered) if cover.is_of_a_picture(versions) else 0
         got_areas = match.query_area_permille, match.stored_area_permille
-        assert got_areas in areas
-        assert (max(got_areas), min(got_areas)) == most
+        assert got_areas in [
+            (max(of_query, least), of_stored)
+            for of_query, of_stored in areas
+            if (max(of_query, of_stored), min(of_query, of_stored)) == most
+        ]
     whole = results.merged(
         query, [answer for _, answer in asked], max_matches=max_matches, whole_only=True
     )

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from disrupt.client import AsyncMatchClient, MatchClient
 from disrupt.client.connection import LOOKUPS, connect
 from disrupt.errors import ConfigurationError
 from disrupt.server.calls import health
-from tests.certificates import Pair, pair
-from tests.server.caller import eventually
+from rig.servers.certificates import Pair, pair
+from rig.servers.deployment import FEW_DECODERS, Deployment
+from rig.waiting import eventually
 
 _LOOKUPS = 200
 

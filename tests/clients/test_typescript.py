@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmarks.harness.deployment import Deployment
 from disrupt.hashing import ImageFingerprints, fingerprint_image
+from rig.media.generated import picture
+from rig.servers.deployment import Deployment
 from tests.clients.generating import generate
-from tests.submission.examples import picture
 
 HERE = Path(__file__).parent / "typescript"
 LOCK = HERE / "package-lock.json"

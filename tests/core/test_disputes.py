@@ -12,7 +12,7 @@ from disrupt.core.disputes import Version, narrowing
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.outcomes import Dispute, MatchedVersion, NarrowingPolicy, Settlement
 from disrupt.core.transforms import PLANS
-from tests.core.naive_disputes import not_answered, shows_whole, silenced
+from rig.model.naive_disputes import not_answered, shows_whole, silenced
 
 POLICY = NarrowingPolicy()
 FLOOR_BITS = POLICY.floor_bits
@@ -20,7 +20,7 @@ WHOLE: Version = (0, 0)
 UNKNOWN: Version = (60_000, 0)
 """A version of a plan that only a newer program knows: it counts as the whole."""
 PARTS = [(1, at) for at, each in enumerate(PLANS[1]) if each.area_permille < 750][:30]
-NEARLY_WHOLE = next((1, at) for at, each in enumerate(PLANS[1]) if each.area_permille == 750)
+NEARLY_WHOLE = next((1, at) for at, each in enumerate(PLANS[1]) if each.area_permille >= 750)
 OF_ITEM = frozenset({WHOLE, UNKNOWN, NEARLY_WHOLE, *PARTS})
 MAY_FALL = len(OF_ITEM) // 10
 

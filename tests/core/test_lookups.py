@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 
 from disrupt.core.lookups import LOOKUP_CROPS, WHOLE, Effort
+from disrupt.core.transforms import IDENTITY, Transform
 
 
 @pytest.mark.parametrize("effort", [Effort.STANDARD, Effort.THOROUGH])
@@ -16,3 +17,11 @@ def test_a_step_is_cut_off_every_choice_of_sides_of_a_picture(effort: Effort) ->
     assert len(set(crops)) == len(crops)
     for step in (40, 60):
         assert set(product((0, step), repeat=4)) <= set(crops)
+
+
+@pytest.mark.parametrize("effort", Effort)
+def test_neither_regions_nor_brightnesses_are_looked_up_in_negative(effort: Effort) -> None:
+    crops = LOOKUP_CROPS[effort]
+    assert not crops.is_negated(Transform(anchored=True))
+    assert not crops.is_negated(Transform(gamma_permille=500))
+    assert crops.is_negated(IDENTITY) == (effort != Effort.FAST)

@@ -16,12 +16,12 @@ from disrupt.core.plausibility import (
     misfit,
     pictures,
 )
-from disrupt.core.transforms import PLANS
+from disrupt.core.transforms import PLANS, REGISTERED_MOST, crops_of
 from disrupt.core.videos import FRAME, fingerprints_of
 from disrupt.hashing import fingerprint_image
 from disrupt.hashing.images import fingerprint_frames
 from disrupt.hashing.videos.frames import REGISTRATION_INTERVAL_MS
-from tests.hashing.pictures import PHOTOS, encode
+from rig.media.pictures import PHOTOS, encode
 from tests.hashing.test_animations import animation
 
 IMAGE, VIDEO = MediaKind.IMAGE, MediaKind.VIDEO
@@ -43,19 +43,18 @@ def prints(*rows: Row) -> NDArray[np.void]:
 def whole(tall: bool) -> list[Row]:
     """Return all that a picture has."""
     own = [(0, 0, 1, 0, 0), (0, 0, 2, 0, 0), (0, 1, 1, 0, 0)]
-    halves = {plan: len(PLANS[plan]) // 2 for plan in (1, 2)}
-    return own + [
-        (plan, at + tall * half, 1, 0, 0) for plan, half in halves.items() for at in range(half)
-    ]
+    crops = [ordinal for ordinal, _ in crops_of(0.5 if tall else 2)]
+    parts = [*range(48), *crops][: REGISTERED_MOST - len(own)]
+    return own + [(1, ordinal, 1, 0, 0) for ordinal in parts]
 
 
 @pytest.mark.parametrize("tall", [False, True])
 def test_a_picture_has_what_the_plans_have_of_it_and_is_worth_one(tall: bool) -> None:
     rows = whole(tall)
     assert not misfit(IMAGE, prints(*rows))
-    assert len(rows) == PICTURE_HASHES
+    assert len(rows) == REGISTERED_MOST
     assert pictures(len(rows)) == pictures(1) == 1
-    assert pictures(5 * len(rows)) == 5
+    assert pictures(5 * PICTURE_HASHES) == 5
 
 
 @pytest.mark.parametrize(
@@ -67,16 +66,22 @@ def test_a_picture_has_what_the_plans_have_of_it_and_is_worth_one(tall: bool) ->
         (0, 4, 1, 0, 0),  # in no plan
         (1, 7, 1, 0, 0),  # twice
         (1, 8, 2, 0, 0),  # in a profile that no crop has
-        (1, 390, 1, 0, 0),
-        (1, 195, 1, 0, 0),  # of tall pictures
-        (2, 101, 1, 0, 0),
+        (1, 306, 1, 0, 0),
+        (1, 177, 1, 0, 0),  # of tall pictures
     ],
 )
 def test_what_no_picture_has_is_a_misfit(more: Row) -> None:
-    assert misfit(IMAGE, prints(*whole(tall=False), more))
+    assert misfit(IMAGE, prints(*whole(tall=False)[:-1], more))
 
 
-@given(st.permutations(whole(tall=True)), st.integers(1, PICTURE_HASHES))
+def test_more_than_a_picture_has_are_a_misfit() -> None:
+    rows = whole(tall=False)
+    further = (1, rows[-1][1] + 1, 1, 0, 0)
+    assert not misfit(IMAGE, prints(*rows[:-1], further))
+    assert misfit(IMAGE, prints(*rows, further))
+
+
+@given(st.permutations(whole(tall=True)), st.integers(1, REGISTERED_MOST))
 def test_any_part_of_a_picture_fits_in_any_order(rows: list[Row], kept: int) -> None:
     assert not misfit(IMAGE, prints(*rows[:kept]))
 
@@ -84,15 +89,14 @@ def test_any_part_of_a_picture_fits_in_any_order(rows: list[Row], kept: int) -> 
 @given(st.data())
 def test_no_picture_has_more_hashes_than_the_plans(data: st.DataObject) -> None:
     row = st.tuples(
-        st.integers(0, 2), st.integers(0, 400), st.integers(0, 2), st.just(0), st.just(0)
+        st.integers(0, 1), st.integers(0, 310), st.integers(0, 2), st.just(0), st.just(0)
     )
     rows = data.draw(st.lists(row, min_size=1, max_size=40))
     if not misfit(IMAGE, prints(*rows)):
         assert len(set(rows)) == len(rows)
         assert all(ordinal < len(PLANS[plan]) for plan, ordinal, *_ in rows)
-        for plan in (1, 2):
-            halves = {2 * row[1] >= len(PLANS[plan]) for row in rows if row[0] == plan}
-            assert len(halves) <= 1
+        halves = {row[1] >= crops_of(0.5)[0][0] for row in rows if row[0] == 1 and row[1] >= 48}
+        assert len(halves) <= 1
 
 
 def frames(count: int, each_ms: int, *versions: tuple[int, int]) -> list[Row]:

@@ -4,47 +4,52 @@ import hashlib
 from itertools import product
 
 import numpy as np
-import pytest
 
 from disrupt.core.transforms import (
     PLANS,
     Crop,
     Dihedral,
     Transform,
+    count_anchored,
+    crops_of,
     transform_of,
     turned_crop,
-    variants_of,
 )
 from disrupt.hashing.decoding.pixels import oriented
 
 
 def test_published_plans_are_unchanged() -> None:
-    assert set(PLANS) == {0, 1, 2}
+    assert set(PLANS) == {0, 1}
     assert PLANS[0] == (
         Transform(),
         Transform(scale_side_px=512),
         Transform(plain_edges_cut=True),
         Transform(scale_side_px=512, plain_edges_cut=True),
     )
-    digests = [
-        hashlib.sha256(
-            repr([(*step.crop, step.rotation_millidegrees) for step in PLANS[plan]]).encode()
-        ).hexdigest()[:16]
-        for plan in (1, 2)
-    ]
-    assert digests == ["c8bac3106443ef83", "dc6a4060a2caf560"]
+    crops = [(*version.crop, version.rotation_millidegrees) for version in PLANS[1][48:]]
+    assert PLANS[1][:48] == (Transform(anchored=True),) * 48
+    assert hashlib.sha256(repr(crops).encode()).hexdigest()[:16] == "c18bfc27048b9cec"
 
 
-@pytest.mark.parametrize("plan", [1, 2])
-def test_variants_are_listed_for_wide_pictures_and_then_with_exchanged_axes_for_tall_ones(
-    plan: int,
-) -> None:
-    wide, tall = variants_of(plan, 1), variants_of(plan, 0.99)
-    assert [*wide, *tall] == list(enumerate(PLANS[plan]))
+def test_crops_are_listed_for_wide_pictures_and_then_with_exchanged_axes_for_tall_ones() -> None:
+    wide, tall = crops_of(1), crops_of(0.99)
+    assert [*wide, *tall] == list(enumerate(PLANS[1]))[48:]
     for (_, wide_transform), (_, tall_transform) in zip(wide, tall, strict=True):
         left, top, right, bottom = wide_transform.crop
         assert tall_transform.crop == (top, left, bottom, right)
         assert tall_transform.rotation_millidegrees == -wide_transform.rotation_millidegrees
+
+
+def test_an_anchored_region_is_a_part_and_its_rectangle_is_larger_than_it() -> None:
+    assert Transform(anchored=True).area_permille == 1
+    upright = Transform(Dihedral.IDENTITY, 250, 250, 250, 250, anchored=True)
+    assert upright.area_permille == 250
+    assert upright._replace(rotation_millidegrees=45_000).area_permille == 125
+    assert Transform(Dihedral.IDENTITY, 0, 1, 0, 0, anchored=True).area_permille < 750
+
+
+def test_different_anchored_regions_are_counted() -> None:
+    assert count_anchored([(1, 0), (1, 47), (1, 0), (1, 48), (0, 0)]) == 2
 
 
 def test_numbers_of_dihedral_elements_are_unchanged() -> None:

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment
-from benchmarks.harness.monitored import RULES, monitored, panels
-from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
 from disrupt.errors import UnauthenticatedError
 from disrupt.server.metrics.families import FAMILIES, Counter, Histogram
+from rig.faults.sabotages import broken_by
+from rig.servers.deployment import FEW_DECODERS, Deployment
+from rig.servers.monitored import RULES, monitored, panels
 from tests.document import table
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +73,9 @@ HEALTHY = {
     'disrupt_disputes{reason="minor"}': "0x240",
     'disrupt_disputes{reason="near_tenth"}': "0x240",
     "disrupt_turns_waiting": "90x240",
+    'disrupt_matches_total{bank="adults", distance_bits="0-7"}': "0+10x240",
+    'disrupt_matches_total{bank="minors", distance_bits="8-15"}': "0+1x240",
+    "disrupt_common_matches_total": "0+2x240",
     'disrupt_registered_hashes{of="case"}': "20000x240",
     'disrupt_registered_hashes{of="origin"}': "100000x240",
     'disrupt_registered_hashes{of="all"}': "600000x240",
@@ -117,6 +120,7 @@ CAUSES = {
         'disrupt_refusals_total{reason="TOO_MANY_ATTEMPTS", key="a"}': "0+20x240"
     },
     "DisruptReviewWaits": {'disrupt_items{state="waiting"}': "120x240"},
+    "DisruptManyCommon": {"disrupt_common_matches_total": "0+3x240"},
     "DisruptPictureDisputed": {'disrupt_disputes{reason="within_floor"}': "0x233 1x7"},
     "DisruptMinorDisputed": {'disrupt_disputes{reason="minor"}': "0x233 1x7"},
     "DisruptVersionsSilent": {'disrupt_disputes{reason="near_tenth"}': "0x233 1x7"},
@@ -140,6 +144,13 @@ BRIDGED = {
     "DisruptRegistersMany": {'disrupt_registered_hashes{of="all"}': "3e6x227 stale _x12"},
 }
 """Causes that last while what the writer measures is absent for some minutes."""
+
+FEW_MATCHES = {
+    'disrupt_matches_total{bank="adults", distance_bits="0-7"}': "0x195 40x45",
+    'disrupt_matches_total{bank="minors", distance_bits="8-15"}': "0x240",
+    "disrupt_common_matches_total": "0x195 40x45",
+}
+"""All of them common, and too few to tell."""
 
 FIRST_REFUSAL = {'disrupt_refusals_total{reason="STORAGE_FULL", key="b"}': "_x232 1x7"}
 """A counter that begins with what it counts."""
@@ -168,7 +179,11 @@ def case(changed: dict[str, str], firing: list[str]) -> dict[str, Any]:
 @needs_prometheus
 def test_each_alert_fires_for_its_cause_alone_and_none_of_a_healthy_server(tmp_path: Path) -> None:
     causes = [*CAUSES.items(), *BRIDGED.items(), ("DisruptStorageFull", FIRST_REFUSAL)]
-    tests = [case({}, []), *(case(changed, [name]) for name, changed in causes)]
+    tests = [
+        case({}, []),
+        case(FEW_MATCHES, []),
+        *(case(changed, [name]) for name, changed in causes),
+    ]
     tried = {"rule_files": [str(RULES)], "evaluation_interval": "5m", "tests": tests}
     (tmp_path / "tests.yml").write_text(yaml.safe_dump(tried))
     for words in (["check", "rules", str(RULES)], ["test", "rules", str(tmp_path / "tests.yml")]):

@@ -26,17 +26,17 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.harness import proxied
-from benchmarks.harness.proxied import certificate
 from disrupt.client import MatchClient
 from disrupt.client.health import check_health
 from disrupt.core.cases import case_number
 from disrupt.errors import UnauthenticatedError
 from disrupt.v1.registration_pb2 import CaseAccess, GetCaseRequest
 from disrupt.web.gateway import CONTENT_TYPE, SERVICE
+from rig.servers import proxied
+from rig.servers.certificates import in_one_file
+from rig.servers.gateway import whole_page
 from tests.packaging import plain_root
 from tests.packaging.dockerfile import parse
-from tests.web.running import whole_page
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -181,7 +181,7 @@ def test_platforms_and_browsers_reach_the_server_through_the_proxy(tmp_path: Pat
     shutil.chown(volume, *map(int, IMAGE.only("USER").rest.split(":")))
     tls.mkdir()
     web_keys.mkdir()
-    pem = certificate(tls / "certificate.pem", INSIDE)
+    pem = in_one_file(tls / "certificate.pem", INSIDE)
     pem.chmod(0o644)  # as for the image's user, who is not known here
     places = {"data": volume, "/etc/disrupt/tls": tls, "/etc/disrupt/web": web_keys}
     address, page = (f"{INSIDE}:{port.rpartition(':')[2]}" for port in SERVICES["proxy"]["ports"])

@@ -11,16 +11,18 @@ import pwd
 import random
 import shutil
 import signal
-import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.fleet import CERTIFICATES
-from benchmarks.harness.proxied import certificate
-from benchmarks.harness.writes import Desk, Write, patiently
 from disrupt.client import MatchClient
+from rig.callers.desk import Desk, patiently
+from rig.model.write import Write
+from rig.servers.authority import Authority
+from rig.servers.certificates import in_one_file
+from rig.servers.postgresql import PostgreSql, commands
+from rig.waiting import eventually
 from tests.deploy.test_compose import (
     IMAGE,
     INSIDE,
@@ -32,8 +34,6 @@ from tests.deploy.test_compose import (
     running,
     unusable,
 )
-from tests.postgresql import PostgreSql, commands
-from tests.server.caller import eventually
 
 _PASSWORD = "secret"  # noqa: S105 of a database that lasts as long as the test
 _PROXY = {
@@ -57,7 +57,7 @@ class Machines:
         files.mkdir(parents=True)
         volume.mkdir(mode=0o700)
         made = self._work / "machines"
-        subprocess.run([CERTIFICATES, made, name, role], check=True)
+        Authority(made).certify(name, role)
         for file in (f"{name}.pem", f"{name}-key.pem", "ca.pem"):
             shutil.copy(made / file, files)
         (files / "pgpass").write_text(f"*:*:*:*:{_PASSWORD}\n")
@@ -88,7 +88,7 @@ def _start_proxy(work: Path, namespace: str, stack: ExitStack) -> Path:
     """Start the proxy; return its certificate."""
     tls = work / "tls"
     tls.mkdir()
-    pem = certificate(tls / "certificate.pem", INSIDE)
+    pem = in_one_file(tls / "certificate.pem", INSIDE)
     pem.chmod(0o644)
     proxy = container(_PROXY, namespace, work / "proxy", {"/etc/disrupt/tls": tls})
     user = pwd.getpwnam("haproxy")  # of the official image, too

@@ -22,10 +22,6 @@ from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from PIL import Image
 
-from benchmarks.harness import proxied as harness
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment
-from benchmarks.harness.processes import processes
-from benchmarks.harness.proxied import CONFIG, Proxy, proxied
 from disrupt.client.failures import failure
 from disrupt.errors import (
     DisruptError,
@@ -39,8 +35,12 @@ from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from disrupt.wire import admin as wire
 from disrupt.wire import errors
-from tests.server.caller import TIMEOUT_S, eventually, lookup
-from tests.server.running import peak_bytes
+from rig.callers.caller import TIMEOUT_S, lookup
+from rig.processes.running import peak_bytes, processes
+from rig.servers import proxied as harness
+from rig.servers.deployment import FEW_DECODERS, Deployment
+from rig.servers.proxied import CONFIG, Proxy, proxied
+from rig.waiting import eventually
 
 INDEX_STATUS = "/disrupt.v1.MatchService/GetIndexStatus"
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.deployment import BIN
+from rig.servers.deployment import BIN
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 UNITS = [

@@ -19,7 +19,7 @@ from disrupt.errors import DataDirectoryError
 from disrupt.registry import journal, opening
 from disrupt.registry.backup import CONFIG, back_up, check, copy_journal
 from disrupt.registry.contract import Removed
-from tests.registry.examples import DAY, registration
+from rig.media.registrations import DAY, registration
 
 
 @pytest.fixture

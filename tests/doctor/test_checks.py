@@ -27,8 +27,8 @@ from disrupt.index import generations
 from disrupt.isolation import videos
 from disrupt.registry import journal, opening, sqlite
 from disrupt.registry.contract import Removed
-from tests.index.examples import rewrite_manifest
-from tests.registry.examples import ACT, registration
+from rig.media.codes import rewrite_manifest
+from rig.media.registrations import ACT, registration
 
 
 @pytest.fixture

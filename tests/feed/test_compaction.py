@@ -28,8 +28,8 @@ from disrupt.index.manifest import FILES, TABLES
 from disrupt.registry import head_note, sqlite
 from disrupt.registry.contract import NewItem
 from disrupt.registry.sql.registry import SqlRegistryWriter
-from tests.index.examples import search
-from tests.registry.examples import DAY, new_item, registration
+from rig.media.codes import search
+from rig.media.registrations import DAY, new_item, registration
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ from disrupt.index.manifest import TABLES
 from disrupt.registry import sqlite
 from disrupt.registry.contract import NewItem
 from disrupt.registry.sql.registry import SqlRegistryWriter
-from tests.index.examples import rewrite_manifest, search
-from tests.registry.examples import DAY, new_item, registration
+from rig.media.codes import rewrite_manifest, search
+from rig.media.registrations import DAY, new_item, registration
 
 
 @pytest.fixture

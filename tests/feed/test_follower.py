@@ -27,8 +27,8 @@ from disrupt.index.live import LiveIndex
 from disrupt.registry import sqlite
 from disrupt.registry.contract import NewItem, RegistryReader
 from disrupt.registry.sql.registry import SqlRegistryWriter
-from tests.index.examples import search
-from tests.registry.examples import ACT, DAY, new_item, registration
+from rig.media.codes import search
+from rig.media.registrations import ACT, DAY, new_item, registration
 
 
 class Site:

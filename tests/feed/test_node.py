@@ -25,8 +25,8 @@ from disrupt.registry import journal, sqlite
 from disrupt.registry.backup import bring_up_to_date
 from disrupt.registry.contract import NewItem, RegistryReader
 from disrupt.registry.sql.registry import SqlRegistryWriter
-from tests.index.examples import search
-from tests.registry.examples import ACT, DAY, api_key, item_of, new_item, registration
+from rig.media.codes import search
+from rig.media.registrations import ACT, DAY, api_key, item_of, new_item, registration
 
 _H = 3600.0
 

@@ -19,8 +19,8 @@ from disrupt.index import writing
 from disrupt.index.manifest import FILES, TABLES
 from disrupt.index.multi_index import engine
 from disrupt.registry import sqlite
+from rig.media.codes import rewrite_manifest
 from tests.feed.test_follower import Site
-from tests.index.examples import rewrite_manifest
 
 _FILES = ("manifest.json", *FILES, *TABLES)
 

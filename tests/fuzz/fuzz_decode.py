@@ -17,7 +17,7 @@ with atheris.instrument_imports(include=["PIL", "pillow_heif", "disrupt.hashing"
     from disrupt.errors import InvalidMediaError
     from disrupt.hashing import ImageLimits, fingerprint_frames, fingerprint_image, hash_image
 
-from tests.proofs.mutations import seeds
+from rig.media.mutations import seeds
 
 LIMITS = ImageLimits(max_pixels=1_000_000, max_bytes=2**20, frames_cpu_s=0.2)
 """Small limits, so that the fuzzer tries broken structures and not large pictures."""

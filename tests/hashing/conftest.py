@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.harness.videos import Frame, footage
+from rig.media.videos import Frame, footage
 from tests.hashing.videos import FPS, SECONDS
 
 

@@ -22,10 +22,10 @@ from disrupt.hashing import (
     queries,
 )
 from disrupt.hashing.decoding.pictures import decode_frames
-from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
+from disrupt.hashing.queries import LIT_FRAMES, MAX_ANCHORS, MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.videos.frames import hash_video
-from tests.hashing.pictures import PHOTOS, encode, registered, upright
-from tests.oracle import gif
+from rig.media.files import gif
+from rig.media.pictures import PHOTOS, encode, registered, upright
 
 
 def animation(frames: list[Image.Image], kind: str = "GIF", **options: Any) -> bytes:
@@ -65,6 +65,31 @@ def pattern(seed: int, side_px: int = 560) -> Image.Image:
     return Image.fromarray(np.kron(coarse, np.ones((side_px // 8,) * 2, np.uint8)))
 
 
+def _before(kind: str, shown: Image.Image) -> list[Image.Image]:
+    """Return frames that are shown before a picture."""
+    if kind == "fade":
+        black = Image.new("RGB", shown.size)
+        return [Image.blend(black, shown, at / 200) for at in range(9)]
+    if kind == "blurred":
+        return [shown.resize((32, 32)).resize(shown.size, Image.Resampling.BICUBIC)]
+    others = (Image.fromarray(PHOTOS[name]).resize(shown.size) for name in ("coffee", "cat"))
+    turned = [frame.rotate(angle) for frame in others for angle in (0, 10, 20, 30, 40, 50)]
+    return [frame.convert("RGB") for frame in turned]
+
+
+@pytest.mark.parametrize("kind", ["fade", "blurred", "others"])
+def test_no_frames_before_it_hide_the_regions_of_a_cropped_picture(kind: str) -> None:
+    photo = Image.fromarray(PHOTOS["astronaut"])
+    shown = photo.crop((70, 20, 470, 400))
+    query = hash_image(animation([*_before(kind, shown), shown], "PNG"))
+    outcome = fingerprint_image(encode(np.asarray(photo)))
+    assert isinstance(query, ImageQuery)
+    assert isinstance(outcome, ImageFingerprints)
+    regions = [hash_ for hash_, version in query.hashes if version.anchored]
+    stored = [each.hash for each in outcome.fingerprints]
+    assert min(one.distance_bits(other) for one in regions for other in stored) <= 10
+
+
 def test_a_picture_behind_many_frames_is_found() -> None:
     earlier = [pattern(seed) for seed in range(30)]
     late = Image.fromarray(PHOTOS["cat"]).resize((560, 560))
@@ -99,7 +124,7 @@ def test_what_changes_in_a_window_only_is_looked_up(kind: str, repeats: int) -> 
     assert isinstance(whole, ImageQuery)
     assert isinstance(still, ImageQuery)
     assert whole.hashes[0][0].distance_bits(still.hashes[0][0]) < 16
-    assert len(query.hashes) <= MAX_PARTS + MAX_NEGATIVES + 8
+    assert len(query.hashes) <= MAX_PARTS + MAX_NEGATIVES + 2 * MAX_ANCHORS + 24 * LIT_FRAMES
     outcome = fingerprint_image(encode(PHOTOS["cat"]))
     assert isinstance(outcome, ImageFingerprints)
 

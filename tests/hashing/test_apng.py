@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing.decoding.pictures import decode_frames
 from disrupt.hashing.decoding.pixels import Picture
-from tests.hashing.pictures import chunk
-from tests.oracle.png import (
+from rig.media.files.png import (
     COLOURS,
     COLOURS_ALPHA,
     GREY_ALPHA,
@@ -24,6 +23,7 @@ from tests.oracle.png import (
     header,
     packed,
 )
+from rig.media.pictures import chunk
 
 KEEP, TO_PAGE, TO_PREVIOUS = range(3)
 SOURCE, OVER = range(2)

@@ -26,8 +26,8 @@ from disrupt.hashing.decoding.pictures import (
     decode_frames,
 )
 from disrupt.hashing.decoding.pixels import oriented
-from tests.hashing.pictures import chunk, encode, grey_tiff
-from tests.oracle import png
+from rig.media.files import png
+from rig.media.pictures import chunk, encode, grey_tiff
 
 register_heif_opener()  # Pillow needs it to write them; the code under test uses the class itself
 

@@ -3,7 +3,6 @@
 import io
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,9 @@ from disrupt.core.media import LowQuality, Profile
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing import hash_image, images, queries
 from disrupt.hashing.decoding.pictures import decode
-from tests.hashing.pictures import canonical, encode, grey_tiff, registered
-from tests.oracle.parts import PROPHOTO, grey_profile, in_lab, table_profile
+from rig.media.files.jpeg import ARITHMETIC
+from rig.media.files.parts import PROPHOTO, grey_profile, in_lab, table_profile
+from rig.media.pictures import canonical, encode, grey_tiff, registered
 
 register_heif_opener()  # Pillow needs it to write them; the code under test uses the class itself
 
@@ -110,10 +110,6 @@ STORED: dict[str, dict[str, Any]] = {
 
 COLOURS_1, APART = struct.pack("<HHII", 277, 4, 1, 1), struct.pack("<HHII", 284, 4, 1, 2)
 """Entries of a TIFF: of one colour, and colours stored one after the other."""
-
-
-# cjpeg -quality 50 -arithmetic [-progressive] of PHOTO: Pillow reads such files and writes none.
-ARITHMETIC = Path(__file__).parent / "files"
 
 
 FILES = {

@@ -29,7 +29,7 @@ from disrupt.hashing.decoding.pixels import oriented
 from disrupt.hashing.images import single, usable
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.pdq.luma import canonical_luma
-from tests.hashing.pictures import PHOTOS, encode, photo, registered, upright
+from rig.media.pictures import PHOTOS, encode, photo, registered, upright
 
 
 def oracle(rgb: NDArray[np.uint8]) -> PdqHash:

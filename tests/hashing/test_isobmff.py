@@ -15,18 +15,18 @@ from hypothesis import strategies as st
 from PIL import Image, features
 from PIL.AvifImagePlugin import AvifImageFile
 
-from benchmarks.harness.videos import Frame
-from benchmarks.harness.videos import encode as encode_video
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing.decoding.isobmff import picture_format, with_one_ipma
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.decoding.pixels import oriented
 from disrupt.hashing.decoding.sniffing import SNIFFED_BYTES, is_video
 from disrupt.hashing.videos.frames import hash_video
-from tests.hashing.pictures import encode
+from rig.media.files.avif import box
+from rig.media.pictures import encode
+from rig.media.videos import Frame
+from rig.media.videos import encode as encode_video
 from tests.hashing.test_decode import COLOURS, with_alpha
 from tests.hashing.videos import FPS
-from tests.oracle.avif import box
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
 

@@ -5,8 +5,8 @@ import pytest
 
 from disrupt.hashing.decoding import jpeg
 from disrupt.hashing.decoding.pictures import decode
-from tests.hashing.pictures import PHOTOS, encode
-from tests.oracle.jpeg import segment
+from rig.media.files.jpeg import segment
+from rig.media.pictures import PHOTOS, encode
 
 JPEG = encode(PHOTOS["cat"], "JPEG")
 

@@ -10,7 +10,7 @@ from disrupt.core.transforms import Dihedral
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.decoding.pixels import Picture, oriented
 from disrupt.hashing.pdq.luma import area_average, canonical_luma
-from tests.hashing.pictures import encode
+from rig.media.pictures import encode
 
 
 def units(values: NDArray[np.int64]) -> NDArray[np.int64]:

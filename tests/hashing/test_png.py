@@ -10,8 +10,8 @@ from PIL import Image
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing.decoding import png
 from disrupt.hashing.decoding.pictures import decode, decode_frames
+from rig.media.pictures import chunk, encode
 from tests.hashing import test_formats
-from tests.hashing.pictures import chunk, encode
 
 PHOTO = test_formats.PHOTO.resize((200, 150))
 PLAIN = Image.new("RGB", PHOTO.size)

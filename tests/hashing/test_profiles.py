@@ -16,9 +16,9 @@ from disrupt.core.lookups import Effort
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.hashing.decoding.pictures import decode
+from rig.media.files.parts import DISPLAY_P3, curve, fixed, in_lab, of_primaries, profile
+from rig.media.pictures import canonical, chunk, encode
 from tests.hashing import test_formats
-from tests.hashing.pictures import canonical, chunk, encode
-from tests.oracle.parts import DISPLAY_P3, curve, fixed, in_lab, of_primaries, profile
 
 PHOTO = test_formats.PHOTO.resize((300, 200))
 GREY = PHOTO.convert("L")

@@ -16,7 +16,7 @@ from disrupt.hashing import ImageQuery, fingerprint_image, hash_image, queries
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.regions.quadrilaterals import find_quadrilaterals, straightened
-from tests.hashing.pictures import encode
+from rig.media.pictures import encode
 
 PHOTOS = {
     name: np.asarray(Image.fromarray(getattr(data, name)()).convert("L"))

@@ -15,8 +15,8 @@ from disrupt.core.media import MediaKind
 from disrupt.hashing import ImageFingerprints, ImageQuery, fingerprint_image, hash_image
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.images import fingerprint_frames
-from tests.hashing.pictures import PHOTOS, chunk, encode, registered, upright
-from tests.oracle import avif, png
+from rig.media.files import avif, png
+from rig.media.pictures import PHOTOS, chunk, encode, registered, upright
 
 GREY = np.asarray(Image.fromarray(PHOTOS["cat"]).convert("L").resize((300, 300)))
 DECOY = np.asarray(Image.fromarray(PHOTOS["coffee"]).convert("L").resize((300, 300)))

@@ -14,9 +14,9 @@ from disrupt.errors import InvalidMediaError
 from disrupt.hashing import ImageQuery, fingerprint_frames, fingerprint_image, hash_image
 from disrupt.hashing.decoding.pictures import decode, decode_frames
 from disrupt.hashing.decoding.pixels import Picture
-from tests.hashing.pictures import chunk, encode
-from tests.oracle import png
-from tests.oracle.png_damage import animation
+from rig.media.files import png
+from rig.media.files.png_damage import animation
+from rig.media.pictures import chunk, encode
 
 PHOTO = Image.open(f"{data_dir}/coffee.png").convert("RGB").resize((120, 81))
 SAMPLES = np.asarray(PHOTO, np.uint16)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.harness.videos import Codec, Frame, encode
 from disrupt.core.hashes import distances_bits
 from disrupt.core.transforms import Dihedral
 from disrupt.hashing.decoding.videos import Video
 from disrupt.hashing.videos.frames import hash_video
+from rig.media.videos import Codec, Frame, encode
 from tests.hashing.videos import FPS, upright, versions
 
 

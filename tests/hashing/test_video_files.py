@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.harness.videos import Codec, Frame, encode, footage
 from disrupt.core.transforms import Dihedral
 from disrupt.core.videos import VideoFingerprints
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing.decoding.sniffing import SNIFFED_BYTES, is_video
 from disrupt.hashing.decoding.videos import Video, VideoLimits
 from disrupt.hashing.videos.frames import fingerprint_video, hash_video
+from rig.media.videos import Codec, Frame, encode, footage
 from tests.hashing.videos import FPS, SECONDS, upright, versions
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from av.bitstream import BitStreamFilterContext
 
-from benchmarks.harness.videos import Frame, encode
 from disrupt.core.hashes import distances_bits
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import Dihedral
 from disrupt.hashing.decoding.pixels import oriented
 from disrupt.hashing.videos.frames import fingerprint_video, hash_video
+from rig.media.videos import Frame, encode
 from tests.hashing.videos import FPS, upright, versions
 
 ONE = 1 << 16

@@ -9,9 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.harness.photographs import EVERYWHERE
-from benchmarks.harness.videos import H264, Codec, Frame, encode, footage, photograph
-from benchmarks.recall.layouts import screenshot
 from disrupt.core.hashes import MIN_QUALITY, distances_bits
 from disrupt.core.media import LowQuality, Profile
 from disrupt.core.transforms import ENLARGED, PLANS, Dihedral
@@ -25,6 +22,9 @@ from disrupt.hashing.videos.frames import (
     fingerprint_video,
     hash_video,
 )
+from rig.media.layouts import screenshot
+from rig.media.photographs import EVERYWHERE
+from rig.media.videos import H264, Codec, Frame, encode, footage, photograph
 from tests.hashing.videos import FPS, SECONDS, upright, versions
 
 CODECS = {

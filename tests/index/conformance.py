@@ -20,14 +20,7 @@ from numpy.typing import NDArray
 from disrupt.core.hashes import distances_bits
 from disrupt.core.media import NOT_NARROWED
 from disrupt.index.nearest import Budget, ItemColumns, NearestItems, same_limits
-from tests.index.examples import (
-    Codes,
-    flipped,
-    near_codes,
-    random_codes,
-    some_below_bits,
-    thresholds,
-)
+from rig.media.codes import Codes, flipped, near_codes, random_codes, some_below_bits, thresholds
 
 
 class Engine(Protocol):

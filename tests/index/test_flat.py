@@ -13,8 +13,8 @@ from disrupt.errors import SnapshotRefusedError
 from disrupt.index.flat import FlatIndex
 from disrupt.index.nearest import ItemColumns, same_limits
 from disrupt.index.writing import CodesWriter
+from rig.media.codes import Codes, random_codes
 from tests.index.conformance import SearchConformance
-from tests.index.examples import Codes, random_codes
 
 
 class TestFlatMapped(SearchConformance):

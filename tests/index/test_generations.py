@@ -35,7 +35,7 @@ from disrupt.index.generations import (
     publish,
     roll_back,
 )
-from tests.index.examples import EPOCH, HEAD, Unmarked, blocks, damage, published, some_items
+from rig.media.codes import EPOCH, HEAD, Unmarked, blocks, damage, published, some_items
 
 
 def names(index_dir: Path) -> set[str]:

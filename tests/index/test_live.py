@@ -17,7 +17,7 @@ from disrupt.index import segments
 from disrupt.index.columns import NearestHits
 from disrupt.index.live import LiveIndex
 from disrupt.index.part import Part, join
-from tests.index.examples import (
+from rig.media.codes import (
     EPOCH,
     answers,
     brute_force,

@@ -17,7 +17,7 @@ from disrupt.index import nearest, part, segments, writing
 from disrupt.index.generations import open_current
 from disrupt.index.live import LiveIndex
 from disrupt.index.multi_index import engine, layout
-from tests.index.examples import (
+from rig.media.codes import (
     EPOCH,
     HEAD,
     Codes,

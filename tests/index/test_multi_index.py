@@ -17,6 +17,7 @@ from disrupt.index.multi_index.layout import NARROW, WIDE, Cut, array_shapes, fi
 from disrupt.index.multi_index.tables import Tables
 from disrupt.index.nearest import ItemColumns, same_limits
 from disrupt.index.writing import CodesWriter
+from rig.media.codes import Codes, flipped, random_codes
 from tests.index.conformance import (
     SearchConformance,
     compared,
@@ -24,7 +25,6 @@ from tests.index.conformance import (
     near,
     some_items,
 )
-from tests.index.examples import Codes, flipped, random_codes
 
 CUTS = (NARROW, Cut(14, 18, 32), Cut(28, 9, 32))
 """The second equals WIDE but for tables of 100 MB; the third has chunks shorter than tags."""

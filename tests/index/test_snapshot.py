@@ -22,7 +22,7 @@ from disrupt.index.live import LiveIndex
 from disrupt.index.manifest import FILES, TABLES, FileSum
 from disrupt.index.snapshot import Snapshot
 from disrupt.index.writing import write
-from tests.index.examples import (
+from rig.media.codes import (
     EPOCH,
     Codes,
     answers,

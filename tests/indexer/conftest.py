@@ -10,7 +10,7 @@ from disrupt.index.generations import create_first
 from disrupt.registry import sqlite
 from disrupt.registry.contract import NewItem
 from disrupt.registry.sql.registry import SqlRegistryWriter
-from tests.registry.examples import DAY, new_item, registration
+from rig.media.registrations import DAY, new_item, registration
 
 
 @pytest.fixture

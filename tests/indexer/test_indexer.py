@@ -30,8 +30,8 @@ from disrupt.registry.sql.registry import SqlRegistryWriter
 from indexer.commands import main
 from indexer.stats import stats
 from indexer.verify import verify
-from tests.index.examples import Codes, blocks, damage, rewrite_manifest
-from tests.registry.examples import DAY, all_changes, registration
+from rig.media.codes import Codes, blocks, damage, rewrite_manifest
+from rig.media.registrations import DAY, all_changes, registration
 
 
 def run(*arguments: str | Path, **environment: str) -> Result:

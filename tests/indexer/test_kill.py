@@ -12,8 +12,8 @@ from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import current, open_current
 from disrupt.registry.sql.registry import SqlRegistryWriter
 from indexer.verify import verify
-from tests.dying import ended_at, rebuild_index
-from tests.proofs import strace
+from rig.faults.dying import ended_at, rebuild_index
+from rig.processes import strace
 
 
 def test_a_rebuild_killed_at_each_step_of_publishing_leaves_a_whole_snapshot(

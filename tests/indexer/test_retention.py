@@ -15,7 +15,7 @@ from disrupt.index.generations import current, generations
 from disrupt.registry.sql.registry import SqlRegistryWriter
 from indexer.commands import main
 from indexer.verify import verify
-from tests.registry.examples import DAY, registration
+from rig.media.registrations import DAY, registration
 
 
 def run(*arguments: str | Path) -> Result:

@@ -12,7 +12,10 @@ from disrupt.hashing import (
     ImageFingerprints,
     ImageQuery,
 )
+from disrupt.hashing.images import MAX_FRAMES
+from disrupt.hashing.queries import LIT_FRAMES, MAX_ANCHORS, MAX_NEGATIVES, MAX_PARTS
 from disrupt.isolation.messages import (
+    ANSWER_BYTES_MAX,
     Failed,
     OutOfMemory,
     Ready,
@@ -36,6 +39,8 @@ TRANSFORMS = st.just(IDENTITY) | st.builds(
     plain_edges_cut=st.sampled_from([False]),  # pictures never have edges cut
     negative=st.booleans(),
     corners=st.just(()) | st.tuples(*[PERMILLE] * 8),
+    anchored=st.booleans(),
+    gamma_permille=st.integers(0, 4000),
 )
 TEXTS = st.text(st.characters(categories=["L", "N", "P"]), max_size=80)
 ANSWERS = (
@@ -89,3 +94,11 @@ def test_whatever_a_process_says_is_an_answer_or_a_value_error(message: bytes) -
         return
     if isinstance(answer, (Refused, Failed)):
         assert (getattr(answer, "reason", "") + getattr(answer, "kind", "")).isprintable()
+
+
+def test_the_largest_answer_is_within_what_a_process_may_say() -> None:
+    wholes = 16 * MAX_FRAMES + 16 * LIT_FRAMES  # each in two sizes, or in two brightnesses
+    most = wholes + 2 * MAX_ANCHORS + MAX_PARTS + MAX_NEGATIVES
+    straightened = Transform(corners=(0, 0, 1000, 0, 1000, 1000, 0, 1000), negative=True)
+    query = ImageQuery(100, ((PdqHash(bytes(32)), straightened),) * most)
+    assert len(pack_answer(query)) <= ANSWER_BYTES_MAX

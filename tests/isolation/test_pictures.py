@@ -34,8 +34,9 @@ from disrupt.isolation.child import Cause
 from disrupt.isolation.messages import Answer, Task
 from disrupt.isolation.picture_process import IsolationLimits, Process
 from disrupt.isolation.pictures import IsolatedHashing
+from rig.media.mutations import png_bomb, repeated_scans, seeds
+from rig.processes.running import status
 from tests.isolation.conftest import Run, failure
-from tests.proofs.mutations import png_bomb, repeated_scans, seeds
 
 SEEDS = seeds()
 GOOD = SEEDS["PNG"][0]
@@ -66,11 +67,6 @@ async def whole(hashing: IsolatedHashing, processes: int) -> None:
         await asyncio.sleep(0.02)
     answers = await asyncio.gather(*(hashing.hash_image(GOOD) for _ in range(processes)))
     assert set(answers) == {hash_image(GOOD)}
-
-
-def state(pid: int) -> dict[str, str]:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return {name: value.strip() for name, value in (line.split(":", 1) for line in lines)}
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -113,9 +109,9 @@ def test_a_process_holds_no_descriptor_variable_or_privilege_that_it_does_not_ne
         assert links[4].startswith("socket:")
         assert len(links) == 5
         assert b"swordfish" not in Path(f"/proc/{pid}/environ").read_bytes()
-        status = state(pid)
-        assert (status["Threads"], status["NoNewPrivs"], status["Seccomp"]) == ("1", "1", "2")
-        assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
+        fields = status(pid)
+        assert (fields["Threads"], fields["NoNewPrivs"], fields["Seccomp"]) == ("1", "1", "2")
+        assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == 0
 
     async def start() -> None:
         async with IsolatedHashing(workers=1, queued=0) as isolated:
@@ -360,7 +356,7 @@ def test_processes_end_with_the_context_and_with_their_parent(run: Run[Any]) -> 
     with pytest.raises(ProcessLookupError):  # noqa: PT012 until it is gone
         for _ in range(1000):
             os.kill(orphan, 0)
-            if state(orphan)["State"].startswith("Z"):
+            if status(orphan)["State"].startswith("Z"):
                 raise ProcessLookupError
             subprocess.run(["sleep", "0.01"], check=True)
 

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from PIL import Image
 from structlog.testing import capture_logs
 
-from benchmarks.harness.videos import Codec, encode, footage
 from disrupt.core.videos import FRAME, Versions
 from disrupt.errors import DeadlineExceededError, DisruptError, InvalidMediaError, OverloadedError
 from disrupt.fair_queue import turn_of
@@ -36,8 +35,9 @@ from disrupt.isolation.video_messages import (
 )
 from disrupt.isolation.video_worker import AHEAD_BYTES
 from disrupt.isolation.videos import IsolatedVideos, VideoIsolationLimits
+from rig.media.mutations_videos import repeated
+from rig.media.videos import Codec, encode, footage
 from tests.isolation.conftest import Run, failure
-from tests.proofs.mutations_videos import repeated
 
 LIMITS = VideoLimits(max_bytes=32 << 20, max_duration_s=60)
 FOOTAGE = list(footage(5, seconds=4, fps=10))

@@ -11,19 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.oracle import (
-    avif,
-    bmp,
-    chromium,
-    exceptions,
-    gif,
-    jpeg,
-    others,
-    png,
-    png_colours,
-    png_damage,
-    webp,
-)
+from rig.media.files import avif, bmp, gif, jpeg, others, png, png_colours, png_damage, webp
+from tests.oracle import chromium, exceptions
 from tests.oracle.comparing import COUNTED, NOTHING, REFUSED, SAME, difference
 from tests.oracle.exceptions import Table
 

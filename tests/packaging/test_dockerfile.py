@@ -15,7 +15,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -26,7 +25,9 @@ import pytest
 from cryptography import x509
 
 from disrupt.client.health import check_health
-from tests.certificates import pair
+from rig.ports import free_port
+from rig.processes.running import children
+from rig.servers.certificates import pair
 from tests.packaging import plain_root
 from tests.packaging.dockerfile import in_context, parse
 from tests.packaging.plain_root import Image, inside
@@ -119,8 +120,8 @@ def new_volume(image: Image, tmp_path: Path) -> Path:
 
 def first_process(process: subprocess.Popen[str]) -> int:
     """Return the process with id 1 inside: the child of unshare."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return int(children[0])
+    (first,) = children(process.pid)
+    return first
 
 
 def entered(pid: int, image: Image, command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -175,8 +176,7 @@ def test_the_server_serves_from_a_read_only_root_and_stops_when_told_to(
         "DISRUPT_TLS_CERT": f"{VOLUME}/{tls.certificate.name}",
         "DISRUPT_TLS_KEY": f"{VOLUME}/{tls.key.name}",
     }
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     variables = {"DISRUPT_LISTEN": f"0.0.0.0:{port}", "DISRUPT_WORKERS": "1"} | certificates
     with container(image, volume, **variables) as process:
         assert process.stdout

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.deployment import Deployment
 from disrupt.extras import install
-from tests.submission.examples import picture
+from rig.media.generated import picture
+from rig.servers.deployment import Deployment
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "install-sdk.md").read_text()

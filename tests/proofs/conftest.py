@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.proofs import strace
+from rig.processes import strace
 
 
 @pytest.fixture

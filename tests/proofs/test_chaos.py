@@ -26,15 +26,17 @@ from typing import Self
 
 import pytest
 
-from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DeadlineExceededError, UnavailableError
 from disrupt.server.metrics.scrape import Scrape, scrape
-from tests.proofs.acknowledged import kept, stored, verified
-from tests.proofs.chaos_callers import Caller, Callers, Model
-from tests.proofs.chaos_faults import FAULTS, Relayed, Sign, Stage
-from tests.proofs.chaos_site import Relay, Site
+from rig.callers.continual import Caller, Callers
+from rig.faults.relay import Relay
+from rig.faults.sabotages import broken_by
+from rig.model.acknowledged import kept, stored, verified
+from rig.model.lookups import Model
+from rig.stages.chaos import HASHES_PER_ITEM, Site
+from rig.stages.chaos_faults import FAULTS, Relayed, Sign, Stage
 
 _KILLS = ("writer killed", "worker killed") * 2
 """Faults of which a whole run is mostly made.
@@ -107,8 +109,8 @@ def test_faults_lose_nothing_answer_nothing_wrong_and_are_seen(
 @pytest.mark.parametrize(
     ("sabotage", "kinds", "problem"),
     [
-        # whichever comes first: a lookup that misses it, or the registry's reading at the end
-        ("early-acknowledgement", ["writer killed"] * 9, "lost|a match is missing"),
+        # whichever comes first: a lookup that misses it, a case that is not there, or the end
+        ("early-acknowledgement", ["writer killed"] * 9, "lost|a match is missing|CASE_REFUSED"),
         ("forgotten-matches", [], "a match is missing"),
         ("uncounted-ends", ["worker killed"], "worker killed does not show"),
     ],
@@ -134,7 +136,7 @@ def chaos(
     tally = Tally()
     with Site(work, hashes, 1 if sabotage else 2, broken_by(sabotage)) as site:
         secrets = DataDirectory(site.data_dir).secrets()
-        model = Model(site.codes, secrets.match_tokens)
+        model = Model(site.codes, secrets.match_tokens, HASHES_PER_ITEM)
         tally.problems = model.problems
         with ExitStack() as stack:
             every = stack.enter_context(_relayed(site, *((3, 4) if kills else (2, 3))))

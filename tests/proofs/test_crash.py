@@ -23,16 +23,17 @@ from pathlib import Path
 import grpc
 import pytest
 
-from benchmarks.harness.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
-from benchmarks.harness.processes import processes
-from benchmarks.harness.writes import Clients, Desk, Reporter, Write, patiently
-from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
 from disrupt.data_directory import DataDirectory
 from disrupt.feed.rebuild import rebuild
 from disrupt.registry import opening
-from tests.postgresql import PostgreSql, commands
-from tests.proofs.acknowledged import kept, outcomes_kept, stored, verified
+from rig.callers.desk import Clients, Desk, Reporter, patiently
+from rig.faults.sabotages import broken_by
+from rig.model.acknowledged import kept, outcomes_kept, stored, verified
+from rig.model.write import Write
+from rig.processes.running import processes
+from rig.servers.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
+from rig.servers.postgresql import PostgreSql, commands
 
 TARGETS = ("writer", "everything", "writer", "supervisor")
 """Processes that are killed, in turn.

@@ -24,10 +24,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.harness import registries
-from benchmarks.harness.deployment import BIN, FEW_DECODERS, WITH_BYTECODE, Deployment
-from benchmarks.harness.writes import Desk, Write
-from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
 from disrupt.errors import DisruptError
 from disrupt.feed.follower import Follower
@@ -36,8 +32,13 @@ from disrupt.index.live import LiveIndex
 from disrupt.index.nearest import same_limits
 from disrupt.registry import sqlite
 from indexer.verify import verify
-from tests.proofs import strace
-from tests.proofs.strace import Call
+from rig.callers.desk import Desk
+from rig.faults.sabotages import broken_by
+from rig.model.write import Write
+from rig.processes import strace
+from rig.processes.strace import Call
+from rig.servers import registries
+from rig.servers.deployment import BIN, FEW_DECODERS, WITH_BYTECODE, Deployment
 
 COMMANDS = ("rebuild", "compact")
 _HASHES = 21_000

@@ -8,7 +8,6 @@ journal of removals.
 from __future__ import annotations
 
 import base64
-import io
 import json
 import random
 import shutil
@@ -19,15 +18,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment, run
-from benchmarks.harness.processes import client_of_each_worker
-from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
 from disrupt.core.hashes import PdqHash
 from disrupt.hashing import ImageFingerprints, fingerprint_image
 from disrupt.submission.client import SubmissionClient
+from rig.callers.each_worker import client_of_each_worker
+from rig.faults.sabotages import broken_by
+from rig.media.generated import noise
+from rig.servers.deployment import FEW_DECODERS, Deployment, run
 from tests.proofs.traces import traces
 
 WITHDRAWN_WITHIN_S = 1.0
@@ -59,12 +58,9 @@ class Site:
 
     def register(self) -> Case:
         """Register a new generated picture."""
-        coarse = Image.fromarray(self._chance.integers(0, 256, (12, 12, 3), np.uint8))
-        encoded = io.BytesIO()
-        coarse.resize((480, 360), Image.Resampling.BICUBIC).save(encoded, "PNG")
         file = self.work / "picture.png"
-        file.write_bytes(encoded.getvalue())
-        outcome = fingerprint_image(encoded.getvalue())
+        noise(self._chance, (480, 360)).save(file)
+        outcome = fingerprint_image(file.read_bytes())
         assert isinstance(outcome, ImageFingerprints)
         with SubmissionClient(self.server.address, key=self._register_key) as client:
             done = client.submit([file])

@@ -23,15 +23,16 @@ from statistics import median
 import numpy as np
 import pytest
 
-from benchmarks.harness.writes import Desk, Write
 from disrupt.client import MatchClient
 from disrupt.client.retries import RetryPolicy
-from tests.postgresql import PostgreSql
-from tests.proofs import machines
-from tests.proofs.acknowledged import kept, stored
-from tests.proofs.chaos_callers import Caller, Callers
-from tests.proofs.fleet_faults import FAULTS, Harm, lose_standby_first
-from tests.proofs.fleet_site import FleetSite, eventually
+from rig.callers.continual import Caller, Callers
+from rig.callers.desk import Desk
+from rig.model.acknowledged import kept, stored
+from rig.model.write import Write
+from rig.servers import machines
+from rig.servers.postgresql import PostgreSql
+from rig.stages.fleet import FleetSite, eventually
+from rig.stages.fleet_faults import FAULTS, Harm, lose_standby_first
 
 pytestmark = pytest.mark.skipif(bool(why := machines.unusable()), reason=why)
 

@@ -18,13 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
-from benchmarks.harness.processes import client_of_each_worker
-from benchmarks.harness.writes import Desk, Reporter, Write
-from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
 from disrupt.core.hashes import PdqHash
 from disrupt.core.outcomes import MatchOutcome
+from rig.callers.desk import Desk, Reporter
+from rig.callers.each_worker import client_of_each_worker
+from rig.faults.sabotages import broken_by
+from rig.model.write import Write
+from rig.servers.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
 
 LIMIT_S = 1.0
 """Promised from the acknowledgement on, for 99 of 100."""

@@ -18,7 +18,7 @@ from disrupt.core import disputes as rule
 from disrupt.core.media import NOT_NARROWED, StoredItem
 from disrupt.index import columns, part
 from disrupt.registry.sql import disputes
-from tests.proofs.hiding_machine import FAR_BITS, ORGANISATIONS, HidingMachine
+from rig.model.hiding_machine import FAR_BITS, ORGANISATIONS, HidingMachine
 
 
 def run(examples: int, steps: int) -> Counter[str]:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.postgresql import PostgreSql
-from tests.proofs import machines
-from tests.proofs.machines import Network
-from tests.proofs.pair import Pair
+from rig.servers import machines
+from rig.servers.machines import Network
+from rig.servers.pair import Pair
+from rig.servers.postgresql import PostgreSql
 
 _ADD = "INSERT INTO kept VALUES (1)"
 _COUNT = "SELECT count(*) FROM kept"

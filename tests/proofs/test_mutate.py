@@ -29,13 +29,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.deployment import Deployment
-from benchmarks.harness.processes import processes
-from benchmarks.sabotages import broken_by
 from disrupt.client import ImageAnswer, MatchClient, RetryPolicy, VideoAnswer
 from disrupt.errors import DisruptError, InvalidMediaError, InvalidRequestError
 from disrupt.submission.client import SubmissionClient
-from tests.proofs import mutations, mutations_videos
+from rig.faults.sabotages import broken_by
+from rig.media import mutations, mutations_videos
+from rig.processes.running import peak_bytes, processes
+from rig.servers.deployment import Deployment
 
 _MEMORY_MIB = 640
 _FILE_MIB = 8
@@ -290,10 +290,7 @@ def _sampled(workers: list[int], module: str, tally: Tally) -> Iterator[None]:
     def sample() -> None:
         while not done.wait(0.05):
             for decoder in [each for worker in workers for each in processes(worker, module)]:
-                with suppress(OSError):
-                    status = Path(f"/proc/{decoder}/status").read_text()
-                    if peak := re.search(r"VmHWM:\s+(\d+)", status):
-                        tally.peak_mib = max(tally.peak_mib, int(peak[1]) // 1024)
+                tally.peak_mib = max(tally.peak_mib, peak_bytes(decoder) >> 20)
 
     sampler = threading.Thread(target=sample)
     sampler.start()

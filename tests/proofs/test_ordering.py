@@ -17,11 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
-from benchmarks.harness.writes import Clients, Desk, Write
-from benchmarks.sabotages import broken_by
-from tests.proofs import strace
-from tests.proofs.strace import Call, TraceError
+from rig.callers.desk import Clients, Desk
+from rig.faults.sabotages import broken_by
+from rig.model.write import Write
+from rig.processes import strace
+from rig.processes.strace import Call, TraceError
+from rig.servers.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
 
 _WRITES = ("pwrite64", "pwritev", "pwritev2", "write", "writev")
 _SENDS = ("sendmsg", "sendto", "sendmmsg", "write", "writev")

@@ -28,9 +28,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks.harness.deployment import BIN, FEW_DECODERS, WITH_BYTECODE, Deployment, run
-from benchmarks.harness.videos import Frame, decode, encode
-from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
 from disrupt.client.connection import connect
 from disrupt.core.cases import AgeBand
@@ -40,8 +37,11 @@ from disrupt.hashing.videos.frames import fingerprint_video, hash_video
 from disrupt.submission import requests
 from disrupt.v1 import registration_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
-from tests.proofs import strace
-from tests.proofs.strace import Call, TraceError
+from rig.faults.sabotages import broken_by
+from rig.media.videos import Frame, decode, encode
+from rig.processes import strace
+from rig.processes.strace import Call, TraceError
+from rig.servers.deployment import BIN, FEW_DECODERS, WITH_BYTECODE, Deployment, run
 from tests.proofs.windows import DIFFERENT_MIN, WINDOW_BYTES, Searched, Secret, in_all_forms
 
 _NAMES_OF_FILES = ("a-name-that-stays-here", "other")

@@ -24,7 +24,7 @@ from disrupt.feed import compaction
 from disrupt.index.live import LiveIndex
 from disrupt.registry.contract import NewItem
 from disrupt.registry.sql import renewals, states
-from tests.proofs.states_machine import StatesMachine
+from rig.model.states_machine import StatesMachine
 from tests.registry.test_processes import kill_writers
 
 

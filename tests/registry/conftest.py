@@ -12,7 +12,7 @@ import pytest
 from disrupt.data_directory import DataDirectory
 from disrupt.registry import postgresql
 from disrupt.registry.postgresql import roles
-from tests.postgresql import PostgreSql
+from rig.servers.postgresql import PostgreSql
 
 
 @pytest.fixture

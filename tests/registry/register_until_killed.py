@@ -14,7 +14,7 @@ from disrupt.core.states import ItemState
 from disrupt.data_directory import DataDirectory
 from disrupt.registry import opening
 from disrupt.registry.contract import NewCase, Registration
-from tests.registry.examples import DAY, OWN, item_of, new_case, new_item, registration
+from rig.media.registrations import DAY, OWN, item_of, new_case, new_item, registration
 
 
 def request_of(seed: int) -> Registration:

@@ -18,13 +18,7 @@ from disrupt.registry import backup, opening, sqlite
 from disrupt.registry.backup import back_up, bring_up_to_date, check, unpack
 from disrupt.registry.sql.registry import SqlRegistryWriter
 from disrupt.server.restore import restore
-from tests.registry.examples import (
-    DAY,
-    all_changes,
-    new_item,
-    plain,
-    registration,
-)
+from rig.media.registrations import DAY, all_changes, new_item, plain, registration
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from disrupt.registry import journal, sqlite
 from disrupt.registry.sql import disk_reserve, disputes
 from disrupt.registry.sql.disk_reserve import DiskReserve
 from disrupt.registry.sql.registry import SqlRegistryWriter
-from tests.registry.examples import (
+from rig.media.registrations import (
     ACT,
     DAY,
     all_changes,

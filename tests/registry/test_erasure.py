@@ -11,15 +11,7 @@ from disrupt.core.renewals import identity_of
 from disrupt.registry import sqlite
 from disrupt.registry.contract import Registration
 from disrupt.registry.sql.registry import SqlRegistryWriter
-from tests.registry.examples import (
-    DAY,
-    OWN,
-    all_changes,
-    item_of,
-    new_case,
-    new_item,
-    registration,
-)
+from rig.media.registrations import DAY, OWN, all_changes, item_of, new_case, new_item, registration
 
 
 @pytest.fixture

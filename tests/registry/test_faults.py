@@ -16,7 +16,7 @@ from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableErro
 from disrupt.registry import sqlite
 from disrupt.registry.contract import NewCase
 from disrupt.registry.sql.registry import SqlRegistryWriter
-from tests.registry.examples import (
+from rig.media.registrations import (
     ACT,
     DAY,
     all_changes,

@@ -19,7 +19,7 @@ from disrupt.errors import (
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import check_history, open_current, roll_back
 from disrupt.registry import sqlite
-from tests.registry.examples import DAY, all_changes, new_case, registration
+from rig.media.registrations import DAY, all_changes, new_case, registration
 
 
 def grow(path: Path, chance: random.Random, changes: int) -> Cursor:

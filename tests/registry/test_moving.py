@@ -18,9 +18,7 @@ from disrupt.registry import moving, opening, postgresql
 from disrupt.registry.contract import NewCase, RegistryReader
 from disrupt.registry.sql import copying
 from disrupt.server.commands.registry import registry
-from tests.postgresql import PostgreSql, commands
-from tests.registry.conformance.outcomes import report
-from tests.registry.examples import (
+from rig.media.registrations import (
     ACT,
     DAY,
     OWN,
@@ -31,6 +29,8 @@ from tests.registry.examples import (
     plain_items,
     registration,
 )
+from rig.servers.postgresql import PostgreSql, commands
+from tests.registry.conformance.outcomes import report
 
 pytestmark = pytest.mark.skipif(commands() is None, reason="PostgreSQL is not installed")
 

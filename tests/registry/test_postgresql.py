@@ -39,9 +39,7 @@ from disrupt.registry.postgresql.connections import WritablePostgresqlDatabase
 from disrupt.registry.sql import statements
 from disrupt.registry.sql.reconciliation import NUMBERS_SKIPPED
 from disrupt.server.restore import restore
-from tests.postgresql import PostgreSql, commands
-from tests.registry.conformance import OpenReader, OpenWriter
-from tests.registry.examples import (
+from rig.media.registrations import (
     ACT,
     DAY,
     all_changes,
@@ -51,9 +49,11 @@ from tests.registry.examples import (
     plain_items,
     registration,
 )
-from tests.registry.machine import RegistryMachine
+from rig.model.registry_machine import RegistryMachine
+from rig.servers.postgresql import PostgreSql, commands
+from rig.waiting import eventually
+from tests.registry.conformance import OpenReader, OpenWriter
 from tests.registry.test_sql import SqlConformance
-from tests.server.caller import eventually
 
 pytestmark = pytest.mark.skipif(commands() is None, reason="PostgreSQL is not installed")
 

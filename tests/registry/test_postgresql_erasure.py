@@ -19,8 +19,8 @@ from disrupt.registry import postgresql as backend
 from disrupt.registry.contract import Registration
 from disrupt.registry.postgresql import engine, erasure, roles
 from disrupt.registry.sql.registry import SqlRegistryWriter
-from tests.postgresql import PostgreSql, commands
-from tests.registry.examples import DAY, OWN, item_of, new_case, new_item, registration
+from rig.media.registrations import DAY, OWN, item_of, new_case, new_item, registration
+from rig.servers.postgresql import PostgreSql, commands
 
 pytestmark = pytest.mark.skipif(commands() is None, reason="PostgreSQL is not installed")
 

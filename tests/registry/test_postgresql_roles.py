@@ -16,8 +16,8 @@ from disrupt.doctor.findings import Verdict
 from disrupt.registry import opening
 from disrupt.registry import postgresql as backend
 from disrupt.registry.postgresql import engine, roles
-from tests.postgresql import RIGHTS, PostgreSql, commands
-from tests.registry.examples import DAY, registration
+from rig.media.registrations import DAY, registration
+from rig.servers.postgresql import RIGHTS, PostgreSql, commands
 
 pytestmark = pytest.mark.skipif(commands() is None, reason="PostgreSQL is not installed")
 

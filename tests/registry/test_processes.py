@@ -21,9 +21,9 @@ from disrupt.core.states import ItemState
 from disrupt.data_directory import DataDirectory
 from disrupt.registry import opening
 from disrupt.registry.contract import NewItem, RegistryReader
-from tests.postgresql import commands
+from rig.media.registrations import DAY, all_changes
+from rig.servers.postgresql import commands
 from tests.registry import register_until_killed
-from tests.registry.examples import DAY, all_changes
 from tests.registry.register_until_killed import act_of, hides_all, renewal_of, request_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -29,8 +29,7 @@ from disrupt.errors import (
 from disrupt.registry import journal, sqlite
 from disrupt.registry.contract import Removed
 from disrupt.registry.journal import Epoch
-from tests.registry import withdraw_under_strace
-from tests.registry.examples import (
+from rig.media.registrations import (
     ACT,
     DAY,
     OWN,
@@ -42,6 +41,7 @@ from tests.registry.examples import (
     plain,
     registration,
 )
+from tests.registry import withdraw_under_strace
 from tests.registry.test_journal import ShortWrites
 from tests.registry.withdraw_under_strace import renewal_of, request_of
 

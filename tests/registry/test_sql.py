@@ -17,9 +17,7 @@ from disrupt.registry import sqlite
 from disrupt.registry.contract import BYTES_AT_ONCE, RegistryReader, RegistryWriter
 from disrupt.registry.sql import queries, schema, states
 from disrupt.registry.sql.registry import SqlRegistryWriter
-from tests.registry.conformance import OpenReader, OpenWriter, RegistryConformance
-from tests.registry.conformance.outcomes import report
-from tests.registry.examples import (
+from rig.media.registrations import (
     DAY,
     NEXT_DAY,
     all_changes,
@@ -29,7 +27,9 @@ from tests.registry.examples import (
     plain,
     registration,
 )
-from tests.registry.machine import RegistryMachine
+from rig.model.registry_machine import RegistryMachine
+from tests.registry.conformance import OpenReader, OpenWriter, RegistryConformance
+from tests.registry.conformance.outcomes import report
 
 
 class SqlConformance(RegistryConformance):

@@ -13,7 +13,7 @@ from disrupt.core.changes import Cursor
 from disrupt.errors import DataDirectoryError
 from disrupt.registry import sqlite
 from disrupt.registry.sqlite.copying import copy_database
-from tests.registry.examples import DAY, registration
+from rig.media.registrations import DAY, registration
 
 
 @pytest.fixture

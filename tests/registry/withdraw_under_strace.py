@@ -9,7 +9,7 @@ from pathlib import Path
 
 from disrupt.registry import sqlite
 from disrupt.registry.contract import Registration
-from tests.registry.examples import DAY, OWN, item_of, registration
+from rig.media.registrations import DAY, OWN, item_of, registration
 
 
 def request_of(seed: int) -> Registration:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment
-from tests.server.caller import Caller, calling
+from rig.callers.caller import Caller, calling
+from rig.servers.deployment import FEW_DECODERS, Deployment
 
 RIGHTS = ("match", "register", "staff", "feed", "operator", "review")
 
@@ -44,6 +44,13 @@ def platform(server: Deployment, secrets: dict[str, str]) -> Iterator[Caller]:
     """Connect as a platform, which looks up."""
     with calling(server.address, secrets["match"], large=True) as caller:
         yield caller
+
+
+@pytest.fixture
+def platforms(server: Deployment, secrets: dict[str, str]) -> Iterator[list[Caller]]:
+    """Open eight connections of one platform, which the kernel spreads over the workers."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(calling(server.address, secrets["match"])) for _ in range(8)]
 
 
 @pytest.fixture

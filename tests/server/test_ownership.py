@@ -17,7 +17,6 @@ import pytest
 from click.testing import CliRunner
 from structlog.testing import capture_logs
 
-from benchmarks.harness.deployment import CommandFailedError, run
 from disrupt import ownership
 from disrupt.cli import main
 from disrupt.data_directory import DataDirectory
@@ -31,7 +30,8 @@ from disrupt.server.config import Config
 from disrupt.server.erasure import erase
 from disrupt.server.processes import maintenance
 from indexer.commands import main as indexer
-from tests.registry.examples import DAY, registration
+from rig.media.registrations import DAY, registration
+from rig.servers.deployment import CommandFailedError, run
 
 OWNER = 12345
 """A user id without a name on any machine."""

@@ -25,8 +25,8 @@ from disrupt.server.erasure import erase
 from disrupt.server.restore import Restored, restore
 from indexer.commands import main as index_main
 from indexer.verify import verify
-from tests.dying import ended_at, restore_backup
-from tests.registry.examples import DAY, all_changes, new_item, registration
+from rig.faults.dying import ended_at, restore_backup
+from rig.media.registrations import DAY, all_changes, new_item, registration
 
 
 class Site:

@@ -34,10 +34,10 @@ from disrupt.server.calls.interceptors import Errors
 from disrupt.server.calls.removals import CALLS, RemovalsServicer
 from disrupt.server.commands import removals
 from disrupt.server.config import Config
-from tests.cli.shell import Done, run
-from tests.registry.examples import ACT, DAY, api_key, item_of, new_item, registration
-from tests.server.caller import TIMEOUT_S, outcome
-from tests.server.fleet import Authority
+from rig.callers.caller import TIMEOUT_S, outcome
+from rig.callers.shell import Done, run
+from rig.media.registrations import ACT, DAY, api_key, item_of, new_item, registration
+from rig.servers.authority import Authority
 
 _KEY = "a2345678"
 _SILENT = "127.0.0.1:1"
@@ -58,7 +58,8 @@ class Site:
         self.data.secrets()
         self.config = folder / "data.toml"
         self.config.write_text(
-            f'nodes = ["127.0.0.1:{port}", "{_SILENT}"]\n' + self.authority.settings("writer-1", 1)
+            f'nodes = ["127.0.0.1:{port}", "{_SILENT}"]\n'
+            + self.authority.settings("writer-1", "127.0.0.1:1")
         )
 
     def follow(self) -> None:

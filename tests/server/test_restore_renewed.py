@@ -20,8 +20,8 @@ from disrupt.registry import sqlite
 from disrupt.registry.backup import back_up
 from disrupt.registry.contract import NewItem
 from disrupt.server.restore import Restored, restore
-from tests.index.examples import search
-from tests.registry.examples import DAY, OWN, item_of, new_case, registration
+from rig.media.codes import search
+from rig.media.registrations import DAY, OWN, item_of, new_case, registration
 
 
 class Site:

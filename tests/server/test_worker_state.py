@@ -21,7 +21,7 @@ from disrupt.registry import sqlite
 from disrupt.registry.sql.registry import SqlRegistryWriter
 from disrupt.server.worker_state import WorkerState
 from disrupt.services.keys import create_key
-from tests.registry.examples import ACT
+from rig.media.registrations import ACT
 
 STALE_S = 300.0
 

@@ -24,7 +24,7 @@ from disrupt.services.banks import BANKS_MAX, create_bank, create_test_bank, set
 from disrupt.services.keys import KeyRing, create_key
 from disrupt.services.registration import Registrar
 from disrupt.services.review import Reviewer
-from tests.registry.examples import ACT, DAY, NEXT_DAY, all_changes
+from rig.media.registrations import ACT, DAY, NEXT_DAY, all_changes
 from tests.services.patient import Patient
 from tests.services.test_registration import PEPPER, PINS, item, request
 

@@ -30,7 +30,7 @@ from disrupt.services.common_bank import CommonBank
 from disrupt.services.matching import UNBOUNDED, complete, hash_steps, picture_steps
 from disrupt.services.pins import Pins
 from disrupt.services.registration import Registrar
-from tests.server.caller import distinctive, near
+from rig.callers.caller import distinctive, near
 from tests.services.patient import Patient
 
 SCOPE = Scope({ADULTS.number: 31})

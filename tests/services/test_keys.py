@@ -23,7 +23,7 @@ from disrupt.services.keys import (
     rotate_key,
     set_quota,
 )
-from tests.registry.examples import ACT
+from rig.media.registrations import ACT
 
 YESTERDAY, DAY, NEXT_DAY = "2026-11-24", "2026-11-25", "2026-11-26"
 

@@ -20,7 +20,7 @@ from disrupt.core.changes import Addition, Cursor
 from disrupt.core.lookups import Extent, Matches, extent_of
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItem
 from disrupt.core.policy import ADULTS, MINORS, Scope
-from disrupt.core.transforms import IDENTITY, PLANS, Transform, areas_permille
+from disrupt.core.transforms import IDENTITY, PLANS, Dihedral, Transform, areas_permille
 from disrupt.errors import DeadlineExceededError, LimitExceededError
 from disrupt.index.columns import NearestHits
 from disrupt.index.generations import publish
@@ -408,6 +408,23 @@ def test_areas_are_those_of_the_pair_that_shows_most_of_either_side(
     ] == [Extent.WHOLE, Extent.PART, Extent.UNKNOWN]
     whole = looked_up(whole_only=True)
     assert [item_id[-1] for item_id in whole.item_ids] == [1]
+
+
+@pytest.mark.parametrize(
+    ("frames", "regions", "permille"), [(1, 4, 1000), (1, 2, 500), (2, 4, 250), (0, 4, 250)]
+)
+def test_regions_that_cover_a_picture_together_tell_of_the_whole(
+    empty: Snapshot, frames: int, regions: int, permille: int
+) -> None:
+    live = LiveIndex(empty)
+    live.apply([_stored(1, *((at, at, 1, at) for at in range(4)))], Cursor(bytes(16), 1))
+    quadrants = [(0, 0, 500, 500), (500, 0, 0, 500), (0, 500, 500, 0), (500, 500, 0, 0)]
+    transforms = [Transform(Dihedral.IDENTITY, *crop, anchored=True) for crop in quadrants]
+    versions = np.concatenate([np.tile(~_VERSIONS[:1], (frames, 1)), _VERSIONS[:regions]])
+    shown = [IDENTITY] * frames + transforms[:regions]
+    scope = Scope({ADULTS.number: 31})
+    steps = picture_steps(live, versions, shown, scope, 1, Allowance(math.inf))
+    assert complete(steps).query_area_permille.tolist() == [permille]
 
 
 def test_a_hash_is_answered_with_what_the_stored_version_shows(empty: Snapshot) -> None:

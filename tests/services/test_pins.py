@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from disrupt.errors import DataDirectoryError
 from disrupt.services.pins import Pins
 from disrupt.services.throttle import Asked, NotYetError, Throttle
-from tests.server.caller import eventually
+from rig.waiting import eventually
 
 
 class Hasher:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from disrupt.core.registrations import RegistrationRequest
+from disrupt.core.transforms import REGISTERED_MOST
 from disrupt.errors import LimitExceededError, OverloadedError, StorageFullError
 from disrupt.registry import sqlite
 from disrupt.registry.sql.registry import SqlRegistryWriter
@@ -122,11 +123,14 @@ def wait_beside(others: Sequence[Asker], victim: Asker, hashes_per_h: int = 2_00
 @pytest.mark.parametrize(
     "others",
     [
-        pytest.param([(b"a", 301, 0.05)], id="just not small"),
+        pytest.param([(b"a", REGISTERED_MOST + 1, 0.05)], id="just not small"),
         pytest.param([(b"a", 10_000, 0.05)], id="large"),
-        pytest.param([(b"a", 301, 0.01), (b"b", 5_000, 0.05), (b"", 10_000, 0.1)], id="mixed"),
-        pytest.param([(b"", 301, 0.05)], id="large, of the same origin"),
-        pytest.param([(b"a", 300, 0.05)], id="small"),
+        pytest.param(
+            [(b"a", REGISTERED_MOST + 1, 0.01), (b"b", 5_000, 0.05), (b"", 10_000, 0.1)],
+            id="mixed",
+        ),
+        pytest.param([(b"", REGISTERED_MOST + 1, 0.05)], id="large, of the same origin"),
+        pytest.param([(b"a", REGISTERED_MOST, 0.05)], id="small"),
         pytest.param([(b"a", 1, 0.001)], id="one hash at a time"),
         pytest.param([(b"", 1, 0.01)], id="one hash at a time, of the same origin"),
     ],
@@ -134,24 +138,24 @@ def wait_beside(others: Sequence[Asker], victim: Asker, hashes_per_h: int = 2_00
 def test_a_picture_is_in_within_a_minute_or_so_beside_callers_who_ask_without_pause(
     others: list[tuple[bytes, int, float]],
 ) -> None:
-    victim = Asker(b"", 300)
+    victim = Asker(b"", REGISTERED_MOST)
     assert wait_beside([Asker(*each) for each in others], victim, 20_000) < 120
 
 
 def test_origins_that_ask_without_pause_cost_a_picture_a_turn_each() -> None:
-    others = [Asker(bytes([at]), 300 - at % 3, 0.2 + at / 999) for at in range(100)]
-    assert wait_beside(others, Asker(b"", 300)) < 60
+    others = [Asker(bytes([at]), REGISTERED_MOST - at % 3, 0.2 + at / 999) for at in range(100)]
+    assert wait_beside(others, Asker(b"", REGISTERED_MOST)) < 60
 
 
 def test_a_turn_that_nobody_comes_back_for_lapses() -> None:
     quota = Quota(36_000)
     assert charged(quota, 35_400, 0)
-    assert charged(quota, 300, 0)
-    assert charged(quota, 300, 0)
+    for _ in range(600 // REGISTERED_MOST):
+        assert charged(quota, REGISTERED_MOST, 0)
     for at in range(100):
-        assert not charged(quota, 300, 0, origin=bytes([at]))
-    assert not charged(quota, 300, 1000, origin=b"new"), "others have waited for longer"
-    assert charged(quota, 300, 2100, origin=b"new")
+        assert not charged(quota, REGISTERED_MOST, 0, origin=bytes([at]))
+    assert not charged(quota, REGISTERED_MOST, 430, origin=b"new"), "others have waited for longer"
+    assert charged(quota, REGISTERED_MOST, 920, origin=b"new")
 
 
 def test_refusals_are_logged_once_a_minute_for_each_key() -> None:

@@ -54,7 +54,7 @@ from disrupt.services.pins import Pins
 from disrupt.services.proofs_of_work import ProofsOfWork
 from disrupt.services.registration import Registrar, RegistrationLimits
 from disrupt.services.throttle import REFUSED_AFTER_S, Asked, NotYetError, Throttle
-from tests.registry.examples import ensure_key
+from rig.media.registrations import ensure_key
 from tests.services.patient import Patient
 from tests.services.solving import solved
 

@@ -11,7 +11,7 @@ from disrupt.errors import NotFoundError
 from disrupt.registry import sqlite
 from disrupt.registry.review import ItemReports
 from disrupt.services.review import Reviewer
-from tests.registry.examples import DAY, api_key, new_item, registration
+from rig.media.registrations import DAY, api_key, new_item, registration
 
 
 def test_an_item_that_is_withdrawn_while_it_is_shown_is_unknown(

@@ -14,7 +14,7 @@ from disrupt.core.states import ItemState
 from disrupt.registry import sqlite
 from disrupt.registry.sql.registry import SqlRegistryWriter
 from disrupt.services.turns import Turns
-from tests.registry.examples import DAY, NEXT_DAY, new_item, registration
+from rig.media.registrations import DAY, NEXT_DAY, new_item, registration
 
 H_S = 3600
 STEP_S = 20

@@ -23,9 +23,9 @@ from disrupt.errors import (
 from disrupt.submission import waiting
 from disrupt.submission.client import SubmissionClient
 from disrupt.submission.waiting import LoggedWaiting, Waiting
-from tests.client.scripted import scripted, status_of
-from tests.submission.examples import picture
-from tests.submission.service import OTHER_CASE, QUICK, SHOWN, asked, derived, register
+from rig.media.generated import picture
+from rig.servers.scripted import scripted, status_of
+from rig.servers.scripted_registration import OTHER_CASE, QUICK, SHOWN, asked, derived, register
 
 
 def test_an_answer_that_came_too_late_is_asked_for_once_more(tmp_path: Path) -> None:

@@ -27,9 +27,9 @@ from disrupt.errors import (
 from disrupt.submission import client as submission_client
 from disrupt.submission.client import SubmissionClient
 from disrupt.v1 import registration_pb2, types_pb2
-from tests.client.scripted import scripted, status_of
-from tests.submission.examples import no_picture, picture, plain
-from tests.submission.service import (
+from rig.media.generated import no_picture, picture, plain
+from rig.servers.scripted import scripted, status_of
+from rig.servers.scripted_registration import (
     OTHER_CASE,
     QUICK,
     SHOWN,

@@ -15,10 +15,10 @@ from disrupt.errors import LimitExceededError, StorageFullError, UnavailableErro
 from disrupt.submission import client as submission_client
 from disrupt.submission.client import SubmissionClient
 from disrupt.v1 import registration_pb2
-from tests.cli.shell import BIN
-from tests.client.scripted import Answer, scripted, status_of
-from tests.submission.examples import picture
-from tests.submission.service import OTHER_CASE, SHOWN, register
+from rig.media.generated import picture
+from rig.servers.deployment import BIN
+from rig.servers.scripted import Answer, scripted, status_of
+from rig.servers.scripted_registration import OTHER_CASE, SHOWN, register
 
 PIN = "123456789012"
 WITHDRAW = ("withdraw", "--yes", OTHER_CASE)

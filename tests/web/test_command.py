@@ -18,14 +18,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.harness.deployment import BIN
-from benchmarks.harness.proxied import certificate
 from disrupt.core.cases import case_number
 from disrupt.errors import CaseRefusedError, ConfigurationError, PermissionDeniedError
 from disrupt.v1 import registration_pb2
 from disrupt.web import commands
-from tests.client.scripted import scripted, status_of
-from tests.web.running import Running, whole_page
+from rig.servers.certificates import in_one_file
+from rig.servers.deployment import BIN
+from rig.servers.gateway import Running, whole_page
+from rig.servers.scripted import scripted, status_of
 from tests.web.test_files import needs_npm
 
 pytestmark = needs_npm
@@ -148,7 +148,7 @@ def test_it_serves_who_runs_it(tmp_path: Path) -> None:
 
 
 def test_beyond_loopback_it_serves_tls(tmp_path: Path) -> None:
-    pem = certificate(tmp_path / "certificate.pem")
+    pem = in_one_file(tmp_path / "certificate.pem", "127.0.0.1")
     whole_page()
     with subprocess.Popen(
         [BIN / "disrupt", "web", "--listen", "0.0.0.0:0", "--tls-cert", pem, "--tls-key", pem],

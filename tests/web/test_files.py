@@ -17,7 +17,7 @@ from disrupt.client.connection import DEFAULT_SERVER
 from disrupt.errors import ConfigurationError
 from disrupt.web.files import LIBRARIES, File, read_page
 from disrupt.web.gateway import HEADERS
-from tests.web.running import running, whole_page
+from rig.servers.gateway import running, whole_page
 
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "disrupt" / "web"

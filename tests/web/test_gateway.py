@@ -40,9 +40,9 @@ from disrupt.web import gateway, origins
 from disrupt.web.gateway import CONTENT_TYPE, SERVICE
 from disrupt.web.origins import Origins
 from disrupt.wire.payloads import ENVELOPE_BYTES_MAX
-from tests.client.scripted import ScriptedServer, scripted, status_of
-from tests.server.caller import eventually
-from tests.web.running import Answer, Running, running
+from rig.servers.gateway import Answer, Running, running
+from rig.servers.scripted import ScriptedServer, scripted, status_of
+from rig.waiting import eventually
 
 ACCESS = registration_pb2.CaseAccess(case_number=case_number(7), pin="123456789012")
 GET = registration_pb2.GetCaseRequest(access=ACCESS)

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness import proxied as harness
-from benchmarks.harness.proxied import CONFIG, WEB_CONFIG, proxied
 from disrupt.v1 import registration_pb2
 from disrupt.web import commands
 from disrupt.web.files import File
 from disrupt.web.gateway import CONTENT_TYPE, SERVICE
-from tests.client.scripted import ScriptedServer, scripted
-from tests.server.caller import eventually
-from tests.web.running import PAGE, Running, running
+from rig.servers import proxied as harness
+from rig.servers.gateway import PAGE, Running, running
+from rig.servers.proxied import CONFIG, WEB_CONFIG, proxied
+from rig.servers.scripted import ScriptedServer, scripted
+from rig.waiting import eventually
 
 runs = pytest.mark.skipif(bool(why := harness.unusable()), reason=why)
 

@@ -21,7 +21,7 @@ class Band:
 
     outputs: slice | NDArray[np.intp]
     start: int
-    weights: NDArray[np.float32]
+    weights: NDArray[np.floating]
 
 
 def apply(

@@ -72,7 +72,7 @@ class Hashed:
     undecided_bits: NDArray[np.uint16]
 
     def __getitem__(
-        self, at: int | slice | tuple[int | None, ...] | NDArray[np.intp] | None
+        self, at: int | slice | tuple[int | slice | None, ...] | NDArray[np.intp] | None
     ) -> Hashed:
         """Index the axes before that of the bytes, as an array is indexed."""
         return self._each(lambda array: array[at])
@@ -274,8 +274,13 @@ def _reduced(size_px: int) -> _Weights:
 
 def hash_samples(samples: NDArray[np.float32]) -> Hashed:
     """Return hashes and qualities of blurred samples (..., 64, 64)."""
-    bits, undecided_bits = _bits(coefficients_of(samples))
-    return Hashed(_packed(bits), quality_of(samples), undecided_bits)
+    return hash_coefficients(coefficients_of(samples), quality_of(samples))
+
+
+def hash_coefficients(coefficients: NDArray[np.float32], qualities: NDArray[np.uint8]) -> Hashed:
+    """Return hashes of coefficients (..., 16, 16) of pictures of these qualities (...)."""
+    bits, undecided_bits = _bits(coefficients)
+    return Hashed(_packed(bits), qualities, undecided_bits)
 
 
 def _hash_halves(both: NDArray[np.float32]) -> Hashed:
@@ -322,10 +327,13 @@ def _packed(bits: NDArray[np.bool]) -> NDArray[np.uint8]:
 
 def quality_of(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return the quality: steps between neighbours, in whole hundredths of the range, over 90."""
-    down, across = (
-        in_hundredths(np.diff(samples, axis=axis)).sum(axis=(-2, -1)) for axis in (-2, -1)
-    )
-    quality: NDArray[np.uint8] = np.minimum((down + across) // 90, 100).astype(np.uint8)
+    return quality_of_steps(np.diff(samples, axis=-2), np.diff(samples, axis=-1))
+
+
+def quality_of_steps(down: NDArray[np.float32], across: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return it of the steps themselves, of either sign."""
+    total = sum(in_hundredths(steps).sum(axis=(-2, -1)) for steps in (down, across))
+    quality: NDArray[np.uint8] = np.minimum(total // 90, 100).astype(np.uint8)
     return quality
 
 

@@ -42,7 +42,7 @@ _NEAR = 60
 
 _WHOLE = 1000
 _BAND_SAMPLES = 8
-_STEP = 0.5
+PLAIN_STEP = 0.5
 """Least difference in levels of neighbouring samples that counts as a step."""
 
 
@@ -98,7 +98,7 @@ def _judged_near(samples: NDArray[np.float32], crops: tuple[Crop, ...]) -> NDArr
     """Estimate qualities of crops from samples (..., 64, 64) of the whole pictures."""
     across, down = np.diff(samples[..., :-1, :], axis=-1), np.diff(samples[..., :-1], axis=-2)
     steps = in_hundredths(across) + in_hundredths(down)
-    plain = np.maximum(np.abs(across), np.abs(down)) < _STEP
+    plain = np.maximum(np.abs(across), np.abs(down)) < PLAIN_STEP
     rows, columns = _windows(crops)
     sums = [((rows @ values) * columns).sum(axis=-1) for values in (steps, plain)]
     areas = rows.sum(axis=1) * columns.sum(axis=1)
@@ -123,8 +123,8 @@ def _windows(crops: tuple[Crop, ...]) -> NDArray[np.float32]:
 
 def plain_shares(samples: NDArray[np.float32]) -> NDArray[np.floating]:
     """Return the shares of samples (..., 64, 64) that equal the next one in row and column."""
-    across = np.abs(np.diff(samples, axis=-1))[..., :-1, :] < _STEP
-    down = np.abs(np.diff(samples, axis=-2))[..., :-1] < _STEP
+    across = np.abs(np.diff(samples, axis=-1))[..., :-1, :] < PLAIN_STEP
+    down = np.abs(np.diff(samples, axis=-2))[..., :-1] < PLAIN_STEP
     return np.asarray((across & down).mean(axis=(-2, -1)))
 
 

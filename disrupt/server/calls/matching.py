@@ -263,7 +263,7 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
                 key.key_id,
                 int(time.time()),
             )
-            self._count((match.bank, match.distance_bits) for match in result.matches)
+            self._count((match.bank, match.distance_bits, False) for match in result.matches)
             return wire_videos.video_answer(result, match_ids, self._state.ring.bank_names)
 
         try:
@@ -338,19 +338,24 @@ class MatchServicer(match_pb2_grpc.MatchServiceServicer):
             raise
         return answer
 
-    def _count(self, matches: Iterable[tuple[int, int]]) -> None:
-        """Count matches, each a number of a bank and a distance; none of the test bank."""
+    def _count(self, matches: Iterable[tuple[int, int, bool]]) -> None:
+        """Count matches: of each its bank's number, its distance, its mark ``common``.
+
+        None of the test bank.
+        """
         names = self._state.ring.bank_names
         families.count_matches(
-            (names[bank], bits) for bank, bits in matches if names[bank] != TEST_BANK
+            (names[bank], bits, is_common)
+            for bank, bits, is_common in matches
+            if names[bank] != TEST_BANK
         )
 
     def _seal(self, matches: Matches, key: ApiKey) -> list[bytes]:
         if not len(matches):
             return []
         item_ids = [item_id.tobytes() for item_id in matches.item_ids]
-        distances_bits = matches.distance_bits.tolist()
-        self._count(zip(matches.bank.tolist(), distances_bits, strict=True))
+        columns = (matches.bank, matches.distance_bits, matches.is_common)
+        self._count(zip(*(column.tolist() for column in columns), strict=True))
         versions = matches.matched_versions()
         return self._tokens.seal(item_ids, versions, key.key_id, int(time.time()))
 

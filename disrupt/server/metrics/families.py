@@ -168,6 +168,9 @@ MEDIA_FAILURES = Counter(
     "disrupt_media_failures", "Pictures and videos that were not hashed.", "call", "cause"
 )
 MATCHES = Counter("disrupt_matches", "Matches that were answered.", "bank", "distance_bits")
+COMMON_MATCHES = Counter(
+    "disrupt_common_matches", "Matches among them that something in common use explains."
+)
 OUTCOMES = Counter(
     "disrupt_outcomes",
     "Outcomes of matches that platforms reported.",
@@ -318,9 +321,16 @@ DISTANCES = ("0-7", "8-15", "16-23", "24-31", "32-")
 _counting_matches = threading.Lock()
 
 
-def count_matches(pairs: Iterable[tuple[str, int]]) -> None:
-    """Count matches, given the bank and the distance in bits of each. For any thread."""
-    tally = Tally((bank, min(bits >> 3, len(DISTANCES) - 1)) for bank, bits in pairs)
+def count_matches(matches: Iterable[tuple[str, int, bool]]) -> None:
+    """Count matches, given the bank, the distance in bits, and the mark ``common`` of each.
+
+    For any thread.
+    """
+    tally = Tally(
+        (bank, min(bits >> 3, len(DISTANCES) - 1), common) for bank, bits, common in matches
+    )
     with _counting_matches:
-        for (bank, band), number in tally.items():
+        for (bank, band, common), number in tally.items():
             MATCHES.add(bank, DISTANCES[band], amount=number)
+            if common:
+                COMMON_MATCHES.add(amount=number)

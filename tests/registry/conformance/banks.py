@@ -8,8 +8,8 @@ from disrupt.core.acts import Action
 from disrupt.core.policy import ADULTS, COMMON, FIRST_BANKS, Bank
 from disrupt.errors import InvalidRequestError, NotFoundError
 from disrupt.registry.contract import RegistryWriter
+from rig.media.registrations import ACT
 from tests.registry.conformance.opened import Opened, OpenWriter
-from tests.registry.examples import ACT
 
 ADDED, CHANGED = (
     replace(ACT, action=action) for action in (Action.BANK_ADDED, Action.BANK_CHANGED)

@@ -19,9 +19,7 @@ from disrupt.errors import (
 )
 from disrupt.registry.contract import RegistryReader, RegistryWriter
 from disrupt.registry.sql import registry
-from tests.registry.conformance.erasing import FIRST, SECOND, ask
-from tests.registry.conformance.opened import Opened
-from tests.registry.examples import (
+from rig.media.registrations import (
     DAY,
     NEXT_DAY,
     OWN,
@@ -31,6 +29,8 @@ from tests.registry.examples import (
     plain_items,
     registration,
 )
+from tests.registry.conformance.erasing import FIRST, SECOND, ask
+from tests.registry.conformance.opened import Opened
 
 LIVE, ENABLED, WAITING, DISABLED, REJECTED = ItemState
 AT_S = 1_795_000_000

@@ -11,8 +11,8 @@ from disrupt.core.policy import ADULTS, COMMON
 from disrupt.core.review import ItemFilter
 from disrupt.errors import NotFoundError
 from disrupt.registry.contract import NewItem, Registered, Registration, RegistryWriter, Removed
+from rig.media.registrations import DAY, new_item, registration
 from tests.registry.conformance.opened import Opened
-from tests.registry.examples import DAY, new_item, registration
 
 ADDED = Act("0a1b2c3d", "hotline", Action.COMMON_ADDED, 1, "app_screen")
 REMOVED = Act("0a1b2c3d", "hotline", Action.COMMON_REMOVED, 2)

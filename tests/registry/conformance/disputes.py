@@ -27,9 +27,9 @@ from disrupt.errors import NotFoundError
 from disrupt.registry.contract import NewItem, RegistryReader, RegistryWriter
 from disrupt.registry.outcomes import DISPUTED_MATCHES
 from disrupt.registry.review import ItemReports, ReportedOutcome
+from rig.media.registrations import ACT, DAY, ensure_key, item_of, keys_of, registration
+from rig.model.disputes_model import OWN, PARTS, Walk
 from tests.registry.conformance.opened import Opened
-from tests.registry.disputes_model import OWN, PARTS, Walk
-from tests.registry.examples import ACT, DAY, ensure_key, item_of, keys_of, registration
 
 AT_S = 1_795_000_000
 FALSE_POSITIVE = MatchOutcome.FALSE_POSITIVE
@@ -259,7 +259,7 @@ class DisputesConformance(Opened):
         self, writer: RegistryWriter, reader: RegistryReader, chance: random.Random
     ) -> None:
         number, item = register(writer, chance)
-        gone, moved = PARTS[1], (2, 7)
+        gone, moved = PARTS[1], (1, 47)
         accuse(writer, item.item_id, "ab", (*OWN, 20), (*PART, 15), (*gone, 14))
         writer.settle_disputes([item.item_id], Settlement.UPHELD, STAFF)
         new = item_of(chance, 1, (*OWN, 0), (*gone, 1), (*moved, 0))

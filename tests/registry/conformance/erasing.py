@@ -12,8 +12,8 @@ from disrupt.core.changes import Removal
 from disrupt.core.states import ItemState
 from disrupt.errors import CaseClosedError, CaseErasingError, NotFoundError
 from disrupt.registry.contract import RegistryReader, RegistryWriter
+from rig.media.registrations import DAY, NEXT_DAY, all_changes, new_item, registration
 from tests.registry.conformance.opened import Opened
-from tests.registry.examples import DAY, NEXT_DAY, all_changes, new_item, registration
 
 AT_S = 1_795_000_000
 FIRST, SECOND, OWNER = "0a1b2c3d", "4e5f6a7b", "8c9d0e1f"

@@ -15,8 +15,7 @@ from disrupt.registry.contract import (
     RegistryReader,
     RegistryWriter,
 )
-from tests.registry.conformance.opened import Opened, OpenReader
-from tests.registry.examples import (
+from rig.media.registrations import (
     DAY,
     all_changes,
     new_item,
@@ -25,6 +24,7 @@ from tests.registry.examples import (
     plain_items,
     registration,
 )
+from tests.registry.conformance.opened import Opened, OpenReader
 
 
 class FeedConformance(Opened):

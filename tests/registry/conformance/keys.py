@@ -9,8 +9,8 @@ from disrupt.core.acts import Action
 from disrupt.core.policy import ADULTS, MINORS, ApiKey, LookupQuota, Right
 from disrupt.errors import NotFoundError, UnavailableError
 from disrupt.registry.contract import RegistryWriter
+from rig.media.registrations import ACT, DAY, NEXT_DAY, api_key
 from tests.registry.conformance.opened import Opened, OpenWriter
-from tests.registry.examples import ACT, DAY, NEXT_DAY, api_key
 
 
 class KeysConformance(Opened):

@@ -9,8 +9,7 @@ import pytest
 from disrupt.core.outcomes import MatchedVersion, MatchOutcome, OutcomeReport
 from disrupt.errors import NotFoundError
 from disrupt.registry.contract import RegistryReader, RegistryWriter
-from tests.registry.conformance.opened import Opened
-from tests.registry.examples import (
+from rig.media.registrations import (
     ACT,
     DAY,
     NEXT_DAY,
@@ -21,6 +20,7 @@ from tests.registry.examples import (
     new_item,
     registration,
 )
+from tests.registry.conformance.opened import Opened
 
 BLOCKED, NOT_BLOCKED, PENDING_REVIEW, FALSE_POSITIVE = MatchOutcome
 OTHERS = (BLOCKED, NOT_BLOCKED, PENDING_REVIEW)

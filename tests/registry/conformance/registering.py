@@ -17,15 +17,8 @@ from disrupt.registry.contract import (
     RegistryReader,
     RegistryWriter,
 )
+from rig.media.registrations import DAY, NEXT_DAY, all_changes, new_case, new_item, registration
 from tests.registry.conformance.opened import Opened, OpenWriter
-from tests.registry.examples import (
-    DAY,
-    NEXT_DAY,
-    all_changes,
-    new_case,
-    new_item,
-    registration,
-)
 
 
 class RegisteringConformance(Opened):

@@ -12,8 +12,7 @@ from disrupt.core.media import MediaKind
 from disrupt.core.registrations import Outcome
 from disrupt.core.states import ItemState
 from disrupt.registry.contract import HeldItem, NewItem, Registered, RegistryReader, RegistryWriter
-from tests.registry.conformance.opened import Opened
-from tests.registry.examples import (
+from rig.media.registrations import (
     ACT,
     DAY,
     NEXT_DAY,
@@ -24,6 +23,7 @@ from tests.registry.examples import (
     pages,
     registration,
 )
+from tests.registry.conformance.opened import Opened
 
 CROP, TURN, LATER = (1, 0, 0), (1, 1, 0), (2, 0, 0)
 

@@ -12,9 +12,9 @@ from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.errors import NotFoundError
 from disrupt.registry.contract import RegistryReader, RegistryWriter
+from rig.media.registrations import DAY, all_changes, new_item, plain_items, registration
 from tests.registry.conformance.opened import Opened
 from tests.registry.conformance.outcomes import report
-from tests.registry.examples import DAY, all_changes, new_item, plain_items, registration
 
 MOVE = Act("0a1b2c3d", "hotline", Action.MOVE, 1_795_000_000)
 CONFIRM = Act("0a1b2c3d", "hotline", Action.CONFIRM, 1_795_000_000)

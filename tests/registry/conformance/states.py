@@ -13,8 +13,7 @@ from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.errors import InvalidRequestError, NotFoundError
 from disrupt.registry.contract import NewItem, RegistryReader, RegistryWriter
-from tests.registry.conformance.opened import Opened, OpenWriter
-from tests.registry.examples import (
+from rig.media.registrations import (
     DAY,
     NEXT_DAY,
     OWN,
@@ -25,6 +24,7 @@ from tests.registry.examples import (
     plain_items,
     registration,
 )
+from tests.registry.conformance.opened import Opened, OpenWriter
 
 LIVE, ENABLED, WAITING, DISABLED, REJECTED = ItemState
 HIDDEN = [state for state in ItemState if not state.matches]

@@ -13,8 +13,8 @@ from disrupt.core.registrations import Outcome
 from disrupt.core.states import ItemState, WaitReason
 from disrupt.registry.contract import RegistryReader, RegistryWriter
 from disrupt.registry.turns import TurnQueue
+from rig.media.registrations import ACT, DAY, NEXT_DAY, OWN, item_of, registration
 from tests.registry.conformance.opened import Opened
-from tests.registry.examples import ACT, DAY, NEXT_DAY, OWN, item_of, registration
 
 CROP = (1, 0, 0)
 DAY_S = 86_400

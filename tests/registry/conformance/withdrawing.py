@@ -13,8 +13,7 @@ from disrupt.registry.contract import (
     RegistryWriter,
     Withdrawn,
 )
-from tests.registry.conformance.opened import Opened
-from tests.registry.examples import (
+from rig.media.registrations import (
     DAY,
     NEXT_DAY,
     OWN,
@@ -25,6 +24,7 @@ from tests.registry.examples import (
     plain,
     registration,
 )
+from tests.registry.conformance.opened import Opened
 
 
 class WithdrawingConformance(Opened):

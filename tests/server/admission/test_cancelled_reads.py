@@ -17,7 +17,7 @@ from grpc import aio
 from disrupt.server.admission.limits import MessageLimits
 from disrupt.server.admission.receiving import Context, Receiver
 from disrupt.server.config import Config
-from tests.server.wire import Wire, begun
+from rig.callers.wire import Wire, begun
 
 METHOD = "/disrupt.v1.MatchService/MatchImage"
 SIZE_BYTES = 16 * 2**20

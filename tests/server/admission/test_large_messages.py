@@ -9,11 +9,10 @@ from typing import Any
 import grpc
 import pytest
 
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment
-from benchmarks.harness.processes import processes
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
-from tests.server.caller import MESSAGE_BYTES, PIN, TIMEOUT_S, calling, refusal
-from tests.server.running import peak_bytes
+from rig.callers.caller import MESSAGE_BYTES, PIN, TIMEOUT_S, calling, refusal
+from rig.processes.running import peak_bytes, processes
+from rig.servers.deployment import FEW_DECODERS, Deployment
 
 EMPTY_ITEM = b"\x12\x00"
 EMPTY_TRANSFORM = b"\x42\x00"

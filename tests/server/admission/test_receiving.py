@@ -15,9 +15,9 @@ from disrupt.server.admission import receiving
 from disrupt.server.admission.limits import capacities
 from disrupt.server.admission.shares import Admission, Resource
 from disrupt.v1 import match_pb2
-from tests.server.caller import Refused, refused_of
-from tests.server.in_process import CONFIG, Stub, calling, serving
-from tests.server.wire import Wire, begun
+from rig.callers.caller import Refused, refused_of
+from rig.callers.wire import Wire, begun
+from rig.servers.in_process import CONFIG, Stub, calling, serving
 
 HASHES = "/disrupt.v1.MatchService/MatchHashes"
 IMAGE = "/disrupt.v1.MatchService/MatchImage"

@@ -16,7 +16,6 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from grpc import aio
 
-from benchmarks.harness.deployment import Deployment
 from disrupt import v1
 from disrupt.admin.v1 import admin_pb2
 from disrupt.core.policy import Right
@@ -25,8 +24,10 @@ from disrupt.server.rights import RIGHTS
 from disrupt.services.keys import SECRET_PREFIX
 from disrupt.v1 import match_pb2, review_pb2
 from disrupt.wire import admin as wire
-from tests.server.caller import TIMEOUT_S, eventually, refused_of
-from tests.server.running import expire
+from rig.callers.caller import TIMEOUT_S, refused_of
+from rig.servers.deployment import Deployment
+from rig.servers.registries import expire
+from rig.waiting import eventually
 
 UNAUTHENTICATED = (grpc.StatusCode.UNAUTHENTICATED, "KEY_REFUSED")
 DENIED = (grpc.StatusCode.PERMISSION_DENIED, "RIGHT_MISSING")

@@ -10,15 +10,13 @@ import grpc
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.harness.deployment import Deployment
 from disrupt.cli import main
 from disrupt.core.examples import EXAMPLES
 from disrupt.v1 import feed_pb2, match_pb2
-from tests.server.caller import (
+from rig.callers.caller import (
     Caller,
     calling,
     distinctive,
-    eventually,
     items,
     lookup,
     matches,
@@ -26,7 +24,8 @@ from tests.server.caller import (
     outcome,
     register,
 )
-from tests.server.running import Start
+from rig.servers.deployment import Deployment, Start
+from rig.waiting import eventually
 
 SEVERAL = 6
 """Connections of a look, so that it sees both workers."""

@@ -8,20 +8,20 @@ from typing import Any
 import grpc
 import pytest
 
-from benchmarks.harness.deployment import Deployment
 from disrupt.v1 import registration_pb2, review_pb2
-from tests.server.caller import (
+from rig.callers.caller import (
     Caller,
     access,
     calling,
     distinctive,
-    eventually,
     items,
     lookup,
     near,
     refusal,
     register,
 )
+from rig.servers.deployment import Deployment
+from rig.waiting import eventually
 
 LIVE, ENABLED, REJECTED = (
     review_pb2.ITEM_STATE_LIVE,

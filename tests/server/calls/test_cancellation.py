@@ -10,7 +10,7 @@ import pytest
 from grpc import aio
 
 from disrupt.v1 import match_pb2
-from tests.server.in_process import CONFIG, KEYS, Stub, serving
+from rig.servers.in_process import CONFIG, KEYS, Stub, serving
 
 SOON_S = 0.2
 LATE_S = 1000.0

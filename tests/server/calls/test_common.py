@@ -4,37 +4,29 @@ from __future__ import annotations
 
 import secrets as random_bytes
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import grpc
 import pytest
 
-from benchmarks.harness.deployment import Deployment
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, review_pb2, types_pb2
-from tests.server.caller import (
+from rig.callers.caller import (
     Caller,
     access,
     calling,
     distinctive,
-    eventually,
     items,
     lookup,
     near,
     refusal,
     register,
 )
+from rig.servers.deployment import Deployment
+from rig.waiting import eventually
 
 OF_COMMON = review_pb2.ListItemsRequest(
     conditions=review_pb2.ItemConditions(banks=["common"]), page_size=500
 )
-
-
-@pytest.fixture
-def platforms(server: Deployment, secrets: dict[str, str]) -> Iterator[list[Caller]]:
-    """Open six connections, which the kernel spreads over the workers."""
-    with ExitStack() as stack:
-        yield [stack.enter_context(calling(server.address, secrets["match"])) for _ in range(6)]
 
 
 @pytest.fixture

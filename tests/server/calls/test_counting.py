@@ -18,7 +18,7 @@ from disrupt.server.admission.shares import Admission, Resource
 from disrupt.server.metrics import families
 from disrupt.server.metrics.families import Family
 from disrupt.server.metrics.rows import Row
-from tests.server.in_process import CONFIG, KEYS, Stub, calling, serving
+from rig.servers.in_process import CONFIG, KEYS, Stub, calling, serving
 
 HASHES = "/disrupt.v1.MatchService/MatchHashes"
 IMAGE = "/disrupt.v1.MatchService/MatchImage"

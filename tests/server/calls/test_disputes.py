@@ -8,33 +8,17 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.deployment import Deployment
 from disrupt.core.policy import Right
 from disrupt.server.admin import open_admin
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, review_pb2
 from disrupt.wire import admin as wire_admin
-from tests.server.caller import (
-    Caller,
-    calling,
-    distinctive,
-    eventually,
-    items,
-    lookup,
-    near,
-    refusal,
-    register,
-)
+from rig.callers.caller import Caller, calling, distinctive, items, lookup, near, refusal, register
+from rig.servers.deployment import Deployment
+from rig.waiting import eventually
 
 FALSE_POSITIVE = match_pb2.OUTCOME_FALSE_POSITIVE
 FLOOR_BITS = 16
 DECOYS_BITS = (17, 22, 31)
-
-
-@pytest.fixture
-def platforms(server: Deployment, secrets: dict[str, str]) -> Iterator[list[Caller]]:
-    """Open six connections of one platform, which the kernel spreads over the workers."""
-    with ExitStack() as stack:
-        yield [stack.enter_context(calling(server.address, secrets["match"])) for _ in range(6)]
 
 
 @pytest.fixture

@@ -16,10 +16,9 @@ import grpc
 import pytest
 from PIL import Image
 
-from benchmarks.harness.deployment import Deployment, run
 from disrupt.core.cases import case_number
 from disrupt.v1 import match_pb2, registration_pb2
-from tests.server.caller import (
+from rig.callers.caller import (
     PIN,
     TIMEOUT_S,
     Caller,
@@ -30,8 +29,8 @@ from tests.server.caller import (
     refusal,
     register,
 )
-from tests.server.running import Start
-from tests.submission.examples import picture, plain
+from rig.media.generated import picture, plain
+from rig.servers.deployment import Deployment, Start, run
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 HASH = bytes(range(32))

@@ -18,7 +18,7 @@ from disrupt.server.calls.feed import FeedServicer
 from disrupt.server.calls.interceptors import caller
 from disrupt.services.cursors import SealedCursors
 from disrupt.v1 import feed_pb2
-from tests.registry.examples import DAY, new_item, registration
+from rig.media.registrations import DAY, new_item, registration
 
 _CONTEXT: Any = None
 _MIB = 2**20

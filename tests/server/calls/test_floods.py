@@ -7,11 +7,11 @@ from urllib.request import urlopen
 
 import grpc
 
-from benchmarks.harness.deployment import Deployment
 from disrupt.core.media import ITEM_ID_BYTES
 from disrupt.v1 import registration_pb2, types_pb2
-from tests.server.caller import Caller, calling, eventually, lookup, refusal, register
-from tests.server.running import Start
+from rig.callers.caller import Caller, calling, lookup, refusal, register
+from rig.servers.deployment import Deployment, Start
+from rig.waiting import eventually
 
 LIVE = 200
 SETTINGS = f"""live_pictures_per_origin = {LIVE}

@@ -5,17 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import secrets as random
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from PIL import Image, ImageOps
 
-from benchmarks.harness.deployment import Deployment
 from disrupt.core.media import MediaKind
 from disrupt.data_directory import DataDirectory
 from disrupt.feed.erasure import erase
@@ -23,27 +19,21 @@ from disrupt.feed.rebuild import rebuild
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.registry import opening, sqlite
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, types_pb2
-from tests.server.caller import (
+from rig.callers.caller import (
     TIMEOUT_S,
     Caller,
     access,
     calling,
     distinctive,
-    eventually,
     items,
     lookup,
     near,
     refusal,
     register,
 )
-from tests.submission.examples import animation, picture
-
-
-@pytest.fixture
-def platforms(server: Deployment, secrets: dict[str, str]) -> Iterator[list[Caller]]:
-    """Open eight connections, which the kernel spreads over the workers."""
-    with ExitStack() as stack:
-        yield [stack.enter_context(calling(server.address, secrets["match"])) for _ in range(8)]
+from rig.media.generated import animation, picture
+from rig.servers.deployment import Deployment
+from rig.waiting import eventually
 
 
 def found_by_all(platforms: list[Caller], value: bytes) -> set[int]:

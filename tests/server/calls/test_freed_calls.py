@@ -24,7 +24,7 @@ from disrupt.v1.match_pb2_grpc import (
     MatchServiceStub,
     add_MatchServiceServicer_to_server,
 )
-from tests.server.caller import TIMEOUT_S
+from rig.callers.caller import TIMEOUT_S
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from typing import Any
 import grpc
 import pytest
 
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from disrupt.admin.v1 import admin_pb2
 from disrupt.admin.v1.admin_pb2_grpc import AdminServiceStub
 from disrupt.errors import ConfigurationError
@@ -23,8 +21,10 @@ from disrupt.v1.feed_pb2_grpc import FeedServiceStub
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 from disrupt.v1.review_pb2_grpc import ReviewServiceStub
-from tests.server.caller import TIMEOUT_S, access, calling, distinctive, outcome, register
-from tests.server.fleet import Authority
+from rig.callers.caller import TIMEOUT_S, access, calling, distinctive, outcome, register
+from rig.ports import free_port
+from rig.servers.authority import Authority
+from rig.servers.deployment import FEW_DECODERS, Deployment
 
 _OK, _DENIED = grpc.StatusCode.OK, grpc.StatusCode.PERMISSION_DENIED
 _UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
@@ -58,10 +58,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     authority = Authority(directory / "machines")
     authority.certify("here", "writer")
     authority.certify("node", "match")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    settings = FEW_DECODERS + authority.settings("here", port)
+    port = free_port()
+    settings = FEW_DECODERS + authority.settings("here", f"127.0.0.1:{port}")
     with Deployment.start(directory / "data", workers=1, settings=settings) as server:
         rights = ("register", "review", "staff")
         secrets = {right: server.make_key(right, right) for right in rights}

@@ -8,11 +8,12 @@ from typing import Any
 import grpc
 from click.testing import CliRunner
 
-from benchmarks.harness.deployment import Deployment
 from disrupt.cli import main
 from disrupt.server.admin import today
-from tests.server.caller import Caller, distinctive, eventually, matches, outcome, register
-from tests.server.running import expire
+from rig.callers.caller import Caller, distinctive, matches, outcome, register
+from rig.servers.deployment import Deployment
+from rig.servers.registries import expire
+from rig.waiting import eventually
 
 OK, DENIED, REFUSED = (
     grpc.StatusCode.OK,

@@ -7,21 +7,21 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
-from benchmarks.harness.deployment import Deployment
 from disrupt.server.admin import open_admin
 from disrupt.v1 import registration_pb2, review_pb2
 from disrupt.wire import admin as wire
-from tests.server.caller import (
+from rig.callers.caller import (
     Caller,
     access,
     calling,
     distinctive,
-    eventually,
     items,
     lookup,
     refusal,
     register,
 )
+from rig.servers.deployment import Deployment
+from rig.waiting import eventually
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from disrupt.server.calls.interceptors import caller
 from disrupt.server.calls.matching import MatchServicer
 from disrupt.server.config import Config
 from disrupt.services.matching import BLOCK_QUERIES
-from tests.server.caller import lookup
+from rig.callers.caller import lookup
 
 CONFIG = Config(data_dir="data", search_threads=1)  # type: ignore[arg-type]
 BLOCKS = 8

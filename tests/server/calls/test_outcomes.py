@@ -4,37 +4,29 @@ from __future__ import annotations
 
 import secrets as random
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 
 import grpc
 import pytest
 
-from benchmarks.harness.deployment import Deployment
 from disrupt.core.outcomes import MatchOutcome
 from disrupt.registry import sqlite
 from disrupt.v1 import match_pb2, registration_pb2
-from tests.server.caller import (
+from rig.callers.caller import (
     Caller,
     access,
     calling,
     distinctive,
-    eventually,
     items,
     lookup,
     refusal,
     register,
 )
+from rig.servers.deployment import Deployment
+from rig.waiting import eventually
 
 FALSE_POSITIVE = match_pb2.OUTCOME_FALSE_POSITIVE
 LATER = "9999-12-31"
 """A day before which everything was reported."""
-
-
-@pytest.fixture
-def platforms(server: Deployment, secrets: dict[str, str]) -> Iterator[list[Caller]]:
-    """Open eight connections, which the kernel spreads over the workers."""
-    with ExitStack() as stack:
-        yield [stack.enter_context(calling(server.address, secrets["match"])) for _ in range(8)]
 
 
 @pytest.fixture

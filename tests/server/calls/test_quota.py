@@ -9,13 +9,13 @@ import grpc
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.harness.deployment import Deployment
 from disrupt.cli import main
 from disrupt.client import MatchClient
 from disrupt.errors import LimitExceededError, QuotaExceededError
 from disrupt.v1 import match_pb2
-from tests.server.caller import calling, eventually, lookup, outcome, refusal, register
-from tests.server.running import Start
+from rig.callers.caller import calling, lookup, outcome, refusal, register
+from rig.servers.deployment import Deployment, Start
+from rig.waiting import eventually
 
 
 def test_a_key_that_has_registered_a_lot_is_told_when_to_come_back(start: Start) -> None:

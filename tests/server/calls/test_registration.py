@@ -18,7 +18,7 @@ from disrupt.server.calls.registration_writer import RegistrationServicer
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.registration import Registrar
 from disrupt.v1 import registration_pb2
-from tests.server.caller import access, register
+from rig.callers.caller import access, register
 
 CASE = case_number(0)
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import secrets as random
-from collections.abc import Iterator
-from contextlib import ExitStack
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
-from benchmarks.harness.deployment import Deployment, run
 from disrupt.core.cases import AgeBand
 from disrupt.core.media import FINGERPRINT, MediaKind, Profile
 from disrupt.core.registrations import MediaItem, Outcome
@@ -18,19 +14,16 @@ from disrupt.data_directory import JOURNAL
 from disrupt.registry import journal
 from disrupt.submission import requests
 from disrupt.v1 import registration_pb2
-from tests.server.caller import PIN, Caller, calling, eventually, items, lookup
+from rig.callers.caller import PIN, Caller, items, lookup
+from rig.servers.deployment import Deployment, run
+from rig.waiting import eventually
 
 
-@pytest.fixture
-def platforms(server: Deployment, secrets: dict[str, str]) -> Iterator[list[Caller]]:
-    with ExitStack() as stack:
-        yield [stack.enter_context(calling(server.address, secrets["match"])) for _ in range(8)]
-
-
-def fingerprints(own: bytes, plan: int) -> NDArray[np.void]:
-    """Return the hash of a picture itself, of plan 0, and before it a random one of another."""
+def fingerprints(own: bytes, ordinal: int) -> NDArray[np.void]:
+    """Return the hash of a picture itself, and before it a random one of a part."""
     rows = np.zeros(2, FINGERPRINT)
-    rows["plan"], rows["quality"], rows["profile"] = (plan, 0), 90, Profile.PDQ_512
+    rows["plan"], rows["quality"], rows["profile"] = (1, 0), 90, Profile.PDQ_512
+    rows["ordinal"] = ordinal, 0
     rows["hash"] = np.frombuffer(random.token_bytes(32) + own, np.uint8).reshape(2, 32)
     return rows
 
@@ -64,7 +57,7 @@ def test_nothing_of_the_item_that_was_replaced_is_left(
     server: Deployment, helpline: Caller, platforms: list[Caller]
 ) -> None:
     own = random.token_bytes(32)
-    before = fingerprints(own, plan=1)
+    before = fingerprints(own, ordinal=0)
     gone = before[0]["hash"].tobytes()
     receipt = submit(helpline, before)
     old, _ = named(receipt)
@@ -80,7 +73,7 @@ def test_nothing_of_the_item_that_was_replaced_is_left(
     assert holding() >= {"codes.faiss"}
     eventually(lambda: matched(platforms, gone) == {(old,)})
 
-    new, outcome = named(submit(helpline, fingerprints(own, plan=2), receipt.case_number))
+    new, outcome = named(submit(helpline, fingerprints(own, ordinal=1), receipt.case_number))
     assert outcome == Outcome.RENEWED
     journaled = journal.read(server.data_dir / JOURNAL)
     assert journaled is not None

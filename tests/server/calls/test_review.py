@@ -4,38 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import grpc
 import pytest
 
-from benchmarks.harness.deployment import Deployment
 from disrupt.v1 import match_pb2, registration_pb2, review_pb2, types_pb2
-from tests.server.caller import (
+from rig.callers.caller import (
     Caller,
     access,
     calling,
     distinctive,
-    eventually,
     items,
     lookup,
     refusal,
     register,
 )
+from rig.servers.deployment import Deployment
+from rig.waiting import eventually
 
 ENABLED, DISABLED, REJECTED = (
     review_pb2.ITEM_STATE_ENABLED,
     review_pb2.ITEM_STATE_DISABLED,
     review_pb2.ITEM_STATE_REJECTED,
 )
-
-
-@pytest.fixture
-def platforms(server: Deployment, secrets: dict[str, str]) -> Iterator[list[Caller]]:
-    """Open eight connections, which the kernel spreads over the workers."""
-    with ExitStack() as stack:
-        yield [stack.enter_context(calling(server.address, secrets["match"])) for _ in range(8)]
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from disrupt.errors import ConfigurationError, InvalidMediaError
 from disrupt.server import config
 from disrupt.server.calls.tracing import Tracing
 from disrupt.server.config import Config
-from tests.server.caller import eventually
-from tests.server.in_process import KEYS, Stub, calling, serving
-from tests.server.running import Start
+from rig.servers.deployment import Start
+from rig.servers.in_process import KEYS, Stub, calling, serving
+from rig.waiting import eventually
 
 SERVICE = "disrupt.v1.MatchService"
 CALLS = (

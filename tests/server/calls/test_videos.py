@@ -14,14 +14,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment
-from benchmarks.harness.processes import processes
-from benchmarks.harness.videos import Codec, encode, footage
 from disrupt.core.videos import FRAME
 from disrupt.hashing.videos.frames import hash_video
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from disrupt.wire.videos import VERSIONS_MAX, frames_message
-from tests.server.caller import Caller, access, calling, eventually, outcome, refusal
+from rig.callers.caller import Caller, access, calling, outcome, refusal
+from rig.media.videos import Codec, encode, footage
+from rig.processes.running import processes
+from rig.servers.deployment import FEW_DECODERS, Deployment
+from rig.waiting import eventually
 
 DECODER = "disrupt.isolation.video_worker"
 MKV = Codec("matroska")

@@ -86,9 +86,9 @@ def test_matches_are_counted_in_threads_by_bank_and_band_of_distance() -> None:
     Family.use(rows.of("worker 1"))
 
     def count() -> None:
-        families.count_matches([("adults", 7), ("minors", 8), ("adults", 256)])
+        families.count_matches([("adults", 7, True), ("minors", 8, False), ("adults", 256, True)])
         for _ in range(500):
-            families.count_matches([("adults", 31)])
+            families.count_matches([("adults", 31, False)])
 
     threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
@@ -96,6 +96,7 @@ def test_matches_are_counted_in_threads_by_bank_and_band_of_distance() -> None:
     for thread in threads:
         thread.join()
     assert samples(rows) == {
+        ("disrupt_common_matches_total", ()): 8,
         ("disrupt_matches_total", ("adults", "0-7")): 4,
         ("disrupt_matches_total", ("adults", "24-31")): 2000,
         ("disrupt_matches_total", ("adults", "32-")): 4,

@@ -18,7 +18,7 @@ from disrupt.server.metrics.exposition import exposed
 from disrupt.server.metrics.families import BUCKETS_S, Family
 from disrupt.server.metrics.rows import Row, Rows
 from disrupt.server.metrics.scrape import Scrape, parsed
-from tests.cli.shell import typed
+from rig.callers.shell import typed
 
 CALL = "MatchService/MatchHashes"
 TOOK = families.CALLS.name

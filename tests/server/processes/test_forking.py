@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.server.caller import eventually
+from rig.waiting import eventually
 
 _BEGIN = """
 import asyncio, os, signal, sys, time

@@ -14,15 +14,16 @@ import pytest
 from click.testing import CliRunner
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
-from benchmarks.harness.deployment import Deployment
-from benchmarks.harness.disks import fill, mounted
-from benchmarks.harness.writes import Desk, Write
 from disrupt.cli import main
 from disrupt.client import MatchClient
 from disrupt.client.failures import failure
 from disrupt.errors import StorageFullError
-from tests.cli.shell import BIN
-from tests.server.caller import TIMEOUT_S, eventually, health
+from rig.callers.caller import TIMEOUT_S, health
+from rig.callers.desk import Desk
+from rig.faults.disks import fill, mounted
+from rig.model.write import Write
+from rig.servers.deployment import BIN, Deployment
+from rig.waiting import eventually
 
 CONNECTIONS = 4
 

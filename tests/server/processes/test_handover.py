@@ -21,14 +21,15 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.harness.deployment import CommandFailedError, Deployment, run
 from disrupt.server.config import Config
 from disrupt.server.metrics import families
 from disrupt.server.processes import forking
 from disrupt.server.processes.children import Child
 from disrupt.server.processes.supervisor import Standing, _Supervisor
-from tests.server.caller import calling, eventually, items, lookup, outcome, register
-from tests.server.running import Start, children
+from rig.callers.caller import calling, items, lookup, outcome, register
+from rig.processes.running import processes
+from rig.servers.deployment import CommandFailedError, Deployment, Start, run
+from rig.waiting import eventually
 
 
 @contextmanager
@@ -93,7 +94,7 @@ def test_a_reload_drops_no_call_and_a_program_that_would_not_start_changes_nothi
     )
     match, helpline = server.make_key("p", "match"), server.make_key("h", "register")
     stored = secrets.token_bytes(32)
-    metrics, before = server.metrics_address(), children(server.process.pid)
+    metrics, before = server.metrics_address(), processes(server.process.pid)
     config = server.data_dir.with_name("data.toml")
     config.write_text(f"{config.read_text()}max_hashes_per_lookup = 1000\n")
     with calling(server.address, match) as platform, calling(server.address, helpline) as caller:
@@ -112,7 +113,7 @@ def test_a_reload_drops_no_call_and_a_program_that_would_not_start_changes_nothi
         ) as outcomes:
             assert "has taken over" in run("disrupt", "reload", "--data-dir", server.data_dir)
         assert {*outcomes} == {grpc.StatusCode.OK}
-        after = children(server.process.pid)
+        after = processes(server.process.pid)
         assert len(after) == len(before)
         assert not {*after} & {*before}
         assert outcome(lambda: platform("MatchHashes", many)) == grpc.StatusCode.INVALID_ARGUMENT
@@ -133,11 +134,11 @@ def test_a_reload_drops_no_call_and_a_program_that_would_not_start_changes_nothi
             with pytest.raises(CommandFailedError, match=f"do not restart.*{problem}"):
                 run("disrupt", "reload", "--data-dir", server.data_dir)
             name.write_text(former) if former else name.unlink()
-        assert children(server.process.pid) == after
+        assert processes(server.process.pid) == after
         assert len(items(platform("MatchHashes", lookup(stored)))) == 1
         assert metric(server, "disrupt_reloads_total") == 6
         os.kill(after[-1], signal.SIGKILL)  # what took over replaces what dies, as before
-        eventually(lambda: len({*children(server.process.pid)} - {after[-1]}) == len(before))
+        eventually(lambda: len({*processes(server.process.pid)} - {after[-1]}) == len(before))
     assert server.stop() == 0
 
 

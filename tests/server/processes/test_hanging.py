@@ -6,9 +6,9 @@ import os
 import signal
 import time
 
-from benchmarks.harness.deployment import Deployment
-from benchmarks.harness.processes import client_of_each_worker, processes
-from tests.server.running import Start
+from rig.callers.each_worker import client_of_each_worker
+from rig.processes.running import processes
+from rig.servers.deployment import Deployment, Start
 
 _HUNG_AFTER_S = 6.0
 

@@ -9,12 +9,12 @@ from random import Random
 import grpc
 import pytest
 
-from benchmarks.harness.deployment import CommandFailedError, Deployment, run
 from disrupt.data_directory import DataDirectory
 from disrupt.registry import sqlite
-from tests.registry.examples import DAY, registration
-from tests.server.caller import calling, eventually, lookup, matches, outcome, refusal, register
-from tests.server.running import Start
+from rig.callers.caller import calling, lookup, matches, outcome, refusal, register
+from rig.media.registrations import DAY, registration
+from rig.servers.deployment import CommandFailedError, Deployment, Start, run
+from rig.waiting import eventually
 
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets as random
 
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
-from tests.server.caller import access, calling, eventually, items, lookup, near, register
-from tests.server.running import Start
+from rig.callers.caller import access, calling, items, lookup, near, register
+from rig.servers.deployment import Start
+from rig.waiting import eventually
 
 _HASHES = 320
 """Hashes of each of 64 pictures: more than 20 000 in all, enough for tables."""

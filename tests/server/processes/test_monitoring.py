@@ -16,8 +16,6 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.harness.deployment import Deployment
-from benchmarks.sabotages import broken_by
 from disrupt.client import MatchClient
 from disrupt.server.calls.health import FEED, LOOKUPS, MATCH, REGISTRATION
 from disrupt.server.metrics import families
@@ -25,9 +23,11 @@ from disrupt.server.metrics.families import Family
 from disrupt.server.metrics.rows import Row
 from disrupt.server.processes import monitoring
 from disrupt.server.processes.monitoring import unready
-from tests.cli.shell import typed
-from tests.server.caller import eventually
-from tests.server.running import Start, children
+from rig.callers.shell import typed
+from rig.faults.sabotages import broken_by
+from rig.processes.running import processes
+from rig.servers.deployment import Deployment, Start
+from rig.waiting import eventually
 
 
 def worker(number: int, state: str, *not_serving: str) -> dict[str, Any]:
@@ -126,14 +126,14 @@ def test_a_hung_worker_is_seen_replaced_and_counted_and_no_counter_falls(start: 
     shown = typed("top", "--data-dir", server.data_dir, "--once", "--every", "0.2")
     assert (shown.code, f"{MATCH}: ready" in shown.out) == (0, True)
 
-    before = children(server.process.pid, "worker")
+    before = processes(server.process.pid, "worker")
     hung = before[0]
     os.kill(hung, signal.SIGSTOP)
     eventually(lambda: get(server, "/readyz")[0] == 503)
     assert f"{MATCH}: worker" in get(server, "/readyz")[1]
     assert get(server, "/livez") == (200, "live\n")
     eventually(lambda: counted(server, "disrupt_process_up") == 3)
-    after = children(server.process.pid, "worker")
+    after = processes(server.process.pid, "worker")
     assert hung not in after
     assert set(before) - {hung} < set(after)
     assert get(server, "/readyz")[0] == 200
@@ -141,7 +141,7 @@ def test_a_hung_worker_is_seen_replaced_and_counted_and_no_counter_falls(start: 
     assert counted(server, "disrupt_process_ends_total") == 1
     assert counted(server, "disrupt_call_seconds_count", **lookups) == 3
 
-    (writer,) = children(server.process.pid, "writer")
+    (writer,) = processes(server.process.pid, "writer")
     os.kill(writer, signal.SIGKILL)
     eventually(lambda: counted(server, "disrupt_process_ends_total", cause="died") == 1)
     assert get(server, "/readyz")[0] == 200  # lookups go on without the writer
@@ -167,7 +167,7 @@ def test_a_server_whose_counters_fall_with_a_worker_is_noticed(start: Start) -> 
     with MatchClient(server.address, key=server.make_key("platform", "match")) as client:
         client.match_hashes(bytes(range(32)))
     assert counted(server, name) == 1
-    (worker,) = children(server.process.pid, "worker")
+    (worker,) = processes(server.process.pid, "worker")
     os.kill(worker, signal.SIGKILL)
     eventually(lambda: counted(server, name) == 0)
 

@@ -17,7 +17,6 @@ from urllib.parse import quote
 import grpc
 import pytest
 
-from benchmarks.harness.deployment import CommandFailedError, Deployment, run
 from disrupt.admin.v1 import admin_pb2
 from disrupt.admin.v1.admin_pb2_grpc import AdminServiceStub
 from disrupt.core.outcomes import MatchOutcome, OutcomeReport
@@ -32,21 +31,22 @@ from disrupt.server.calls.interceptors import CALLER_KEY
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, review_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 from disrupt.wire import admin as wire
-from tests.postgresql import PostgreSql, commands
-from tests.server.caller import (
+from rig.callers.caller import (
     TIMEOUT_S,
     Caller,
     access,
     calling,
     distinctive,
-    eventually,
     items,
     lookup,
     near,
     outcome,
     register,
 )
-from tests.server.fleet import USERS, Authority, Machines
+from rig.servers.deployment import CommandFailedError, Deployment, run
+from rig.servers.loopback_fleet import USERS, Machines
+from rig.servers.postgresql import PostgreSql, commands
+from rig.waiting import eventually
 
 pytestmark = pytest.mark.skipif(commands() is None, reason="PostgreSQL is not installed")
 
@@ -157,7 +157,7 @@ def test_a_stolen_certificate_acts_for_no_revoked_key_and_no_other_organisation(
     writer.make_key("platform", "match")
     with open_admin(writer.data_dir) as admin:
         ids = {key.name: key.key_id for key in admin.list().keys}
-    authority = Authority(machines.fleet.directory / "internal")
+    authority = machines.fleet.internal
     port = machines.place("writer-1").ports[1]
     channel = stack.enter_context(authority.channel(port, "node-1"))
     register_hashes: Any = RegistrationServiceStub(channel).RegisterHashes

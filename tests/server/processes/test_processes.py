@@ -19,16 +19,14 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from benchmarks.harness.deployment import BIN, CommandFailedError, Deployment, run
 from disrupt.errors import ConfigurationError
 from disrupt.server.admin import open_admin
 from disrupt.server.config import Config
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from disrupt.wire import admin as wire
-from tests.server.caller import (
+from rig.callers.caller import (
     access,
     calling,
-    eventually,
     health,
     items,
     lookup,
@@ -37,7 +35,9 @@ from tests.server.caller import (
     refusal,
     register,
 )
-from tests.server.running import Start, alive, children
+from rig.processes.running import alive, processes
+from rig.servers.deployment import BIN, CommandFailedError, Deployment, Start, run
+from rig.waiting import eventually
 
 
 def test_a_killed_server_loses_nothing_and_comes_back_at_once_on_its_port(start: Start) -> None:
@@ -49,13 +49,13 @@ def test_a_killed_server_loses_nothing_and_comes_back_at_once_on_its_port(start:
         receipt = caller("RegisterHashes", register(gone)).receipt
         request = registration_pb2.WithdrawCaseRequest(access=access(receipt.case_number))
         caller("WithdrawCase", request)
-    processes = children(first.process.pid)
-    assert len(processes) == 3
+    before = processes(first.process.pid)
+    assert len(before) == 3
     first.kill_supervisor()
     assert (first.data_dir / "writer.sock").exists()
     second = start(listen=first.address)
     assert second.address == first.address
-    assert not any(alive(pid) for pid in processes)
+    assert not any(alive(pid) for pid in before)
     assert matches(second.address, match, kept) == 1
     assert matches(second.address, match, gone) == 0
 
@@ -66,8 +66,8 @@ def test_processes_share_what_the_supervisor_loaded_and_stop_with_it_at_ctrl_c(
     few = "ulimit -Sn 512 && ulimit -Hn 2048"
     server = start(workers=2, wrapper=("sh", "-c", f'{few} && exec "$@"', "sh"))
     assert len(list(Path(f"/proc/{server.process.pid}/task").iterdir())) == 1
-    (writer,) = children(server.process.pid, "writer")
-    workers = children(server.process.pid, "worker")
+    (writer,) = processes(server.process.pid, "writer")
+    workers = processes(server.process.pid, "worker")
     assert len(workers) == 2
     for pid in (writer, *workers):
         pages = dict(
@@ -137,7 +137,7 @@ def test_a_process_that_dies_is_replaced_and_lookups_go_on_without_the_writer(
     match, helpline = server.make_key("p", "match"), server.make_key("h", "register")
     request = register(random.token_bytes(32))
     with calling(server.address, helpline) as caller, calling(server.address, match) as platform:
-        (writer,) = children(server.process.pid, "writer")
+        (writer,) = processes(server.process.pid, "writer")
         server.process.send_signal(signal.SIGSTOP)  # it replaces no writer meanwhile
         os.kill(writer, signal.SIGKILL)
         refused = refusal(lambda: caller("RegisterHashes", request))
@@ -153,11 +153,11 @@ def test_a_process_that_dies_is_replaced_and_lookups_go_on_without_the_writer(
 
         eventually(registered)
         assert len(caller("RegisterHashes", request).receipt.items) == 1
-    assert children(server.process.pid, "writer") != [writer]
-    (worker,) = children(server.process.pid, "worker")
+    assert processes(server.process.pid, "writer") != [writer]
+    (worker,) = processes(server.process.pid, "worker")
     os.kill(worker, signal.SIGKILL)
     with calling(server.address, match) as platform:
-        eventually(lambda: children(server.process.pid, "worker") not in ([], [worker]))
+        eventually(lambda: processes(server.process.pid, "worker") not in ([], [worker]))
         platform("MatchHashes", lookup(bytes(32)))
 
 

@@ -29,15 +29,7 @@ from disrupt.server.processes.writer import (
     erase_due_cases,
     release_unreviewed,
 )
-from tests.registry.examples import (
-    ACT,
-    DAY,
-    ensure_key,
-    item_of,
-    keys_of,
-    new_item,
-    registration,
-)
+from rig.media.registrations import ACT, DAY, ensure_key, item_of, keys_of, new_item, registration
 
 
 @pytest.mark.parametrize("second", [0, 43_200, 86_399])

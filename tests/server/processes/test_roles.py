@@ -12,7 +12,7 @@ from disrupt.server.calls.health import REGISTRATION
 from disrupt.server.config import Config
 from disrupt.server.processes.monitoring import unready_writer
 from disrupt.server.processes.preparation import check_internal_certificate, load
-from tests.certificates import pair
+from rig.servers.certificates import pair
 
 
 @pytest.mark.parametrize("state", ["down", "starting", "waiting", "silent"])

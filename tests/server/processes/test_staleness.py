@@ -17,21 +17,13 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from benchmarks.harness.deployment import BIN, Deployment
 from disrupt.server.calls.interceptors import CALLER_KEY
 from disrupt.v1 import registration_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
-from tests.server.caller import (
-    access,
-    calling,
-    eventually,
-    health,
-    items,
-    lookup,
-    outcome,
-    register,
-)
-from tests.server.running import Start, alive, children
+from rig.callers.caller import access, calling, health, items, lookup, outcome, register
+from rig.processes.running import alive, children, processes
+from rig.servers.deployment import BIN, Deployment, Start
+from rig.waiting import eventually
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -92,7 +84,7 @@ def test_a_worker_whose_follower_hangs_is_not_ready_and_is_again_when_it_goes_on
 ) -> None:
     server = start(settings="stale_not_ready_s = 5.0\n", workers=1)
     helpline = server.make_key("h", "register")
-    (worker,) = children(server.process.pid, "worker")
+    (worker,) = processes(server.process.pid, "worker")
     with hanging(server), calling(server.address, helpline) as people:
         for service in ("", MATCH, FEED):
             await_health(server, service, NOT_SERVING)
@@ -100,7 +92,7 @@ def test_a_worker_whose_follower_hangs_is_not_ready_and_is_again_when_it_goes_on
         people("RegisterHashes", register(random.token_bytes(32)))
     for service in ("", MATCH, FEED):
         await_health(server, service, SERVING)
-    assert children(server.process.pid, "worker") == [worker]
+    assert processes(server.process.pid, "worker") == [worker]
 
 
 def test_a_worker_that_stays_behind_closes_its_connections_until_it_is_level(start: Start) -> None:
@@ -110,7 +102,7 @@ def test_a_worker_that_stays_behind_closes_its_connections_until_it_is_level(sta
     with calling(server.address, helpline) as people:
         case = people("RegisterHashes", register(value)).receipt.case_number
     eventually(lambda: match_count(server, match, value) == 1)
-    (worker,) = children(server.process.pid, "worker")
+    (worker,) = processes(server.process.pid, "worker")
     with hanging(server), writer(server) as call:
         call("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=access(case)))
         eventually(lambda: not alive(worker))
@@ -154,7 +146,7 @@ def test_registrations_are_said_to_be_served_while_the_writer_takes_them(
     server = start(workers=1, settings="hung_after_s = 600\n")
     match = server.make_key("p", "match")
     assert health(server.address, REGISTRATION) == SERVING
-    (pid,) = children(server.process.pid, "writer")
+    (pid,) = processes(server.process.pid, "writer")
     trouble = {"stopped": stopped(pid), "no_room": no_room(pid)}[how]
     command: list[str | Path] = [BIN / "disrupt", "health", "--server", server.address]
     with trouble:
@@ -174,14 +166,14 @@ def test_a_terminal_that_closes_ends_no_process_and_each_logs_it(start: Start) -
     server = start(workers=2)
     match = server.make_key("p", "match")
 
-    def processes() -> set[int]:
+    def all_processes() -> set[int]:
         """Return all processes of the server: its children, and theirs, which decode."""
         pids = {server.process.pid}
         for _ in range(2):
-            pids |= {pid for parent in pids for pid in _children(parent)}
+            pids |= {pid for parent in pids for pid in children(parent)}
         return pids
 
-    before = processes()
+    before = all_processes()
     assert len(before) > 4
     os.killpg(server.process.pid, signal.SIGHUP)
 
@@ -189,13 +181,6 @@ def test_a_terminal_that_closes_ends_no_process_and_each_logs_it(start: Start) -
         return sorted(event["role"] for event in log(server) if event["event"] == "hangup_ignored")
 
     eventually(lambda: logged() == ["supervisor", "worker", "worker", "writer"])
-    assert processes() == before
+    assert all_processes() == before
     assert match_count(server, match, bytes(32)) == 0
     assert server.stop() == 0
-
-
-def _children(pid: int) -> set[int]:
-    pids = set()
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        pids |= set(map(int, (task / "children").read_text().split()))
-    return pids

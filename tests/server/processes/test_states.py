@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from disrupt import __version__
-from tests.cli.shell import typed
-from tests.server.caller import eventually
-from tests.server.running import Start, children
+from rig.callers.shell import typed
+from rig.processes.running import processes
+from rig.servers.deployment import Start
+from rig.waiting import eventually
 
 
 def test_states_of_all_processes_events_of_its_life_and_notices_to_systemd(
@@ -29,8 +30,8 @@ def test_states_of_all_processes_events_of_its_life_and_notices_to_systemd(
             done = typed("health", "--data-dir", server.data_dir, "--json")
             return {row["pid"]: row["state"] for row in json.loads(done.out)["processes"]}
 
-        first, second = children(server.process.pid, "worker")
-        (writer,) = children(server.process.pid, "writer")
+        first, second = processes(server.process.pid, "worker")
+        (writer,) = processes(server.process.pid, "writer")
         assert told() == dict.fromkeys((writer, first, second), "serving")
         done = typed("health", "--data-dir", server.data_dir)
         assert (done.code, done.out.splitlines()[-1]) == (0, "serving (all 3 processes)")

@@ -21,8 +21,8 @@ from disrupt.server.metrics.families import Family
 from disrupt.server.metrics.rows import Row
 from disrupt.server.processes import storage
 from disrupt.server.processes.storage import Storage
-from tests.index.examples import rewrite_manifest
-from tests.registry.examples import DAY, new_item, registration
+from rig.media.codes import rewrite_manifest
+from rig.media.registrations import DAY, new_item, registration
 
 
 @pytest.fixture

@@ -11,23 +11,15 @@ from pathlib import Path
 import grpc
 import pytest
 
-from benchmarks.harness.deployment import CommandFailedError, Deployment
 from disrupt.data_directory import DataDirectory
 from disrupt.index.generations import served
 from disrupt.v1 import registration_pb2
-from tests.cli import shell
-from tests.postgresql import PostgreSql, commands
-from tests.server.caller import (
-    access,
-    calling,
-    distinctive,
-    eventually,
-    items,
-    lookup,
-    outcome,
-    register,
-)
-from tests.server.running import Start, children
+from rig.callers import shell
+from rig.callers.caller import access, calling, distinctive, items, lookup, outcome, register
+from rig.processes.running import processes
+from rig.servers.deployment import CommandFailedError, Deployment, Start
+from rig.servers.postgresql import PostgreSql, commands
+from rig.waiting import eventually
 
 pytestmark = pytest.mark.skipif(commands() is None, reason="PostgreSQL is not installed")
 
@@ -86,7 +78,7 @@ def test_a_promotion_is_followed_while_the_server_runs_and_when_it_starts(site: 
     built = served(site.data.index)
 
     site.postgresql.sql(_PROMOTED, site.database)
-    (writer,) = children(site.server.process.pid, "writer")
+    (writer,) = processes(site.server.process.pid, "writer")
     os.kill(writer, signal.SIGKILL)
     site.register(during)
     eventually(lambda: site.finds(before, during))

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from benchmarks.harness.deployment import Deployment
+from rig.servers.deployment import Deployment
+from rig.servers.gateway import running, whole_page
 from tests.web.browser.chromium import chromium
 from tests.web.browser.person import Person
 from tests.web.browser.site import Site
-from tests.web.running import running, whole_page
 
 
 @pytest.fixture(scope="session")

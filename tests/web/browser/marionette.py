@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.caller import eventually
+from rig.waiting import eventually
 
 
 class Firefox:

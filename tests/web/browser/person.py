@@ -8,7 +8,7 @@ from typing import Self
 
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
-from tests.hashing.pictures import PHOTOS, encode
+from rig.media.pictures import PHOTOS, encode
 
 # A busy machine is slow, and pytest-timeout ends what hangs.
 expect.set_options(timeout=240_000)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment
+from rig.servers.deployment import FEW_DECODERS, Deployment
+from rig.servers.gateway import running, whole_page
 from tests.web.browser.chromium import chromium
 from tests.web.browser.person import Person
-from tests.web.running import running, whole_page
 
 DIRECTORY = Path(__file__).parents[3] / "docs/screenshots"
 VIEWPORTS = {"phone": (360, 740), "desktop": (1280, 800)}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.harness.deployment import Deployment
 from disrupt.client import MatchClient
 from disrupt.submission.client import SubmissionClient
 from disrupt.submission.results import Case
-from tests.server.caller import eventually
+from rig.servers.deployment import Deployment
+from rig.waiting import eventually
 
 
 @dataclass(frozen=True)

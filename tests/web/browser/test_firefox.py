@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.hashing.pictures import encode, photo
+from rig.media.pictures import encode, photo
 from tests.web.browser.marionette import firefox
 from tests.web.browser.site import Site
 

@@ -12,7 +12,7 @@ from disrupt.client.review import ReviewClient
 from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
 from disrupt.core.states import ItemState
 from disrupt.v1 import registration_pb2
-from tests.hashing.pictures import encode, photo
+from rig.media.pictures import encode, photo
 from tests.web.browser.person import Person, file, photograph
 from tests.web.browser.site import Site
 

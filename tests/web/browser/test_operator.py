@@ -6,8 +6,8 @@ from playwright.sync_api import Page, expect
 
 from disrupt.client.connection import DEFAULT_SERVER
 from disrupt.web.files import operator_file
+from rig.servers.gateway import running, whole_page
 from tests.web.browser.person import Person
-from tests.web.running import running, whole_page
 
 NOTICE = "https://example.org/mentions-legales"
 

@@ -18,10 +18,10 @@ from PIL import Image
 from PIL.ExifTags import Base
 from playwright.sync_api import Page, Route
 
-from benchmarks.harness import videos
-from benchmarks.harness.videos import Codec
 from disrupt.web.gateway import SERVICE
-from tests.hashing.pictures import PHOTOS, encode
+from rig.media import videos
+from rig.media.pictures import PHOTOS, encode
+from rig.media.videos import Codec
 from tests.web.browser import sent_bytes
 from tests.web.browser.chromium import chromium
 from tests.web.browser.person import Person, file

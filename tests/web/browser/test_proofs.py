@@ -9,12 +9,12 @@ from contextlib import closing
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from benchmarks.harness.deployment import FEW_DECODERS, Deployment
 from disrupt.data_directory import DataDirectory
 from disrupt.v1 import registration_pb2
+from rig.servers.deployment import FEW_DECODERS, Deployment
+from rig.servers.gateway import running, whole_page
 from tests.web.browser.person import Person, photograph
 from tests.web.browser.site import Site
-from tests.web.running import running, whole_page
 
 ASK, WORKER = "**/GetChallenge", "**/proof_worker.js"
 SETTINGS = f"{FEW_DECODERS}live_pictures_per_origin = 1\nturns_per_h = 1\nproof_attempts = "

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from disrupt.web.gateway import Gateway
-from tests.server.caller import eventually
+from rig.servers.gateway import running, whole_page
+from rig.waiting import eventually
 from tests.web.browser.marionette import firefox
 from tests.web.browser.person import Person
-from tests.web.running import running, whole_page
 
 FAILS = {"/style.css", "/flow/exit.js", "/1/flow/steps/parts.js"}
 HANGS = {"/0/flow/page.js"}

@@ -13,11 +13,11 @@ from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2
 from playwright.sync_api import Route, expect
 
-from benchmarks.harness.videos import encode as encode_video
-from benchmarks.harness.videos import footage
 from disrupt.core.media import MediaKind
 from disrupt.v1 import registration_pb2
-from tests.hashing.pictures import PHOTOS, chunk, encode
+from rig.media.pictures import PHOTOS, chunk, encode
+from rig.media.videos import encode as encode_video
+from rig.media.videos import footage
 from tests.web.browser.person import Person, file, photograph
 from tests.web.browser.site import Site
 from tests.web.hashing import videos

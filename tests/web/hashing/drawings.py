@@ -1,4 +1,6 @@
-"""Pictures that Python and JavaScript draw alike, in integers, and what is registered of them.
+"""Pictures that Python and JavaScript draw alike, in integers, and what is found of them.
+
+Of each there is what is registered, and the first anchored regions of its page, kept or not.
 
 Run as a program to write vectors.json.
 """
@@ -13,11 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.harness.browsers import rows_of
+from disrupt.core.examples import _BYTES_PER_SHAPE, _SHAPES, EXAMPLES, _bytes
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import Dihedral
+from disrupt.hashing.anchors.hashes import candidates
+from disrupt.hashing.anchors.pages import pages
 from disrupt.hashing.decoding.pixels import Picture
 from disrupt.hashing.images import _registered
+from disrupt.hashing.pdq.luma import canonical_luma
+from rig.callers.browsers import rows_of
 
 VECTORS = Path(__file__).with_name("vectors.json")
 
@@ -27,7 +33,11 @@ _OCTAVES = ((128, 4), (32, 2), (8, 1))
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A picture: its size, and ``noise`` by a seed, or one of the others."""
+    """A picture: its size, and ``noise`` by a seed, or one of the others.
+
+    The seed of an ``example`` is its place among EXAMPLES, and that of a ``chessboard`` and of
+    ``static`` is the side of a square.
+    """
 
     width: int
     height: int
@@ -44,7 +54,17 @@ DRAWINGS = (
     Drawing(700, 500, "plain"),
     Drawing(640, 640, "stripes"),
     Drawing(800, 600, "disc"),
+    Drawing(640, 480, "example", 0),
+    Drawing(640, 480, "example", 1),
+    Drawing(640, 480, "example", 2),
+    Drawing(512, 400, "static", 4),
+    Drawing(300, 520, "static", 1),
+    Drawing(1000, 1000, "chessboard", 1),
+    Drawing(512, 512, "chessboard", 18),
+    Drawing(1, 65535, "noise", 6),
+    Drawing(512, 20, "noise", 7),
 )
+"""A chessboard of a million squares has no anchors; one of 18 px has 6 568."""
 
 
 def draw(drawing: Drawing) -> NDArray[np.uint8]:
@@ -52,7 +72,13 @@ def draw(drawing: Drawing) -> NDArray[np.uint8]:
     y, x = np.mgrid[: drawing.height, : drawing.width]
     if drawing.kind == "noise":
         return np.dstack([_noise(x, y, 3 * drawing.seed + channel) for channel in range(3)])
-    if drawing.kind == "stripes":
+    if drawing.kind == "example":
+        return EXAMPLES[drawing.seed].picture()
+    if drawing.kind == "static":
+        level = _level(x // drawing.seed, y // drawing.seed, 0)
+    elif drawing.kind == "chessboard":
+        level = 255 * ((x // drawing.seed + y // drawing.seed) % 2)
+    elif drawing.kind == "stripes":
         level = 255 * (x // 20 % 2)
     elif drawing.kind == "disc":
         level = 255 * ((2 * x - drawing.width) ** 2 + (2 * y - drawing.height) ** 2 < 400**2)
@@ -91,12 +117,31 @@ def registered(colours: NDArray[np.uint8]) -> list[str] | dict[str, object]:
     return rows_of(outcome)
 
 
+def regions(colours: NDArray[np.uint8]) -> list[str]:
+    """Return x, y, side and angle of the candidates of a page, quality, if good, and hash."""
+    luma = canonical_luma(Picture(Image.fromarray(colours), Dihedral.IDENTITY))
+    anchors, hashed, are_good = candidates(pages(luma, colours.shape[1] / colours.shape[0]))
+    return [
+        f"{x:.5f} {y:.5f} {side:.5f} {angle:.5f} {quality} {int(is_good)} {code.tobytes().hex()}"
+        for x, y, side, angle, quality, is_good, code in zip(
+            *anchors, hashed.qualities[:, 0], are_good, hashed.hashes[:, 0], strict=True
+        )
+    ]
+
+
+def entry(drawing: Drawing) -> dict[str, object]:
+    """Return what the vectors hold of a drawing; ``shapes`` are 12 bytes each, as Example has."""
+    colours = draw(drawing)
+    held: dict[str, object] = asdict(drawing)
+    if drawing.kind == "example":
+        name = EXAMPLES[drawing.seed].name
+        held["shapes"] = _bytes(f"picture {name}", _SHAPES * _BYTES_PER_SHAPE).hex()
+    return held | {"registered": registered(colours), "regions": regions(colours)}
+
+
 def vectors() -> str:
     """Return the text of VECTORS."""
-    entries = [
-        json.dumps(asdict(drawing) | {"registered": registered(draw(drawing))})
-        for drawing in DRAWINGS
-    ]
+    entries = [json.dumps(entry(drawing)) for drawing in DRAWINGS]
     return "[\n" + ",\n".join(entries) + "\n]\n"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.harness.browsers import PROGRAMS, ROOT, result_of
+from rig.callers.browsers import PROGRAMS, ROOT, result_of
 
 SCRIPT = "/tests/web/hashing/hash_all.js"
 

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 from pillow_heif import register_heif_opener
 
-from tests.hashing.pictures import PHOTOS, encode
-from tests.oracle.parts import DISPLAY_P3, table_profile
+from rig.media.files.parts import DISPLAY_P3, table_profile
+from rig.media.pictures import PHOTOS, encode
 
 register_heif_opener()  # to write them
 

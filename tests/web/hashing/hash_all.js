@@ -1,6 +1,6 @@
 /** Hash files as the page does, and what the vectors draw; send both. */
 
-import { get, hashFiles, send } from '../../../benchmarks/harness/hash_files.js';
+import { get, hashFiles, send } from '../../../rig/callers/hash_files.js';
 import { Shapes } from '../../../disrupt/web/page/hashing/shapes.js';
 import { differences } from './vectors.js';
 

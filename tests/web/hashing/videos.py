@@ -9,7 +9,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from benchmarks.harness.videos import Codec, Frame, encode, footage
+from rig.media.videos import Codec, Frame, encode, footage
 
 CODECS = {
     "h264.mp4": Codec(),

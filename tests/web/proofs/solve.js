@@ -1,6 +1,6 @@
 /** Solve a challenge by the page's worker, and send the proof. */
 
-import { get, send } from '../../../benchmarks/harness/hash_files.js';
+import { get, send } from '../../../rig/callers/hash_files.js';
 
 await send(async () => {
   const challenge = await (await get('/files/challenge')).text();

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.browsers import ROOT, result_of
 from disrupt.services.proofs_of_work import ProofsOfWork
+from rig.callers.browsers import ROOT, result_of
 from tests.web.hashing.engines import EACH_ENGINE
 
 OF = ("key", b"origin")

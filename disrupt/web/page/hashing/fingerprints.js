@@ -33,7 +33,7 @@ import { variants } from './variants.js';
 /** @typedef {import('./shapes.js').Shapes} Shapes */
 
 /**
- * Fingerprint a picture of which all rows were read, in variant plans 0, 1 and 2, the canonical
+ * Fingerprint a picture of which all rows were read, in variant plans 0 and 1, the canonical
  * fingerprint first.
  * @param {import('./luma.js').LumaReader} picture
  * @param {Shapes} shapes

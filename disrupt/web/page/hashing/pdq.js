@@ -114,16 +114,26 @@ export function sampledColumns(rows, width, axis) {
  * @returns {Hashed}
  */
 export function hashSamples(samples) {
-  const coefficients = coefficientsOf(samples);
-  const median = Float32Array.from(coefficients).sort()[HASH_BITS / 2 - 1];
+  return hashCoefficients(coefficientsOf(samples), qualityOf(samples));
+}
+
+/**
+ * Hash coefficients, 16 x 16, of samples of a quality.
+ * @param {Float32Array} coefficients
+ * @param {number} quality
+ * @returns {Hashed}
+ */
+export function hashCoefficients(coefficients, quality) {
+  const median = coefficients.slice().sort()[HASH_BITS / 2 - 1];
   const hash = new Uint8Array(HASH_BYTES);
   let undecidedBits = 0;
-  coefficients.forEach((coefficient, bit) => {
+  for (let bit = 0; bit < HASH_BITS; bit++) {
+    const coefficient = coefficients[bit];
     // The published hex begins with the last bit.
     if (coefficient > median) hash[HASH_BYTES - 1 - (bit >> 3)] |= 1 << (bit & 7);
     if (Math.abs(Math.fround(coefficient - median)) < UNDECIDED) undecidedBits++;
-  });
-  return { hash, quality: qualityOf(samples), undecidedBits };
+  }
+  return { hash, quality, undecidedBits };
 }
 
 /**
@@ -159,8 +169,11 @@ const BITS_OF_BYTE = Uint8Array.from({ length: 256 }, (_, byte) => {
   return bits;
 });
 
-/** @param {Float32Array} samples */
-function coefficientsOf(samples) {
+/**
+ * Return the coefficients, 16 x 16, of samples, 64 x 64.
+ * @param {Float32Array} samples
+ */
+export function coefficientsOf(samples) {
   const rows = transformed(samples, SAMPLES);
   return transformed(rows, COEFFICIENTS);
 }
@@ -197,7 +210,7 @@ function transformed(matrix, columns) {
  * Return PDQ's quality: steps between neighbours, in whole hundredths of the range, over 90.
  * @param {Float32Array} samples
  */
-function qualityOf(samples) {
+export function qualityOf(samples) {
   let steps = 0;
   for (let row = 0; row < SAMPLES; row++) {
     for (let column = 0; column < SAMPLES; column++) {

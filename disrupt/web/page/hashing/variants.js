@@ -1,120 +1,139 @@
 /**
- * Variant plans 1 and 2: crops, parts and turns of a picture.
+ * Variant plan 1: anchored regions, crops and turns of a picture.
  *
  * Port of `disrupt/hashing/variants.py`.
  */
 
+import { hashAnchors } from './anchors/regions.js';
 import { REDUCED_PX, cropped } from './axes.js';
 import { distanceBits, hashSamples, plainShare, sampledColumns, sampledRows } from './pdq.js';
 import { turned } from './rotation.js';
 import {
+  ANCHORED_MOST,
+  ANCHORED_WIDTHS,
   MAX_PLAIN_SHARE,
   MAX_UNDECIDED_BITS_OF_PARTS,
   MIN_QUALITY,
   NEAR_BITS,
+  PARTS_PLAN,
   PDQ_512,
-  PLANS,
+  REGISTERED_MOST,
+  VARIANTS,
 } from './tables.js';
 
 const WHOLE_PERMILLE = 1000;
 
+/** Share of the time that anchored regions take, about; the rest is that of crops. */
+const ANCHORED_SHARE = 0.6;
+
 /** @typedef {import('./fingerprints.js').Fingerprint} Fingerprint */
 /** @typedef {{luma: Uint8Array | Float32Array, width: number, height: number}} Luma */
-/** @typedef {{plan: number, ordinal: number, crop: number[]}} Variant */
+/** @typedef {{ordinal: number, hash: Uint8Array, quality: number}} Part */
 
 /**
- * Fingerprint an upright picture in both plans.
+ * Fingerprint an upright picture in plan 1.
  *
- * In the plans' order; left out are parts of low quality, parts whose hash noise decides, shapes on
- * plain pages, and what is within NEAR_BITS of a hash before it.
+ * In the plan's order, until the picture has REGISTERED_MOST hashes; left out are parts of low
+ * quality, parts whose hash noise decides, shapes on plain pages, and what is within NEAR_BITS of a
+ * hash before it.
  * @param {Luma} picture also if it was reduced to a square
  * @param {number} aspect width over height of the picture
  * @param {Fingerprint[]} kept stored already
- * @param {(share: number) => Promise<void>} step awaited between turns, with the share that is done
+ * @param {(share: number) => Promise<void>} step awaited between parts, with the share that is done
  * @returns {Promise<Fingerprint[]>}
  */
 export async function variants(picture, aspect, kept, step) {
-  const byTurn = variantsByTurn(aspect);
-  const coarse = halved(picture);
-  /** @type {Fingerprint[]} */
-  const candidates = [];
-  let done = 0;
-  for (const [millidegrees, some] of byTurn) {
-    const shown = millidegrees
-      ? turned(coarse, millidegrees / 1000, aspect)
-      : { ...picture, luma: Float32Array.from(picture.luma) };
-    candidates.push(...hashParts(shown, some));
-    await step(++done / byTurn.size);
-  }
-  candidates.sort((left, right) => left.plan - right.plan || left.ordinal - right.ordinal);
   const stored = kept.map(({ hash }) => hash);
-  return candidates.filter(({ hash }) => {
-    const isNew = stored.every((other) => distanceBits(hash, other) > NEAR_BITS);
-    if (isNew) stored.push(hash);
-    return isNew;
-  });
-}
-
-/**
- * Return the variants of both plans by their turn, in thousandths of a degree.
- * @param {number} aspect
- * @returns {Map<number, Variant[]>}
- */
-function variantsByTurn(aspect) {
-  const isTall = aspect < 1;
-  const byTurn = new Map();
-  for (const [plan, rows] of Object.entries(PLANS)) {
-    rows.forEach(([left, top, right, bottom, turn], at) => {
-      const crop = isTall ? [top, left, bottom, right] : [left, top, right, bottom];
-      const millidegrees = isTall ? 0 - turn : turn;
-      if (!byTurn.has(millidegrees)) byTurn.set(millidegrees, []);
-      const ordinal = isTall ? rows.length + at : at;
-      byTurn.get(millidegrees).push({ plan: Number(plan), ordinal, crop });
-    });
+  /** @type {Fingerprint[]} */
+  const chosen = [];
+  const add = (/** @type {Part} */ part) => {
+    const isNear = stored.some((other) => distanceBits(part.hash, other) <= NEAR_BITS);
+    if (isNear || stored.length >= REGISTERED_MOST) return;
+    stored.push(part.hash);
+    chosen.push({ ...part, profile: PDQ_512, plan: PARTS_PLAN, startMs: 0, endMs: 0 });
+  };
+  let ordinal = 0;
+  for (const [at, most] of ANCHORED_MOST.entries()) {
+    const regions = hashAnchors(picture, ANCHORED_WIDTHS[at] * aspect, most, MIN_QUALITY);
+    regions.forEach(({ hash, quality }, place) => add({ ordinal: ordinal + place, hash, quality }));
+    ordinal += most;
+    await step((ANCHORED_SHARE * ordinal) / sum(ANCHORED_MOST));
   }
-  return byTurn;
+  const crops = new Crops(picture, aspect);
+  const first = ordinal + (aspect < 1 ? VARIANTS.length : 0);
+  for (let at = 0; at < VARIANTS.length && stored.length < REGISTERED_MOST; at++) {
+    const hashed = crops.hashed(VARIANTS[at]);
+    if (hashed) add({ ordinal: first + at, hash: hashed.hash, quality: hashed.quality });
+    await step(ANCHORED_SHARE + ((1 - ANCHORED_SHARE) * (at + 1)) / VARIANTS.length);
+  }
+  return chosen;
 }
 
-/**
- * Hash parts of a picture, without those of low quality and on plain pages.
- * @param {Luma} picture
- * @param {Variant[]} some
- * @returns {Fingerprint[]}
- */
-function hashParts({ luma, width, height }, some) {
-  /** @type {Map<string, Float32Array>} */
-  const rowsOf = new Map();
-  const fingerprints = [];
-  for (const { plan, ordinal, crop } of some) {
-    const [left, top, right, bottom] = crop;
+/** @param {number[]} numbers */
+function sum(numbers) {
+  return numbers.reduce((total, number) => total + number, 0);
+}
+
+/** Crops and turns of a picture, which share what they can. */
+class Crops {
+  /**
+   * @param {Luma} picture
+   * @param {number} aspect
+   */
+  constructor(picture, aspect) {
+    this._picture = { ...picture, luma: Float32Array.from(picture.luma) };
+    this._coarse = halved(this._picture);
+    this._aspect = aspect;
+    /** @type {Map<number, {shown: Luma, rows: Map<string, Float32Array>}>} */
+    this._byTurn = new Map();
+  }
+
+  /**
+   * Hash a variant; null if it is of low quality, decided by noise or of a plain page.
+   * @param {number[]} variant
+   */
+  hashed([left, top, right, bottom, millidegrees]) {
+    const isTall = this._aspect < 1;
+    if (isTall) [left, top, right, bottom] = [top, left, bottom, right];
+    const { shown, rows: sampledBefore } = this._turned(isTall ? 0 - millidegrees : millidegrees);
+    const { luma, width, height } = shown;
     const key = `${top} ${bottom}`;
-    let rows = rowsOf.get(key);
-    if (!rows) {
-      rows = sampledRows(luma, width, cropped(height, top, WHOLE_PERMILLE - bottom));
-      rowsOf.set(key, rows);
-    }
+    const axis = cropped(height, top, WHOLE_PERMILLE - bottom);
+    const rows = sampledBefore.get(key) ?? sampledRows(luma, width, axis);
+    sampledBefore.set(key, rows);
     const samples = sampledColumns(rows, width, cropped(width, left, WHOLE_PERMILLE - right));
-    const { hash, quality, undecidedBits } = hashSamples(samples);
+    const hashed = hashSamples(samples);
     const isKept =
-      quality >= MIN_QUALITY &&
-      undecidedBits <= MAX_UNDECIDED_BITS_OF_PARTS &&
+      hashed.quality >= MIN_QUALITY &&
+      hashed.undecidedBits <= MAX_UNDECIDED_BITS_OF_PARTS &&
       plainShare(samples) <= MAX_PLAIN_SHARE;
-    if (isKept) {
-      fingerprints.push({ hash, quality, profile: PDQ_512, plan, ordinal, startMs: 0, endMs: 0 });
-    }
+    return isKept ? hashed : null;
   }
-  return fingerprints;
+
+  /**
+   * Return the turned picture, and its rows that are sampled so far.
+   * @param {number} millidegrees
+   */
+  _turned(millidegrees) {
+    let turn = this._byTurn.get(millidegrees);
+    if (!turn) {
+      const shown = millidegrees
+        ? turned(this._coarse, millidegrees / 1000, this._aspect)
+        : this._picture;
+      turn = { shown, rows: new Map() };
+      this._byTurn.set(millidegrees, turn);
+    }
+    return turn;
+  }
 }
 
 /**
- * Halve the canonical square, so that turning takes a quarter of the time; 32-bit luma.
+ * Halve the canonical square, so that turning takes a quarter of the time.
  * @param {Luma} picture
  * @returns {Luma}
  */
 function halved({ luma, width, height }) {
-  if (width !== REDUCED_PX || height !== REDUCED_PX) {
-    return { luma: Float32Array.from(luma), width, height };
-  }
+  if (width !== REDUCED_PX || height !== REDUCED_PX) return { luma, width, height };
   const half = REDUCED_PX / 2;
   const small = new Float32Array(half * half);
   for (let row = 0; row < half; row++) {

@@ -1,0 +1,1 @@
+"""Pictures, videos, hashes and registrations to send: generated, edited, encoded and damaged."""

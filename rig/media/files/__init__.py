@@ -1,0 +1,1 @@
+"""Files of each format of pictures as Chromium shows them: whole, unusual and damaged."""

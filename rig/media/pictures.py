@@ -1,0 +1,94 @@
+"""Photographs of packages, their files, and what registers and finds them."""
+
+import io
+import struct
+import zlib
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from skimage.data import data_dir
+
+from disrupt.core.hashes import PdqHash
+from disrupt.core.lookups import Effort
+from disrupt.core.media import LowQuality, Profile
+from disrupt.hashing import (
+    ImageFingerprints,
+    fingerprint_image,
+    hash_image,
+)
+from disrupt.hashing.decoding.pictures import decode
+from disrupt.hashing.images import canonical_hash
+
+
+def photo(name: str) -> NDArray[np.uint8]:
+    """Return the pixels of a photograph of scikit-image."""
+    return np.asarray(Image.open(f"{data_dir}/{name}").convert("RGB"))
+
+
+PHOTOS = {
+    "astronaut": photo("astronaut.png"),
+    "cat": photo("chelsea.png"),
+    "coffee": photo("coffee.png"),
+    "rocket": photo("rocket.jpg"),
+    "tower": np.tile(photo("camera.png"), (2, 1, 1)),
+}
+
+
+def encode(picture: NDArray[np.uint8] | Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    """Encode a picture as a file, with options of Pillow."""
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def chunk(kind: bytes, content: bytes = b"", crc: int | None = None) -> bytes:
+    """Return a chunk of a PNG file."""
+    crc = zlib.crc32(kind + content) if crc is None else crc
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
+
+
+def grey_tiff(
+    pixels: bytes,
+    size: tuple[int, int],
+    *,
+    bits: int = 8,
+    photometric: int = 1,
+    compression: int = 1,
+) -> bytes:
+    """Return a grey TIFF of one strip, as Pillow does not write it (TIFF 6.0).
+
+    ``photometric`` 0: 0 is white. ``compression`` 7: JPEG.
+    """
+    (width, height), start = size, 8 + 2 + 9 * 12 + 4
+    values = [width, height, bits, compression, photometric, start, 1, height, len(pixels)]
+    tags = zip([256, 257, 258, 259, 262, 273, 277, 278, 279], values, strict=True)
+    entries = (struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    return b"".join([b"II*\0", struct.pack("<IH", 8, 9), *entries, bytes(4), pixels])
+
+
+@cache
+def canonical(data: bytes) -> PdqHash:
+    """Return the hash that a file is to be registered with."""
+    outcome = canonical_hash(decode(data))
+    assert not isinstance(outcome, LowQuality)
+    return outcome[0]
+
+
+def registered(data: bytes) -> dict[Profile, PdqHash]:
+    """Return the hashes of the whole picture that a file is registered with."""
+    outcome = fingerprint_image(data)
+    assert isinstance(outcome, ImageFingerprints)
+    assert outcome.fingerprints[0].profile == Profile.PDQ_512
+    assert outcome.fingerprints[0].quality == outcome.quality
+    return {
+        fingerprint.profile: fingerprint.hash
+        for fingerprint in outcome.fingerprints
+        if (fingerprint.plan, fingerprint.ordinal) == (0, 0)
+    }
+
+
+upright = partial(hash_image, effort=Effort.FAST)
