@@ -19,9 +19,10 @@ from disrupt import logs, ownership
 from disrupt.core.progress import Progress
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
+from disrupt.operators.options import json_option
+from disrupt.operators.printing import report, show
 from disrupt.registry import opening
 from disrupt.registry.contract import RegistryReader
-from disrupt.server.commands.printing import json_option, report, show
 
 if TYPE_CHECKING:
     from disrupt.feed.rebuild import Rebuilt

@@ -40,11 +40,11 @@ from disrupt.feed.follower import Follower
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first
 from disrupt.index.live import LiveIndex
+from disrupt.operators.restore import restore
 from disrupt.registry import opening
 from disrupt.registry.backup import back_up
 from disrupt.registry.contract import NewItem
 from disrupt.registry.outcomes import DISPUTED_MATCHES
-from disrupt.server.restore import restore
 from disrupt.services.matching import UNBOUNDED, complete, hash_steps
 from indexer.verify import verify
 from rig.media.codes import flipped

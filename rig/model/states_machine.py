@@ -35,10 +35,10 @@ from disrupt.feed.rebuild import Rebuilt, rebuild
 from disrupt.index import segments
 from disrupt.index.generations import create_first, current, directory_of, roll_back
 from disrupt.index.live import LiveIndex
+from disrupt.operators.restore import restore
 from disrupt.registry import opening
 from disrupt.registry.backup import back_up
 from disrupt.registry.contract import NewItem, RegistryReader
-from disrupt.server.restore import restore
 from disrupt.wire import feed as wire
 from indexer.verify import verify
 from rig.media.codes import search

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from grpc_reflection.v1alpha import reflection
 
 from disrupt.core.policy import ApiKey, Right
 from disrupt.errors import UnauthenticatedError
-from disrupt.server.admission.limits import MessageLimits, capacities
-from disrupt.server.admission.receiving import Receiver
-from disrupt.server.admission.shares import Admission
-from disrupt.server.calls.health import Health
-from disrupt.server.calls.interceptors import Authentication, Errors
 from disrupt.server.config import Config
+from disrupt.server.edge.health import Health
+from disrupt.server.edge.interceptors import Authentication, Errors
+from disrupt.server.edge.limits import capacities
+from disrupt.server.edge.methods import most_bytes
+from disrupt.server.edge.receiving import Receiver
+from disrupt.server.edge.shares import Admission
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceServicer, add_MatchServiceServicer_to_server
 
@@ -61,7 +63,9 @@ async def serving(
 
     The last of KEYS has the right to the feed only.
     """
-    errors = Errors(Receiver(MessageLimits.of(config), {}), config.max_call_s, config.max_call_s)
+    errors = Errors(
+        Receiver(partial(most_bytes, config=config)), config.max_call_s, config.max_call_s
+    )
     admission = admission or Admission(capacities(config))
     server = aio.server(
         interceptors=[Authentication(authenticate, admission), *tracing, errors],

@@ -14,10 +14,10 @@ import pytest
 
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DataDirectoryError
+from disrupt.operators.restore import restore
 from disrupt.registry import backup, opening, sqlite
 from disrupt.registry.backup import back_up, bring_up_to_date, check, unpack
 from disrupt.registry.sql.registry import SqlRegistryWriter
-from disrupt.server.restore import restore
 from rig.media.registrations import DAY, all_changes, new_item, plain, registration
 
 

@@ -31,6 +31,7 @@ from disrupt.errors import (
     StorageFullError,
     UnavailableError,
 )
+from disrupt.operators.restore import restore
 from disrupt.registry import backup, opening
 from disrupt.registry import postgresql as backend
 from disrupt.registry.contract import Registration, RegistryReader, RegistryWriter
@@ -38,7 +39,6 @@ from disrupt.registry.postgresql import engine, roles
 from disrupt.registry.postgresql.connections import WritablePostgresqlDatabase
 from disrupt.registry.sql import statements
 from disrupt.registry.sql.reconciliation import NUMBERS_SKIPPED
-from disrupt.server.restore import restore
 from rig.media.registrations import (
     ACT,
     DAY,

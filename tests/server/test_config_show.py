@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from disrupt.cli import main
-from disrupt.server.commands.config import _without_password
+from disrupt.operators.config import _without_password
 from disrupt.server.config import Config
 
 

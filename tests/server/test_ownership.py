@@ -27,8 +27,8 @@ from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first, current, directory_of, generations
 from disrupt.registry import sqlite
 from disrupt.server.config import Config
-from disrupt.server.erasure import erase
-from disrupt.server.processes import maintenance
+from disrupt.server.upkeep import maintenance
+from disrupt.server.upkeep.erasure import erase
 from indexer.commands import main as indexer
 from rig.media.registrations import DAY, registration
 from rig.servers.deployment import CommandFailedError, run

@@ -14,8 +14,8 @@ _BEGIN = """
 import asyncio, signal, sys, threading, time
 from grpc import aio
 from disrupt import logs
-from disrupt.server import part_failure
-from disrupt.server.processes import serving
+from disrupt.server.edge import part_failure
+from disrupt.server.edge import serving
 logs.configure("worker")
 
 async def fail():
@@ -114,7 +114,9 @@ _SUPERVISED = """
 import asyncio, signal, socket, time
 from pathlib import Path
 from disrupt import logs
-from disrupt.server.processes import children, serving, supervisor
+from disrupt.server.supervisor import children
+from disrupt.server.edge import serving
+from disrupt.server.supervisor import process as supervisor
 from disrupt.server.config import Config
 
 async def hang():

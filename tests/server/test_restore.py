@@ -17,12 +17,12 @@ from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.errors import CursorExpiredError, DataDirectoryError, DataDirectoryInUseError
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first, current, locked
+from disrupt.operators.restore import Restored, restore
 from disrupt.registry import journal, sqlite
 from disrupt.registry.backup import back_up, check
 from disrupt.registry.contract import Registration
-from disrupt.server.admin import open_admin
-from disrupt.server.erasure import erase
-from disrupt.server.restore import Restored, restore
+from disrupt.server.desk import open_desk
+from disrupt.server.upkeep.erasure import erase
 from indexer.commands import main as index_main
 from indexer.verify import verify
 from rig.faults.dying import ended_at, restore_backup
@@ -247,7 +247,7 @@ def test_beside_what_an_empty_server_made_the_journal_is_refused_with_what_to_do
 
 def test_a_lock_that_cannot_be_taken_is_no_running_server(tmp_path: Path) -> None:
     (tmp_path / "lock").mkdir()
-    with pytest.raises(DataDirectoryError, match="cannot be used"), open_admin(tmp_path):
+    with pytest.raises(DataDirectoryError, match="cannot be used"), open_desk(tmp_path):
         pytest.fail("there is no server to ask")
 
 

@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,21 @@ from grpc import aio
 from disrupt.admin.v1 import removals_pb2
 from disrupt.admin.v1.removals_pb2_grpc import (
     RemovalsServiceStub,
-    add_RemovalsServiceServicer_to_server,
 )
 from disrupt.core.policy import MINORS
 from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.feed.node import Node
 from disrupt.feed.removals import RemovalList
+from disrupt.operators import removals
 from disrupt.registry import journal, sqlite
 from disrupt.registry.contract import RegistryReader, Removed
-from disrupt.server.admission.limits import MessageLimits
-from disrupt.server.admission.receiving import Receiver
-from disrupt.server.calls import internal
-from disrupt.server.calls.interceptors import Errors
-from disrupt.server.calls.removals import CALLS, RemovalsServicer
-from disrupt.server.commands import removals
 from disrupt.server.config import Config
+from disrupt.server.edge import internal
+from disrupt.server.edge.handlers import add_service, by_name
+from disrupt.server.edge.interceptors import Errors
+from disrupt.server.edge.methods import most_bytes
+from disrupt.server.edge.receiving import Receiver
+from disrupt.server.node.removals import SERVICE, RemovalsServicer
 from rig.callers.caller import TIMEOUT_S, outcome
 from rig.callers.shell import Done, run
 from rig.media.registrations import ACT, DAY, api_key, item_of, new_item, registration
@@ -79,11 +80,11 @@ class Site:
             }.items()
         }
         config = Config.load(None, data_dir=self.node.path, **settings)
-        errors = Errors(Receiver(MessageLimits.of(config), {}), 30, 30)
-        first = internal.InternalCalls(internal.WRITER, CALLS)
+        errors = Errors(Receiver(partial(most_bytes, config=config)), 30, 30)
+        first = internal.InternalCalls(internal.WRITER, (f"/{SERVICE.full_name}/",))
         server = aio.server(interceptors=[first, errors], options=internal.options(config))
         servicer = RemovalsServicer(RemovalList(self.node.journal))
-        add_RemovalsServiceServicer_to_server(servicer, server)
+        add_service(server, SERVICE, by_name(servicer))
         internal.listen(server, config)
         await server.start()
         try:

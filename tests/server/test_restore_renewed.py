@@ -16,10 +16,10 @@ from disrupt.doctor.findings import Verdict
 from disrupt.feed.follower import Follower
 from disrupt.index.generations import create_first
 from disrupt.index.live import LiveIndex
+from disrupt.operators.restore import Restored, restore
 from disrupt.registry import sqlite
 from disrupt.registry.backup import back_up
 from disrupt.registry.contract import NewItem
-from disrupt.server.restore import Restored, restore
 from rig.media.codes import search
 from rig.media.registrations import DAY, OWN, item_of, new_case, registration
 

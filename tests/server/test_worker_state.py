@@ -19,7 +19,7 @@ from disrupt.errors import UnauthenticatedError, UnavailableError
 from disrupt.index.generations import create_first
 from disrupt.registry import sqlite
 from disrupt.registry.sql.registry import SqlRegistryWriter
-from disrupt.server.worker_state import WorkerState
+from disrupt.server.worker.state import WorkerState
 from disrupt.services.keys import create_key
 from rig.media.registrations import ACT
 

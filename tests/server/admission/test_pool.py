@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from disrupt.server.admission.pool import Pool
+from disrupt.server.edge.pool import Pool
 
 THREADS = 2
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from disrupt.core.policy import LookupQuota
 from disrupt.errors import LimitExceededError, QuotaExceededError
-from disrupt.server.admission.quotas import LookupQuotas
 from disrupt.server.metrics.families import QUOTA_LEFT, Family
 from disrupt.server.metrics.rows import Row, Rows
+from disrupt.server.worker.quotas import LookupQuotas
 from disrupt.services.keys import KeyRing
 
 WORKERS = ("worker 1", "worker 2", "worker 3")

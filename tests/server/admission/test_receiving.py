@@ -11,9 +11,9 @@ import grpc
 import pytest
 from grpc import aio
 
-from disrupt.server.admission import receiving
-from disrupt.server.admission.limits import capacities
-from disrupt.server.admission.shares import Admission, Resource
+from disrupt.server.edge import receiving
+from disrupt.server.edge.limits import capacities
+from disrupt.server.edge.shares import Admission, Resource
 from disrupt.v1 import match_pb2
 from rig.callers.caller import Refused, refused_of
 from rig.callers.wire import Wire, begun

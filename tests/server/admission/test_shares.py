@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from disrupt.errors import OverloadedError
-from disrupt.server.admission.limits import WAIT_S, MessageLimits, by_delay, capacities
-from disrupt.server.admission.shares import Admission, Resource
 from disrupt.server.config import Config
+from disrupt.server.edge.limits import WAIT_S, by_delay, capacities
+from disrupt.server.edge.methods import most_bytes
+from disrupt.server.edge.shares import Admission, Resource
 from disrupt.server.metrics import families
 from disrupt.server.metrics.rows import Row
 
@@ -110,7 +111,7 @@ def test_every_resource_has_a_limit_and_eight_largest_messages_have_room() -> No
     assert limits.keys() == set(Resource)
     assert all(limit > 0 for limit in limits.values())
     assert limits[Resource.READS] >= 8
-    largest = MessageLimits.of(config)("/disrupt.v1.RegistrationService/RegisterHashes")
+    largest = most_bytes("/disrupt.v1.RegistrationService/RegisterHashes", config)
     assert limits[Resource.WRITTEN_BYTES] >= 7 * largest
 
 

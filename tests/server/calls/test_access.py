@@ -1,6 +1,6 @@
 """The access matrix: every call is refused to every caller who may not make it.
 
-The calls are those of ``server/rights.py``. A call of the proto files that has no line there fails.
+The calls are those of ``edge.methods``. A call of the proto files that has no row there fails.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from grpc import aio
 from disrupt import v1
 from disrupt.admin.v1 import admin_pb2
 from disrupt.core.policy import Right
-from disrupt.server.admin import open_admin
-from disrupt.server.rights import RIGHTS
+from disrupt.server.desk import open_desk
+from disrupt.server.edge.methods import PUBLIC
 from disrupt.services.keys import SECRET_PREFIX
 from disrupt.v1 import match_pb2, review_pb2
 from disrupt.wire import admin as wire
@@ -110,11 +110,11 @@ def answers(
     return asyncio.run(make_all())
 
 
-EMPTY = dict.fromkeys(RIGHTS, b"")
+EMPTY = dict.fromkeys(PUBLIC, b"")
 
 
-def test_every_call_of_the_proto_files_has_a_line_in_the_table_of_rights() -> None:
-    assert set(RIGHTS) == set(calls())
+def test_every_call_of_the_proto_files_has_a_row() -> None:
+    assert set(PUBLIC) == set(calls())
 
 
 @pytest.mark.parametrize("words", [None, *MALFORMED.values()], ids=["no header", *MALFORMED])
@@ -124,10 +124,10 @@ def test_no_call_is_answered_without_a_key(server: Deployment, words: str | None
 
 @pytest.mark.parametrize("how", ["revoked", "expired"])
 def test_no_call_is_answered_to_a_key_that_has_ended(server: Deployment, how: str) -> None:
-    with open_admin(server.data_dir) as admin:
-        made = admin.create(wire.create_request(how, tuple(Right), ()))
+    with open_desk(server.data_dir) as desk:
+        made = desk.CreateKey(wire.create_request(how, tuple(Right), ()))
         if how == "revoked":
-            admin.revoke(wire.revoke_request(made.key.key_id))
+            desk.RevokeKey(wire.revoke_request(made.key.key_id))
         else:
             expire(server, made.key.key_id)
     words = f"Bearer {made.secret}"
@@ -136,8 +136,8 @@ def test_no_call_is_answered_to_a_key_that_has_ended(server: Deployment, how: st
 
 @pytest.mark.parametrize("right", Right)
 def test_a_right_allows_its_calls_and_no_others(server: Deployment, right: Right) -> None:
-    own = {method: b"\xff" for method, needed in RIGHTS.items() if needed == right}
-    others = {method: b"" for method in RIGHTS if method not in own}
+    own = {method: b"\xff" for method, needed in PUBLIC.items() if needed == right}
+    others = {method: b"" for method in PUBLIC if method not in own}
     alone = f"Bearer {server.make_key(right.name, right.name)}"
     assert answers(server, alone, others) == {DENIED}
     if own:

@@ -13,8 +13,8 @@ import pytest
 from grpc import aio
 
 from disrupt.errors import InvalidMediaError
-from disrupt.server.admission.limits import capacities
-from disrupt.server.admission.shares import Admission, Resource
+from disrupt.server.edge.limits import capacities
+from disrupt.server.edge.shares import Admission, Resource
 from disrupt.server.metrics import families
 from disrupt.server.metrics.families import Family
 from disrupt.server.metrics.rows import Row

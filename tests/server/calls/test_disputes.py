@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from disrupt.core.policy import Right
-from disrupt.server.admin import open_admin
+from disrupt.server.desk import open_desk
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, review_pb2
 from disrupt.wire import admin as wire_admin
 from rig.callers.caller import Caller, calling, distinctive, items, lookup, near, refusal, register
@@ -131,13 +131,13 @@ def test_a_revoked_key_widens_again(
     value = distinctive()
     registered(helpline, value)
     far = near(value, 20)
-    with open_admin(server.data_dir) as admin:
-        made = admin.create(wire_admin.create_request("third to dispute", (Right.MATCH,), ()))
+    with open_desk(server.data_dir) as desk:
+        made = desk.CreateKey(wire_admin.create_request("third to dispute", (Right.MATCH,), ()))
     with calling(server.address, made.secret) as third:
         dispute([disputing[0], third], far)
         eventually(lambda: matches(platforms, far) == {0})
-        with open_admin(server.data_dir) as admin:
-            admin.revoke(wire_admin.revoke_request(made.key.key_id))
+        with open_desk(server.data_dir) as desk:
+            desk.RevokeKey(wire_admin.revoke_request(made.key.key_id))
     eventually(lambda: matches(platforms, far) == {1})
 
 

@@ -14,8 +14,8 @@ from disrupt.core.acts import OPERATOR, Act, Action
 from disrupt.core.policy import ADULTS, ApiKey, Right
 from disrupt.core.states import ItemState
 from disrupt.registry import sqlite
-from disrupt.server.calls.feed import FeedServicer
-from disrupt.server.calls.interceptors import caller
+from disrupt.server.edge.interceptors import caller
+from disrupt.server.worker.feed import FeedServicer
 from disrupt.services.cursors import SealedCursors
 from disrupt.v1 import feed_pb2
 from rig.media.registrations import DAY, new_item, registration

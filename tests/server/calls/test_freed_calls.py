@@ -6,6 +6,7 @@ import asyncio
 import gc
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ import pytest
 from grpc import aio
 
 from disrupt.errors import OverloadedError
-from disrupt.server.admission.limits import MessageLimits
-from disrupt.server.admission.receiving import Receiver
-from disrupt.server.calls.interceptors import Errors
 from disrupt.server.config import Config
+from disrupt.server.edge.interceptors import Errors
+from disrupt.server.edge.methods import most_bytes
+from disrupt.server.edge.receiving import Receiver
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import (
     MatchServiceServicer,
@@ -71,7 +72,9 @@ def test_a_refused_call_leaves_nothing_to_collect(
         server = aio.server(
             interceptors=[
                 Errors(
-                    Receiver(MessageLimits.of(Config(data_dir=tmp_path)), {}), TIMEOUT_S, TIMEOUT_S
+                    Receiver(partial(most_bytes, config=Config(data_dir=tmp_path))),
+                    TIMEOUT_S,
+                    TIMEOUT_S,
                 )
             ]
         )

@@ -10,8 +10,8 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from disrupt.errors import UnavailableError
-from disrupt.server.calls.health import FEED, LOOKUPS, MATCH, OVERALL, Health
-from disrupt.server.calls.health_of_worker import check_index
+from disrupt.server.edge.health import FEED, LOOKUPS, MATCH, OVERALL, Health
+from disrupt.server.worker.health_checks import check_index
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ import pytest
 from disrupt.admin.v1 import admin_pb2
 from disrupt.admin.v1.admin_pb2_grpc import AdminServiceStub
 from disrupt.errors import ConfigurationError
-from disrupt.server.admin import open_admin
-from disrupt.server.calls.interceptors import CALLER_KEY
 from disrupt.server.config import Config
+from disrupt.server.desk import open_desk
+from disrupt.server.edge.interceptors import CALLER_KEY
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, review_pb2
 from disrupt.v1.feed_pb2_grpc import FeedServiceStub
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
@@ -63,8 +63,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with Deployment.start(directory / "data", workers=1, settings=settings) as server:
         rights = ("register", "review", "staff")
         secrets = {right: server.make_key(right, right) for right in rights}
-        with open_admin(server.data_dir) as admin:
-            ids = {key.name: key.key_id for key in admin.list().keys}
+        with open_desk(server.data_dir) as desk:
+            ids = {key.name: key.key_id for key in desk.ListKeys(admin_pb2.ListKeysRequest()).keys}
         keys = {right: (ids[right], secret) for right, secret in secrets.items()}
         keys["unknown"] = ("a2345678", "")
         yield Site(server, port, authority, keys)
@@ -105,8 +105,12 @@ def test_a_key_that_was_just_made_is_known(site: Site) -> None:
     sent = register(distinctive())
     site.call("node", RegistrationServiceStub, "RegisterHashes", sent, "register")
     site.server.make_key("new", "register")
-    with open_admin(site.server.data_dir) as admin:
-        site.keys["new"] = next((key.key_id, "") for key in admin.list().keys if key.name == "new")
+    with open_desk(site.server.data_dir) as desk:
+        site.keys["new"] = next(
+            (key.key_id, "")
+            for key in desk.ListKeys(admin_pb2.ListKeysRequest()).keys
+            if key.name == "new"
+        )
     site.call("node", RegistrationServiceStub, "RegisterHashes", register(distinctive()), "new")
 
 

@@ -9,7 +9,7 @@ import grpc
 from click.testing import CliRunner
 
 from disrupt.cli import main
-from disrupt.server.admin import today
+from disrupt.server.edge.today import today
 from rig.callers.caller import Caller, distinctive, matches, outcome, register
 from rig.servers.deployment import Deployment
 from rig.servers.registries import expire

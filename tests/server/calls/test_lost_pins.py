@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
-from disrupt.server.admin import open_admin
+from disrupt.admin.v1 import admin_pb2
+from disrupt.server.desk import open_desk
 from disrupt.v1 import registration_pb2, review_pb2
 from disrupt.wire import admin as wire
 from rig.callers.caller import (
@@ -88,9 +89,13 @@ def test_two_keys_of_one_person_erase_nothing(
     server: Deployment, helpline: Caller, reviewer: Caller
 ) -> None:
     case = helpline("RegisterHashes", register(distinctive())).receipt.case_number
-    with open_admin(server.data_dir) as admin:
-        key_id = next(key.key_id for key in admin.list().keys if key.name == "review")
-        rotated = admin.rotate(wire.rotate_request(key_id, 14)).secret
+    with open_desk(server.data_dir) as desk:
+        key_id = next(
+            key.key_id
+            for key in desk.ListKeys(admin_pb2.ListKeysRequest()).keys
+            if key.name == "review"
+        )
+        rotated = desk.RotateKey(wire.rotate_request(key_id, 14)).secret
     erase(reviewer, case)
     with calling(server.address, rotated) as successor:
         assert erase(successor, case).erased_on == ""

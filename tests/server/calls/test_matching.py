@@ -18,14 +18,14 @@ from disrupt.fair_queue import turn_of
 from disrupt.index.columns import NOTHING_NEAR, NearestHits
 from disrupt.index.live import LiveIndex
 from disrupt.index.nearest import UNLIMITED, Budget
-from disrupt.server.admission.limits import capacities
-from disrupt.server.admission.pool import Pool
-from disrupt.server.admission.quotas import LookupQuotas
-from disrupt.server.admission.shares import Admission, holder
-from disrupt.server.calls import matching
-from disrupt.server.calls.interceptors import caller
-from disrupt.server.calls.matching import MatchServicer
 from disrupt.server.config import Config
+from disrupt.server.edge.interceptors import caller
+from disrupt.server.edge.limits import capacities
+from disrupt.server.edge.pool import Pool
+from disrupt.server.edge.shares import Admission, holder
+from disrupt.server.worker import matching
+from disrupt.server.worker.matching import MatchServicer
+from disrupt.server.worker.quotas import LookupQuotas
 from disrupt.services.matching import BLOCK_QUERIES
 from rig.callers.caller import lookup
 

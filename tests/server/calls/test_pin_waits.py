@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from disrupt.errors import TooManyAttemptsError
-from disrupt.server.admission.pool import Pool
-from disrupt.server.calls import pin_waits
-from disrupt.server.calls.pin_waits import PinWaits
+from disrupt.server.edge.pool import Pool
+from disrupt.server.writer import pin_waits
+from disrupt.server.writer.pin_waits import PinWaits
 from disrupt.services.throttle import Asked, NotYetError, Throttle
 
 ASKED = Asked("key", b"origin", "number", b"proof")

@@ -12,9 +12,9 @@ from disrupt.core.cases import CaseStatus, case_number
 from disrupt.core.changes import Cursor
 from disrupt.core.registrations import Receipt, ShownCase
 from disrupt.registry.contract import Withdrawn
-from disrupt.server.admission.pool import Pool
-from disrupt.server.admission.shares import Admission, Resource, holder
-from disrupt.server.calls.registration_writer import RegistrationServicer
+from disrupt.server.edge.pool import Pool
+from disrupt.server.edge.shares import Admission, Resource, holder
+from disrupt.server.writer.registration import RegistrationServicer
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.registration import Registrar
 from disrupt.v1 import registration_pb2

@@ -9,7 +9,7 @@ import pytest
 
 from disrupt.core.policy import ApiKey, Right
 from disrupt.errors import DisruptError, UnauthenticatedError, UnavailableError
-from disrupt.server.calls.revocation import OpenCalls
+from disrupt.server.worker.revocation import OpenCalls
 from disrupt.services.keys import KeyRing
 
 DAY = "2026-01-01"

@@ -9,7 +9,7 @@ import pytest
 from disrupt.core.lookups import LookupOptions
 from disrupt.core.policy import ApiKey, Bank, Right
 from disrupt.errors import PermissionDeniedError
-from disrupt.server.calls.matching import _Scopes
+from disrupt.server.worker.matching import _Scopes
 from disrupt.services.keys import KeyRing
 from disrupt.wire.match import DEFAULT
 

@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from disrupt.client import MatchClient
 from disrupt.errors import ConfigurationError, InvalidMediaError
 from disrupt.server import config
-from disrupt.server.calls.tracing import Tracing
 from disrupt.server.config import Config
+from disrupt.server.worker.tracing import Tracing
 from rig.servers.deployment import Start
 from rig.servers.in_process import KEYS, Stub, calling, serving
 from rig.waiting import eventually

@@ -21,14 +21,14 @@ from disrupt.hashing.decoding.videos import VideoLimits
 from disrupt.index.live import LiveIndex
 from disrupt.isolation.video_messages import Frames
 from disrupt.isolation.videos import IsolatedVideos
-from disrupt.server.admission.limits import capacities
-from disrupt.server.admission.pool import Pool
-from disrupt.server.admission.quotas import LookupQuotas
-from disrupt.server.admission.shares import Admission, Holder, Resource, holder
-from disrupt.server.calls.interceptors import caller
-from disrupt.server.calls.matching import MatchServicer
-from disrupt.server.calls.videos import VideoSearch, fingerprint
 from disrupt.server.config import Config
+from disrupt.server.edge.interceptors import caller
+from disrupt.server.edge.limits import capacities
+from disrupt.server.edge.pool import Pool
+from disrupt.server.edge.shares import Admission, Holder, Resource, holder
+from disrupt.server.worker.matching import MatchServicer
+from disrupt.server.worker.quotas import LookupQuotas
+from disrupt.server.worker.videos import VideoSearch, fingerprint
 from disrupt.services.matching import Allowance, Steps
 from disrupt.services.video_matching import VideoLookup
 from disrupt.v1 import match_pb2

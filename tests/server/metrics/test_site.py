@@ -9,8 +9,8 @@ from http import HTTPStatus
 
 import pytest
 
-from disrupt.server.metrics import site
-from disrupt.server.metrics.site import Answer, serve_paths
+from disrupt.server.supervisor import site
+from disrupt.server.supervisor.site import Answer, serve_paths
 
 PATHS = {
     "/livez": lambda: Answer(b"live\n"),

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from disrupt.server.commands.top import view
+from disrupt.operators.scrape import Scrape, parsed
+from disrupt.operators.top import view
 from disrupt.server.metrics import families
-from disrupt.server.metrics.exposition import exposed
 from disrupt.server.metrics.families import BUCKETS_S, Family
 from disrupt.server.metrics.rows import Row, Rows
-from disrupt.server.metrics.scrape import Scrape, parsed
+from disrupt.server.supervisor.exposition import exposed
 from rig.callers.shell import typed
 
 CALL = "MatchService/MatchHashes"

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from disrupt.server.processes import children
-from disrupt.server.processes.forking import Forked
+from disrupt.server.supervisor import children
+from disrupt.server.supervisor.forking import Forked
 
 
 class Process:

@@ -13,7 +13,7 @@ from rig.waiting import eventually
 _BEGIN = """
 import asyncio, os, signal, sys, time
 from disrupt.errors import DisruptError
-from disrupt.server.processes import forking
+from disrupt.server.supervisor import forking
 """
 
 
@@ -62,7 +62,7 @@ asyncio.run(main())
 
 def test_a_parent_that_does_not_read_holds_nobody_up() -> None:
     output = run("""
-from disrupt.server.processes.serving import BEAT, tell_supervisor
+from disrupt.server.edge.serving import BEAT, tell_supervisor
 def speak():
     for _ in range(100_000):
         tell_supervisor(BEAT)

@@ -23,9 +23,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from disrupt.server.config import Config
 from disrupt.server.metrics import families
-from disrupt.server.processes import forking
-from disrupt.server.processes.children import Child
-from disrupt.server.processes.supervisor import Standing, _Supervisor
+from disrupt.server.supervisor import forking
+from disrupt.server.supervisor.children import Child
+from disrupt.server.supervisor.process import Standing, _Supervisor
 from rig.callers.caller import calling, items, lookup, outcome, register
 from rig.processes.running import processes
 from rig.servers.deployment import CommandFailedError, Deployment, Start, run
@@ -65,7 +65,7 @@ def metric(server: Deployment, name: str) -> float:
 _WRONG_TABLES = """
 from disrupt.errors import DisruptError
 from disrupt.index.snapshot import Snapshot
-from disrupt.server.processes import preparation
+from disrupt.server.supervisor import preparation
 
 def check_table_search():
     raise DisruptError("wrong tables")

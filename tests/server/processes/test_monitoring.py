@@ -17,12 +17,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from disrupt.client import MatchClient
-from disrupt.server.calls.health import FEED, LOOKUPS, MATCH, REGISTRATION
+from disrupt.server.edge.health import FEED, LOOKUPS, MATCH, REGISTRATION
 from disrupt.server.metrics import families
 from disrupt.server.metrics.families import Family
 from disrupt.server.metrics.rows import Row
-from disrupt.server.processes import monitoring
-from disrupt.server.processes.monitoring import unready
+from disrupt.server.supervisor import monitoring
+from disrupt.server.supervisor.monitoring import unready
 from rig.callers.shell import typed
 from rig.faults.sabotages import broken_by
 from rig.processes.running import processes

@@ -25,9 +25,9 @@ from disrupt.doctor.data import checks
 from disrupt.doctor.findings import Verdict, findings
 from disrupt.feed.wakeups import wake_at_commits
 from disrupt.registry import head_note, journal, opening
-from disrupt.server.admin import open_admin
-from disrupt.server.calls.health import REGISTRATION
-from disrupt.server.calls.interceptors import CALLER_KEY
+from disrupt.server.desk import open_desk
+from disrupt.server.edge.health import REGISTRATION
+from disrupt.server.edge.interceptors import CALLER_KEY
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, review_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 from disrupt.wire import admin as wire
@@ -155,8 +155,8 @@ def test_a_stolen_certificate_acts_for_no_revoked_key_and_no_other_organisation(
     writer = machines.start("writer-1")
     writer.make_key("register", "register")
     writer.make_key("platform", "match")
-    with open_admin(writer.data_dir) as admin:
-        ids = {key.name: key.key_id for key in admin.list().keys}
+    with open_desk(writer.data_dir) as desk:
+        ids = {key.name: key.key_id for key in desk.ListKeys(admin_pb2.ListKeysRequest()).keys}
     authority = machines.fleet.internal
     port = machines.place("writer-1").ports[1]
     channel = stack.enter_context(authority.channel(port, "node-1"))
@@ -172,8 +172,8 @@ def test_a_stolen_certificate_acts_for_no_revoked_key_and_no_other_organisation(
     noted = machines.postgresql.sql("SELECT organisation FROM outcomes", machines.database)
     assert noted == "platform"
 
-    with open_admin(writer.data_dir) as admin:
-        admin.revoke(admin_pb2.RevokeKeyRequest(key_id=ids["register"]))
+    with open_desk(writer.data_dir) as desk:
+        desk.RevokeKey(admin_pb2.RevokeKeyRequest(key_id=ids["register"]))
     later = register(distinctive())
     eventually(
         lambda: (

@@ -19,9 +19,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
+from disrupt.admin.v1 import admin_pb2
 from disrupt.errors import ConfigurationError
-from disrupt.server.admin import open_admin
 from disrupt.server.config import Config
+from disrupt.server.desk import open_desk
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
 from disrupt.wire import admin as wire
 from rig.callers.caller import (
@@ -164,9 +165,13 @@ def test_a_process_that_dies_is_replaced_and_lookups_go_on_without_the_writer(
 def test_a_revoked_key_is_refused_by_every_worker(server: Deployment) -> None:
     secret = server.make_key("revoked everywhere", "match")
     assert all(matches(server.address, secret, bytes(32)) == 0 for _ in range(8))
-    with open_admin(server.data_dir) as admin:
-        (key_id,) = [key.key_id for key in admin.list().keys if key.name == "revoked everywhere"]
-        admin.revoke(wire.revoke_request(key_id))
+    with open_desk(server.data_dir) as desk:
+        (key_id,) = [
+            key.key_id
+            for key in desk.ListKeys(admin_pb2.ListKeysRequest()).keys
+            if key.name == "revoked everywhere"
+        ]
+        desk.RevokeKey(wire.revoke_request(key_id))
 
     def seen() -> set[grpc.StatusCode]:
         return {outcome(lambda: matches(server.address, secret, bytes(32))) for _ in range(8)}

@@ -20,10 +20,10 @@ from disrupt.core.policy import ADULTS
 from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.registry import sqlite
-from disrupt.server.admission.pool import Pool
 from disrupt.server.config import Config
-from disrupt.server.processes import writer
-from disrupt.server.processes.writer import (
+from disrupt.server.edge.pool import Pool
+from disrupt.server.writer import duties
+from disrupt.server.writer.duties import (
     Narrowings,
     clear_log,
     erase_due_cases,
@@ -55,7 +55,7 @@ def test_narrowings_follow_the_settings_at_the_start_and_the_keys_that_expire_on
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chance, now_s = random.Random(1), 20_000 * 86_400
-    monkeypatch.setattr(writer, "today", lambda: day_of(now_s))
+    monkeypatch.setattr(duties, "today", lambda: day_of(now_s))
     config = Config(data_dir=tmp_path, dispute_floor_bits=4)
     item, seen = item_of(chance, 1), []
     with sqlite.open_writer(tmp_path / "registry.db") as registry:

@@ -8,10 +8,10 @@ import pytest
 
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import ConfigurationError
-from disrupt.server.calls.health import REGISTRATION
 from disrupt.server.config import Config
-from disrupt.server.processes.monitoring import unready_writer
-from disrupt.server.processes.preparation import check_internal_certificate, load
+from disrupt.server.edge.health import REGISTRATION
+from disrupt.server.supervisor.monitoring import unready_writer
+from disrupt.server.supervisor.preparation import check_internal_certificate, load
 from rig.servers.certificates import pair
 
 

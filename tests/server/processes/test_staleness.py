@@ -17,7 +17,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from disrupt.server.calls.interceptors import CALLER_KEY
+from disrupt.server.edge.interceptors import CALLER_KEY
 from disrupt.v1 import registration_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 from rig.callers.caller import access, calling, health, items, lookup, outcome, register

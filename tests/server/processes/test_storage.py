@@ -19,8 +19,8 @@ from disrupt.server.config import Config
 from disrupt.server.metrics import families
 from disrupt.server.metrics.families import Family
 from disrupt.server.metrics.rows import Row
-from disrupt.server.processes import storage
-from disrupt.server.processes.storage import Storage
+from disrupt.server.upkeep import storage
+from disrupt.server.upkeep.storage import Storage
 from rig.media.codes import rewrite_manifest
 from rig.media.registrations import DAY, new_item, registration
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from disrupt.data_directory import DataDirectory
 from disrupt.registry.contract import RegistryReader
-from disrupt.server.worker_state import WorkerState
+from disrupt.server.worker.state import WorkerState
 
 _start = WorkerState.__init__
 
