@@ -22,7 +22,7 @@ from disrupt.errors import DisruptError
 from disrupt.operators.options import json_option
 from disrupt.operators.printing import report, show
 from disrupt.registry import opening
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 
 if TYPE_CHECKING:
     from disrupt.feed.rebuild import Rebuilt

@@ -16,7 +16,7 @@ from disrupt.core.media import MediaKind, Profile
 from disrupt.feed.erasure import oldest_withdrawn_s
 from disrupt.feed.walk import walk
 from disrupt.index.generations import current, directory_of, generations, open_generation
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from disrupt.index.columns import Columns, columns
 from disrupt.index.generations import current, open_generation
 from disrupt.index.live import LiveIndex
 from disrupt.index.nearest import same_limits
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 
 _MISSING = "in the registry, not in the index"
 _EXTRA = "in the index, not in the registry"

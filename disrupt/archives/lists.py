@@ -15,7 +15,7 @@ from disrupt.index.columns import columns_of
 from disrupt.index.generations import open_current, publish
 from disrupt.index.live import LiveIndex
 from disrupt.registry import opening
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 
 
 class _Copied:

@@ -22,7 +22,7 @@ from disrupt.errors import (
 from disrupt.feed import erasure
 from disrupt.index import generations
 from disrupt.registry import head_note, journal, opening
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 from disrupt.registry.sqlite.integrity import integrity_problems
 from disrupt.registry.versions import missing
 

@@ -23,7 +23,7 @@ from disrupt.index.generations import (
 )
 from disrupt.index.snapshot import Snapshot
 from disrupt.index.writing import merged, remaining
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 
 _SHARE = 20
 """Added hashes, as one in this many of the generation's, that make compaction due: in each worker's

@@ -17,7 +17,7 @@ from disrupt.errors import (
 from disrupt.feed.rebuild import rebuild
 from disrupt.index import manifest as manifests
 from disrupt.index.generations import delete, directory_of, generations, served
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 
 LONGEST_S = 24 * 3600.0
 """Longest time that bytes of what was withdrawn may stay, as people affected are promised."""

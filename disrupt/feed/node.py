@@ -27,8 +27,8 @@ from disrupt.feed.removals import RemovalList
 from disrupt.index import generations
 from disrupt.index.generations import check_history
 from disrupt.registry import head_note
-from disrupt.registry.contract import RegistryReader
 from disrupt.registry.journal import Epoch
+from disrupt.registry.registry import RegistryReader
 
 _NOTE_S = 60.0
 """Pause between two notes that this machine is level with the registry."""

@@ -11,7 +11,7 @@ from disrupt.feed.walk import matched_items
 from disrupt.index.columns import columns
 from disrupt.index.generations import check_history, publish
 from disrupt.index.snapshot import Snapshot
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 
 
 @dataclass(frozen=True, slots=True)

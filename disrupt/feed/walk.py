@@ -8,7 +8,7 @@ from disrupt.core.changes import Change, Cursor
 from disrupt.core.media import StoredItems
 from disrupt.core.progress import Progress, quiet
 from disrupt.errors import DisruptError
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 
 _PAGE_CHANGES = 1000
 _PAGE_ITEMS = 4096

@@ -25,7 +25,7 @@ from disrupt.errors import (
     UnavailableError,
 )
 from disrupt.registry import opening
-from disrupt.registry.contract import RegistryReader, RegistryWriter
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from disrupt.server.edge.today import today
 from disrupt.services import banks, keys
 from disrupt.wire import admin as wire

@@ -43,8 +43,7 @@ from disrupt.index.live import LiveIndex
 from disrupt.operators.restore import restore
 from disrupt.registry import opening
 from disrupt.registry.backup import back_up
-from disrupt.registry.contract import NewItem
-from disrupt.registry.outcomes import DISPUTED_MATCHES
+from disrupt.registry.records import DISPUTED_MATCHES, NewItem
 from disrupt.services.matching import UNBOUNDED, complete, hash_steps
 from indexer.verify import verify
 from rig.media.codes import flipped

@@ -38,7 +38,8 @@ from disrupt.index.live import LiveIndex
 from disrupt.operators.restore import restore
 from disrupt.registry import opening
 from disrupt.registry.backup import back_up
-from disrupt.registry.contract import NewItem, RegistryReader
+from disrupt.registry.records import NewItem
+from disrupt.registry.registry import RegistryReader
 from disrupt.wire import feed as wire
 from indexer.verify import verify
 from rig.media.codes import search

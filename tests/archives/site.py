@@ -20,7 +20,8 @@ from disrupt.data_directory import DataDirectory
 from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first
 from disrupt.registry import opening
-from disrupt.registry.contract import NewItem, RegistryWriter
+from disrupt.registry.records import NewItem
+from disrupt.registry.registry import RegistryWriter
 from rig.media.registrations import DAY, registration
 
 Codes = NDArray[np.uint8]

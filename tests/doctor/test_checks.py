@@ -26,7 +26,7 @@ from disrupt.feed.rebuild import rebuild
 from disrupt.index import generations
 from disrupt.isolation import videos
 from disrupt.registry import journal, opening, sqlite
-from disrupt.registry.contract import Removed
+from disrupt.registry.records import Removed
 from rig.media.codes import rewrite_manifest
 from rig.media.registrations import ACT, registration
 

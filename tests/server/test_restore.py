@@ -20,7 +20,7 @@ from disrupt.index.generations import create_first, current, locked
 from disrupt.operators.restore import Restored, restore
 from disrupt.registry import journal, sqlite
 from disrupt.registry.backup import back_up, check
-from disrupt.registry.contract import Registration
+from disrupt.registry.records import Registration
 from disrupt.server.desk import open_desk
 from disrupt.server.upkeep.erasure import erase
 from indexer.commands import main as index_main

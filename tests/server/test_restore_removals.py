@@ -27,7 +27,8 @@ from disrupt.feed.node import Node
 from disrupt.feed.removals import RemovalList
 from disrupt.operators import removals
 from disrupt.registry import journal, sqlite
-from disrupt.registry.contract import RegistryReader, Removed
+from disrupt.registry.records import Removed
+from disrupt.registry.registry import RegistryReader
 from disrupt.server.config import Config
 from disrupt.server.edge import internal
 from disrupt.server.edge.handlers import add_service, by_name

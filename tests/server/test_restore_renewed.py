@@ -19,7 +19,7 @@ from disrupt.index.live import LiveIndex
 from disrupt.operators.restore import Restored, restore
 from disrupt.registry import sqlite
 from disrupt.registry.backup import back_up
-from disrupt.registry.contract import NewItem
+from disrupt.registry.records import NewItem
 from rig.media.codes import search
 from rig.media.registrations import DAY, OWN, item_of, new_case, registration
 

@@ -18,7 +18,7 @@ from disrupt.data_directory import DataDirectory
 from disrupt.errors import UnauthenticatedError, UnavailableError
 from disrupt.index.generations import create_first
 from disrupt.registry import sqlite
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.registry import RegistryWriter
 from disrupt.server.worker.state import WorkerState
 from disrupt.services.keys import create_key
 from rig.media.registrations import ACT
@@ -38,7 +38,7 @@ class Clock:
 class Unsteady:
     """A registry whose keys, or whose everything, cannot be read at times."""
 
-    def __init__(self, registry: SqlRegistryWriter) -> None:
+    def __init__(self, registry: RegistryWriter) -> None:
         self._registry = registry
         self.broken: set[str] = set()
         self.older_keys: tuple[ApiKey, ...] = ()
@@ -63,7 +63,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[SqlRegistryWriter]:
+def registry(tmp_path: Path) -> Iterator[RegistryWriter]:
     with sqlite.open_writer(tmp_path / "registry.db") as writer:
         create_first(tmp_path / "index", writer.head().epoch)
         yield writer
@@ -71,7 +71,7 @@ def registry(tmp_path: Path) -> Iterator[SqlRegistryWriter]:
 
 @pytest.mark.parametrize("broken", ["keys", "head", "changes"])
 def test_neither_index_nor_keys_are_given_out_when_one_of_them_is_stale(
-    tmp_path: Path, registry: SqlRegistryWriter, clock: Clock, broken: str
+    tmp_path: Path, registry: RegistryWriter, clock: Clock, broken: str
 ) -> None:
     key, secret = create_key(registry, "p", [Right.MATCH], (), day="2026-01-01", act=ACT)
     unsteady = Unsteady(registry)
@@ -98,7 +98,7 @@ def test_neither_index_nor_keys_are_given_out_when_one_of_them_is_stale(
 
 
 def test_every_key_that_comes_is_noted_as_used_and_no_other(
-    tmp_path: Path, registry: SqlRegistryWriter
+    tmp_path: Path, registry: RegistryWriter
 ) -> None:
     key, secret = create_key(registry, "p", [Right.MATCH], (), day="2026-01-01", act=ACT)
     create_key(registry, "unused", [Right.MATCH], (), day="2026-01-01", act=ACT)
@@ -110,7 +110,7 @@ def test_every_key_that_comes_is_noted_as_used_and_no_other(
 
 @pytest.mark.parametrize("begins_anew", [True, False])
 def test_a_key_once_revoked_stays_so_where_an_older_registry_takes_its_place(
-    tmp_path: Path, registry: SqlRegistryWriter, begins_anew: bool
+    tmp_path: Path, registry: RegistryWriter, begins_anew: bool
 ) -> None:
     key, secret = create_key(registry, "p", [Right.MATCH], (), day="2026-01-01", act=ACT)
     unsteady: Any = Unsteady(registry)

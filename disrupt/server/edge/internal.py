@@ -16,7 +16,7 @@ from grpc import aio
 
 from disrupt.core.policy import ApiKey
 from disrupt.errors import ConfigurationError, PermissionDeniedError, UnauthenticatedError
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 from disrupt.server.config import Config
 from disrupt.server.edge.interceptors import Continuation, Handler, no_such_call, refusal
 from disrupt.server.edge.methods import FOR_MACHINES, METHODS

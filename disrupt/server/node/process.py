@@ -14,7 +14,7 @@ from disrupt.data_directory import DataDirectory
 from disrupt.feed.node import Node
 from disrupt.feed.removals import RemovalList
 from disrupt.registry import opening
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 from disrupt.server.config import Config
 from disrupt.server.edge import internal
 from disrupt.server.edge.handlers import add_service, by_name

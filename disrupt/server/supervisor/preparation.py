@@ -19,7 +19,7 @@ from disrupt.index.generations import check_history, create_first, known_whole_f
 from disrupt.index.known_answers import check_table_search
 from disrupt.index.snapshot import Snapshot
 from disrupt.registry import opening
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 from disrupt.server.config import Config, parsed_address
 from disrupt.server.supervisor import forking
 

@@ -20,7 +20,7 @@ from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
 from disrupt.feed.compaction import compact, is_due
 from disrupt.registry import opening
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 from disrupt.server.config import Config
 from disrupt.server.edge.serving import COMPACT, tell_supervisor
 from disrupt.server.metrics import families

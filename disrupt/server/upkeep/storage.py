@@ -14,7 +14,7 @@ from disrupt.errors import DisruptError
 from disrupt.feed import erasure
 from disrupt.index import generations
 from disrupt.registry import backup
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 from disrupt.server.config import Config
 from disrupt.server.metrics import families
 

@@ -9,7 +9,7 @@ from disrupt.core.changes import Change, Cursor, shown_item
 from disrupt.core.media import ITEM_ID_BYTES
 from disrupt.core.policy import ApiKey
 from disrupt.errors import UnavailableError
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 from disrupt.server.edge.interceptors import caller
 from disrupt.server.edge.pool import Pool
 from disrupt.server.edge.receiving import Context

@@ -22,7 +22,7 @@ from disrupt.isolation.picture_process import IsolationLimits
 from disrupt.isolation.pictures import IsolatedHashing
 from disrupt.isolation.videos import IsolatedVideos, VideoIsolationLimits
 from disrupt.registry import opening
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 from disrupt.server.config import Config
 from disrupt.server.edge import methods
 from disrupt.server.edge.handlers import add_service, by_name

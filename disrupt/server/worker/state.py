@@ -22,7 +22,7 @@ from disrupt.feed.follower import Follower
 from disrupt.feed.wakeups import wake_at_commits
 from disrupt.index.live import LiveIndex
 from disrupt.registry import journal
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 from disrupt.server.edge.part_failure import forever
 from disrupt.server.metrics import families
 from disrupt.services.keys import KeyRing, KeyUses

@@ -9,7 +9,7 @@ import structlog
 
 from disrupt.core.outcomes import NarrowingPolicy
 from disrupt.errors import DisruptError
-from disrupt.registry.contract import RegistryWriter
+from disrupt.registry.registry import RegistryWriter
 from disrupt.server.config import Config
 from disrupt.server.edge.pool import Pool
 from disrupt.server.edge.today import today

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from disrupt.errors import DisruptError, OverloadedError
-from disrupt.registry.contract import RegistryWriter
+from disrupt.registry.registry import RegistryWriter
 from disrupt.server.edge.health import REGISTRATION, Health
 from disrupt.server.edge.pool import Pool
 

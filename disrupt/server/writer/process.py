@@ -25,7 +25,7 @@ from disrupt.errors import (
 )
 from disrupt.feed.node import Node, refuse_older
 from disrupt.registry import opening
-from disrupt.registry.contract import RegistryWriter
+from disrupt.registry.registry import RegistryWriter
 from disrupt.server.config import Config
 from disrupt.server.desk import Desk
 from disrupt.server.edge import internal, methods

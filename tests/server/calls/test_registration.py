@@ -11,7 +11,7 @@ import pytest
 from disrupt.core.cases import CaseStatus, case_number
 from disrupt.core.changes import Cursor
 from disrupt.core.registrations import Receipt, ShownCase
-from disrupt.registry.contract import Withdrawn
+from disrupt.registry.records import Withdrawn
 from disrupt.server.edge.pool import Pool
 from disrupt.server.edge.shares import Admission, Resource, holder
 from disrupt.server.writer.registration import RegistrationServicer

@@ -1,4 +1,4 @@
-"""The registry in an SQL database. Its promises are those of ``contract``.
+"""The registry: cases, items, keys, acts and the change feed, in an SQL database.
 
 A registration, a withdrawal and a revocation go the same way:
 
@@ -44,9 +44,15 @@ from disrupt.errors import (
     UnavailableError,
 )
 from disrupt.registry import head_note, journal
-from disrupt.registry.bulk import ITEMS_OF_ACT_MAX
-from disrupt.registry.contract import Registered, Registration, Removed, Revoked, Withdrawn
 from disrupt.registry.journal import Epoch, Journal
+from disrupt.registry.records import (
+    ITEMS_OF_ACT_MAX,
+    Registered,
+    Registration,
+    Removed,
+    Revoked,
+    Withdrawn,
+)
 from disrupt.registry.sql import (
     acts,
     api_keys,
@@ -64,8 +70,6 @@ from disrupt.registry.sql.database import Database, WritableDatabase
 from disrupt.registry.sql.disk_reserve import DiskReserve
 from disrupt.registry.sql.reconciliation import begin_epoch, reconcile
 
-__all__ = ["SqlRegistry", "SqlRegistryWriter", "open_writer"]
-
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 _Removals = Sequence[Removed | Revoked]
@@ -75,12 +79,12 @@ _log = structlog.get_logger(__name__)
 
 def _reading(
     query: Callable[Concatenate[Connection, _Parameters], _Result],
-) -> Callable[Concatenate[SqlRegistry, _Parameters], _Result]:
+) -> Callable[Concatenate[RegistryReader, _Parameters], _Result]:
     """Make a method that runs a query in a short transaction of its own."""
 
     @wraps(query)
     def method(
-        self: SqlRegistry, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs
+        self: RegistryReader, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs
     ) -> _Result:
         with _transaction(self.database, self.database.reader) as connection:
             return query(connection, *args, **kwargs)
@@ -90,12 +94,12 @@ def _reading(
 
 def _changing(
     change: Callable[Concatenate[Connection, _Parameters], _Result],
-) -> Callable[Concatenate[SqlRegistryWriter, _Parameters], _Result]:
+) -> Callable[Concatenate[RegistryWriter, _Parameters], _Result]:
     """Make a method that changes something in a transaction of its own, and removes nothing."""
 
     @wraps(change)
     def method(
-        self: SqlRegistryWriter, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs
+        self: RegistryWriter, /, *args: _Parameters.args, **kwargs: _Parameters.kwargs
     ) -> _Result:
         with self._writing, self._transaction() as connection:
             return change(connection, *args, **kwargs)
@@ -103,8 +107,12 @@ def _changing(
     return method
 
 
-class SqlRegistry:
-    """A RegistryReader. Each call is one short transaction; threads may call at once."""
+class RegistryReader:
+    """Reading: any number of processes and threads at once, in short transactions.
+
+    Every method, here and in RegistryWriter, raises UnavailableError when the store cannot be
+    reached now, and DataDirectoryError when what it holds is damaged.
+    """
 
     def __init__(self, database: Database, directory: Path) -> None:
         """Read a registry whose journal and head note are in ``directory``."""
@@ -142,7 +150,10 @@ class SqlRegistry:
     next_turns = _reading(turns.next_turns)
 
     def lacks(self) -> Cursor | None:
-        """Return the head noted beside the registry, if that is an older copy without it."""
+        """Return the head noted beside the registry, if the registry does not know it; else None.
+
+        A registry that does not know it is an older copy of the one that noted it.
+        """
         head = head_note.read(self._note)
         return head if head is not None and not self._has(head) else None
 
@@ -151,26 +162,27 @@ class SqlRegistry:
         return self.knows(replace(cursor, epoch=self.head().epoch))
 
     def accept_head(self) -> None:
-        """Note the head, whatever was noted before."""
+        """Note the head as the newest that this registry ever had, whatever was noted before."""
         try:
             head_note.write(self._note, self.head())
         except OSError as error:
             raise UnavailableError(f"{self._note.name} cannot be written: {error}") from error
 
     def note_head(self) -> None:
-        """Note the head outside the registry, unless what is noted is newer; does not raise.
-
-        A note of a change that this registry does not have stays: it says that this is an older
-        copy.
-        """
+        """Note the head, unless a newer change is noted; does not raise."""
         with suppress(DisruptError, OSError):
             head, before = self.head(), head_note.read(self._note)
             if before is None or (before.sequence < head.sequence and self._has(before)):
                 head_note.write(self._note, head)
 
 
-class SqlRegistryWriter(SqlRegistry):
-    """A RegistryWriter. Threads take turns at writing, and read beside it."""
+class RegistryWriter(RegistryReader):
+    """Writing: one process at a time. Every method returns only when its effect is durable.
+
+    Threads take turns at writing, and read beside it. StorageFullError when the disk is full:
+    nothing of the call is kept, but see ``withdraw``. Some space is reserved for that and
+    ``revoke_key``, so that only a withdrawal larger than it fails.
+    """
 
     def __init__(
         self, database: WritableDatabase, directory: Path, removals: Journal, reserve: DiskReserve
@@ -193,7 +205,32 @@ class SqlRegistryWriter(SqlRegistry):
     def register(
         self, registration: Registration, *, day: str, items_per_case: int | None = None
     ) -> Registered:
-        """Add items."""
+        """Add items. The same request id with the same digest gives the first result again.
+
+        A case has each picture or video once: items of one identity (``core.renewals``) are the
+        same. The case keeps the stored item if its fingerprints stay and its bank is that of the
+        registration, or is kept. Otherwise the new item takes its place, in that bank, with
+        the stored fingerprints where these stay, else with its own. Then the old item is removed
+        in the same transaction, after the addition, as ``withdraw`` removes it, and its id goes on
+        naming the new one. Of one registration the same holds, from the first item to the last.
+
+        What it adds is LIVE or, with a reason, WAITING: items of a bank whose registrations wait
+        for a review, those that are unlike a picture or common, and those for which
+        ``live_pictures`` has no room left. An item that takes another's place keeps its state where
+        its hashes do; it stays hidden if that one was, and else is LIVE, and no longer ENABLED,
+        where its new hashes go live at once. Where they would wait, the old item keeps its hashes,
+        so that no picture goes that lookups found.
+
+        A new case becomes ACTIVE with its first item. Raises NotFoundError (no such case),
+        CaseClosedError (withdrawn or rejected), CaseErasingError (about to be erased, see
+        ``ask_erasure``), LimitExceededError (the case would grow, to more
+        than ``items_per_case``), UnavailableError (a new case's number or an item id is taken: draw
+        again), and RequestIdReusedError (other digest, or any item of that answer was withdrawn or
+        replaced since: a late retry never brings back what was withdrawn).
+
+        UnavailableError also where an item was replaced and that cannot be kept outside the
+        database, see ``withdraw``: calling again completes it.
+        """
         # Not during a withdrawal: only that one may use the reserve that it frees.
         with self._writing:
             with self._transaction() as connection:
@@ -231,7 +268,22 @@ class SqlRegistryWriter(SqlRegistry):
         numbers: Sequence[int] = (),
         day: str,
     ) -> Withdrawn:
-        """Remove items of a case."""
+        """Remove some items of a case, or with None all of them, and their fingerprints at once.
+
+        They are named by their ids, or by their numbers in the case. The id of an item that was
+        replaced names what its picture is now. Idempotent. A case without items left is WITHDRAWN.
+        NotFoundError if there is no such case or an id or number is no item of it; then nothing is
+        withdrawn. Ids of withdrawn items pass for any case: which case they were of is erased too.
+        So does every number pass in a withdrawn case.
+
+        A withdrawn case keeps its number, PIN hash, status and days; an erased item its number, id
+        and bank, unlinked from the case; its request the id. What was erased is
+        overwritten in the database, and in its log by ``checkpoint``, which this method calls
+        without insisting on success; in PostgreSQL by ``checkpoint`` alone. That an item was
+        withdrawn is kept outside the database too, so that a restored backup does not bring it
+        back; where that fails (StorageFullError, UnavailableError) the items are withdrawn, and
+        calling again completes it.
+        """
         # A second attempt, in the reserve, removes nothing that the first has committed.
         withdrawn = dict[int, WithdrawnItem]()
 
@@ -244,7 +296,11 @@ class SqlRegistryWriter(SqlRegistry):
         return Withdrawn(tuple(withdrawn.values()), cursor)
 
     def remove_common(self, item_ids: Collection[bytes], act: Act, *, day: str) -> Cursor:
-        """Remove items of the bank COMMON."""
+        """Remove items of the bank ``policy.COMMON`` as ``withdraw`` does, with an act on each.
+
+        Returns a cursor that includes it. NotFoundError if an id is unknown, withdrawn, or of an
+        item of another bank; then nothing is removed.
+        """
 
         def remove(connection: Connection) -> tuple[_Removals, Cursor]:
             removed = statements.remove_common(connection, item_ids, act, day)
@@ -253,7 +309,10 @@ class SqlRegistryWriter(SqlRegistry):
         return self._remove(remove)
 
     def revoke_key(self, key_id: str, *, day: str, act: Act) -> ApiKey:
-        """Revoke a key."""
+        """Revoke a key; idempotent. NotFoundError if there is none of that id.
+
+        Kept outside the database too, as a removal is, and completed by calling again.
+        """
 
         def revoke(connection: Connection) -> tuple[_Removals, ApiKey]:
             key, was_valid = api_keys.revoke_key(connection, key_id, day, act)
@@ -300,21 +359,33 @@ class SqlRegistryWriter(SqlRegistry):
                 _log.warning("registry_checkpoint_held_up")
 
     def checkpoint(self) -> bool:
-        """Clear the database's log."""
+        """Clear the database's log, so that no file holds bytes erased before.
+
+        False when a reader held it up: then call again. Call it from time to time, in case the
+        checkpoint of a withdrawal could not finish. Takes milliseconds, at most about a second;
+        with PostgreSQL seconds, for which registrations wait.
+        """
         with self._writable.translated_errors():
             return self._writable.clear_log()
 
     def uncleared_s(self) -> float:
-        """Return a bound on the age of what ``checkpoint`` has to clear."""
+        """Return a bound on the age of the oldest erased byte in PostgreSQL's files, in seconds.
+
+        That is the time since the last ``checkpoint`` that was complete, where anything was erased
+        since; else, and in SQLite, which clears with each withdrawal, 0.
+        """
         with self._writable.translated_errors(), self._writable.reader.begin() as connection:
             return self._writable.uncleared_s(connection)
 
     def check_leadership(self) -> None:
-        """Raise LeadershipLostError where this process can write no more."""
+        """Raise LeadershipLostError where this process can write no more. Waits for nothing."""
         self._writable.check_leadership()
 
     def check_storage(self) -> None:
-        """Write durably and change nothing."""
+        """Write durably, as any call that changes something does, and change nothing.
+
+        Also notes the head, see ``lacks``, where that is possible.
+        """
         with self._writing, self._writable.translated_errors():
             self._writable.prove_writable()
         self.note_head()
@@ -325,7 +396,10 @@ class SqlRegistryWriter(SqlRegistry):
             super().note_head()
 
     def begin_epoch(self) -> None:
-        """Expire every earlier cursor, after the registry was restored from a backup."""
+        """Expire every cursor given out before, after the registry was restored from a backup.
+
+        Every erasure of a case that was asked for is stopped, as ``stop_erasure`` does.
+        """
         with self._transaction() as connection:
             begin_epoch(connection, self._writable)
         self._removals.add([Epoch(self.head().epoch)])
@@ -334,7 +408,12 @@ class SqlRegistryWriter(SqlRegistry):
     def set_all_states(
         self, wanted: ItemFilter, state: ItemState, act: Act, *, expected: int
     ) -> Done:
-        """Set the state of all items that conditions name."""
+        """Set the state of all items that conditions name, with one act for those that it changes.
+
+        The act names the one bank, the case and the key that they have in common by the conditions.
+        ItemsChangedError unless they name ``expected`` items, LimitExceededError if these are more
+        than ``ITEMS_OF_ACT_MAX``: nothing is changed then. In the feed as ``set_states``.
+        """
         # Beside other writes: it may look at every item.
         with _transaction(self.database, self.database.reader) as connection:
             numbers = bulk.named(connection, wanted)
@@ -369,19 +448,29 @@ class SqlRegistryWriter(SqlRegistry):
     set_quota = _changing(api_keys.set_quota)
 
     def add_key(self, key: ApiKey, *, act: Act, replaced: ApiKey | None = None) -> None:
-        """Add a key; with ``replaced``, change that one."""
+        """Add a key; with ``replaced``, change that one in the same transaction.
+
+        UnavailableError if its id is taken.
+        """
         with self._writing, self._transaction() as connection:
             api_keys.add_key(connection, key, act=act, replaced=replaced)
         self._refresh_of(key, day_of(act.at_s))
 
     def change_key(self, key: ApiKey, *, act: Act) -> None:
-        """Change rights, banks and expiry of a key."""
+        """Change rights, banks and expiry of the key of this id; all else is ignored.
+
+        NotFoundError if there is none.
+        """
         with self._writing, self._transaction() as connection:
             api_keys.change_key(connection, key, act=act)
         self._refresh_of(key, day_of(act.at_s))
 
     def refresh_narrowings(self, policy: NarrowingPolicy, *, day: str) -> None:
-        """Note the policy, and narrow all items anew."""
+        """Note the policy, and narrow all items by it and by the keys that are valid on a day.
+
+        In several transactions; call it again where it failed. Call it once a day, since keys
+        expire.
+        """
         with self._writing, self._transaction() as connection:
             disputes.note_policy(connection, policy)
         self._refresh(day)
@@ -401,7 +490,10 @@ class SqlRegistryWriter(SqlRegistry):
                 after = disputes.refresh_some(connection, day, after, organisation)
 
     def erase_due(self, *, at_s: int, day: str) -> bool:
-        """Withdraw the case that is due the longest."""
+        """Withdraw the case that is due the longest, as ``withdraw`` does; False if none is due.
+
+        The act of that, CASE_ERASED, is the server's.
+        """
 
         def erase(connection: Connection) -> tuple[_Removals, bool]:
             number = case_erasures.next_due(connection, at_s)
@@ -427,7 +519,7 @@ OpenDatabase = Callable[[], AbstractContextManager[WritableDatabase]]
 @contextmanager
 def open_writer(
     database: OpenDatabase, directory: Path, *, restoring: bool = False
-) -> Iterator[SqlRegistryWriter]:
+) -> Iterator[RegistryWriter]:
     """Open a registry for writing, and make it and the journal of removals in ``directory`` agree.
 
     See ``reconciliation``. On a full disk the reserve is given up for that, and as much of it taken
@@ -448,12 +540,12 @@ def open_writer(
 @contextmanager
 def _opened(
     open_database: OpenDatabase, directory: Path, space: DiskReserve, *, restoring: bool
-) -> Iterator[SqlRegistryWriter]:
+) -> Iterator[RegistryWriter]:
     with (
         open_database() as database,
         _removals(database, directory / JOURNAL, restoring=restoring) as removals,
     ):
-        opened = SqlRegistryWriter(database, directory, removals, space)
+        opened = RegistryWriter(database, directory, removals, space)
         try:
             yield opened
         finally:
