@@ -11,9 +11,9 @@ from typing import NoReturn
 from disrupt.core.policy import ApiKey
 from disrupt.data_directory import JOURNAL, REGISTRY, SECRETS, DataDirectory, sync
 from disrupt.errors import DataDirectoryError
-from disrupt.feed.rebuild import rebuild
 from disrupt.index import generations
 from disrupt.registry import backup, opening
+from disrupt.upkeep.rebuild import rebuild
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,7 @@ from disrupt.core.changes import Cursor
 from disrupt.core.states import ItemState
 from disrupt.data_directory import HEAD_NOTE
 from disrupt.errors import OtherHistoryError, SnapshotRefusedError
-from disrupt.feed import compaction
-from disrupt.feed.compaction import compact, is_due
-from disrupt.feed.erasure import erase
 from disrupt.feed.follower import Follower
-from disrupt.feed.rebuild import rebuild
 from disrupt.index import writing
 from disrupt.index.generations import create_first, current, directory_of
 from disrupt.index.live import LiveIndex
@@ -28,6 +24,10 @@ from disrupt.index.manifest import FILES, TABLES
 from disrupt.registry import head_note, sqlite
 from disrupt.registry.records import NewItem
 from disrupt.registry.registry import RegistryWriter
+from disrupt.upkeep import compaction
+from disrupt.upkeep.compaction import compact, is_due
+from disrupt.upkeep.erasure import erase
+from disrupt.upkeep.rebuild import rebuild
 from rig.media.codes import search
 from rig.media.registrations import DAY, new_item, registration
 

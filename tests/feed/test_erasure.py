@@ -15,9 +15,7 @@ import pytest
 
 from disrupt.core.policy import ADULTS, MINORS
 from disrupt.errors import DataDirectoryError, SnapshotRefusedError
-from disrupt.feed.erasure import erase, oldest_withdrawn_s
 from disrupt.feed.follower import Follower
-from disrupt.feed.rebuild import rebuild
 from disrupt.index import writing
 from disrupt.index.generations import create_first, current, directory_of, generations, roll_back
 from disrupt.index.live import LiveIndex
@@ -25,6 +23,8 @@ from disrupt.index.manifest import TABLES
 from disrupt.registry import sqlite
 from disrupt.registry.records import NewItem
 from disrupt.registry.registry import RegistryWriter
+from disrupt.upkeep.erasure import erase, oldest_withdrawn_s
+from disrupt.upkeep.rebuild import rebuild
 from rig.media.codes import rewrite_manifest, search
 from rig.media.registrations import DAY, new_item, registration
 

@@ -21,12 +21,12 @@ from disrupt.core.outcomes import MatchedVersion, MatchOutcome, OutcomeReport
 from disrupt.core.states import ItemState
 from disrupt.errors import OtherHistoryError, UnavailableError
 from disrupt.feed.follower import Follower
-from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first
 from disrupt.index.live import LiveIndex
 from disrupt.registry import sqlite
 from disrupt.registry.records import NewItem
 from disrupt.registry.registry import RegistryReader, RegistryWriter
+from disrupt.upkeep.rebuild import rebuild
 from rig.media.codes import search
 from rig.media.registrations import ACT, DAY, new_item, registration
 

@@ -20,13 +20,13 @@ from click.testing import CliRunner, Result
 from disrupt.core.changes import Addition
 from disrupt.core.media import FINGERPRINT, MediaKind, StoredItem
 from disrupt.errors import SnapshotRefusedError
-from disrupt.feed.rebuild import rebuild
 from disrupt.index import writing
 from disrupt.index.generations import current, locked, open_current, publish
 from disrupt.index.multi_index import engine
 from disrupt.index.multi_index.tables import Tables
 from disrupt.registry.records import NewItem
 from disrupt.registry.registry import RegistryWriter
+from disrupt.upkeep.rebuild import rebuild
 from indexer.commands import main
 from indexer.stats import stats
 from indexer.verify import verify

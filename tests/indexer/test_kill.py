@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import current, open_current
 from disrupt.registry.registry import RegistryWriter
+from disrupt.upkeep.rebuild import rebuild
 from indexer.verify import verify
 from rig.faults.dying import ended_at, rebuild_index
 from rig.processes import strace

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import current, generations
 from disrupt.registry.registry import RegistryWriter
+from disrupt.upkeep.rebuild import rebuild
 from indexer.commands import main
 from indexer.verify import verify
 from rig.media.registrations import DAY, registration

@@ -23,12 +23,12 @@ from disrupt.data_directory import DataDirectory
 from disrupt.doctor import data
 from disrupt.doctor.findings import Verdict, findings
 from disrupt.errors import DataDirectoryError, DisruptError
-from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first, current, directory_of, generations
 from disrupt.registry import sqlite
 from disrupt.server.config import Config
 from disrupt.server.upkeep import maintenance
 from disrupt.server.upkeep.erasure import erase
+from disrupt.upkeep.rebuild import rebuild
 from indexer.commands import main as indexer
 from rig.media.registrations import DAY, registration
 from rig.servers.deployment import CommandFailedError, run

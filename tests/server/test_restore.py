@@ -15,7 +15,6 @@ from disrupt.cli import main
 from disrupt.core.changes import Addition, Removal
 from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.errors import CursorExpiredError, DataDirectoryError, DataDirectoryInUseError
-from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first, current, locked
 from disrupt.operators.restore import Restored, restore
 from disrupt.registry import journal, sqlite
@@ -23,6 +22,7 @@ from disrupt.registry.backup import back_up, check
 from disrupt.registry.records import Registration
 from disrupt.server.desk import open_desk
 from disrupt.server.upkeep.erasure import erase
+from disrupt.upkeep.rebuild import rebuild
 from indexer.commands import main as index_main
 from indexer.verify import verify
 from rig.faults.dying import ended_at, restore_backup

@@ -10,10 +10,10 @@ from disrupt.admin.v1 import admin_pb2
 from disrupt.core.progress import Progress, quiet
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import UnavailableError
-from disrupt.feed import erasure
-from disrupt.feed.erasure import Erased
 from disrupt.registry import opening
 from disrupt.server.desk import Desk, open_desk
+from disrupt.upkeep import erasure
+from disrupt.upkeep.erasure import Erased
 
 _HELD_UP_FOR_S = 30.0
 _RETRY_S = 0.2
@@ -23,10 +23,10 @@ def erase(data_dir: Path, progress: Progress = quiet, *, older_than_s: float = 0
     """Erase every byte of what was withdrawn before from the data directory.
 
     Completes an interrupted restore first.
-    The database's log is cleared, by the running writer if there is one; then the index is, see
-    ``feed.erasure.erase``, also for ``older_than_s``. Raises UnavailableError if the log could not
-    be cleared for half a minute, DataDirectoryError while another process writes the index, or
-    where another user than that of this process owns the data directory.
+    The database's log is cleared, by the running writer if there is one; then the index is, as by
+    ``upkeep.erasure.erase``, which says what ``older_than_s`` is. Raises UnavailableError if the
+    log could not be cleared for half a minute, DataDirectoryError while another process writes the
+    index, or where another user than that of this process owns the data directory.
     """
     directory = DataDirectory(data_dir)
     ownership.check(data_dir)

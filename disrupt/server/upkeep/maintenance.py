@@ -18,13 +18,13 @@ import structlog
 
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
-from disrupt.feed.compaction import compact, is_due
 from disrupt.registry import opening
 from disrupt.registry.registry import RegistryReader
 from disrupt.server.config import Config
 from disrupt.server.edge.serving import COMPACT, tell_supervisor
 from disrupt.server.metrics import families
 from disrupt.server.upkeep import erasure
+from disrupt.upkeep.compaction import compact, is_due
 
 _LOOKS = 24
 """Number of checks for withdrawn items to erase, within ``erase_within_h``."""

@@ -11,12 +11,12 @@ from contextlib import suppress
 from disrupt.core.states import ItemState
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
-from disrupt.feed import erasure
 from disrupt.index import generations
 from disrupt.registry import backup
 from disrupt.registry.registry import RegistryReader
 from disrupt.server.config import Config
 from disrupt.server.metrics import families
+from disrupt.upkeep import erasure
 
 LOOK_S = 10.0
 """Pause between two looks."""

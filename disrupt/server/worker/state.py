@@ -17,7 +17,6 @@ from disrupt.core.own_disputes import OwnDisputes
 from disrupt.core.policy import COMMON, ApiKey
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError, UnauthenticatedError, UnavailableError
-from disrupt.feed import erasure
 from disrupt.feed.follower import Follower
 from disrupt.feed.wakeups import wake_at_commits
 from disrupt.index.live import LiveIndex
@@ -26,6 +25,7 @@ from disrupt.registry.registry import RegistryReader
 from disrupt.server.edge.part_failure import forever
 from disrupt.server.metrics import families
 from disrupt.services.keys import KeyRing, KeyUses
+from disrupt.upkeep import erasure
 
 _LEAST_PAUSE_S = 0.02
 """Pause after a step, however much changes, so that the steps of a busy registry take in more."""

@@ -14,10 +14,10 @@ from PIL import Image, ImageOps
 
 from disrupt.core.media import MediaKind
 from disrupt.data_directory import DataDirectory
-from disrupt.feed.erasure import erase
-from disrupt.feed.rebuild import rebuild
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.registry import opening, sqlite
+from disrupt.upkeep.erasure import erase
+from disrupt.upkeep.rebuild import rebuild
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, types_pb2
 from rig.callers.caller import (
     TIMEOUT_S,

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from disrupt.data_directory import DataDirectory
-from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first, directory_of
 from disrupt.registry import backup, opening
 from disrupt.server.config import Config
@@ -21,6 +20,7 @@ from disrupt.server.metrics.families import Family
 from disrupt.server.metrics.rows import Row
 from disrupt.server.upkeep import storage
 from disrupt.server.upkeep.storage import Storage
+from disrupt.upkeep.rebuild import rebuild
 from rig.media.codes import rewrite_manifest
 from rig.media.registrations import DAY, new_item, registration
 

@@ -9,8 +9,6 @@ from disrupt.core.changes import Addition, Cursor, shown_item
 from disrupt.core.media import StoredItem
 from disrupt.core.progress import Progress, quiet
 from disrupt.errors import CursorExpiredError, SnapshotRefusedError
-from disrupt.feed.rebuild import Rebuilt
-from disrupt.feed.walk import matched_items, walk
 from disrupt.index import manifest as manifests
 from disrupt.index.columns import Columns, columns, columns_of
 from disrupt.index.generations import (
@@ -24,6 +22,8 @@ from disrupt.index.generations import (
 from disrupt.index.snapshot import Snapshot
 from disrupt.index.writing import merged, remaining
 from disrupt.registry.registry import RegistryReader
+from disrupt.registry.walk import matched_items, walk
+from disrupt.upkeep.rebuild import Rebuilt
 
 _SHARE = 20
 """Added hashes, as one in this many of the generation's, that make compaction due: in each worker's

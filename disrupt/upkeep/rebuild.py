@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Self
 
 from disrupt.core.progress import Progress, quiet
-from disrupt.feed.walk import matched_items
 from disrupt.index.columns import columns
 from disrupt.index.generations import check_history, publish
 from disrupt.index.snapshot import Snapshot
 from disrupt.registry.registry import RegistryReader
+from disrupt.registry.walk import matched_items
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from disrupt.errors import (
     SnapshotRefusedError,
     UnavailableError,
 )
-from disrupt.feed.rebuild import rebuild
 from disrupt.index import manifest as manifests
 from disrupt.index.generations import delete, directory_of, generations, served
 from disrupt.registry.registry import RegistryReader
+from disrupt.upkeep.rebuild import rebuild
 
 LONGEST_S = 24 * 3600.0
 """Longest time that bytes of what was withdrawn may stay, as people affected are promised."""
