@@ -50,6 +50,7 @@ from disrupt.hashing.pdq.linear import (
     hash_luma,
     hash_reduced,
     hash_reduced_dihedral,
+    packed,
 )
 from disrupt.hashing.pdq.luma import SIDE_PX, canonical_luma
 from disrupt.hashing.regions.crops import hash_crops_dihedral
@@ -80,6 +81,10 @@ LIT_FRAMES = 8
 _MOST_REPEATS = 3
 """Most other regions that one of an upload may look like, so that a copy beside its mirror image,
 or four times on a page, is found; a pattern has more, and is not registered either."""
+
+_ALL = b"\xff" * HASH_BYTES
+_UPSIDE_DOWN = packed((np.indices((16, 16)).sum(axis=0) & 1) == 0).tobytes()
+"""Bits that differ in a negative, and in one that stands upside down."""
 
 _TURNS = tuple(Dihedral)
 _PLAIN_AND_MIRRORED = (Dihedral.IDENTITY, Dihedral.MIRROR_ROTATE_180)
@@ -205,9 +210,14 @@ def _add(
 
 
 def _add_negatives(hashes: dict[bytes, Transform], wanted: LookupCrops) -> None:
-    """Add the hashes of negatives, whose coefficients all have the other sign."""
+    """Add the hashes of negatives, whose coefficients all have the other sign.
+
+    And of negatives that stand upside down, whose odd ones have it back: but for bits between the
+    median and its opposite, which are few.
+    """
     negated = [pair for pair in hashes.items() if wanted.is_negated(pair[1])][:MAX_NEGATIVES]
-    codes = (~unpack(b"".join(code for code, _ in negated))).tobytes()
+    flips = [_UPSIDE_DOWN if version.anchored else _ALL for _, version in negated]
+    codes = (unpack(b"".join(code for code, _ in negated)) ^ unpack(b"".join(flips))).tobytes()
     for place, (_, version) in enumerate(negated):
         code = codes[HASH_BYTES * place : HASH_BYTES * (place + 1)]
         hashes.setdefault(code, version._replace(negative=True))
