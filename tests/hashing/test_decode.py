@@ -18,8 +18,8 @@ from skimage.data import data_dir
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing.decoding import exif
+from disrupt.hashing.decoding.formats import FORMATS
 from disrupt.hashing.decoding.pictures import (
-    FORMATS,
     HEIC_EXTRA,
     ImageLimits,
     decode,
@@ -308,7 +308,8 @@ def test_without_the_extra_heic_files_are_refused_by_name_and_all_else_works() -
 import sys
 sys.modules["pillow_heif"] = None
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing.decoding.pictures import FORMATS, decode
+from disrupt.hashing.decoding.formats import FORMATS
+from disrupt.hashing.decoding.pictures import decode
 assert "HEIC" not in FORMATS
 try:
     decode(sys.stdin.buffer.read())

@@ -29,7 +29,8 @@ from disrupt.hashing import (
     fingerprint_image,
     hash_image,
 )
-from disrupt.hashing.decoding.pictures import FORMATS, ImageLimits
+from disrupt.hashing.decoding.formats import FORMATS
+from disrupt.hashing.decoding.pictures import ImageLimits
 from disrupt.isolation.child import Cause
 from disrupt.isolation.messages import Answer, Task
 from disrupt.isolation.picture_process import IsolationLimits, Process

@@ -211,7 +211,7 @@ def test_the_server_serves_from_a_read_only_root_and_stops_when_told_to(
 def test_the_image_decodes_heic_and_videos_and_has_the_page(image: Image) -> None:
     script = """
 import av
-from disrupt.hashing.decoding.pictures import FORMATS
+from disrupt.hashing.decoding.formats import FORMATS
 from disrupt.web.files import LIBRARIES, read_page
 assert "HEIC" in FORMATS
 assert {f"/libraries/{name}" for name in LIBRARIES} < read_page().keys()
