@@ -1,23 +1,27 @@
 """Every mode and orientation gives the same picture; other files are refused with a reason."""
 
 import gc
+import io
 import struct
 import subprocess
 import sys
 import weakref
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 from pillow_heif import register_heif_opener
 from skimage.data import data_dir
+from tifffile import imwrite
 
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing.decoding import exif
+from disrupt.hashing.decoding import exif, jpeg, png
 from disrupt.hashing.decoding.pictures import (
     FORMATS,
     HEIC_EXTRA,
@@ -26,7 +30,7 @@ from disrupt.hashing.decoding.pictures import (
     decode_frames,
 )
 from disrupt.hashing.decoding.pixels import oriented
-from rig.media.files import png
+from rig.media.files import png as png_files
 from rig.media.pictures import chunk, encode, grey_tiff
 
 register_heif_opener()  # Pillow needs it to write them; the code under test uses the class itself
@@ -46,6 +50,46 @@ def reason(data: bytes, limits: ImageLimits = ImageLimits()) -> str:  # noqa: B0
     (violation,) = caught.value.violations
     assert violation.field == "image"
     return violation.description
+
+
+def planes_of_grey_and_alpha(**options: Any) -> bytes:
+    file = io.BytesIO()
+    planes = np.moveaxis(np.asarray(with_alpha(GREY.convert("RGB")).convert("LA")), -1, 0)
+    options |= {"photometric": "minisblack", "planarconfig": "separate"}
+    imwrite(file, planes, extrasamples=["unassalpha"], **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: encode(GREY.convert("F"), "TIFF"),
+        lambda: encode(GREY.convert("I"), "TIFF"),
+        planes_of_grey_and_alpha,
+        lambda: planes_of_grey_and_alpha(compression="zlib"),
+    ],
+    ids=["floats", "integers", "planes", "compressed planes"],
+)
+def test_a_tiff_whose_levels_cannot_be_told_is_refused(make: Callable[[], bytes]) -> None:
+    assert "TIFF" in reason(make())
+
+
+def test_a_sound_file_is_not_copied() -> None:
+    for module, data in ((png, WHOLE["PNG"]), (jpeg, WHOLE["JPEG"])):
+        assert module.repaired(data) is data
+    assert jpeg.repaired(WHOLE["JPEG"][:2]) == WHOLE["JPEG"][:2]
+
+
+def test_a_png_of_very_many_chunks_is_refused() -> None:
+    data = WHOLE["PNG"]
+    assert "damaged" in reason(data[:33] + 100_000 * chunk(b"tEXt", b"a\0") + data[33:])
+
+
+def test_a_profile_of_srgb_changes_nothing() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = encode(COLOURS, "JPEG", icc_profile=profile)
+    assert decode(data, scaled=True).image.mode == "L"
+    assert (colours(data) == colours(WHOLE["JPEG"])).all()
 
 
 def with_alpha(image: Image.Image) -> Image.Image:
@@ -157,7 +201,7 @@ def test_a_damaged_file_is_decoded_or_refused_and_nothing_else(
 
 
 def huge_png(width: int, height: int) -> bytes:
-    head = png.SIGNATURE + png.header((width, height), png.COLOURS, 8)
+    head = png_files.SIGNATURE + png_files.header((width, height), png_files.COLOURS, 8)
     return head + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND")
 
 

@@ -4,6 +4,7 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pdqhash
@@ -29,7 +30,8 @@ from disrupt.hashing.decoding.pixels import oriented
 from disrupt.hashing.images import single, usable
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.pdq.luma import canonical_luma
-from rig.media.pictures import PHOTOS, encode, photo, registered, upright
+from rig.media.files.parts import exif
+from rig.media.pictures import PHOTOS, canonical, encode, photo, registered, upright
 
 
 def oracle(rgb: NDArray[np.uint8]) -> PdqHash:
@@ -90,6 +92,41 @@ def test_copies_of_every_size_are_within_10_bits(registered_px: int, copy_px: in
             )
             <= 10
         )
+
+
+@pytest.mark.parametrize(
+    ("size", "scale", "options"),
+    [
+        ((1024, 1025), 2, {}),
+        ((1023, 2600), 1, {}),
+        ((2050, 2048), 4, {"keep_rgb": True, "subsampling": 0}),
+    ],
+)
+def test_a_lookup_decodes_at_a_smaller_scale_within_8_bits(
+    size: tuple[int, int], scale: int, options: dict[str, Any]
+) -> None:
+    grain = np.random.default_rng(1).normal(0, 6, (size[1], size[0], 3))
+    coffee = Image.fromarray(PHOTOS["coffee"])
+    pixels = np.asarray(coffee.resize(size, Image.Resampling.LANCZOS)) + grain
+    image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+    data = encode(image, "JPEG", quality=90, **options)
+    scaled = decode(data, scaled=True)
+    assert (scaled.width_px, scaled.height_px) == tuple(-(-side // scale) for side in size)
+    query = upright(data)
+    assert isinstance(query, ImageQuery)
+    assert canonical(data).distance_bits(query.hashes[0][0]) <= 8
+
+
+@pytest.mark.parametrize("stored_turn", [1, 5, 6])
+def test_a_large_turned_photo_is_looked_up_upright(stored_turn: int) -> None:
+    coffee = Image.fromarray(PHOTOS["coffee"]).resize((1800, 1200))
+    undo = {5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90}.get(stored_turn)
+    large = coffee if undo is None else coffee.transpose(undo)
+    data = encode(large, "JPEG", quality=90, exif=b"Exif\0\0" + exif(stored_turn))
+    assert decode(data, scaled=True).width_px == large.width // 2
+    query = upright(data)
+    assert isinstance(query, ImageQuery)
+    assert query.hashes[0][0].distance_bits(canonical(encode(coffee, compress_level=1))) <= 8
 
 
 @cache

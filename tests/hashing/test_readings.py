@@ -12,10 +12,11 @@ from pillow_heif import register_heif_opener
 
 from disrupt.core.lookups import Effort
 from disrupt.core.media import MediaKind
+from disrupt.errors import InvalidMediaError
 from disrupt.hashing import ImageFingerprints, ImageQuery, fingerprint_image, hash_image
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.images import fingerprint_frames
-from rig.media.files import avif, png
+from rig.media.files import avif, parts, png, png_colours
 from rig.media.pictures import PHOTOS, chunk, encode, registered, upright
 
 GREY = np.asarray(Image.fromarray(PHOTOS["cat"]).convert("L").resize((300, 300)))
@@ -23,10 +24,12 @@ DECOY = np.asarray(Image.fromarray(PHOTOS["coffee"]).convert("L").resize((300, 3
 COLOURS = np.asarray(Image.fromarray(PHOTOS["cat"]).resize((300, 300)))
 
 
-def nearest(data: bytes, shown: NDArray[np.uint8], effort: Effort = Effort.FAST) -> int:
+def nearest(
+    data: bytes, shown: NDArray[np.uint8], effort: Effort = Effort.FAST, skipped: int = 0
+) -> int:
     query = hash_image(data, effort=effort)
     assert isinstance(query, ImageQuery)
-    assert query.frames_skipped == 0
+    assert query.frames_skipped == skipped
     known = registered(encode(shown)).values()
     return min(code.distance_bits(other) for code, _ in query.hashes for other in known)
 
@@ -43,10 +46,48 @@ def test_two_pictures_on_white_and_on_black_are_both_looked_up() -> None:
     assert nearest(data, on_black.astype(np.uint8)) <= 8
 
 
-def test_rounded_corners_are_looked_up_on_white_alone() -> None:
+def test_rounded_corners_and_an_ordinary_profile_are_no_reason_for_two_readings() -> None:
     alpha = np.full_like(GREY, 255)
     alpha[:20, :20] = 0
-    assert not decode(with_alpha(GREY, alpha), scaled=True).others
+    in_p3 = encode(COLOURS, "JPEG", icc_profile=parts.DISPLAY_P3)
+    for data in (with_alpha(GREY, alpha), in_p3):
+        assert not decode(data, scaled=True).others
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_what_is_stored_is_looked_up_beside_what_a_profile_shows(kind: str) -> None:
+    negative = parts.showing(255 - parts.LEVELS)
+    data = encode(COLOURS, kind, quality=95, icc_profile=negative)
+    assert nearest(data, COLOURS) <= 20
+    assert nearest(data, 255 - COLOURS) <= 20
+
+
+def test_what_a_profile_shows_is_looked_up_beside_colours_that_are_named() -> None:
+    """Exchange bands of 60 levels: no level moves far."""
+    levels = parts.LEVELS
+    bands = np.where((levels // 60 % 2) == 0, levels + 60, levels - 60).clip(0, 255)
+    chunks = png_colours.cicp(1, 13) + png_colours.iccp(parts.showing(bands))
+    data = png.png(COLOURS.astype(np.uint16), before=chunks)
+    assert nearest(data, COLOURS) == 0
+    assert nearest(data, bands[COLOURS].astype(np.uint8)) <= 20
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        # A table that LittleCMS refuses, and PQ, which browsers map to a screen.
+        png_colours.iccp(parts.table_profile(b"mntrRGB Lab ").replace(b"mft1", b"mft3")),
+        png_colours.cicp(9, 16),
+    ],
+    ids=["profile", "numbers"],
+)
+def test_colours_that_cannot_be_told_are_not_registered_and_count_as_not_looked_at(
+    chunks: bytes,
+) -> None:
+    data = png.png(COLOURS.astype(np.uint16), before=chunks)
+    assert nearest(data, COLOURS, skipped=1) == 0
+    with pytest.raises(InvalidMediaError, match="sRGB"):
+        decode(data)
 
 
 def test_of_16_bits_all_are_those_of_the_transparent_colour() -> None:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import pytest
 
+from rig.media.files import heic, tiff
+from rig.media.files.parts import PHOTO
+from rig.media.pictures import canonical, encode
 from tests.oracle import exceptions
 from tests.oracle.comparing import (
     COUNTED,
     NOTHING,
     REFUSED,
     SAME,
+    Answer,
     difference,
     files,
     read_frozen,
@@ -24,6 +28,19 @@ pytestmark = pytest.mark.filterwarnings("ignore:::PIL")  # as outside of tests
 
 def names(*tables: Table) -> set[str]:
     return set().union(*(named for table in tables for named in table.values()))
+
+
+PLAIN = Answer(PHOTO.size, 0, canonical(encode(PHOTO)), None)
+OF_NO_BROWSER = {
+    f"{kind}: {name}": data
+    for kind, module in {"TIFF": tiff, "HEIC": heic}.items()
+    for name, data in module.files()
+}
+
+
+@pytest.mark.parametrize("name", OF_NO_BROWSER)
+def test_a_file_that_no_browser_shows_is_hashed_as_the_plain_picture(name: str) -> None:
+    assert difference(OF_NO_BROWSER[name], PLAIN) == SAME
 
 
 def test_what_is_hashed_of_a_file_is_what_chromium_shows() -> None:

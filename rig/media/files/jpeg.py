@@ -25,6 +25,7 @@ from rig.media.files.parts import (
     entry,
     exif,
     grey_profile,
+    in_light_inks,
     profiles,
     table_profile,
     tiff,
@@ -115,6 +116,9 @@ def files() -> Iterator[tuple[str, bytes]]:
     yield "restart markers", encode(PHOTO, "JPEG", restart_marker_blocks=9)
     for path in sorted(ARITHMETIC.glob("*.jpeg")):
         yield path.stem, path.read_bytes()
+        # More before the pixels than Pillow reads at once.
+        long = segment(0xFE, bytes(54_998))
+        yield f"{path.stem}, long comment", with_segments(long, data=path.read_bytes())
     yield "grey", encode(GREY, "JPEG")
     yield "grey, progressive", encode(GREY, "JPEG", progressive=True)
     yield "RGB", encode(PHOTO, "JPEG", keep_rgb=True)
@@ -201,6 +205,8 @@ def coloured() -> Iterator[tuple[str, bytes]]:
     for name, marker in {"size": b"\xff\xc4", "Huffman tables": b"\xff\xda"}.items():
         data = with_segments(app2(DARK, (1, 1)), before=marker)
         yield f"profile behind the {name}", data
+    inks = encode(in_light_inks(), "JPEG", icc_profile=table_profile(), quality=95)
+    yield "CMYK in light inks, with their profile", inks
     grey = encode(GREY, "JPEG")
     for name, profile in {
         "grey": grey_profile(1.2),
@@ -233,7 +239,15 @@ def damaged() -> Iterator[tuple[str, bytes]]:
     yield "another picture behind the end", PLAIN + encode(OTHER, "JPEG")
     yield "bytes before the first segment", with_segments(b"\0\0\0")
     yield "a segment too short", with_segments(b"\xff\xe5\0\1")
-    yield "an Adobe segment too short", with_segments(segment(0xEE, b"Adobe\0"))
+    for name, content in {
+        "no segment": b"\xff\x01",
+        "a JFIF segment too short": segment(0xE0, b"JFIF"),
+        "an Adobe segment too short": segment(0xEE, b"Adobe"),
+        "a profile too short": segment(0xE2, ICC),
+        "a Photoshop segment too short": segment(0xED, b"Photoshop 3.0\0" + b"8BIM\x03\xed"),
+    }.items():
+        yield name, with_segments(content)
+        yield f"{name}, behind JFIF", with_segments(content, before=b"\xff\xdb")
     yield "fill bytes before a marker", with_segments(b"\xff\xff\xff", before=b"\xff\xdb")
     middle = len(PLAIN) // 2
     yield "zeros in the pixels", PLAIN[:middle] + bytes(100) + PLAIN[middle + 100 :]
