@@ -111,21 +111,34 @@ Frame = tuple[Samples, tuple[int, int], int, int]
 
 
 def animation(
-    *frames: Frame, hidden: Samples | None = None, count: int | None = None, late: bool = False
+    *frames: Frame,
+    colour: int = COLOURS_ALPHA,
+    depth: int = 8,
+    size: tuple[int, int] = PHOTO.size,
+    before: bytes = b"",
+    hidden: Samples | None = None,
+    count: int | None = None,
+    late: bool = False,
+    first_bytes: int = 0,
 ) -> bytes:
-    """Return an animation; ``late`` says that it is one behind its first frame."""
+    """Return an animation; ``late`` says that it is one behind its first frame.
+
+    Pixels of later frames are in one chunk, or in two, where the first has ``first_bytes``.
+    """
     control = chunk(b"acTL", struct.pack(">II", len(frames) if count is None else count, 0))
-    data = SIGNATURE + header(PHOTO.size, COLOURS_ALPHA, 8) + (b"" if late else control)
-    data += b"" if hidden is None else chunk(b"IDAT", packed(hidden, 8))
+    data = SIGNATURE + header(size, colour, depth) + (b"" if late else control) + before
+    data += b"" if hidden is None else chunk(b"IDAT", packed(hidden, depth))
     numbers = iter(range(100))
     for at, (samples, place, *painted) in enumerate(frames):
         height, width, _ = samples.shape
         values = next(numbers), width, height, *place, 1, 10, *painted
         data += chunk(b"fcTL", struct.pack(">I4I2H2B", *values))
         if at == 0 and hidden is None:
-            data += chunk(b"IDAT", packed(samples, 8)) + (control if late else b"")
-        else:
-            data += chunk(b"fdAT", struct.pack(">I", next(numbers)) + packed(samples, 8))
+            data += chunk(b"IDAT", packed(samples, depth)) + (control if late else b"")
+            continue
+        pixels = packed(samples, depth)
+        for part in filter(None, (pixels[:first_bytes], pixels[first_bytes:])):
+            data += chunk(b"fdAT", struct.pack(">I", next(numbers)) + part)
     return data + chunk(b"IEND")
 
 
