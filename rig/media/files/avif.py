@@ -21,9 +21,11 @@ from rig.media.files.parts import (
     PHOTO,
     USUAL,
     WIDTH,
+    cut,
     exif,
     grey_profile,
     profiles,
+    with_zeros,
 )
 from rig.media.pictures import encode
 
@@ -253,12 +255,9 @@ def damaged(plain: Coded) -> Iterator[tuple[str, bytes]]:
     for brand in (b"mif1", b"MA1B", b"avis", b"abcd"):
         yield f"brand {brand.decode()}", avif([plain], SRGB, brand=brand)
     for name, data in {"plain": pillow(PHOTO), "faded": pillow(FADED)}.items():
-        for share in (0.1, 0.6, 0.95):
-            yield f"{name}, cut at {share:.0%}", data[: int(share * len(data))]
+        yield from cut(data, 0.1, 0.6, 0.95, of=f"{name}, ")
     yield "bytes behind the end", pillow(PHOTO) + bytes(50)
-    whole = avif([plain], SRGB)
-    middle = len(whole) // 2
-    yield "zeros in the pixels", whole[:middle] + bytes(300) + whole[middle + 300 :]
+    yield "zeros in the pixels", with_zeros(avif([plain], SRGB), 300)
     yield "no av1C", avif([plain._replace(properties=())], SRGB)
 
 

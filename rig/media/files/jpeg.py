@@ -22,6 +22,7 @@ from rig.media.files.parts import (
     SHORT,
     TYPES,
     XMP,
+    cut,
     entry,
     exif,
     grey_profile,
@@ -29,6 +30,7 @@ from rig.media.files.parts import (
     profiles,
     table_profile,
     tiff,
+    with_zeros,
 )
 from rig.media.pictures import encode
 
@@ -231,9 +233,7 @@ def damaged() -> Iterator[tuple[str, bytes]]:
     yield "no end", PLAIN[:-2]
     yield "half an end", PLAIN[:-1]
     for name, data in {"plain": PLAIN, "large": large, "progressive": PROGRESSIVE}.items():
-        for share in (0.3, 0.6, 0.95):
-            cut = data[: int(share * len(data))]
-            yield f"{name}, cut at {share:.0%}", cut
+        yield from cut(data, of=f"{name}, ")
     yield "no pixels", PLAIN[: PLAIN.index(b"\xff\xda") + 14]
     yield "bytes behind the end", PLAIN + OTHER.tobytes()[:500]
     yield "another picture behind the end", PLAIN + encode(OTHER, "JPEG")
@@ -250,7 +250,7 @@ def damaged() -> Iterator[tuple[str, bytes]]:
         yield f"{name}, behind JFIF", with_segments(content, before=b"\xff\xdb")
     yield "fill bytes before a marker", with_segments(b"\xff\xff\xff", before=b"\xff\xdb")
     middle = len(PLAIN) // 2
-    yield "zeros in the pixels", PLAIN[:middle] + bytes(100) + PLAIN[middle + 100 :]
+    yield "zeros in the pixels", with_zeros(PLAIN)
     yield "an end in the pixels", PLAIN[:middle] + b"\xff\xd9" + PLAIN[middle:]
     yield "a marker in the pixels", PLAIN[:middle] + b"\xff\xe0\0\4ab" + PLAIN[middle:]
     yield "higher than its data", with_height(2 * HEIGHT)

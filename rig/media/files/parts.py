@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,18 @@ def entry(value: int, kind: int = SHORT, count: int = 1, order: str = "<") -> by
 
 def exif(value: int, kind: int = SHORT, count: int = 1, order: str = "<") -> bytes:
     return tiff([entry(value, kind, count, order)], order)
+
+
+def cut(data: bytes, *shares: float, of: str = "") -> Iterator[tuple[str, bytes]]:
+    """Yield a file cut at some shares of it; ``of`` says which."""
+    for share in shares or (0.3, 0.6, 0.95):
+        yield f"{of}cut at {share:.0%}", data[: int(share * len(data))]
+
+
+def with_zeros(data: bytes, count: int = 100) -> bytes:
+    """Write zeros into the middle of a file."""
+    middle = len(data) // 2
+    return data[:middle] + bytes(count) + data[middle + count :]
 
 
 XMP = (

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rig.media.files.parts import HEIGHT, OTHER, PHOTO
+from rig.media.files.parts import HEIGHT, OTHER, PHOTO, cut
 from rig.media.files.png import (
     COLOURS,
     COLOURS_ALPHA,
@@ -51,9 +51,8 @@ def damaged() -> Iterator[tuple[str, bytes]]:
         """Return a file of chunks of pixels."""
         return head + b"".join(chunk(b"IDAT", part) for part in parts) + chunk(b"IEND")
 
-    for share in (0.3, 0.6, 0.95):
-        yield f"cut at {share:.0%}", whole[: int(len(whole) * share)]
-    yield "interlaced, cut at 60%", interlaced[: int(len(interlaced) * 0.6)]
+    yield from cut(whole)
+    yield from cut(interlaced, 0.6, of="interlaced, ")
     yield "no end", whole[:-12]
     yield "end cut", whole[:-4]
     yield "no sum of the pixels", whole[:-16]
