@@ -101,6 +101,18 @@ def with_alpha(image: Image.Image) -> Image.Image:
     return image
 
 
+def run(script: str, data: bytes) -> str:
+    """Run a program for which warnings are errors on a file; return its output."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        input=data,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    return done.stdout.decode()
+
+
 def test_luma_is_the_documented_integer_formula() -> None:
     picture = decode(encode(COLOURS, "PNG"))
     red, green, blue = np.moveaxis(np.asarray(COLOURS).astype(np.int64), 2, 0)
@@ -133,13 +145,7 @@ for exif in (b"II*\\0\\x08\\0\\0\\0\\x01\\0" + entry, b"II*\\0\\x08\\0\\0\\0\\xf
     decode(plain[:2] + b"\\xff\\xe1" + struct.pack(">H", len(exif) + 8) + b"Exif\\0\\0" + exif +
     plain[2:])
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script],
-        input=encode(GREY, "JPEG"),
-        capture_output=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, b"")
+    run(script, encode(GREY, "JPEG"))
 
 
 def test_an_empty_file_and_one_of_too_many_bytes_are_refused() -> None:
@@ -289,13 +295,7 @@ try:
 except InvalidMediaError as error:
     print(error.message)
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script],
-        input=HUGE[kind],
-        capture_output=True,
-        check=True,
-    )
-    assert b"at most 50 megapixels" in done.stdout
+    assert "at most 50 megapixels" in run(script, HUGE[kind])
 
 
 def many_scans(count: int) -> bytes:
@@ -359,15 +359,9 @@ try:
 except InvalidMediaError as error:
     print(error.message)
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script],
-        input=WHOLE["HEIC"],
-        capture_output=True,
-        check=True,
-    )
-    assert b'HEIC files need the extra "heic"' in done.stdout
-    assert HEIC_EXTRA.encode() in done.stdout
-    assert b"or send one of JPEG, PNG" in done.stdout
+    message = run(script, WHOLE["HEIC"])
+    for words in ('HEIC files need the extra "heic"', HEIC_EXTRA, "or send one of JPEG, PNG"):
+        assert words in message
 
 
 @given(st.binary(max_size=60).map(lambda data: b"II*\0" + data) | st.binary(max_size=60))
