@@ -35,7 +35,7 @@ _SLOW = (
     *("archives/test_ray.py", "web/test_command.py"),
     *("feed/test_compaction.py", "feed/test_erasure.py", "feed/test_follower.py"),
     *("feed/test_passing_errors.py", "feed/test_refusals.py", "hashing/test_animations.py"),
-    *("hashing/test_degenerate_pictures.py", "hashing/test_formats.py", "hashing/test_isobmff.py"),
+    *("hashing/test_degenerate_pictures.py", "hashing/test_isobmff.py"),
     *("hashing/test_luma.py", "hashing/test_readings.py", "hashing/test_regions.py"),
     *("hashing/test_videos.py", "index/test_live_machine.py"),
     *("registry/test_erasure.py", "registry/test_processes.py", "registry/test_reconciliation.py"),
