@@ -20,7 +20,8 @@ from disrupt.core.transforms import (
 )
 from disrupt.core.variant_plan import VARIANTS
 from disrupt.distinctiveness.shape_distance import REGISTERED_SHAPE_BITS, SHAPE_BITS
-from disrupt.hashing import images, variants
+from disrupt.hashing import registration as images
+from disrupt.hashing import variants
 from disrupt.hashing.regions.crops import MAX_PLAIN_SHARE
 
 TABLES = Path(__file__).parents[1] / "disrupt" / "web" / "page" / "hashing" / "tables.js"

@@ -41,7 +41,7 @@ from disrupt.core.hashes import MAX_DISTANCE_BITS, stack
 from disrupt.core.media import LowQuality
 from disrupt.core.policy import FIRST_BANKS, Scope
 from disrupt.hashing import fingerprint_image, hash_image
-from disrupt.hashing.queries import ImageQuery
+from disrupt.hashing.lookup import ImageQuery
 from disrupt.index.live import LiveIndex
 from disrupt.index.nearest import same_limits
 from disrupt.services.matching import UNBOUNDED, complete, picture_steps

@@ -18,8 +18,8 @@ from PIL import Image
 
 from disrupt.core.lookups import Effort
 from disrupt.hashing.decoding.formats import FORMATS
-from disrupt.hashing.images import fingerprint_frames, fingerprint_image
-from disrupt.hashing.queries import hash_image
+from disrupt.hashing.lookup import hash_image
+from disrupt.hashing.registration import fingerprint_frames, fingerprint_image
 from disrupt.isolation.messages import Answer, Task, pack_answer, unpack_request
 from disrupt.isolation.serving import outcome, serve
 

@@ -24,8 +24,8 @@ from disrupt.errors import (
     UnavailableError,
 )
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS, ImageLimits, refused
-from disrupt.hashing.images import ImageFingerprints
-from disrupt.hashing.queries import ImageQuery
+from disrupt.hashing.lookup import ImageQuery
+from disrupt.hashing.registration import ImageFingerprints
 from disrupt.isolation.child import Cause, ProcessDiedError
 from disrupt.isolation.messages import (
     Answer,

@@ -25,7 +25,7 @@ from disrupt.hashing import (
     hash_image,
 )
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS, decode
-from disrupt.hashing.images import canonical_hash
+from disrupt.hashing.registration import canonical_hash
 
 
 def photo(name: str) -> NDArray[np.uint8]:

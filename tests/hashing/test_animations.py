@@ -18,11 +18,11 @@ from disrupt.hashing import (
     fingerprint_frames,
     fingerprint_image,
     hash_image,
-    images,
-    queries,
+    lookup,
+    registration,
 )
 from disrupt.hashing.decoding.pictures import decode_frames
-from disrupt.hashing.queries import LIT_FRAMES, MAX_ANCHORS, MAX_NEGATIVES, MAX_PARTS
+from disrupt.hashing.lookup import LIT_FRAMES, MAX_ANCHORS, MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.videos.frames import hash_video
 from rig.media.files import gif
 from rig.media.pictures import (
@@ -141,7 +141,7 @@ def test_what_a_lookup_does_not_look_at_is_counted(monkeypatch: pytest.MonkeyPat
     blank = hash_image(animation([Image.new("L", (560, 560), 255), *frames]), slow)
     assert isinstance(blank, LowQuality)
     assert blank.frames_skipped == 20
-    monkeypatch.setattr(queries, "MAX_FRAMES", 5)
+    monkeypatch.setattr(lookup, "MAX_FRAMES", 5)
     query = upright_query(animation(frames))
     assert (len(query.hashes), query.frames_skipped) == (5, 15)
     still = query_of(encode(PHOTOS["coffee"]))
@@ -196,7 +196,7 @@ def test_frames_are_left_out_only_if_copies_of_them_match_what_is_stored(
         return max(min(own.distance_bits(other) for other in stored) for own in every)
 
     assert furthest() <= 10
-    monkeypatch.setattr(images, "MAX_FRAMES", 7)
+    monkeypatch.setattr(registration, "MAX_FRAMES", 7)
     assert 10 < furthest() <= 15
 
 
@@ -223,7 +223,7 @@ def test_a_file_of_one_frame_is_the_same_picture_whether_every_frame_is_asked_fo
 def test_more_different_frames_than_an_item_holds_are_refused_and_not_registered_in_part(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(images, "MAX_FRAMES", 4)
+    monkeypatch.setattr(registration, "MAX_FRAMES", 4)
     frames = [pattern(seed, 400) for seed in range(5)]
     fingerprints_of(animation([*frames[:4], *frames[:4]]), fingerprint_frames)
     with pytest.raises(InvalidMediaError, match="more than 4 different frames") as refused:

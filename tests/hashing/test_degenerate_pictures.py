@@ -13,8 +13,8 @@ from disrupt.core.media import LowQuality
 from disrupt.distinctiveness.limits import limits_bits
 from disrupt.distinctiveness.shape_distance import are_degenerate
 from disrupt.hashing import ImageFingerprints, ImageQuery, fingerprint_image, hash_image
-from disrupt.hashing.images import distinctive, usable
 from disrupt.hashing.pdq.linear import hash_luma
+from disrupt.hashing.selection import distinctive, usable
 from rig.media.pictures import query_of
 
 SIDE_PX = 400

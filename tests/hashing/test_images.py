@@ -26,9 +26,9 @@ from disrupt.hashing import (
 )
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.decoding.pixels import oriented
-from disrupt.hashing.images import single, usable
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.pdq.luma import canonical_luma
+from disrupt.hashing.selection import single, usable
 from rig.media.files.parts import exif
 from rig.media.pictures import (
     PHOTOS,

@@ -11,9 +11,9 @@ from skimage import data
 
 from disrupt.core.lookups import LOOKUP_CROPS, Effort
 from disrupt.core.transforms import Dihedral
-from disrupt.hashing import ImageQuery, hash_image, queries
+from disrupt.hashing import ImageQuery, hash_image, lookup
+from disrupt.hashing.lookup import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.pdq.linear import hash_luma
-from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.regions.quadrilaterals import find_quadrilaterals, straightened
 from rig.media.pictures import encode, nearest, query_of, stored_hashes
 
@@ -76,9 +76,9 @@ def test_neither_useless_nor_many_crops_leave_straightened_pictures_out(
     query = query_of(page, effort=Effort.THOROUGH)
     upright = [version for _, version in query.hashes if not (version.dihedral or version.negative)]
     assert upright[-1].corners
-    monkeypatch.setattr(queries, "MAX_PARTS", len(Dihedral) * len(upright))
+    monkeypatch.setattr(lookup, "MAX_PARTS", len(Dihedral) * len(upright))
     assert hash_image(page, effort=Effort.THOROUGH) == query
-    monkeypatch.setattr(queries, "MAX_PARTS", len(Dihedral) * len(upright) // 2)
+    monkeypatch.setattr(lookup, "MAX_PARTS", len(Dihedral) * len(upright) // 2)
     bounded = query_of(page, effort=Effort.THOROUGH)
     assert any(version.corners for _, version in bounded.hashes)
 

@@ -15,7 +15,7 @@ from disrupt.core.media import MediaKind
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing import ImageFingerprints, fingerprint_image
 from disrupt.hashing.decoding.pictures import decode
-from disrupt.hashing.images import fingerprint_frames
+from disrupt.hashing.registration import fingerprint_frames
 from rig.media.files import avif, parts, png, png_colours
 from rig.media.pictures import PHOTOS, chunk, encode, nearest, query_of, registered, upright_query
 

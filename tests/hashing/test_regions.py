@@ -21,9 +21,9 @@ from disrupt.hashing import hash_image
 from disrupt.hashing.anchors.hashes import CANDIDATES
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.decoding.pixels import oriented
+from disrupt.hashing.lookup import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.pdq.luma import area_average
-from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.regions.detection import Region, find_regions, reduction
 from rig.media.edits import EDITS, GROUPS, Scene, upload
 from rig.media.layouts import BLACK, WHITE, Pixels, text_bar

@@ -15,7 +15,7 @@ from disrupt.core.transforms import ENLARGED, PLANS, Dihedral
 from disrupt.core.videos import VideoFingerprints
 from disrupt.hashing.decoding.pictures import decode as decode_picture
 from disrupt.hashing.decoding.skipping import shown_for_ms
-from disrupt.hashing.images import canonical_hash, plain_fingerprints
+from disrupt.hashing.registration import canonical_hash, plain_fingerprints
 from disrupt.hashing.videos.frames import (
     LOOKUP_INTERVAL_MS,
     REGISTRATION_INTERVAL_MS,

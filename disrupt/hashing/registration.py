@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_QUALITY, PdqHash
+from disrupt.core.hashes import PdqHash
 from disrupt.core.media import Fingerprint, LowQuality, MediaKind, Profile
 from disrupt.core.transforms import ENLARGED, PLANS
 from disrupt.distinctiveness.shape_distance import (
     REGISTERED_SHAPE_BITS,
-    SHAPE_BITS,
-    are_degenerate,
 )
 from disrupt.hashing.decoding.pictures import (
     DEFAULT_LIMITS,
@@ -26,16 +19,14 @@ from disrupt.hashing.decoding.pictures import (
 from disrupt.hashing.decoding.pixels import Picture
 from disrupt.hashing.pdq.linear import Hashed, hash_luma, hash_reduced, hash_rgb
 from disrupt.hashing.pdq.luma import SIDE_PX, canonical_luma
+from disrupt.hashing.selection import (
+    LOOKUP_DISTINCT_BITS,
+    MAX_FRAMES,
+    in_time,
+    place_near,
+    single,
+)
 from disrupt.hashing.variants import variants
-
-MAX_UNDECIDED_BITS = 2 * MAX_DISTANCE_BITS + 1
-"""Most bits that chance may decide: half of them differ in a copy, which must still match."""
-
-MAX_FRAMES = 256
-"""Most distinct frames of an animation that one lookup names, or one item holds."""
-
-LOOKUP_DISTINCT_BITS = 16
-"""Frames of a lookup, and parts of them, nearer than this to an earlier one count as equal."""
 
 _DISTINCT_BITS = (11, LOOKUP_DISTINCT_BITS)
 """Distances below which frames of a registration count as equal to an earlier one.
@@ -45,11 +36,6 @@ is that much further from what is stored: up to 21 bits away it matches.
 """
 
 _TIME_MAX_MS = 2**32 - 1
-
-_TOO_REGULAR = (
-    "The picture is too regular, as stripes or plain areas are: its hash would match neither all of"
-    " its copies nor only them. Use a version that shows more of the scene."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,24 +132,6 @@ def _distinct_frames(
     return ImageFingerprints(every[0].quality, every, kind)
 
 
-def in_time(frames: Iterator[Picture], cpu_s: float) -> Iterator[Picture]:
-    """Yield the first frame, and later ones as long as ``cpu_s`` of this thread suffice."""
-    began_s = before_s = time.thread_time()
-    longest_s = 0.0
-    for picture in frames:
-        yield picture
-        now_s = time.thread_time()
-        longest_s, before_s = max(longest_s, now_s - before_s), now_s
-        if now_s + longest_s > began_s + cpu_s:
-            return
-
-
-def place_near(pdq_hash: PdqHash, candidates: list[PdqHash], distinct_bits: int) -> int | None:
-    """Return the place of the first candidate nearer than ``distinct_bits``, or None."""
-    distances = (pdq_hash.distance_bits(candidate) for candidate in candidates)
-    return next((at for at, bits in enumerate(distances) if bits < distinct_bits), None)
-
-
 def _registered(picture: Picture) -> ImageFingerprints | LowQuality:
     luma = canonical_luma(picture)
     canonical = single(hash_luma(luma), shape_bits=REGISTERED_SHAPE_BITS)
@@ -199,38 +167,3 @@ def canonical_hash(picture: Picture) -> tuple[PdqHash, int] | LowQuality:
 
 def _reduced(picture: Picture) -> Hashed:
     return hash_reduced(picture.luma, picture.width_px, picture.height_px, picture.orientation)
-
-
-def single(
-    hashed: Hashed, least: int = MIN_QUALITY, shape_bits: int = SHAPE_BITS
-) -> tuple[PdqHash, int] | LowQuality:
-    """Return the only hash and its quality, unless it is too featureless or not distinctive."""
-    quality = int(hashed.qualities)
-    if quality < least:
-        return LowQuality(quality, least)
-    if not distinctive(hashed, least, shape_bits):
-        return LowQuality(quality, least, _TOO_REGULAR)
-    return PdqHash(hashed.hashes.tobytes()), quality
-
-
-def usable(hashed: Hashed, least: int = MIN_QUALITY) -> NDArray[np.bool]:
-    """Tell which hashes are neither featureless nor decided by noise."""
-    return (hashed.qualities >= least) & (hashed.undecided_bits <= MAX_UNDECIDED_BITS)
-
-
-def distinctive(
-    hashed: Hashed, least: int = MIN_QUALITY, shape_bits: int = SHAPE_BITS
-) -> NDArray[np.bool]:
-    """Tell which hashes are usable and not of a shape, as those of a single line or disc are.
-
-    A tenth of a ms for each. Degenerate hashes of parts need not be left out: nothing matches them.
-    """
-    are_distinctive = usable(hashed, least)
-    if are_distinctive.any():
-        are_distinctive &= ~are_degenerate(hashed.hashes, shape_bits)
-    return are_distinctive
-
-
-def first_usable(versions: Hashed, least: int) -> Hashed:
-    """Return the first usable version of a picture, or the first of all."""
-    return versions[int(usable(versions, least).argmax())]

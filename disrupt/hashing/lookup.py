@@ -35,15 +35,6 @@ from disrupt.hashing.anchors.hashes import hash_anchors
 from disrupt.hashing.anchors.pages import PAGE_PX
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS, ImageLimits, decode_frames
 from disrupt.hashing.decoding.pixels import Picture
-from disrupt.hashing.images import (
-    LOOKUP_DISTINCT_BITS,
-    MAX_FRAMES,
-    first_usable,
-    in_time,
-    place_near,
-    single,
-    usable,
-)
 from disrupt.hashing.pdq.linear import (
     Hashed,
     hash_dihedral,
@@ -57,6 +48,15 @@ from disrupt.hashing.regions.crops import hash_crops_dihedral
 from disrupt.hashing.regions.detection import WHOLE as WHOLE_REGION
 from disrupt.hashing.regions.detection import Region, find_regions, reduction
 from disrupt.hashing.regions.quadrilaterals import find_quadrilaterals, straightened
+from disrupt.hashing.selection import (
+    LOOKUP_DISTINCT_BITS,
+    MAX_FRAMES,
+    first_usable,
+    in_time,
+    place_near,
+    single,
+    usable,
+)
 
 MAX_PARTS = 2200
 """Most hashes of crops and regions of a file, in all versions and frames."""
@@ -220,7 +220,10 @@ def _add_negatives(hashes: dict[bytes, Transform], wanted: LookupCrops) -> None:
     codes = (unpack(b"".join(code for code, _ in negated)) ^ unpack(b"".join(flips))).tobytes()
     for place, (_, version) in enumerate(negated):
         code = codes[HASH_BYTES * place : HASH_BYTES * (place + 1)]
-        hashes.setdefault(code, version._replace(negative=True))
+        turn = version.rotation_millidegrees
+        if version.anchored:
+            turn += 180_000 if turn <= 0 else -180_000
+        hashes.setdefault(code, version._replace(negative=True, rotation_millidegrees=turn))
 
 
 def _of_no_shape(parts: Iterable[_Versions]) -> Iterator[_Versions]:
