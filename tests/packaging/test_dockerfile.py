@@ -45,7 +45,7 @@ IN_THE_BASE_IMAGE = {
 def test_no_place_of_packages_is_named() -> None:
     commands = "\n".join(rest for _, rest in STEPS)
     assert not re.search(r"://|index-url|find-links|trusted-host", commands)
-    for line in re.findall(r"pip install[^&]*", commands):
+    for line in re.findall(r"pip install[^&\n]*", commands):
         assert "--require-hashes" in line or "--offline" in line, line
 
 
@@ -171,9 +171,9 @@ def test_the_server_of_the_image_serves_from_a_read_only_root_and_stops_when_tol
         assert process.wait() == 0
 
 
-def test_the_image_decodes_heic_and_videos_and_has_the_page(image: Root) -> None:
+def test_the_image_decodes_heic_and_videos_and_has_the_indexer_and_the_page(image: Root) -> None:
     script = """
-import av
+import av, indexer.cli
 from disrupt.hashing.decoding.formats import FORMATS
 from disrupt.web.files import LIBRARIES, read_page
 assert "HEIC" in FORMATS
