@@ -380,7 +380,7 @@ def test_every_frame_of_an_animation_is_registered_when_asked(
 def test_an_animation_of_too_many_frames_says_so_to_who_registers_and_to_who_looks_up(
     disrupt: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("images", "queries"):
+    for module in ("registration", "lookup"):
         monkeypatch.setattr(f"disrupt.hashing.{module}.MAX_FRAMES", 8)
     long = animation(tmp_path / "long.gif", *range(1000, 1022), side_px=64)
     refused = disrupt("submit", "--every-frame", "--json", long)
