@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -177,7 +176,9 @@ SABOTAGES = ("empty-answers", "leaky-lookups", "endless-queues")
 @click.option("--overload", "beyond", is_flag=True, help="Go beyond what the server can take.")
 @click.option("--seed", default=1, show_default=True, help="Seed of arrivals and of calls.")
 @click.option("--sabotage", type=click.Choice(SABOTAGES), help="Break the server: it has to fail.")
-@report.json_option
+@report.outputs(
+    cannot_show="Callers share the machine with the server; real networks lose and delay."
+)
 def main(
     *,
     size: int,
@@ -187,7 +188,6 @@ def main(
     beyond: bool,
     seed: int,
     sabotage: str | None,
-    json_path: Path | None,
 ) -> None:
     """Load, print, write; exit with 1 where something failed."""
     codes = np.load(stored("uniform", size), mmap_mode="r")
@@ -207,28 +207,19 @@ def main(
         with Deployment.start(data_dir, workers=workers, wrapper=wrapper) as server:
             load, soak, overloaded = asyncio.run(measured(server))
     failures = [f"{load.wrong} answers are wrong"] if load.wrong else []
-    rows = [asdict(row) for row in load.rows]
-    report.show(rows)
-    figures: dict[str, object] = {"peak_per_s": load.peak_per_s, "rows": rows}
+    figures: dict[str, report.Rows] = {
+        "rows": [asdict(row) for row in load.rows],
+        "peak": [{"peak_per_s": load.peak_per_s}],
+    }
     if soak:
         failures += soak.failures
-        figures["soak"] = asdict(soak)
-        low, mean, high = soak.growth_bytes
-        calls, errors = soak.calls, sum(soak.errors.values())
-        print(
-            f"Soak: {calls} calls, {errors} errors, {mean:.2f} bytes a call ({low:.2f}-{high:.2f})"
-        )
+        figures |= soak.tables
     if overloaded:
         failures += overloaded.failures
-        figures["overload"] = asdict(overloaded)
-        report.show(
-            [{"figure": name, "value": value} for name, value in asdict(overloaded).items()]
-        )
-    settings = {"size": size, "seconds": seconds, "workers": workers, "sabotage": sabotage}
-    report.write(json_path, {**figures, "failures": failures, "settings": settings})
-    for failure in failures:
-        print(f"Failed: {failure}.", file=sys.stderr)
-    sys.exit(bool(failures))
+        figures |= overloaded.tables
+    for rows in figures.values():
+        report.show(rows)
+    report.publish(figures, failures=failures)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from benchmarks.load.arrivals import (
     OK,
@@ -65,6 +65,16 @@ class Overload:
     after_lookups_p99_ms: float
     failed_lookups: int
     outcomes: dict[str, int]
+
+    @property
+    def tables(self) -> dict[str, list[dict[str, object]]]:
+        """Return the figures as tables: of the run, and of outcomes."""
+        figures = asdict(self)
+        outcomes = figures.pop("outcomes")
+        return {
+            "overload": [{"figure": name, "value": value} for name, value in figures.items()],
+            "outcomes": [{"outcome": name, "calls": count} for name, count in outcomes.items()],
+        }
 
     @property
     def failures(self) -> list[str]:

@@ -54,6 +54,33 @@ class Soak:
     generations: int
     failures: list[str] = field(default_factory=list)
 
+    @property
+    def tables(self) -> dict[str, list[dict[str, object]]]:
+        """Return the figures as tables: of the whole, of its parts, of errors."""
+        low, growth, high = self.growth_bytes
+        return {
+            "soak": [
+                {
+                    "seconds": self.seconds,
+                    "calls": self.calls,
+                    "per_s": self.per_s,
+                    "errors": sum(self.errors.values()),
+                    "growth_bytes_a_call": growth,
+                    "low": low,
+                    "high": high,
+                    "least_mb": min(self.memory_mb),
+                    "most_mb": max(self.memory_mb),
+                    "least_files": min(self.files),
+                    "most_files": max(self.files),
+                    "generations": self.generations,
+                }
+            ],
+            "soak_parts": [
+                {"part": at + 1, "lookups_p99_ms": p99_ms} for at, p99_ms in enumerate(self.p99_ms)
+            ],
+            "soak_errors": [{"error": name, "calls": of} for name, of in self.errors.items()],
+        }
+
 
 def sample(server: Deployment, calls: int) -> Sample:
     """Look at all processes of a server."""

@@ -74,14 +74,12 @@ class Row:
 
 
 @click.command(help=__doc__)
-@report.json_option
+@report.outputs(cannot_show="Decoding apart, one process without gRPC; photographs of packages.")
 @photographs_option
 @stored_option
 @click.option("--repeat", default=5, show_default=True, help="Times that each is hashed.")
 @folder_option
-def main(
-    *, json_path: Path | None, n_photographs: int, stored: int, repeat: int, folder: Path | None
-) -> None:
+def main(*, n_photographs: int, stored: int, repeat: int, folder: Path | None) -> None:
     """Measure, print, write."""
     photographs = chosen(collection(folder), "all" if folder else "development", n_photographs)
     codes = np.load(stored_hashes("real", stored))
@@ -94,7 +92,7 @@ def main(
     index = index_of(items)
     measured = [asdict(_row(name, photographs, index, repeat)) for name in PICTURES]
     report.show(measured)
-    report.write(json_path, {"rows": measured, "stored": stored})
+    report.publish({"rows": measured})
 
 
 def _row(name: str, photographs: list[Photograph], index: LiveIndex, repeat: int) -> Row:

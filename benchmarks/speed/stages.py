@@ -119,12 +119,12 @@ def measure(live: LiveIndex, asked: Codes, hashes: int, passes: int) -> Row:
 
 @click.command(help=__doc__)
 @click.option("--size", default=1_000_000, show_default=True, help="Hashes to search in.")
-@report.json_option
+@report.outputs(cannot_show="gRPC, keys and admission, which a call has beside these stages.")
 @click.option(
     "--distribution", default="uniform", type=click.Choice(get_args(Distribution)), help="Hashes."
 )
 @click.option("--passes", default=7, show_default=True, help="Of which the fastest counts.")
-def main(*, size: int, json_path: Path | None, distribution: Distribution, passes: int) -> None:
+def main(*, size: int, distribution: Distribution, passes: int) -> None:
     """Measure, print, write."""
     codes = np.load(stored(distribution, size), mmap_mode="r")
     asked = queries(distribution, codes, _QUERIES)
@@ -132,7 +132,7 @@ def main(*, size: int, json_path: Path | None, distribution: Distribution, passe
         live = LiveIndex(prepare(Path(work, "data"), codes))
         rows = [asdict(measure(live, asked, hashes, passes)) for hashes in (1, 64, 1000)]
     report.show(rows)
-    report.write(json_path, {"rows": rows, "size": size, "distribution": distribution})
+    report.publish({"rows": rows})
 
 
 def _timed(

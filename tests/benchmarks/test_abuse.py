@@ -31,7 +31,7 @@ def test_callers_are_answered_rightly_beside_an_attack(tmp_path: Path) -> None:
             check=False,
         )
     assert (tmp_path / "out.json").exists(), done.stderr
-    (row,) = json.loads((tmp_path / "out.json").read_text())["attacks"]
+    (row,) = json.loads((tmp_path / "out.json").read_text())["figures"]["attacks"]
     assert row["attack"] == "keys-of-strangers"
     assert row["answered"] == pytest.approx(1, abs=0.1), "a share of the baseline's share"
     assert row["health"]
