@@ -21,7 +21,7 @@ import grpc
 import numpy as np
 from PIL import Image
 
-from benchmarks.abuse.http2 import Http2, connect, many_headers
+from benchmarks.load.http2 import Http2, connect, many_headers
 from disrupt.client.connection import connect as sdk_connection
 from disrupt.v1 import match_pb2
 

@@ -1,36 +1,44 @@
 """Attack a server behind the proxy, in five ways, beside honest callers who must not notice.
 
 Server and proxy are on one core, attackers and callers on another. Callers make a fifth of the
-calls that the server could answer, in an open loop. Exit code 1 if an attack cost more than it may:
-see BOUNDS. Needs HAProxy, and root, since HAProxy changes its user.
-
-    sudo ./scripts/bench abuse --json FILE
+lookups that the server could answer, in an open loop, and a withdrawal and a check of health each
+second. A profile fails where an attack cost more than it may: see BOUNDS. Needs HAProxy, and root,
+since HAProxy changes its user.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
 import multiprocessing
 import os
-import sys
-import tempfile
+import random
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import click
 import numpy as np
 
-from benchmarks.abuse.attacks import ATTACKS, STRANGERS, Target, attack
-from benchmarks.abuse.callers import Call, Callers
-from benchmarks.harness import report
+from benchmarks.load.arrivals import (
+    OK,
+    Call,
+    Called,
+    arrivals,
+    closed_loop,
+    goodput_per_s,
+    open_loop,
+    quantile_ms,
+)
+from benchmarks.load.attacks import ATTACKS, STRANGERS, Target, attack
+from benchmarks.load.calls import Callers
+from benchmarks.load.site import Result, Settings, Site
 from rig.processes.running import cpu_s, memory_mb, session
-from rig.servers import registries
-from rig.servers.deployment import WITH_BYTECODE, Deployment, run
-from rig.servers.proxied import Proxy, proxied, unusable
+from rig.servers.proxied import Proxy, unusable
 
 BOUNDS = {"answered": 0.8, "processor_time": 1.2, "withdrawal_p99_ms": 2000, "memory_mb": 1700}
 """Least share of the lookups that are answered, most processor time of each, of the baseline's;
@@ -38,29 +46,37 @@ most ms of a withdrawal; most memory, in units of 10⁶ bytes, as docs/what-a-ke
 
 _SHARE = 0.2
 _SAMPLE_S = 0.25
-_HASHES_PER_ITEM = 10
+_CALLERS = 16
+"""Callers of the closed loop that finds how much the server answers."""
+_PICTURES_EVERY = 20
+"""Lookups from one picture to the next; the others are of 64 hashes."""
+_PICTURE_PX = (512, 384)
+_WITHIN_S = 10.0
+"""Deadline of a lookup: one that is answered later is no answer."""
+_EVERY_S = 1.0
+"""From a withdrawal, and a check of health, to the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """Measurements of one stretch of time."""
 
-    calls: list[Call]
+    calls: list[Called]
     cpu_s: float
     peak_mb: float
 
-    def of(self, kind: str) -> list[Call]:
+    def of(self, kind: str) -> list[Called]:
         """Return the calls of a kind."""
         return [call for call in self.calls if call.kind == kind]
 
     def answered(self, kind: str) -> float:
         """Return the share of the calls of a kind that were answered well."""
         calls = self.of(kind)
-        return sum(call.good for call in calls) / len(calls)
+        return sum(call.outcome == OK for call in calls) / len(calls)
 
     def p99_ms(self, kind: str) -> float:
         """Return the 99th percentile of the time of calls."""
-        return float(np.percentile([call.took_s for call in self.of(kind)], 99)) * 1000
+        return quantile_ms([call.took_s for call in self.of(kind)], 0.99)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +99,25 @@ class Row:
     broken: str
 
 
-class Site:
-    """A server behind the proxy, and its callers. For one event loop."""
+class Stage:
+    """A server behind the proxy, its callers, and whom to attack. For one event loop."""
 
-    def __init__(self, server: Deployment, proxy: Proxy) -> None:
-        authority = proxy.authority.decode()
-        ordinary, hostile = (server.make_key(name, "match") for name in ("ordinary", "hostile"))
-        helpline = server.make_key("helpline", "register")
-        self.callers = Callers(proxy.address, authority, ordinary, helpline)
-        self.target = Target(proxy.address, authority, hostile)
-        self._server, self._proxy = server.process.pid, proxy.pid
+    def __init__(self, site: Site, proxy: Proxy, callers: Callers) -> None:
+        hostile_key = site.server.make_key("hostile", "match")
+        self.target = Target(proxy.address, proxy.authority.decode(), hostile_key)
+        self._callers = callers
+        self._chance, self._number = random.Random(site.seed), itertools.count()
+        self._server, self._proxy = site.server.process.pid, proxy.pid
+
+    def lookup(self) -> Call:
+        """Draw a lookup: one in so many of a picture, others of a batch of hashes."""
+        is_picture = next(self._number) % _PICTURES_EVERY == 0
+        return Call("lookup", self._callers.of("picture" if is_picture else "batch").make)
 
     async def measure(self, per_s: float, seconds: float) -> Stretch:
         """Let callers make ``per_s`` lookups a second, none for 0, and measure meanwhile."""
+        if per_s:
+            await self._callers.register(math.ceil(seconds / _EVERY_S))
         peaks = [self.memory_mb()]
 
         async def sample() -> None:
@@ -105,11 +127,20 @@ class Site:
 
         sampling = asyncio.ensure_future(sample())
         began_s = self.cpu_s()
-        calling = self.callers.call(per_s, seconds) if per_s else asyncio.sleep(seconds, [])
-        calls = await calling
+        called: list[Called] = []
+        if per_s:
+            regular_s = np.arange(0, seconds, _EVERY_S).tolist()
+            async with asyncio.TaskGroup() as group:
+                times_s = arrivals(per_s, seconds, self._chance)
+                group.create_task(open_loop(self.lookup, times_s, called))
+                for kind in ("withdrawal", "health check"):
+                    draw = partial(self._callers.of, kind)
+                    group.create_task(open_loop(draw, regular_s, called))
+        else:
+            await asyncio.sleep(seconds)
         taken_s = self.cpu_s() - began_s
         sampling.cancel()
-        return Stretch(calls, taken_s, max(peaks))
+        return Stretch(called, taken_s, max(peaks))
 
     def cpu_s(self) -> float:
         """Return the processor time that server and proxy have taken."""
@@ -127,7 +158,7 @@ class Site:
         return [self._proxy, *session(self._server)]
 
 
-async def play(site: Site, kind: str, per_s: float, seconds: float) -> Row:
+async def play(site: Stage, kind: str, per_s: float, seconds: float) -> Row:
     """Measure the callers, an attack, and both; judge."""
     baseline = await site.measure(per_s, seconds / 2)
     idle_mb = site.memory_mb()
@@ -153,7 +184,7 @@ async def play(site: Site, kind: str, per_s: float, seconds: float) -> Row:
         for name, figure in figures.items()
         if (figure < BOUNDS[name] if name == "answered" else figure > BOUNDS[name])
     ]
-    health = attacked.answered("health") == 1
+    health = attacked.answered("health check") == 1
     return Row(
         kind,
         lookup_p99_ms=attacked.p99_ms("lookup"),
@@ -190,42 +221,32 @@ async def _answers(pipe: Connection, at_least: int = 0) -> Counter[str]:
         await asyncio.sleep(_SAMPLE_S)
 
 
-async def _play_all(
-    server: Deployment, proxy: Proxy, kinds: list[str], seconds: float
-) -> list[Row]:
-    site = Site(server, proxy)
-    await site.callers.register()
-    per_s = _SHARE * await site.callers.capacity(seconds / 4)
-    click.echo(f"{per_s:.0f} lookups a second, a fifth of what the server answers", err=True)
-    return [await play(site, kind, per_s, seconds) for kind in kinds]
-
-
-@click.command(help=__doc__)
-@report.json_option
-@click.option("--only", multiple=True, type=click.Choice([*ATTACKS]), help="Only these.")
-@click.option("--seconds", default=15.0, show_default=True, help="Of each attack beside callers.")
-@click.option("--size", default=100_000, show_default=True, help="Hashes to search in.")
-def main(json_path: Path | None, only: tuple[str, ...], seconds: float, size: int) -> None:
-    """Attack, show the table, write the report; exit with 1 if an attack cost too much."""
+def hostile(settings: Settings) -> Result:
+    """Play each attack beside callers, and judge it."""
     if why := unusable():
-        raise click.ClickException(f"bench abuse {why}")
-    codes = np.random.default_rng(1).integers(0, 256, (size, 32), np.uint8)
-    cores = sorted(os.sched_getaffinity(0))
-    pinned = ("taskset", "--cpu-list", str(cores[0]))
-    with tempfile.TemporaryDirectory(prefix="disrupt-") as name, ExitStack() as stack:
-        work = Path(name)
-        registries.fill(work / "data", codes, _HASHES_PER_ITEM)
-        run("disrupt-index", "rebuild", "--data-dir", work / "data")
-        server = Deployment.start(work / "data", wrapper=(*pinned, *WITH_BYTECODE), workers=1)
-        stack.callback(server.kill)
-        proxy = stack.enter_context(proxied(server.address, work, wrapper=pinned))
-        os.sched_setaffinity(0, cores[-1:])
-        rows = asyncio.run(_play_all(server, proxy, [*(only or ATTACKS)], seconds))
-    report.show([asdict(row) for row in rows])
-    settings = {"seconds": seconds, "size": size, "bounds": BOUNDS}
-    report.write(json_path, {"attacks": [asdict(row) for row in rows], **settings})
-    sys.exit(any(row.broken for row in rows))
+        raise click.ClickException(f"This profile {why}")
+    core = min(os.sched_getaffinity(0))
+    one_worker = replace(settings, workers=1)
+    with Site.started(one_worker, proxy=True, core=core) as site:
+        rows = asyncio.run(_play_all(site, settings.attacks or (*ATTACKS,), settings.seconds))
+    failures = [f"{row.attack} breaks {row.broken}" for row in rows if row.broken]
+    return Result({"attacks": [asdict(row) for row in rows], "bounds": [BOUNDS]}, failures)
 
 
-if __name__ == "__main__":
-    main()
+async def _play_all(site: Site, kinds: Sequence[str], seconds: float) -> list[Row]:
+    if site.proxy is None:
+        raise RuntimeError("attacks are on a server behind the proxy")
+    callers = Callers(
+        *(site.server, site.codes, site.seed),
+        proxy=site.proxy,
+        pictures=1,
+        size_px=_PICTURE_PX,
+        videos=0,
+        lookup_within_s=_WITHIN_S,
+    )
+    async with callers:
+        stage = Stage(site, site.proxy, callers)
+        called: list[Called] = []
+        await closed_loop(stage.lookup, _CALLERS, seconds / 4, called)
+        per_s = _SHARE * goodput_per_s(called, seconds / 4)
+        return [await play(stage, kind, per_s, seconds) for kind in kinds]

@@ -1,29 +1,18 @@
 """Measure the stages of MatchHashes in one process: decoding, search, rule, answer, encoding.
 
 It takes the stages of the server one after the other over the same calls, without gRPC, on one
-core, in µs of processor time a call: the fastest of several passes. What gRPC, the key and
-admission add is in ``service``, whose server that answers nothing takes that alone. A tenth of the
-queries lies near a stored hash.
-
-    ./scripts/bench stages --json stages.json
+core, in µs of processor time a call: the fastest of several passes.
 """
 
 from __future__ import annotations
 
 import math
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
-import click
-import numpy as np
-
-from benchmarks.harness import report
-from benchmarks.harness.hash_sets import Distribution, queries, stored
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.lookups import HashLookup, Matches
 from disrupt.core.policy import FIRST_BANKS, Scope
@@ -35,14 +24,12 @@ from disrupt.services.tokens import MatchTokens
 from disrupt.v1 import match_pb2
 from disrupt.wire import match as wire
 from rig.model.brute_force import Codes
-from rig.servers.prepared import prepare
 
 _T = TypeVar("_T")
 
 _SCOPE = Scope({bank.number: MAX_DISTANCE_BITS for bank in FIRST_BANKS})
 _BANK_NAMES = {bank.number: bank.name for bank in FIRST_BANKS}
 _MOST_MATCHES = 10
-_QUERIES = 16_384
 _CALLS_MAX = 2048
 _CURSOR = "c" * 76
 
@@ -117,22 +104,9 @@ def measure(live: LiveIndex, asked: Codes, hashes: int, passes: int) -> Row:
     )
 
 
-@click.command(help=__doc__)
-@click.option("--size", default=1_000_000, show_default=True, help="Hashes to search in.")
-@report.json_option
-@click.option(
-    "--distribution", default="uniform", type=click.Choice(get_args(Distribution)), help="Hashes."
-)
-@click.option("--passes", default=7, show_default=True, help="Of which the fastest counts.")
-def main(*, size: int, json_path: Path | None, distribution: Distribution, passes: int) -> None:
-    """Measure, print, write."""
-    codes = np.load(stored(distribution, size), mmap_mode="r")
-    asked = queries(distribution, codes, _QUERIES)
-    with tempfile.TemporaryDirectory(prefix="disrupt-stages-") as work:
-        live = LiveIndex(prepare(Path(work, "data"), codes))
-        rows = [asdict(measure(live, asked, hashes, passes)) for hashes in (1, 64, 1000)]
-    report.show(rows)
-    report.write(json_path, {"rows": rows, "size": size, "distribution": distribution})
+def stages(live: LiveIndex, asked: Codes, passes: int) -> list[dict[str, object]]:
+    """Return a row for calls of each size."""
+    return [asdict(measure(live, asked, hashes, passes)) for hashes in (1, 64, 1000)]
 
 
 def _timed(
@@ -145,7 +119,3 @@ def _timed(
         results = [stage(call) for call in calls]
         fastest_s = min(fastest_s, time.thread_time() - began_s)
     return results, 1e6 * fastest_s / len(calls)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,52 @@
+"""Say which recall the project promises."""
+
+from __future__ import annotations
+
+PROMISES: dict[str, dict[str, float]] = {
+    "STANDARD": {
+        "photometric": 0.93,
+        "turned": 0.93,
+        "crop_sides": 0.93,
+        "crop_shape": 0.97,
+        "border": 0.97,
+        "screen": 0.96,
+        "rotation": 0.96,
+        "sticker": 0.93,
+        "crop_anywhere": 0.88,
+        "two_edits": 0.96,
+        "cut_side": 0.93,
+        "ratio": 0.81,
+        "large_crop": 0.89,
+        "turn_on_page": 0.93,
+        "turn_and_crop": 0.94,
+        "tilted": 0.88,
+        "tilt_within": 0.86,
+        "covered": 0.93,
+        "even_collage": 0.93,
+        "gutters": 0.93,
+        "cropped_cells": 0.75,
+        "short_video": 0.88,
+        "negative": 0.93,
+        "patterned_surround": 0.75,
+        "cut_screen": 0.68,
+        "turn_in_frame": 0.94,
+        "band_across": 0.96,
+        "cropped_in_collage": 0.59,
+        "other_ratio": 0.91,
+        "unequal_sides": 0.83,
+        "unequal_mirrored": 0.78,
+        "unequal_small": 0.76,
+        "unequal_stretched": 0.54,
+        "unequal_thumbnail": 0.68,
+        "unequal_in_collage_of_4": 0.61,
+    },
+    "THOROUGH": {
+        "tilted": 0.92,
+        "tilt_within": 0.89,
+        "cropped_negative": 0.96,
+        "cut_screen": 0.8,
+        "cropped_in_collage": 0.61,
+    },
+}
+"""Least recall that is promised, by effort and group: the lower end of the 95 % interval,
+in whole percents, where it is at least half; for THOROUGH where it is more."""
