@@ -27,7 +27,7 @@ STALE_S = 300.0
 
 
 class Clock:
-    """The clock that worker_state reads."""
+    """The clock that the state of a worker reads."""
 
     now_s = 1000.0
 
@@ -57,7 +57,7 @@ class Unsteady:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in ("server.worker_state", "feed.follower"):
+    for module in ("server.worker.state", "feed.follower"):
         monkeypatch.setattr(f"disrupt.{module}.time", clock)
     return clock
 
