@@ -4,63 +4,32 @@ from __future__ import annotations
 
 import secrets as random
 
-import numpy as np
-from numpy.typing import NDArray
-
-from disrupt.core.cases import AgeBand
-from disrupt.core.media import FINGERPRINT, MediaKind, Profile
-from disrupt.core.registrations import MediaItem, Outcome
 from disrupt.data_directory import JOURNAL
 from disrupt.registry import journal
-from disrupt.submission import requests
 from disrupt.v1 import registration_pb2
-from rig.callers.caller import PIN, Caller, items, lookup
+from rig.callers.acts import found
+from rig.callers.caller import Caller, distinctive, register
 from rig.servers.deployment import Deployment, run
 from rig.waiting import eventually
 
 
-def fingerprints(own: bytes, ordinal: int) -> NDArray[np.void]:
-    """Return the hash of a picture itself, and before it a random one of a part."""
-    rows = np.zeros(2, FINGERPRINT)
-    rows["plan"], rows["quality"], rows["profile"] = (1, 0), 90, Profile.PDQ_512
-    rows["ordinal"] = ordinal, 0
-    rows["hash"] = np.frombuffer(random.token_bytes(32) + own, np.uint8).reshape(2, 32)
-    return rows
-
-
-def submit(
-    helpline: Caller, fingerprints: NDArray[np.void], case: str = ""
-) -> registration_pb2.Receipt:
-    """Register what a client has hashed."""
-    request = requests.register(
-        [MediaItem(MediaKind.IMAGE, fingerprints)],
-        request_id=random.token_bytes(16),
-        opens=requests.access(case, PIN),
-        age=AgeBand.ADULT,
-    )
-    receipt: registration_pb2.Receipt = helpline("RegisterHashes", request).receipt
-    return receipt
-
-
-def named(receipt: registration_pb2.Receipt) -> tuple[bytes, Outcome]:
-    (item,) = receipt.items
-    return item.item_id, Outcome(item.outcome)
-
-
-def matched(platforms: list[Caller], value: bytes) -> set[tuple[bytes, ...]]:
-    """Return what the workers answer to an exact lookup."""
-    exact = lookup(value, max_distance_bits=0)
-    return {tuple(items(call("MatchHashes", exact))) for call in platforms}
+def with_a_part(own: bytes, part: bytes, case: str = "", *, ordinal: int) -> object:
+    """Return a registration of a picture, and of a hash of a part of it."""
+    request = register(own, case=case)
+    fingerprints = request.items[0].fingerprints
+    fingerprints.hashes = own + part
+    fingerprints.qualities *= 2
+    fingerprints.plans[:], fingerprints.ordinals[:] = [0, 1], [0, ordinal]
+    return request
 
 
 def test_nothing_of_the_item_that_was_replaced_is_left(
     server: Deployment, helpline: Caller, platforms: list[Caller]
 ) -> None:
-    own = random.token_bytes(32)
-    before = fingerprints(own, ordinal=0)
-    gone = before[0]["hash"].tobytes()
-    receipt = submit(helpline, before)
-    old, _ = named(receipt)
+    own, gone = distinctive(), distinctive()
+
+    def matched(value: bytes) -> set[tuple[bytes, ...]]:
+        return {tuple(found(each, value, max_distance_bits=0)) for each in platforms}
 
     def holding() -> set[str]:
         return {
@@ -69,18 +38,21 @@ def test_nothing_of_the_item_that_was_replaced_is_left(
             if path.is_file() and any(half in path.read_bytes() for half in (gone[:16], gone[16:]))
         }
 
+    receipt = helpline("RegisterHashes", with_a_part(own, gone, ordinal=0)).receipt
+    old = receipt.items[0].item_id
     run("disrupt-index", "rebuild", "--data-dir", server.data_dir)
     assert holding() >= {"codes.faiss"}
-    eventually(lambda: matched(platforms, gone) == {(old,)})
+    eventually(lambda: matched(gone) == {(old,)})
 
-    new, outcome = named(submit(helpline, fingerprints(own, ordinal=1), receipt.case_number))
-    assert outcome == Outcome.RENEWED
+    again = with_a_part(own, random.token_bytes(32), receipt.case_number, ordinal=1)
+    (renewed,) = helpline("RegisterHashes", again).receipt.items
+    assert renewed.outcome == registration_pb2.REGISTRATION_OUTCOME_RENEWED
     journaled = journal.read(server.data_dir / JOURNAL)
     assert journaled is not None
     assert old in {removal.item_id for removal in journaled.removed}
-    eventually(lambda: matched(platforms, gone) == {()})
-    eventually(lambda: matched(platforms, own) == {(new,)})
+    eventually(lambda: matched(gone) == {()})
+    eventually(lambda: matched(own) == {(renewed.item_id,)})
     assert not holding() & {"registry.db", "registry.db-wal"}
     run("disrupt", "erase", "--data-dir", server.data_dir)
     assert holding() == set()
-    assert matched(platforms, own) == {(new,)}
+    assert matched(own) == {(renewed.item_id,)}
