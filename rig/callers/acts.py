@@ -64,7 +64,8 @@ def all_changes(mirror: Caller, page_size: int = 1000) -> list[feed_pb2.Change]:
         request = feed_pb2.ListChangesRequest(cursor=cursor, page_size=page_size)
         page = mirror("ListChanges", request)
         assert len(page.changes) <= page_size
-        assert page.next_cursor not in {"", cursor}
+        assert page.next_cursor
+        assert page.caught_up or page.next_cursor != cursor
         changes += page.changes
         cursor = page.next_cursor
         if page.caught_up:
