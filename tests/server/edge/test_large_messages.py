@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
-from rig.callers.caller import MESSAGE_BYTES, PIN, TIMEOUT_S, calling, refusal
+from rig.callers.caller import MESSAGE_BYTES, TIMEOUT_S, calling, refusal, register
 from rig.processes.running import peak_bytes, processes
 from rig.servers.deployment import FEW_DECODERS, Deployment
 
@@ -26,14 +26,6 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         yield server
 
 
-def raw(server: Deployment, key: str, method: str, data: bytes) -> Any:
-    """Send bytes as the message of a unary call."""
-    options = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
-    with grpc.insecure_channel(server.address, options=options) as channel:
-        call: Any = channel.unary_unary(f"/disrupt.v1.{method}")
-        return call(data, timeout=TIMEOUT_S * 3, metadata=(("authorization", f"Bearer {key}"),))
-
-
 def field(number: int, data: bytes) -> bytes:
     """Encode a length-delimited field."""
     length, head = len(data), bytes([number << 3 | 2])
@@ -43,21 +35,39 @@ def field(number: int, data: bytes) -> bytes:
     return head + bytes([length]) + data
 
 
-REGISTRATIONS = [
-    EMPTY_ITEM * (MESSAGE_BYTES // 2 - 10),
-    field(2, field(2, EMPTY_TRANSFORM * (MESSAGE_BYTES // 2 - 20))),
-    field(2, field(2, field(1, bytes(MESSAGE_BYTES - 40)))),
-]
+_REGISTER = "RegistrationService/RegisterHashes"
+_OPTIONS = b"\x1a\x00" * (MESSAGE_BYTES // 2 - 20)
+_NO_OPTIONS = match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions())
 
 
-@pytest.mark.parametrize("message", REGISTRATIONS, ids=["items", "transforms", "hashes"])
-def test_a_registration_beyond_the_limits_costs_no_memory_beside_its_bytes(
-    quiet: Deployment, message: bytes
+@pytest.mark.parametrize(
+    ("method", "parts"),
+    [
+        (_REGISTER, [EMPTY_ITEM * (MESSAGE_BYTES // 2 - 10)]),
+        (_REGISTER, [field(2, field(2, EMPTY_TRANSFORM * (MESSAGE_BYTES // 2 - 20)))]),
+        (_REGISTER, [field(2, field(2, field(1, bytes(MESSAGE_BYTES - 40))))]),
+        ("MatchService/MatchImage", [field(2, _OPTIONS)]),
+        ("MatchService/MatchHashes", [field(3, _OPTIONS)]),
+        *(
+            (
+                "MatchService/MatchVideo",
+                [_NO_OPTIONS.SerializeToString(), field(3, EMPTY_TRANSFORM * (size_bytes // 2))],
+            )
+            for size_bytes in (MESSAGE_BYTES - 40, 6_000_000)
+        ),
+    ],
+    ids=["items", "transforms", "hashes", "picture", "options", "video", "shorter video"],
+)
+def test_a_message_beyond_the_limits_costs_no_memory_beside_its_bytes(
+    quiet: Deployment, method: str, parts: list[bytes]
 ) -> None:
-    key = quiet.make_key("helpline", "register")
-    pids = processes(quiet.process.pid, "worker") + processes(quiet.process.pid, "writer")
+    metadata = (("authorization", f"Bearer {quiet.make_key('both', 'register', 'match')}"),)
+    pids = [*processes(quiet.process.pid, "worker"), *processes(quiet.process.pid, "writer")]
     before = [peak_bytes(pid) for pid in pids]
-    refused = refusal(lambda: raw(quiet, key, "RegistrationService/RegisterHashes", message))
+    options = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
+    with grpc.insecure_channel(quiet.address, options=options) as channel:
+        call: Any = channel.stream_unary(f"/disrupt.v1.{method}")
+        refused = refusal(lambda: call(iter(parts), timeout=TIMEOUT_S * 3, metadata=metadata))
     assert (refused.code, refused.reason) == (
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         "LIMIT_EXCEEDED",
@@ -66,62 +76,15 @@ def test_a_registration_beyond_the_limits_costs_no_memory_beside_its_bytes(
     assert all(size_bytes < 4 * MESSAGE_BYTES for size_bytes in grown)
 
 
-@pytest.mark.parametrize("method", ["MatchImage", "MatchHashes"])
-def test_a_lookup_of_options_costs_no_memory_beside_its_bytes(
-    quiet: Deployment, method: str
-) -> None:
-    key = quiet.make_key("platform", "match")
-    (worker,) = processes(quiet.process.pid, "worker")
-    before = peak_bytes(worker)
-    number = {"MatchImage": 2, "MatchHashes": 3}[method]
-    options = field(number, b"\x1a\x00" * (MESSAGE_BYTES // 2 - 20))
-    refused = refusal(lambda: raw(quiet, key, f"MatchService/{method}", options))
-    assert refused.reason == "LIMIT_EXCEEDED"
-    assert peak_bytes(worker) - before < 4 * MESSAGE_BYTES
-
-
-@pytest.mark.parametrize("size_bytes", [MESSAGE_BYTES - 40, 6_000_000])
-def test_a_part_of_a_video_lookup_beyond_the_limits_costs_no_memory_beside_its_bytes(
-    quiet: Deployment, size_bytes: int
-) -> None:
-    key = quiet.make_key("platform", "match")
-    (worker,) = processes(quiet.process.pid, "worker")
-    before = peak_bytes(worker)
-    parts = [
-        match_pb2.MatchVideoRequest(options=match_pb2.MatchVideoOptions()).SerializeToString(),
-        field(3, EMPTY_TRANSFORM * (size_bytes // 2)),
-    ]
-    metadata = (("authorization", f"Bearer {key}"),)
-    options = [("grpc.max_send_message_length", -1)]
-    with grpc.insecure_channel(quiet.address, options=options) as channel:
-        call: Any = channel.stream_unary("/disrupt.v1.MatchService/MatchVideo")
-        refused = refusal(lambda: call(iter(parts), timeout=TIMEOUT_S * 3, metadata=metadata))
-    assert refused.reason == "LIMIT_EXCEEDED"
-    assert peak_bytes(worker) - before < 4 * MESSAGE_BYTES
-
-
-def video(count: int) -> registration_pb2.MediaItem:
-    """Return a video of ``count`` hashes."""
-    return registration_pb2.MediaItem(
-        kind=types_pb2.MEDIA_KIND_VIDEO,
-        fingerprints=types_pb2.Fingerprints(
-            hashes=random.token_bytes(32 * count),
-            qualities=bytes([90]) * count,
-            start_ms=range(0, 250 * count, 250),
-            end_ms=range(250, 250 * count + 1, 250),
-        ),
-    )
-
-
-def registration(*items: registration_pb2.MediaItem) -> registration_pb2.RegisterHashesRequest:
-    return registration_pb2.RegisterHashesRequest(
-        context=registration_pb2.RegistrationContext(
-            request_id=random.token_bytes(16),
-            access=registration_pb2.CaseAccess(pin=PIN),
-            age_band=registration_pb2.AGE_BAND_ADULT,
-        ),
-        items=items,
-    )
+def videos(*counts: int) -> registration_pb2.RegisterHashesRequest:
+    """Return a registration of videos of so many hashes."""
+    request = register(*(random.token_bytes(32 * count) for count in counts))
+    for item, count in zip(request.items, counts, strict=True):
+        item.kind = types_pb2.MEDIA_KIND_VIDEO
+        item.fingerprints.qualities = bytes([90]) * count
+        item.fingerprints.start_ms.extend(range(0, 250 * count, 250))
+        item.fingerprints.end_ms.extend(range(250, 250 * count + 1, 250))
+    return request
 
 
 def test_all_items_of_a_registration_together_have_a_limit_that_the_status_names(
@@ -131,6 +94,6 @@ def test_all_items_of_a_registration_together_have_a_limit_that_the_status_names
         status = platform("GetIndexStatus", match_pb2.GetIndexStatusRequest())
         assert status.limits.hashes_per_registration == 100
     with calling(quiet.address, quiet.make_key("helpline", "register")) as helpline:
-        refused = refusal(lambda: helpline("RegisterHashes", registration(video(60), video(41))))
+        refused = refusal(lambda: helpline("RegisterHashes", videos(60, 41)))
         assert refused.reason == "LIMIT_EXCEEDED"
-        helpline("RegisterHashes", registration(video(60), video(40)))
+        helpline("RegisterHashes", videos(60, 40))
