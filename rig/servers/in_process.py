@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from disrupt.core.policy import ApiKey, Right
-from disrupt.errors import UnauthenticatedError
+from disrupt.errors import InvalidMediaError, UnauthenticatedError
 from disrupt.server.config import Config
 from disrupt.server.edge.health import Health
 from disrupt.server.edge.interceptors import Authentication, Errors
@@ -40,6 +40,18 @@ class Stub:
     async def MatchImage(self, *_: object) -> match_pb2.MatchImageResponse:  # noqa: N802
         """Answer."""
         return match_pb2.MatchImageResponse(index_cursor="cursor")
+
+
+class Troubled(Stub):
+    """Answers lookups by hash, refuses pictures as the decoder does, and fails at the status."""
+
+    async def MatchImage(self, *_: object) -> match_pb2.MatchImageResponse:  # noqa: N802
+        """Refuse."""
+        raise InvalidMediaError("The decoder crashed on this file.", cause="CRASH")
+
+    async def GetIndexStatus(self, *_: object) -> match_pb2.GetIndexStatusResponse:  # noqa: N802
+        """Fail."""
+        raise RuntimeError
 
 
 async def authenticate(secret: str) -> ApiKey:

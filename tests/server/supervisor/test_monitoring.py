@@ -14,7 +14,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from disrupt.client import MatchClient
 from disrupt.server.edge.health import FEED, LOOKUPS, MATCH, REGISTRATION
@@ -25,6 +24,7 @@ from disrupt.server.supervisor import monitoring
 from disrupt.server.supervisor.monitoring import unready
 from rig.callers.shell import typed
 from rig.faults.sabotages import broken_by
+from rig.processes import metrics
 from rig.processes.running import processes
 from rig.servers.deployment import Deployment, Start
 from rig.waiting import eventually
@@ -98,13 +98,7 @@ def get(server: Deployment, path: str) -> tuple[int, str]:
 
 
 def counted(server: Deployment, name: str, **labels: str) -> float:
-    _, text = get(server, "/metrics")
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == name and labels.items() <= sample.labels.items()
-    )
+    return metrics.counted(server.metrics_address(), name, **labels)
 
 
 def test_a_hung_worker_is_seen_replaced_and_counted_and_no_counter_falls(start: Start) -> None:

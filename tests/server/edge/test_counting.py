@@ -6,19 +6,17 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 import grpc
 import pytest
 from grpc import aio
 
-from disrupt.errors import InvalidMediaError
 from disrupt.server.edge.limits import capacities
 from disrupt.server.edge.shares import Admission, Resource
 from disrupt.server.metrics import families
 from disrupt.server.metrics.families import Family
 from disrupt.server.metrics.rows import Row
-from rig.servers.in_process import CONFIG, KEYS, Stub, calling, serving
+from rig.servers.in_process import CONFIG, KEYS, Troubled, calling, serving
 
 HASHES = "/disrupt.v1.MatchService/MatchHashes"
 IMAGE = "/disrupt.v1.MatchService/MatchImage"
@@ -31,14 +29,6 @@ def row() -> Iterator[Row]:
     Family.use(row)
     yield row
     Family.use(Row())
-
-
-class Troubled(Stub):
-    async def MatchImage(self, *_: object) -> Any:  # noqa: N802
-        raise InvalidMediaError("The decoder crashed on this file.", cause="CRASH")
-
-    async def GetIndexStatus(self, *_: object) -> Any:  # noqa: N802
-        raise RuntimeError
 
 
 def test_calls_are_counted_by_outcome_and_refusals_by_reason_and_key(row: Row) -> None:

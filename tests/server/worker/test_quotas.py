@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import math
 import os
+import secrets
 from collections.abc import Iterator
 
+import grpc
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from disrupt.client import MatchClient
 from disrupt.core.policy import LookupQuota
 from disrupt.errors import LimitExceededError, QuotaExceededError
 from disrupt.server.metrics.families import QUOTA_LEFT, Family
 from disrupt.server.metrics.rows import Row, Rows
 from disrupt.server.worker.quotas import LookupQuotas
 from disrupt.services.keys import KeyRing
+from disrupt.v1 import match_pb2
+from rig.callers.acts import registered
+from rig.callers.caller import calling, lookup, outcome, refusal, register
+from rig.callers.shell import typed
+from rig.processes.metrics import samples
+from rig.servers.deployment import Deployment, Start
+from rig.waiting import eventually
 
 WORKERS = ("worker 1", "worker 2", "worker 3")
 DAY_S = 86_400
@@ -150,3 +160,67 @@ def test_the_metric_says_what_is_left_and_hides_a_quota_that_is_no_more() -> Non
     workers.quotas = ()
     workers.on("worker 1")
     assert math.isnan(left()[0])
+
+
+def command(server: Deployment, *words: str) -> str:
+    """Run a command of `disrupt keys`; return what it prints."""
+    done = typed("keys", *words, "--data-dir", server.data_dir)
+    assert done.code == 0, done.err
+    return done.out
+
+
+def test_the_keys_of_an_organisation_share_its_quota_over_all_workers(start: Start) -> None:
+    server = start(workers=2)
+    words = ("--right", "match", "--right", "register", "--organisation", "platform")
+    one, two = (command(server, "create", name, *words).split()[-1] for name in ("one", "two"))
+
+    def left() -> list[float]:
+        """Return what the workers say is left."""
+        name = "disrupt_quota_left"
+        return [sample.value for sample in samples(server.metrics_address(), name)]
+
+    command(server, "quota", "platform", "--per-minute", "0", "--per-day", "9")
+    assert "Quota of platform: 9 a day." in command(server, "list")
+    eventually(lambda: left() == [9.0, 9.0])
+    codes = []
+    for key in (one, two) * 4:
+        with calling(server.address, key) as caller:
+            codes.append(outcome(lambda: caller("MatchHashes", lookup(bytes(32), bytes(32)))))
+    exhausted = grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert codes == [grpc.StatusCode.OK] * 4 + [exhausted] * 4
+    with calling(server.address, two) as caller:
+        caller("MatchHashes", lookup(bytes(32)))  # the last one
+        picture = match_pb2.MatchImageRequest(image=b"not even a picture")
+        refused = refusal(lambda: caller("MatchImage", picture))
+        assert (refused.code, refused.reason) == (exhausted, "QUOTA_EXCEEDED")
+        assert refused.quotas == (("organisation:platform", "9 lookups a day"),)
+        assert 0 < (refused.retry_after_s or 0) <= 86_400
+        caller("GetIndexStatus", match_pb2.GetIndexStatusRequest())
+        registered(caller, secrets.token_bytes(32))
+    with MatchClient(server.address, key=one, timeout_s=20) as client:
+        with pytest.raises(QuotaExceededError) as error:
+            client.match_hashes(bytes(32))
+        assert (error.value.retry_after_s or 0) > 0
+        assert error.value.metadata["organisation"] == "platform"
+        with pytest.raises(LimitExceededError):
+            client.match_hashes(bytes(32 * 10))
+    with calling(server.address, server.make_key("other", "match")) as caller:
+        caller("MatchHashes", lookup(*[bytes(32)] * 10))
+    eventually(lambda: left() == [0.0, 0.0])
+    command(server, "quota", "platform", "--per-minute", "0", "--per-day", "0")
+    eventually(lambda: left() == [])
+    with calling(server.address, one) as caller:
+        caller("MatchHashes", lookup(*[bytes(32)] * 10))
+
+
+def test_a_key_that_has_registered_a_lot_is_told_when_to_come_back(start: Start) -> None:
+    server = start(settings="max_registered_hashes_per_h = 5", workers=1)
+    busy, calm = (server.make_key(name, "register") for name in ("busy", "calm"))
+    with calling(server.address, busy) as caller:
+        first = register(*(secrets.token_bytes(32) for _ in range(5)))
+        answer = caller("RegisterHashes", first)
+        refused = refusal(lambda: registered(caller, secrets.token_bytes(32)))
+        assert (refused.reason, refused.retry_after_s is not None) == ("OVERLOADED", True)
+        assert caller("RegisterHashes", first) == answer
+    with calling(server.address, calm) as caller:
+        registered(caller, secrets.token_bytes(32))

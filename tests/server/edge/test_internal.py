@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
 from disrupt.v1.review_pb2_grpc import ReviewServiceStub
 from rig.callers.caller import TIMEOUT_S, access, calling, distinctive, outcome, register
 from rig.ports import free_port
+from rig.processes.metrics import samples
 from rig.servers.authority import Authority
 from rig.servers.deployment import FEW_DECODERS, Deployment
 
@@ -173,9 +173,8 @@ def test_a_key_id_that_a_public_caller_names_is_ignored(site: Site) -> None:
 
 
 def test_metrics_say_until_when_its_certificate_is_valid(site: Site) -> None:
-    with urllib.request.urlopen(f"http://{site.server.metrics_address()}/metrics") as answer:
-        metrics = answer.read().decode()
-    assert 'disrupt_certificate_expiry_timestamp_seconds{process="writer"}' in metrics
+    name = "disrupt_certificate_expiry_timestamp_seconds"
+    assert samples(site.server.metrics_address(), name, process="writer")
 
 
 def test_its_settings_belong_together() -> None:

@@ -27,7 +27,7 @@ STALE_S = 300.0
 
 
 class Clock:
-    """The clock that worker.state reads."""
+    """The clock that the state of a worker reads."""
 
     now_s = 1000.0
 

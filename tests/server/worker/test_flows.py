@@ -19,10 +19,17 @@ from disrupt.registry import opening, sqlite
 from disrupt.upkeep.erasure import erase
 from disrupt.upkeep.rebuild import rebuild
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, types_pb2
+from rig.callers.acts import (
+    all_changes,
+    case_of,
+    found,
+    registered,
+    until_found,
+    withdraw,
+)
 from rig.callers.caller import (
     TIMEOUT_S,
     Caller,
-    access,
     calling,
     distinctive,
     items,
@@ -36,53 +43,40 @@ from rig.servers.deployment import Deployment
 from rig.waiting import eventually
 
 
-def found_by_all(platforms: list[Caller], value: bytes) -> set[int]:
-    return {len(items(call("MatchHashes", lookup(value)))) for call in platforms}
-
-
 def test_what_is_registered_matches_everywhere_until_it_is_withdrawn(
     helpline: Caller, platforms: list[Caller]
 ) -> None:
-    first, second = distinctive(), random.token_bytes(32)
-    receipt = helpline("RegisterHashes", register(first, second)).receipt
-    assert [item.index for item in receipt.items] == [0, 1]
-    for value in (first, second):
-        eventually(lambda value=value: found_by_all(platforms, value) == {1})  # type: ignore[misc]
+    first, second = distinctive(), distinctive()
+    case, ids = registered(helpline, first, second)
+    until_found(platforms, first, ids[0])
+    until_found(platforms, second, ids[1])
     answer = platforms[0]("MatchHashes", lookup(near(first, 31)))
-    assert items(answer) == [receipt.items[0].item_id]
+    assert items(answer) == ids[:1]
     assert list(answer.matches.distances_bits) == [31]
     assert list(answer.matches.bank_names) == ["adults"]
     assert list(answer.matches.assurances) == [types_pb2.ASSURANCE_SELF_REPORTED]
     assert answer.matches.variants[0].HasField("transform")
     assert 0 < len(answer.matches.match_ids[0]) <= 256
     assert first not in answer.SerializeToString()
-    assert items(platforms[0]("MatchHashes", lookup(near(first, 32)))) == []
-    assert items(platforms[0]("MatchHashes", lookup(near(first, 5), max_distance_bits=4))) == []
+    assert found(platforms[0], near(first, 32)) == []
+    assert found(platforms[0], near(first, 5), max_distance_bits=4) == []
 
-    opened = access(receipt.case_number)
-    withdrawal = registration_pb2.WithdrawItemsRequest(
-        access=opened, item_ids=[receipt.items[0].item_id]
-    )
-    helpline("WithdrawItems", withdrawal)
-    eventually(lambda: found_by_all(platforms, first) == {0})
-    assert found_by_all(platforms, second) == {1}
-    closed = helpline("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=opened)).case
+    withdraw(helpline, case, ids[0])
+    until_found(platforms, first)
+    until_found(platforms, second, ids[1])
+    closed = withdraw(helpline, case).case
     assert closed.status == registration_pb2.CASE_STATUS_WITHDRAWN
     assert closed.closed_on
-    eventually(lambda: found_by_all(platforms, second) == {0})
-    shown = helpline("GetCase", registration_pb2.GetCaseRequest(access=opened)).case
-    assert shown == closed
+    until_found(platforms, second)
+    assert case_of(helpline, case) == closed
 
 
 def test_a_batch_names_the_queries_that_match_and_are_cut(
     helpline: Caller, platform: Caller
 ) -> None:
     value, unknown = random.token_bytes(32), random.token_bytes(32)
-    receipt = helpline(
-        "RegisterHashes", register(*(near(value, bits) for bits in (3, 1, 2)))
-    ).receipt
-    ids = [item.item_id for item in receipt.items]
-    eventually(lambda: len(items(platform("MatchHashes", lookup(value)))) == 3)
+    _, ids = registered(helpline, *(near(value, bits) for bits in (3, 1, 2)))
+    eventually(lambda: len(found(platform, value)) == 3)
     answer = platform("MatchHashes", lookup(unknown, value, unknown, value, max_matches=2))
     assert list(answer.matches.queries) == [1, 1, 3, 3]
     assert items(answer) == [ids[1], ids[2]] * 2
@@ -103,17 +97,15 @@ def test_an_index_that_includes_a_cursor_matches_what_it_stands_for(
     helpline: Caller, platforms: list[Caller]
 ) -> None:
     for _ in range(5):
-        value = random.token_bytes(32)
+        value = distinctive()
         receipt = helpline("RegisterHashes", register(value)).receipt
-        opened = access(receipt.case_number)
         for platform in platforms:
             await_cursor(platform, receipt.cursor)
-            assert len(items(platform("MatchHashes", lookup(value)))) == 1
-        withdrawal = registration_pb2.WithdrawCaseRequest(access=opened)
-        cursor = helpline("WithdrawCase", withdrawal).cursor
+            assert len(found(platform, value)) == 1
+        cursor = withdraw(helpline, receipt.case_number).cursor
         for platform in platforms:
             await_cursor(platform, cursor)
-            assert not items(platform("MatchHashes", lookup(value)))
+            assert not found(platform, value)
 
 
 def await_cursor(platform: Caller, cursor: str) -> None:
@@ -154,29 +146,19 @@ def test_a_key_for_one_bank_learns_nothing_of_the_size_of_others(
     with calling(server.address, adults) as caller:
         await_cursor(caller, own.cursor)
 
-        def known() -> tuple[list[int], list[tuple[int, bool]]]:
+        def known() -> tuple[list[int], int]:
             status = caller("GetIndexStatus", match_pb2.GetIndexStatusRequest())
             counts = [status.items, status.hashes, status.delta_hashes, status.tombstones]
-            pages, cursor = list[tuple[int, bool]](), ""
-            while not pages or not pages[-1][1]:
-                request = feed_pb2.ListChangesRequest(cursor=cursor, page_size=1)
-                page = caller("ListChanges", request)
-                pages.append((len(page.changes), page.caught_up))
-                cursor = page.next_cursor
-            return counts, pages
+            return counts, len(all_changes(caller, page_size=1))
 
-        before = known()
-        assert before[0][0] == before[0][1] > 0
-        assert {changes for changes, _ in before[1]} == {1}
-        minors = register(*[random.token_bytes(32) for _ in range(5)])
+        counts, pages = known()
+        assert counts[0] == counts[1] > 0
+        minors = register(*(distinctive() for _ in range(5)))
         minors.context.age_band = registration_pb2.AGE_BAND_MINOR
         await_cursor(caller, helpline("RegisterHashes", minors).receipt.cursor)
-        assert known() == before
-        other_receipt = helpline("RegisterHashes", register(random.token_bytes(32))).receipt
-        await_cursor(caller, other_receipt.cursor)
-        after = known()
-        assert after[0] == [count + 1 for count in before[0][:3]] + before[0][3:]
-        assert len(after[1]) == len(before[1]) + 1
+        assert known() == (counts, pages)
+        await_cursor(caller, helpline("RegisterHashes", register(distinctive())).receipt.cursor)
+        assert known() == ([count + 1 for count in counts[:3]] + counts[3:], pages + 1)
 
 
 def test_staff_register_a_picture_that_platforms_find_by_picture_and_by_hash(
@@ -248,61 +230,46 @@ def test_a_lookup_says_how_many_frames_it_did_not_look_at(platform: Caller, tmp_
 def mirrored(mirror: Caller, page_size: int) -> dict[bytes, feed_pb2.ItemAdded]:
     """Copy the list from pages."""
     copy: dict[bytes, feed_pb2.ItemAdded] = {}
-    cursor = ""
-    while True:
-        page = mirror(
-            "ListChanges", feed_pb2.ListChangesRequest(cursor=cursor, page_size=page_size)
-        )
-        assert len(page.changes) <= page_size
-        for change in page.changes:
-            if change.WhichOneof("change") == "added":
-                copy[change.added.item_id] = change.added
-            else:
-                copy.pop(change.removed.item_id, None)
-        assert page.next_cursor
-        assert page.caught_up or page.next_cursor != cursor
-        cursor = page.next_cursor
-        if page.caught_up:
-            return copy
+    for change in all_changes(mirror, page_size):
+        if change.WhichOneof("change") == "added":
+            copy[change.added.item_id] = change.added
+        else:
+            copy.pop(change.removed.item_id, None)
+    return copy
 
 
 def test_a_mirror_has_what_is_registered_and_not_what_was_withdrawn(
     server: Deployment, secrets: dict[str, str], helpline: Caller
 ) -> None:
-    value, removed = random.token_bytes(32), random.token_bytes(32)
-    kept = helpline("RegisterHashes", register(value)).receipt
-    gone = helpline("RegisterHashes", register(removed)).receipt
-    opened = access(gone.case_number)
-    helpline("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=opened))
-    minors = register(random.token_bytes(32))
-    minors.context.age_band = registration_pb2.AGE_BAND_UNSPECIFIED
-    young = helpline("RegisterHashes", minors).receipt
+    value = distinctive()
+    _, (kept,) = registered(helpline, value)
+    case, (gone,) = registered(helpline, distinctive())
+    withdraw(helpline, case)
+    unsaid = register(distinctive())
+    unsaid.context.age_band = registration_pb2.AGE_BAND_UNSPECIFIED
+    young = helpline("RegisterHashes", unsaid).receipt.items[0].item_id
     with calling(server.address, secrets["feed"]) as mirror:
-        copies = [mirrored(mirror, size) for size in (1, 3, 1000)]
-    assert copies[0] == copies[1] == copies[2]
-    assert gone.items[0].item_id not in copies[0]
-    assert copies[0][young.items[0].item_id].bank == "minors"
-    added = copies[0][kept.items[0].item_id]
-    assert (added.bank, added.fingerprints.hashes) == ("adults", value)
+        copy, *others = [mirrored(mirror, size) for size in (1, 3, 1000)]
+    assert others == [copy] * 2
+    assert gone not in copy
+    assert copy[young].bank == "minors"
+    assert (copy[kept].bank, copy[kept].fingerprints.hashes) == ("adults", value)
     adults_only = server.make_key("some", "feed", banks=("adults",))
     with calling(server.address, adults_only) as mirror:
         copy = mirrored(mirror, 2)
-    assert young.items[0].item_id not in copy
-    assert kept.items[0].item_id in copy
+    assert young not in copy
+    assert kept in copy
 
 
 def test_the_status_says_how_long_what_was_withdrawn_has_been_in_files_of_banks_of_the_key(
     server: Deployment, helpline: Caller
 ) -> None:
-    minor = register(random.token_bytes(32))
-    minor.context.age_band = registration_pb2.AGE_BAND_MINOR
-    receipt = helpline("RegisterHashes", minor).receipt
+    case, _ = registered(helpline, distinctive(), minor=True)
     directory = DataDirectory(server.data_dir)
     with opening.reading(directory) as reader:
         rebuild(reader, directory.index)
         erase(reader, directory.index)
-        opened = access(receipt.case_number)
-        helpline("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=opened))
+        withdraw(helpline, case)
     ages = []
     for bank in ("adults", "minors"):
         with calling(server.address, server.make_key(bank, "match", banks=(bank,))) as caller:

@@ -17,7 +17,9 @@ import pytest
 from PIL import Image
 
 from disrupt.core.cases import case_number
-from disrupt.v1 import match_pb2, registration_pb2
+from disrupt.core.media import ITEM_ID_BYTES
+from disrupt.v1 import match_pb2, registration_pb2, review_pb2, types_pb2
+from rig.callers.acts import match_id, registered, report, withdraw
 from rig.callers.caller import (
     PIN,
     TIMEOUT_S,
@@ -25,6 +27,7 @@ from rig.callers.caller import (
     Refused,
     access,
     calling,
+    distinctive,
     lookup,
     refusal,
     register,
@@ -34,6 +37,8 @@ from rig.servers.deployment import Deployment, Start, run
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 HASH = bytes(range(32))
+ITEM = bytes(ITEM_ID_BYTES)
+ENABLED = review_pb2.ITEM_STATE_ENABLED
 
 
 def image(data: bytes, **options: Any) -> match_pb2.MatchImageRequest:
@@ -45,19 +50,88 @@ def check(refused: Refused, code: grpc.StatusCode, reason: str, *fields: str) ->
     assert refused.domain == "disrupt"
 
 
-@pytest.mark.parametrize(
-    ("request_", "field"),
-    [
-        (match_pb2.MatchHashesRequest(), "hashes"),
-        (lookup(HASH, max_distance_bits=32), "options.max_distance_bits"),
-        (lookup(HASH, max_distance_bits=2**32 - 1), "options.max_distance_bits"),
-        (lookup(HASH, banks=["nobody's"]), "options.banks"),
-    ],
-)
-def test_a_wrong_lookup_is_refused_by_field(
-    platform: Caller, request_: match_pb2.MatchHashesRequest, field: str
+def listing(page_size: int = 1, **named: Any) -> review_pb2.ListItemsRequest:
+    conditions = review_pb2.ItemConditions(**named)
+    return review_pb2.ListItemsRequest(conditions=conditions, page_size=page_size)
+
+
+def states(*item_ids: bytes, **chosen: Any) -> review_pb2.SetItemStatesRequest:
+    return review_pb2.SetItemStatesRequest(item_ids=item_ids, **chosen)
+
+
+def disputed() -> registration_pb2.RegisterHashesRequest:
+    """Return a registration that says what only the server's feed says."""
+    request = register(HASH)
+    request.items[0].fingerprints.below_bits.append(0)
+    return request
+
+
+def unrelated(kind: types_pb2.MediaKind.ValueType) -> registration_pb2.RegisterHashesRequest:
+    """Return a registration of 1000 unrelated hashes of one moment as one picture or video."""
+    request = register(random.token_bytes(32 * 1000))
+    item = request.items[0]
+    item.kind, item.fingerprints.qualities = kind, bytes([100]) * 1000
+    if kind == types_pb2.MEDIA_KIND_VIDEO:
+        item.fingerprints.start_ms.extend([0] * 1000)
+        item.fingerprints.end_ms.extend([3_600_000] * 1000)
+    return request
+
+
+def misplaced() -> registration_pb2.RegisterHashesRequest:
+    """Return a registration that names a wider network and not the network within it."""
+    request = register(HASH)
+    request.context.access.wider_origin_tokens.append(b"48")
+    return request
+
+
+REFUSED_BY_FIELD: list[tuple[str, str, Any, str]] = [
+    ("platform", "MatchHashes", match_pb2.MatchHashesRequest(), "hashes"),
+    ("platform", "MatchHashes", lookup(HASH, max_distance_bits=32), "options.max_distance_bits"),
+    ("platform", "MatchHashes", lookup(HASH, banks=["nobody's"]), "options.banks"),
+    ("platform", "MatchHashes", lookup(HASH, banks=["common"]), "options.banks"),
+    ("platform", "ReportOutcome", match_pb2.ReportOutcomeRequest(outcome=1), "match_id"),  # type: ignore[arg-type]
+    ("helpline", "RegisterHashes", disputed(), "items[0].fingerprints.below_bits"),
+    *(
+        ("helpline", "RegisterHashes", unrelated(kind), "items[0].fingerprints")
+        for kind in (types_pb2.MEDIA_KIND_IMAGE, types_pb2.MEDIA_KIND_VIDEO)
+    ),
+    ("helpline", "RegisterHashes", misplaced(), "context.access.wider_origin_tokens"),
+    ("reviewer", "SetItemStates", states(state=ENABLED), "item_ids"),
+    ("reviewer", "SetItemStates", states(*[ITEM] * 501, state=ENABLED), "item_ids"),
+    ("reviewer", "SetItemStates", states(b"short", state=ENABLED), "item_ids[0]"),
+    ("reviewer", "SetItemStates", states(ITEM), "state"),
+    ("reviewer", "SetItemStates", states(ITEM, state=review_pb2.ITEM_STATE_WAITING), "state"),
+    ("reviewer", "SetItemStates", states(ITEM, state=ENABLED, reason="PIN 4839201756"), "reason"),
+    ("reviewer", "MoveItems", review_pb2.MoveItemsRequest(item_ids=[ITEM], bank="none"), "bank"),
+    ("reviewer", "MoveItems", review_pb2.MoveItemsRequest(item_ids=[ITEM], bank="common"), "bank"),
+    ("reviewer", "ListItems", listing(first_day="yesterday"), "conditions.first_day"),
+    (
+        "reviewer",
+        "ListItems",
+        listing(outcome=match_pb2.OUTCOME_FALSE_POSITIVE),
+        "conditions.outcome",
+    ),
+    ("reviewer", "ListItems", listing(501), "page_size"),
+    ("reviewer", "ListActs", review_pb2.ListActsRequest(page_size=501), "page_size"),
+    (
+        "reviewer",
+        "PreviewItems",
+        review_pb2.PreviewItemsRequest(conditions=review_pb2.ItemConditions(case_tag=bytes(7))),
+        "conditions.case_tag",
+    ),
+    ("reviewer", "SettleDisputes", review_pb2.SettleDisputesRequest(item_ids=[ITEM]), "settlement"),
+    ("reviewer", "ShowItem", review_pb2.ShowItemRequest(), "item_id"),
+    ("reviewer", "ShowItem", review_pb2.ShowItemRequest(match_id=b"none"), "match_id"),
+    ("reviewer", "EraseCase", review_pb2.EraseCaseRequest(case_number="ABC"), "case_number"),
+]
+
+
+@pytest.mark.parametrize(("who", "method", "request_", "field"), REFUSED_BY_FIELD)
+def test_a_wrong_request_is_refused_by_field(
+    request: pytest.FixtureRequest, who: str, method: str, request_: Any, field: str
 ) -> None:
-    check(refusal(lambda: platform("MatchHashes", request_)), INVALID, "INVALID_REQUEST", field)
+    caller: Caller = request.getfixturevalue(who)
+    check(refusal(lambda: caller(method, request_)), INVALID, "INVALID_REQUEST", field)
 
 
 def test_an_operator_may_search_further(server: Deployment) -> None:
@@ -66,6 +140,57 @@ def test_an_operator_may_search_further(server: Deployment) -> None:
         operator("MatchHashes", lookup(HASH, max_distance_bits=63))
         refused = refusal(lambda: operator("MatchHashes", lookup(HASH, max_distance_bits=64)))
     check(refused, INVALID, "INVALID_REQUEST", "options.max_distance_bits")
+
+
+def test_what_is_unknown_or_withdrawn_is_not_found(
+    helpline: Caller, platform: Caller, reviewer: Caller
+) -> None:
+    value = distinctive()
+    case, ids = registered(helpline, value)
+    matched = match_id(platform, value)
+    withdraw(helpline, case)
+    outcome = match_pb2.OUTCOME_BLOCKED
+    for call in (
+        partial(report, platform, matched, outcome),
+        partial(reviewer, "SetItemStates", states(*ids, state=ENABLED)),
+        partial(reviewer, "MoveItems", review_pb2.MoveItemsRequest(item_ids=ids, bank="minors")),
+        partial(reviewer, "ConfirmItems", review_pb2.ConfirmItemsRequest(item_ids=ids)),
+        partial(reviewer, "ShowItem", review_pb2.ShowItemRequest(item_id=ids[0])),
+        partial(reviewer, "UndoAct", review_pb2.UndoActRequest(act=10**9)),
+    ):
+        refused = refusal(call)
+        check(refused, grpc.StatusCode.NOT_FOUND, "NOT_FOUND")
+        assert refused.retry_after_s is None
+    erasing = review_pb2.EraseCaseRequest(case_number=case)
+    check(
+        refusal(lambda: reviewer("EraseCase", erasing)),
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "CASE_CLOSED",
+    )
+
+
+def test_a_match_id_of_another_organisation_is_refused_as_no_match_id_is(
+    server: Deployment, helpline: Caller, platform: Caller
+) -> None:
+    value, outcome = distinctive(), match_pb2.OUTCOME_BLOCKED
+    registered(helpline, value)
+    own = match_id(platform, value)
+    with calling(server.address, server.make_key("another platform", "match")) as other:
+        (refused,) = {
+            refusal(lambda caller=caller, given=given: report(caller, given, outcome))  # type: ignore[misc]
+            for caller, given in (
+                (other, own),
+                (platform, bytes(len(own))),
+                (platform, own[:-1]),
+                (platform, random.token_bytes(10_000)),
+            )
+        }
+    check(refused, INVALID, "INVALID_REQUEST", "match_id")
+    for number in (0, 5, -1):
+        unknown: Any = number
+        check(
+            refusal(partial(report, platform, own, unknown)), INVALID, "INVALID_REQUEST", "outcome"
+        )
 
 
 def bomb() -> bytes:

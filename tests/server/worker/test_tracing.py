@@ -17,12 +17,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from disrupt.client import MatchClient
-from disrupt.errors import ConfigurationError, InvalidMediaError
+from disrupt.errors import ConfigurationError
 from disrupt.server import config
 from disrupt.server.config import Config
 from disrupt.server.worker.tracing import Tracing
 from rig.servers.deployment import Start
-from rig.servers.in_process import KEYS, Stub, calling, serving
+from rig.servers.in_process import KEYS, Stub, Troubled, calling, serving
 from rig.waiting import eventually
 
 SERVICE = "disrupt.v1.MatchService"
@@ -38,14 +38,6 @@ TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SENT = (("traceparent", f"00-{TRACE}-{SPAN}-01"), ("tracestate", "chosen=by-a-caller"))
 
 Answer = tuple[str, str, Any]
-
-
-class Troubled(Stub):
-    async def MatchImage(self, *_: object) -> Any:  # noqa: N802
-        raise InvalidMediaError("The decoder crashed on this file.", cause="CRASH")
-
-    async def GetIndexStatus(self, *_: object) -> Any:  # noqa: N802
-        raise RuntimeError
 
 
 def called(tracing: Sequence[aio.ServerInterceptor]) -> list[Answer]:

@@ -19,12 +19,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
-from disrupt.admin.v1 import admin_pb2
 from disrupt.errors import ConfigurationError
 from disrupt.server.config import Config
-from disrupt.server.desk import open_desk
 from disrupt.v1 import match_pb2, registration_pb2, types_pb2
-from disrupt.wire import admin as wire
 from rig.callers.caller import (
     access,
     calling,
@@ -160,23 +157,6 @@ def test_a_process_that_dies_is_replaced_and_lookups_go_on_without_the_writer(
     with calling(server.address, match) as platform:
         eventually(lambda: processes(server.process.pid, "worker") not in ([], [worker]))
         platform("MatchHashes", lookup(bytes(32)))
-
-
-def test_a_revoked_key_is_refused_by_every_worker(server: Deployment) -> None:
-    secret = server.make_key("revoked everywhere", "match")
-    assert all(matches(server.address, secret, bytes(32)) == 0 for _ in range(8))
-    with open_desk(server.data_dir) as desk:
-        (key_id,) = [
-            key.key_id
-            for key in desk.ListKeys(admin_pb2.ListKeysRequest()).keys
-            if key.name == "revoked everywhere"
-        ]
-        desk.RevokeKey(wire.revoke_request(key_id))
-
-    def seen() -> set[grpc.StatusCode]:
-        return {outcome(lambda: matches(server.address, secret, bytes(32))) for _ in range(8)}
-
-    eventually(lambda: seen() == {grpc.StatusCode.UNAUTHENTICATED})
 
 
 def test_a_damaged_snapshot_is_refused_by_name_until_a_rebuild_is_there(start: Start) -> None:

@@ -8,7 +8,6 @@ import secrets
 import signal
 import socket
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,7 +18,6 @@ from unittest.mock import Mock
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from prometheus_client.parser import text_string_to_metric_families
 
 from disrupt.server.config import Config
 from disrupt.server.metrics import families
@@ -27,6 +25,7 @@ from disrupt.server.supervisor import forking
 from disrupt.server.supervisor.children import Child
 from disrupt.server.supervisor.process import Standing, _Supervisor
 from rig.callers.caller import calling, items, lookup, outcome, register
+from rig.processes.metrics import counted
 from rig.processes.running import processes
 from rig.servers.deployment import CommandFailedError, Deployment, Start, run
 from rig.waiting import eventually
@@ -51,15 +50,7 @@ def repeated(*calls: Callable[[], object]) -> Iterator[list[grpc.StatusCode]]:
 
 
 def metric(server: Deployment, name: str) -> float:
-    """Return the sum of a metric over its labels."""
-    with urllib.request.urlopen(f"http://{server.metrics_address()}/metrics") as answer:
-        text = answer.read().decode()
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == name
-    )
+    return counted(server.metrics_address(), name)
 
 
 _WRONG_TABLES = """
