@@ -31,7 +31,7 @@ from disrupt.submission.showing import SubmissionPrinter
 from disrupt.v1 import registration_pb2
 from rig.callers.shell import Done, typed
 from rig.media.generated import picture
-from rig.servers.scripted import ScriptedServer, scripted, status_of
+from rig.servers.scripted import Answer, ScriptedServer, scripted, status_of
 from rig.servers.scripted_registration import OTHER_CASE, SHOWN, asked, derived, receipt, register
 
 PIN = "210987654321"
@@ -148,7 +148,7 @@ def cutting(
 ) -> Iterator[tuple[Service, ScriptedServer]]:
     """Serve attempts by cuts, without pauses; press Ctrl-C at a place of PLACES, too."""
     service = Service(done, list(cuts))
-    script = [*([SHOWN] if adds else []), service.answer]
+    script: list[Answer] = [*([SHOWN] if adds else []), service.answer]
     with scripted(*script) as server, pytest.MonkeyPatch.context() as patch:
         patch.setattr(waiting, "time", SimpleNamespace(sleep=service.sleep, monotonic=lambda: 0.0))
         patch.setattr(submission_client, "call", service.call)

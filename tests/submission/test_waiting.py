@@ -37,7 +37,8 @@ def test_a_person_waits_however_long_a_log_half_an_hour_and_a_program_is_told(
     monkeypatch.setattr(waiting, "time", clock)
     throttled = status_of(TooManyAttemptsError("Come back.", retry_after_s=retry_after_s))
     console = Console(file=StringIO(), width=1000)
-    files, into = [picture(tmp_path / "a.png", 1)], {"case_number": OTHER_CASE, "pin": "2" * 12}
+    files = [picture(tmp_path / "a.png", 1)]
+    into: dict[str, Any] = {"case_number": OTHER_CASE, "pin": "210987654321"}
     with (
         scripted(*(SHOWN, throttled, throttled, register) if waits else [throttled]) as server,
         SubmissionClient(server.address, key="key", waiting=how(console)) as client,
