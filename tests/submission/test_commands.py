@@ -193,8 +193,11 @@ def test_the_status_says_what_came_of_each_picture_and_which_waits() -> None:
     )
     answer = registration_pb2.GetCaseResponse(case=case)
     _, flat = run("status", OTHER_CASE, answer=answer)
-    first, second, third = flat.split("enregistrée le 2026-11-20, ")[1:]
-    assert first.startswith("actif")
+    counted = "1 est reconnue par une plateforme qui la laisse en ligne"
+    assert flat.index(counted) < flat.index("1 est désactivée") < flat.index("1 peut être bloquée")
+    # what is urgent comes first
+    second, third, first = flat.split("enregistrée le 2026-11-20, ")[1:]
+    assert first.startswith("peut être bloquée")
     assert "Au moins une plateforme en a bloqué une copie, la dernière fois le 2026-11-24." in first
     assert "attend" not in first + third
     assert second.startswith("en attente")

@@ -7,8 +7,8 @@
 import { getCase, keepCase, withdrawCase, withdrawItems } from '../../messages/calls.js';
 import { parseCaseNumber, parsePin } from '../../messages/cases.js';
 import { button, element, fill, paragraph } from '../elements.js';
-import { dayInWords, firstKey, text } from '../texts.js';
-import { actions, dialable, heading, itemName, warning } from './parts.js';
+import { counted, dayInWords, firstKey, text } from '../texts.js';
+import { actions, dialable, heading, itemName, list, warning } from './parts.js';
 import { asking, showCase } from './waiting.js';
 
 /** @typedef {import('../page.js').Page} Page */
@@ -25,10 +25,33 @@ const SEARCH = '/search';
 const ARMED_AFTER_MS = 1500;
 
 /** @type {{[status: string]: string}} what a status means, as keys of texts */
-const MEANINGS = { ACTIVE: 'case.live', RECEIVED: 'case.received', REJECTED: 'case.rejected' };
+const MEANINGS = { RECEIVED: 'case.received', REJECTED: 'case.rejected' };
 
 /** @type {{[state: string]: string}} what a reason to wait or a state means, as keys of texts */
 const STATES = { LIMIT: 'case.turn', WAITING: 'state.WAITING.means', OFF: 'state.OFF.means' };
+
+/** How items stand, as keys of texts: what is urgent first. */
+const STANDINGS = ['case.left_up', 'case.off', 'case.waiting', 'case.live', 'case.unknown'];
+
+/** @type {{[state: string]: string}} how an item stands that no platform leaves online */
+const STANDING_OF = { OFF: 'case.off', WAITING: 'case.waiting', LIVE: 'case.live' };
+
+/** @param {CaseItem} item */
+function standing({ leftUpOn, state }) {
+  return leftUpOn ? 'case.left_up' : (STANDING_OF[state] ?? 'case.unknown');
+}
+
+/**
+ * Say how many items of an open case stand how.
+ * @param {CaseItem[]} items
+ */
+function counts(items) {
+  const lines = STANDINGS.map((key) => {
+    const count = items.filter((item) => standing(item) === key).length;
+    return count > 0 && counted(key, count);
+  });
+  return element('div', { class: 'lead' }, list('counts', lines.filter(Boolean)));
+}
 
 /** @param {Page} page */
 export function openStep(page) {
@@ -142,6 +165,7 @@ export function caseStep(page) {
     erasedOn
       ? warning(text('case.erased_on', { day: dayInWords(erasedOn) }))
       : status in MEANINGS && element('p', { class: 'lead' }, dialable(MEANINGS[status])),
+    status === 'ACTIVE' && !erasedOn && items.length > 0 && counts(items),
     element(
       'dl',
       { class: 'facts' },
@@ -154,7 +178,7 @@ export function caseStep(page) {
       element(
         'ul',
         { class: 'files' },
-        items.map((item) => caseItem(page, item, isOpen && withdraw)),
+        urgentFirst(items).map((item) => caseItem(page, item, isOpen && withdraw)),
       ),
     withdrawnNumbers.length > 0 &&
       paragraph(text('case.withdrawn', { numbers: withdrawnNumbers.join(', ') })),
@@ -165,6 +189,12 @@ export function caseStep(page) {
       button(text('receipt.end'), () => page.restart()),
     ),
   ];
+}
+
+/** @param {CaseItem[]} items */
+function urgentFirst(items) {
+  const place = (/** @type {CaseItem} */ item) => STANDINGS.indexOf(standing(item));
+  return [...items].sort((a, b) => place(a) - place(b) || a.number - b.number);
 }
 
 /**
