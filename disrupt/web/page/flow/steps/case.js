@@ -7,8 +7,17 @@
 import { getCase, keepCase, withdrawCase, withdrawItems } from '../../messages/calls.js';
 import { parseCaseNumber, parsePin } from '../../messages/cases.js';
 import { button, element, fill, paragraph } from '../elements.js';
-import { counted, dayInWords, firstKey, text } from '../texts.js';
-import { actions, dialable, heading, itemName, list, warning } from './parts.js';
+import { counted, dayInWords, firstKey, operator, text } from '../texts.js';
+import {
+  actions,
+  dialable,
+  heading,
+  helpLinks,
+  itemName,
+  list,
+  outerLink,
+  warning,
+} from './parts.js';
 import { asking, showCase } from './waiting.js';
 
 /** @typedef {import('../page.js').Page} Page */
@@ -73,6 +82,10 @@ export function openStep(page) {
     session.typed = { number: '', pin: '' };
     page.go('welcome');
   };
+  const again = () => {
+    session.typed = { number: '', pin: '' };
+    page.go('who');
+  };
   const open = async () => {
     const caseNumber = parseCaseNumber(number.input.value);
     const digits = parsePin(pin.input.value);
@@ -95,7 +108,10 @@ export function openStep(page) {
     element('form', { action: SEARCH, keydown: enter, input: keep }, number.part, pin.part),
     part,
     actions(submit, button(text('back'), back, { class: 'plain' })),
-    element('p', { class: 'hint' }, text('open.lost')),
+    element('h2', {}, text('open.lost.title')),
+    paragraph(text('open.lost')),
+    element('p', {}, text('open.lost.old'), ' ', operator.name && askOperator('open.lost.ask')),
+    actions(button(text('open.again'), again)),
   ];
 }
 
@@ -234,10 +250,10 @@ function caseItem(page, item, withdraw) {
       ' ',
       text(item.ageBand === 'ADULT' ? 'case.adult' : 'case.minor'),
     ),
+    item.leftUpOn && leftUp(item),
     meaning && element('p', {}, dialable(meaning)),
+    item.state === 'OFF' && operator.name && element('p', {}, askOperator('case.ask_why')),
     item.blockedOn && paragraph(text('came.blocked', { day: dayInWords(item.blockedOn) })),
-    item.leftUpOn &&
-      element('p', {}, dialable('came.left_up', { day: dayInWords(item.leftUpOn) })),
     withdraw &&
       element(
         'div',
@@ -245,6 +261,31 @@ function caseItem(page, item, withdraw) {
         button(label, () => withdraw(item), { class: 'plain' }),
       ),
   );
+}
+
+/**
+ * What to do about a copy that a platform leaves online; for a minor's first who listens.
+ * @param {CaseItem} item
+ */
+function leftUp({ leftUpOn, ageBand }) {
+  const isAdult = ageBand === 'ADULT';
+  return element(
+    'div',
+    { class: 'warning' },
+    element('p', {}, dialable('came.left_up', { day: dayInWords(leftUpOn) })),
+    isAdult ? null : element('p', {}, dialable('left_up.minor')),
+    isAdult ? helpLinks('hotline', 'pharos', '3018') : helpLinks('3018', 'hotline', 'pharos'),
+    paragraph(text('left_up.platform')),
+  );
+}
+
+/**
+ * A text that names who runs the page, with their address where there is one.
+ * @param {string} key
+ */
+function askOperator(key) {
+  const { name, notice } = operator;
+  return [text(key), ' ', notice ? outerLink(notice, name) : name, '.'];
 }
 
 /**
