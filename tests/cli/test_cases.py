@@ -264,8 +264,8 @@ def test_receipts_name_numbers_and_the_next_commands(disrupt: Shell, tmp_path: P
     assert "119" in done.out, "a text for minors"
     shown = disrupt(*commands[0].split(), pin=pin)
     day = datetime.now(UTC).date().isoformat()
-    said = f"  1  image enregistrée le {day}, peut être bloquée\n     picture registered on {day}, can be blocked\n"
-    assert said in shown.out
+    said = f"  1  image enregistrée le {day}, peut être bloquée\n"
+    assert f"{said}     picture registered on {day}, can be blocked\n" in shown.out
     assert "119" in shown.out
     gone = disrupt(*commands[2].split(), pin=pin)
     assert gone.code == 0, gone.err
