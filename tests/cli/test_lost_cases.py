@@ -240,7 +240,7 @@ def test_an_output_that_knows_ascii_only_is_readable(disrupt: Shell, tmp_path: P
     assert "/ete.png\n" in done.out
     shown = disrupt("status", case[1], pin=pin[1].strip(), apart=True, PYTHONIOENCODING="ascii")
     assert shown.code == 0
-    assert "Etat - Status: actif - active" in shown.out
+    assert "Etat - Status: ouvert - open" in shown.out
     refused = disrupt("status", case[1], pin="000000000000", apart=True, PYTHONIOENCODING="ascii")
     assert "numero" in refused.err
 

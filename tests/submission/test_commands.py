@@ -119,10 +119,12 @@ def test_the_status_says_what_came_of_each_picture_and_which_waits() -> None:
     assert len(of_each) == 3
     families = ("status.", "state.", "came.")
     assert [{key for key in keys if key.startswith(families)} for keys in of_each] == [
-        {"status.ACTIVE", "came.blocked"},
+        # what is urgent comes first
         {"state.WAITING", "state.WAITING.means", "came.left_up"},
         {"state.OFF", "state.OFF.means"},
+        {"state.LIVE", "came.blocked"},
     ]
+    assert {"case.left_up.one", "case.off.one", "case.live.one"} <= said(done.out)
     assert [day in done.out for day in ("2026-11-20", "2026-11-24", "2026-11-25")] == [True] * 3
     shown = [
         (item["blocked_on"], item["left_up_on"], item["state"])

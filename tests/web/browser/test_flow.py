@@ -45,7 +45,7 @@ def test_an_edited_copy_is_found_until_the_picture_is_withdrawn_on_the_page(
     for copy in copies:
         site.finds(copy, matches=1)
 
-    person.clicks("Voir le dossier").sees("case").reads("actif")
+    person.clicks("Voir le dossier").sees("case").reads("2 peuvent être bloquées")
     person.clicks("Retirer Image 1").reads("Retirer l'image 1 ?")
     person.clicks("Oui, retirer").sees("case").reads("les copies de cette image ne sont plus")
     person.reads("Déjà retirées : 1")

@@ -183,6 +183,26 @@ export function outerLink(href, label) {
   return element('a', attributes, label, hint);
 }
 
+/** @type {{[name: string]: string}} who helps */
+const HELP = {
+  3018: 'https://3018.fr/',
+  hotline: 'https://www.pointdecontact.net/',
+  pharos: 'https://www.internet-signalement.gouv.fr/',
+};
+
+/**
+ * A list of links to who helps.
+ * @param {...string} names
+ */
+export function helpLinks(...names) {
+  const lines = names.map((name) => [
+    outerLink(HELP[name], text(`help.link.${name}`)),
+    element('br'),
+    text(`help.link.${name}.hint`),
+  ]);
+  return list('links', lines);
+}
+
 /**
  * A file with what became of it.
  * @param {Item} item
