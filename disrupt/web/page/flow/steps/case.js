@@ -274,7 +274,7 @@ function leftUp({ leftUpOn, ageBand }) {
     { class: 'warning' },
     element('p', {}, dialable('came.left_up', { day: dayInWords(leftUpOn) })),
     isAdult ? null : element('p', {}, dialable('left_up.minor')),
-    isAdult ? helpLinks('hotline', 'pharos', '3018') : helpLinks('3018', 'hotline', 'pharos'),
+    isAdult ? helpLinks('hotline', 'pharos', 3018) : helpLinks(3018, 'hotline', 'pharos'),
     paragraph(text('left_up.platform')),
   );
 }

@@ -18,7 +18,7 @@ export function helpStep(page) {
   return [
     heading(page, text('help.title')),
     element('p', { class: 'lead' }, dialable('help.call')),
-    helpLinks('3018', 'hotline', 'pharos'),
+    helpLinks(3018, 'hotline', 'pharos'),
     Object.entries(SECTIONS).flatMap(([section, paragraphs]) => [
       element('h2', {}, text(`help.${section}.title`)),
       ...Array.from({ length: paragraphs }, (_, place) =>
