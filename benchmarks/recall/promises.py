@@ -1,6 +1,49 @@
-"""Say which recall the project promises."""
+"""Say what is looked up for recall, and which recall the project promises."""
 
 from __future__ import annotations
+
+EXAMPLES = {
+    "photometric": "JPEG, resize, blur, noise, grey, contrast",
+    "turned": "mirror, turns of 90°, 180°, 270°",
+    "crop_sides": "up to 15 % off any sides",
+    "crop_shape": "the centre, and centred 1:1, 4:5, 9:16",
+    "border": "letterbox, pillarbox, frame, story",
+    "screen": "captions, screenshots, collages",
+    "rotation": "up to 5° either way",
+    "sticker": "1 to 8 % of the area covered or blurred",
+    "crop_anywhere": "to 1:1, 4:5 or 9:16 at any place",
+    "two_edits": "two of the above",
+    "cut_side": "one side cut by 16 to 50 %",
+    "ratio": "to one of six ratios, at any place",
+    "large_crop": "8 to 35 % off each side alike, halves, thirds",
+    "turn_on_page": "turned by 3 to 30°, all corners on a plain page",
+    "turn_and_crop": "turned by 5 to 20°, corners cropped off",
+    "tilted": "tilted by 3 to 8 % on a plain page, photographed screens",
+    "tilt_within": "a letterbox or a screenshot, tilted on a plain page",
+    "covered": "bands of text, mosaic",
+    "stickers": "three stickers",
+    "even_collage": "cells of even grids, up to four in a row",
+    "gutters": "the same with gutters",
+    "cropped_cells": "the same, each cell a cropped square or 4:5",
+    "short_video": "mirrored, cropped by 8 % a side, in a tall frame",
+    "negative": "all levels inverted",
+    "cropped_negative": "the same, up to 15 % off any sides",
+    "patterned_surround": "tilted on another picture, sharp or blurred",
+    "cut_screen": "photographed screens, up to 15 % off any sides",
+    "turn_in_frame": "turned by 5 to 20° within its own frame, corners cut, black or blurred",
+    "band_across": "a band of text, 10 to 25 % high, across the middle",
+    "cropped_in_collage": "cells of even grids, each picture cropped by up to 15 % a side before",
+    "other_ratio": "to any ratio of 1:2 to 2:1, at any place",
+    "unequal_sides": "four sides cut by 0 to 30 %, each by another amount",
+    "unequal_sides_more": "the same by 10 to 40 %",
+    "unequal_mirrored": "cut by 0 to 30 %, mirrored",
+    "unequal_small": "cut by 0 to 30 %, 320 px, JPEG 30",
+    "unequal_stretched": "cut by 0 to 30 %, stretched by 5 to 15 %",
+    "unequal_thumbnail": "cut by 0 to 30 %, 160 px",
+    "unequal_in_collage_of_4": "cut by 0 to 30 %, in a collage of four",
+    "unequal_in_collage_of_9": "the same of nine",
+}
+"""What the copies of a group are, or of an edit with a row of its own; in the page's order."""
 
 PROMISES: dict[str, dict[str, float]] = {
     "STANDARD": {
@@ -22,6 +65,7 @@ PROMISES: dict[str, dict[str, float]] = {
         "tilted": 0.88,
         "tilt_within": 0.86,
         "covered": 0.93,
+        "stickers": 0.94,
         "even_collage": 0.93,
         "gutters": 0.93,
         "cropped_cells": 0.75,

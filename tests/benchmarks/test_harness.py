@@ -88,7 +88,7 @@ def test_marked_tables_of_a_page_are_written_from_records(tmp_path: Path) -> Non
     assert "old" not in text
     assert text.startswith("# A\n\n<!--")
     assert text.endswith("prose\n")
-    assert "| photometric | 60 | 540 | 100 % | 94-100 % | 100 % |" in text
+    assert "| 540 | 100 % | 94-100 % | 93 % | 100 % |  | 100 % | 100 % |" in text
     page.write_text(text)
     assert not figures.stale(tmp_path, of)
     page.write_text(marked.format("unknown"))
