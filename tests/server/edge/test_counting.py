@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 
 import grpc
@@ -14,21 +13,12 @@ from grpc import aio
 from disrupt.server.edge.limits import capacities
 from disrupt.server.edge.shares import Admission, Resource
 from disrupt.server.metrics import families
-from disrupt.server.metrics.families import Family
 from disrupt.server.metrics.rows import Row
 from rig.servers.in_process import CONFIG, KEYS, Troubled, calling, serving
 
 HASHES = "/disrupt.v1.MatchService/MatchHashes"
 IMAGE = "/disrupt.v1.MatchService/MatchImage"
 STATUS = "/disrupt.v1.MatchService/GetIndexStatus"
-
-
-@pytest.fixture
-def row() -> Iterator[Row]:
-    row = Row()
-    Family.use(row)
-    yield row
-    Family.use(Row())
 
 
 def test_calls_are_counted_by_outcome_and_refusals_by_reason_and_key(row: Row) -> None:

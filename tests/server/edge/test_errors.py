@@ -111,6 +111,7 @@ REFUSED_BY_FIELD: list[tuple[str, str, Any, str]] = [
         listing(outcome=match_pb2.OUTCOME_FALSE_POSITIVE),
         "conditions.outcome",
     ),
+    ("reviewer", "ListItems", listing(outcome=9), "conditions.outcome"),
     ("reviewer", "ListItems", listing(501), "page_size"),
     ("reviewer", "ListActs", review_pb2.ListActsRequest(page_size=501), "page_size"),
     (

@@ -82,23 +82,51 @@ def test_a_match_machine_registers_and_reviews_for_keys_that_it_names(site: Site
     assert site.outcome("node", AdminServiceStub, "NoteKeyUses", noted) is _OK
 
 
-def test_a_key_that_it_names_has_to_be_valid_and_to_have_the_right(site: Site) -> None:
-    def outcome_for(key: str, stub: Any, method: str, request: Any) -> grpc.StatusCode:
-        return site.outcome("node", stub, method, request, key)
+_SENT = register(distinctive())
+_ITEMS = review_pb2.ListItemsRequest(conditions=review_pb2.ItemConditions(banks=["adults"]))
+_OUTCOME = admin_pb2.RecordOutcomeRequest()
 
-    sent = register(distinctive())
-    for key in ("", "unknown"):
-        for stub, method, request in (
-            (RegistrationServiceStub, "RegisterHashes", sent),
-            (ReviewServiceStub, "ListItems", review_pb2.ListItemsRequest()),
-            (AdminServiceStub, "RecordOutcome", admin_pb2.RecordOutcomeRequest()),
-        ):
-            assert outcome_for(key, stub, method, request) is _UNAUTHENTICATED
-    assert outcome_for("review", RegistrationServiceStub, "RegisterHashes", sent) is _DENIED
-    listed = review_pb2.ListItemsRequest()
-    assert outcome_for("register", ReviewServiceStub, "ListItems", listed) is _DENIED
-    noted = admin_pb2.RecordOutcomeRequest()
-    assert outcome_for("register", AdminServiceStub, "RecordOutcome", noted) is _DENIED
+
+@pytest.mark.parametrize(
+    ("machine", "key", "stub", "method", "request_", "code"),
+    [
+        *(
+            ("node", key, stub, method, request, _UNAUTHENTICATED)
+            for key in ("", "unknown")
+            for stub, method, request in (
+                (RegistrationServiceStub, "RegisterHashes", _SENT),
+                (ReviewServiceStub, "ListItems", _ITEMS),
+                (AdminServiceStub, "RecordOutcome", _OUTCOME),
+            )
+        ),
+        ("node", "review", RegistrationServiceStub, "RegisterHashes", _SENT, _DENIED),
+        ("node", "register", ReviewServiceStub, "ListItems", _ITEMS, _DENIED),
+        ("node", "register", AdminServiceStub, "RecordOutcome", _OUTCOME, _DENIED),
+        ("here", "register", RegistrationServiceStub, "RegisterHashes", _SENT, _DENIED),
+        ("here", "review", ReviewServiceStub, "ListItems", _ITEMS, _DENIED),
+        *(
+            ("node", "review", stub, method, request, _UNIMPLEMENTED)
+            for stub, method, request in (
+                (AdminServiceStub, "CreateKey", admin_pb2.CreateKeyRequest()),
+                (AdminServiceStub, "ListKeys", admin_pb2.ListKeysRequest()),
+                (AdminServiceStub, "SetBank", admin_pb2.SetBankRequest()),
+                (AdminServiceStub, "Checkpoint", admin_pb2.CheckpointRequest()),
+                (MatchServiceStub, "MatchHashes", match_pb2.MatchHashesRequest()),
+                (FeedServiceStub, "ListChanges", feed_pb2.ListChangesRequest()),
+            )
+        ),
+    ],
+)
+def test_what_a_machine_may_not_ask_for_a_key_is_refused(
+    site: Site,
+    machine: str,
+    key: str,
+    stub: Any,
+    method: str,
+    request_: Any,
+    code: grpc.StatusCode,
+) -> None:
+    assert site.outcome(machine, stub, method, request_, key) is code
 
 
 def test_a_key_that_was_just_made_is_known(site: Site) -> None:
@@ -122,31 +150,6 @@ def test_a_key_of_staff_registers_what_was_hashed_and_withdraws_nothing(site: Si
     assert site.outcome("node", RegistrationServiceStub, "GetCase", shown, "staff") is _OK
     gone = registration_pb2.WithdrawCaseRequest(access=case)
     assert site.outcome("node", RegistrationServiceStub, "WithdrawCase", gone, "staff") is _DENIED
-
-
-@pytest.mark.parametrize(
-    ("stub", "method", "request_"),
-    [
-        (AdminServiceStub, "CreateKey", admin_pb2.CreateKeyRequest()),
-        (AdminServiceStub, "ListKeys", admin_pb2.ListKeysRequest()),
-        (AdminServiceStub, "SetBank", admin_pb2.SetBankRequest()),
-        (AdminServiceStub, "Checkpoint", admin_pb2.CheckpointRequest()),
-        (MatchServiceStub, "MatchHashes", match_pb2.MatchHashesRequest()),
-        (FeedServiceStub, "ListChanges", feed_pb2.ListChangesRequest()),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_it_may_make_no_other_call(site: Site, stub: Any, method: str, request_: Any) -> None:
-    assert site.outcome("node", stub, method, request_, "review") is _UNIMPLEMENTED
-
-
-def test_a_machine_of_another_role_is_refused(site: Site) -> None:
-    sent = register(distinctive())
-    assert site.outcome("here", RegistrationServiceStub, "RegisterHashes", sent, "register") is (
-        _DENIED
-    )
-    listed = review_pb2.ListItemsRequest(conditions=review_pb2.ItemConditions(banks=["adults"]))
-    assert site.outcome("here", ReviewServiceStub, "ListItems", listed, "review") is _DENIED
 
 
 def test_a_machine_without_a_certificate_of_this_authority_does_not_connect(site: Site) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -17,7 +16,6 @@ from disrupt.server.config import Config
 from disrupt.server.edge.limits import WAIT_S, by_delay, capacities
 from disrupt.server.edge.methods import most_bytes
 from disrupt.server.edge.shares import Admission, Resource
-from disrupt.server.metrics import families
 from disrupt.server.metrics.rows import Row
 
 CAPACITY = 12
@@ -121,15 +119,6 @@ class Slow:
 
     pace_s: float
     waiting: int = 0
-
-
-@pytest.fixture
-def row() -> Iterator[Row]:
-    """Count in a row of this test's own."""
-    row = Row()
-    families.Family.use(row)
-    yield row
-    families.Family.use(Row())
 
 
 @pytest.mark.parametrize("resource", WAIT_S)

@@ -18,7 +18,6 @@ import pytest
 from disrupt.client import MatchClient
 from disrupt.server.edge.health import FEED, LOOKUPS, MATCH, REGISTRATION
 from disrupt.server.metrics import families
-from disrupt.server.metrics.families import Family
 from disrupt.server.metrics.rows import Row
 from disrupt.server.supervisor import monitoring
 from disrupt.server.supervisor.monitoring import unready
@@ -141,16 +140,12 @@ def test_a_hung_worker_is_seen_replaced_and_counted_and_no_counter_falls(start: 
     assert get(server, "/readyz")[0] == 200  # lookups go on without the writer
 
 
-def test_a_process_that_a_reload_removed_is_not_shown_any_more() -> None:
-    row, shown = Row(), set[str]()
+def test_a_process_that_a_reload_removed_is_not_shown_any_more(row: Row) -> None:
+    shown = set[str]()
     gone = {"name": "worker 2", "state": "serving", "silent_s": 0.0, "pid": os.getpid()}
-    Family.use(row)
-    try:
-        monitoring._show_processes([gone], shown)
-        before = {name for name, _ in row.read() if "worker 2" in name}
-        monitoring._show_processes([], shown)
-    finally:
-        Family.use(Row())
+    monitoring._show_processes([gone], shown)
+    before = {name for name, _ in row.read() if "worker 2" in name}
+    monitoring._show_processes([], shown)
     assert len(before) == 5
     assert {name for name, (value,) in row.read() if math.isnan(value)} == before
 
@@ -167,9 +162,9 @@ def test_a_server_whose_counters_fall_with_a_worker_is_noticed(start: Start) -> 
 
 
 def test_a_supervisor_that_stood_still_and_a_clock_that_was_set_are_counted(
-    monkeypatch: pytest.MonkeyPatch,
+    row: Row, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row, ahead_s = Row(), itertools.chain([0.0, 100.0, 100.0, 40.0], itertools.repeat(40.0))
+    ahead_s = itertools.chain([0.0, 100.0, 100.0, 40.0], itertools.repeat(40.0))
     ran_s = itertools.chain([0.0, 6.0], itertools.count(6.0))
     monkeypatch.setattr(monitoring, "_clock_s", lambda: next(ahead_s))
     monkeypatch.setattr(monitoring, "_PAUSE_S", 0.001)
@@ -179,11 +174,7 @@ def test_a_supervisor_that_stood_still_and_a_clock_that_was_set_are_counted(
         with suppress(TimeoutError):
             await asyncio.wait_for(monitoring.watch_time(), 0.1)
 
-    Family.use(row)
-    try:
-        asyncio.run(watch())
-    finally:
-        Family.use(Row())
+    asyncio.run(watch())
     shown = {name: numbers[0] for name, numbers in row.read()}
     assert shown[f'["{families.CLOCK_JUMPS.name}", "forward"]'] == 1
     assert shown[f'["{families.CLOCK_JUMPS.name}", "back"]'] == 1

@@ -7,10 +7,8 @@ import os
 import resource
 import secrets as random
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -20,9 +18,10 @@ from grpc_health.v1 import health_pb2
 from disrupt.server.edge.interceptors import CALLER_KEY
 from disrupt.v1 import registration_pb2
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
-from rig.callers.caller import access, calling, health, items, lookup, outcome, register
+from rig.callers.caller import access, calling, health, items, lookup, matches, outcome, register
+from rig.callers.shell import typed
 from rig.processes.running import alive, children, processes
-from rig.servers.deployment import BIN, Deployment, Start
+from rig.servers.deployment import Deployment, Start
 from rig.waiting import eventually
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -54,11 +53,6 @@ def log(server: Deployment) -> list[dict[str, Any]]:
 def await_health(server: Deployment, service: str, status: int) -> None:
     """Wait until the health of a service is this."""
     eventually(lambda: bool(health(server.address, service) == status))
-
-
-def match_count(server: Deployment, key: str, value: bytes) -> int:
-    with calling(server.address, key) as caller:
-        return len(items(caller("MatchHashes", lookup(value))))
 
 
 @contextmanager
@@ -101,7 +95,7 @@ def test_a_worker_that_stays_behind_closes_its_connections_until_it_is_level(sta
     value = random.token_bytes(32)
     with calling(server.address, helpline) as people:
         case = people("RegisterHashes", register(value)).receipt.case_number
-    eventually(lambda: match_count(server, match, value) == 1)
+    eventually(lambda: matches(server.address, match, value) == 1)
     (worker,) = processes(server.process.pid, "worker")
     with hanging(server), writer(server) as call:
         call("WithdrawCase", registration_pb2.WithdrawCaseRequest(access=access(case)))
@@ -148,18 +142,16 @@ def test_registrations_are_said_to_be_served_while_the_writer_takes_them(
     assert health(server.address, REGISTRATION) == SERVING
     (pid,) = processes(server.process.pid, "writer")
     trouble = {"stopped": stopped(pid), "no_room": no_room(pid)}[how]
-    command: list[str | Path] = [BIN / "disrupt", "health", "--server", server.address]
     with trouble:
         await_health(server, REGISTRATION, NOT_SERVING)
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 1
-        assert f"{REGISTRATION}: NOT_SERVING" in done.stderr
+        done = typed("health", "--server", server.address)
+        assert (done.code, f"{REGISTRATION}: NOT_SERVING" in done.err) == (1, True)
         for service in ("", MATCH, FEED):
             assert health(server.address, service) == SERVING
-        assert match_count(server, match, bytes(32)) == 0
+        assert matches(server.address, match, bytes(32)) == 0
     await_health(server, REGISTRATION, SERVING)
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "serving (one worker was asked)\n")
+    done = typed("health", "--server", server.address)
+    assert (done.code, done.out) == (0, "serving (one worker was asked)\n")
 
 
 def test_a_terminal_that_closes_ends_no_process_and_each_logs_it(start: Start) -> None:
@@ -182,5 +174,5 @@ def test_a_terminal_that_closes_ends_no_process_and_each_logs_it(start: Start) -
 
     eventually(lambda: logged() == ["supervisor", "worker", "worker", "writer"])
     assert all_processes() == before
-    assert match_count(server, match, bytes(32)) == 0
+    assert matches(server.address, match, bytes(32)) == 0
     assert server.stop() == 0

@@ -11,21 +11,21 @@ from pathlib import Path
 
 import grpc
 import pytest
-from click.testing import CliRunner
 from grpc_health.v1.health_pb2 import HealthCheckResponse
 
-from disrupt.cli import main
 from disrupt.client import MatchClient
 from disrupt.client.failures import failure
 from disrupt.errors import StorageFullError
 from rig.callers.caller import TIMEOUT_S, health
 from rig.callers.desk import Desk
+from rig.callers.shell import typed
 from rig.faults.disks import fill, mounted
 from rig.model.write import Write
 from rig.servers.deployment import BIN, Deployment
 from rig.waiting import eventually
 
 CONNECTIONS = 4
+CREATE = ("keys", "create", "p", "--right", "match")
 
 
 @pytest.fixture
@@ -36,16 +36,23 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield place
 
 
+def the_key(data_dir: Path) -> dict[str, str]:
+    """Return the one key of a data directory."""
+    listed: list[dict[str, str]] = typed("keys", "list", "--json", "--data-dir", data_dir).json[
+        "keys"
+    ]
+    (key,) = listed
+    return key
+
+
 def test_a_key_whose_secret_cannot_be_written_is_revoked(small_disk: Path, tmp_path: Path) -> None:
     fill(small_disk / "filler")
-    file, data_dir = small_disk / "platform.key", str(tmp_path)
-    words = ["keys", "create", "p", "--right", "match", "--secret-file", str(file)]
-    made = CliRunner().invoke(main, [*words, "--data-dir", data_dir])
-    assert made.exit_code == 1
-    assert "cannot be written: No space left on device. The key" in made.output
+    file, data_dir = small_disk / "platform.key", tmp_path
+    made = typed(*CREATE, "--secret-file", file, "--data-dir", data_dir)
+    assert made.code == 1
+    assert "cannot be written: No space left on device. The key" in made.err
     assert not file.exists()
-    listed = CliRunner().invoke(main, ["keys", "list", "--json", "--data-dir", data_dir])
-    assert [key["revoked_on"] != "" for key in json.loads(listed.stdout)["keys"]] == [True]
+    assert the_key(data_dir)["revoked_on"]
 
 
 def test_a_server_starts_where_its_standard_output_is_full(tmp_path: Path) -> None:
@@ -80,10 +87,9 @@ def unseen(*words: str) -> str:
 
 def test_a_key_whose_secret_cannot_be_shown_is_revoked(tmp_path: Path) -> None:
     data_dir = str(tmp_path)
-    said = unseen("keys", "create", "p", "--right", "match", "--data-dir", data_dir)
+    said = unseen(*CREATE, "--data-dir", data_dir)
     assert said.startswith("Error: Standard output cannot be written: No space left")
-    listed = CliRunner().invoke(main, ["keys", "list", "--json", "--data-dir", data_dir])
-    (key,) = json.loads(listed.stdout)["keys"]
+    key = the_key(tmp_path)
     assert key["revoked_on"]
     revoked = unseen("keys", "revoke", key["key_id"], "--data-dir", data_dir)
     for form in ((), ("--json",)):
@@ -163,14 +169,12 @@ def test_full_disk_stops_registrations_alone_and_until_there_is_room(small_disk:
 def test_a_backup_that_finds_no_room_says_so_and_leaves_nothing(
     small_disk: Path, tmp_path: Path
 ) -> None:
-    data_dir, target = str(tmp_path / "data"), small_disk / "monday"
-    Path(data_dir).mkdir()
-    words = ["keys", "create", "p", "--right", "match", "--data-dir", data_dir]
-    assert CliRunner().invoke(main, words).exit_code == 0
+    data = ("--data-dir", tmp_path / "data")
+    (tmp_path / "data").mkdir()
+    assert typed(*CREATE, *data).code == 0
     fill(small_disk / "filler")
-    made = CliRunner().invoke(main, ["backup", "--data-dir", data_dir, "--to", str(target)])
-    assert (made.exit_code, "cannot be written: " in made.output) == (1, True)
-    assert "Traceback" not in made.output
+    made = typed("backup", *data, "--to", small_disk / "monday")
+    assert (made.code, "cannot be written: " in made.err) == (1, True)
     assert [path.name for path in small_disk.iterdir()] == ["filler"]
 
 
@@ -178,6 +182,5 @@ def test_a_first_start_that_finds_no_room_names_it_and_no_lost_secrets(small_dis
     data_dir = small_disk / "data"
     data_dir.mkdir()
     fill(small_disk / "filler")
-    words = ["keys", "create", "p", "--right", "match", "--data-dir", str(data_dir)]
-    made = CliRunner().invoke(main, words)
-    assert (made.exit_code, "secrets.json cannot be made: " in made.output) == (1, True)
+    made = typed(*CREATE, "--data-dir", data_dir)
+    assert (made.code, "secrets.json cannot be made: " in made.err) == (1, True)

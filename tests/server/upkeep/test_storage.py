@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from disrupt.index.generations import create_first, directory_of
 from disrupt.registry import backup, opening
 from disrupt.server.config import Config
 from disrupt.server.metrics import families
-from disrupt.server.metrics.families import Family
 from disrupt.server.metrics.rows import Row
 from disrupt.server.upkeep import storage
 from disrupt.server.upkeep.storage import Storage
@@ -26,56 +24,48 @@ from rig.media.registrations import DAY, new_item, registration
 
 
 @pytest.fixture
-def row() -> Iterator[Row]:
-    row = Row()
-    Family.use(row)
-    yield row
-    Family.use(Row())
-
-
-def test_withdrawn_bytes_that_are_late_and_the_newest_backup_are_seen(
-    row: Row, tmp_path: Path
-) -> None:
+def directory(tmp_path: Path) -> DataDirectory:
     directory = DataDirectory(tmp_path / "data")
     directory.make()
     directory.secrets()
+    return directory
+
+
+def value(row: Row, gauge: families.Gauge) -> float:
+    """Return what a gauge without labels shows."""
+    return {name: numbers[0] for name, numbers in row.read()}[f'["{gauge.name}"]']
+
+
+def test_withdrawn_bytes_that_are_late_and_the_newest_backup_are_seen(
+    row: Row, directory: DataDirectory, tmp_path: Path
+) -> None:
     config = Config(data_dir=directory.path, backups_dir=tmp_path / "backups")
     (tmp_path / "backups").mkdir()
 
-    def shown() -> dict[str, float]:
+    def shown(gauge: families.Gauge) -> float:
         asyncio.run(disk.look())
-        return {name: numbers[0] for name, numbers in row.read()}
-
-    def name(gauge: families.Gauge) -> str:
-        return f'["{gauge.name}"]'
+        return value(row, gauge)
 
     with opening.writing(directory) as registry:
         create_first(directory.index, registry.head().epoch)
         disk = Storage(config, registry)
-        before = shown()
+        assert shown(families.OLDEST_WITHDRAWN) == shown(families.BACKUP_TIME) == 0
+        assert shown(families.DISK_FREE) > 0
         assert disk.erasure_late_s == 0
-        assert before[name(families.OLDEST_WITHDRAWN)] == 0
-        assert before[name(families.BACKUP_TIME)] == 0
-        assert before[name(families.DISK_FREE)] > 0
 
         backup.back_up(directory.path, tmp_path / "backups" / "first")
         (directory_of(directory.index, 1) / "manifest.json").write_text("unreadable")
-        after = shown()
-        assert abs(after[name(families.BACKUP_TIME)] - time.time()) < 3600
+        assert abs(shown(families.BACKUP_TIME) - time.time()) < 3600
         assert disk.erasure_late_s == 0  # a moment ago there was nothing to erase
 
         disk = Storage(config, registry)  # as of a server that was started now
-        after = shown()
-        late_s = after[name(families.OLDEST_WITHDRAWN)] - after[name(families.ERASE_WITHIN)]
+        late_s = shown(families.OLDEST_WITHDRAWN) - value(row, families.ERASE_WITHIN)
         assert disk.erasure_late_s == late_s > 0
 
 
 def test_what_is_withdrawn_from_an_old_index_is_late_once_its_own_time_is_over(
-    row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    row: Row, directory: DataDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory = DataDirectory(tmp_path / "data")
-    directory.make()
-    directory.secrets()
     with opening.writing(directory) as registry:
         create_first(directory.index, registry.head().epoch)
         case = registry.register(
@@ -100,30 +90,23 @@ def test_what_is_withdrawn_from_an_old_index_is_late_once_its_own_time_is_over(
 
 
 def test_what_postgresql_was_not_cleared_of_is_late_as_an_index_is(
-    row: Row, tmp_path: Path
+    row: Row, directory: DataDirectory
 ) -> None:
-    directory = DataDirectory(tmp_path / "data")
-    directory.make()
-    directory.secrets()
     with opening.writing(directory) as registry:
         assert registry.uncleared_s() == 0
         config = Config(data_dir=directory.path)
         disk = Storage(config, registry, lambda: 90_000.0)
         asyncio.run(disk.look())
         assert disk.erasure_late_s == 90_000 - config.erase_within_h * 3600
-        shown = {name: numbers[0] for name, numbers in row.read()}
-        assert shown[f'["{families.OLDEST_WITHDRAWN.name}"]'] == 90_000
+        assert value(row, families.OLDEST_WITHDRAWN) == 90_000
 
 
-def test_what_a_killed_command_left_is_seen_until_it_is_removed(row: Row, tmp_path: Path) -> None:
-    directory = DataDirectory(tmp_path / "data")
-    directory.make()
-    directory.secrets()
-
+def test_what_a_killed_command_left_is_seen_until_it_is_removed(
+    row: Row, directory: DataDirectory
+) -> None:
     def unfinished_s() -> float:
         asyncio.run(disk.look())
-        shown = {name: numbers[0] for name, numbers in row.read()}
-        return shown[f'["{families.INDEX_UNFINISHED.name}"]']
+        return value(row, families.INDEX_UNFINISHED)
 
     with opening.writing(directory) as registry:
         create_first(directory.index, registry.head().epoch)
