@@ -56,6 +56,13 @@ def chunk(kind: bytes, content: bytes = b"", crc: int | None = None) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
 
 
+def begun_png(width_px: int, height_px: int) -> bytes:
+    """Return a PNG whose header says this size, and whose pixels are those of a small picture."""
+    header = struct.pack(">IIBBBBB", width_px, height_px, 8, 2, 0, 0, 0)
+    small = encode(PHOTOS["cat"])
+    return small[:8] + chunk(b"IHDR", header) + small[33:]
+
+
 def grey_tiff(
     pixels: bytes,
     size: tuple[int, int],

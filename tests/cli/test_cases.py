@@ -80,13 +80,16 @@ def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: P
 def test_unless_adult_is_said_a_picture_is_a_minors_whatever_the_others_of_its_case_are(
     disrupt: Shell, tmp_path: Path
 ) -> None:
-    opened = disrupt.registered(picture(tmp_path / "a.png", 115))
+    old = picture(tmp_path / "a.png", 115)
+    opened = disrupt.registered(old)
     for at, age in enumerate((None, "unsure", "minor", "adult")):
         file = picture(tmp_path / f"{age}.png", 116 + at)
+        is_unsure = age in {None, "unsure"}
+        files = [old, file] if is_unsure else [file]  # which leaves the age of the old one
         options = ["--case", opened.case_number, *(["--age", age] if age else [])]
-        added = disrupt("submit", *options, file, pin=opened.pin)
+        added = disrupt("submit", *options, *files, pin=opened.pin)
         assert added.code == 0, added.err
-        assert ("treated_as_minor" in added.said) == (age in {None, "unsure"})
+        assert ("treated_as_minor" in added.said) == is_unsure
         (line,) = disrupt.match(file, until=1)
         bank = "adults" if age == "adult" else "minors"
         assert line["matches"][0]["bank"] == bank
@@ -165,21 +168,6 @@ def test_withdrawing_by_an_old_id_withdraws_what_the_picture_is_now(
     disrupt.match(files[1], until=0)
     again = disrupt("withdraw", "--yes", opened["case"], "--item", old, pin=opened["pin"])
     assert "nothing_left_to_withdraw" in again.said
-
-
-def test_adding_without_an_age_leaves_that_of_a_picture_which_the_case_has(
-    disrupt: Shell, tmp_path: Path
-) -> None:
-    file, new = picture(tmp_path / "a.png", 126), picture(tmp_path / "b.png", 127)
-    opened = disrupt.registered(file)
-    for options in ([], ["--age=unsure"]):
-        add = ("submit", "--json", "--case", opened.case_number, *options)
-        done = disrupt(*add, file, new, pin=opened.pin)
-        assert done.code == 0, done.err
-    shown = disrupt("status", "--json", opened.case_number, pin=opened.pin).json["items"]
-    assert [(item["number"], item["age"]) for item in shown] == [(1, "adult"), (2, "minor")]
-    (line,) = disrupt.match(file, until=1)
-    assert line["matches"][0]["bank"] == "adults"
 
 
 def test_the_age_is_asked_for_new_pictures_and_none_is_proposed(

@@ -44,7 +44,7 @@ def test_a_copy_that_is_left_online_is_an_alarm_that_says_whom_to_tell(person: P
 
     person.page.route("**/GetCase", left_up)
     person.clicks("Terminer").sees("welcome").opens(number, pin).sees("case")
-    person.reads("1 est reconnue par une plateforme qui la laisse en ligne")
+    person.reads("case.left_up.one")
     first = person.page.locator(".files > li").first
     expect(first.locator(".file-name")).to_contain_text("2")
     expect(first.locator(".warning")).to_contain_text("Tu n'as pas à régler cela")
@@ -57,6 +57,6 @@ def test_a_copy_that_is_left_online_is_an_alarm_that_says_whom_to_tell(person: P
 
 
 def test_who_has_lost_a_pin_can_register_again_at_once(person: Person) -> None:
-    person.clicks("J'ai déjà un dossier").sees("open").reads("Code PIN perdu ?")
-    person.reads("deux personnes du service le décident")
+    person.clicks("J'ai déjà un dossier").sees("open").reads("open.lost.title")
+    person.reads("open.lost.old")
     person.clicks("Enregistrer à nouveau").sees("who")
