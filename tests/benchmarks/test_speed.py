@@ -34,7 +34,7 @@ from disrupt.index.multi_index.engine import MultiIndex
 from disrupt.index.nearest import NearestItems
 from rig.servers import monitored
 from tests.benchmarks.conftest import Bench
-from tests.web.hashing.engines import needs
+from tests.needs import needs
 
 
 @pytest.fixture(autouse=True)
