@@ -30,7 +30,7 @@ EXAMPLES = {
     "cropped_negative": "the same, up to 15 % off any sides",
     "patterned_surround": "tilted on another picture, sharp or blurred",
     "cut_screen": "photographed screens, up to 15 % off any sides",
-    "turn_in_frame": "turned by 5 to 20° within its own frame, corners cut, black or blurred",
+    "turn_in_frame": "turned by 5 to 20° within its own frame, corners white",
     "band_across": "a band of text, 10 to 25 % high, across the middle",
     "cropped_in_collage": "cells of even grids, each picture cropped by up to 15 % a side before",
     "other_ratio": "to any ratio of 1:2 to 2:1, at any place",
