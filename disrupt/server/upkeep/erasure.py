@@ -6,12 +6,11 @@ import time
 from pathlib import Path
 
 from disrupt import ownership
-from disrupt.admin.v1 import admin_pb2
 from disrupt.core.progress import Progress, quiet
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import UnavailableError
 from disrupt.registry import opening
-from disrupt.server.desk import Desk, open_desk
+from disrupt.server.desk import Desk, clear_log, open_desk
 from disrupt.upkeep import erasure
 from disrupt.upkeep.erasure import Erased
 
@@ -45,7 +44,7 @@ def erase(data_dir: Path, progress: Progress = quiet, *, older_than_s: float = 0
 
 def _clear_log(desk: Desk) -> None:
     give_up_s = time.monotonic() + _HELD_UP_FOR_S
-    while not desk.Checkpoint(admin_pb2.CheckpointRequest()).done:
+    while not clear_log(desk):
         if time.monotonic() >= give_up_s:
             raise UnavailableError(
                 "Something reads the registry all the time, so that its log cannot be cleared."
