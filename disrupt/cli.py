@@ -38,22 +38,22 @@ _COMMANDS = {
         "Look at what is registered, and decide what lookups find.",
     ),
     "report": ("disrupt.client.report_command:report", "Tell the hotline what came of a match."),
-    "serve": ("disrupt.server.commands.serve:serve", "Run the server until SIGTERM or Ctrl-C."),
+    "serve": ("disrupt.operators.serve:serve", "Run the server until SIGTERM or Ctrl-C."),
     "reload": (
-        "disrupt.server.commands.reload:reload",
+        "disrupt.operators.reload:reload",
         "Replace a running server by the installed version.",
     ),
-    "config": ("disrupt.server.commands.config:config", "Show settings, and where they come from."),
-    "keys": ("disrupt.server.commands.keys:keys", "Make, list and revoke the keys of callers."),
-    "banks": ("disrupt.server.commands.banks:banks", "Make, list and change banks."),
-    "erase": ("disrupt.server.commands.data:erase", "Erase every byte of what was withdrawn, now."),
-    "backup": ("disrupt.server.commands.data:backup", "Back up the registry and the secrets."),
+    "config": ("disrupt.operators.config:config", "Show settings, and where they come from."),
+    "keys": ("disrupt.operators.keys:keys", "Make, list and revoke the keys of callers."),
+    "banks": ("disrupt.operators.banks:banks", "Make, list and change banks."),
+    "erase": ("disrupt.operators.data:erase", "Erase every byte of what was withdrawn, now."),
+    "backup": ("disrupt.operators.data:backup", "Back up the registry and the secrets."),
     "restore": (
-        "disrupt.server.commands.data:restore",
+        "disrupt.operators.data:restore",
         "Put a backup in place of the data directory's content.",
     ),
     "registry": (
-        "disrupt.server.commands.registry:registry",
+        "disrupt.operators.registry:registry",
         "Move the registry to PostgreSQL, for more than one machine.",
     ),
     "scan": (
@@ -68,7 +68,7 @@ _COMMANDS = {
         "disrupt.web.commands:web",
         "Serve the page for people affected until SIGTERM or Ctrl-C.",
     ),
-    "top": ("disrupt.server.commands.top:top", "Watch what a server does, until Ctrl-C."),
+    "top": ("disrupt.operators.top:top", "Watch what a server does, until Ctrl-C."),
     "health": ("disrupt.client.health:health", "Ask a server whether it serves."),
     "doctor": (
         "disrupt.doctor.commands:doctor",
@@ -78,7 +78,7 @@ _COMMANDS = {
 """Where each command is, and what the list of commands says of it, without importing it."""
 
 _EXTRAS = {
-    "disrupt.server.": ("server",),
+    "disrupt.operators.": ("server",),
     "disrupt.doctor.": ("server",),
     "disrupt.archives.": ("server", "archives"),
     "disrupt.web.": ("web",),

@@ -19,12 +19,13 @@ from disrupt import logs, ownership
 from disrupt.core.progress import Progress
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
+from disrupt.operators.options import json_option
+from disrupt.operators.printing import report, show
 from disrupt.registry import opening
-from disrupt.registry.contract import RegistryReader
-from disrupt.server.commands.printing import json_option, report, show
+from disrupt.registry.registry import RegistryReader
 
 if TYPE_CHECKING:
-    from disrupt.feed.rebuild import Rebuilt
+    from disrupt.upkeep.rebuild import Rebuilt
 
 _SHOWN_DIFFERENCES = 50
 
@@ -78,7 +79,7 @@ def rebuild_command(data_dir: Path, *, accept_registry: bool, as_json: bool) -> 
 
     Example: disrupt-index rebuild --data-dir data
     """
-    from disrupt.feed.rebuild import rebuild
+    from disrupt.upkeep.rebuild import rebuild
 
     with _registry(data_dir) as reader, _progress() as progress:
         rebuilt = rebuild(
@@ -97,7 +98,7 @@ def compact_command(data_dir: Path, *, as_json: bool) -> None:
 
     Example: disrupt-index compact --data-dir data
     """
-    from disrupt.feed.compaction import compact
+    from disrupt.upkeep.compaction import compact
 
     with _registry(data_dir) as reader, _progress() as progress:
         _report_published(compact(reader, DataDirectory(data_dir).index, progress), as_json=as_json)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from disrupt.index import generations
 from disrupt.index.generations import current, directory_of, open_generation
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 from indexer.stats import size_bytes
 
 

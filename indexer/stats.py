@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.media import MediaKind, Profile
-from disrupt.feed.erasure import oldest_withdrawn_s
-from disrupt.feed.walk import walk
 from disrupt.index.generations import current, directory_of, generations, open_generation
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
+from disrupt.registry.walk import walk
+from disrupt.upkeep.erasure import oldest_withdrawn_s
 
 
 @dataclass(frozen=True, slots=True)

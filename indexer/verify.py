@@ -13,12 +13,12 @@ from disrupt.core.changes import Addition, Cursor
 from disrupt.core.hashes import HASH_BITS, HASH_BYTES, MAX_DISTANCE_BITS
 from disrupt.core.media import StoredItems, is_answered
 from disrupt.core.progress import Progress, quiet
-from disrupt.feed.walk import matched_items, pages, walk
 from disrupt.index.columns import Columns, columns
 from disrupt.index.generations import current, open_generation
 from disrupt.index.live import LiveIndex
 from disrupt.index.nearest import same_limits
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
+from disrupt.registry.walk import matched_items, pages, walk
 
 _MISSING = "in the registry, not in the index"
 _EXTRA = "in the index, not in the registry"

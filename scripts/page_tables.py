@@ -20,7 +20,7 @@ from disrupt.core.transforms import (
 )
 from disrupt.core.variant_plan import VARIANTS
 from disrupt.distinctiveness.shape_distance import REGISTERED_SHAPE_BITS, SHAPE_BITS
-from disrupt.hashing import images, variants
+from disrupt.hashing import selection, variants
 from disrupt.hashing.regions.crops import MAX_PLAIN_SHARE
 
 TABLES = Path(__file__).parents[1] / "disrupt" / "web" / "page" / "hashing" / "tables.js"
@@ -44,7 +44,7 @@ def tables() -> str:
         "ENLARGED": PLANS[0].index(ENLARGED),
         "PLAIN_EDGES_CUT": PLANS[0].index(Transform(plain_edges_cut=True)),
         "MIN_QUALITY": MIN_QUALITY,
-        "MAX_UNDECIDED_BITS": images.MAX_UNDECIDED_BITS,
+        "MAX_UNDECIDED_BITS": selection.MAX_UNDECIDED_BITS,
         "MAX_UNDECIDED_BITS_OF_PARTS": variants.MAX_UNDECIDED_BITS,
         "MAX_PLAIN_SHARE": MAX_PLAIN_SHARE,
         "NEAR_BITS": variants.NEAR_BITS,

@@ -31,16 +31,22 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 _SLOW = (
     *("benchmarks", "cli", "clients", "deploy", "doctor", "fuzz", "indexer", "isolation", "oracle"),
-    *("packaging", "proofs", "server/processes", "web/hashing"),
+    *("packaging", "proofs", "server/node", "web/hashing"),
     *("archives/test_ray.py", "web/test_command.py"),
     *("feed/test_compaction.py", "feed/test_erasure.py", "feed/test_follower.py"),
     *("feed/test_passing_errors.py", "feed/test_refusals.py", "hashing/test_animations.py"),
-    *("hashing/test_degenerate_pictures.py", "hashing/test_formats.py", "hashing/test_isobmff.py"),
+    *("hashing/test_degenerate_pictures.py", "hashing/test_isobmff.py"),
     *("hashing/test_luma.py", "hashing/test_readings.py", "hashing/test_regions.py"),
     *("hashing/test_videos.py", "index/test_live_machine.py"),
-    *("registry/test_erasure.py", "registry/test_processes.py", "registry/test_reconciliation.py"),
-    *("server/test_ownership.py", "server/test_part_failure.py", "server/test_restore.py"),
-    *("server/test_restore_renewed.py", "services/test_throttle.py"),
+    *("operators/test_ownership.py", "operators/test_restore.py"),
+    *(
+        "operators/test_restore_renewed.py",
+        "registry/test_erasure.py",
+        "registry/test_processes.py",
+    ),
+    *("registry/test_reconciliation.py", "server/edge/test_part_failure.py"),
+    *("server/supervisor/test_forking.py", "server/supervisor/test_handover.py"),
+    *("server/upkeep/test_full_disk.py", "services/test_throttle.py"),
     *("services/test_video_bounds.py", "test_demo.py"),
     *("test_documents.py", "test_readme.py", "test_site.py"),
 )

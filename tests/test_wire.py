@@ -289,9 +289,11 @@ def test_errors_stay_within_what_clients_take_as_metadata(character: str) -> Non
 
 
 def test_the_server_makes_its_messages_in_the_wire_only() -> None:
+    desk = SERVER / "desk.py"  # whose methods are the RPCs
     made = [
         f"{path.relative_to(SERVER)}:{call.lineno}"
         for path in SERVER.rglob("*.py")
+        if path != desk
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Attribute)

@@ -1,1 +1,1 @@
-"""Load a server as platforms and people do, soak it, and give it more than it can take."""
+"""Load a server: steadily, for long, beyond what it can take, while it reloads, and by attacks."""

@@ -74,13 +74,23 @@ async def open_loop(draw: Draw, times_s: Iterable[float], called: list[Called]) 
             group.create_task(run(draw(), due_s))
 
 
-async def closed_loop(draw: Draw, callers: int, seconds: float, called: list[Called]) -> None:
-    """Let callers make one call after another for so long; a call is due when it is sent."""
+async def closed_loop(
+    draw: Draw,
+    callers: int,
+    seconds: float,
+    called: list[Called],
+    over: asyncio.Event | None = None,
+) -> None:
+    """Let callers make one call after another for so long, or until the event is set.
+
+    A call is due when it is sent.
+    """
+    over = over or asyncio.Event()
     clock = asyncio.get_running_loop().time
     zero_s = clock()
 
     async def repeat() -> None:
-        while (sent_s := clock() - zero_s) < seconds:
+        while (sent_s := clock() - zero_s) < seconds and not over.is_set():
             call = draw()
             outcome = await call.make()
             called.append(Called(call.kind, sent_s, sent_s, clock() - zero_s, outcome))

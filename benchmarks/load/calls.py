@@ -13,28 +13,36 @@ from typing import Any, Self
 
 import grpc
 import numpy as np
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health_pb2_grpc import HealthStub
 from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.harness.hash_sets import queries
 from benchmarks.load.arrivals import OK, Call
-from disrupt.client.connection import connect
+from disrupt.client.connection import Connection, connect
 from disrupt.client.failures import failure
 from disrupt.core.cases import PIN_DIGITS
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.media import ITEM_ID_BYTES
-from disrupt.errors import OverloadedError, TooManyAttemptsError, UnavailableError
+from disrupt.errors import OverloadedError, TooManyAttemptsError
 from disrupt.submission import requests
 from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
+from disrupt.wire.errors import DETAILS_KEY
 from rig.media.videos import encode, footage
 from rig.model.brute_force import answers
 from rig.model.write import Write
 from rig.servers.deployment import Deployment
+from rig.servers.proxied import Proxy
 
 WRONG = "WRONG"
 """Outcome of a call whose answer is not right."""
+UNCONNECTED = "UNCONNECTED"
+"""Outcome of a call that found no connection: a client would try again."""
+DROPPED = "DROPPED"
+"""Begin of the outcome of a call that found a connection, and no answer of the server."""
 
 SHARES = {
     "lookup": 0.923,
@@ -53,10 +61,12 @@ _CONNECTIONS = 4
 _QUERIES = 10_000
 _BATCH = 64
 _PICTURES, _VIDEOS = 16, 4
-_SIZE_PX = (1920, 1440)
 _VIDEO_S = 8.0
 _HASHES_PER_WRITE = 20
 _TIMEOUT_S = 60.0
+_HEALTH_WITHIN_S = 5.0
+_SERVICES = ("", "disrupt.v1.MatchService", "disrupt.v1.RegistrationService")
+_NO_CONNECTION = "failed to connect to all addresses"
 _SETTLED_S = 5.0
 """Time after which a change has to be in every answer; it takes less than a second."""
 _WITHDRAWN_MAX = 1000
@@ -71,21 +81,38 @@ class Platform:
     """A platform's key, and its connections, which take turns."""
 
     stubs: list[Any]
-    metadata: tuple[tuple[str, str], ...]
+    connection: Connection
 
 
 class Callers:
     """Platforms and a helpline with connections of their own; an asynchronous context."""
 
-    def __init__(self, server: Deployment, codes: NDArray[np.uint8], seed: int) -> None:
-        """Look up hashes that are mostly near none of ``codes``, uint8 (n, 32)."""
+    def __init__(
+        self,
+        server: Deployment,
+        codes: NDArray[np.uint8],
+        seed: int,
+        *,
+        proxy: Proxy | None = None,
+        pictures: int = _PICTURES,
+        size_px: tuple[int, int] = (1920, 1440),
+        videos: int = _VIDEOS,
+        lookup_within_s: float = _TIMEOUT_S,
+    ) -> None:
+        """Look up hashes that are mostly near none of ``codes``, uint8 (n, 32).
+
+        Half of the pictures and videos are registered.
+        """
         self._server = server
+        self._address = proxy.address if proxy else server.address
+        self._authority = proxy.authority if proxy else None
+        self._lookup_within_s = lookup_within_s
         self._chance = random.Random(seed)
         self._asked = queries("uniform", codes, _QUERIES, seed + 1)
         self._truth = answers(codes, self._asked)
-        frames = [*footage(seed, seconds=_PICTURES, size=_SIZE_PX, fps=1)]
+        frames = [*footage(seed, seconds=pictures, size=size_px, fps=1)] if pictures else []
         self._pictures = [_jpeg(frame) for frame in frames]
-        self._videos = [encode(footage(seed + at, seconds=_VIDEO_S)) for at in range(_VIDEOS)]
+        self._videos = [encode(footage(seed + at, seconds=_VIDEO_S)) for at in range(videos)]
         self._first: dict[bytes, _Matches] = {}
         """The first answer to each picture and video, which all others have to equal."""
         self._live: list[tuple[float, Write]] = []
@@ -94,9 +121,10 @@ class Callers:
     async def __aenter__(self) -> Self:
         self._channels: list[grpc.aio.Channel] = []
         self._platforms = [self._platform(f"platform {at}") for at in range(_PLATFORMS)]
-        connection = connect(self._server.address, self._server.make_key("helpline", "register"))
+        connection = self._connection("helpline", "register")
         self._channels.append(connection.open_async())
         self._helpline: Any = RegistrationServiceStub(self._channels[-1])
+        self._health: Any = HealthStub(self._channels[-1])
         self._of_helpline = connection.metadata
         await self._register_media()
         return self
@@ -121,35 +149,70 @@ class Callers:
             return Call("video", lambda: self._outcome(self._video()))
         return Call("picture", lambda: self._outcome(self._picture()))
 
+    def of(self, kind: str) -> Call:
+        """Draw a call of a kind: of SHARES, ``health check``, ``lookup on a new connection``."""
+        make: Callable[[], Awaitable[bool]] = getattr(self, f"_{kind.replace(' ', '_')}")
+        return Call(kind, lambda: self._outcome(make()))
+
+    async def register(self, cases: int) -> None:
+        """Register cases, which withdrawals take."""
+        for _ in range(cases):
+            await self._registration()
+
+    async def lost(self) -> int:
+        """Return how many of the registered hashes do not match, some time after the last."""
+        give_up_s = time.monotonic() + _TIMEOUT_S
+        lost = [write for _, write in self._live]
+        while lost and time.monotonic() < give_up_s:
+            found = [await self._hashes(write.hashes[0].value) for write in lost]
+            lost = [write for write, (some,) in zip(lost, found, strict=True) if not some]
+        return len(lost)
+
     async def _outcome(self, answer: Awaitable[bool]) -> str:
         try:
             return OK if await answer else WRONG
         except grpc.RpcError as error:
-            failed = failure(error, self._server.address)
-            if isinstance(failed, OverloadedError) and failed.retry_after_s is None:
-                return f"{failed.reason} without RetryInfo"
-            if isinstance(failed, UnavailableError):
-                return f"{failed.reason}: {error.details()}"
-            return failed.reason
+            return self._failed(error)
+
+    def _failed(self, error: Any) -> str:  # noqa: ANN401 gRPC's
+        if not any(name == DETAILS_KEY for name, _ in error.trailing_metadata() or ()):
+            details = error.details() or ""
+            return (
+                UNCONNECTED
+                if _NO_CONNECTION in details
+                else f"{DROPPED}: {error.code().name}: {details}"
+            )
+        failed = failure(error, self._address)
+        if isinstance(failed, OverloadedError) and failed.retry_after_s is None:
+            return f"{failed.reason} without RetryInfo"
+        return failed.reason
+
+    def _connection(self, name: str, right: str) -> Connection:
+        return connect(self._address, self._server.make_key(name, right), self._authority)
 
     def _platform(self, name: str) -> Platform:
-        connection = connect(self._server.address, self._server.make_key(name, "match"))
+        connection = self._connection(name, "match")
         channels = [connection.open_async() for _ in range(_CONNECTIONS)]
         self._channels += channels
-        return Platform([MatchServiceStub(each) for each in channels], connection.metadata)
+        return Platform([MatchServiceStub(each) for each in channels], connection)
 
     async def _register_media(self) -> None:
         """Register half of the pictures and videos, as staff; keep the first answer to each."""
-        connection = connect(self._server.address, self._server.make_key("staff", "staff"))
+        registered = (
+            *self._pictures[: len(self._pictures) // 2],
+            *self._videos[: len(self._videos) // 2],
+        )
+        connection = self._connection("staff", "staff")
         async with connection.open_async() as channel:
             stub: Any = RegistrationServiceStub(channel)
             ids = {}
-            for data in (*self._pictures[: _PICTURES // 2], *self._videos[: _VIDEOS // 2]):
+            for data in registered:
                 call, request = self._registration_of(stub, data)
                 answer = await call(request, metadata=connection.metadata, timeout=_TIMEOUT_S)
                 for item in answer.receipt.items:  # none where it is too featureless
                     ids[data] = item.item_id
-        await asyncio.sleep(_SETTLED_S)
+        if registered:
+            await asyncio.sleep(_SETTLED_S)
         for data in (*self._pictures, *self._videos):
             self._first[data] = await self._matches(data)
             if data in ids and ids[data] not in dict(self._first[data]):
@@ -172,12 +235,17 @@ class Callers:
         """Make a call of some platform, on one of its connections."""
         platform = self._chance.choice(self._platforms)
         stub = self._chance.choice(platform.stubs)
-        return await getattr(stub, method)(request, metadata=platform.metadata, timeout=_TIMEOUT_S)
+        return await getattr(stub, method)(
+            request, metadata=platform.connection.metadata, timeout=self._lookup_within_s
+        )
 
     async def _hashes(self, hashes: bytes) -> list[_Matches]:
         """Look up hashes; return the matches of each."""
-        request = match_pb2.MatchHashesRequest(hashes=hashes)
-        columns = (await self._call("MatchHashes", request)).matches
+        answer = await self._call("MatchHashes", match_pb2.MatchHashesRequest(hashes=hashes))
+        return self._read(hashes, answer)
+
+    def _read(self, hashes: bytes, answer: Any) -> list[_Matches]:  # noqa: ANN401 any answer
+        columns = answer.matches
         matches: list[_Matches] = [[] for _ in range(len(hashes) // HASH_BYTES)]
         for at, query in enumerate(columns.queries):
             item_id = columns.item_ids[at * ITEM_ID_BYTES : (at + 1) * ITEM_ID_BYTES]
@@ -198,6 +266,28 @@ class Callers:
         first = self._chance.randrange(len(self._asked) - count)
         matches = await self._hashes(self._asked[first : first + count].tobytes())
         return matches == self._truth[first : first + count]
+
+    async def _lookup_on_a_new_connection(self) -> bool:
+        at = self._chance.randrange(len(self._asked))
+        hashes = self._asked[at].tobytes()
+        connection = self._chance.choice(self._platforms).connection
+        async with connection.open_async() as channel:
+            stub: Any = MatchServiceStub(channel)
+            answer = await stub.MatchHashes(
+                match_pb2.MatchHashesRequest(hashes=hashes),
+                metadata=connection.metadata,
+                timeout=self._lookup_within_s,
+            )
+        return self._read(hashes, answer) == self._truth[at : at + 1]
+
+    async def _health_check(self) -> bool:
+        answers = [
+            await self._health.Check(
+                health_pb2.HealthCheckRequest(service=service), timeout=_HEALTH_WITHIN_S
+            )
+            for service in _SERVICES
+        ]
+        return all(answer.status == health_pb2.HealthCheckResponse.SERVING for answer in answers)
 
     async def _batch(self) -> bool:
         return await self._lookup(_BATCH)
@@ -225,7 +315,7 @@ class Callers:
                     request, metadata=self._of_helpline, timeout=_TIMEOUT_S
                 )
             except grpc.RpcError as error:
-                failed = failure(error, self._server.address)
+                failed = failure(error, self._address)
                 if not isinstance(failed, TooManyAttemptsError):
                     raise
                 await asyncio.sleep(failed.retry_after_s or 1.0)

@@ -11,7 +11,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from benchmarks.load.arrivals import (
     OK,
@@ -24,6 +24,7 @@ from benchmarks.load.arrivals import (
     quantile_ms,
 )
 from benchmarks.load.calls import Callers
+from benchmarks.load.site import Result, Settings, Site
 from disrupt.errors import OverloadedError
 
 _CALLERS = 16
@@ -67,6 +68,16 @@ class Overload:
     outcomes: dict[str, int]
 
     @property
+    def tables(self) -> dict[str, list[dict[str, object]]]:
+        """Return the figures as tables: of the run, and of outcomes."""
+        figures = asdict(self)
+        outcomes = figures.pop("outcomes")
+        return {
+            "overload": [{"figure": name, "value": value} for name, value in figures.items()],
+            "outcomes": [{"outcome": name, "calls": count} for name, count in outcomes.items()],
+        }
+
+    @property
     def failures(self) -> list[str]:
         """Name the bounds that are missed."""
         odd = [name for name in self.outcomes if name not in {OK, _REFUSED}]
@@ -81,7 +92,19 @@ class Overload:
         return [text for text, is_so in checks.items() if is_so]
 
 
-async def overload(callers: Callers, seconds: float, seed: int) -> Overload:
+def overload(settings: Settings) -> Result:
+    """Go beyond what a server can take, and judge it."""
+
+    async def measured(site: Site) -> Overload:
+        async with Callers(site.server, site.codes, site.seed) as callers:
+            return await _overloaded(callers, settings.seconds, site.seed)
+
+    with Site.started(settings) as site:
+        result = asyncio.run(measured(site))
+    return Result({**result.tables}, result.failures)
+
+
+async def _overloaded(callers: Callers, seconds: float, seed: int) -> Overload:
     """Find what the server sustains, go beyond it, and come back; each turn takes ``seconds``."""
     chance = random.Random(seed)
 

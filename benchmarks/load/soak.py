@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +14,32 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmarks.load.arrivals import OK, Called, quantile_ms
+from benchmarks.load.arrivals import (
+    OK,
+    Called,
+    arrivals,
+    closed_loop,
+    goodput_per_s,
+    open_loop,
+    quantile_ms,
+)
+from benchmarks.load.calls import Callers
+from benchmarks.load.site import Result, Settings, Site
 from rig.processes.running import memory_mb, session
-from rig.servers.deployment import Deployment
+from rig.servers.deployment import Deployment, run
 
 _PROC = Path("/proc")
+_CALLERS = 16
+"""Callers of the closed loop."""
+_LOAD = 0.7
+_PARTS = 10
+"""Parts of a soak, each of which finds the peak again: the machine may do other things, too."""
+_FINDING = 0.05
+"""Share of a part that finds the peak."""
+_SAMPLES = 300
+_MOST_BYTES = 1.0
+_GENERATIONS = 10
+"""New generations during a soak."""
 _BLOCKS = 30
 """Blocks of which means are taken, since samples that follow each other are alike."""
 _STUDENT = 2.048
@@ -53,6 +75,76 @@ class Soak:
     """99th percentile of lookups by hash in each part, from when they were due."""
     generations: int
     failures: list[str] = field(default_factory=list)
+
+    @property
+    def tables(self) -> dict[str, list[dict[str, object]]]:
+        """Return the figures as tables: of the whole, of its parts, of errors."""
+        low, growth, high = self.growth_bytes
+        return {
+            "soak": [
+                {
+                    "seconds": self.seconds,
+                    "calls": self.calls,
+                    "per_s": self.per_s,
+                    "errors": sum(self.errors.values()),
+                    "growth_bytes_a_call": growth,
+                    "low": low,
+                    "high": high,
+                    "least_mb": min(self.memory_mb),
+                    "most_mb": max(self.memory_mb),
+                    "least_files": min(self.files),
+                    "most_files": max(self.files),
+                    "generations": self.generations,
+                }
+            ],
+            "soak_parts": [
+                {"part": at + 1, "lookups_p99_ms": p99_ms} for at, p99_ms in enumerate(self.p99_ms)
+            ],
+            "soak_errors": [{"error": name, "calls": of} for name, of in self.errors.items()],
+        }
+
+
+def soak(settings: Settings) -> Result:
+    """Soak a server at a share of its peak, with new generations of the index, and judge it."""
+    with Site.started(settings) as site:
+        soaked = asyncio.run(_soaked(site, 60 * settings.minutes))
+    return Result({**soaked.tables}, soaked.failures)
+
+
+async def _soaked(site: Site, seconds: float) -> Soak:
+    parts: list[list[Called]] = []
+    over, chance = asyncio.Event(), random.Random(site.seed)
+    finding_s = _FINDING * seconds / _PARTS
+
+    async def looked_at() -> Sample:
+        return await asyncio.to_thread(sample, site.server, sum(map(len, parts)))
+
+    async def compacted() -> str:
+        words = ("compact", "--data-dir", site.server.data_dir)
+        return await asyncio.to_thread(run, "disrupt-index", *words)
+
+    async with (
+        Callers(site.server, site.codes, site.seed) as callers,
+        asyncio.TaskGroup() as group,
+    ):
+        sampling = group.create_task(until(over, seconds / _SAMPLES, looked_at))
+        compacting = group.create_task(until(over, seconds / (_GENERATIONS + 1), compacted))
+        for _ in range(_PARTS):
+            parts.append([])
+            await closed_loop(callers.mixed, _CALLERS, finding_s, parts[-1])
+            # The peak that it has just now.
+            peak_per_s = max(goodput_per_s(parts[-1], finding_s), 1 / finding_s)
+            rest_s = seconds / _PARTS - finding_s
+            times_s = arrivals(_LOAD * peak_per_s, rest_s, chance)
+            await open_loop(callers.mixed, times_s, parts[-1])
+        over.set()
+    return judged(
+        sampling.result(),
+        parts,
+        seconds=seconds,
+        generations=len(compacting.result()),
+        most_bytes=_MOST_BYTES,
+    )
 
 
 def sample(server: Deployment, calls: int) -> Sample:

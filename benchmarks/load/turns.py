@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from benchmarks.harness.report import json_option, show, write
+from benchmarks.harness.report import outputs, publish, show
 from disrupt.server.config import Config
 from disrupt.services.live_limits import LiveLimits
 
@@ -201,13 +201,12 @@ def measure(at_once: int, per_key: int, per_h: float, proof_s: float, scale: flo
     "--proof-s", default=0.6, show_default=True, help="Processor time of a proof for one picture."
 )
 @click.option("--scale", default=1.0, show_default=True, help="Length of the floods.")
-@json_option
+@outputs(cannot_show="Nobody has watched how people and floods really arrive; both are assumed.")
 def main(
     at_once: tuple[int, ...],
     per_h: tuple[float, ...],
     proof_s: float,
     scale: float,
-    json_path: Path | None,
 ) -> None:
     """Print the waits for each pair of limits, by default those of the server."""
     config = Config(data_dir=Path())
@@ -225,10 +224,7 @@ def main(
         for row in rows
         if row.flood_live > row.flood_most
     ]
-    write(json_path, {"rows": [asdict(row) for row in rows], "failures": failures})
-    for failure in failures:
-        print(failure)
-    raise SystemExit(bool(failures))
+    publish({"rows": [asdict(row) for row in rows]}, failures=failures)
 
 
 if __name__ == "__main__":

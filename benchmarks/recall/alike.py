@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from benchmarks.harness import report
 from benchmarks.recall.kinds import KINDS, MANY_LOOKS, OF_ONE_PHOTOGRAPH, of_template
 from benchmarks.recall.originals import Photograph, collection, encoded, folder_option
-from benchmarks.recall.recall_trials import SCOPE, code_version, index_of, item_id_of
+from benchmarks.recall.recall_trials import SCOPE, index_of, item_id_of
 from benchmarks.recall.sources import square
 from benchmarks.recall.unrelated import version
 from disrupt.core.hashes import stack
@@ -106,7 +106,9 @@ class Match(NamedTuple):
 
 
 @click.command(help=__doc__)
-@report.json_option
+@report.outputs(
+    cannot_show="How often people upload pictures of such kinds; most are drawn, a few of each."
+)
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(list(KINDS)), help="Only these.")
 @click.option("--templates", default=1, show_default=True, help="Of each kind of many looks.")
 @click.option("--registered", default=4, show_default=True, help="Of each template.")
@@ -116,7 +118,6 @@ class Match(NamedTuple):
 @click.option("--show", type=click.Path(path_type=Path), help="Folder for pictures of matches.")
 def main(
     *,
-    json_path: Path | None,
     kinds: tuple[str, ...],
     templates: int,
     registered: int,
@@ -142,13 +143,9 @@ def main(
     near = [row for kind in kinds or KINDS for row in _near(kind, matches)]
     report.show(rows)
     report.show(near)
-    settings = {
-        "effort": effort,
-        "templates": templates,
-        "photographs": len(pictures.photographs),
-        "version": code_version(),
-    }
-    report.write(json_path, {"rows": rows, "near": near, "settings": settings})
+    report.publish(
+        {"rows": rows, "near": near}, parameters={"photographs": len(pictures.photographs)}
+    )
     if show:
         show.mkdir(parents=True, exist_ok=True)
         for match in matches:

@@ -24,7 +24,7 @@ from benchmarks.harness import report
 from benchmarks.recall.alike import Pictures, Place
 from benchmarks.recall.kinds import KINDS
 from benchmarks.recall.originals import Photograph, collection, folder_option
-from benchmarks.recall.recall_trials import SCOPE, code_version, index_of, item_id_of
+from benchmarks.recall.recall_trials import SCOPE, index_of, item_id_of
 from disrupt.core.hashes import stack
 from disrupt.core.media import LowQuality, columns
 from disrupt.core.transforms import Transform
@@ -50,7 +50,7 @@ class Query(NamedTuple):
 
 
 @click.command(help=__doc__)
-@report.json_option
+@report.outputs(cannot_show="Pictures of most kinds are drawn; real ones may differ more, or less.")
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(list(KINDS)), help="Only these.")
 @click.option("--templates", default=1, show_default=True, help="Of each kind of many looks.")
 @click.option("--registered", default=4, show_default=True, help="Of each template.")
@@ -60,7 +60,6 @@ class Query(NamedTuple):
 @folder_option
 def main(
     *,
-    json_path: Path | None,
     kinds: tuple[str, ...],
     templates: int,
     registered: int,
@@ -83,8 +82,7 @@ def main(
         queries = list(_queries([*asked, *((place, True, file) for place, file in copied)]))
         rows.append(_row(kind, index, list(items), queries))
     report.show(rows)
-    settings = {"templates": templates, "samples": samples, "version": code_version()}
-    report.write(json_path, {"rows": rows, "settings": settings})
+    report.publish({"rows": rows})
 
 
 def _fingerprints(pictures: Pictures, places: Sequence[Place]) -> dict[Place, NDArray[np.void]]:

@@ -39,7 +39,9 @@ _SIDE_PX = 900
 
 
 @click.command(help=__doc__)
-@report.json_option
+@report.outputs(
+    cannot_show="People are drawn or cut out, and stand before backgrounds that do not move."
+)
 @click.option("--photographs", default=12, show_default=True, help="At most; copies and walls.")
 @click.option("--trials", default=1, show_default=True, help="Of each edit of a photograph.")
 @click.option("--people", default=4, show_default=True, help="Before each background.")
@@ -47,7 +49,6 @@ _SIDE_PX = 900
 @folder_option
 def main(
     *,
-    json_path: Path | None,
     photographs: int,
     trials: int,
     people: int,
@@ -75,7 +76,7 @@ def main(
         name = f", {share:.0%} covered".replace("%", " %") if share else ""
         rows.append(_row(f"people, one background{name}", extents))
     report.show(rows)
-    report.write(json_path, {"rows": rows})
+    report.publish({"rows": rows})
 
 
 def _row(name: str, extents: list[Extent | None]) -> dict[str, object]:

@@ -41,7 +41,6 @@ from benchmarks.recall.narrowing_trials import (
     run,
 )
 from benchmarks.recall.originals import Half, chosen, collection, folder_option
-from benchmarks.recall.recall_trials import code_version
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 
 FLOORS_BITS = (8, 10, 12, 14, 16, 18, 20)
@@ -84,7 +83,7 @@ class Narrowed:
 
 
 @click.command(help=__doc__)
-@figures.json_option
+@figures.outputs(cannot_show="Decoys are made by one method; an abuser may know a better one.")
 @click.option(
     "--edit", "edits", multiple=True, type=click.Choice(list(EVERY_EDIT)), help="Only these."
 )
@@ -111,7 +110,6 @@ class Narrowed:
 @click.option("--seed", default=1, show_default=True)
 def main(  # noqa: PLR0913 one for each option
     *,
-    json_path: Path | None,
     edits: tuple[str, ...],
     kinds: tuple[str, ...],
     trials: int,
@@ -162,15 +160,7 @@ def main(  # noqa: PLR0913 one for each option
     }
     for rows in tables.values():
         figures.show(rows)
-    settings = {
-        "half": half,
-        "seed": seed,
-        "trials": trials,
-        "floor_bits": floor_bits,
-        "photographs": list(photographs),
-        "version": code_version(),
-    }
-    figures.write(json_path, {**tables, "settings": settings})
+    figures.publish(tables, parameters={"photographs": len(photographs)})
 
 
 def _narrowed(items: Sequence[tuple[Stored, Sequence[Copy]]], floor_bits: int) -> list[Narrowed]:

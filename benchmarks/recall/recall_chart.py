@@ -10,8 +10,6 @@ from pathlib import Path
 
 import click
 
-from benchmarks.recall.harder_edits import EVERY_EDIT
-
 _LEFT, _WIDE, _ROW = 170, 500, 22
 
 
@@ -20,9 +18,8 @@ _LEFT, _WIDE, _ROW = 170, 500, 22
 @click.argument("chart_path", type=click.Path(path_type=Path))
 def main(*, report_path: Path, chart_path: Path) -> None:
     """Draw a bar for each group at STANDARD, its interval, and python-threatexchange's recall."""
-    groups = {group for group, _ in EVERY_EDIT.values()}
     report = json.loads(report_path.read_text("utf-8"))
-    rows = [row for row in report["rows"] if row["effort"] == "STANDARD" and row["edit"] in groups]
+    rows = [row for row in report["figures"]["groups"] if row["effort"] == "STANDARD"]
     tall = _ROW * (len(rows) + 2)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDE + 60} {tall}">',

@@ -11,7 +11,6 @@ run, so that an interrupted run has its figures; --show makes pictures of the ma
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -27,7 +26,7 @@ from scipy.stats import chi2
 
 from benchmarks.harness import report as figures
 from benchmarks.recall.originals import folder_option
-from benchmarks.recall.recall_trials import SCOPE, code_version, index_of, item_id_of
+from benchmarks.recall.recall_trials import SCOPE, index_of, item_id_of
 from benchmarks.recall.sources import Source, Split, file_of, sources, square, views
 from benchmarks.recall.unrelated_stored import Stored, kept, shares
 from benchmarks.recall.unrelated_tail import SAMPLED, Tail
@@ -195,6 +194,20 @@ def rows_of(report: dict[str, Any]) -> list[dict[str, object]]:
     return [{"looked up": name} | {key: row[key] for key in columns} for name, row in kinds.items()]
 
 
+def tables_of(report: dict[str, Any]) -> dict[str, list[dict[str, object]]]:
+    """Return the aggregates of the report as tables."""
+    return {
+        "false_matches": rows_of(report),
+        "versions": [{"looked up": name, **of} for name, of in report["versions"].items()],
+        "pairs": [{"within": name, **of} for name, of in report["pairs"].items()],
+        "nearest": [
+            {"bits": bits, "hashes": count} for bits, count in report["nearest_distances"].items()
+        ],
+        "stored": [{name: of for name, of in report["stored"].items() if not isinstance(of, dict)}],
+        "cost": [{name: report[name] for name in ("cpu_s", "search_us_per_hash")}],
+    }
+
+
 def _version(transform: Transform) -> str:
     """Name the kind of version that a hash is looked up of; cells of a grid are parts."""
     name = "straightened" if transform.corners else "part" if any(transform.crop) else "whole"
@@ -259,7 +272,10 @@ def version(luma: NDArray[np.uint8], transform: Transform) -> NDArray[np.uint8]:
 
 
 @click.command(help=__doc__)
-@figures.json_option
+@figures.outputs(
+    cannot_show="Sources here are not what people upload to a platform: pictures of one meme"
+    " or screen match each other there. Views of one source are not independent."
+)
 @click.option(
     "--lookups",
     type=click.IntRange(1),
@@ -299,7 +315,6 @@ def version(luma: NDArray[np.uint8], transform: Transform) -> NDArray[np.uint8]:
 )
 def main(  # noqa: PLR0913 options
     *,
-    json_path: Path | None,
     lookups: int,
     stored: int,
     minutes: float,
@@ -312,23 +327,19 @@ def main(  # noqa: PLR0913 options
 ) -> None:
     """Count, print, write."""
     every = sources(folder, split)
-    settings = {
-        "seed": seed,
-        "split": split,
-        "effort": effort,
-        "sabotage": sabotage,
-        "version": code_version(),
-    }
     report: dict[str, Any] = {}
     for report in false_matches(every, stored, lookups, minutes, seed, sabotage, Effort[effort]):
         click.echo(said(report))
-        figures.write(json_path, {"false_matches": report, "settings": settings})
-    figures.show(rows_of(report))
-    figures.show([{"looked up": name, **of} for name, of in report["versions"].items()])
-    figures.show([{"within": name, **of} for name, of in report["pairs"].items()])
+        figures.publish(
+            tables_of(report), details={"examples": report["examples"]}, is_complete=False
+        )
+    tables = tables_of(report)
+    for name in ("false_matches", "versions", "pairs"):
+        figures.show(tables[name])
     if show:
         pairs_shown(every, report, seed, show)
-    sys.exit(1 if report["found"] else 0)
+    failures = ["unrelated pictures match"] if report["found"] else []
+    figures.publish(tables, failures=failures, details={"examples": report["examples"]})
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from benchmarks.recall.recall_trials import code_version
 from benchmarks.recall.sources import Source, square, views
 from disrupt.core.media import Fingerprint, LowQuality, Profile, columns
 from disrupt.distinctiveness.shape_distance import REGISTERED_SHAPE_BITS
-from disrupt.hashing.images import single
 from disrupt.hashing.pdq.linear import hash_luma
+from disrupt.hashing.selection import single
 from disrupt.hashing.variants import variants
 
 _VIEWS = {"photograph": 400, "drawing": 40, "texture": 100, "stamp": 4, "illustration": 1}

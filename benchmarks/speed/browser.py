@@ -15,7 +15,6 @@ import contextlib
 import io
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -81,8 +80,8 @@ addEventListener('keydown', (event) => delays.push(performance.now() - event.tim
 @click.option("--pictures", default=150, help="Pictures of each kind that are compared.")
 @click.option("--runs", default=3, help="Cold starts, of which the least counts; 0: none.")
 @click.option("--largest-mp", default=48, help="Largest picture that is timed.")
-@report.json_option
-def main(engine: str, pictures: int, runs: int, largest_mp: int, json_path: Path | None) -> None:
+@report.outputs(cannot_show="Telephones, and browsers with other work; engines of other versions.")
+def main(engine: str, pictures: int, runs: int, largest_mp: int) -> None:
     """Print and write the figures."""
     register_heif_opener()
     subprocess.run([ROOT / "scripts" / "page-libraries"], check=True)
@@ -96,8 +95,8 @@ def main(engine: str, pictures: int, runs: int, largest_mp: int, json_path: Path
         delays = [_delays(name, data) for name, data in _large(min(largest_mp, 12))]
         report.show(delays)
     results = {"agreement": agreement, "costs": costs, "delays": delays}
-    report.write(json_path, {"engine": engine, **results})
-    sys.exit(any(row["too_far"] for row in agreement))
+    failures = [f"hashes of {row['kind']} are too far" for row in agreement if row["too_far"]]
+    report.publish(results, failures=failures)
 
 
 def _agreement(engine: str, kind: str, pictures: int) -> dict[str, Json]:

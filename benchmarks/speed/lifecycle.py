@@ -12,7 +12,6 @@ from __future__ import annotations
 import multiprocessing
 import resource
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -134,7 +133,7 @@ def measure(
     marks: tuple[int, ...],
     rounds: int,
     openings: int,
-) -> dict[str, Any]:
+) -> dict[str, list[dict[str, Any]]]:
     """Run all parts in an empty directory; ``path`` has codes of items of ``hashes`` each."""
     codes: Codes = np.load(path, mmap_mode="r")
     data_dir, index_dir = work / "data", work / "data" / "index"
@@ -144,12 +143,9 @@ def measure(
     asked = queries(distribution, codes, _QUERIES)
     rows = _apart(changed, index_dir, path, hashes, asked, marks, rounds)
     return {
-        "size": len(codes),
-        "distribution": distribution,
-        "build": built | {"open_s": float(np.median(opened))},
+        "build": [built | {"open_s": float(np.median(opened))}],
         "changes": [asdict(row) for row in rows],
-        "memory": server_memory(data_dir),
-        "wrong": sum(row.wrong for row in rows),
+        "memory": [server_memory(data_dir)],
     }
 
 
@@ -160,7 +156,7 @@ def measure(
 @click.option("--openings", default=5, show_default=True, help="Processes that open it.")
 @click.option("--most-changes", default=changes.MARKS[-1], show_default=True)
 @click.option("--rounds", default=40, show_default=True, help="Of 50 lookups after changes.")
-@report.json_option
+@report.outputs(cannot_show="Disks that are slower, and a registry that others write meanwhile.")
 def main(
     *,
     size: int,
@@ -169,7 +165,6 @@ def main(
     openings: int,
     most_changes: int,
     rounds: int,
-    json_path: Path | None,
 ) -> None:
     """Measure, print, write; exit with 1 if any answer was wrong."""
     logs.configure("lifecycle", "warning")
@@ -177,11 +172,11 @@ def main(
     path = stored(distribution, size)
     with tempfile.TemporaryDirectory(prefix="disrupt-lifecycle-") as work:
         measured = measure(Path(work), path, distribution, hashes_per_item, marks, rounds, openings)
-    report.show([measured["build"]])
-    report.show(measured["changes"])
-    report.show([measured["memory"]])
-    report.write(json_path, measured)
-    sys.exit(measured["wrong"] > 0)
+    for table in measured.values():
+        report.show(table)
+    wrong = sum(row["wrong"] for row in measured["changes"])
+    failures = [f"{wrong} answers after changes are wrong"] if wrong else []
+    report.publish(measured, failures=failures)
 
 
 if __name__ == "__main__":

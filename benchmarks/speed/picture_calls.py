@@ -3,20 +3,16 @@
 A client sends one picture after the other to a server with one worker and one decoder, over a
 million hashes like those of photographs. Its peer takes turns with it, picture by picture: what a
 lookup cannot do without, ``hash_image`` in this process and the bare engine over the hashes; of a
-registration, ``fingerprint_image``. The benchmark compares them by processor time (the server's is
+registration, ``fingerprint_image``. They are compared by processor time (the server's is
 that of its worker, decoder and writer), which other work on the machine lengthens less than time on
-the clock. The registration opens a case, so that the time of its PIN is in it. Pictures are those
-of ``lookup_cost``. An answer that is not that of ``picture_steps`` in this process is wrong, and
-ends the benchmark with exit code 1.
-
-    ./scripts/bench picture_calls --json pictures.json
+the clock. The registration opens a case, so that the time of its PIN is in it. An answer that is
+not that of ``picture_steps`` in this process is wrong.
 """
 
 from __future__ import annotations
 
 import math
 import secrets
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -24,33 +20,28 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-import click
 import grpc
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.harness import report
-from benchmarks.harness.hash_sets import stored as stored_hashes
-from benchmarks.recall.originals import Photograph, chosen, collection, folder_option
-from benchmarks.speed.lookup_cost import (
-    PICTURES,
-    photographs_option,
-    picture_file,
-    stored_option,
-)
+from benchmarks.recall.originals import ORIGINALS, Photograph
 from disrupt.core.hashes import MAX_DISTANCE_BITS, stack
+from disrupt.core.lookups import LOOKUP_CROPS, Effort
 from disrupt.core.media import LowQuality
 from disrupt.core.policy import FIRST_BANKS, Scope
 from disrupt.hashing import fingerprint_image, hash_image
-from disrupt.hashing.queries import ImageQuery
+from disrupt.hashing.decoding.pictures import decode
+from disrupt.hashing.lookup import ImageQuery
+from disrupt.hashing.regions.detection import find_regions
 from disrupt.index.live import LiveIndex
 from disrupt.index.nearest import same_limits
 from disrupt.services.matching import UNBOUNDED, complete, picture_steps
 from disrupt.v1 import match_pb2, registration_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from disrupt.v1.registration_pb2_grpc import RegistrationServiceStub
+from rig.media.edits import EDITS, Scene, upload
 from rig.processes.running import cpu_s, processes
 from rig.servers.deployment import FEW_DECODERS, WITH_BYTECODE, Deployment
-from rig.servers.prepared import prepare
 
 _Call: TypeAlias = Callable[[bytes], object]
 _Clock: TypeAlias = Callable[[], float]
@@ -58,6 +49,18 @@ _Clock: TypeAlias = Callable[[], float]
 _SCOPE = Scope({bank.number: MAX_DISTANCE_BITS for bank in FIRST_BANKS})
 _MOST_MATCHES = 10
 _TIMEOUT_S = 60.0
+
+
+_SIDE_PX = 1920
+
+PICTURES = {
+    "without a border": "jpeg",
+    "in a frame": "frame",
+    "screenshot": "screenshot_feed_light",
+    "collage of 4": "collage_4",
+    "story": "story",
+}
+"""Pictures that are looked up, and the edit that makes each."""
 
 
 class Took(NamedTuple):
@@ -83,6 +86,24 @@ class Row:
     peer_cpu_ms: float
     of_peer: float
     of_peer_clock: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Means over pictures, each the fastest of several: ms of processor time, and hashes.
+
+    ``in_all_ms`` is all after decoding; ``most_ms`` that of the picture that takes longest.
+    """
+
+    picture: str
+    pictures: int
+    decode_ms: float
+    find_regions_ms: float
+    hash_ms: float
+    hashes: float
+    search_ms: float
+    in_all_ms: float
+    most_ms: float
 
 
 class Calls:
@@ -178,41 +199,27 @@ def measure(
     )
 
 
-@click.command(help=__doc__)
-@report.json_option
-@photographs_option
-@stored_option
-@click.option("--rounds", default=10, show_default=True, help="Times that each is sent.")
-@folder_option
-def main(
-    *, json_path: Path | None, n_photographs: int, stored: int, rounds: int, folder: Path | None
-) -> None:
-    """Measure, print, write; exit with 1 if an answer was wrong."""
-    photographs = chosen(collection(folder), "all" if folder else "development", n_photographs)
-    codes = np.load(stored_hashes("real", stored), mmap_mode="r")
+def picture_calls(
+    data_dir: Path, live: LiveIndex, photographs: list[Photograph], rounds: int
+) -> tuple[dict[str, list[dict[str, object]]], list[str]]:
+    """Measure calls with pictures, and stages of lookups; return tables and failures."""
     pictures = {picture: _files(picture, photographs) for picture in PICTURES}
     rows = list[Row]()
-    with tempfile.TemporaryDirectory(prefix="disrupt-pictures-") as work:
-        snapshot = prepare(Path(work, "data"), codes)
-        started = Deployment.start(
-            Path(work, "data"), workers=1, settings=FEW_DECODERS, wrapper=WITH_BYTECODE
-        )
-        with started as server, grpc.insecure_channel(server.address) as channel:
-            calls, live = Calls(server, channel), LiveIndex(snapshot)
-            wrong = sum(wrong_answers(calls, live, files) for files in pictures.values())
-            pairs: dict[str, tuple[_Call, _Call]] = {
-                "lookup": (calls.match, partial(_look_up, live)),
-                "registration": (calls.register, fingerprint_image),
-            }
-            # registrations last: what they register matches
-            for call, (asked, peer) in pairs.items():
-                for picture, files in pictures.items():
-                    rows.append(measure(picture, files, rounds, call, asked, peer, calls.cpu_s))
-    figures = [asdict(row) for row in rows]
-    report.show(figures)
-    report.write(json_path, {"rows": figures, "wrong": wrong})
-    if wrong:
-        raise click.ClickException(f"{wrong} answers are wrong.")
+    stages = [asdict(_stages(picture, files, live, rounds)) for picture, files in pictures.items()]
+    started = Deployment.start(data_dir, workers=1, settings=FEW_DECODERS, wrapper=WITH_BYTECODE)
+    with started as server, grpc.insecure_channel(server.address) as channel:
+        calls = Calls(server, channel)
+        wrong = sum(wrong_answers(calls, live, files) for files in pictures.values())
+        pairs: dict[str, tuple[_Call, _Call]] = {
+            "lookup": (calls.match, partial(_look_up, live)),
+            "registration": (calls.register, fingerprint_image),
+        }
+        # registrations last: what they register matches
+        for call, (asked, peer) in pairs.items():
+            for picture, files in pictures.items():
+                rows.append(measure(picture, files, rounds, call, asked, peer, calls.cpu_s))
+    tables = {"picture_calls": [asdict(row) for row in rows], "picture_stages": stages}
+    return tables, [f"{wrong} answers are wrong"] if wrong else []
 
 
 def _files(picture: str, photographs: list[Photograph]) -> list[bytes]:
@@ -237,5 +244,60 @@ def _took(call: _Call, data: bytes, cpu_s: _Clock) -> Took:
     return Took(clock_ms, 1000 * (cpu_s() - began_cpu_s))
 
 
-if __name__ == "__main__":
-    main()
+def picture_file(name: str, photograph: Photograph, background: Photograph, at: int) -> bytes:
+    """Return a JPEG of the edited photograph, as uploaded at _SIDE_PX."""
+    original, rng = photograph.original(at % ORIGINALS), np.random.default_rng([1, at])
+    edited = EDITS[PICTURES[name]][1](Scene(original, rng, lambda: background.pixels))
+    scene = Scene(edited[0], rng, lambda: background.pixels)
+    scene.encoding.update(side_px=_SIDE_PX, quality=85)
+    return upload(lambda _: edited, scene)[0]
+
+
+def _stages(picture: str, files: list[bytes], live: LiveIndex, repeat: int) -> Stages:
+    """Measure the stages of lookups of some files."""
+    every = (_measured(data, live, repeat) for data in files)
+    measured = [of_one for of_one in every if of_one]
+    decode_ms, regions_ms, hash_ms, hashes, search_ms = np.mean(measured, axis=0).tolist()
+    return Stages(
+        picture,
+        len(measured),
+        decode_ms,
+        regions_ms,
+        hash_ms,
+        hashes,
+        search_ms,
+        in_all_ms=regions_ms + hash_ms + search_ms,
+        most_ms=max(row[1] + row[2] + row[4] for row in measured),
+    )
+
+
+def _measured(data: bytes, index: LiveIndex, repeat: int) -> tuple[float, ...] | None:
+    """Return ms to decode, find regions, hash; hashes; ms to search. None: featureless."""
+    page = decode(data, scaled=True).page()
+    query = hash_image(data)
+    if isinstance(query, LowQuality):
+        return None
+    hashes: NDArray[np.uint8] = stack(hash_ for hash_, _ in query.hashes)
+    transforms = [transform for _, transform in query.hashes]
+    decode_ms = _fastest_ms(lambda: decode(data, scaled=True).page(), repeat)
+    regions_ms = _fastest_ms(
+        partial(find_regions, page, LOOKUP_CROPS[Effort.STANDARD].regions), repeat
+    )
+    all_ms = _fastest_ms(partial(hash_image, data), repeat)
+    # Search once: a second search of the same hashes is quicker.
+    search_ms = _fastest_ms(
+        lambda: complete(
+            picture_steps(index, hashes, transforms, _SCOPE, _MOST_MATCHES, UNBOUNDED)
+        ),
+        1,
+    )
+    return decode_ms, regions_ms, all_ms - decode_ms - regions_ms, len(hashes), search_ms
+
+
+def _fastest_ms(work: Callable[[], object], repeat: int) -> float:
+    fastest_s = math.inf
+    for _ in range(repeat):
+        before_s = time.thread_time()
+        work()
+        fastest_s = min(fastest_s, time.thread_time() - before_s)
+    return 1000 * fastest_s

@@ -19,6 +19,11 @@ _SIDE, _LEFT, _GAP = 260, 60, 60
 _COLOURS = ("#4477aa", "#ee8866", "#aa3377", "#228833", "#bbaa00")
 
 
+def _rows_of(path: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["figures"]["rows"]
+    return rows
+
+
 @click.command(help=__doc__)
 @click.argument(
     "report_paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path)
@@ -26,7 +31,7 @@ _COLOURS = ("#4477aa", "#ee8866", "#aa3377", "#228833", "#bbaa00")
 @click.argument("chart_path", type=click.Path(path_type=Path))
 def main(*, report_paths: tuple[Path, ...], chart_path: Path) -> None:
     """Draw medians on two logarithmic axes: uniform hashes on the left, real ones on the right."""
-    rows = [row for path in report_paths for row in json.loads(path.read_text("utf-8"))["rows"]]
+    rows = [row for path in report_paths for row in _rows_of(path)]
     least, most = (math.log10(choose(row["size"] for row in rows)) for choose in (min, max))
     top = math.ceil(math.log10(max(row["p50_us"] for row in rows)))
     wide, tall = _LEFT + 2 * (_SIDE + _GAP), _SIDE + 60 + 18 * len(SETTINGS)

@@ -11,10 +11,8 @@ videos match that show nothing of each other.
 from __future__ import annotations
 
 import math
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import click
@@ -32,7 +30,7 @@ _SIZES = ("480p", "720p", "1080p")
 
 
 @click.command(help=__doc__)
-@figures.json_option
+@figures.outputs(cannot_show="Most sources are a camera over a photograph; few videos are real.")
 @click.option("--only", "parts", multiple=True, type=click.Choice(PARTS), help="Only these.")
 @click.option("--edit", "edits", multiple=True, type=click.Choice(list(EDITS)), default=list(EDITS))
 @click.option("--trials", default=2, show_default=True, help="For each edit and source.")
@@ -41,9 +39,8 @@ _SIZES = ("480p", "720p", "1080p")
 @click.option("--size", "sizes", multiple=True, type=click.Choice(_SIZES), default=_SIZES)
 @click.option("--stored", default=1_000_000, show_default=True, help="Frames that are searched.")
 @click.option("--seed", default=1, show_default=True)
-def main(  # noqa: PLR0913 one for each option
+def main(
     *,
-    json_path: Path | None,
     parts: tuple[str, ...],
     edits: tuple[str, ...],
     trials: int,
@@ -55,29 +52,25 @@ def main(  # noqa: PLR0913 one for each option
 ) -> None:
     """Measure, print, write."""
     parts = parts or PARTS
-    report: dict[str, Any] = {"cost": [], "lookup": [], "recall": [], "segments": {}}
+    tables: dict[str, list[dict[str, Any]]] = {}
+    details: dict[str, object] = {}
     if "cost" in parts:
-        report["cost"] = rows = list(hashing_cost(seconds, sizes))
-        figures.show(rows)
+        tables["cost"] = list(hashing_cost(seconds, sizes))
     if "lookup" in parts:
-        report["lookup"] = rows = list(lookup_cost(stored))
-        figures.show(rows)
+        tables["lookup"] = list(lookup_cost(stored))
     unrelated: list[tuple[str, str]] = []
     if {"recall", "false_matches"} & set(parts):
         videos = sources(seconds, most)
         registered = register(videos)
         usable = [video for video in videos if video.name not in registered.unusable]
-        report["stored_hashes"] = {
-            "most_of_a_source": max(registered.hashes),
-            "of_an_hour": hour_of(usable),
-        }
-        report["sources"] = {
-            "kinds": Counter(video.kind for video in usable),
-            "not_registered": registered.unusable,
-        }
+        stored_hashes = {"most_of_a_source": max(registered.hashes), "of_an_hour": hour_of(usable)}
+        tables["stored_hashes"] = [stored_hashes]
+        kinds = Counter(video.kind for video in usable)
+        tables["sources"] = [{"kind": kind, "sources": count} for kind, count in kinds.items()]
+        details["not_registered"] = registered.unusable
         if "recall" in parts:
             done: list[Trial] = []
-            report["recall"] = rows = []
+            tables["recall"] = []
             for edit in edits:
                 some = [
                     attempt(
@@ -90,29 +83,29 @@ def main(  # noqa: PLR0913 one for each option
                     for number, source in enumerate(usable)
                     for trial in range(trials)
                 ]
-                rows.append(recall_of(edit, some))
+                tables["recall"].append(recall_of(edit, some))
                 done += some
-            report["segments"] = segments_of(done)
-            report["missed"] = [[trial.edit, trial.source] for trial in done if not trial.matched]
+            tables["segments"] = [segments_of(done)]
+            details["missed"] = [[trial.edit, trial.source] for trial in done if not trial.matched]
             unrelated += [(trial.source, name) for trial in done for name in trial.unrelated]
-            figures.show(rows)
-            figures.show([report["segments"]])
         if "false_matches" in parts:
             looked = false_matches(registered, usable)
             unrelated += looked.matches
-            report["false_matches"] = {
-                "found": len(unrelated),
-                "pairs": sorted(set(unrelated)),
-                "lookups": looked.lookups,
-                "sources": len(usable),
-                # 95 % bound on the share of sources, by the rule of three
-                "bound": 3 / len(usable) if not unrelated else None,
-                "real_sources": sum(video.kind != "made" for video in usable),
-            }
-            figures.show([report["false_matches"]])
-    report["settings"] = {"trials": trials, "seconds": seconds, "seed": seed}
-    figures.write(json_path, report)
-    sys.exit(bool(unrelated))
+            details["pairs"] = sorted(set(unrelated))
+            tables["false_matches"] = [
+                {
+                    "found": len(unrelated),
+                    "lookups": looked.lookups,
+                    "sources": len(usable),
+                    # 95 % bound on the share of sources, by the rule of three
+                    "bound": 3 / len(usable) if not unrelated else None,
+                    "real_sources": sum(video.kind != "made" for video in usable),
+                }
+            ]
+    for rows in tables.values():
+        figures.show(rows)
+    failures = ["videos match that show nothing of each other"] if unrelated else []
+    figures.publish(tables, failures=failures, details=details)
 
 
 def recall_of(edit: str, trials: Sequence[Trial]) -> dict[str, object]:

@@ -31,9 +31,9 @@ from disrupt.core.policy import ApiKey, Bank, Right, Scope, scope
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import ArchiveRefusedError
 from disrupt.extras import lacking
+from disrupt.operators.options import data_dir_option, json_option
+from disrupt.operators.printing import report
 from disrupt.registry import opening
-from disrupt.server.commands.printing import json_option, report
-from disrupt.server.commands.serve import data_dir_option
 
 _NAMES = ColumnNames()
 _PATH = click.Path(path_type=Path)

@@ -10,12 +10,12 @@ from disrupt.core.media import StoredItem
 from disrupt.data_directory import DataDirectory
 from disrupt.distinctiveness.limits import check_limits
 from disrupt.errors import CursorExpiredError
-from disrupt.feed.walk import pages, walk
 from disrupt.index.columns import columns_of
 from disrupt.index.generations import open_current, publish
 from disrupt.index.live import LiveIndex
 from disrupt.registry import opening
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
+from disrupt.registry.walk import pages, walk
 
 
 class _Copied:

@@ -142,10 +142,13 @@ class LookupCrops(NamedTuple):
     def is_negated(self, version: Transform) -> bool:
         """Tell whether a version of a picture is also looked up with all levels inverted.
 
-        No anchored region is: inverted levels turn all gradients, and so its square, upside down.
+        Of an anchored region the negative stands upside down, since inverted levels turn all
+        gradients, and so its square.
         """
-        if version.anchored or version.gamma_permille:
+        if version.gamma_permille:
             return False
+        if version.anchored:
+            return self.negatives
         return self.negatives or (not version.corners and version.crop in self.negative)
 
 

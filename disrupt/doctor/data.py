@@ -19,12 +19,12 @@ from disrupt.errors import (
     OtherHistoryError,
     UnavailableError,
 )
-from disrupt.feed import erasure
 from disrupt.index import generations
 from disrupt.registry import head_note, journal, opening
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 from disrupt.registry.sqlite.integrity import integrity_problems
 from disrupt.registry.versions import missing
+from disrupt.upkeep import erasure
 
 _RESTORE = "Stop the server and restore from a backup: docs/operations.md."
 _ERASE = "Run `disrupt erase`, and find `erasure_failed` in the log."

@@ -22,7 +22,7 @@ from disrupt.errors import (
 from disrupt.index.generations import open_current, open_generation, served
 from disrupt.index.live import LiveIndex
 from disrupt.index.snapshot import Snapshot
-from disrupt.registry.contract import RegistryReader
+from disrupt.registry.registry import RegistryReader
 
 _PAGE_CHANGES = 1000
 

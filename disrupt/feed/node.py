@@ -22,13 +22,13 @@ from pydantic import TypeAdapter, ValidationError
 from disrupt.core.changes import Cursor
 from disrupt.data_directory import HEAD_NOTE, DataDirectory, write_private
 from disrupt.errors import CursorExpiredError, InvalidRequestError, OtherHistoryError
-from disrupt.feed.rebuild import build
 from disrupt.feed.removals import RemovalList
 from disrupt.index import generations
 from disrupt.index.generations import check_history
 from disrupt.registry import head_note
-from disrupt.registry.contract import RegistryReader
 from disrupt.registry.journal import Epoch
+from disrupt.registry.registry import RegistryReader
+from disrupt.upkeep.rebuild import build
 
 _NOTE_S = 60.0
 """Pause between two notes that this machine is level with the registry."""

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.registry import journal
-from disrupt.registry.contract import RegistryReader, Removed
 from disrupt.registry.journal import Contents, Journal, Record
+from disrupt.registry.records import Removed
+from disrupt.registry.registry import RegistryReader
 from disrupt.registry.versions import ids_of, versions_of
 
 _IDS_AT_ONCE = 10_000

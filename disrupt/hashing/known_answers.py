@@ -13,8 +13,8 @@ from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality, Profile
 from disrupt.errors import DisruptError
 from disrupt.hashing.decoding.pictures import decode
-from disrupt.hashing.images import canonical_hash, plain_fingerprints
-from disrupt.hashing.queries import hash_image
+from disrupt.hashing.lookup import hash_image
+from disrupt.hashing.registration import canonical_hash, plain_fingerprints
 
 _WIDTH_PX, _HEIGHT_PX = 576, 320
 

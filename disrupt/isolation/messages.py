@@ -25,8 +25,8 @@ from disrupt.core.media import (
 from disrupt.core.transforms import Corners, Dihedral, Transform
 from disrupt.errors import InvalidRequestError
 from disrupt.hashing.decoding.pictures import ImageLimits
-from disrupt.hashing.images import ImageFingerprints
-from disrupt.hashing.queries import ImageQuery
+from disrupt.hashing.lookup import ImageQuery
+from disrupt.hashing.registration import ImageFingerprints
 from disrupt.isolation.sandbox import LAYERS
 
 ANSWER_BYTES_MAX = 512 * 1024

@@ -17,9 +17,9 @@ import numpy as np
 from PIL import Image
 
 from disrupt.core.lookups import Effort
-from disrupt.hashing.decoding.pictures import FORMATS
-from disrupt.hashing.images import fingerprint_frames, fingerprint_image
-from disrupt.hashing.queries import hash_image
+from disrupt.hashing.decoding.formats import FORMATS
+from disrupt.hashing.lookup import hash_image
+from disrupt.hashing.registration import fingerprint_frames, fingerprint_image
 from disrupt.isolation.messages import Answer, Task, pack_answer, unpack_request
 from disrupt.isolation.serving import outcome, serve
 
@@ -53,10 +53,10 @@ def _warm_up() -> None:
     whole = pixels.resize((600, 520))
     # Of few colours: GIF looks long for the best of many.
     small = pixels.resize((150, 130), Image.Resampling.NEAREST)
-    for format_ in FORMATS:
+    for number, format_ in enumerate(FORMATS):
         file = io.BytesIO()
         # Formats differ in decoding only, and a thorough lookup needs all that other tasks do.
-        is_first = format_ == FORMATS[0]
+        is_first = number == 0
         image, task = (whole, Task.THOROUGH_LOOKUP) if is_first else (small, Task.FAST_LOOKUP)
         if format_ == "HEIC":
             pillow_heif.from_pillow(image).save(file)

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections import Counter
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self
@@ -21,28 +20,22 @@ import structlog
 from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality
 from disrupt.errors import (
-    DeadlineExceededError,
     DisruptError,
-    OverloadedError,
     UnavailableError,
 )
-from disrupt.fair_queue import FairQueue
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS, ImageLimits, refused
-from disrupt.hashing.images import ImageFingerprints
-from disrupt.hashing.queries import ImageQuery
+from disrupt.hashing.lookup import ImageQuery
+from disrupt.hashing.registration import ImageFingerprints
 from disrupt.isolation.child import Cause, ProcessDiedError
 from disrupt.isolation.messages import (
     Answer,
-    Failed,
-    OutOfMemory,
-    Refused,
     Task,
 )
 from disrupt.isolation.picture_process import IsolationLimits, NotBegunError, Process
+from disrupt.isolation.pool import DecoderPool
 from disrupt.tasks import ignore_error
 
 _RESTART_PAUSE_S = 1.0
-_RETRY_AFTER_S = 1.0
 _FAILING_S = 3.0
 """Longest time for which pictures wait while no process starts: a lack of memory may pass."""
 
@@ -55,13 +48,12 @@ _LOOKUPS = {
 _log = structlog.get_logger(__name__)
 
 
-class IsolatedHashing:
-    """Hashes pictures in ``workers`` processes; ``queued`` calls wait, more are OverloadedError.
+class IsolatedHashing(DecoderPool):
+    """Hashes pictures in processes; more than may wait are OverloadedError.
 
-    An asynchronous context, entered once all processes are ready. For one event loop, on the main
-    thread. Those that wait take turns, see ``fair_queue``. A call that is cancelled while it waits
-    leaves the queue; one whose picture a process has in hand keeps its place until that has
-    ended, since it occupies the process.
+    An asynchronous context, entered once all processes are ready, on the main thread. A call
+    that is cancelled while it waits leaves the queue; one whose picture a process has in hand keeps
+    its place until that has ended, since it occupies the process.
 
     Errors of its calls, each with ``cause`` in its metadata where a process ended:
     InvalidMediaError for what is no picture within the limits, and for one that crashes its
@@ -78,15 +70,17 @@ class IsolatedHashing:
         limits: ImageLimits = DEFAULT_LIMITS,
         isolation: IsolationLimits = IsolationLimits(),  # noqa: B008 frozen
     ) -> None:
+        super().__init__(
+            workers=workers,
+            queued=queued,
+            memory_bytes=isolation.memory_bytes,
+            cpu_s=isolation.cpu_s,
+        )
         self.limits = limits
-        self.deaths: Counter[Cause] = Counter()
-        """Number of processes that ended, by cause."""
         self.missing: tuple[str, ...] = ()
         """Layers of the lock-down that this kernel lacks."""
         self._isolation = isolation
         self._workers = workers
-        self._places = workers + queued
-        self._queue = FairQueue(workers)
         self._free: asyncio.Queue[Process] = asyncio.Queue()
         self._processes: set[Process] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -132,16 +126,6 @@ class IsolatedHashing:
         return min((process.silent_s() for process in self._processes), default=0.0)
 
     @property
-    def waiting(self) -> int:
-        """Number of calls that wait for a process."""
-        return self._queue.waiting
-
-    @property
-    def pace_s(self) -> float:
-        """Time by which each call that waits delays those behind it, as measured of late."""
-        return self._queue.pace_s
-
-    @property
     def pids(self) -> frozenset[int]:
         """Process ids of the processes that are ready or at work."""
         return frozenset(process.pid for process in self._processes)
@@ -152,7 +136,7 @@ class IsolatedHashing:
         """Hash a picture in a process, as ``hashing.hash_image`` does."""
         answer = await self._run(_LOOKUPS[effort], data)
         if not isinstance(answer, (ImageQuery, LowQuality)):
-            raise _broken(answer)
+            raise self._error_of_answer(answer)
         return answer
 
     async def fingerprint_image(
@@ -162,7 +146,7 @@ class IsolatedHashing:
         task = Task.REGISTRATION_OF_FRAMES if every_frame else Task.REGISTRATION
         answer = await self._run(task, data)
         if not isinstance(answer, (ImageFingerprints, LowQuality)):
-            raise _broken(answer)
+            raise self._error_of_answer(answer)
         return answer
 
     async def _run(self, task: Task, data: bytes | memoryview) -> Answer:
@@ -170,11 +154,7 @@ class IsolatedHashing:
             raise refused(
                 f"the file has {len(data)} bytes; at most {self.limits.max_bytes} are accepted"
             )
-        if not self._places:
-            raise OverloadedError(
-                "The server is busy. Try again in a moment.", retry_after_s=_RETRY_AFTER_S
-            )
-        self._places -= 1
+        self._take_place()
         try:
             turn = await self._queue.begin()
         except BaseException:
@@ -203,7 +183,7 @@ class IsolatedHashing:
             if self.without_decoder_s() > _FAILING_S:
                 raise UnavailableError(
                     "No picture can be decoded just now. Try again in a moment.",
-                    retry_after_s=_RETRY_AFTER_S,
+                    retry_after_s=self.retry_after_s,
                 )
             try:
                 async with asyncio.timeout(_RESTART_PAUSE_S):
@@ -221,7 +201,7 @@ class IsolatedHashing:
             answer = await process.ask(task, data)
         except ProcessDiedError as death:
             self._lost(process, death)
-            raise self._error_of(death) from None
+            raise self._error_of_death(death) from None
         except NotBegunError:
             self._found_dead(process, await process.wait())
             raise
@@ -230,43 +210,7 @@ class IsolatedHashing:
             self._lost(process, ProcessDiedError(Cause.KILLED, -signal.SIGKILL))
             raise
         self._free.put_nowait(process)
-        match answer:
-            case Refused(reason):
-                raise refused(reason)
-            case OutOfMemory():
-                memory_mib = self._isolation.memory_bytes // 2**20
-                raise refused(
-                    f"decoding this file needs more than the {memory_mib} MiB that are allowed;"
-                    " send a smaller version",
-                    cause="MEMORY",
-                )
         return answer
-
-    def _error_of(self, death: ProcessDiedError) -> DisruptError:
-        match death.cause:
-            case Cause.CRASH:
-                return refused(
-                    f"the decoder crashed on this file ({death.ended_by}): it is damaged, or an"
-                    " attack",
-                    cause=death.cause,
-                )
-            case Cause.CPU_TIME:
-                return refused(
-                    f"decoding this file takes more than {self._isolation.cpu_s} s of processor"
-                    " time; send a smaller version",
-                    cause=death.cause,
-                )
-            case Cause.TIMEOUT:
-                return DeadlineExceededError(
-                    f"The picture was not decoded within {self._isolation.timeout_s:g} s.",
-                    cause=death.cause,
-                )
-            case Cause.KILLED | Cause.IDLE:
-                return UnavailableError(
-                    "The decoder was ended from outside while it had this picture; try again.",
-                    retry_after_s=_RETRY_AFTER_S,
-                    cause=death.cause,
-                )
 
     def _found_dead(self, process: Process, status: int) -> None:
         """Note the death of an idle process; if it had a picture, that call reports the death."""
@@ -281,13 +225,7 @@ class IsolatedHashing:
         self._processes.discard(process)
         self._spawn(process.wait())
         self._spawn(self._replace())
-        self.deaths[death.cause] += 1
-        _log.error(
-            "decoder_died",
-            cause=death.cause,
-            ended_by=death.ended_by,
-            deaths_of_this_cause=self.deaths[death.cause],
-        )
+        self._note_death(death)
 
     async def _start(self) -> None:
         process, ready = await Process.start(self._isolation, self.limits)
@@ -323,8 +261,3 @@ class IsolatedHashing:
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(ignore_error)
         return task
-
-
-def _broken(answer: Answer) -> DisruptError:
-    _log.error("hashing_failed", kind=answer.kind if isinstance(answer, Failed) else "protocol")
-    return DisruptError("Something went wrong in the server; the operator's log says what.")

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import math
 import time
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from mmap import MADV_REMOVE
@@ -20,13 +19,12 @@ from disrupt.errors import (
     DeadlineExceededError,
     DisruptError,
     OverloadedError,
-    UnavailableError,
 )
-from disrupt.fair_queue import FairQueue
 from disrupt.hashing.decoding.videos import DEFAULT_LIMITS, VideoLimits, refused
 from disrupt.isolation.child import Cause, Child, ProcessDiedError
-from disrupt.isolation.messages import Failed, OutOfMemory, Ready, Refused
+from disrupt.isolation.messages import Ready, Refused
 from disrupt.isolation.picture_process import START_TIMEOUT_S
+from disrupt.isolation.pool import DecoderPool
 from disrupt.isolation.video_messages import (
     ANSWER_BYTES_MAX,
     Answer,
@@ -41,8 +39,6 @@ from disrupt.isolation.video_messages import (
 )
 from disrupt.isolation.video_worker import AHEAD_BYTES
 from disrupt.tasks import ignore_error
-
-_RETRY_AFTER_S = 5.0
 
 _PATIENCE_S = 5.0
 """Total time that a sender may keep its process waiting while others wait for one."""
@@ -75,13 +71,17 @@ class VideoIsolationLimits:
     stall_s: float = 20.0
 
 
-class IsolatedVideos:
-    """Hashes videos in ``workers`` processes; ``queued`` calls wait, more are OverloadedError.
+class IsolatedVideos(DecoderPool):
+    """Hashes videos in processes; more than may wait are OverloadedError.
 
-    An asynchronous context. For one event loop, on the main thread. Processes start when they are
+    An asynchronous context, on the main thread. Processes start when they are
     first needed, and serve one video at a time. One that does not leave a video that is given up
     is killed.
     """
+
+    medium = field = "video"
+    smaller = "send a smaller version, or parts"
+    retry_after_s = 5.0
 
     def __init__(
         self,
@@ -91,12 +91,14 @@ class IsolatedVideos:
         limits: VideoLimits = DEFAULT_LIMITS,
         isolation: VideoIsolationLimits = VideoIsolationLimits(),
     ) -> None:
+        super().__init__(
+            workers=workers,
+            queued=queued,
+            memory_bytes=isolation.memory_bytes,
+            cpu_s=isolation.cpu_s,
+        )
         self.limits = limits
-        self.deaths: Counter[Cause] = Counter()
-        """Number of processes that ended, by cause; not those whose video was given up."""
         self._isolation = isolation
-        self._places = workers + queued
-        self._queue = FairQueue(workers)
         self._processes: set[_Process] = set()
         self._idle: list[_Process] = []
 
@@ -113,16 +115,6 @@ class IsolatedVideos:
         for process in self._processes:
             process.kill()
         await asyncio.gather(*(process.wait() for process in self._processes))
-
-    @property
-    def waiting(self) -> int:
-        """Number of calls that wait for a process."""
-        return self._queue.waiting
-
-    @property
-    def pace_s(self) -> float:
-        """Time by which each call that waits delays those behind it, as measured of late."""
-        return self._queue.pace_s
 
     @property
     def pids(self) -> frozenset[int]:
@@ -148,12 +140,7 @@ class IsolatedVideos:
         slowly, or for ``wanted_s``; UnavailableError. Those that wait take turns by caller,
         see ``fair_queue``.
         """
-        if not self._places:
-            raise OverloadedError(
-                "The server is busy with other videos. Try again in a moment.",
-                retry_after_s=_RETRY_AFTER_S,
-            )
-        self._places -= 1
+        self._take_place()
         try:
             async with self._queue.turn():
                 process = await self._ready()
@@ -167,7 +154,9 @@ class IsolatedVideos:
                         answer = await self._next(process, feeding)
                         if not isinstance(answer, Frames):
                             last = answer
-                        yield self._accepted(answer)
+                        if not isinstance(answer, Frames | Ended):
+                            raise self._error_of_answer(answer)
+                        yield answer
                 finally:
                     feeding.cancel()
                     try:
@@ -185,7 +174,7 @@ class IsolatedVideos:
             process = self._idle.pop()
             if process.status is None:
                 return process
-            self._note(Cause.IDLE, f"status {process.status}")
+            self._note_death(ProcessDiedError(Cause.IDLE, process.status))
         try:
             process, ready = await self._started()
         except (OSError, ProcessDiedError) as error:
@@ -245,32 +234,11 @@ class IsolatedVideos:
                     raise OverloadedError(
                         "The video comes too slowly while others wait. Try again later, or send a"
                         " smaller version.",
-                        retry_after_s=_RETRY_AFTER_S,
+                        retry_after_s=self.retry_after_s,
                     )
         finally:
             coming.cancel()
             await asyncio.wait({coming})
-
-    def _accepted(self, answer: Answer) -> Frames | Ended:
-        """Return an answer that is for the caller; raise the error that another one stands for."""
-        match answer:
-            case Frames() | Ended():
-                return answer
-            case Refused():
-                raise refused(answer.reason)
-            case OutOfMemory():
-                memory_mib = self._isolation.memory_bytes // 2**20
-                raise refused(
-                    f"decoding this video needs more than the {memory_mib} MiB that are allowed;"
-                    " send a smaller version",
-                    "MEMORY",
-                )
-            case _:
-                kind = answer.kind if isinstance(answer, Failed) else "protocol"
-                _log.error("hashing_failed", kind=kind)
-                raise DisruptError(
-                    "Something went wrong in the server; the operator's log says what."
-                )
 
     async def _leave(self, process: _Process, last: Answer | None) -> None:
         """Keep a process for the next video if it is done with this one, or soon is; or kill it.
@@ -299,8 +267,8 @@ class IsolatedVideos:
                         feeding.result()
             return receiving.result()
         except ProcessDiedError as death:
-            self._note(death.cause, death.ended_by)
-            raise self._error_of(death) from None
+            self._note_death(death)
+            raise self._error_of_death(death) from None
         finally:
             receiving.cancel()
 
@@ -315,30 +283,6 @@ class IsolatedVideos:
                 " smaller version, or parts.",
                 retry_after_s=_LONG_RETRY_AFTER_S,
             )
-
-    def _error_of(self, death: ProcessDiedError) -> DisruptError:
-        if death.cause == Cause.CRASH:
-            return refused(
-                f"the decoder crashed on this video ({death.ended_by}): it is damaged, or an"
-                " attack",
-                death.cause,
-            )
-        if death.cause == Cause.CPU_TIME:
-            return refused(
-                f"decoding this video takes more than {self._isolation.cpu_s} s of processor time;"
-                " send a smaller version, or parts",
-                death.cause,
-            )
-        return UnavailableError(
-            "The decoder was ended from outside while it had this video; try again.",
-            retry_after_s=_RETRY_AFTER_S,
-            cause=death.cause,
-        )
-
-    def _note(self, cause: Cause, ended_by: str) -> None:
-        self.deaths[cause] += 1
-        deaths = self.deaths[cause]
-        _log.error("decoder_died", cause=cause, ended_by=ended_by, deaths_of_this_cause=deaths)
 
 
 class _Process(Child):

@@ -24,8 +24,9 @@ from disrupt.core.policy import ApiKey
 from disrupt.data_directory import HEAD_NOTE, JOURNAL, REGISTRY, SECRETS, DataDirectory, sync
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
 from disrupt.registry import head_note, journal, opening
-from disrupt.registry.contract import RegistryReader, Removed, Revoked
 from disrupt.registry.journal import Contents, Epoch
+from disrupt.registry.records import Removed, Revoked
+from disrupt.registry.registry import RegistryReader
 from disrupt.registry.sqlite.copying import copy_database, described
 from disrupt.registry.versions import missing, spread, versions_of
 

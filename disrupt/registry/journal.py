@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from disrupt.data_directory import sync
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError, UnavailableError
-from disrupt.registry.contract import Removed, Revoked
+from disrupt.registry.records import Removed, Revoked
 
 _RECORD_BYTES = 48
 _CHECKED_BYTES, _CHECK_BYTES = 40, 8

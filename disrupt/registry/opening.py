@@ -14,7 +14,7 @@ from disrupt import extras
 from disrupt.data_directory import REGISTRY, REGISTRY_URL, SECRETS, DataDirectory, Secrets
 from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableError
 from disrupt.registry import sqlite
-from disrupt.registry.contract import RegistryReader, RegistryWriter
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 
 
 def reading(directory: DataDirectory) -> AbstractContextManager[RegistryReader]:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.registry import journal
-from disrupt.registry.contract import Removed
 from disrupt.registry.journal import Contents, Record
+from disrupt.registry.records import Removed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,7 +17,6 @@ import structlog
 
 from disrupt import logs
 from disrupt.errors import ConfigurationError, DisruptError
-from disrupt.server.commands.printing import echo
 
 _log = structlog.get_logger(__name__)
 
@@ -32,9 +31,9 @@ def main() -> int:
     logs.configure("supervisor")
     gc.disable()  # until the first fork: modules are loaded a sixth quicker, and leave no garbage
     from disrupt.server.config import Config  # noqa: PLC0415
-    from disrupt.server.processes.handover import TRIAL, taken  # noqa: PLC0415
-    from disrupt.server.processes.supervisor import serve  # noqa: PLC0415
-    from disrupt.server.processes.trial import check  # noqa: PLC0415
+    from disrupt.server.supervisor.handover import TRIAL, taken  # noqa: PLC0415
+    from disrupt.server.supervisor.process import serve  # noqa: PLC0415
+    from disrupt.server.supervisor.trial import check  # noqa: PLC0415
 
     try:
         options, *rest = sys.argv[1:]
@@ -57,7 +56,8 @@ def main() -> int:
 
 def _announce(address: str) -> None:
     try:
-        echo(f"Disrupt is ready on {address}")
+        # unbuffered: what stays in a buffer would fail once more when the process ends
+        os.write(sys.stdout.fileno(), f"Disrupt is ready on {address}\n".encode())
     except OSError as error:  # a full disk, say: it serves nevertheless
         _log.warning("not_announced", address=address, reason=error.strerror)
 

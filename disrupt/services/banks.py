@@ -14,7 +14,8 @@ from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.media import Assurance, Fingerprint, MediaKind, Profile
 from disrupt.core.policy import TEST_BANK, Bank, BankPolicy
 from disrupt.errors import InvalidRequestError, LimitExceededError, NotFoundError, Violation
-from disrupt.registry.contract import NewCase, NewItem, Registration, RegistryReader, RegistryWriter
+from disrupt.registry.records import NewCase, NewItem, Registration
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from disrupt.services.pins import Pins
 
 BANKS_MAX = 64

@@ -22,7 +22,8 @@ from disrupt.core.registrations import MediaItem, sufficient
 from disrupt.distinctiveness.limits import are_within
 from disrupt.errors import InvalidRequestError, LimitExceededError, Violation
 from disrupt.index.flat import FlatIndex
-from disrupt.registry.contract import NewCase, NewItem, Registration, RegistryWriter
+from disrupt.registry.records import NewCase, NewItem, Registration
+from disrupt.registry.registry import RegistryWriter
 from disrupt.services.pins import Pins
 
 COMMON_HASHES_MAX = 600_000

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from disrupt.core.acts import Act
 from disrupt.core.policy import ApiKey, Bank, LookupQuota, Right, without_hidden
 from disrupt.errors import InvalidRequestError, NotFoundError, UnauthenticatedError, Violation
-from disrupt.registry.contract import RegistryReader, RegistryWriter
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 
 SECRET_PREFIX = "disrupt_"  # noqa: S105 the prefix lets scanners find leaked secrets
 _SECRET_BYTES = 32

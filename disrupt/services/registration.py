@@ -45,16 +45,16 @@ from disrupt.errors import (
     RequestIdReusedError,
     Violation,
 )
-from disrupt.registry.contract import (
+from disrupt.registry.records import (
     CaseItem,
     CaseRecord,
     NewCase,
     NewItem,
     Registered,
     Registration,
-    RegistryWriter,
     Withdrawn,
 )
+from disrupt.registry.registry import RegistryWriter
 from disrupt.services.common_bank import CommonBank
 from disrupt.services.live_limits import LiveLimits
 from disrupt.services.pins import Pins

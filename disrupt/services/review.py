@@ -19,8 +19,8 @@ from disrupt.errors import (
     UnauthenticatedError,
     Violation,
 )
-from disrupt.registry.contract import RegistryWriter
-from disrupt.registry.review import ItemReports, StatesSet
+from disrupt.registry.records import ItemReports, StatesSet
+from disrupt.registry.registry import RegistryWriter
 
 
 @dataclass(frozen=True, slots=True)

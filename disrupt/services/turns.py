@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from disrupt.core.plausibility import pictures
-from disrupt.registry.contract import RegistryWriter
-from disrupt.registry.turns import TurnQueue
+from disrupt.registry.records import TurnQueue
+from disrupt.registry.registry import RegistryWriter
 
 _H_S = 3600.0
 _AT_ONCE = 100

@@ -217,7 +217,9 @@ def show_case(console: Console, case: Case, options: str) -> None:
     def age(item: CaseItem) -> int:
         return item.age or 0
 
-    for _, group in groupby(sorted(case.items, key=age), age):
+    standings = [*texts.STANDINGS]
+    urgent_first = sorted(case.items, key=lambda item: standings.index(_standing(item)))
+    for _, group in groupby(sorted(urgent_first, key=age), age):
         items = list(group)
         say(console, _heading(texts.AGES[items[0].age], len(items)))
         for item in items:
@@ -251,7 +253,18 @@ def _show_meaning(console: Console, case: Case, options: str) -> None:
         _whole(console, f"  {texts.HOW_TO_KEEP}")
         _whole(console, f"    disrupt keep {terminal.clean(case.number)}{options}")
     elif case.status == CaseStatus.ACTIVE:
-        say(console, texts.ACTIVE_MEANS)
+        say(console, Phrase(f"{texts.COUNTS.fr} :", f"{texts.COUNTS.en}:"))
+        counts = Counter(map(_standing, case.items))
+        for standing, (one, many) in texts.STANDINGS.items():
+            if count := counts[standing]:
+                say(console, (one if count == 1 else many).format(count=count), indent="  ")
+
+
+def _standing(item: CaseItem) -> str:
+    """Return how an item stands, as a key of STANDINGS."""
+    if item.left_up_on:
+        return "left_up"
+    return item.state.name.lower() if item.state else "unknown"
 
 
 def case_json(case: Case) -> dict[str, Any]:

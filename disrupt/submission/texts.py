@@ -76,6 +76,7 @@ KINDS = {
 }
 REGISTERED_ON = text("registered_on")
 STATES = {
+    ShownState.LIVE: text("state.LIVE"),
     ShownState.WAITING: text("state.WAITING"),
     ShownState.OFF: text("state.OFF"),
 }
@@ -96,7 +97,12 @@ AGES = {
 OPENED_ON = text("case.opened")
 CLOSED_ON = text("case.closed")
 STATUSES = {status: text(f"status.{status.name}") for status in CaseStatus}
-ACTIVE_MEANS = text("case.live")
+COUNTS = text("case.counts")
+STANDINGS = {
+    standing: (text(f"case.{standing}.one"), text(f"case.{standing}.many"))
+    for standing in ("left_up", "off", "waiting", "live", "unknown")
+}
+"""How many items of a case stand how, for one and for several; what is urgent first."""
 ERASED_ON = text("case.erased_on")
 HOW_TO_KEEP = text("how_to_keep")
 KEPT = text("case.kept")

@@ -28,7 +28,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _ADDRESS = re.compile(r"\[?(?P<host>[^\[\]]+?)\]?:(?P<port>[0-9]{1,5})")
 
 _PORT_MAX = 65535
-_CONNECTIONS_MAX = 1000
+CONNECTIONS_MAX = 1000
 """Open connections; one more is answered 503."""
 _KEEP_ALIVE_S = 15
 _DRAIN_S = 40
@@ -173,7 +173,7 @@ def configuration(gateway: Gateway, options: dict[str, Any]) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         headers=list(HEADERS),
-        limit_concurrency=_CONNECTIONS_MAX,
+        limit_concurrency=CONNECTIONS_MAX,
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_DRAIN_S,
         **options,

@@ -7,7 +7,8 @@ import base64
 import math
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -38,15 +39,6 @@ _ITEMS_MAX, _HASHES_MAX = 64, 64_000
 """Most items and hashes of a registration: defaults of the server's settings."""
 _REGISTRATION_BYTES_MAX = 64 * (_HASHES_MAX + _ITEMS_MAX) + ENVELOPE_BYTES_MAX
 
-_REGISTRATIONS, _OTHER_CALLS = 16, 64
-"""Calls at the server, of both kinds apart: registrations keep nobody from withdrawing. Further
-calls wait, and origins take turns."""
-_WAIT_S = 10.0
-_LARGE_BYTES_MAX, _ORIGIN_LARGE_BYTES_MAX = 128 * 2**20, 8 * 2**20
-"""Bodies in memory beyond ENVELOPE_BYTES_MAX of each, those that are still arriving too: of all,
-and of an origin. Below, as every small call is, a body always has room: connections bound these."""
-_BODY_S, _REGISTRATION_BODY_S = 10.0, 90.0
-"""Longest time for a body. 4 MB of a registration take 46 kB a second."""
 _RETRY_AFTER_S = 5.0
 
 _START = "sha256-VFNshEa4ZzBnIRBYTEXnriJ34x1AAozO2O7a9b0mNOs="
@@ -88,13 +80,35 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """What calls may take.
+
+    ``registrations`` and ``other_calls`` are at the server, apart: registrations keep nobody from
+    withdrawing. Further calls wait up to ``wait_s``, and origins take turns.
+
+    ``large_bytes`` are bodies in memory beyond ENVELOPE_BYTES_MAX of each, those that are still
+    arriving too: of all, and of an origin. Below, as every small call is, a body always has room:
+    connections bound these.
+
+    A body has ``body_s`` to arrive. 4 MB of a registration take 46 kB a second.
+    """
+
+    registrations: int = 16
+    other_calls: int = 64
+    wait_s: float = 10.0
+    large_bytes: int = 128 * 2**20
+    origin_large_bytes: int = 8 * 2**20
+    body_s: float = 10.0
+    registration_body_s: float = 90.0
+
+
+@dataclass(frozen=True, slots=True)
 class _Call:
-    """A call: how its request is decoded, where its tokens go, bounds of its body, its hashes."""
+    """A call: how its request is decoded, where its tokens go, its largest body, its hashes."""
 
     decode: Callable[[bytes], Any]
     access: Callable[[Any], Any] = lambda message: message.access
     bytes_max: int = ENVELOPE_BYTES_MAX
-    body_s: float = _BODY_S
     hashes: Callable[[Any], int] = lambda _message: 0
 
 
@@ -107,7 +121,6 @@ _CALLS = {
         lambda body: register_hashes(body, items_max=_ITEMS_MAX, hashes_max=_HASHES_MAX),
         lambda message: message.context.access,
         _REGISTRATION_BYTES_MAX,
-        _REGISTRATION_BODY_S,
         lambda message: sum(len(item.fingerprints.hashes) for item in message.items) // HASH_BYTES,
     ),
     "GetCase": _Call(_decoder(registration_pb2.GetCaseRequest)),
@@ -121,12 +134,19 @@ _CALLS = {
 class Gateway:
     """Serve the files of the page, and pass its calls on to the server. For one event loop."""
 
-    def __init__(self, files: Mapping[str, File], upstream: Upstream, origins: Origins) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, File],
+        upstream: Upstream,
+        origins: Origins,
+        bounds: Bounds | None = None,
+    ) -> None:
         self._files = files
         self._upstream = upstream
         self._origins = origins
-        self._registrations = FairQueue(_REGISTRATIONS)
-        self._other_calls = FairQueue(_OTHER_CALLS)
+        self._bounds = bounds or Bounds()
+        self._registrations = FairQueue(self._bounds.registrations)
+        self._other_calls = FairQueue(self._bounds.other_calls)
         self._large_bytes = Counter[bytes]()
         """Bytes of large bodies in memory, by origin."""
 
@@ -168,15 +188,18 @@ class Gateway:
             raise HTTPException(404)
         tokens = self._origins.tokens(request.client.host if request.client else "")
         origin = tokens[0]
-        places = self._registrations if method == "RegisterHashes" else self._other_calls
+        places, body_s = self._other_calls, self._bounds.body_s
+        if method == "RegisterHashes":
+            places, body_s = self._registrations, self._bounds.registration_body_s
         body = bytearray()
         try:
-            await self._read(request, body, call, origin)
+            async with _in_time(body_s):
+                await self._read(request, body, call.bytes_max, origin)
             with self._origins.asking(origin):
                 message, hashes = await _with_origin(call, bytes(body), tokens)
                 if hashes:
                     self._origins.register(origin, hashes)
-                turn = await _turn(places, origin)
+                turn = await _turn(places, origin, self._bounds.wait_s)
                 try:
                     answer = await self._upstream.call(f"{SERVICE}/{method}", message)
                 finally:
@@ -191,27 +214,33 @@ class Gateway:
                 del self._large_bytes[origin]
         return Response(answer, media_type=CONTENT_TYPE)
 
-    async def _read(self, request: Request, body: bytearray, call: _Call, origin: bytes) -> None:
-        """Read a body. Raises DisruptError for one that is too large or slow, or has no room."""
-        try:
-            async with asyncio.timeout(call.body_s):
-                async for part in request.stream():
-                    before_bytes = _large_bytes(body)
-                    body += part
-                    self._large_bytes[origin] += _large_bytes(body) - before_bytes
-                    if len(body) > call.bytes_max:
-                        raise LimitExceededError(
-                            f"At most {call.bytes_max} bytes. Nothing was changed: send less.",
-                            limit=str(call.bytes_max),
-                        )
-                    if _large_bytes(body) and (
-                        self._large_bytes[origin] > _ORIGIN_LARGE_BYTES_MAX
-                        or self._large_bytes.total() > _LARGE_BYTES_MAX
-                    ):
-                        raise busy(_RETRY_AFTER_S)
-        except TimeoutError:
-            message = "The request came too slowly. Nothing was changed."
-            raise DeadlineExceededError(message) from None
+    async def _read(self, request: Request, body: bytearray, bytes_max: int, origin: bytes) -> None:
+        """Read a body. Raises DisruptError for one that is too large or has no room."""
+        async for part in request.stream():
+            before_bytes = _large_bytes(body)
+            body += part
+            self._large_bytes[origin] += _large_bytes(body) - before_bytes
+            if len(body) > bytes_max:
+                raise LimitExceededError(
+                    f"At most {bytes_max} bytes. Nothing was changed: send less.",
+                    limit=str(bytes_max),
+                )
+            if _large_bytes(body) and (
+                self._large_bytes[origin] > self._bounds.origin_large_bytes
+                or self._large_bytes.total() > self._bounds.large_bytes
+            ):
+                raise busy(_RETRY_AFTER_S)
+
+
+@asynccontextmanager
+async def _in_time(body_s: float) -> AsyncIterator[None]:
+    """Raise DeadlineExceededError for a body that takes longer."""
+    try:
+        async with asyncio.timeout(body_s):
+            yield
+    except TimeoutError:
+        message = "The request came too slowly. Nothing was changed."
+        raise DeadlineExceededError(message) from None
 
 
 def _large_bytes(body: bytearray) -> int:
@@ -241,11 +270,11 @@ async def _closing(application: ASGIApp, scope: Scope, receive: Receive, send: S
     await application(scope, received, sent)
 
 
-async def _turn(places: FairQueue, origin: bytes) -> Turn:
+async def _turn(places: FairQueue, origin: bytes, wait_s: float) -> Turn:
     """Return a turn at the server. Raises OverloadedError where none comes soon."""
     turn_of.set(origin)
     try:
-        async with asyncio.timeout(_WAIT_S):
+        async with asyncio.timeout(wait_s):
             return await places.begin()
     except TimeoutError:
         raise busy(_RETRY_AFTER_S) from None

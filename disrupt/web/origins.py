@@ -117,6 +117,11 @@ class Origins:
             if not self._under_way[origin]:
                 del self._under_way[origin]
 
+    @property
+    def calls_under_way(self) -> int:
+        """Number of calls that have begun to ask and are not over."""
+        return self._under_way.total()
+
     def register(self, origin: bytes, hashes: int) -> None:
         """Charge hashes that are about to be registered. Raises OverloadedError for too many."""
         self._hashes.take(origin, hashes, self._clock())

@@ -98,16 +98,6 @@ def revoke_request(key_id: str) -> admin_pb2.RevokeKeyRequest:
         return admin_pb2.RevokeKeyRequest(key_id=key_id)
 
 
-def list_request() -> admin_pb2.ListKeysRequest:
-    """Make the request to list keys."""
-    return admin_pb2.ListKeysRequest()
-
-
-def checkpoint_request() -> admin_pb2.CheckpointRequest:
-    """Make the request to clear the registry's log."""
-    return admin_pb2.CheckpointRequest()
-
-
 def record_request(report: OutcomeReport) -> admin_pb2.RecordOutcomeRequest:
     """Make the request that notes what came of a match."""
     return admin_pb2.RecordOutcomeRequest(
@@ -132,18 +122,6 @@ def outcome_report(message: admin_pb2.RecordOutcomeRequest) -> OutcomeReport:
     )
 
 
-def recorded_answer() -> admin_pb2.RecordOutcomeResponse:
-    """Make the answer to an outcome that is noted."""
-    return admin_pb2.RecordOutcomeResponse()
-
-
-def created_answer(
-    value: ApiKey, secret: str, bank_names: Mapping[int, str]
-) -> admin_pb2.CreateKeyResponse:
-    """Make the answer with a new key; only this message carries its secret."""
-    return admin_pb2.CreateKeyResponse(key=key(value, bank_names), secret=secret)
-
-
 def list_answer(
     values: Iterable[ApiKey], bank_names: Mapping[int, str], quotas: Iterable[LookupQuota]
 ) -> admin_pb2.ListKeysResponse:
@@ -152,40 +130,6 @@ def list_answer(
         keys=[key(value, bank_names) for value in values],
         quotas=[_quota(value) for value in quotas],
     )
-
-
-def rotated_answer(
-    old: ApiKey, new: ApiKey, secret: str, bank_names: Mapping[int, str]
-) -> admin_pb2.RotateKeyResponse:
-    """Make the answer with a key that replaces another; only this message carries its secret."""
-    return admin_pb2.RotateKeyResponse(
-        key=key(new, bank_names), secret=secret, replaced=key(old, bank_names)
-    )
-
-
-def changed_answer(value: ApiKey, bank_names: Mapping[int, str]) -> admin_pb2.ChangeKeyResponse:
-    """Make the answer to a change."""
-    return admin_pb2.ChangeKeyResponse(key=key(value, bank_names))
-
-
-def uses_noted_answer() -> admin_pb2.NoteKeyUsesResponse:
-    """Make the answer to uses that were noted."""
-    return admin_pb2.NoteKeyUsesResponse()
-
-
-def quota_set_answer() -> admin_pb2.SetQuotaResponse:
-    """Make the answer to a quota that was set."""
-    return admin_pb2.SetQuotaResponse()
-
-
-def revoked_answer(value: ApiKey, bank_names: Mapping[int, str]) -> admin_pb2.RevokeKeyResponse:
-    """Make the answer to a revocation."""
-    return admin_pb2.RevokeKeyResponse(key=key(value, bank_names))
-
-
-def checkpoint_answer(*, done: bool) -> admin_pb2.CheckpointResponse:
-    """Make the answer to a checkpoint."""
-    return admin_pb2.CheckpointResponse(done=done)
 
 
 def key(value: ApiKey, bank_names: Mapping[int, str]) -> admin_pb2.Key:

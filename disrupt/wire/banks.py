@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from disrupt.admin.v1 import admin_pb2
 from disrupt.core.policy import Bank, BankPolicy
 from disrupt.wire.fields import invalid
@@ -12,11 +10,6 @@ from disrupt.wire.fields import invalid
 def create_request(name: str, policy: BankPolicy) -> admin_pb2.CreateBankRequest:
     """Make the request for a new bank. InvalidRequestError where a name is not UTF-8."""
     return admin_pb2.CreateBankRequest(name=_checked(name), policy=_policy(policy))
-
-
-def list_request() -> admin_pb2.ListBanksRequest:
-    """Make the request for all banks."""
-    return admin_pb2.ListBanksRequest()
 
 
 def set_request(name: str, policy: BankPolicy) -> admin_pb2.SetBankRequest:
@@ -33,22 +26,8 @@ def policy(message: admin_pb2.BankPolicy) -> BankPolicy:
     )
 
 
-def created_answer(value: Bank) -> admin_pb2.CreateBankResponse:
-    """Make the answer with a bank that was made."""
-    return admin_pb2.CreateBankResponse(bank=_bank(value))
-
-
-def list_answer(values: Iterable[Bank]) -> admin_pb2.ListBanksResponse:
-    """Make the answer that lists banks."""
-    return admin_pb2.ListBanksResponse(banks=map(_bank, values))
-
-
-def set_answer(value: Bank) -> admin_pb2.SetBankResponse:
-    """Make the answer with a bank that was changed."""
-    return admin_pb2.SetBankResponse(bank=_bank(value))
-
-
-def _bank(value: Bank) -> admin_pb2.Bank:
+def bank(value: Bank) -> admin_pb2.Bank:
+    """Convert a bank to a message."""
     return admin_pb2.Bank(
         number=value.number,
         name=value.name,

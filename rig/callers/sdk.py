@@ -21,11 +21,12 @@ def in_thread(
     method: str,
     *arguments: object,
     address: str = NEVER,
+    key: str = "key",
     settings: Mapping[str, Any] = ONCE,
     **named: object,
 ) -> Any:
     """Call a method of a new MatchClient, which has ``settings``."""
-    with MatchClient(address, key="key", **settings) as client:
+    with MatchClient(address, key=key, **settings) as client:
         return getattr(client, method)(*arguments, **named)
 
 
@@ -33,13 +34,14 @@ def in_loop(
     method: str,
     *arguments: object,
     address: str = NEVER,
+    key: str = "key",
     settings: Mapping[str, Any] = ONCE,
     **named: object,
 ) -> Any:
     """Do what ``in_thread`` does with an AsyncMatchClient."""
 
     async def ask() -> Any:
-        async with AsyncMatchClient(address, key="key", **settings) as client:
+        async with AsyncMatchClient(address, key=key, **settings) as client:
             return await getattr(client, method)(*arguments, **named)
 
     return asyncio.run(ask())

@@ -17,6 +17,7 @@ from disrupt.client import MatchClient
 from disrupt.core.cases import AgeBand
 from disrupt.submission.client import SubmissionClient
 from disrupt.submission.results import Submission
+from rig.callers.said import said
 from rig.waiting import eventually
 
 BIN = Path(sys.executable).parent
@@ -29,6 +30,11 @@ class Done:
     code: int
     out: str
     err: str
+
+    @property
+    def said(self) -> set[str]:
+        """The keys of the texts that it printed."""
+        return said(self.out, self.err)
 
     @property
     def json(self) -> Any:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from rig.callers.said import said
 from rig.processes.running import status
 from rig.servers.deployment import BIN
 
@@ -39,6 +40,11 @@ class Terminal:
     def flat(self) -> str:
         """The text shown, as if no line were broken."""
         return " ".join(self.shown.replace("\N{NO-BREAK SPACE}", " ").split())
+
+    @property
+    def said(self) -> set[str]:
+        """The keys of the texts shown."""
+        return said(self.shown)
 
     def until(self, text: str) -> None:
         """Wait until it has shown a text."""

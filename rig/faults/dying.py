@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from disrupt.feed.rebuild import rebuild
+from disrupt.operators.restore import restore
 from disrupt.registry import sqlite
-from disrupt.server.restore import restore
+from disrupt.upkeep.rebuild import rebuild
 
 _STEPS = ("fsync", "mkdir", "rename", "replace", "rmdir", "unlink")
 """The calls that make files durable, visible or gone."""

@@ -3,7 +3,9 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable, Iterable
 from functools import cache, partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,13 +16,16 @@ from skimage.data import data_dir
 from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality, Profile
+from disrupt.core.transforms import Transform
 from disrupt.hashing import (
     ImageFingerprints,
+    ImageLimits,
+    ImageQuery,
     fingerprint_image,
     hash_image,
 )
-from disrupt.hashing.decoding.pictures import decode
-from disrupt.hashing.images import canonical_hash
+from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS, decode
+from disrupt.hashing.registration import canonical_hash
 
 
 def photo(name: str) -> NDArray[np.uint8]:
@@ -49,6 +54,13 @@ def chunk(kind: bytes, content: bytes = b"", crc: int | None = None) -> bytes:
     """Return a chunk of a PNG file."""
     crc = zlib.crc32(kind + content) if crc is None else crc
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", crc)
+
+
+def begun_png(width_px: int, height_px: int) -> bytes:
+    """Return a PNG whose header says this size, and whose pixels are those of a small picture."""
+    header = struct.pack(">IIBBBBB", width_px, height_px, 8, 2, 0, 0, 0)
+    small = encode(PHOTOS["cat"])
+    return small[:8] + chunk(b"IHDR", header) + small[33:]
 
 
 def grey_tiff(
@@ -80,8 +92,7 @@ def canonical(data: bytes) -> PdqHash:
 
 def registered(data: bytes) -> dict[Profile, PdqHash]:
     """Return the hashes of the whole picture that a file is registered with."""
-    outcome = fingerprint_image(data)
-    assert isinstance(outcome, ImageFingerprints)
+    outcome = fingerprints_of(data)
     assert outcome.fingerprints[0].profile == Profile.PDQ_512
     assert outcome.fingerprints[0].quality == outcome.quality
     return {
@@ -91,4 +102,35 @@ def registered(data: bytes) -> dict[Profile, PdqHash]:
     }
 
 
+def fingerprints_of(
+    data: bytes,
+    hashed: Callable[[bytes], ImageFingerprints | LowQuality] = fingerprint_image,
+) -> ImageFingerprints:
+    """Return what a file is registered with."""
+    outcome = hashed(data)
+    assert isinstance(outcome, ImageFingerprints)
+    return outcome
+
+
+def query_of(
+    data: bytes, limits: ImageLimits = DEFAULT_LIMITS, *, effort: Effort = Effort.STANDARD
+) -> ImageQuery:
+    """Return what a file is looked up by."""
+    outcome = hash_image(data, limits, effort=effort)
+    assert isinstance(outcome, ImageQuery)
+    return outcome
+
+
+def nearest(query: ImageQuery, stored: Iterable[PdqHash]) -> tuple[int, Transform]:
+    """Return the least distance of what is looked up to what is stored, and of which version."""
+    pairs = product(query.hashes, stored)
+    return min((asked.distance_bits(other), version) for (asked, version), other in pairs)
+
+
+def stored_hashes(data: bytes) -> list[PdqHash]:
+    """Return all hashes that a file is registered with."""
+    return [fingerprint.hash for fingerprint in fingerprints_of(data).fingerprints]
+
+
 upright = partial(hash_image, effort=Effort.FAST)
+upright_query = partial(query_of, effort=Effort.FAST)

@@ -13,13 +13,8 @@ from disrupt.core.cases import CASE_NUMBERS, case_number
 from disrupt.core.changes import Addition, Change, Cursor, shown_item
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItems
 from disrupt.core.policy import ADULTS, ApiKey, Right
-from disrupt.registry.contract import (
-    NewCase,
-    NewItem,
-    Registration,
-    RegistryReader,
-    RegistryWriter,
-)
+from disrupt.registry.records import NewCase, NewItem, Registration
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 
 DAY = "2026-11-24"
 NEXT_DAY = "2026-11-25"

@@ -10,9 +10,9 @@ from disrupt.core.changes import Addition, Cursor
 from disrupt.core.outcomes import MatchOutcome
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
-from disrupt.feed.walk import walk
 from disrupt.registry import opening
 from disrupt.registry.sqlite.integrity import integrity_problems
+from disrupt.registry.walk import walk
 from indexer.verify import verify
 from rig.model.write import Write
 

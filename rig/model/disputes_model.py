@@ -26,7 +26,8 @@ from disrupt.core.policy import ADULTS, FIRST_BANKS, MINORS, ApiKey, Bank
 from disrupt.core.review import ItemFilter, ReviewedItem
 from disrupt.core.states import ItemState
 from disrupt.core.transforms import PLANS
-from disrupt.registry.contract import NewItem, RegistryWriter
+from disrupt.registry.records import NewItem
+from disrupt.registry.registry import RegistryWriter
 from rig.media.registrations import api_key, keys_of, registration
 from rig.model.naive_disputes import not_answered, shows_whole
 

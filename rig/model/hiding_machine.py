@@ -35,17 +35,16 @@ from disrupt.core.registrations import Outcome
 from disrupt.core.states import ItemState
 from disrupt.core.transforms import areas_permille
 from disrupt.data_directory import DataDirectory
-from disrupt.feed.compaction import compact
 from disrupt.feed.follower import Follower
-from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first
 from disrupt.index.live import LiveIndex
+from disrupt.operators.restore import restore
 from disrupt.registry import opening
 from disrupt.registry.backup import back_up
-from disrupt.registry.contract import NewItem
-from disrupt.registry.outcomes import DISPUTED_MATCHES
-from disrupt.server.restore import restore
+from disrupt.registry.records import DISPUTED_MATCHES, NewItem
 from disrupt.services.matching import UNBOUNDED, complete, hash_steps
+from disrupt.upkeep.compaction import compact
+from disrupt.upkeep.rebuild import rebuild
 from indexer.verify import verify
 from rig.media.codes import flipped
 from rig.media.registrations import ACT, DAY, NEXT_DAY, api_key, registration

@@ -23,14 +23,8 @@ from disrupt.errors import (
     NotFoundError,
     RequestIdReusedError,
 )
-from disrupt.registry.contract import (
-    CaseItem,
-    HeldItem,
-    NewItem,
-    Registered,
-    Registration,
-    RegistryWriter,
-)
+from disrupt.registry.records import CaseItem, HeldItem, NewItem, Registered, Registration
+from disrupt.registry.registry import RegistryWriter
 from rig.media.registrations import (
     DAY,
     NEXT_DAY,

@@ -28,17 +28,18 @@ from disrupt.core.review import BY_STAFF, ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import NotFoundError, SnapshotRefusedError
-from disrupt.feed import erasure
-from disrupt.feed.compaction import compact
 from disrupt.feed.follower import Follower
-from disrupt.feed.rebuild import Rebuilt, rebuild
 from disrupt.index import segments
 from disrupt.index.generations import create_first, current, directory_of, roll_back
 from disrupt.index.live import LiveIndex
+from disrupt.operators.restore import restore
 from disrupt.registry import opening
 from disrupt.registry.backup import back_up
-from disrupt.registry.contract import NewItem, RegistryReader
-from disrupt.server.restore import restore
+from disrupt.registry.records import NewItem
+from disrupt.registry.registry import RegistryReader
+from disrupt.upkeep import erasure
+from disrupt.upkeep.compaction import compact
+from disrupt.upkeep.rebuild import Rebuilt, rebuild
 from disrupt.wire import feed as wire
 from indexer.verify import verify
 from rig.media.codes import search

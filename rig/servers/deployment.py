@@ -15,7 +15,7 @@ from typing import Self, TypeAlias
 
 from disrupt.core.policy import Right
 from disrupt.data_directory import DataDirectory
-from disrupt.server.admin import open_admin
+from disrupt.server.desk import open_desk
 from disrupt.wire import admin as wire
 
 BIN = Path(sys.executable).parent
@@ -146,8 +146,8 @@ class Deployment:
         """Make a key, for all banks where none is named; return its secret."""
         granted = tuple(Right[right.upper()] for right in rights)
         # As `disrupt keys create` does, without the second that a new interpreter takes.
-        with open_admin(self.data_dir) as admin:
-            secret: str = admin.create(wire.create_request(name, granted, banks)).secret
+        with open_desk(self.data_dir) as desk:
+            secret: str = desk.CreateKey(wire.create_request(name, granted, banks)).secret
         return secret
 
     def kill(self) -> None:

@@ -20,7 +20,7 @@ import uvicorn
 from disrupt.client.connection import connect
 from disrupt.web.commands import configuration
 from disrupt.web.files import File, read_page
-from disrupt.web.gateway import CONTENT_TYPE, SERVICE, Gateway
+from disrupt.web.gateway import CONTENT_TYPE, SERVICE, Bounds, Gateway
 from disrupt.web.origins import Origins
 from disrupt.web.upstream import Upstream
 
@@ -84,6 +84,7 @@ def running(
     origins: Origins | None = None,
     key: str = "key-of-the-gateway",
     options: dict[str, Any] | None = None,
+    bounds: Bounds | None = None,
 ) -> Iterator[Running]:
     """Run a gateway before the server at an address; ``options`` are uvicorn's."""
     origins = origins or Origins()
@@ -94,7 +95,7 @@ def running(
     async def serve() -> None:
         upstream = Upstream(connect(server, key))
         config = configuration(
-            Gateway(files, upstream, origins), options or {"proxy_headers": False}
+            Gateway(files, upstream, origins, bounds), options or {"proxy_headers": False}
         )
         started.append(uvicorn.Server(config))
         ready.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from disrupt.core.policy import ApiKey, Right
-from disrupt.errors import UnauthenticatedError
-from disrupt.server.admission.limits import MessageLimits, capacities
-from disrupt.server.admission.receiving import Receiver
-from disrupt.server.admission.shares import Admission
-from disrupt.server.calls.health import Health
-from disrupt.server.calls.interceptors import Authentication, Errors
+from disrupt.errors import InvalidMediaError, UnauthenticatedError
 from disrupt.server.config import Config
+from disrupt.server.edge.health import Health
+from disrupt.server.edge.interceptors import Authentication, Errors
+from disrupt.server.edge.limits import capacities
+from disrupt.server.edge.methods import most_bytes
+from disrupt.server.edge.receiving import Receiver
+from disrupt.server.edge.shares import Admission
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceServicer, add_MatchServiceServicer_to_server
 
@@ -38,6 +40,18 @@ class Stub:
     async def MatchImage(self, *_: object) -> match_pb2.MatchImageResponse:  # noqa: N802
         """Answer."""
         return match_pb2.MatchImageResponse(index_cursor="cursor")
+
+
+class Troubled(Stub):
+    """Answers lookups by hash, refuses pictures as the decoder does, and fails at the status."""
+
+    async def MatchImage(self, *_: object) -> match_pb2.MatchImageResponse:  # noqa: N802
+        """Refuse."""
+        raise InvalidMediaError("The decoder crashed on this file.", cause="CRASH")
+
+    async def GetIndexStatus(self, *_: object) -> match_pb2.GetIndexStatusResponse:  # noqa: N802
+        """Fail."""
+        raise RuntimeError
 
 
 async def authenticate(secret: str) -> ApiKey:
@@ -61,7 +75,9 @@ async def serving(
 
     The last of KEYS has the right to the feed only.
     """
-    errors = Errors(Receiver(MessageLimits.of(config), {}), config.max_call_s, config.max_call_s)
+    errors = Errors(
+        Receiver(partial(most_bytes, config=config)), config.max_call_s, config.max_call_s
+    )
     admission = admission or Admission(capacities(config))
     server = aio.server(
         interceptors=[Authentication(authenticate, admission), *tracing, errors],

@@ -9,9 +9,9 @@ from typing import Self
 
 import numpy as np
 
-from disrupt.feed.rebuild import rebuild
 from disrupt.hashing import ImageFingerprints, fingerprint_image
 from disrupt.registry import sqlite
+from disrupt.upkeep.rebuild import rebuild
 from rig.faults.disks import mounted
 from rig.media.generated import noise
 from rig.media.pictures import encode

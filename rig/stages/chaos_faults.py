@@ -22,10 +22,10 @@ from disrupt.client import MatchClient
 from disrupt.client.connection import connect
 from disrupt.client.retries import RetryPolicy
 from disrupt.errors import DisruptError, InvalidMediaError, OverloadedError
+from disrupt.operators.scrape import Scrape
 from disrupt.server.metrics import families
 from disrupt.server.metrics.families import Family
-from disrupt.server.metrics.scrape import Scrape
-from disrupt.server.processes.storage import LOOK_S
+from disrupt.server.upkeep.storage import LOOK_S
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from rig.callers.continual import Caller

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from disrupt.core.media import FINGERPRINT, MediaKind
 from disrupt.core.policy import ADULTS
 from disrupt.data_directory import DataDirectory
-from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first
 from disrupt.registry import opening
-from disrupt.registry.contract import NewItem, RegistryWriter
+from disrupt.registry.records import NewItem
+from disrupt.registry.registry import RegistryWriter
+from disrupt.upkeep.rebuild import rebuild
 from rig.media.registrations import DAY, registration
 
 Codes = NDArray[np.uint8]

@@ -13,7 +13,7 @@ from PIL import Image
 from disrupt.archives import pictures
 from disrupt.core.hashes import stack
 from disrupt.hashing import ImageQuery, hash_image
-from disrupt.hashing.images import ImageFingerprints, fingerprint_image
+from disrupt.hashing.registration import ImageFingerprints, fingerprint_image
 from rig.callers.shell import Done, typed
 from tests.archives.site import Site, pairs, results
 

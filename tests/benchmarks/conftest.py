@@ -48,7 +48,10 @@ class InProcess:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """Return a function that runs a benchmark's command in this process."""
+    """Return a function that runs a benchmark's command in this process.
+
+    Of its report it returns figures, details, failures and parameters beside each other.
+    """
     for module in (archives, hashing, lifecycle, narrowing, recall, search):
         monkeypatch.setattr(module, "ProcessPoolExecutor", InProcess)
 
@@ -59,6 +62,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
             command([*map(str, words), "--json", str(report)], standalone_mode=False)
         except SystemExit as ended:
             code = ended.code if isinstance(ended.code, int) else 1 if ended.code else 0
-        return code, json.loads(report.read_text())
+        written = json.loads(report.read_text())
+        shown = {**written.get("details", {}), **written["figures"]}
+        return code, shown | {name: written[name] for name in ("failures", "parameters")}
 
     return run

@@ -1,11 +1,15 @@
-"""What benchmarks share: photographs, sets of hashes, brute force, tables."""
+"""What benchmarks share: photographs, sets of hashes, brute force, tables, records."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import click
 import numpy as np
 import pytest
 
-from benchmarks.harness import hash_sets, report
+from benchmarks.harness import figures, hash_sets, report
 from rig.media import photographs
 from rig.model.brute_force import brute_force
 
@@ -15,6 +19,85 @@ def test_a_table_has_numbers_as_pages_write_them(capsys: pytest.CaptureFixture[s
     head, _, row = capsys.readouterr().out.splitlines()[:3]
     assert head == "| what | n | ms | per_s | bound |"
     assert row == "| a | 1 234 567 | 0.123 | 1 234 |  |"
+
+
+def command(failures: list[str] | None = None, value: object = 0.5) -> click.Command:
+    @click.command
+    @report.outputs(cannot_show="Anything.")
+    @click.option("--size", default=1)
+    @click.option("--folder", type=click.Path(path_type=Path))
+    @click.option("--kind", "kinds", multiple=True)
+    def main(**_: object) -> None:
+        report.publish({"rows": [{"n": value}]}, failures=failures or (), details={"each": [1]})
+
+    return main
+
+
+def recorded(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
+    monkeypatch.setattr(report, "RESULTS", folder / "results")
+    return folder / "results"
+
+
+def test_a_record_has_every_field_and_neither_paths_nor_details(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = recorded(monkeypatch, tmp_path)
+    words = ["--size", "3", "--folder", str(tmp_path), "--kind", "a b", "--kind", "c"]
+    written = tmp_path / "out.json"
+    outputs = ["--json", str(written), "--record"]
+    command()([*words, *outputs], standalone_mode=False)
+    (record,) = figures.records(results).values()
+    assert tuple(record) == report.FIELDS
+    assert json.loads(written.read_text()) == {**record, "details": {"each": [1]}}
+    assert record["parameters"] == {"size": 3, "kinds": ["a b", "c"]}
+    assert str(tmp_path) not in json.dumps(record)
+    assert record["command"].endswith(
+        f"test_harness --size 3 --folder {tmp_path.name} --kind 'a b' --kind c"
+    )
+    command()(["--record", "large"], standalone_mode=False)
+    assert [path.name for path in sorted(results.iterdir())] == [
+        "test_harness-large.json",
+        "test_harness.json",
+    ]
+
+
+def test_a_run_that_fails_says_so_and_leaves_the_last_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = recorded(monkeypatch, tmp_path)
+    with pytest.raises(SystemExit, match="1"):
+        command(["it is broken"])(["--record"], standalone_mode=False)
+    assert not results.exists()
+    assert "Failed: it is broken." in capsys.readouterr().err
+
+
+def test_a_figure_is_one_number_or_text(tmp_path: Path) -> None:
+    words = ["--json", str(tmp_path / "out.json")]
+    with pytest.raises(ValueError, match="A figure is"):
+        command(value=[1, 2])(words, standalone_mode=False)
+    command(value=float("nan"))(words, standalone_mode=False)
+    assert json.loads((tmp_path / "out.json").read_text())["figures"] == {"rows": [{"n": None}]}
+
+
+def test_marked_tables_of_a_page_are_written_from_records(tmp_path: Path) -> None:
+    of = figures.records()
+    page = tmp_path / "page.md"
+    marked = "# A\n\n<!-- figures: {} -->\nold\n<!-- end of figures -->\n\nprose\n"
+    page.write_text(marked.format("recall and promises"))
+    (text,) = figures.stale(tmp_path, of).values()
+    assert "old" not in text
+    assert text.startswith("# A\n\n<!--")
+    assert text.endswith("prose\n")
+    assert "| 540 | 100 % | 94-100 % | 93 % | 100 % |  | 100 % | 100 % |" in text
+    page.write_text(text)
+    assert not figures.stale(tmp_path, of)
+    page.write_text(marked.format("unknown"))
+    with pytest.raises(KeyError):
+        figures.stale(tmp_path, of)
+
+
+def test_pages_have_the_figures_of_the_records() -> None:
+    assert not figures.stale(), "run ./scripts/figures"
 
 
 def test_brute_force_finds_what_comparing_bits_finds() -> None:

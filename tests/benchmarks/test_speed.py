@@ -16,27 +16,25 @@ from benchmarks.harness import hash_sets
 from benchmarks.speed import (
     archives,
     browser,
+    call_cost,
     changes,
     hashing,
     lifecycle,
-    lookup_cost,
     panels,
     picture_calls,
     search,
     search_chart,
-    service,
-    stages,
 )
+from benchmarks.speed.hash_calls import WORKLOADS
 from benchmarks.speed.hashing import Measured, disagreeing, rows_of
 from benchmarks.speed.search_engines import SETTINGS
-from benchmarks.speed.service_run import WORKLOADS
 from disrupt.core.changes import Addition, Change, Cursor
 from disrupt.index.live import LiveIndex
 from disrupt.index.multi_index.engine import MultiIndex
 from disrupt.index.nearest import NearestItems
 from rig.servers import monitored
 from tests.benchmarks.conftest import Bench
-from tests.web.hashing.engines import needs
+from tests.needs import needs
 
 
 @pytest.fixture(autouse=True)
@@ -101,50 +99,57 @@ def test_a_lookup_that_hashes_far_from_what_is_registered_is_found() -> None:
 
 @pytest.mark.skipif(shutil.which("h2load") is None, reason="no h2load: scripts/system-packages")
 def test_every_way_of_calling_is_measured_beside_its_bounds(bench: Bench) -> None:
-    words = ("--size", "3000", "--seconds", "0.2", "--rounds", "1", "--checked", "100")
-    code, report = bench(service.main, *words)
-    assert (code, report["wrong"]) == (0, 0)
-    assert [row["calls"] for row in report["rows"]] == [each.name for each in WORKLOADS]
-    for row in report["rows"]:
+    words = ("--part", "hashes", "--part", "stages", "--distribution", "uniform")
+    sizes = ("--size", "3000", "--seconds", "0.2", "--rounds", "1")
+    code, report = bench(call_cost.main, *words, *sizes)
+    assert (code, report["failures"]) == (0, [])
+    assert [row["calls"] for row in report["hash_calls"]] == [each.name for each in WORKLOADS]
+    for row in report["hash_calls"]:
         for name in ("calls_per_s", "items_per_cpu_s", "nothing_items_per_cpu_s", "of_engine"):
             assert row[name] > 0
     for latency in report["latencies"]:
         assert 0 < latency["p50_us"] <= latency["p99_us"] <= latency["p999_us"]
+    assert [row["hashes"] for row in report["stages"]] == [1, 64, 1000]
+    for row in report["stages"]:
+        assert row["hits"] == pytest.approx(row["hashes"] / 10, rel=0.1)
+        assert min(row["decode_us"], row["search_us"], row["near_rule_us"]) > 0
 
 
-def test_a_lookup_is_timed_of_every_kind_of_picture(bench: Bench, tmp_path: Path) -> None:
+@pytest.fixture
+def pictures(tmp_path: Path) -> tuple[str | Path, ...]:
     for name in ("coffee", "chelsea"):
         Image.fromarray(getattr(data, name)()).save(tmp_path / f"{name}.png")
-    words = ("--photographs", "2", "--stored", "2000", "--repeat", "1", "--folder", tmp_path)
-    code, report = bench(lookup_cost.main, *words)
-    assert code == 0
-    assert len(report["rows"]) == 5
-    for row in report["rows"]:
+    words = ("--part", "pictures", "--photographs", "2", "--size", "2000", "--rounds", "1")
+    return (*words, "--folder", tmp_path)
+
+
+def test_calls_with_pictures_are_timed_beside_their_peers(
+    bench: Bench, pictures: tuple[str | Path, ...]
+) -> None:
+    shown = {name: picture_calls.PICTURES[name] for name in ("story", "collage of 4")}
+    with mock.patch.dict(picture_calls.PICTURES, shown, clear=True):
+        code, report = bench(call_cost.main, *pictures)
+    assert (code, report["failures"]) == (0, [])
+    assert [(row["call"], row["picture"]) for row in report["picture_calls"]] == [
+        (call, picture) for call in ("lookup", "registration") for picture in shown
+    ]
+    for row in report["picture_calls"]:
+        assert row["of_peer"] == pytest.approx(row["cpu_ms"] / row["peer_cpu_ms"])
+        assert row["clock_ms"] > 0
+    for row in report["picture_stages"]:
         parts = row["find_regions_ms"] + row["hash_ms"] + row["search_ms"]
         assert row["in_all_ms"] == pytest.approx(parts)
         assert 8 < row["hashes"] <= 2200
 
 
-def test_the_stages_of_a_batch_are_measured(bench: Bench) -> None:
-    code, report = bench(stages.main, "--size", "3000", "--passes", "1")
-    assert code == 0
-    assert [row["hashes"] for row in report["rows"]] == [1, 64, 1000]
-    for row in report["rows"]:
-        assert row["hits"] == pytest.approx(row["hashes"] / 10, rel=0.1)
-        assert min(row["decode_us"], row["search_us"], row["near_rule_us"]) > 0
-
-
-def test_calls_with_pictures_are_timed_beside_their_peers(bench: Bench, tmp_path: Path) -> None:
-    for name in ("coffee", "chelsea"):
-        Image.fromarray(getattr(data, name)()).save(tmp_path / f"{name}.png")
-    words = ("--photographs", "2", "--stored", "2000", "--rounds", "1", "--folder", tmp_path)
-    with mock.patch.dict(lookup_cost.PICTURES, {"story": "story"}, clear=True):
-        code, report = bench(picture_calls.main, *words)
-    assert (code, report["wrong"]) == (0, 0)
-    assert [row["call"] for row in report["rows"]] == ["lookup", "registration"]
-    for row in report["rows"]:
-        assert row["of_peer"] == pytest.approx(row["cpu_ms"] / row["peer_cpu_ms"])
-        assert row["clock_ms"] > 0
+def test_a_call_with_a_picture_that_is_answered_wrongly_is_found(
+    bench: Bench, pictures: tuple[str | Path, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picture_calls, "expected", lambda *_: [("00", 1)])
+    shown = {"story": picture_calls.PICTURES["story"]}
+    with mock.patch.dict(picture_calls.PICTURES, shown, clear=True):
+        code, report = bench(call_cost.main, *pictures)
+    assert (code, report["failures"]) == (1, ["2 answers are wrong"])
 
 
 _LIFE = (
@@ -156,11 +161,11 @@ _LIFE = (
 def test_the_life_of_an_index_is_measured_and_answers_are_exact(bench: Bench) -> None:
     with mock.patch.object(lifecycle, "_QUERIES", 200):
         code, report = bench(lifecycle.main, "--size", "24000", *_LIFE)
-    assert (code, report["wrong"]) == (0, 0)
+    assert (code, report["failures"]) == (0, [])
     assert [(row["changes"], row["count"]) for row in report["changes"]] == [
         (kind, count) for kind in changes.KINDS for count in (0, 1000)
     ]
-    assert all(value > 0 for value in (*report["build"].values(), *report["memory"].values()))
+    assert all(value > 0 for value in (*report["build"][0].values(), *report["memory"][0].values()))
 
 
 def test_removals_that_an_index_ignores_are_found(

@@ -13,6 +13,7 @@ from PIL import Image
 
 from disrupt.core.cases import AgeBand, case_number, parse_case_number, parse_pin
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
+from rig.callers.said import said
 from rig.callers.shell import Done, Shell
 from rig.callers.terminal import at_terminal
 from rig.media.generated import animation, no_picture, picture, plain
@@ -76,40 +77,27 @@ def test_a_picture_is_registered_found_and_withdrawn(disrupt: Shell, tmp_path: P
     assert (again.json["status"], again.json["items"]) == ("WITHDRAWN", [])
 
 
-def test_unless_adult_is_said_the_pictures_are_a_minors(disrupt: Shell, tmp_path: Path) -> None:
-    file = picture(tmp_path / "a.png", 110)
-    said = disrupt("submit", file)
-    assert "mineure" in said.out
-    assert "minor" in said.out
-    (line,) = disrupt.match(file, until=1)
-    assert line["matches"][0]["bank"] == "minors"
-    for at, age in enumerate((AgeBand.UNSURE, AgeBand.MINOR)):
-        file = picture(tmp_path / f"{at}.png", 111 + at)
-        disrupt.registered(file, age=age)
-        (line,) = disrupt.match(file, until=1)
-        assert line["matches"][0]["bank"] == "minors"
-
-
-def test_a_minors_picture_in_an_adults_case_is_found_among_those_of_minors(
+def test_unless_adult_is_said_a_picture_is_a_minors_whatever_the_others_of_its_case_are(
     disrupt: Shell, tmp_path: Path
 ) -> None:
-    ages = (("minor", "--age=minor"), ("unsure", None), ("adult", "--age=adult"))
-    opened = disrupt.registered(picture(tmp_path / "a.png", 115))
-    for at, (age, option) in enumerate(ages):
+    old = picture(tmp_path / "a.png", 115)
+    opened = disrupt.registered(old)
+    for at, age in enumerate((None, "unsure", "minor", "adult")):
         file = picture(tmp_path / f"{age}.png", 116 + at)
-        options = ["--case", opened.case_number] + ([option] if option else [])
-        added = disrupt("submit", *options, file, pin=opened.pin)
+        is_unsure = age in {None, "unsure"}
+        files = [old, file] if is_unsure else [file]  # which leaves the age of the old one
+        options = ["--case", opened.case_number, *(["--age", age] if age else [])]
+        added = disrupt("submit", *options, *files, pin=opened.pin)
         assert added.code == 0, added.err
-        assert ("Âge non précisé" in added.out) == (age == "unsure")
+        assert ("treated_as_minor" in added.said) == is_unsure
         (line,) = disrupt.match(file, until=1)
         bank = "adults" if age == "adult" else "minors"
         assert line["matches"][0]["bank"] == bank
     shown = disrupt("status", "--json", opened.case_number, pin=opened.pin)
-    ages_shown = [shown_item["age"] for shown_item in shown.json["items"]]
-    assert ages_shown == ["adult", "minor", "minor", "adult"]
-    said = disrupt("status", opened.case_number, pin=opened.pin).out
-    assert "Images traitées comme celles d'une personne mineure\N{NO-BREAK SPACE}: 2" in said
-    assert "Pictures treated as those of an adult: 2" in said
+    ages = [item["age"] for item in shown.json["items"]]
+    assert ages == ["adult", "minor", "minor", "minor", "adult"]
+    status = disrupt("status", opened.case_number, pin=opened.pin)
+    assert status.said >= {"treated.MINOR", "treated.ADULT"}
 
 
 def test_a_picture_that_is_in_the_case_already_is_said_to_be(
@@ -123,26 +111,19 @@ def test_a_picture_that_is_in_the_case_already_is_said_to_be(
 
     def again(age: str, *options: str) -> Done:
         add = ("submit", "--case", opened["case"], "--age", age, *options)
-        done = disrupt(*add, file, pin=opened["pin"])
-        assert done.code == 0, done.err
-        return done
+        return disrupt(*add, file, pin=opened["pin"])
 
-    kept = again("adult").out
-    assert "déjà dans votre dossier, et bien enregistrée" in kept
-    assert "in your case already, and safely registered" in kept
-    assert first["item"] in kept
-    refused = disrupt("submit", "--case", opened["case"], "--age=minor", file, pin=opened["pin"])
+    kept = again("adult")
+    assert (kept.code, "outcome.KEPT" in kept.said, first["item"] in kept.out) == (0, True, True)
+    refused = again("minor")
     assert refused.code == 3, "a change of age is confirmed"
-    assert "leur âge changerait" in refused.err
-    assert "1  " + str(file) + ": majeure → mineure · adult → minor" in refused.err
-    assert "elle y reste telle quelle" in refused.out
-    renewed = again("minor", "--yes").out
-    assert "son enregistrement est renouvelé" in renewed
-    assert "its registration is renewed" in renewed
-    assert first["item"] not in renewed
+    assert refused.said >= {"age_changes", "refused.OTHER_AGE"}
+    assert f"1  {file}: majeure → mineure · adult → minor" in refused.err
+    renewed = again("minor", "--yes")
+    assert (renewed.code, "outcome.RENEWED" in renewed.said) == (0, True)
     (item,) = again("minor", "--json").json["items"]
     assert item["outcome"] == "kept"
-    assert item["item"] in renewed
+    assert [name in renewed.out for name in (item["item"], first["item"])] == [True, False]
     status = disrupt("status", "--json", opened["case"], pin=opened["pin"]).json
     assert [(shown["item"], shown["age"]) for shown in status["items"]] == [(item["item"], "minor")]
 
@@ -161,14 +142,14 @@ def test_items_are_added_to_a_case_and_withdrawn_one_by_one(disrupt: Shell, tmp_
     assert left.json["withdrawn_numbers"] == [1]
     again = disrupt("withdraw", opened["case"], "--item", "1", pin=opened["pin"])
     assert again.code == 0, again.err
-    assert "Rien n'a changé" in again.out
-    assert "Images retirées\N{NO-BREAK SPACE}: 1" not in again.out
+    assert again.said & {"nothing_left_to_withdraw", "items_withdrawn"} == {
+        "nothing_left_to_withdraw"
+    }
     disrupt.match(first, until=0)
     disrupt.match(second, until=1)
 
     elsewhere = disrupt("withdraw", "--yes", opened["case"], "--item", "00" * 16, pin=opened["pin"])
-    assert elsewhere.code == 1
-    assert elsewhere.err.startswith("Une de ces images n'est pas dans ce dossier.")
+    assert (elsewhere.code, "error.NOT_FOUND" in elsewhere.said) == (1, True)
 
 
 def test_withdrawing_by_an_old_id_withdraws_what_the_picture_is_now(
@@ -181,28 +162,12 @@ def test_withdrawing_by_an_old_id_withdraws_what_the_picture_is_now(
     old = opened["items"][1]["item"]
     assert (new["outcome"], new["number"], new["item"] == old) == ("renewed", 2, False)
     gone = disrupt("withdraw", "--yes", opened["case"], "--item", old, pin=opened["pin"])
-    assert "Images retirées\N{NO-BREAK SPACE}: 1." in gone.out
+    assert gone.said >= {"items_withdrawn", "by_older_id"}
     assert "Image 2 · Picture 2" in gone.out
-    assert "l'identifiant que vous avez donné était l'ancien" in gone.out
     assert new["item"] in gone.out
     disrupt.match(files[1], until=0)
     again = disrupt("withdraw", "--yes", opened["case"], "--item", old, pin=opened["pin"])
-    assert "Rien n'a changé" in again.out
-
-
-def test_adding_without_an_age_leaves_that_of_a_picture_which_the_case_has(
-    disrupt: Shell, tmp_path: Path
-) -> None:
-    file, new = picture(tmp_path / "a.png", 126), picture(tmp_path / "b.png", 127)
-    opened = disrupt.registered(file)
-    for options in ([], ["--age=unsure"]):
-        add = ("submit", "--json", "--case", opened.case_number, *options)
-        done = disrupt(*add, file, new, pin=opened.pin)
-        assert done.code == 0, done.err
-    shown = disrupt("status", "--json", opened.case_number, pin=opened.pin).json["items"]
-    assert [(item["number"], item["age"]) for item in shown] == [(1, "adult"), (2, "minor")]
-    (line,) = disrupt.match(file, until=1)
-    assert line["matches"][0]["bank"] == "adults"
+    assert "nothing_left_to_withdraw" in again.said
 
 
 def test_the_age_is_asked_for_new_pictures_and_none_is_proposed(
@@ -240,8 +205,7 @@ def test_the_last_picture_is_withdrawn_after_the_question_of_a_case(
     opened = disrupt.registered(file)
     withdraw = ("withdraw", opened.case_number, "--item", "1")
     refused = disrupt(*withdraw, pin=opened.pin)
-    assert refused.code == 2
-    assert "le dossier serait retiré en entier" in " ".join(refused.err.split())
+    assert (refused.code, "say_yes_to_last" in refused.said) == (2, True)
     env = {"DISRUPT_SERVER": disrupt.address, "DISRUPT_KEY": disrupt.register_key}
     for answer, code in (("non", 1), ("oui", 0)):
         disrupt.match(file, until=1)
@@ -249,7 +213,7 @@ def test_the_last_picture_is_withdrawn_after_the_question_of_a_case(
             terminal.until("Type yes to withdraw the case")
             terminal.type(answer)
             assert terminal.end() == code
-    assert "Il ne reste aucune image : le dossier est retiré." in terminal.flat
+    assert "case_withdrawn_too" in terminal.said
     disrupt.match(file, until=0)
 
 
@@ -261,19 +225,17 @@ def test_receipts_name_numbers_and_the_next_commands(disrupt: Shell, tmp_path: P
     commands = re.findall(r"^ +disrupt (.*)$", done.out, re.MULTILINE)
     assert [command.split()[0] for command in commands] == ["status", "submit", *["withdraw"] * 2]
     pin = "".join(re.findall(r"PIN: ([0-9 ]+)", done.out)[0].split())
-    assert "119" in done.out, "a text for minors"
+    assert "help.minor" in done.said
     shown = disrupt(*commands[0].split(), pin=pin)
-    day = datetime.now(UTC).date().isoformat()
-    said = f"  1  image enregistrée le {day}, actif\n     picture registered on {day}, active\n"
-    assert said in shown.out
-    assert "119" in shown.out
+    assert datetime.now(UTC).date().isoformat() in shown.out
+    assert shown.said >= {"registered_on", "state.LIVE", "help.minor"}
     gone = disrupt(*commands[2].split(), pin=pin)
     assert gone.code == 0, gone.err
-    assert "Numéros des images retirées · Numbers of withdrawn pictures: 1" in gone.out
+    assert "Numbers of withdrawn pictures: 1\n" in gone.out
     added = disrupt(*commands[1].replace("FICHIER", str(files[0])).split(), "--json", pin=pin)
     assert added.json["items"][0]["number"] == 3, "1 is not given again"
     whole = disrupt(*commands[3].split(), "--yes", pin=pin)
-    assert "119" in whole.out, "no picture is left to say that she is a minor"
+    assert "help.minor" in whole.said, "no picture is left to say that she is a minor"
 
 
 @pytest.mark.parametrize("typed", ["", "1234"])
@@ -283,8 +245,7 @@ def test_who_has_lost_the_pin_reads_at_its_prompt_what_can_be_done(typed: str) -
         terminal.until("PIN (it is not shown):")
         terminal.type(typed)
         assert terminal.end() == 2
-    assert "Un code PIN a 12 chiffres" in terminal.flat
-    assert "ses images restent bloquées. Enregistrez-les à nouveau, sans --case" in terminal.flat
+    assert terminal.said >= {"bad_pin", "lost_pin"}
 
 
 def test_files_that_cannot_be_registered_are_rejected_and_the_others_go_through(
@@ -295,17 +256,14 @@ def test_files_that_cannot_be_registered_are_rejected_and_the_others_go_through(
     done = disrupt("submit", "--json", bad, good, flat)
     assert done.code == 3
     assert [item["input"] for item in done.json["items"]] == [str(good)]
-    rejected = {rejection["input"]: rejection for rejection in done.json["rejected"]}
-    assert set(rejected) == {str(bad), str(flat)}
-    assert set(rejected[str(bad)]) == {"input", "reason", "message", "quality"}
-    assert (rejected[str(bad)]["reason"], rejected[str(bad)]["quality"]) == ("INVALID_MEDIA", None)
-    assert rejected[str(flat)]["reason"] == "LOW_QUALITY"
-    assert rejected[str(flat)]["quality"] < 50
-    assert all(rejection["message"] for rejection in rejected.values())
+    rejected = [(file["input"], file["reason"]) for file in done.json["rejected"]]
+    assert rejected == [(str(bad), "INVALID_MEDIA"), (str(flat), "LOW_QUALITY")]
+    for file in done.json["rejected"]:
+        assert set(file) == {"input", "reason", "message", "quality"}
+        assert file["message"]
 
-    said = disrupt("submit", bad).out
-    assert "ont été envoyées" not in said, "nothing was sent"
-    assert "Numéro de dossier" not in said, "nothing was to be sent"
+    keys = disrupt("submit", bad).said
+    assert not keys & {"never_left", "number.case"}, "nothing was to be sent"
 
     nothing = disrupt("submit", "--json", bad)
     assert nothing.code == 3
@@ -327,16 +285,16 @@ def test_each_obstacle_of_a_file_has_words_of_its_own(disrupt: Shell, tmp_path: 
     stripes = Image.frombytes("L", (1, 16), bytes([0, 200]) * 8)
     stripes.resize((600, 480), Image.Resampling.NEAREST).save(tmp_path / "stripes.png")
     expected = {
-        "cut.png": ("Cette image est incomplète ou abîmée", "cut short or damaged"),
-        "empty.png": ("Ce fichier est vide", "This file is empty"),
-        "folder": ("C'est un dossier, pas une image", "This is a folder"),
-        "huge.png": ("Cette image est trop grande", "This picture is too large"),
-        "large.png": ("Cette image est trop grande", "This picture is too large"),
-        "locked.png": ("ne nous laisse pas le lire", "does not let us read it"),
-        "missing.png": ("Ce fichier est introuvable", "This file is not there"),
-        "note.txt": ("Ce fichier n'est pas une image", "This file is not a picture"),
-        "plain.png": ("Image trop unie", "Picture too plain"),
-        "stripes.png": ("Image trop régulière", "Picture too regular"),
+        "cut.png": "DAMAGED",
+        "empty.png": "EMPTY",
+        "folder": "FOLDER",
+        "huge.png": "TOO_LARGE",
+        "large.png": "TOO_LARGE",
+        "locked.png": "UNREADABLE",
+        "missing.png": "MISSING",
+        "note.txt": "INVALID_MEDIA",
+        "plain.png": "LOW_QUALITY",
+        "stripes.png": "TOO_REGULAR",
     }
     # Root reads every file, unless it lacks this capability.
     dropping = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
@@ -349,12 +307,9 @@ def test_each_obstacle_of_a_file_has_words_of_its_own(disrupt: Shell, tmp_path: 
         check=False,
     )
     assert done.returncode == 3, done.stderr
-    flat = " ".join(done.stdout.replace(str(tmp_path), "").split())
-    for name, (french, english) in expected.items():
-        said = flat.partition(f"/{name} ")[2].partition(" /")[0]
-        assert french in said, name
-        assert english in said, name
-        assert said.index(french) < said.index(english)
+    for file, cause in zip(files, expected.values(), strict=True):
+        words = done.stdout.partition(f"{file}")[2].partition(str(tmp_path))[0]
+        assert {key for key in said(words) if key.startswith("refused.")} == {f"refused.{cause}"}
 
 
 def test_every_frame_of_an_animation_is_registered_when_asked(
@@ -363,9 +318,7 @@ def test_every_frame_of_an_animation_is_registered_when_asked(
     moving = animation(tmp_path / "moving.webp", 141, 142, 143)
     late = picture(tmp_path / "late.png", 143)
     first = disrupt("submit", moving)
-    assert first.code == 0
-    assert "une image seulement de ce fichier" in " ".join(first.out.split())
-    assert "--every-frame" in first.out
+    assert (first.code, "first_frame_only" in first.said) == (0, True)
     assert disrupt("submit", "--json", moving).json["items"][0]["first_frame_only"]
     disrupt.match(late, until=0)
     asked = disrupt("submit", "--every-frame", "--json", moving, late)
@@ -380,14 +333,13 @@ def test_every_frame_of_an_animation_is_registered_when_asked(
 def test_an_animation_of_too_many_frames_says_so_to_who_registers_and_to_who_looks_up(
     disrupt: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("images", "queries"):
+    for module in ("registration", "lookup"):
         monkeypatch.setattr(f"disrupt.hashing.{module}.MAX_FRAMES", 8)
     long = animation(tmp_path / "long.gif", *range(1000, 1022), side_px=64)
     refused = disrupt("submit", "--every-frame", "--json", long)
     assert refused.code == 3
     assert refused.json["rejected"][0]["reason"] == "TOO_MANY_FRAMES"
-    said = disrupt("submit", "--every-frame", long).out
-    assert "trop d'images différentes" in said
+    assert "refused.TOO_MANY_FRAMES" in disrupt("submit", "--every-frame", long).said
     looked_up = disrupt("match", "--json", long)
     assert looked_up.code == 0
     assert looked_up.lines[0]["frames_skipped"] == 14

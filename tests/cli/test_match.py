@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from disrupt.hashing import ImageQuery, hash_image
-from rig.callers.shell import Shell
+from rig.callers.shell import Done, Shell
 from rig.media.generated import no_picture, picture, plain
 
 
@@ -53,27 +53,22 @@ def test_every_input_of_a_lookup_gets_its_line(disrupt: Shell, tmp_path: Path) -
         plain(tmp_path / "plain.png"),
         tmp_path / "missing.png",
     ]
+    reasons = ["INVALID_MEDIA", None, "LOW_QUALITY", "UNREADABLE_MEDIA"]
     for options in ([], ["--send-pictures"]):
         done = disrupt("match", "--json", *options, *files)
-        assert done.code == 3
-        assert [line["input"] for line in done.lines] == [str(file) for file in files]
-        reasons = [line["error"] and line["error"]["reason"] for line in done.lines]
-        assert reasons == ["INVALID_MEDIA", None, "LOW_QUALITY", "UNREADABLE_MEDIA"]
-        assert all(line["matches"] == [] for line in done.lines)
+        assert _reasons(done) == (3, [*zip(map(str, files), reasons, strict=True)])
         assert done.lines[2]["quality"] < 50
         for line in done.lines:
             assert set(line) == {"input", "quality", "matches", "error"}
+            assert line["matches"] == []
             assert line["error"] is None or set(line["error"]) == {"reason", "message"}
-
-
-def test_hashes_that_are_none_are_named_and_the_others_looked_up(disrupt: Shell) -> None:
     texts = ["00" * 31 + "ff", "zz" * 32, "f" * 63, "ab" * 32]
-    done = disrupt("match", "--json", "--hash", *texts)
-    assert done.code == 3
-    assert [line["input"] for line in done.lines] == texts
-    assert [line["error"] and line["error"]["reason"] for line in done.lines] == [
-        None,
-        "INVALID_REQUEST",
-        "INVALID_REQUEST",
-        None,
-    ]
+    reasons = [None, "INVALID_REQUEST", "INVALID_REQUEST", None]
+    by_hash = disrupt("match", "--json", "--hash", *texts)
+    assert _reasons(by_hash) == (3, [*zip(texts, reasons, strict=True)])
+
+
+def _reasons(done: Done) -> tuple[int, list[tuple[str, str | None]]]:
+    """Return the exit code, and each input with the reason why it was not looked up."""
+    lines = [(line["input"], line["error"] and line["error"]["reason"]) for line in done.lines]
+    return done.code, lines

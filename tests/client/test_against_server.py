@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import re
 import secrets
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 
 import disrupt.client
-from disrupt.client import AsyncMatchClient, Extent, MatchClient, VideoAnswer
+from disrupt.client import Extent, MatchClient, VideoAnswer
 from disrupt.core.cases import AgeBand
 from disrupt.core.hashes import HASH_BYTES, PdqHash, unpack
 from disrupt.core.lookups import MATCH_ID_BYTES_MAX
@@ -25,6 +24,7 @@ from disrupt.core.transforms import IDENTITY
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.hashing.videos.frames import hash_video
 from disrupt.submission.client import SubmissionClient
+from rig.callers.sdk import Call
 from rig.media.generated import picture, plain
 from rig.media.videos import Codec, encode, footage
 from rig.servers.deployment import Deployment
@@ -66,14 +66,19 @@ def known(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> R
     return Registered(deployment.address, key, file, item.item_id, query.hashes[0][0], helpline)
 
 
-def test_a_registered_picture_is_found_by_hash_by_file_and_by_bytes(known: Registered) -> None:
-    with MatchClient(known.address, key=known.key) as client:
-        (by_hash,) = client.match_hashes([known.hash], profile=Profile.PDQ_512)
-        answers = [
-            client.match_image(known.file),
-            client.match_image(known.file.read_bytes()),
-            client.match_image(known.file, hash_locally=False, whole_only=True),
-        ]
+def test_a_registered_picture_is_found_by_hash_by_file_and_by_bytes(
+    call: Call, known: Registered, tmp_path: Path
+) -> None:
+    def ask(method: str, *arguments: object, **options: object) -> Any:
+        server = {"address": known.address, "key": known.key}
+        return call(method, *arguments, **server, settings={}, **options)
+
+    (by_hash,) = ask("match_hashes", [known.hash], profile=Profile.PDQ_512)
+    answers = [
+        ask("match_image", known.file),
+        ask("match_image", known.file.read_bytes()),
+        ask("match_image", known.file, hash_locally=False, whole_only=True),
+    ]
     assert {answer.matches[0].query_area_permille for answer in answers} == {1000}
     for matches in (by_hash.matches, *(answer.matches for answer in answers)):
         (match,) = matches
@@ -84,32 +89,8 @@ def test_a_registered_picture_is_found_by_hash_by_file_and_by_bytes(known: Regis
         assert (match.extent, match.stored_area_permille) == (Extent.WHOLE, 1000)
     assert len({answer.quality for answer in answers}) == 1
     assert by_hash.index_cursor
-
-
-def test_asyncio_gets_the_answers_of_threads(known: Registered, tmp_path: Path) -> None:
-    file = plain(tmp_path / "plain.png")
-
-    async def ask() -> list[object]:
-        async with AsyncMatchClient(known.address, key=known.key) as client:
-            (answer,) = await client.match_hashes([known.hash])
-            status = await client.index_status()
-            local, sent, low = await asyncio.gather(
-                client.match_image(known.file),
-                client.match_image(known.file, hash_locally=False),
-                client.match_image(file),
-            )
-            return [answer.matches[0].item_id, local.quality, sent.quality, low, status.limits]
-
-    with MatchClient(known.address, key=known.key) as client:
-        quality = client.match_image(known.file).quality
-        expected = [
-            known.item_id,
-            quality,
-            quality,
-            client.match_image(file),
-            client.index_status().limits,
-        ]
-    assert asyncio.run(ask()) == expected
+    assert ask("match_image", plain(tmp_path / "plain.png")).low_quality
+    assert ask("index_status").limits
 
 
 def test_many_hashes_find_each_hash_at_its_place(known: Registered) -> None:
@@ -162,17 +143,23 @@ def clip(known: Registered) -> Clip:
     return Clip(whole, item.item_id)
 
 
-def test_a_video_is_found_inside_another_with_its_segment(known: Registered, clip: Clip) -> None:
+def test_a_video_is_found_inside_another_with_its_segment(
+    call: Call, known: Registered, clip: Clip
+) -> None:
+    def look_up(video: object, **options: object) -> VideoAnswer:
+        server = {"address": known.address, "key": known.key}
+        answer = call("match_video", video, **server, settings={}, **options)
+        assert isinstance(answer, VideoAnswer)
+        return answer
+
     progress: list[tuple[int, int]] = []
-    with MatchClient(known.address, key=known.key) as client:
-        frames, _ = hash_video(io.BytesIO(clip.file.read_bytes()))
-        answers = [
-            client.match_video(clip.file, watched=lambda *now: progress.append(now)),
-            client.match_video(clip.file.read_bytes()),
-            client.match_video(clip.file, hash_locally=False),
-            client.match_video(frames),
-        ]
-        early = client.match_video(clip.file, answer_early=True, interval_ms=250)
+    frames, _ = hash_video(io.BytesIO(clip.file.read_bytes()))
+    answers = [
+        look_up(clip.file, watched=lambda *now: progress.append(now)),
+        look_up(clip.file.read_bytes()),
+        look_up(clip.file, hash_locally=False),
+        look_up(frames),
+    ]
     for answer in answers:
         (match,) = answer.matches
         assert (match.item_id, match.kind) == (clip.item_id, MediaKind.VIDEO)
@@ -182,16 +169,6 @@ def test_a_video_is_found_inside_another_with_its_segment(known: Registered, cli
         assert segment.stored_end_ms - segment.stored_start_ms >= 3000
         assert answer.frames_hashed == 16
     assert progress[-1] == (16_000, 16_000)
+    early = look_up(clip.file, answer_early=True, interval_ms=250)
     assert early.answered_early
     assert early.frames_hashed < 64
-
-
-def test_the_async_client_finds_videos_too(known: Registered, clip: Clip) -> None:
-    async def look_up() -> list[VideoAnswer]:
-        async with AsyncMatchClient(known.address, key=known.key) as client:
-            return [
-                await client.match_video(clip.file, hash_locally=here) for here in (True, False)
-            ]
-
-    for answer in asyncio.run(look_up()):
-        assert [match.item_id for match in answer.matches] == [clip.item_id]

@@ -111,39 +111,25 @@ def test_a_busy_or_absent_server_is_asked_again_until_it_answers(
     assert len({call.request for call in server.seen}) == 1
 
 
-def test_after_the_last_attempt_the_failure_is_raised(call: Call) -> None:
-    with (
-        scripted(status_of(OverloadedError("Busy.", retry_after_s=0.01))) as server,
-        pytest.raises(OverloadedError),
-    ):
-        call("match_hashes", HASH, address=server.address, settings=QUICK)
-    assert len(server.seen) == ATTEMPTS
-
-
 @pytest.mark.parametrize(
-    "error",
+    ("error", "attempts"),
     [
-        LimitExceededError("Too many.", retry_after_s=0.01),
-        StorageFullError("Full.", retry_after_s=0.01),
-        InvalidRequestError("Wrong."),
-        UnauthenticatedError("Unknown key."),
+        (OverloadedError("Busy.", retry_after_s=0.01), ATTEMPTS),
+        (OverloadedError("Busy beyond the deadline.", retry_after_s=3600), 1),
+        (LimitExceededError("Too many.", retry_after_s=0.01), 1),
+        (StorageFullError("Full.", retry_after_s=0.01), 1),
+        (InvalidRequestError("Wrong."), 1),
+        (UnauthenticatedError("Unknown key."), 1),
     ],
-    ids=lambda error: type(error).__name__,
+    ids=str,
 )
-def test_what_cannot_succeed_is_asked_once(call: Call, error: DisruptError) -> None:
-    with scripted(status_of(error)) as server, pytest.raises(type(error)):
+def test_a_failure_is_raised_after_the_attempts_that_can_help(
+    call: Call, error: DisruptError, attempts: int
+) -> None:
+    with scripted(status_of(error)) as server, pytest.raises(type(error)) as raised:
         call("match_hashes", HASH, address=server.address, settings=QUICK)
-    assert len(server.seen) == 1
-
-
-def test_a_wait_beyond_the_deadline_is_not_begun(call: Call) -> None:
-    with (
-        scripted(status_of(OverloadedError("Busy.", retry_after_s=3600))) as server,
-        pytest.raises(OverloadedError) as raised,
-    ):
-        call("match_hashes", HASH, address=server.address, settings=QUICK)
-    assert len(server.seen) == 1
-    assert raised.value.retry_after_s == 3600
+    assert len(server.seen) == attempts
+    assert raised.value.retry_after_s == error.retry_after_s
 
 
 def test_a_message_over_the_limit_of_grpc_is_a_limit_and_asked_once() -> None:

@@ -22,8 +22,8 @@ from disrupt.errors import (
 )
 from disrupt.hashing.videos import frames
 from disrupt.server.config import Config
-from disrupt.server.processes.children import KILL_MARGIN_S
-from disrupt.server.processes.worker import channel_options
+from disrupt.server.supervisor.children import KILL_MARGIN_S
+from disrupt.server.worker.process import channel_options
 from disrupt.v1 import match_pb2
 from rig.callers.sdk import Call
 from rig.servers.in_process import CONFIG, Stub, serving

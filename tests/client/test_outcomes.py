@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from disrupt.client import MatchOutcome
-from disrupt.errors import InvalidRequestError, NotFoundError
+from disrupt.errors import InvalidRequestError
 from disrupt.v1 import match_pb2
 from rig.callers.sdk import Call
-from rig.servers.scripted import scripted, status_of
+from rig.servers.scripted import scripted
 
 
 @pytest.mark.parametrize("outcome", MatchOutcome)
@@ -29,11 +29,3 @@ def test_an_outcome_is_sent_with_its_match_id(call: Call, outcome: MatchOutcome)
 def test_what_is_no_report_is_not_sent(call: Call, match_id: Any, outcome: Any) -> None:
     with pytest.raises(InvalidRequestError):
         call("report_outcome", match_id, outcome)
-
-
-def test_a_withdrawn_item_is_not_found(call: Call) -> None:
-    with (
-        scripted(status_of(NotFoundError("It was withdrawn."))) as server,
-        pytest.raises(NotFoundError),
-    ):
-        call("report_outcome", b"id", MatchOutcome.BLOCKED, address=server.address)

@@ -65,6 +65,12 @@ answers = st.builds(
 )
 
 
+MATCH = Match(
+    bytes(16).hex(), "adults", Assurance.REVIEWED, 1, MediaKind.IMAGE, IDENTITY, None, 0, 0, b""
+)
+ANSWER = HashAnswer((MATCH,), truncated=False, low_quality=False, index_cursor="cursor")
+
+
 def to_transform(transform: Transform) -> types_pb2.Transform:
     return types_pb2.Transform(
         dihedral=transform.dihedral.value,  # type: ignore[arg-type]
@@ -194,12 +200,8 @@ def test_values_of_a_newer_server_are_no_error() -> None:
 def test_columns_that_fit_neither_each_other_nor_the_request_are_an_error_of_ours(
     column: str, value: Any
 ) -> None:
-    match = Match(
-        bytes(16).hex(), "adults", Assurance.REVIEWED, 1, MediaKind.IMAGE, IDENTITY, None, 0, 0, b""
-    )
-    answer = HashAnswer((match,), truncated=False, low_quality=False, index_cursor="cursor")
-    response = to_response([answer])
-    assert results.hash_answers(response, 1) == (answer,)
+    response = to_response([ANSWER])
+    assert results.hash_answers(response, 1) == (ANSWER,)
     response.matches.ClearField(column)  # type: ignore[arg-type]
     response.matches.MergeFrom(match_pb2.MatchColumns(**{column: value}))
     with pytest.raises(DisruptError, match="does not fit the request"):
@@ -316,24 +318,6 @@ def test_versions_of_a_picture_merge_to_the_nearest_entry_per_item(
 @pytest.mark.parametrize("banks", [("adults", "minors"), ("minors", "adults")])
 def test_among_equally_near_items_that_of_minors_comes_first(banks: tuple[str, str]) -> None:
     query = ImageQuery(80, tuple((PdqHash(bytes(32)), IDENTITY) for _ in banks))
-    each = [
-        HashAnswer((_match_in(bank),), truncated=False, low_quality=False, index_cursor="")
-        for bank in banks
-    ]
+    each = [replace(ANSWER, matches=(replace(MATCH, item_id=bank, bank=bank),)) for bank in banks]
     merged = results.merged(query, each, max_matches=10)
     assert [match.bank for match in merged.matches] == ["minors", "adults"]
-
-
-def _match_in(bank: str) -> results.Match:
-    return results.Match(
-        item_id=bank,
-        bank=bank,
-        assurance=Assurance.SELF_REPORTED,
-        distance_bits=0,
-        kind=MediaKind.IMAGE,
-        query_transform=IDENTITY,
-        transform=IDENTITY,
-        plan=0,
-        ordinal=0,
-        match_id=b"",
-    )

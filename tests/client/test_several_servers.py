@@ -15,7 +15,7 @@ import pytest
 from disrupt.client import AsyncMatchClient, MatchClient
 from disrupt.client.connection import LOOKUPS, connect
 from disrupt.errors import ConfigurationError
-from disrupt.server.calls import health
+from disrupt.server.edge import health
 from rig.servers.certificates import Pair, pair
 from rig.servers.deployment import FEW_DECODERS, Deployment
 from rig.waiting import eventually

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
-import pytest
-
 from tests.clients.generating import generate
+from tests.needs import needs
 
 
-@pytest.mark.skipif(
-    not (shutil.which("protoc-gen-go") and shutil.which("protoc-gen-go-grpc"))
-    and "CI" not in os.environ,
-    reason="needs protoc-gen-go; scripts/system-packages says how to install it",
-)
+@needs("protoc-gen-go", "protoc-gen-go-grpc")
 def test_go_code_is_generated_as_one_package_where_the_page_says(tmp_path: Path) -> None:
     folder = generate("--go_out", tmp_path) / "disrupt" / "v1"
     files = sorted(folder.glob("*.go"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,14 +16,9 @@ from disrupt.hashing import ImageFingerprints, fingerprint_image
 from rig.media.generated import picture
 from rig.servers.deployment import Deployment
 from tests.clients.generating import generate
+from tests.needs import needs
 
 HERE = Path(__file__).parent / "typescript"
-LOCK = HERE / "package-lock.json"
-
-needs_node = pytest.mark.skipif(
-    not (shutil.which("node") and shutil.which("npm")) and "CI" not in os.environ,
-    reason="needs node and npm; scripts/system-packages says how to install them",
-)
 
 
 def run(*command: str | Path, cwd: Path, **variables: str) -> str:
@@ -75,7 +69,7 @@ def answers(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return json.loads(printed)
 
 
-@needs_node
+@needs("node", "npm")
 def test_a_hash_registered_from_typescript_matches_until_it_is_withdrawn(answers: Any) -> None:
     assert answers["before"] == []
     (item,) = answers["items"]
@@ -86,7 +80,7 @@ def test_a_hash_registered_from_typescript_matches_until_it_is_withdrawn(answers
     assert answers["withdrawn"] == []
 
 
-@needs_node
+@needs("node", "npm")
 def test_typescript_reads_error_details(answers: Any) -> None:
     violated = answers["violated"]
     assert (violated["status"], violated["reason"]) == ("INVALID_ARGUMENT", "INVALID_REQUEST")
@@ -99,14 +93,3 @@ def test_typescript_reads_error_details(answers: Any) -> None:
     ):
         assert (answers[name]["status"], answers[name]["reason"]) == (status, reason)
         assert answers[name]["message"]
-
-
-def test_the_lock_names_no_place_and_a_checksum_of_every_package() -> None:
-    lock = LOCK.read_text()
-    assert not re.search(r'"resolved"|"https?:', lock)
-    packages = {name: package for name, package in json.loads(lock)["packages"].items() if name}
-    assert packages
-    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
-    wanted = json.loads((HERE / "package.json").read_text())
-    for name, version in (wanted["dependencies"] | wanted["devDependencies"]).items():
-        assert packages[f"node_modules/{name}"]["version"] == version

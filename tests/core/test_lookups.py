@@ -20,8 +20,10 @@ def test_a_step_is_cut_off_every_choice_of_sides_of_a_picture(effort: Effort) ->
 
 
 @pytest.mark.parametrize("effort", Effort)
-def test_neither_regions_nor_brightnesses_are_looked_up_in_negative(effort: Effort) -> None:
+def test_regions_are_looked_up_in_negative_at_thorough_and_brightnesses_are_not(
+    effort: Effort,
+) -> None:
     crops = LOOKUP_CROPS[effort]
-    assert not crops.is_negated(Transform(anchored=True))
+    assert crops.is_negated(Transform(anchored=True)) == (effort == Effort.THOROUGH)
     assert not crops.is_negated(Transform(gamma_permille=500))
     assert crops.is_negated(IDENTITY) == (effort != Effort.FAST)

@@ -19,7 +19,7 @@ from disrupt.core.plausibility import (
 from disrupt.core.transforms import PLANS, REGISTERED_MOST, crops_of
 from disrupt.core.videos import FRAME, fingerprints_of
 from disrupt.hashing import fingerprint_image
-from disrupt.hashing.images import fingerprint_frames
+from disrupt.hashing.registration import fingerprint_frames
 from disrupt.hashing.videos.frames import REGISTRATION_INTERVAL_MS
 from rig.media.pictures import PHOTOS, encode
 from tests.hashing.test_animations import animation

@@ -13,13 +13,12 @@ import os
 import pwd
 import secrets
 import shutil
-import signal
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,23 +31,22 @@ from disrupt.core.cases import case_number
 from disrupt.errors import UnauthenticatedError
 from disrupt.v1.registration_pb2 import CaseAccess, GetCaseRequest
 from disrupt.web.gateway import CONTENT_TYPE, SERVICE
-from rig.servers import proxied
+from rig.servers import proxied, roots
 from rig.servers.certificates import in_one_file
 from rig.servers.gateway import whole_page
-from tests.packaging import plain_root
-from tests.packaging.dockerfile import parse
+from rig.servers.roots import Root
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 SERVICES = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
-IMAGE = parse((ROOT / "Dockerfile").read_text())[-1]
+IMAGE = roots.last_stage((ROOT / "Dockerfile").read_text())
 OUTSIDE, INSIDE = "10.213.7.1", "10.213.7.2"
 """Ends of a link between this machine and the namespace."""
 
 
 def unusable() -> str:
     """Return why namespaces cannot be used here; empty where they can."""
-    if why := proxied.unusable() or plain_root.usable():
+    if why := proxied.unusable() or roots.unusable():
         return why
     if any(ROOT.is_relative_to(target) for target in SERVICES["server"].get("tmpfs", ())):
         return "needs a checkout elsewhere: the container has a file system of its own there"
@@ -77,88 +75,44 @@ def network() -> Iterator[str]:
         ip("netns", "delete", name)
 
 
-@dataclass(frozen=True)
-class Container:
-    """A service of the compose file, in a root of its own."""
-
-    image: plain_root.Image
-    namespace: str
-    mounts: tuple[str, ...]
-    read_only: bool
-
-    def line(self, *command: str) -> list[str]:
-        """Return the command line that runs a command inside."""
-        inside = plain_root.inside(
-            self.image, [*command], mounts=self.mounts, read_only=self.read_only
-        )
-        return ["ip", "netns", "exec", self.namespace, *inside]
-
-    def run(self, *command: str) -> str:
-        """Run a command inside; return its output."""
-        done = subprocess.run(self.line(*command), capture_output=True, text=True, check=False)
-        plain_root.check(done)
-        return done.stdout
-
-
 def container(
     service: dict[str, Any], namespace: str, directory: Path, places: dict[str, Path]
-) -> Container:
+) -> Root:
     """Prepare a service; ``places`` are the paths here of volumes and of what is at /etc."""
-    image = plain_root.base(directory)
-    image.env |= service.get("environment", {})
+    root = roots.base(directory)
     mounts = []
     for volume in service["volumes"]:
         source, target, *_ = volume.split(":")
         origin = places.get(source) or (DEPLOY / source).resolve(strict=True)
         mounts.append(f"mount --bind {origin} $R{target}")
-        point = directory / target.lstrip("/")
+        point = root.inside(target)
         if origin.is_dir():
             point.mkdir(parents=True)
         else:
             point.parent.mkdir(parents=True, exist_ok=True)
             point.touch()
     for target in service.get("tmpfs", ()):
-        (directory / target.lstrip("/")).mkdir(exist_ok=True)
-    mounts += [
-        f"mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs $R{target}"
-        for target in service.get("tmpfs", ())
-    ]
-    return Container(image, namespace, tuple(mounts), service["read_only"])
+        root.inside(target).mkdir(exist_ok=True)
+        mounts.append(f"mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs $R{target}")
+    env = root.env | service.get("environment", {})
+    read_only = service["read_only"]
+    return replace(root, env=env, namespace=namespace, mounts=tuple(mounts), read_only=read_only)
 
 
-def installed(server: Container) -> Container:
+def installed(server: Root) -> Root:
     """Put this environment, which is of this checkout, where the Dockerfile installs Disrupt."""
-    root = server.image.root
-    (root / "root").chmod(0o711)
+    server.inside("/root").chmod(0o711)
     mounts = []
     for origin, target in (
-        (ROOT, ROOT),
-        (Path(sys.base_prefix), Path(sys.base_prefix)),
-        (Path(sys.prefix), Path("/opt/disrupt")),
+        (ROOT, str(ROOT)),
+        (Path(sys.base_prefix), sys.base_prefix),
+        (Path(sys.prefix), "/opt/disrupt"),
     ):
-        (root / target.relative_to("/")).mkdir(parents=True, exist_ok=True)
+        server.inside(target).mkdir(parents=True, exist_ok=True)
         mounts.append(f"mount --bind {origin} $R{target}")
-    of_image = {
-        name: value.replace("$PATH", plain_root.BASE_PATH)
-        for name, value in IMAGE.only("ENV").pairs.items()
-    }
-    server.image.env = of_image | server.image.env | {"PATH": of_image["PATH"]}
-    server.image.user = IMAGE.only("USER").rest
-    return Container(server.image, server.namespace, (*mounts, *server.mounts), server.read_only)
-
-
-@contextmanager
-def running(command: list[str], log: Path) -> Iterator[subprocess.Popen[str]]:
-    with (
-        log.open("w") as errors,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
-        ) as process,
-    ):
-        try:
-            yield process
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
+    of_image = roots.variables(IMAGE["ENV"])
+    env = of_image | server.env | {"PATH": of_image["PATH"]}
+    return replace(server, env=env, user=IMAGE["USER"], mounts=(*mounts, *server.mounts))
 
 
 def asked(page: str, tls: ssl.SSLContext, path: str, body: bytes | None = None) -> tuple[int, str]:
@@ -178,7 +132,7 @@ def test_platforms_and_browsers_reach_the_server_through_the_proxy(tmp_path: Pat
     whole_page()
     volume, tls, web_keys = (tmp_path / name for name in ("volume", "tls", "keys"))
     volume.mkdir(mode=0o700)
-    shutil.chown(volume, *map(int, IMAGE.only("USER").rest.split(":")))
+    shutil.chown(volume, *map(int, IMAGE["USER"].split(":")))
     tls.mkdir()
     web_keys.mkdir()
     pem = in_one_file(tls / "certificate.pem", INSIDE)
@@ -189,19 +143,19 @@ def test_platforms_and_browsers_reach_the_server_through_the_proxy(tmp_path: Pat
     with network() as name:
         proxy = container(SERVICES["proxy"], name, tmp_path / "proxy", places)
         user = pwd.getpwnam("haproxy")  # of the official image, too
-        proxy.image.user = f"{user.pw_uid}:{user.pw_gid}"
+        proxy.user = f"{user.pw_uid}:{user.pw_gid}"
         server = installed(container(SERVICES["server"], name, tmp_path / "server", places))
-        command = IMAGE.only("ENTRYPOINT").words + IMAGE.only("CMD").words
+        command = json.loads(IMAGE["ENTRYPOINT"]) + json.loads(IMAGE["CMD"])
         with (
-            running(proxy.line(*SERVICES["proxy"]["command"]), tmp_path / "proxy.log"),
-            running(server.line(*command), tmp_path / "server.log") as process,
+            proxy.running(tmp_path / "proxy.log", *SERVICES["proxy"]["command"]),
+            server.running(tmp_path / "server.log", *command) as process,
         ):
             assert process.stdout
             ready = process.stdout.readline()
             assert ready == "Disrupt is ready on 127.0.0.1:50051\n", (
                 tmp_path / "server.log"
             ).read_text()
-            health = json.loads(IMAGE.only("HEALTHCHECK").rest.rpartition("CMD ")[2])
+            health = json.loads(IMAGE["HEALTHCHECK"].rpartition("CMD ")[2])
             assert "\nserving (all " in server.run(*health)
             create = ("disrupt", "keys", "create", "--json")
             secret = json.loads(server.run(*create, "platform", "--right", "match"))["secret"]
@@ -218,8 +172,8 @@ def test_platforms_and_browsers_reach_the_server_through_the_proxy(tmp_path: Pat
 
             (web_keys / "web.key").write_text(of_page)
             web = installed(container(SERVICES["web"], name, tmp_path / "web", places))
-            command = [*IMAGE.only("ENTRYPOINT").words, *SERVICES["web"]["command"]]
-            with running(web.line(*command), tmp_path / "web.log") as gateway:
+            command = [*json.loads(IMAGE["ENTRYPOINT"]), *SERVICES["web"]["command"]]
+            with web.running(tmp_path / "web.log", *command) as gateway:
                 assert gateway.stdout
                 ready = gateway.stdout.readline()
                 assert ready == "The page is ready on http://127.0.0.1:8080\n", (

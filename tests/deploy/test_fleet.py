@@ -22,16 +22,15 @@ from rig.model.write import Write
 from rig.servers.authority import Authority
 from rig.servers.certificates import in_one_file
 from rig.servers.postgresql import PostgreSql, commands
+from rig.servers.roots import Root
 from rig.waiting import eventually
 from tests.deploy.test_compose import (
     IMAGE,
     INSIDE,
     SERVICES,
-    Container,
     container,
     installed,
     network,
-    running,
     unusable,
 )
 
@@ -48,7 +47,7 @@ class Machines:
 
     def __init__(self, work: Path, namespace: str, stack: ExitStack) -> None:
         self._work, self._namespace, self._stack = work, namespace, stack
-        self.containers: dict[str, Container] = {}
+        self.containers: dict[str, Root] = {}
         self.pids: dict[str, int] = {}
 
     def start(self, name: str, role: str) -> None:
@@ -65,14 +64,14 @@ class Machines:
             secrets = self.containers["writer"].run("disrupt", "registry", "node-secrets")
             (volume / "secrets.json").write_text(secrets)
         for path in (files, volume, *files.iterdir(), *volume.iterdir()):
-            shutil.chown(path, *map(int, IMAGE.only("USER").rest.split(":")))
+            shutil.chown(path, *map(int, IMAGE["USER"].split(":")))
             path.chmod(0o700 if path.is_dir() else 0o600)
         places = {f"/etc/disrupt/fleet/{name}": files, name: volume}
         root, log = self._work / name / "root", self._work / name / "log"
         made_from = container(SERVICES[name], self._namespace, root, places)
         self.containers[name] = machine = installed(made_from)
-        command = IMAGE.only("ENTRYPOINT").words + IMAGE.only("CMD").words
-        process = self._stack.enter_context(running(machine.line(*command), log))
+        command = json.loads(IMAGE["ENTRYPOINT"]) + json.loads(IMAGE["CMD"])
+        process = self._stack.enter_context(machine.running(log, *command))
         assert process.stdout
         assert process.stdout.readline().startswith("Disrupt is ready on "), log.read_text()
         self.pids[name] = process.pid
@@ -92,8 +91,8 @@ def _start_proxy(work: Path, namespace: str, stack: ExitStack) -> Path:
     pem.chmod(0o644)
     proxy = container(_PROXY, namespace, work / "proxy", {"/etc/disrupt/tls": tls})
     user = pwd.getpwnam("haproxy")  # of the official image, too
-    proxy.image.user = f"{user.pw_uid}:{user.pw_gid}"
-    stack.enter_context(running(proxy.line(*_PROXY["command"]), work / "proxy.log"))
+    proxy.user = f"{user.pw_uid}:{user.pw_gid}"
+    stack.enter_context(proxy.running(work / "proxy.log", *_PROXY["command"]))
     return pem
 
 

@@ -34,13 +34,13 @@ def test_a_machine_has_the_files_and_ports_that_its_settings_name(role: str) -> 
     assert config.role == role
     for file in (config.internal_cert, config.internal_key, config.internal_ca, config.tls_cert):
         assert file is None or any(place in file.parents for place in places)
-    assert Path(IMAGE.only("VOLUME").rest) in places
+    assert Path(IMAGE["VOLUME"]) in places
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     listens = {"internal": config.internal_listen, "metrics": config.metrics_listen}
     if role == "match":
         listens["grpc"] = config.listen
     assert {name: f"0.0.0.0:{port}" for name, port in ports.items()} == listens
-    user = IMAGE.only("USER").rest.partition(":")[0]
+    user = IMAGE["USER"].partition(":")[0]
     assert pod["securityContext"]["runAsUser"] == int(user)
 
 

@@ -22,6 +22,7 @@ from grpc_health.v1 import health_pb2
 from grpc_health.v1.health_pb2_grpc import HealthStub
 from PIL import Image
 
+from disrupt.admin.v1 import admin_pb2
 from disrupt.client.failures import failure
 from disrupt.errors import (
     DisruptError,
@@ -29,8 +30,8 @@ from disrupt.errors import (
     UnauthenticatedError,
     UnimplementedError,
 )
-from disrupt.server.admin import open_admin
-from disrupt.server.rights import SERVICES
+from disrupt.server.desk import open_desk
+from disrupt.server.edge.methods import SERVICES
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import MatchServiceStub
 from disrupt.wire import admin as wire
@@ -176,9 +177,13 @@ def test_made_up_keys_are_refused_by_the_proxy_and_known_ones_and_health_go_on(
 
 def revoke(server: Deployment, name: str) -> None:
     """Revoke the key of this name."""
-    with open_admin(server.data_dir) as admin:
-        (key_id,) = (key.key_id for key in admin.list().keys if key.name == name)
-        admin.revoke(wire.revoke_request(key_id))
+    with open_desk(server.data_dir) as desk:
+        (key_id,) = (
+            key.key_id
+            for key in desk.ListKeys(admin_pb2.ListKeysRequest()).keys
+            if key.name == name
+        )
+        desk.RevokeKey(wire.revoke_request(key_id))
 
 
 @runs

@@ -18,7 +18,7 @@ from disrupt.doctor.findings import Verdict, findings
 from disrupt.errors import DataDirectoryError
 from disrupt.registry import journal, opening
 from disrupt.registry.backup import CONFIG, back_up, check, copy_journal
-from disrupt.registry.contract import Removed
+from disrupt.registry.records import Removed
 from rig.media.registrations import DAY, registration
 
 

@@ -22,11 +22,11 @@ from disrupt.doctor import data, disk, machine
 from disrupt.doctor.commands import doctor
 from disrupt.doctor.findings import Finding, Verdict, findings
 from disrupt.errors import DisruptError
-from disrupt.feed.rebuild import rebuild
 from disrupt.index import generations
 from disrupt.isolation import videos
 from disrupt.registry import journal, opening, sqlite
-from disrupt.registry.contract import Removed
+from disrupt.registry.records import Removed
+from disrupt.upkeep.rebuild import rebuild
 from rig.media.codes import rewrite_manifest
 from rig.media.registrations import ACT, registration
 

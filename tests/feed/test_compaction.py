@@ -16,18 +16,18 @@ from disrupt.core.changes import Cursor
 from disrupt.core.states import ItemState
 from disrupt.data_directory import HEAD_NOTE
 from disrupt.errors import OtherHistoryError, SnapshotRefusedError
-from disrupt.feed import compaction
-from disrupt.feed.compaction import compact, is_due
-from disrupt.feed.erasure import erase
 from disrupt.feed.follower import Follower
-from disrupt.feed.rebuild import rebuild
 from disrupt.index import writing
 from disrupt.index.generations import create_first, current, directory_of
 from disrupt.index.live import LiveIndex
 from disrupt.index.manifest import FILES, TABLES
 from disrupt.registry import head_note, sqlite
-from disrupt.registry.contract import NewItem
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.records import NewItem
+from disrupt.registry.registry import RegistryWriter
+from disrupt.upkeep import compaction
+from disrupt.upkeep.compaction import compact, is_due
+from disrupt.upkeep.erasure import erase
+from disrupt.upkeep.rebuild import rebuild
 from rig.media.codes import search
 from rig.media.registrations import DAY, new_item, registration
 
@@ -38,13 +38,13 @@ def index_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def writer(tmp_path: Path, index_dir: Path) -> Iterator[SqlRegistryWriter]:
+def writer(tmp_path: Path, index_dir: Path) -> Iterator[RegistryWriter]:
     with sqlite.open_writer(tmp_path / "registry.db") as writer:
         create_first(index_dir, writer.head().epoch)
         yield writer
 
 
-def register(writer: SqlRegistryWriter, chance: random.Random, count: int) -> list[str]:
+def register(writer: RegistryWriter, chance: random.Random, count: int) -> list[str]:
     """Register cases of one item each and return their numbers."""
     return [
         writer.register(
@@ -54,14 +54,14 @@ def register(writer: SqlRegistryWriter, chance: random.Random, count: int) -> li
     ]
 
 
-def set_state(writer: SqlRegistryWriter, case_number: str, state: ItemState) -> None:
+def set_state(writer: RegistryWriter, case_number: str, state: ItemState) -> None:
     case = writer.case(case_number)
     assert case is not None
     act = Act(OPERATOR, "", Action.DISABLE, 1_795_000_000)
     writer.set_states([item.item_id for item in case.items], state, act)
 
 
-def is_live(writer: SqlRegistryWriter, case_number: str) -> bool:
+def is_live(writer: RegistryWriter, case_number: str) -> bool:
     case = writer.case(case_number)
     return case is not None and case.items[0].state == ItemState.LIVE
 
@@ -76,7 +76,7 @@ def content(index_dir: Path) -> dict[str, bytes]:
 
 
 def test_a_compaction_equals_a_rebuild(
-    writer: SqlRegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
+    writer: RegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writing, "_BLOCK_ITEMS", 7)
     monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 50)
@@ -105,7 +105,7 @@ def test_a_compaction_equals_a_rebuild(
 
 
 def test_a_compaction_is_due_once_hashes_enough_have_come(
-    writer: SqlRegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
+    writer: RegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chance = random.Random(2)
     cases = register(writer, chance, 4)  # the cases have 1, 2, 3 and 4 hashes
@@ -139,7 +139,7 @@ def before_the_next_lock(monkeypatch: pytest.MonkeyPatch, act: Callable[[], obje
 
 
 def test_what_is_erased_just_before_a_compaction_does_not_come_back(
-    writer: SqlRegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
+    writer: RegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chance = random.Random(3)
     item: NewItem = new_item(chance)
@@ -152,7 +152,7 @@ def test_what_is_erased_just_before_a_compaction_does_not_come_back(
 
 
 def test_what_a_rebuild_published_just_before_a_compaction_can_be_withdrawn_and_erased(
-    writer: SqlRegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
+    writer: RegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chance = random.Random(5)
     register(writer, chance, 1)
@@ -175,7 +175,7 @@ def test_what_a_rebuild_published_just_before_a_compaction_can_be_withdrawn_and_
 
 
 def test_a_head_older_than_the_served_generation_is_refused_and_nothing_published(
-    writer: SqlRegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
+    writer: RegistryWriter, index_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register(writer, random.Random(6), 2)
     rebuild(writer, index_dir)
@@ -187,7 +187,7 @@ def test_a_head_older_than_the_served_generation_is_refused_and_nothing_publishe
 
 
 def test_an_older_copy_of_the_registry_is_refused_and_nothing_published(
-    writer: SqlRegistryWriter, index_dir: Path
+    writer: RegistryWriter, index_dir: Path
 ) -> None:
     register(writer, random.Random(7), 1)
     newer = replace(writer.head(), sequence=writer.head().sequence + 1)
@@ -198,7 +198,7 @@ def test_an_older_copy_of_the_registry_is_refused_and_nothing_published(
 
 
 def test_a_damaged_generation_is_refused_and_nothing_published(
-    writer: SqlRegistryWriter, index_dir: Path
+    writer: RegistryWriter, index_dir: Path
 ) -> None:
     register(writer, random.Random(4), 3)
     rebuild(writer, index_dir)

@@ -15,16 +15,16 @@ import pytest
 
 from disrupt.core.policy import ADULTS, MINORS
 from disrupt.errors import DataDirectoryError, SnapshotRefusedError
-from disrupt.feed.erasure import erase, oldest_withdrawn_s
 from disrupt.feed.follower import Follower
-from disrupt.feed.rebuild import rebuild
 from disrupt.index import writing
 from disrupt.index.generations import create_first, current, directory_of, generations, roll_back
 from disrupt.index.live import LiveIndex
 from disrupt.index.manifest import TABLES
 from disrupt.registry import sqlite
-from disrupt.registry.contract import NewItem
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.records import NewItem
+from disrupt.registry.registry import RegistryWriter
+from disrupt.upkeep.erasure import erase, oldest_withdrawn_s
+from disrupt.upkeep.rebuild import rebuild
 from rig.media.codes import rewrite_manifest, search
 from rig.media.registrations import DAY, new_item, registration
 
@@ -40,13 +40,13 @@ def index_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def writer(tmp_path: Path, index_dir: Path) -> Iterator[SqlRegistryWriter]:
+def writer(tmp_path: Path, index_dir: Path) -> Iterator[RegistryWriter]:
     with sqlite.open_writer(tmp_path / "registry.db") as writer:
         create_first(index_dir, writer.head().epoch)
         yield writer
 
 
-def register(writer: SqlRegistryWriter, chance: random.Random) -> tuple[NewItem, str]:
+def register(writer: RegistryWriter, chance: random.Random) -> tuple[NewItem, str]:
     item = new_item(chance)
     return item, writer.register(registration(chance, None, item), day=DAY).case_number
 
@@ -86,7 +86,7 @@ def backdate(index_dir: Path, generation: int, age_s: float) -> None:
 
 
 def test_no_generation_holds_a_withdrawn_item_afterwards(
-    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+    writer: RegistryWriter, index_dir: Path, chance: random.Random
 ) -> None:
     (gone, case), (kept, _) = register(writer, chance), register(writer, chance)
     rebuild(writer, index_dir)
@@ -103,7 +103,7 @@ def test_no_generation_holds_a_withdrawn_item_afterwards(
 
 
 def test_the_search_tables_of_no_generation_spell_a_withdrawn_hash_afterwards(
-    writer: SqlRegistryWriter,
+    writer: RegistryWriter,
     index_dir: Path,
     chance: random.Random,
     monkeypatch: pytest.MonkeyPatch,
@@ -120,7 +120,7 @@ def test_the_search_tables_of_no_generation_spell_a_withdrawn_hash_afterwards(
 
 
 def test_nothing_to_erase_leaves_everything_as_it_is(
-    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+    writer: RegistryWriter, index_dir: Path, chance: random.Random
 ) -> None:
     register(writer, chance)
     rebuild(writer, index_dir)
@@ -132,7 +132,7 @@ def test_nothing_to_erase_leaves_everything_as_it_is(
 
 
 def test_only_a_previous_generation_that_holds_it_is_deleted_without_a_rebuild(
-    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+    writer: RegistryWriter, index_dir: Path, chance: random.Random
 ) -> None:
     gone, case = register(writer, chance)
     rebuild(writer, index_dir)
@@ -145,7 +145,7 @@ def test_only_a_previous_generation_that_holds_it_is_deleted_without_a_rebuild(
 
 
 def test_what_an_interrupted_rebuild_left_goes_too(
-    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+    writer: RegistryWriter, index_dir: Path, chance: random.Random
 ) -> None:
     gone, case = register(writer, chance)
     (index_dir / "building").mkdir()
@@ -157,7 +157,7 @@ def test_what_an_interrupted_rebuild_left_goes_too(
 
 @pytest.mark.parametrize("harm", ["manifest", "CURRENT"])
 def test_a_generation_of_which_nothing_is_known_is_replaced(
-    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random, harm: str
+    writer: RegistryWriter, index_dir: Path, chance: random.Random, harm: str
 ) -> None:
     gone, case = register(writer, chance)
     rebuild(writer, index_dir)
@@ -174,7 +174,7 @@ def test_a_generation_of_which_nothing_is_known_is_replaced(
 
 
 def test_within_the_time_given_nothing_happens_and_at_its_end_everything(
-    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+    writer: RegistryWriter, index_dir: Path, chance: random.Random
 ) -> None:
     gone, case = register(writer, chance)
     rebuild(writer, index_dir)
@@ -188,7 +188,7 @@ def test_within_the_time_given_nothing_happens_and_at_its_end_everything(
 
 
 def test_the_oldest_withdrawn_byte_is_as_old_as_the_oldest_generation_that_holds_it(
-    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+    writer: RegistryWriter, index_dir: Path, chance: random.Random
 ) -> None:
     _, case = register(writer, chance)
     rebuild(writer, index_dir)
@@ -206,7 +206,7 @@ def test_the_oldest_withdrawn_byte_is_as_old_as_the_oldest_generation_that_holds
 
 
 def test_a_copy_of_the_index_is_as_old_as_what_was_copied(
-    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+    writer: RegistryWriter, index_dir: Path, chance: random.Random
 ) -> None:
     gone, case = register(writer, chance)
     rebuild(writer, index_dir)
@@ -219,7 +219,7 @@ def test_a_copy_of_the_index_is_as_old_as_what_was_copied(
 
 
 def test_an_age_that_the_clock_cannot_tell_counts_as_over(
-    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+    writer: RegistryWriter, index_dir: Path, chance: random.Random
 ) -> None:
     gone, case = register(writer, chance)
     rebuild(writer, index_dir)
@@ -230,7 +230,7 @@ def test_an_age_that_the_clock_cannot_tell_counts_as_over(
 
 
 def test_an_erasure_beside_another_writer_of_the_index_says_that_it_did_not_happen(
-    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+    writer: RegistryWriter, index_dir: Path, chance: random.Random
 ) -> None:
     _, case = register(writer, chance)
     rebuild(writer, index_dir)
@@ -244,7 +244,7 @@ def test_an_erasure_beside_another_writer_of_the_index_says_that_it_did_not_happ
 
 
 def test_rolled_back_index_replays_later_removals_before_it_serves(
-    writer: SqlRegistryWriter, index_dir: Path, chance: random.Random
+    writer: RegistryWriter, index_dir: Path, chance: random.Random
 ) -> None:
     (gone, case), (kept, _) = register(writer, chance), register(writer, chance)
     rebuild(writer, index_dir)

@@ -21,12 +21,12 @@ from disrupt.core.outcomes import MatchedVersion, MatchOutcome, OutcomeReport
 from disrupt.core.states import ItemState
 from disrupt.errors import OtherHistoryError, UnavailableError
 from disrupt.feed.follower import Follower
-from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import create_first
 from disrupt.index.live import LiveIndex
 from disrupt.registry import sqlite
-from disrupt.registry.contract import NewItem, RegistryReader
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.records import NewItem
+from disrupt.registry.registry import RegistryReader, RegistryWriter
+from disrupt.upkeep.rebuild import rebuild
 from rig.media.codes import search
 from rig.media.registrations import ACT, DAY, new_item, registration
 
@@ -34,7 +34,7 @@ from rig.media.registrations import ACT, DAY, new_item, registration
 class Site:
     """A data directory with its registry, and one process that serves it."""
 
-    def __init__(self, folder: Path, writer: SqlRegistryWriter) -> None:
+    def __init__(self, folder: Path, writer: RegistryWriter) -> None:
         self.index_dir = folder / "index"
         self.writer = writer
         self.chance = random.Random(1)

@@ -23,8 +23,8 @@ from disrupt.index.generations import generations, served
 from disrupt.index.live import LiveIndex
 from disrupt.registry import journal, sqlite
 from disrupt.registry.backup import bring_up_to_date
-from disrupt.registry.contract import NewItem, RegistryReader
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.records import NewItem
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from rig.media.codes import search
 from rig.media.registrations import ACT, DAY, api_key, item_of, new_item, registration
 
@@ -58,7 +58,7 @@ class Site:
         with self.writer():
             pass
 
-    def writer(self, *, restoring: bool = False) -> AbstractContextManager[SqlRegistryWriter]:
+    def writer(self, *, restoring: bool = False) -> AbstractContextManager[RegistryWriter]:
         return sqlite.open_writer(self.writing.registry, restoring=restoring)
 
     def register(self, *items: NewItem) -> tuple[NewItem, str]:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from disrupt.feed.rebuild import rebuild
 from disrupt.index import writing
 from disrupt.index.multi_index import engine
 from disrupt.registry import sqlite
+from disrupt.upkeep.rebuild import rebuild
 from tests.feed.test_follower import Site
 
 

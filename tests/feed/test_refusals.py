@@ -12,13 +12,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from disrupt.errors import OtherHistoryError
-from disrupt.feed.compaction import compact
-from disrupt.feed.erasure import erase
-from disrupt.feed.rebuild import rebuild
 from disrupt.index import writing
 from disrupt.index.manifest import FILES, TABLES
 from disrupt.index.multi_index import engine
 from disrupt.registry import sqlite
+from disrupt.upkeep.compaction import compact
+from disrupt.upkeep.erasure import erase
+from disrupt.upkeep.rebuild import rebuild
 from rig.media.codes import rewrite_manifest
 from tests.feed.test_follower import Site
 

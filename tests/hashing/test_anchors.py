@@ -15,11 +15,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from skimage import data
 
-from disrupt.core.hashes import MAX_DISTANCE_BITS, MIN_LOOKUP_QUALITY, MIN_QUALITY, distances_bits
+from disrupt.core.hashes import (
+    MAX_DISTANCE_BITS,
+    MIN_LOOKUP_QUALITY,
+    MIN_QUALITY,
+    distances_bits,
+    stack,
+)
+from disrupt.core.lookups import Effort
+from disrupt.hashing import ImageQuery, hash_image
 from disrupt.hashing.anchors import detection
 from disrupt.hashing.anchors.detection import MIN_SIDE_PX, Anchors, find_anchors
 from disrupt.hashing.anchors.hashes import CANDIDATES, hash_anchors
 from disrupt.hashing.anchors.pages import PAGE_PX, pages
+from rig.media.pictures import encode
 
 Luma = NDArray[Any]
 
@@ -72,6 +81,16 @@ def test_a_mirrored_copy_shares_mirrored_regions(name: str) -> None:
     mirrored = np.ascontiguousarray(unequal(photo)[:, ::-1])
     assert agreeing(registered(photo), mirrored, mirrored=True) >= 5
     assert agreeing(registered(photo), mirrored) == 0
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_cut_negative_is_found_by_its_regions_at_thorough(name: str) -> None:
+    luma = PHOTOS[name]
+    query = hash_image(encode(255 - unequal(luma)), effort=Effort.THOROUGH)
+    assert isinstance(query, ImageQuery)
+    asked = [code for code, version in query.hashes if version.anchored and version.negative]
+    near = distances_bits(stack(asked)[:, None], registered(luma)).min(axis=1) <= MAX_DISTANCE_BITS
+    assert near.sum() >= 5
 
 
 def test_another_picture_shares_none() -> None:

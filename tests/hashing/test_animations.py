@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,29 @@ from disrupt.core.media import LowQuality, MediaKind, Profile
 from disrupt.core.transforms import IDENTITY
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing import (
-    ImageFingerprints,
     ImageLimits,
     ImageQuery,
     fingerprint_frames,
     fingerprint_image,
     hash_image,
-    images,
-    queries,
+    lookup,
+    registration,
 )
 from disrupt.hashing.decoding.pictures import decode_frames
-from disrupt.hashing.queries import LIT_FRAMES, MAX_ANCHORS, MAX_NEGATIVES, MAX_PARTS
+from disrupt.hashing.lookup import LIT_FRAMES, MAX_ANCHORS, MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.videos.frames import hash_video
 from rig.media.files import gif
-from rig.media.pictures import PHOTOS, encode, registered, upright
+from rig.media.pictures import (
+    PHOTOS,
+    encode,
+    fingerprints_of,
+    nearest,
+    query_of,
+    registered,
+    stored_hashes,
+    upright,
+    upright_query,
+)
 
 
 def animation(frames: list[Image.Image], kind: str = "GIF", **options: Any) -> bytes:
@@ -39,8 +49,7 @@ def test_an_animation_is_looked_up_by_its_distinct_frames_and_registered_by_its_
     frames = [Image.fromarray(PHOTOS[name]).resize((600, 400)) for name in ("coffee", "cat")]
     shown = [frames[0], frames[0], frames[1], frames[0], frames[1]]
     data = animation(shown, kind, duration=90, quality=90)
-    query = upright(data)
-    assert not isinstance(query, LowQuality)
+    query = upright_query(data)
     assert [transform for _, transform in query.hashes] == [IDENTITY, IDENTITY]
     for (hash_, _), frame in zip(query.hashes, frames, strict=True):
         plain = registered(encode(np.asarray(frame)))[Profile.PDQ_512]
@@ -81,20 +90,16 @@ def _before(kind: str, shown: Image.Image) -> list[Image.Image]:
 def test_no_frames_before_it_hide_the_regions_of_a_cropped_picture(kind: str) -> None:
     photo = Image.fromarray(PHOTOS["astronaut"])
     shown = photo.crop((70, 20, 470, 400))
-    query = hash_image(animation([*_before(kind, shown), shown], "PNG"))
-    outcome = fingerprint_image(encode(np.asarray(photo)))
-    assert isinstance(query, ImageQuery)
-    assert isinstance(outcome, ImageFingerprints)
-    regions = [hash_ for hash_, version in query.hashes if version.anchored]
-    stored = [each.hash for each in outcome.fingerprints]
-    assert min(one.distance_bits(other) for one in regions for other in stored) <= 10
+    query = query_of(animation([*_before(kind, shown), shown], "PNG"))
+    anchored = tuple(looked_up for looked_up in query.hashes if looked_up[1].anchored)
+    bits, _ = nearest(replace(query, hashes=anchored), stored_hashes(encode(photo)))
+    assert bits <= 10
 
 
 def test_a_picture_behind_many_frames_is_found() -> None:
     earlier = [pattern(seed) for seed in range(30)]
     late = Image.fromarray(PHOTOS["cat"]).resize((560, 560))
-    query = upright(animation([*earlier, late], "WEBP", quality=90))
-    assert isinstance(query, ImageQuery)
+    query = upright_query(animation([*earlier, late], "WEBP", quality=90))
     assert (len(query.hashes), query.frames_skipped) == (31, 0)
     stored = registered(encode(np.asarray(late)))[Profile.PDQ_512]
     assert query.hashes[-1][0].distance_bits(stored) <= 10
@@ -118,42 +123,28 @@ def test_what_changes_in_a_window_only_is_looked_up(kind: str, repeats: int) -> 
     earlier = around(pattern(1), 0.25)
     shown = [ImageEnhance.Brightness(earlier).enhance(1 - at / 500) for at in range(repeats)]
     late = around(cat, 0.25)
-    query = hash_image(animation([*shown, late], kind, duration=100))
-    whole, still = (hash_image(animation([page], "PNG")) for page in (earlier, late))
-    assert isinstance(query, ImageQuery)
-    assert isinstance(whole, ImageQuery)
-    assert isinstance(still, ImageQuery)
+    query = query_of(animation([*shown, late], kind, duration=100))
+    whole, still = (query_of(animation([page], "PNG")) for page in (earlier, late))
     assert whole.hashes[0][0].distance_bits(still.hashes[0][0]) < 16
     assert len(query.hashes) <= MAX_PARTS + MAX_NEGATIVES + 2 * MAX_ANCHORS + 24 * LIT_FRAMES
-    outcome = fingerprint_image(encode(PHOTOS["cat"]))
-    assert isinstance(outcome, ImageFingerprints)
-
-    def nearest(looked_up: ImageQuery) -> int:
-        return min(
-            stored.hash.distance_bits(hash_)
-            for stored in outcome.fingerprints
-            for hash_, _ in looked_up.hashes
-        )
-
-    assert nearest(whole) > 40
-    assert nearest(query) <= nearest(still) + 2 <= 24
+    stored = stored_hashes(encode(PHOTOS["cat"]))
+    of_whole, of_query, of_still = (nearest(each, stored)[0] for each in (whole, query, still))
+    assert of_whole > 40
+    assert of_query <= of_still + 2 <= 24
 
 
 def test_what_a_lookup_does_not_look_at_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = [pattern(seed) for seed in range(20)]
     slow = ImageLimits(frames_cpu_s=0)
-    query = upright(animation(frames), slow)
-    assert isinstance(query, ImageQuery)
+    query = upright_query(animation(frames), slow)
     assert (len(query.hashes), query.frames_skipped) == (1, 19)
     blank = hash_image(animation([Image.new("L", (560, 560), 255), *frames]), slow)
     assert isinstance(blank, LowQuality)
     assert blank.frames_skipped == 20
-    monkeypatch.setattr(queries, "MAX_FRAMES", 5)
-    query = upright(animation(frames))
-    assert isinstance(query, ImageQuery)
+    monkeypatch.setattr(lookup, "MAX_FRAMES", 5)
+    query = upright_query(animation(frames))
     assert (len(query.hashes), query.frames_skipped) == (5, 15)
-    still = hash_image(encode(PHOTOS["coffee"]))
-    assert isinstance(still, ImageQuery)
+    still = query_of(encode(PHOTOS["coffee"]))
     assert still.frames_skipped == 0
 
 
@@ -165,8 +156,7 @@ def test_every_distinct_frame_is_registered_with_its_interval_when_asked(kind: s
     shown = [blank, first, nudged, second, first, second]
     durations = [100, 200, 300, 400, 500, 600]
     data = animation(shown, kind, duration=durations, quality=90)
-    outcome = fingerprint_frames(data)
-    assert isinstance(outcome, ImageFingerprints)
+    outcome = fingerprints_of(data, fingerprint_frames)
     assert outcome.kind == MediaKind.VIDEO
     assert outcome.quality == outcome.fingerprints[0].quality
     canonical = [
@@ -187,8 +177,7 @@ def test_every_distinct_frame_is_registered_with_its_interval_when_asked(kind: s
             fingerprint.hash.distance_bits(registered(encode(np.asarray(frame)))[Profile.PDQ_512])
             <= 10
         )
-    query = upright(data)
-    assert isinstance(query, ImageQuery)
+    query = upright_query(data)
     for fingerprint, (looked_up, _) in zip(canonical, query.hashes, strict=True):
         assert fingerprint.hash.distance_bits(looked_up) <= 8
 
@@ -202,13 +191,12 @@ def test_frames_are_left_out_only_if_copies_of_them_match_what_is_stored(
     every = [registered(encode(np.asarray(frame)))[Profile.PDQ_512] for frame in frames]
 
     def furthest() -> int:
-        outcome = fingerprint_frames(data)
-        assert isinstance(outcome, ImageFingerprints)
+        outcome = fingerprints_of(data, fingerprint_frames)
         stored = [fingerprint.hash for fingerprint in outcome.fingerprints]
         return max(min(own.distance_bits(other) for other in stored) for own in every)
 
     assert furthest() <= 10
-    monkeypatch.setattr(images, "MAX_FRAMES", 7)
+    monkeypatch.setattr(registration, "MAX_FRAMES", 7)
     assert 10 < furthest() <= 15
 
 
@@ -216,8 +204,7 @@ def test_frames_are_left_out_only_if_copies_of_them_match_what_is_stored(
 @pytest.mark.parametrize(("said_ms", "shown_ms"), [(10, 100), (20, 20)])
 def test_frames_last_as_long_as_browsers_show_them(kind: str, said_ms: int, shown_ms: int) -> None:
     data = animation([pattern(seed, 200) for seed in range(3)], kind, duration=said_ms)
-    outcome = fingerprint_frames(data)
-    assert isinstance(outcome, ImageFingerprints)
+    outcome = fingerprints_of(data, fingerprint_frames)
     expected = [(at * shown_ms, (at + 1) * shown_ms) for at in range(3)]
     assert (
         sorted({(fingerprint.start_ms, fingerprint.end_ms) for fingerprint in outcome.fingerprints})
@@ -236,10 +223,9 @@ def test_a_file_of_one_frame_is_the_same_picture_whether_every_frame_is_asked_fo
 def test_more_different_frames_than_an_item_holds_are_refused_and_not_registered_in_part(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(images, "MAX_FRAMES", 4)
+    monkeypatch.setattr(registration, "MAX_FRAMES", 4)
     frames = [pattern(seed, 400) for seed in range(5)]
-    outcome = fingerprint_frames(animation([*frames[:4], *frames[:4]]))
-    assert isinstance(outcome, ImageFingerprints)
+    fingerprints_of(animation([*frames[:4], *frames[:4]]), fingerprint_frames)
     with pytest.raises(InvalidMediaError, match="more than 4 different frames") as refused:
         fingerprint_frames(animation(frames))
     assert refused.value.metadata == {"cause": "TOO_MANY_FRAMES"}

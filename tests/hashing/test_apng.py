@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing.decoding.pictures import decode_frames
 from disrupt.hashing.decoding.pixels import Picture
+from rig.media.files import png_damage
 from rig.media.files.png import (
     COLOURS,
     COLOURS_ALPHA,
     GREY_ALPHA,
     GREYS,
     INDICES,
-    SIGNATURE,
-    header,
-    packed,
 )
 from rig.media.pictures import chunk
 
@@ -63,26 +61,18 @@ class Animation:
     transparency: bytes = b""
 
     def file(self, declared: int | None = None) -> bytes:
-        file = SIGNATURE + header(SIZE, self.colour, self.depth)
-        file += chunk(b"acTL", struct.pack(">II", declared or len(self.frames), 0))
-        file += chunk(b"PLTE", self.palette) if self.palette else b""
-        file += chunk(b"tRNS", self.transparency) if self.transparency else b""
-        if self.hidden is not None:
-            file += chunk(b"IDAT", packed(self.hidden, self.depth))
-        number = 0
-        for at, frame in enumerate(self.frames):
-            height, width, _ = frame.samples.shape
-            control = width, height, *frame.place, 1, 10, frame.disposal, frame.blend
-            file += chunk(b"fcTL", struct.pack(">I4I2H2B", number, *control))
-            number += 1
-            pixels = packed(frame.samples, self.depth)
-            if at == 0 and self.hidden is None:
-                file += chunk(b"IDAT", pixels)
-                continue
-            for part in (pixels[:9], pixels[9:]):
-                file += chunk(b"fdAT", struct.pack(">I", number) + part)
-                number += 1
-        return file + chunk(b"IEND")
+        before = chunk(b"PLTE", self.palette) if self.palette else b""
+        before += chunk(b"tRNS", self.transparency) if self.transparency else b""
+        return png_damage.animation(
+            *((frame.samples, frame.place, frame.disposal, frame.blend) for frame in self.frames),
+            colour=self.colour,
+            depth=self.depth,
+            size=SIZE,
+            before=before,
+            hidden=self.hidden,
+            count=declared,
+            first_bytes=9,
+        )
 
     def rgba(self, samples: NDArray[np.uint16]) -> NDArray[np.float64]:
         """Return colours as 8 bits and alpha from 0 to 1."""

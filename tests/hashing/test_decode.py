@@ -1,32 +1,36 @@
 """Every mode and orientation gives the same picture; other files are refused with a reason."""
 
 import gc
+import io
 import struct
 import subprocess
 import sys
 import weakref
 import zlib
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 from pillow_heif import register_heif_opener
 from skimage.data import data_dir
+from tifffile import imwrite
 
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing.decoding import exif
+from disrupt.hashing.decoding import exif, jpeg, png
+from disrupt.hashing.decoding.formats import FORMATS
 from disrupt.hashing.decoding.pictures import (
-    FORMATS,
     HEIC_EXTRA,
     ImageLimits,
     decode,
     decode_frames,
 )
 from disrupt.hashing.decoding.pixels import oriented
-from rig.media.files import png
+from rig.media.files import png as png_files
 from rig.media.pictures import chunk, encode, grey_tiff
 
 register_heif_opener()  # Pillow needs it to write them; the code under test uses the class itself
@@ -48,6 +52,46 @@ def reason(data: bytes, limits: ImageLimits = ImageLimits()) -> str:  # noqa: B0
     return violation.description
 
 
+def planes_of_grey_and_alpha(**options: Any) -> bytes:
+    file = io.BytesIO()
+    planes = np.moveaxis(np.asarray(with_alpha(GREY.convert("RGB")).convert("LA")), -1, 0)
+    options |= {"photometric": "minisblack", "planarconfig": "separate"}
+    imwrite(file, planes, extrasamples=["unassalpha"], **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: encode(GREY.convert("F"), "TIFF"),
+        lambda: encode(GREY.convert("I"), "TIFF"),
+        planes_of_grey_and_alpha,
+        lambda: planes_of_grey_and_alpha(compression="zlib"),
+    ],
+    ids=["floats", "integers", "planes", "compressed planes"],
+)
+def test_a_tiff_whose_levels_cannot_be_told_is_refused(make: Callable[[], bytes]) -> None:
+    assert "TIFF" in reason(make())
+
+
+def test_a_sound_file_is_not_copied() -> None:
+    for module, data in ((png, WHOLE["PNG"]), (jpeg, WHOLE["JPEG"])):
+        assert module.repaired(data) is data
+    assert jpeg.repaired(WHOLE["JPEG"][:2]) == WHOLE["JPEG"][:2]
+
+
+def test_a_png_of_very_many_chunks_is_refused() -> None:
+    data = WHOLE["PNG"]
+    assert "damaged" in reason(data[:33] + 100_000 * chunk(b"tEXt", b"a\0") + data[33:])
+
+
+def test_a_profile_of_srgb_changes_nothing() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = encode(COLOURS, "JPEG", icc_profile=profile)
+    assert decode(data, scaled=True).image.mode == "L"
+    assert (colours(data) == colours(WHOLE["JPEG"])).all()
+
+
 def with_alpha(image: Image.Image) -> Image.Image:
     """Make the left half opaque and let the right half fade."""
     ramp = np.full((image.height, image.width), 255, np.uint8)
@@ -55,6 +99,18 @@ def with_alpha(image: Image.Image) -> Image.Image:
     image = image.copy()
     image.putalpha(Image.fromarray(ramp))
     return image
+
+
+def run(script: str, data: bytes) -> str:
+    """Run a program for which warnings are errors on a file; return its output."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        input=data,
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    return done.stdout.decode()
 
 
 def test_luma_is_the_documented_integer_formula() -> None:
@@ -89,13 +145,7 @@ for exif in (b"II*\\0\\x08\\0\\0\\0\\x01\\0" + entry, b"II*\\0\\x08\\0\\0\\0\\xf
     decode(plain[:2] + b"\\xff\\xe1" + struct.pack(">H", len(exif) + 8) + b"Exif\\0\\0" + exif +
     plain[2:])
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script],
-        input=encode(GREY, "JPEG"),
-        capture_output=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, b"")
+    run(script, encode(GREY, "JPEG"))
 
 
 def test_an_empty_file_and_one_of_too_many_bytes_are_refused() -> None:
@@ -157,7 +207,7 @@ def test_a_damaged_file_is_decoded_or_refused_and_nothing_else(
 
 
 def huge_png(width: int, height: int) -> bytes:
-    head = png.SIGNATURE + png.header((width, height), png.COLOURS, 8)
+    head = png_files.SIGNATURE + png_files.header((width, height), png_files.COLOURS, 8)
     return head + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND")
 
 
@@ -245,13 +295,7 @@ try:
 except InvalidMediaError as error:
     print(error.message)
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script],
-        input=HUGE[kind],
-        capture_output=True,
-        check=True,
-    )
-    assert b"at most 50 megapixels" in done.stdout
+    assert "at most 50 megapixels" in run(script, HUGE[kind])
 
 
 def many_scans(count: int) -> bytes:
@@ -308,22 +352,17 @@ def test_without_the_extra_heic_files_are_refused_by_name_and_all_else_works() -
 import sys
 sys.modules["pillow_heif"] = None
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing.decoding.pictures import FORMATS, decode
+from disrupt.hashing.decoding.formats import FORMATS
+from disrupt.hashing.decoding.pictures import decode
 assert "HEIC" not in FORMATS
 try:
     decode(sys.stdin.buffer.read())
 except InvalidMediaError as error:
     print(error.message)
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", script],
-        input=WHOLE["HEIC"],
-        capture_output=True,
-        check=True,
-    )
-    assert b'HEIC files need the extra "heic"' in done.stdout
-    assert HEIC_EXTRA.encode() in done.stdout
-    assert b"or send one of JPEG, PNG" in done.stdout
+    message = run(script, WHOLE["HEIC"])
+    for words in ('HEIC files need the extra "heic"', HEIC_EXTRA, "or send one of JPEG, PNG"):
+        assert words in message
 
 
 @given(st.binary(max_size=60).map(lambda data: b"II*\0" + data) | st.binary(max_size=60))

@@ -13,8 +13,9 @@ from disrupt.core.media import LowQuality
 from disrupt.distinctiveness.limits import limits_bits
 from disrupt.distinctiveness.shape_distance import are_degenerate
 from disrupt.hashing import ImageFingerprints, ImageQuery, fingerprint_image, hash_image
-from disrupt.hashing.images import distinctive, usable
 from disrupt.hashing.pdq.linear import hash_luma
+from disrupt.hashing.selection import distinctive, usable
+from rig.media.pictures import query_of
 
 SIDE_PX = 400
 
@@ -77,8 +78,7 @@ def test_a_registered_picture_finds_itself() -> None:
         if isinstance(registered, LowQuality):
             assert registered.is_too_regular
             continue
-        query = hash_image(encoded.tobytes(), effort=Effort.FAST)
-        assert isinstance(query, ImageQuery)
+        query = query_of(encoded.tobytes(), effort=Effort.FAST)
         found.append(finds(query, registered))
     assert all(found)
     assert 0 < len(found) < len(NEAR_SHAPES)
@@ -88,7 +88,6 @@ def test_parts_of_a_picture_of_one_shape_are_looked_up_unless_they_are_of_one_to
     page = cv2.resize(scene(20, 2), (800, 600), interpolation=cv2.INTER_AREA)
     file = cv2.imencode(".png", page)[1].tobytes()
     assert isinstance(hash_image(file, effort=Effort.FAST), LowQuality)
-    query = hash_image(file)
-    assert isinstance(query, ImageQuery)
+    query = query_of(file)
     upright = [pdq_hash for pdq_hash, version in query.hashes if version.dihedral == 0]
     assert not are_degenerate(stack(upright)).any()

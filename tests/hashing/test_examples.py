@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
-from PIL import Image
 
 from disrupt.core.examples import EXAMPLES, QUALITY, Example
 from disrupt.core.hashes import MAX_DISTANCE_BITS
-from disrupt.hashing.images import ImageFingerprints, fingerprint_image
+from rig.media.pictures import encode, fingerprints_of
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_an_example_has_the_hash_that_is_stored_of_it(example: Example) -> None:
-    file = io.BytesIO()
-    Image.fromarray(example.picture()).save(file, "PNG")
-    hashed = fingerprint_image(file.getvalue())
-    assert isinstance(hashed, ImageFingerprints)
-    canonical = hashed.fingerprints[0]
+    canonical, *_ = fingerprints_of(encode(example.picture())).fingerprints
     assert (canonical.hash, canonical.quality) == (example.pdq_hash, QUALITY)
 
 

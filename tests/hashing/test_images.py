@@ -4,6 +4,7 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pdqhash
@@ -18,7 +19,6 @@ from disrupt.core.transforms import ENLARGED, IDENTITY, Dihedral, Transform
 from disrupt.errors import DisruptError
 from disrupt.hashing import (
     ImageFingerprints,
-    ImageQuery,
     check_known_answers,
     fingerprint_image,
     hash_image,
@@ -26,10 +26,22 @@ from disrupt.hashing import (
 )
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.decoding.pixels import oriented
-from disrupt.hashing.images import single, usable
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.pdq.luma import canonical_luma
-from rig.media.pictures import PHOTOS, encode, photo, registered, upright
+from disrupt.hashing.selection import single, usable
+from rig.media.files.parts import exif
+from rig.media.pictures import (
+    PHOTOS,
+    canonical,
+    encode,
+    fingerprints_of,
+    nearest,
+    photo,
+    query_of,
+    registered,
+    upright,
+    upright_query,
+)
 
 
 def oracle(rgb: NDArray[np.uint8]) -> PdqHash:
@@ -50,8 +62,7 @@ def test_both_profiles_are_bit_equal_to_pdqhash_on_the_same_pixels(name: str) ->
 @pytest.mark.parametrize("name", PHOTOS)
 def test_a_lookup_finds_the_registered_hash_of_the_same_file(name: str) -> None:
     data = encode(PHOTOS[name], "WEBP", quality=80)
-    query = hash_image(data)
-    assert not isinstance(query, LowQuality)
+    query = query_of(data)
     (hash_, transform), *_ = query.hashes
     assert hash_.distance_bits(registered(data)[Profile.PDQ_512]) <= 2
     assert transform == IDENTITY
@@ -65,8 +76,8 @@ def contained(name: str, side_px: int) -> bytes:
 
 
 @cache
-def stored(name: str, side_px: int) -> ImageFingerprints | LowQuality:
-    return fingerprint_image(contained(name, side_px))
+def stored(name: str, side_px: int) -> ImageFingerprints:
+    return fingerprints_of(contained(name, side_px))
 
 
 @pytest.mark.parametrize("registered_px", [1000, 400])
@@ -74,28 +85,50 @@ def stored(name: str, side_px: int) -> ImageFingerprints | LowQuality:
 def test_copies_of_every_size_are_within_10_bits(registered_px: int, copy_px: int) -> None:
     """Compare 320 px copies too, which are 12 to 24 bits away without the enlarged hash."""
     for name in ("astronaut", "cat", "coffee", "rocket"):
-        original, query = stored(name, registered_px), upright(contained(name, copy_px))
-        assert isinstance(original, ImageFingerprints)
-        assert not isinstance(query, LowQuality)
+        original = stored(name, registered_px)
+        query = upright_query(contained(name, copy_px))
         assert any(transform == ENLARGED for _, transform in query.hashes) == (copy_px <= 512)
-        assert (
-            (0, 1)
-            in {(fingerprint.plan, fingerprint.ordinal) for fingerprint in original.fingerprints}
-        ) == (registered_px <= 512)
-        assert (
-            min(
-                hash_.distance_bits(fingerprint.hash)
-                for hash_, _ in query.hashes
-                for fingerprint in original.fingerprints
-            )
-            <= 10
-        )
+        versions = {(each.plan, each.ordinal) for each in original.fingerprints}
+        assert ((0, 1) in versions) == (registered_px <= 512)
+        assert nearest(query, (each.hash for each in original.fingerprints))[0] <= 10
+
+
+@pytest.mark.parametrize(
+    ("size", "scale", "options"),
+    [
+        ((1024, 1025), 2, {}),
+        ((1023, 2600), 1, {}),
+        ((2050, 2048), 4, {"keep_rgb": True, "subsampling": 0}),
+    ],
+)
+def test_a_lookup_decodes_at_a_smaller_scale_within_8_bits(
+    size: tuple[int, int], scale: int, options: dict[str, Any]
+) -> None:
+    grain = np.random.default_rng(1).normal(0, 6, (size[1], size[0], 3))
+    coffee = Image.fromarray(PHOTOS["coffee"])
+    pixels = np.asarray(coffee.resize(size, Image.Resampling.LANCZOS)) + grain
+    image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+    data = encode(image, "JPEG", quality=90, **options)
+    scaled = decode(data, scaled=True)
+    assert (scaled.width_px, scaled.height_px) == tuple(-(-side // scale) for side in size)
+    query = upright_query(data)
+    assert canonical(data).distance_bits(query.hashes[0][0]) <= 8
+
+
+@pytest.mark.parametrize("stored_turn", [1, 5, 6])
+def test_a_large_turned_photo_is_looked_up_upright(stored_turn: int) -> None:
+    coffee = Image.fromarray(PHOTOS["coffee"]).resize((1800, 1200))
+    undo = {5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90}.get(stored_turn)
+    large = coffee if undo is None else coffee.transpose(undo)
+    data = encode(large, "JPEG", quality=90, exif=b"Exif\0\0" + exif(stored_turn))
+    assert decode(data, scaled=True).width_px == large.width // 2
+    query = upright_query(data)
+    assert query.hashes[0][0].distance_bits(canonical(encode(coffee, compress_level=1))) <= 8
 
 
 @cache
 def hashes(data: bytes, effort: Effort) -> dict[Transform, PdqHash]:
-    query = hash_image(data, effort=effort)
-    assert isinstance(query, ImageQuery)
+    query = query_of(data, effort=effort)
     return {transform: hash_ for hash_, transform in query.hashes}
 
 

@@ -21,7 +21,8 @@ from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.decoding.pixels import oriented
 from disrupt.hashing.decoding.sniffing import SNIFFED_BYTES, is_video
 from disrupt.hashing.videos.frames import hash_video
-from rig.media.files.avif import box
+from rig.media.files import avif
+from rig.media.files.avif import Entries, box, ipma
 from rig.media.pictures import encode
 from rig.media.videos import Frame
 from rig.media.videos import encode as encode_video
@@ -30,61 +31,20 @@ from tests.hashing.videos import FPS
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
 
-Entries = list[tuple[int, list[int]]]
-"""Items, and the numbers of their properties; 32768 is added to those of essential ones."""
-
-WHOLE = encode(with_alpha(COLOURS), "AVIF", speed=10)
+PICTURES = avif.coded(encode(with_alpha(COLOURS), "AVIF", speed=10))
 NARROW, WIDE, LONG = (0, 0), (0, 1), (1, 0)
 """Versions and flags of ``ipma`` boxes."""
 
 
-def ipma(entries: Entries, version: int = 0, flags: int = 0) -> bytes:
-    content = struct.pack(">BxxBI", version, flags, len(entries))
-    for item, properties in entries:
-        content += struct.pack(">IB" if version else ">HB", item, len(properties))
-        for entry in properties:
-            content += struct.pack(">H", entry) if flags else bytes([entry >> 8 | entry & 127])
-    return box(b"ipma", content)
+def in_boxes(associations: Callable[[Entries], list[bytes]]) -> bytes:
+    return avif.avif(PICTURES, avif.SRGB, associations=associations)
 
 
-def entries_of(data: bytes) -> Entries:
-    """Return the ``ipma`` entries of a file as Pillow writes it: one box, version 0, flags 0."""
-    at = data.index(b"ipma") + 4
-    assert data[at : at + 4] == bytes(4)
-    (count,) = struct.unpack_from(">I", data, at + 4)
-    at += 8
-    entries = []
-    for _ in range(count):
-        item, length = struct.unpack_from(">HB", data, at)
-        properties = [(byte & 128) << 8 | byte & 127 for byte in data[at + 3 : at + 3 + length]]
-        entries.append((item, properties))
-        at += 3 + length
-    return entries
+def with_boxes(*boxes: bytes) -> bytes:
+    return in_boxes(lambda _: [*boxes])
 
 
-def with_boxes(data: bytes, *boxes: bytes) -> bytes:
-    """Replace the ``ipma`` box of a file by these, and correct the offset of what comes after."""
-    at = data.index(b"ipma") - 4
-    old = int.from_bytes(data[at : at + 4])
-    grown = sum(map(len, boxes)) - old
-    file = bytearray(data[:at] + b"".join(boxes) + data[at + old :])
-    for kind in (b"meta", b"iprp"):
-        start = data.index(kind) - 4
-        file[start : start + 4] = (int.from_bytes(data[start : start + 4]) + grown).to_bytes(4)
-    start = data.index(b"iloc") + 4
-    version, sizes, count = struct.unpack_from(">B3x2sH", data, start)
-    assert (version, sizes[0]) == (0, 0x44)
-    base = sizes[1] >> 4  # size of an offset that libheif writes as 0
-    for item in range(count):
-        place = start + 8 + (14 + base) * item + 6 + base  # where the item's one extent begins
-        assert file[place - 2 : place] == b"\x00\x01"
-        file[place : place + 4] = (int.from_bytes(file[place : place + 4]) + grown).to_bytes(4)
-    return bytes(file)
-
-
-def split(data: bytes, *, version: int = 0, flags: int = 0) -> bytes:
-    """Return the file with a box for each item."""
-    return with_boxes(data, *(ipma([entry], version, flags) for entry in entries_of(data)))
+WHOLE = in_boxes(avif.in_one)
 
 
 def colours(data: bytes) -> np.ndarray:
@@ -92,40 +52,38 @@ def colours(data: bytes) -> np.ndarray:
     return oriented(picture.rgb(0, picture.height_px), picture.orientation)
 
 
-def test_the_file_of_the_tests_has_alpha_and_moves_well() -> None:
-    assert [item for item, _ in entries_of(WHOLE)] == [1, 2]
+def test_the_file_of_the_tests_needs_what_is_tested() -> None:
     assert Image.open(io.BytesIO(WHOLE)).mode == "RGBA"
-    again = with_boxes(WHOLE, ipma(entries_of(WHOLE)))
-    assert again == WHOLE
     assert with_one_ipma(WHOLE) is WHOLE
     with pytest.raises(SyntaxError, match="BMFF parsing failed"):
-        AvifImageFile(io.BytesIO(split(WHOLE)))
+        AvifImageFile(io.BytesIO(PARTED["a box for each item"]))
 
 
-def halves(data: bytes) -> list[bytes]:
+def halves(entries: Entries) -> list[bytes]:
     """Return boxes of which two hold each item's properties."""
-    entries = entries_of(data)
-    first = [(item, properties[:2]) for item, properties in entries]
-    return [ipma(first), ipma([(item, properties[2:]) for item, properties in entries])]
+    first, second = (
+        [(item, properties[half]) for item, properties in entries]
+        for half in (slice(2), slice(2, None))
+    )
+    return [ipma(first), ipma(second)]
 
 
-PARTED: dict[str, Callable[[bytes], bytes]] = {
-    "a box for each item": split,
-    "of several kinds": lambda data: with_boxes(
-        data,
-        *(ipma([entry], *kind) for entry, kind in zip(entries_of(data), (WIDE, LONG), strict=True)),
+PARTED: dict[str, bytes] = {
+    "a box for each item": in_boxes(avif.split),
+    "of several kinds": in_boxes(
+        lambda entries: [
+            ipma([entry], *kind) for entry, kind in zip(entries, (WIDE, LONG), strict=True)
+        ]
     ),
-    "in the other order": lambda data: with_boxes(
-        data, *(ipma([entry]) for entry in reversed(entries_of(data)))
-    ),
-    "two for each item": lambda data: with_boxes(data, *halves(data)),
-    "four": lambda data: with_boxes(data, ipma([]), *halves(data), ipma([])),
+    "in the other order": in_boxes(lambda entries: avif.split(entries[::-1])),
+    "two for each item": in_boxes(halves),
+    "four": in_boxes(lambda entries: [ipma([]), *halves(entries), ipma([])]),
 }
 
 
 @pytest.mark.parametrize("name", PARTED)
 def test_properties_in_several_boxes_give_the_same_pixels(name: str) -> None:
-    parted = PARTED[name](WHOLE)
+    parted = PARTED[name]
     joined = with_one_ipma(parted)
     assert joined.count(b"ipma") == 1
     assert len(joined) == len(parted)
@@ -133,10 +91,13 @@ def test_properties_in_several_boxes_give_the_same_pixels(name: str) -> None:
 
 
 def test_a_heic_file_in_several_boxes_gives_the_same_pixels() -> None:
-    whole = encode(with_alpha(COLOURS), "HEIF")
-    assert len(entries_of(whole)) == 2
-    for parted in (split(whole), with_boxes(whole, *halves(whole))):
-        assert (colours(parted) == colours(whole)).all()
+    pictures = avif.coded(encode(with_alpha(COLOURS), "HEIF"), b"hvcC")
+    whole, *parted = (
+        avif.avif(pictures, avif.SRGB, associations=boxes, brand=b"heic", kind=b"hvc1")
+        for boxes in (avif.in_one, avif.split, halves)
+    )
+    for data in parted:
+        assert (colours(data) == colours(whole)).all()
 
 
 def split_boxes(data: bytes) -> list[bytes]:
@@ -150,7 +111,9 @@ def split_boxes(data: bytes) -> list[bytes]:
 
 
 def broken() -> Iterator[tuple[str, bytes]]:
-    whole, parted = entries_of(WHOLE), split(WHOLE)
+    whole = [(1, [1, 2 | 1 << 15, 3]), (2, [4, 5 | 1 << 15, 6])]
+    assert with_boxes(ipma(whole)) == WHOLE
+    parted = PARTED["a box for each item"]
     at = parted.index(b"ipma") - 4
     first, second = (ipma([entry]) for entry in whole)
     yield "a box that ends after its file", parted[:at] + b"\xff" + parted[at + 1 :]
@@ -158,17 +121,17 @@ def broken() -> Iterator[tuple[str, bytes]]:
     yield "a box shorter than its header", parted[:at] + bytes([0, 0, 0, 7]) + parted[at + 4 :]
     yield (
         "more items than there are",
-        with_boxes(WHOLE, first, second[:12] + b"\xff" * 4 + second[16:]),
+        with_boxes(first, second[:12] + b"\xff" * 4 + second[16:]),
     )
     yield (
         "more properties than there are",
-        with_boxes(WHOLE, first, second[:18] + b"\xff" + second[19:]),
+        with_boxes(first, second[:18] + b"\xff" + second[19:]),
     )
-    yield "a version to come", with_boxes(WHOLE, first, second[:8] + b"\x09" + second[9:])
-    yield "properties that are not there", with_boxes(WHOLE, first, ipma([(2, [99])]))
-    yield "too many properties", with_boxes(WHOLE, *[ipma([(1, [1] * 200), whole[1]])] * 2)
-    yield "too many boxes", with_boxes(WHOLE, first, second, *[ipma([])] * 1000)
-    yield "too long boxes", with_boxes(WHOLE, first, second, ipma([(3, [1] * 250)] * 300))
+    yield "a version to come", with_boxes(first, second[:8] + b"\x09" + second[9:])
+    yield "properties that are not there", with_boxes(first, ipma([(2, [99])]))
+    yield "too many properties", with_boxes(*[ipma([(1, [1] * 200), whole[1]])] * 2)
+    yield "too many boxes", with_boxes(first, second, *[ipma([])] * 1000)
+    yield "too long boxes", with_boxes(first, second, ipma([(3, [1] * 250)] * 300))
     yield "only boxes", b"\0\0\0\x0cftypavif" + b"\0\0\0\x08free" * 1_000_000
     yield "an end after each byte of the metadata", parted[: parted.index(b"mdat") + 9]
 
@@ -191,7 +154,7 @@ def test_broken_boxes_are_refused(name: str) -> None:
 def test_damaged_boxes_are_decoded_or_refused_and_nothing_else(
     name: str, flips: list[tuple[int, int]], cut: int
 ) -> None:
-    parted = bytearray(PARTED[name](WHOLE))
+    parted = bytearray(PARTED[name])
     first, end = parted.index(b"iprp") - 4, parted.index(b"mdat")
     for at, flip in flips:
         parted[first + at % (end - first)] ^= flip

@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +41,7 @@ def nearest_512(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @pytest.mark.skipif(not published(), reason=f"the published vectors are not at {VECTORS}")
-def test_published_hashes_are_reproduced_in_their_own_dialect(
-    record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_published_hashes_are_reproduced_in_their_own_dialect() -> None:
     """Allow 10 bits where quality ≥ 80: PDQ's own rule for another decoder.
 
     ThreatExchange's pure Python hasher made what expected.json calls full_resolution_python. It
@@ -52,13 +49,12 @@ def test_published_hashes_are_reproduced_in_their_own_dialect(
     hashes are of full resolution. Trying every dialect on every picture showed both; the labels
     as they stand are up to 14 bits off.
     """
-    rows: list[tuple[str, str, int, int, int, int]] = []
+    compared = 0
     for name, values in published().items():
         data = (VECTORS / name).read_bytes()
         picture = decode(data)
         pixels = picture.rgb(0, picture.height_px)
         canonical = hash_luma(canonical_luma(picture))
-        quality = int(canonical.qualities)
         dialects = {
             "full_resolution_python": thumbnail(data),
             "nearest512_cpp_wasm": nearest_512(pixels),
@@ -70,18 +66,11 @@ def test_published_hashes_are_reproduced_in_their_own_dialect(
                 PdqHash(hashed.hashes.tobytes()).distance_bits(answer)
                 for hashed in (hash_pixels(dialects[label]), hash_pixels(pixels), canonical)
             )
-            rows.append((name, label, quality, own, full, reduced))
-            record_property(f"{name} {label}", own)
-    lines = [
-        f"  {name:34}{label:30}{own:4}{full:4}{reduced:4}  ({quality})"
-        for name, label, quality, own, full, reduced in sorted(rows)
-    ]
-    title = "bits from the published hash, in its own dialect / PDQ_FULL / PDQ_512 (quality):"
-    with capsys.disabled():
-        print("", title, *lines, sep="\n")  # noqa: T201
-    assert rows
-    assert [row for row in rows if row[2] >= 80 and row[3] > 10] == []
-    assert [row for row in rows if row[2] >= 80 and max(row[4], row[5]) > 16] == []
+            if int(canonical.qualities) >= 80:
+                assert own <= 10, (name, label)
+                assert max(full, reduced) <= 16, (name, label)
+                compared += 1
+    assert compared
 
 
 def thumbnail(data: bytes) -> NDArray[np.uint8]:

@@ -10,13 +10,12 @@ from PIL import Image
 from skimage import data
 
 from disrupt.core.lookups import LOOKUP_CROPS, Effort
-from disrupt.core.media import LowQuality
 from disrupt.core.transforms import Dihedral
-from disrupt.hashing import ImageQuery, fingerprint_image, hash_image, queries
+from disrupt.hashing import ImageQuery, hash_image, lookup
+from disrupt.hashing.lookup import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.pdq.linear import hash_luma
-from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.regions.quadrilaterals import find_quadrilaterals, straightened
-from rig.media.pictures import encode
+from rig.media.pictures import encode, nearest, query_of, stored_hashes
 
 PHOTOS = {
     name: np.asarray(Image.fromarray(getattr(data, name)()).convert("L"))
@@ -64,16 +63,9 @@ def test_a_straightened_picture_is_the_picture(name: str) -> None:
 
 @pytest.mark.parametrize("name", PHOTOS)
 def test_a_copy_that_is_tilted_on_a_page_matches_and_its_transform_says_where(name: str) -> None:
-    registered = fingerprint_image(encode(PHOTOS[name], "JPEG"))
-    query = hash_image(encode(tilted(PHOTOS[name], 200, CORNERS), "JPEG"))
-    assert not isinstance(registered, LowQuality)
-    assert isinstance(query, ImageQuery)
-    nearest, version = min(
-        (asked.distance_bits(stored.hash), version)
-        for asked, version in query.hashes
-        for stored in registered.fingerprints
-    )
-    assert nearest <= 31
+    query = query_of(encode(tilted(PHOTOS[name], 200, CORNERS), "JPEG"))
+    bits, version = nearest(query, stored_hashes(encode(PHOTOS[name], "JPEG")))
+    assert bits <= 31
     assert np.abs(np.reshape(version.corners, (4, 2)) / 1000 - CORNERS).max() <= 0.02
 
 
@@ -81,15 +73,13 @@ def test_neither_useless_nor_many_crops_leave_straightened_pictures_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     page = encode(tilted(PHOTOS["coffee"], 200, CORNERS))
-    query = hash_image(page, effort=Effort.THOROUGH)
-    assert isinstance(query, ImageQuery)
+    query = query_of(page, effort=Effort.THOROUGH)
     upright = [version for _, version in query.hashes if not (version.dihedral or version.negative)]
     assert upright[-1].corners
-    monkeypatch.setattr(queries, "MAX_PARTS", len(Dihedral) * len(upright))
+    monkeypatch.setattr(lookup, "MAX_PARTS", len(Dihedral) * len(upright))
     assert hash_image(page, effort=Effort.THOROUGH) == query
-    monkeypatch.setattr(queries, "MAX_PARTS", len(Dihedral) * len(upright) // 2)
-    bounded = hash_image(page, effort=Effort.THOROUGH)
-    assert isinstance(bounded, ImageQuery)
+    monkeypatch.setattr(lookup, "MAX_PARTS", len(Dihedral) * len(upright) // 2)
+    bounded = query_of(page, effort=Effort.THOROUGH)
     assert any(version.corners for _, version in bounded.hashes)
 
 

@@ -12,23 +12,24 @@ from pillow_heif import register_heif_opener
 
 from disrupt.core.lookups import Effort
 from disrupt.core.media import MediaKind
-from disrupt.hashing import ImageFingerprints, ImageQuery, fingerprint_image, hash_image
+from disrupt.errors import InvalidMediaError
+from disrupt.hashing import ImageFingerprints, fingerprint_image
 from disrupt.hashing.decoding.pictures import decode
-from disrupt.hashing.images import fingerprint_frames
-from rig.media.files import avif, png
-from rig.media.pictures import PHOTOS, chunk, encode, registered, upright
+from disrupt.hashing.registration import fingerprint_frames
+from rig.media.files import avif, parts, png, png_colours
+from rig.media.pictures import PHOTOS, chunk, encode, nearest, query_of, registered, upright_query
 
 GREY = np.asarray(Image.fromarray(PHOTOS["cat"]).convert("L").resize((300, 300)))
 DECOY = np.asarray(Image.fromarray(PHOTOS["coffee"]).convert("L").resize((300, 300)))
 COLOURS = np.asarray(Image.fromarray(PHOTOS["cat"]).resize((300, 300)))
 
 
-def nearest(data: bytes, shown: NDArray[np.uint8], effort: Effort = Effort.FAST) -> int:
-    query = hash_image(data, effort=effort)
-    assert isinstance(query, ImageQuery)
-    assert query.frames_skipped == 0
-    known = registered(encode(shown)).values()
-    return min(code.distance_bits(other) for code, _ in query.hashes for other in known)
+def nearest_bits(
+    data: bytes, shown: NDArray[np.uint8], effort: Effort = Effort.FAST, skipped: int = 0
+) -> int:
+    query = query_of(data, effort=effort)
+    assert query.frames_skipped == skipped
+    return nearest(query, registered(encode(shown)).values())[0]
 
 
 def with_alpha(colour: NDArray[Any], alpha: NDArray[Any]) -> bytes:
@@ -39,14 +40,52 @@ def test_two_pictures_on_white_and_on_black_are_both_looked_up() -> None:
     on_white, on_black = DECOY / 2 + 128, GREY / 2
     alpha = 255 - (on_white - on_black)
     data = with_alpha((on_black * 255 / alpha).round(), alpha.round())
-    assert nearest(data, on_white.astype(np.uint8)) <= 8
-    assert nearest(data, on_black.astype(np.uint8)) <= 8
+    assert nearest_bits(data, on_white.astype(np.uint8)) <= 8
+    assert nearest_bits(data, on_black.astype(np.uint8)) <= 8
 
 
-def test_rounded_corners_are_looked_up_on_white_alone() -> None:
+def test_rounded_corners_and_an_ordinary_profile_are_no_reason_for_two_readings() -> None:
     alpha = np.full_like(GREY, 255)
     alpha[:20, :20] = 0
-    assert not decode(with_alpha(GREY, alpha), scaled=True).others
+    in_p3 = encode(COLOURS, "JPEG", icc_profile=parts.DISPLAY_P3)
+    for data in (with_alpha(GREY, alpha), in_p3):
+        assert not decode(data, scaled=True).others
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_what_is_stored_is_looked_up_beside_what_a_profile_shows(kind: str) -> None:
+    negative = parts.showing(255 - parts.LEVELS)
+    data = encode(COLOURS, kind, quality=95, icc_profile=negative)
+    assert nearest_bits(data, COLOURS) <= 20
+    assert nearest_bits(data, 255 - COLOURS) <= 20
+
+
+def test_what_a_profile_shows_is_looked_up_beside_colours_that_are_named() -> None:
+    """Exchange bands of 60 levels: no level moves far."""
+    levels = parts.LEVELS
+    bands = np.where((levels // 60 % 2) == 0, levels + 60, levels - 60).clip(0, 255)
+    chunks = png_colours.cicp(1, 13) + png_colours.iccp(parts.showing(bands))
+    data = png.png(COLOURS.astype(np.uint16), before=chunks)
+    assert nearest_bits(data, COLOURS) == 0
+    assert nearest_bits(data, bands[COLOURS].astype(np.uint8)) <= 20
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        # A table that LittleCMS refuses, and PQ, which browsers map to a screen.
+        png_colours.iccp(parts.table_profile(b"mntrRGB Lab ").replace(b"mft1", b"mft3")),
+        png_colours.cicp(9, 16),
+    ],
+    ids=["profile", "numbers"],
+)
+def test_colours_that_cannot_be_told_are_not_registered_and_count_as_not_looked_at(
+    chunks: bytes,
+) -> None:
+    data = png.png(COLOURS.astype(np.uint16), before=chunks)
+    assert nearest_bits(data, COLOURS, skipped=1) == 0
+    with pytest.raises(InvalidMediaError, match="sRGB"):
+        decode(data)
 
 
 def test_of_16_bits_all_are_those_of_the_transparent_colour() -> None:
@@ -73,14 +112,14 @@ def test_the_clean_aperture_of_an_avif_is_looked_up_beside_the_whole() -> None:
     page = np.kron(rng.integers(0, 256, (40, 40, 3)), np.ones((25, 25, 1))).astype(np.uint8)
     page[top : top + 300, left : left + 300] = COLOURS
     data = in_clean_aperture(page, left, top, 300)
-    assert nearest(data, COLOURS) <= 12
-    assert nearest(data, page) <= 12
+    assert nearest_bits(data, COLOURS) <= 12
+    assert nearest_bits(data, page) <= 12
 
 
 def test_a_clean_aperture_outside_the_picture_is_passed_over() -> None:
     data = in_clean_aperture(COLOURS, 200, 0, 200)
     assert not decode(data, scaled=True).others
-    assert nearest(data, COLOURS) <= 12
+    assert nearest_bits(data, COLOURS) <= 12
 
 
 def test_a_jpeg_that_is_higher_than_its_data_is_looked_up_without_the_rest() -> None:
@@ -88,7 +127,7 @@ def test_a_jpeg_that_is_higher_than_its_data_is_looked_up_without_the_rest() -> 
     data = bytearray(encode(COLOURS, "JPEG", quality=95))
     at = data.index(b"\xff\xc0") + 5
     data[at : at + 2] = struct.pack(">H", 20_000)
-    assert nearest(bytes(data), COLOURS, Effort.STANDARD) <= 24
+    assert nearest_bits(bytes(data), COLOURS, Effort.STANDARD) <= 24
 
 
 def test_chroma_that_darkens_an_even_luma_is_looked_up() -> None:
@@ -98,7 +137,7 @@ def test_chroma_that_darkens_an_even_luma_is_looked_up() -> None:
     file = io.BytesIO()
     Image.fromarray(planes, "YCbCr").save(file, "JPEG", quality=100, subsampling=0)
     shown = np.asarray(Image.open(file).convert("RGB"))
-    assert nearest(file.getvalue(), shown, Effort.STANDARD) <= 8
+    assert nearest_bits(file.getvalue(), shown, Effort.STANDARD) <= 8
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "HEIF"])
@@ -111,6 +150,5 @@ def test_further_pages_count_as_what_is_not_registered_and_not_looked_up(kind: s
             outcome = fingerprint(data)
             assert isinstance(outcome, ImageFingerprints)
             assert (outcome.frames_left, outcome.kind) == (left, MediaKind.IMAGE)
-        query = upright(data)
-        assert isinstance(query, ImageQuery)
+        query = upright_query(data)
         assert query.frames_skipped == left

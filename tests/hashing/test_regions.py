@@ -17,17 +17,17 @@ from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import LOOKUP_CROPS, Effort
 from disrupt.core.media import LowQuality
 from disrupt.core.transforms import Dihedral, Transform
-from disrupt.hashing import ImageQuery, hash_image
+from disrupt.hashing import hash_image
 from disrupt.hashing.anchors.hashes import CANDIDATES
 from disrupt.hashing.decoding.pictures import decode
 from disrupt.hashing.decoding.pixels import oriented
+from disrupt.hashing.lookup import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.pdq.luma import area_average
-from disrupt.hashing.queries import MAX_NEGATIVES, MAX_PARTS
 from disrupt.hashing.regions.detection import Region, find_regions, reduction
 from rig.media.edits import EDITS, GROUPS, Scene, upload
 from rig.media.layouts import BLACK, WHITE, Pixels, text_bar
-from rig.media.pictures import encode
+from rig.media.pictures import encode, nearest, query_of
 
 PHOTOS = [
     np.asarray(ImageOps.contain(Image.open(f"{data_dir}/{name}").convert("RGB"), (900, 900)))
@@ -130,16 +130,10 @@ def test_a_negative_is_looked_up_by_the_complement_of_what_it_is_negative_of(
     effort: Effort,
 ) -> None:
     for photo in PHOTOS:
-        query = hash_image(encode(255 - photo), effort=effort)
-        expected = hash_image(encode(photo), effort=Effort.FAST)
-        assert isinstance(query, ImageQuery)
-        assert isinstance(expected, ImageQuery)
-        nearest, version = min(
-            (asked.distance_bits(wanted), version)
-            for asked, version in query.hashes
-            for wanted, _ in expected.hashes
-        )
-        assert nearest <= 12
+        query = query_of(encode(255 - photo), effort=effort)
+        expected = query_of(encode(photo), effort=Effort.FAST)
+        bits, version = nearest(query, [wanted for wanted, _ in expected.hashes])
+        assert bits <= 12
         assert version.negative
         assert not version.dihedral
 
@@ -191,8 +185,7 @@ def test_every_version_is_the_hash_of_the_pixels_that_its_transform_names(effort
     page[260:1040, 130:870] = np.asarray(
         Image.fromarray(PHOTOS[0]).convert("L").resize((740, 780), Image.Resampling.BICUBIC)
     )
-    query = hash_image(encode(page), effort=effort)
-    assert isinstance(query, ImageQuery)
+    query = query_of(encode(page), effort=effort)
     transforms = {transform: hash_ for hash_, transform in query.hashes}
     assert len(transforms) == len(query.hashes)
     screens = {
@@ -218,8 +211,7 @@ def test_crops_are_looked_up_of_what_is_likely_the_picture_and_of_all_with_more_
     counts = {}
     for name, data in (("plain", plain), ("framed", framed)):
         for effort in Effort:
-            query = hash_image(data, effort=effort)
-            assert isinstance(query, ImageQuery)
+            query = query_of(data, effort=effort)
             counts[name, effort] = len(query.hashes)
     standard, thorough = (LOOKUP_CROPS[level] for level in (Effort.STANDARD, Effort.THOROUGH))
     assert counts["plain", Effort.FAST] == counts["framed", Effort.FAST] == 1
@@ -251,8 +243,7 @@ def test_crops_of_the_whole_are_looked_up_where_a_region_leaves_out_one_side_onl
     page = np.pad(page, around, constant_values=255)
     region = find_regions(np.asarray(Image.fromarray(page).convert("L")), MOST)[0]
     assert (region.certain, region.sides_within) == (True, sides)
-    query = hash_image(encode(page))
-    assert isinstance(query, ImageQuery)
+    query = query_of(encode(page))
     crops = {transform.crop for _, transform in query.hashes if not transform.dihedral}
     assert (crops >= set(LOOKUP_CROPS[Effort.STANDARD].whole_if_likely_region)) == (sides == 1)
 
@@ -262,15 +253,10 @@ def test_a_picture_on_a_page_too_plain_to_be_told_is_found() -> None:
     small = np.asarray(Image.fromarray(PHOTOS[2]).convert("L").resize((420, 320))) // 3 + 100
     page[700:1020, 600:1020] = small
     assert isinstance(hash_image(encode(page), effort=Effort.FAST), LowQuality)
-    query = hash_image(encode(page))
-    assert isinstance(query, ImageQuery)
+    query = query_of(encode(page))
     assert query.quality >= 50
-    expected = hash_image(encode(small), effort=Effort.FAST)
-    assert isinstance(expected, ImageQuery)
-    distances = [
-        hash_.distance_bits(wanted) for hash_, _ in query.hashes for wanted, _ in expected.hashes
-    ]
-    assert min(distances) <= 20
+    expected = query_of(encode(small), effort=Effort.FAST)
+    assert nearest(query, [wanted for wanted, _ in expected.hashes])[0] <= 20
 
 
 @pytest.mark.parametrize("size_px", [(1030, 1500), (1920, 881), (2100, 1600)])

@@ -11,12 +11,12 @@ from skimage.data import data_dir
 
 from disrupt.core.lookups import Effort
 from disrupt.errors import InvalidMediaError
-from disrupt.hashing import ImageQuery, fingerprint_frames, fingerprint_image, hash_image
+from disrupt.hashing import fingerprint_frames, fingerprint_image, hash_image
 from disrupt.hashing.decoding.pictures import decode, decode_frames
 from disrupt.hashing.decoding.pixels import Picture
 from rig.media.files import png
 from rig.media.files.png_damage import animation
-from rig.media.pictures import chunk, encode
+from rig.media.pictures import chunk, encode, query_of
 
 PHOTO = Image.open(f"{data_dir}/coffee.png").convert("RGB").resize((120, 81))
 SAMPLES = np.asarray(PHOTO, np.uint16)
@@ -129,10 +129,8 @@ def test_the_hashes_of_a_cut_file_are_those_of_its_rows() -> None:
     part = looked_up(whole[: len(whole) * 2 // 3])
     assert part is not None
     rows = photo.crop((0, 0, photo.width, part.height_px))
-    query = hash_image(whole[: len(whole) * 2 // 3], effort=Effort.FAST)
-    expected = hash_image(encode(rows, "PNG"), effort=Effort.FAST)
-    assert isinstance(query, ImageQuery)
-    assert isinstance(expected, ImageQuery)
+    query = query_of(whole[: len(whole) * 2 // 3], effort=Effort.FAST)
+    expected = query_of(encode(rows, "PNG"), effort=Effort.FAST)
     assert query.hashes == expected.hashes
     assert (query.frames_skipped, expected.frames_skipped) == (1, 0)
 
@@ -143,8 +141,7 @@ def test_of_a_cut_animation_the_frames_before_the_cut_are_looked_up(kind: str) -
     whole = encode(frames[0], kind, save_all=True, append_images=frames[1:])
     for length in (len(whole) - 20, len(whole) - 400, len(whole) // 2):
         pictures = list(decode_frames(whole[:length], scaled=True))
-        query = hash_image(whole[:length], effort=Effort.FAST)
-        assert isinstance(query, ImageQuery)
+        query = query_of(whole[:length], effort=Effort.FAST)
         assert len(pictures) < 3
         assert query.frames_skipped >= 1
         with pytest.raises(InvalidMediaError, match="ends early"):

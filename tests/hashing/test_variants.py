@@ -17,7 +17,7 @@ from disrupt.hashing import ImageFingerprints, fingerprint_image
 from disrupt.hashing.pdq.linear import hash_luma
 from disrupt.hashing.regions.rotation import turned
 from disrupt.hashing.variants import NEAR_BITS
-from rig.media.pictures import encode
+from rig.media.pictures import encode, fingerprints_of
 
 PHOTOS = {
     name: Image.fromarray(getattr(data, name)()).resize((1200, 900), Image.Resampling.BICUBIC)
@@ -27,8 +27,7 @@ PHOTOS = {
 
 def stored(picture: Image.Image, **options: Any) -> dict[int, Fingerprint]:
     """Return what is registered of a picture in plan 1, by ordinal."""
-    outcome = fingerprint_image(encode(picture, compress_level=1, **options))
-    assert isinstance(outcome, ImageFingerprints)
+    outcome = fingerprints_of(encode(picture, compress_level=1, **options))
     return {
         fingerprint.ordinal: fingerprint for fingerprint in outcome.fingerprints if fingerprint.plan
     }

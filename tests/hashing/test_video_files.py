@@ -13,13 +13,12 @@ import pytest
 from PIL import Image
 
 from disrupt.core.transforms import Dihedral
-from disrupt.core.videos import VideoFingerprints
 from disrupt.errors import InvalidMediaError
 from disrupt.hashing.decoding.sniffing import SNIFFED_BYTES, is_video
 from disrupt.hashing.decoding.videos import Video, VideoLimits
-from disrupt.hashing.videos.frames import fingerprint_video, hash_video
+from disrupt.hashing.videos.frames import hash_video
 from rig.media.videos import Codec, Frame, encode, footage
-from tests.hashing.videos import FPS, SECONDS, upright, versions
+from tests.hashing.videos import FPS, SECONDS, fingerprints_of, upright, versions
 
 
 def playlist() -> bytes:
@@ -177,8 +176,7 @@ def test_frames_that_an_edit_list_hides_are_looked_up_after_its_end(
     near = np.bitwise_count(rows["hash"][:seconds] ^ as_shown["hash"][:seconds]).sum(axis=1)
     assert near.max() <= 20
     assert rows["end_ms"][-1] == shown_ms + 100 * len(media)
-    registered = fingerprint_video(io.BytesIO(edited))
-    assert isinstance(registered, VideoFingerprints)
+    registered = fingerprints_of(edited)
     assert registered.fingerprints["end_ms"].max() == shown_ms
 
 
@@ -212,8 +210,7 @@ def test_of_several_videos_the_default_is_hashed_and_the_rest_is_said_to_be_miss
     alone = encode([frame[:240, :240] for frame in frames], fps=FPS)
     rows, incomplete = hash_video(io.BytesIO(file.getvalue()))
     assert incomplete == (not cover)
-    registered = fingerprint_video(io.BytesIO(file.getvalue()))
-    assert isinstance(registered, VideoFingerprints)
+    registered = fingerprints_of(file.getvalue())
     assert registered.incomplete == (not cover)
     shown_rows = versions(rows, Dihedral.IDENTITY)
     expected = upright(alone)

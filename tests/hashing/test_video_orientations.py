@@ -9,12 +9,11 @@ import pytest
 from av.bitstream import BitStreamFilterContext
 
 from disrupt.core.hashes import distances_bits
-from disrupt.core.media import LowQuality
 from disrupt.core.transforms import Dihedral
 from disrupt.hashing.decoding.pixels import oriented
-from disrupt.hashing.videos.frames import fingerprint_video, hash_video
+from disrupt.hashing.videos.frames import hash_video
 from rig.media.videos import Frame, encode
-from tests.hashing.videos import FPS, upright, versions
+from tests.hashing.videos import FPS, fingerprints_of, upright, versions
 
 ONE = 1 << 16
 UPRIGHT, UPSIDE_DOWN = (ONE, 0, 0, ONE), (-ONE, 0, 0, -ONE)
@@ -38,8 +37,7 @@ def with_matrix(data: bytes, matrix: tuple[int, ...]) -> bytes:
 
 
 def hashes(data: bytes) -> np.ndarray:
-    outcome = fingerprint_video(io.BytesIO(data))
-    assert not isinstance(outcome, LowQuality)
+    outcome = fingerprints_of(data)
     stored: np.ndarray = outcome.fingerprints["hash"]
     return stored
 

@@ -12,10 +12,9 @@ from PIL import Image
 from disrupt.core.hashes import MIN_QUALITY, distances_bits
 from disrupt.core.media import LowQuality, Profile
 from disrupt.core.transforms import ENLARGED, PLANS, Dihedral
-from disrupt.core.videos import VideoFingerprints
 from disrupt.hashing.decoding.pictures import decode as decode_picture
 from disrupt.hashing.decoding.skipping import shown_for_ms
-from disrupt.hashing.images import canonical_hash, plain_fingerprints
+from disrupt.hashing.registration import canonical_hash, plain_fingerprints
 from disrupt.hashing.videos.frames import (
     LOOKUP_INTERVAL_MS,
     REGISTRATION_INTERVAL_MS,
@@ -25,7 +24,7 @@ from disrupt.hashing.videos.frames import (
 from rig.media.layouts import screenshot
 from rig.media.photographs import EVERYWHERE
 from rig.media.videos import H264, Codec, Frame, encode, footage, photograph
-from tests.hashing.videos import FPS, SECONDS, upright, versions
+from tests.hashing.videos import FPS, SECONDS, fingerprints_of, upright, versions
 
 CODECS = {
     "MP4 H.264": H264,
@@ -187,8 +186,7 @@ def test_what_is_dark_at_its_edges_is_found_with_bars_and_without(
         )
         for bars in (stored_bars, sent_bars)
     )
-    registered = fingerprint_video(io.BytesIO(stored))
-    assert not isinstance(registered, LowQuality)
+    registered = fingerprints_of(stored)
     asked, _ = hash_video(io.BytesIO(sent))
     for start_ms in range(0, 4000, 1000):
         here = asked["hash"][asked["start_ms"] == start_ms]
@@ -200,11 +198,7 @@ def test_what_is_dark_at_its_edges_is_found_with_bars_and_without(
 
 def test_what_is_plain_at_its_edges_is_stored_with_these_and_without(frames: list[Frame]) -> None:
     barred = [np.pad(frame, ((60, 60), (0, 0), (0, 0))) for frame in frames]
-    outcome, without = (
-        fingerprint_video(io.BytesIO(encode(some, fps=FPS))) for some in (barred, frames)
-    )
-    assert not isinstance(outcome, LowQuality)
-    assert not isinstance(without, LowQuality)
+    outcome, without = (fingerprints_of(encode(some, fps=FPS)) for some in (barred, frames))
     assert set(without.fingerprints["ordinal"]) == {PLANS[0].index(ENLARGED)}
     whole, cut = (
         outcome.fingerprints[outcome.fingerprints["ordinal"] == PLANS[0].index(transform)]
@@ -232,8 +226,7 @@ def test_frames_may_become_larger_and_plain_at_their_edges() -> None:
             packet.stream, packet.pts, packet.dts = stream, at, at
             packet.time_base = Fraction(1, 4)
             output.mux(packet)
-    outcome = fingerprint_video(io.BytesIO(file.getvalue()))
-    assert not isinstance(outcome, LowQuality)
+    outcome = fingerprints_of(file.getvalue())
     assert outcome.frames == len(small + large)
     asked, _ = hash_video(io.BytesIO(file.getvalue()), interval_ms=250)
     assert len(np.unique(asked["start_ms"])) == len(small + large)
@@ -299,8 +292,7 @@ def test_frames_without_detail_at_each_step_of_the_sampling_hide_nothing(
     assert len(rows) == 4
     assert rows["usable"].all()
     assert np.abs(rows["start_ms"] - expected["start_ms"].astype(int)).max() <= 170
-    registered = fingerprint_video(io.BytesIO(data))
-    assert isinstance(registered, VideoFingerprints)
+    registered = fingerprints_of(data)
     assert (registered.frames, registered.low_quality) == (16, 0)
 
 
@@ -330,8 +322,7 @@ def test_a_turned_video_is_hashed_as_it_is_shown(rotation: int, frames: list[Fra
 def test_near_frames_are_one_fingerprint_and_plain_ones_none(frames: list[Frame]) -> None:
     black = np.zeros_like(frames[0])
     data = encode([frames[0]] * 40 + [black] * 20 + [frames[-1]] * 20, fps=10)
-    outcome = fingerprint_video(io.BytesIO(data))
-    assert not isinstance(outcome, LowQuality)
+    outcome = fingerprints_of(data)
     assert outcome.fingerprints["start_ms"].tolist() == [0, 6000]
     assert outcome.fingerprints["end_ms"].tolist() == [4000, 8000]
     assert (outcome.fingerprints["profile"] == Profile.PDQ_512).all()

@@ -5,7 +5,8 @@ import io
 import numpy as np
 
 from disrupt.core.transforms import Dihedral
-from disrupt.hashing.videos.frames import hash_video
+from disrupt.core.videos import VideoFingerprints
+from disrupt.hashing.videos.frames import fingerprint_video, hash_video
 
 SECONDS, FPS = 3, 25
 
@@ -14,6 +15,12 @@ def upright(data: bytes) -> np.ndarray:
     rows, incomplete = hash_video(io.BytesIO(data))
     assert not incomplete
     return versions(rows, Dihedral.IDENTITY)
+
+
+def fingerprints_of(data: bytes) -> VideoFingerprints:
+    outcome = fingerprint_video(io.BytesIO(data))
+    assert isinstance(outcome, VideoFingerprints)
+    return outcome
 
 
 def versions(hashes: np.ndarray, dihedral: Dihedral, *, cut: bool = False) -> np.ndarray:

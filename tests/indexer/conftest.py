@@ -8,8 +8,8 @@ import pytest
 
 from disrupt.index.generations import create_first
 from disrupt.registry import sqlite
-from disrupt.registry.contract import NewItem
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.records import NewItem
+from disrupt.registry.registry import RegistryWriter
 from rig.media.registrations import DAY, new_item, registration
 
 
@@ -19,7 +19,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def writer(data_dir: Path) -> Iterator[SqlRegistryWriter]:
+def writer(data_dir: Path) -> Iterator[RegistryWriter]:
     """Open a registry of 30 items, two of them withdrawn, beside an empty first generation."""
     data_dir.mkdir()
     chance = random.Random(5)

@@ -20,13 +20,13 @@ from click.testing import CliRunner, Result
 from disrupt.core.changes import Addition
 from disrupt.core.media import FINGERPRINT, MediaKind, StoredItem
 from disrupt.errors import SnapshotRefusedError
-from disrupt.feed.rebuild import rebuild
 from disrupt.index import writing
 from disrupt.index.generations import current, locked, open_current, publish
 from disrupt.index.multi_index import engine
 from disrupt.index.multi_index.tables import Tables
-from disrupt.registry.contract import NewItem
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.records import NewItem
+from disrupt.registry.registry import RegistryWriter
+from disrupt.upkeep.rebuild import rebuild
 from indexer.commands import main
 from indexer.stats import stats
 from indexer.verify import verify
@@ -38,12 +38,12 @@ def run(*arguments: str | Path, **environment: str) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments], env=environment)
 
 
-def living(writer: SqlRegistryWriter) -> list[StoredItem]:
+def living(writer: RegistryWriter) -> list[StoredItem]:
     return [change.item for change in all_changes(writer) if isinstance(change, Addition)]
 
 
 def test_changes_made_while_a_rebuild_reads_come_after_its_cursor(
-    data_dir: Path, writer: SqlRegistryWriter
+    data_dir: Path, writer: RegistryWriter
 ) -> None:
     before = writer.head()
 
@@ -56,7 +56,7 @@ def test_changes_made_while_a_rebuild_reads_come_after_its_cursor(
 
 
 def test_index_and_registry_are_equal_before_and_after_a_rebuild(
-    data_dir: Path, writer: SqlRegistryWriter
+    data_dir: Path, writer: RegistryWriter
 ) -> None:
     first = verify(writer, data_dir / "index")
     assert (first.generation, first.items, first.differences) == (1, 28, ())
@@ -104,7 +104,7 @@ def broken(items: list[StoredItem], how: str) -> Iterator[StoredItem]:
     ],
 )
 def test_any_difference_is_found_and_named(
-    data_dir: Path, writer: SqlRegistryWriter, how: str, problem: str
+    data_dir: Path, writer: RegistryWriter, how: str, problem: str
 ) -> None:
     items = living(writer)
     publish(data_dir / "index", blocks(broken(items, how)), writer.head())
@@ -118,7 +118,7 @@ def test_any_difference_is_found_and_named(
 
 
 def test_an_item_that_the_registry_no_longer_has_is_a_difference(
-    data_dir: Path, writer: SqlRegistryWriter
+    data_dir: Path, writer: RegistryWriter
 ) -> None:
     items = living(writer)
     extra = dataclasses.replace(items[0], number=10**6)
@@ -128,7 +128,7 @@ def test_an_item_that_the_registry_no_longer_has_is_a_difference(
 
 
 def test_a_search_that_misses_is_found_out(
-    data_dir: Path, writer: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+    data_dir: Path, writer: RegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Check that an index whose tables are of other codes fails, though its checksums fit."""
     monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
@@ -147,7 +147,7 @@ def test_a_search_that_misses_is_found_out(
 
 
 def test_a_byte_that_changed_since_the_files_were_found_good_is_found_out(
-    data_dir: Path, writer: SqlRegistryWriter
+    data_dir: Path, writer: RegistryWriter
 ) -> None:
     rebuild(writer, data_dir / "index")
     assert verify(writer, data_dir / "index").differences == ()
@@ -158,7 +158,7 @@ def test_a_byte_that_changed_since_the_files_were_found_good_is_found_out(
 
 
 def test_an_item_withdrawn_while_it_is_compared_is_no_difference(
-    data_dir: Path, writer: SqlRegistryWriter
+    data_dir: Path, writer: RegistryWriter
 ) -> None:
     done = writer.register(registration(random.Random(79)), day=DAY)
     rebuild(writer, data_dir / "index")
@@ -172,7 +172,7 @@ def test_an_item_withdrawn_while_it_is_compared_is_no_difference(
     assert verify(writer, data_dir / "index").differences == ()
 
 
-def test_stats_count_what_is_there(data_dir: Path, writer: SqlRegistryWriter) -> None:
+def test_stats_count_what_is_there(data_dir: Path, writer: RegistryWriter) -> None:
     rebuild(writer, data_dir / "index")
     writer.register(registration(random.Random(80)), day=DAY)
     counted = stats(writer, data_dir / "index")
@@ -195,7 +195,7 @@ def test_stats_count_what_is_there(data_dir: Path, writer: SqlRegistryWriter) ->
 
 
 def test_stats_tell_without_a_server_what_is_still_to_be_erased(
-    data_dir: Path, writer: SqlRegistryWriter
+    data_dir: Path, writer: RegistryWriter
 ) -> None:
     case = writer.register(registration(random.Random(80)), day=DAY).case_number
     rebuild(writer, data_dir / "index")
@@ -207,7 +207,7 @@ def test_stats_tell_without_a_server_what_is_still_to_be_erased(
 
 
 def test_stats_say_what_a_lookup_and_its_tables_cost(
-    data_dir: Path, writer: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+    data_dir: Path, writer: RegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writing, "TABLES_FROM_HASHES", 1)
     monkeypatch.setattr(engine, "CODE_NS", 1e9)
@@ -227,7 +227,7 @@ def test_stats_say_what_a_lookup_and_its_tables_cost(
 
 
 def test_a_rebuild_published_while_verify_and_stats_begin_is_no_difference(
-    data_dir: Path, writer: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+    data_dir: Path, writer: RegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rebuild(writer, data_dir / "index")
     chance = random.Random(8)

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import current, open_current
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.registry import RegistryWriter
+from disrupt.upkeep.rebuild import rebuild
 from indexer.verify import verify
 from rig.faults.dying import ended_at, rebuild_index
 from rig.processes import strace
 
 
 def test_a_rebuild_killed_at_each_step_of_publishing_leaves_a_whole_snapshot(
-    data_dir: Path, writer: SqlRegistryWriter
+    data_dir: Path, writer: RegistryWriter
 ) -> None:
     index_dir = data_dir / "index"
     rebuild(writer, index_dir)
@@ -47,7 +47,7 @@ _REBUILD = "from indexer.commands import main; main()"
     [("fallocate", "search-tags.npy"), ("fsync", "items.npy")],
 )
 def test_a_disk_that_is_full_publishes_nothing_and_says_so(
-    data_dir: Path, writer: SqlRegistryWriter, call: str, name: str
+    data_dir: Path, writer: RegistryWriter, call: str, name: str
 ) -> None:
     index_dir = data_dir / "index"
     rebuild(writer, index_dir)
@@ -68,7 +68,7 @@ def test_a_disk_that_is_full_publishes_nothing_and_says_so(
 def _refused(
     process: subprocess.CompletedProcess[bytes],
     data_dir: Path,
-    writer: SqlRegistryWriter,
+    writer: RegistryWriter,
     before: int,
     text: bytes,
 ) -> None:

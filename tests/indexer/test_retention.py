@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import current, generations
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.registry import RegistryWriter
+from disrupt.upkeep.rebuild import rebuild
 from indexer.commands import main
 from indexer.verify import verify
 from rig.media.registrations import DAY, registration
@@ -23,7 +23,7 @@ def run(*arguments: str | Path) -> Result:
 
 
 @pytest.fixture
-def index_dir(data_dir: Path, writer: SqlRegistryWriter) -> Path:
+def index_dir(data_dir: Path, writer: RegistryWriter) -> Path:
     """Make generations 3 (served) and 2, with changes before, between and after them."""
     chance = random.Random(41)
     for _ in range(2):
@@ -34,7 +34,7 @@ def index_dir(data_dir: Path, writer: SqlRegistryWriter) -> Path:
 
 
 def test_after_a_rollback_index_and_registry_are_equal(
-    data_dir: Path, index_dir: Path, writer: SqlRegistryWriter
+    data_dir: Path, index_dir: Path, writer: RegistryWriter
 ) -> None:
     done = run("rollback", "--data-dir", data_dir)
     assert done.exit_code == 0, done.output
@@ -47,7 +47,7 @@ def test_after_a_rollback_index_and_registry_are_equal(
 
 
 def test_gc_keeps_the_served_generation_and_as_many_before_it_as_asked(
-    data_dir: Path, index_dir: Path, writer: SqlRegistryWriter
+    data_dir: Path, index_dir: Path, writer: RegistryWriter
 ) -> None:
     assert json.loads(run("gc", "--json", "--keep", "1", "--data-dir", data_dir).stdout) == {
         "generation": 3,

@@ -12,8 +12,8 @@ from disrupt.hashing import (
     ImageFingerprints,
     ImageQuery,
 )
-from disrupt.hashing.images import MAX_FRAMES
-from disrupt.hashing.queries import LIT_FRAMES, MAX_ANCHORS, MAX_NEGATIVES, MAX_PARTS
+from disrupt.hashing.lookup import LIT_FRAMES, MAX_ANCHORS, MAX_NEGATIVES, MAX_PARTS
+from disrupt.hashing.selection import MAX_FRAMES
 from disrupt.isolation.messages import (
     ANSWER_BYTES_MAX,
     Failed,

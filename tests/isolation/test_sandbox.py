@@ -10,6 +10,12 @@ import pytest
 ONE_THREAD = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
 
 
+def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], env=ONE_THREAD, capture_output=True, text=True, check=False
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "thread"), [([], "RuntimeError"), (["threads"], "succeeded")]
 )
@@ -17,13 +23,8 @@ def test_locked_down_a_process_can_compute_and_nothing_else(
     arguments: list[str], thread: str
 ) -> None:
     script = Path(__file__).with_name("lock_down_and_try.py")
-    done = subprocess.run(
-        [sys.executable, script, *arguments],
-        env=ONE_THREAD,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run(script, *arguments)
+    assert done.returncode == 0, done.stderr
     missing, *lines = done.stdout.splitlines()
     outcomes = dict(line.split(": ") for line in lines)
     assert missing == "missing "
@@ -40,13 +41,7 @@ def test_a_process_with_threads_is_not_locked_down() -> None:
         "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
         "lock_down(memory_bytes=2**30, parent=os.getppid())"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=ONE_THREAD,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run("-c", code)
     assert done.returncode == 1
     assert "has 2 threads" in done.stderr
 
@@ -72,11 +67,5 @@ os.write(out, " ".join(missing).encode())
 
 
 def test_a_layer_that_the_kernel_lacks_is_told_and_the_others_hold() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_LANDLOCK],
-        env=ONE_THREAD,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = run("-c", WITHOUT_LANDLOCK)
     assert done.stdout == "landlock"

@@ -11,6 +11,9 @@ DIFFERS_TODAY: Table = {
         "PNG colours: profile, para 1",
         "PNG colours: profile, para 2",
     },
+    "LittleCMS and Chromium interpolate a table of the corners alone otherwise": {
+        "PNG colours: table A2B1"
+    },
     "frames have alpha without a flag": {"WebP: animated, no alpha told"},
     "an interlaced file that is cut is shown whole, with rows repeated": {
         "PNG damage: interlaced, cut at 60%",

@@ -29,7 +29,7 @@ import pytest
 from disrupt.client import MatchClient
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DeadlineExceededError, UnavailableError
-from disrupt.server.metrics.scrape import Scrape, scrape
+from disrupt.operators.scrape import Scrape, scrape
 from rig.callers.continual import Caller, Callers
 from rig.faults.relay import Relay
 from rig.faults.sabotages import broken_by

@@ -25,8 +25,8 @@ import pytest
 
 from disrupt.client import MatchClient
 from disrupt.data_directory import DataDirectory
-from disrupt.feed.rebuild import rebuild
 from disrupt.registry import opening
+from disrupt.upkeep.rebuild import rebuild
 from rig.callers.desk import Clients, Desk, Reporter, patiently
 from rig.faults.sabotages import broken_by
 from rig.model.acknowledged import kept, outcomes_kept, stored, verified

@@ -20,10 +20,10 @@ from sqlalchemy import Connection
 from disrupt.core.changes import Change, Cursor, shown_item
 from disrupt.core.states import ItemState
 from disrupt.data_directory import DataDirectory
-from disrupt.feed import compaction
 from disrupt.index.live import LiveIndex
-from disrupt.registry.contract import NewItem
+from disrupt.registry.records import NewItem
 from disrupt.registry.sql import renewals, states
+from disrupt.upkeep import compaction
 from rig.model.states_machine import StatesMachine
 from tests.registry.test_processes import kill_writers
 

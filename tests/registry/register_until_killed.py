@@ -13,7 +13,7 @@ from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.data_directory import DataDirectory
 from disrupt.registry import opening
-from disrupt.registry.contract import NewCase, Registration
+from disrupt.registry.records import NewCase, Registration
 from rig.media.registrations import DAY, OWN, item_of, new_case, new_item, registration
 
 

@@ -14,21 +14,21 @@ import pytest
 
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DataDirectoryError
+from disrupt.operators.restore import restore
 from disrupt.registry import backup, opening, sqlite
 from disrupt.registry.backup import back_up, bring_up_to_date, check, unpack
-from disrupt.registry.sql.registry import SqlRegistryWriter
-from disrupt.server.restore import restore
+from disrupt.registry.registry import RegistryWriter
 from rig.media.registrations import DAY, all_changes, new_item, plain, registration
 
 
 @pytest.fixture
-def writer(data_dir: Path) -> Iterator[SqlRegistryWriter]:
+def writer(data_dir: Path) -> Iterator[RegistryWriter]:
     with sqlite.open_writer(data_dir / "registry.db") as writer:
         yield writer
 
 
 def test_backup_is_the_registry_as_it_is_with_what_is_only_in_the_log(
-    writer: SqlRegistryWriter, data_dir: Path, tmp_path: Path, chance: random.Random
+    writer: RegistryWriter, data_dir: Path, tmp_path: Path, chance: random.Random
 ) -> None:
     writer.register(registration(chance), day=DAY)
     assert writer.checkpoint()
@@ -46,7 +46,7 @@ def test_backup_is_the_registry_as_it_is_with_what_is_only_in_the_log(
 
 
 def test_backup_is_the_owners_alone_and_has_no_journal(
-    writer: SqlRegistryWriter, data_dir: Path, tmp_path: Path, chance: random.Random
+    writer: RegistryWriter, data_dir: Path, tmp_path: Path, chance: random.Random
 ) -> None:
     writer.register(registration(chance), day=DAY)
     target = tmp_path / "backup"
@@ -59,7 +59,7 @@ def test_backup_is_the_owners_alone_and_has_no_journal(
 
 
 def test_backup_holds_no_byte_of_what_was_withdrawn_before(
-    writer: SqlRegistryWriter, data_dir: Path, tmp_path: Path, chance: random.Random
+    writer: RegistryWriter, data_dir: Path, tmp_path: Path, chance: random.Random
 ) -> None:
     gone = registration(chance, None, *(new_item(chance, 50) for _ in range(20)))
     writer.register(registration(chance), day=DAY)
@@ -71,7 +71,7 @@ def test_backup_holds_no_byte_of_what_was_withdrawn_before(
 
 
 def test_backups_beside_registrations_hold_every_one_that_came_before(
-    writer: SqlRegistryWriter, data_dir: Path, tmp_path: Path, chance: random.Random
+    writer: RegistryWriter, data_dir: Path, tmp_path: Path, chance: random.Random
 ) -> None:
     stop = threading.Event()
 
@@ -118,7 +118,7 @@ def test_a_backup_during_the_restore_of_another_servers_is_refused(
 
 @pytest.mark.parametrize("kind", ["directory", "file", "dangling link", "unfinished"])
 def test_what_exists_is_never_written_over(
-    writer: SqlRegistryWriter, data_dir: Path, tmp_path: Path, kind: str
+    writer: RegistryWriter, data_dir: Path, tmp_path: Path, kind: str
 ) -> None:
     del writer
     target = tmp_path / "backup"
@@ -136,7 +136,7 @@ def test_what_exists_is_never_written_over(
 
 @pytest.mark.parametrize("by", ["name", "link", "dots"])
 def test_a_place_in_the_data_directory_is_refused_as_erasures_do_not_reach_it(
-    writer: SqlRegistryWriter, data_dir: Path, tmp_path: Path, by: str
+    writer: RegistryWriter, data_dir: Path, tmp_path: Path, by: str
 ) -> None:
     del writer
     before = sorted(data_dir.iterdir())
@@ -149,7 +149,7 @@ def test_a_place_in_the_data_directory_is_refused_as_erasures_do_not_reach_it(
 
 @pytest.mark.parametrize("target", [".", "/", "x" * 250, "x" * 300, "a/" * 3000])
 def test_an_impossible_place_is_refused_in_words(
-    writer: SqlRegistryWriter,
+    writer: RegistryWriter,
     data_dir: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -184,7 +184,7 @@ def test_an_incomplete_or_damaged_data_directory_is_refused_and_leaves_nothing(
 @pytest.mark.parametrize("name", ["registry.db", "secrets.json", "backup.json"])
 @pytest.mark.parametrize("harm", ["remove", "truncate", "alter"])
 def test_a_damaged_backup_is_refused_by_name(
-    writer: SqlRegistryWriter, data_dir: Path, tmp_path: Path, name: str, harm: str
+    writer: RegistryWriter, data_dir: Path, tmp_path: Path, name: str, harm: str
 ) -> None:
     writer.register(registration(random.Random(1)), day=DAY)
     back_up(data_dir, tmp_path / "backup")
@@ -202,7 +202,7 @@ def test_a_damaged_backup_is_refused_by_name(
 
 
 def test_a_manifest_of_another_state_or_version_or_with_other_files_is_refused(
-    writer: SqlRegistryWriter, data_dir: Path, tmp_path: Path, chance: random.Random
+    writer: RegistryWriter, data_dir: Path, tmp_path: Path, chance: random.Random
 ) -> None:
     writer.register(registration(chance), day=DAY)
     back_up(data_dir, tmp_path / "backup")
@@ -222,7 +222,7 @@ def test_a_manifest_of_another_state_or_version_or_with_other_files_is_refused(
 
 
 def test_unpacked_backup_of_an_empty_registry_is_one(
-    writer: SqlRegistryWriter, data_dir: Path, tmp_path: Path, chance: random.Random
+    writer: RegistryWriter, data_dir: Path, tmp_path: Path, chance: random.Random
 ) -> None:
     del writer
     back_up(data_dir, tmp_path / "backup")

@@ -25,9 +25,9 @@ from disrupt.core.outcomes import (
 from disrupt.data_directory import JOURNAL, RESERVE
 from disrupt.errors import StorageFullError
 from disrupt.registry import journal, sqlite
+from disrupt.registry.registry import RegistryWriter
 from disrupt.registry.sql import disk_reserve, disputes
 from disrupt.registry.sql.disk_reserve import DiskReserve
-from disrupt.registry.sql.registry import SqlRegistryWriter
 from rig.media.registrations import (
     ACT,
     DAY,
@@ -61,7 +61,7 @@ def held_bytes(disk: Path) -> int:
     return (disk / RESERVE).stat().st_blocks * 512
 
 
-def register(writer: SqlRegistryWriter, chance: random.Random) -> str:
+def register(writer: RegistryWriter, chance: random.Random) -> str:
     return writer.register(registration(chance, None, new_item(chance, 400)), day=DAY).case_number
 
 

@@ -9,13 +9,13 @@ import pytest
 from disrupt.core.media import MediaKind
 from disrupt.core.renewals import identity_of
 from disrupt.registry import sqlite
-from disrupt.registry.contract import Registration
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.records import Registration
+from disrupt.registry.registry import RegistryWriter
 from rig.media.registrations import DAY, OWN, all_changes, item_of, new_case, new_item, registration
 
 
 @pytest.fixture
-def writer(path: Path) -> Iterator[SqlRegistryWriter]:
+def writer(path: Path) -> Iterator[RegistryWriter]:
     with sqlite.open_writer(path) as writer:
         yield writer
 
@@ -61,7 +61,7 @@ def example(chance: random.Random) -> Registration:
 
 @pytest.mark.parametrize("in_log_only", [True, False])
 def test_erased_bytes_are_found_before_withdrawal_and_nowhere_after(
-    writer: SqlRegistryWriter, path: Path, *, in_log_only: bool
+    writer: RegistryWriter, path: Path, *, in_log_only: bool
 ) -> None:
     chance = random.Random(1)
     kept, gone = example(chance), example(chance)
@@ -80,7 +80,7 @@ def test_erased_bytes_are_found_before_withdrawal_and_nowhere_after(
 
 
 def test_what_a_renewed_item_had_alone_is_found_nowhere_after(
-    writer: SqlRegistryWriter, path: Path
+    writer: RegistryWriter, path: Path
 ) -> None:
     chance = random.Random(5)
     crops = [(1, ordinal, 0) for ordinal in range(300)]
@@ -94,7 +94,7 @@ def test_what_a_renewed_item_had_alone_is_found_nowhere_after(
 
 
 def test_digest_goes_with_the_first_withdrawn_item_and_the_other_items_stay(
-    writer: SqlRegistryWriter, path: Path
+    writer: RegistryWriter, path: Path
 ) -> None:
     request = example(random.Random(2))
     number = writer.register(request, day=DAY).case_number
@@ -106,7 +106,7 @@ def test_digest_goes_with_the_first_withdrawn_item_and_the_other_items_stay(
 
 
 def test_erasure_held_up_by_a_reader_is_finished_by_the_next_checkpoint(
-    writer: SqlRegistryWriter, path: Path
+    writer: RegistryWriter, path: Path
 ) -> None:
     request = example(random.Random(3))
     number = writer.register(request, day=DAY).case_number
@@ -121,7 +121,7 @@ def test_erasure_held_up_by_a_reader_is_finished_by_the_next_checkpoint(
     assert not any(files_with(path, secrets_of(request)))
 
 
-def test_withdrawn_rows_link_nothing_to_the_case(writer: SqlRegistryWriter) -> None:
+def test_withdrawn_rows_link_nothing_to_the_case(writer: RegistryWriter) -> None:
     chance = random.Random(4)
     request = registration(chance, None, item_of(chance, 1), item_of(chance, 2))
     number = writer.register(request, day=DAY).case_number
@@ -152,7 +152,7 @@ def test_withdrawn_rows_link_nothing_to_the_case(writer: SqlRegistryWriter) -> N
 
 
 def test_an_answer_that_named_an_item_is_erased_with_it_and_what_identifies_it(
-    writer: SqlRegistryWriter, path: Path
+    writer: RegistryWriter, path: Path
 ) -> None:
     chance = random.Random(6)
     first = registration(chance, None, item_of(chance, 1), item_of(chance, 2))

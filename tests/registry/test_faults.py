@@ -14,8 +14,8 @@ from sqlalchemy.exc import DBAPIError
 
 from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableError
 from disrupt.registry import sqlite
-from disrupt.registry.contract import NewCase
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.records import NewCase
+from disrupt.registry.registry import RegistryWriter
 from rig.media.registrations import (
     ACT,
     DAY,
@@ -27,7 +27,7 @@ from rig.media.registrations import (
     registration,
 )
 
-DiskFull = Callable[[SqlRegistryWriter], AbstractContextManager[None]]
+DiskFull = Callable[[RegistryWriter], AbstractContextManager[None]]
 
 
 def alter(path: Path, statement: str) -> None:
@@ -37,7 +37,7 @@ def alter(path: Path, statement: str) -> None:
 
 
 @contextmanager
-def page_limit(writer: SqlRegistryWriter) -> Iterator[None]:
+def page_limit(writer: RegistryWriter) -> Iterator[None]:
     """Cause SQLITE_FULL, from SQLite's own limit."""
 
     def limit(pages: int) -> None:
@@ -50,7 +50,7 @@ def page_limit(writer: SqlRegistryWriter) -> Iterator[None]:
 
 
 @contextmanager
-def file_size_limit(writer: SqlRegistryWriter) -> Iterator[None]:
+def file_size_limit(writer: RegistryWriter) -> Iterator[None]:
     """Cause SQLITE_IOERR_WRITE, from the operating system."""
     assert writer.checkpoint()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -16,9 +16,9 @@ from disrupt.errors import (
     OtherHistoryError,
     RegistryReplacedError,
 )
-from disrupt.feed.rebuild import rebuild
 from disrupt.index.generations import check_history, open_current, roll_back
 from disrupt.registry import sqlite
+from disrupt.upkeep.rebuild import rebuild
 from rig.media.registrations import DAY, all_changes, new_case, registration
 
 

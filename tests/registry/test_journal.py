@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from disrupt.errors import DataDirectoryError, StorageFullError, UnavailableError
 from disrupt.registry import journal
-from disrupt.registry.contract import Removed, Revoked
 from disrupt.registry.journal import Epoch, Journal, Record
+from disrupt.registry.records import Removed, Revoked
 
 RECORD_BYTES = 48
 

@@ -12,8 +12,8 @@ from disrupt.data_directory import JOURNAL
 from disrupt.errors import DataDirectoryError
 from disrupt.registry import journal, sqlite
 from disrupt.registry.backup import Known, back_up, bring_up_to_date, known, unpack
-from disrupt.registry.contract import Removed, Revoked
 from disrupt.registry.journal import Epoch, Record
+from disrupt.registry.records import Removed, Revoked
 from rig.media.registrations import ACT, DAY, api_key, registration
 
 OLDER = "removals.journal is older than the backup, or that of another server"

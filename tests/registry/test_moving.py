@@ -14,10 +14,11 @@ from disrupt.core.changes import Cursor
 from disrupt.core.states import ItemState
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DataDirectoryError
+from disrupt.operators.registry import registry
 from disrupt.registry import moving, opening, postgresql
-from disrupt.registry.contract import NewCase, RegistryReader
+from disrupt.registry.records import NewCase
+from disrupt.registry.registry import RegistryReader
 from disrupt.registry.sql import copying
-from disrupt.server.commands.registry import registry
 from rig.media.registrations import (
     ACT,
     DAY,

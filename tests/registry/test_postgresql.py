@@ -31,14 +31,15 @@ from disrupt.errors import (
     StorageFullError,
     UnavailableError,
 )
+from disrupt.operators.restore import restore
 from disrupt.registry import backup, opening
 from disrupt.registry import postgresql as backend
-from disrupt.registry.contract import Registration, RegistryReader, RegistryWriter
 from disrupt.registry.postgresql import engine, roles
 from disrupt.registry.postgresql.connections import WritablePostgresqlDatabase
+from disrupt.registry.records import Registration
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from disrupt.registry.sql import statements
 from disrupt.registry.sql.reconciliation import NUMBERS_SKIPPED
-from disrupt.server.restore import restore
 from rig.media.registrations import (
     ACT,
     DAY,

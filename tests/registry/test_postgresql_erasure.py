@@ -16,9 +16,9 @@ import pytest
 from disrupt.core.renewals import identity_of
 from disrupt.errors import DataDirectoryError
 from disrupt.registry import postgresql as backend
-from disrupt.registry.contract import Registration
 from disrupt.registry.postgresql import engine, erasure, roles
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.records import Registration
+from disrupt.registry.registry import RegistryWriter
 from rig.media.registrations import DAY, OWN, item_of, new_case, new_item, registration
 from rig.servers.postgresql import PostgreSql, commands
 
@@ -29,7 +29,7 @@ HASHES = 400
 
 
 @pytest.fixture
-def writer(tmp_path: Path, database: str) -> Iterator[SqlRegistryWriter]:
+def writer(tmp_path: Path, database: str) -> Iterator[RegistryWriter]:
     with backend.open_writer(database, tmp_path) as writer:
         yield writer
 
@@ -57,7 +57,7 @@ def are_found(server: PostgreSql, secrets: list[bytes]) -> list[bool]:
 
 
 def test_erased_bytes_are_found_before_withdrawal_and_nowhere_once_the_log_is_clear(
-    server: PostgreSql, writer: SqlRegistryWriter
+    server: PostgreSql, writer: RegistryWriter
 ) -> None:
     chance = random.Random(1)
     kept, gone = example(chance), example(chance)
@@ -71,7 +71,7 @@ def test_erased_bytes_are_found_before_withdrawal_and_nowhere_once_the_log_is_cl
 
 
 def test_what_a_renewed_item_had_alone_is_found_nowhere_after(
-    server: PostgreSql, writer: SqlRegistryWriter
+    server: PostgreSql, writer: RegistryWriter
 ) -> None:
     chance = random.Random(5)
     crops = [(1, ordinal, 0) for ordinal in range(HASHES)]
@@ -86,7 +86,7 @@ def test_what_a_renewed_item_had_alone_is_found_nowhere_after(
 
 
 def test_rows_that_are_only_deleted_are_found(
-    server: PostgreSql, writer: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+    server: PostgreSql, writer: RegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(erasure, "rewrite", lambda *_: None)
     gone = example(random.Random(2))
@@ -98,7 +98,7 @@ def test_rows_that_are_only_deleted_are_found(
 
 def test_a_reader_holds_erasure_up_and_the_next_checkpoint_finishes_it(
     server: PostgreSql,
-    writer: SqlRegistryWriter,
+    writer: RegistryWriter,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(erasure, "_HELD_UP_S", 0.1)
@@ -173,7 +173,7 @@ def test_idle_transactions_of_a_node_are_ended_and_of_others_waited_for(
 
 
 def test_a_transaction_that_may_write_holds_erasure_up_too(
-    server: PostgreSql, writer: SqlRegistryWriter, database: str
+    server: PostgreSql, writer: RegistryWriter, database: str
 ) -> None:
     gone = example(random.Random("a transaction that may write"))
     number = writer.register(gone, day=DAY).case_number
@@ -208,7 +208,7 @@ def lead_once(url: str, directory: Path) -> None:
 
 
 def test_a_table_of_another_user_is_not_taken_for_cleared(
-    server: PostgreSql, writer: SqlRegistryWriter, database: str
+    server: PostgreSql, writer: RegistryWriter, database: str
 ) -> None:
     number = writer.register(example(random.Random(7)), day=DAY).case_number
     writer.withdraw(number, None, day=DAY)
@@ -222,7 +222,7 @@ def test_a_table_of_another_user_is_not_taken_for_cleared(
 
 
 def test_each_partition_that_had_a_withdrawn_item_is_written_anew(
-    server: PostgreSql, writer: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+    server: PostgreSql, writer: RegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(erasure, "ITEMS_PER_PART", 2)
     chance = random.Random(4)

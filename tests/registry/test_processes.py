@@ -20,7 +20,8 @@ from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.data_directory import DataDirectory
 from disrupt.registry import opening
-from disrupt.registry.contract import NewItem, RegistryReader
+from disrupt.registry.records import NewItem
+from disrupt.registry.registry import RegistryReader
 from rig.media.registrations import DAY, all_changes
 from rig.servers.postgresql import commands
 from tests.registry import register_until_killed

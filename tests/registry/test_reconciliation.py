@@ -27,8 +27,8 @@ from disrupt.errors import (
     UnavailableError,
 )
 from disrupt.registry import journal, sqlite
-from disrupt.registry.contract import Removed
 from disrupt.registry.journal import Epoch
+from disrupt.registry.records import Removed
 from rig.media.registrations import (
     ACT,
     DAY,

@@ -14,9 +14,9 @@ from disrupt.core.acts import Act, Action
 from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState, WaitReason
 from disrupt.registry import sqlite
-from disrupt.registry.contract import BYTES_AT_ONCE, RegistryReader, RegistryWriter
+from disrupt.registry.records import BYTES_AT_ONCE
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from disrupt.registry.sql import queries, schema, states
-from disrupt.registry.sql.registry import SqlRegistryWriter
 from rig.media.registrations import (
     DAY,
     NEXT_DAY,
@@ -76,7 +76,7 @@ class SqlConformance(RegistryConformance):
             (one, "4e5f6a7b", ItemState.WAITING, WaitReason.BANK),
             (None, "4e5f6a7b", ItemState.WAITING, None),
         )
-        assert isinstance(writer, SqlRegistryWriter)
+        assert isinstance(writer, RegistryWriter)
         with writer._transaction() as connection:
             for item_id, (tag, key_id, state, reason) in zip(ids, stored, strict=True):
                 known = {"origin_tag": tag, "key_id": key_id, "wait_reason": reason}

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from disrupt.registry import sqlite
-from disrupt.registry.contract import Registration
+from disrupt.registry.records import Registration
 from rig.media.registrations import DAY, OWN, item_of, registration
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from disrupt.server.metrics.families import Family
+from disrupt.server.metrics.rows import Row
 from rig.callers.caller import Caller, calling
 from rig.servers.deployment import FEW_DECODERS, Deployment
 
@@ -72,6 +74,15 @@ def reviewer(server: Deployment, secrets: dict[str, str]) -> Iterator[Caller]:
     """Connect as staff who review items of every bank."""
     with calling(server.address, secrets["review"]) as caller:
         yield caller
+
+
+@pytest.fixture
+def row() -> Iterator[Row]:
+    """Let what this process counts be in a row of the test's own."""
+    row = Row()
+    Family.use(row)
+    yield row
+    Family.use(Row())
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from disrupt.errors import (
     UnauthenticatedError,
 )
 from disrupt.registry import sqlite
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.registry import RegistryWriter
 from disrupt.services.banks import BANKS_MAX, create_bank, create_test_bank, set_bank
 from disrupt.services.keys import KeyRing, create_key
 from disrupt.services.registration import Registrar
@@ -32,18 +32,18 @@ AS_IT_IS = BankPolicy()
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[SqlRegistryWriter]:
+def registry(tmp_path: Path) -> Iterator[RegistryWriter]:
     with sqlite.open_writer(tmp_path / "registry.db") as writer:
         yield writer
 
 
-def key_of(registry: SqlRegistryWriter, organisation: str) -> str:
+def key_of(registry: RegistryWriter, organisation: str) -> str:
     """Make a key of an organisation that may search every bank; return its secret."""
     rights = [Right.MATCH]
     return create_key(registry, "k", rights, [], day=DAY, act=ACT, organisation=organisation)[1]
 
 
-def test_what_is_not_named_of_a_bank_stays(registry: SqlRegistryWriter) -> None:
+def test_what_is_not_named_of_a_bank_stays(registry: RegistryWriter) -> None:
     key_of(registry, "some")
     made = create_bank(registry, "strict", BankPolicy(0), act=ACT)
     assert (made.max_distance_bits, made.goes_live, made.organisations) == (0, True, frozenset())
@@ -60,7 +60,7 @@ def test_what_is_not_named_of_a_bank_stays(registry: SqlRegistryWriter) -> None:
 
 
 def test_a_policy_out_of_range_an_unknown_name_and_a_taken_one_are_refused(
-    registry: SqlRegistryWriter,
+    registry: RegistryWriter,
 ) -> None:
     for bits in (-1, 32):
         for call in (create_bank, set_bank):
@@ -83,7 +83,7 @@ def test_a_policy_out_of_range_an_unknown_name_and_a_taken_one_are_refused(
 
 
 def test_a_key_sees_a_bank_that_it_names_and_that_is_for_its_organisation(
-    registry: SqlRegistryWriter,
+    registry: RegistryWriter,
 ) -> None:
     some, other = key_of(registry, "some"), key_of(registry, "other")
     set_bank(registry, "minors", BankPolicy(organisations=frozenset({"some"})), act=ACT)
@@ -93,7 +93,7 @@ def test_a_key_sees_a_bank_that_it_names_and_that_is_for_its_organisation(
 
 
 def test_staff_see_a_bank_likewise_and_move_nothing_into_the_fixed_banks(
-    registry: SqlRegistryWriter,
+    registry: RegistryWriter,
 ) -> None:
     create_test_bank(registry, AS_IT_IS, day=DAY, act=ACT)
     names = ("adults", "minors", TEST_BANK)
@@ -109,7 +109,7 @@ def test_staff_see_a_bank_likewise_and_move_nothing_into_the_fixed_banks(
         reviewer.move(key, [bytes(16)], COMMON.name, ACT)
 
 
-def test_a_key_reviews_until_it_expires_or_is_revoked(registry: SqlRegistryWriter) -> None:
+def test_a_key_reviews_until_it_expires_or_is_revoked(registry: RegistryWriter) -> None:
     rights, names, reviewer = [Right.REVIEW], ("adults",), Reviewer(registry)
     made, _ = create_key(registry, "k", rights, names, day=DAY, expires_on=NEXT_DAY, act=ACT)
     assert reviewer.key(made.key_id, day=DAY).organisation == made.organisation
@@ -121,7 +121,7 @@ def test_a_key_reviews_until_it_expires_or_is_revoked(registry: SqlRegistryWrite
 
 
 def test_registrations_of_a_bank_wait_for_a_review_if_it_says_so(
-    registry: SqlRegistryWriter,
+    registry: RegistryWriter,
 ) -> None:
     registrar = Registrar(registry, PINS, Patient(PINS.verify), PEPPER)
 
@@ -138,7 +138,7 @@ def test_registrations_of_a_bank_wait_for_a_review_if_it_says_so(
     assert states() == [ItemState.WAITING]
 
 
-def test_the_test_bank_is_made_once_and_completed(registry: SqlRegistryWriter) -> None:
+def test_the_test_bank_is_made_once_and_completed(registry: RegistryWriter) -> None:
     create_bank(registry, TEST_BANK, AS_IT_IS, act=ACT)  # as a crash leaves it
     banks = {create_test_bank(registry, AS_IT_IS, day=DAY, act=ACT) for _ in range(3)}
     (bank,) = banks
@@ -149,7 +149,7 @@ def test_the_test_bank_is_made_once_and_completed(registry: SqlRegistryWriter) -
 
 
 def test_nothing_is_set_of_the_fixed_banks_and_no_new_key_gets_them_unnamed(
-    registry: SqlRegistryWriter,
+    registry: RegistryWriter,
 ) -> None:
     fixed = "the same on every server"
     with pytest.raises(InvalidRequestError, match=fixed):

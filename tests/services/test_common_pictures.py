@@ -24,7 +24,7 @@ from disrupt.errors import InvalidRequestError, LimitExceededError
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
 from disrupt.registry import sqlite
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.registry import RegistryWriter
 from disrupt.services import common_bank
 from disrupt.services.common_bank import CommonBank
 from disrupt.services.matching import UNBOUNDED, complete, hash_steps, picture_steps
@@ -141,13 +141,13 @@ def test_common_matches_are_left_out_where_the_caller_asks_so(live: Counting) ->
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[SqlRegistryWriter]:
+def registry(tmp_path: Path) -> Iterator[RegistryWriter]:
     with ExitStack() as stack:
         yield stack.enter_context(sqlite.open_writer(tmp_path / "registry.db"))
 
 
 def test_what_is_near_something_in_common_use_is_registered_and_waits(
-    registry: SqlRegistryWriter,
+    registry: RegistryWriter,
 ) -> None:
     common = CommonBank(registry)
     registrar = Registrar(registry, PINS, Patient(PINS.verify), b"p" * 32, common=common)
@@ -174,7 +174,7 @@ def test_what_is_near_something_in_common_use_is_registered_and_waits(
 
 
 def test_a_picture_is_added_once_and_nothing_that_is_no_picture(
-    registry: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+    registry: RegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     common, picture = CommonBank(registry), fingerprints(distinctive(), distinctive())
     assert common.add(bytes(16), picture, STAFF, day=DAY) == common.add(

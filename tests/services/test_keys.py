@@ -11,7 +11,7 @@ import pytest
 from disrupt.core.policy import ADULTS, MINORS, LookupQuota, Right
 from disrupt.errors import InvalidRequestError, NotFoundError, UnauthenticatedError
 from disrupt.registry import sqlite
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.registry import RegistryWriter
 from disrupt.services.keys import (
     QUOTA_MAX,
     SECRET_PREFIX,
@@ -29,12 +29,12 @@ YESTERDAY, DAY, NEXT_DAY = "2026-11-24", "2026-11-25", "2026-11-26"
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[SqlRegistryWriter]:
+def registry(tmp_path: Path) -> Iterator[RegistryWriter]:
     with sqlite.open_writer(tmp_path / "registry.db") as writer:
         yield writer
 
 
-def is_valid(registry: SqlRegistryWriter, secret: str, day: str) -> bool:
+def is_valid(registry: RegistryWriter, secret: str, day: str) -> bool:
     try:
         KeyRing(registry.keys(), day=day).authenticate(secret)
     except UnauthenticatedError:
@@ -49,7 +49,7 @@ def violated(call: Callable[[], object]) -> list[str]:
     return [violation.field for violation in refused.value.violations]
 
 
-def test_a_key_is_known_by_its_secret_until_it_is_revoked(registry: SqlRegistryWriter) -> None:
+def test_a_key_is_known_by_its_secret_until_it_is_revoked(registry: RegistryWriter) -> None:
     key, secret = create_key(registry, " platform ", [Right.MATCH], ["adults"], day=DAY, act=ACT)
     everything, _ = create_key(registry, "mirror", [Right.FEED], [], day=DAY, act=ACT)
     assert secret.startswith(SECRET_PREFIX)
@@ -62,7 +62,7 @@ def test_a_key_is_known_by_its_secret_until_it_is_revoked(registry: SqlRegistryW
     assert not is_valid(registry, secret, DAY)
 
 
-def test_a_key_is_refused_from_the_day_on_which_it_expires(registry: SqlRegistryWriter) -> None:
+def test_a_key_is_refused_from_the_day_on_which_it_expires(registry: RegistryWriter) -> None:
     _, secret = create_key(
         registry, "p", [Right.MATCH], (), day=YESTERDAY, expires_on=NEXT_DAY, act=ACT
     )
@@ -72,7 +72,7 @@ def test_a_key_is_refused_from_the_day_on_which_it_expires(registry: SqlRegistry
 
 
 def test_a_key_is_of_the_organisation_that_is_named_as_it_unless_said(
-    registry: SqlRegistryWriter,
+    registry: RegistryWriter,
 ) -> None:
     first, _ = create_key(registry, "platform", [Right.MATCH], (), day=DAY, act=ACT)
     second, _ = create_key(
@@ -98,7 +98,7 @@ def test_a_key_is_of_the_organisation_that_is_named_as_it_unless_said(
     ],
 )
 def test_a_key_without_sense_is_refused_by_field(
-    registry: SqlRegistryWriter, wrong: dict[str, object], field: str
+    registry: RegistryWriter, wrong: dict[str, object], field: str
 ) -> None:
     arguments: dict[str, object] = {"name": "p", "rights": [Right.MATCH], "bank_names": []} | wrong
     assert violated(lambda: create_key(registry, **arguments, day=DAY, act=ACT)) == [field]  # type: ignore[arg-type]
@@ -106,7 +106,7 @@ def test_a_key_without_sense_is_refused_by_field(
 
 
 def test_what_is_changed_of_a_key_is_replaced_and_the_rest_stays(
-    registry: SqlRegistryWriter,
+    registry: RegistryWriter,
 ) -> None:
     key, secret = create_key(registry, "p", [Right.MATCH, Right.FEED], (), day=DAY, act=ACT)
     narrowed = change_key(registry, key.key_id, bank_names=["minors"], day=DAY, act=ACT)
@@ -122,7 +122,7 @@ def test_what_is_changed_of_a_key_is_replaced_and_the_rest_stays(
 
 
 def test_a_rotated_key_works_beside_its_successor_until_the_overlap_ends(
-    registry: SqlRegistryWriter,
+    registry: RegistryWriter,
 ) -> None:
     key, old_secret = create_key(
         registry, "p", [Right.MATCH], ["adults"], day=DAY, organisation="platform", act=ACT
@@ -139,7 +139,7 @@ def test_a_rotated_key_works_beside_its_successor_until_the_overlap_ends(
         assert is_valid(registry, new_secret, day)
 
 
-def test_an_overlap_never_lengthens_the_life_of_a_key(registry: SqlRegistryWriter) -> None:
+def test_an_overlap_never_lengthens_the_life_of_a_key(registry: RegistryWriter) -> None:
     key, _ = create_key(registry, "p", [Right.MATCH], (), day=DAY, expires_on=NEXT_DAY, act=ACT)
     old, new, _ = rotate_key(
         registry, key.key_id, overlap_days=366, day=DAY, expires_on="2027-06-01", act=ACT
@@ -147,7 +147,7 @@ def test_an_overlap_never_lengthens_the_life_of_a_key(registry: SqlRegistryWrite
     assert (old.expires_on, new.expires_on) == (NEXT_DAY, "2027-06-01")
 
 
-def test_a_wrong_change_is_refused_and_changes_nothing(registry: SqlRegistryWriter) -> None:
+def test_a_wrong_change_is_refused_and_changes_nothing(registry: RegistryWriter) -> None:
     key, _ = create_key(registry, "p", [Right.MATCH], (), day=DAY, act=ACT)
     for days in (0, 367):
         rotated = violated(
@@ -173,7 +173,7 @@ def test_a_wrong_change_is_refused_and_changes_nothing(registry: SqlRegistryWrit
     assert registry.keys() == (key,)
 
 
-def test_a_revoked_key_is_neither_changed_nor_rotated(registry: SqlRegistryWriter) -> None:
+def test_a_revoked_key_is_neither_changed_nor_rotated(registry: RegistryWriter) -> None:
     key, _ = create_key(registry, "p", [Right.MATCH], (), day=DAY, act=ACT)
     revoked = revoke_key(registry, key.key_id, day=DAY, act=ACT)
     assert violated(lambda: change_key(registry, key.key_id, expires_on="", day=DAY, act=ACT)) == [
@@ -185,7 +185,7 @@ def test_a_revoked_key_is_neither_changed_nor_rotated(registry: SqlRegistryWrite
     assert registry.keys() == (revoked,)
 
 
-def test_a_quota_out_of_range_is_refused(registry: SqlRegistryWriter) -> None:
+def test_a_quota_out_of_range_is_refused(registry: RegistryWriter) -> None:
     create_key(registry, "p", [Right.MATCH], (), day=DAY, act=ACT)
     assert violated(lambda: set_quota(registry, LookupQuota("p", QUOTA_MAX + 1), act=ACT)) == [
         "per_minute"

@@ -21,7 +21,7 @@ from disrupt.core.registrations import RegistrationRequest
 from disrupt.core.transforms import REGISTERED_MOST
 from disrupt.errors import LimitExceededError, OverloadedError, StorageFullError
 from disrupt.registry import sqlite
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.registry import RegistryWriter
 from disrupt.services.quotas import Quota
 from disrupt.services.registration import Registrar, RegistrationLimits
 from tests.services.patient import Patient
@@ -211,7 +211,7 @@ def test_what_a_full_disk_refuses_is_not_charged(tmp_path: Path) -> None:
     with sqlite.open_writer(tmp_path / "registry.db") as registry:
         quota = Quota(5)
         registrar = Registrar(registry, PINS, Patient(PINS.verify), PEPPER, quota=quota)
-        with patch.object(SqlRegistryWriter, "register", side_effect=StorageFullError("full")):
+        with patch.object(RegistryWriter, "register", side_effect=StorageFullError("full")):
             for _ in range(3):
                 with pytest.raises(StorageFullError):
                     register(registrar, request(item(*[90] * 5)))

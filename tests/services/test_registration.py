@@ -47,8 +47,8 @@ from disrupt.errors import (
     RequestIdReusedError,
 )
 from disrupt.registry import sqlite
-from disrupt.registry.contract import Registered
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.records import Registered
+from disrupt.registry.registry import RegistryWriter
 from disrupt.services.live_limits import LiveLimits
 from disrupt.services.pins import Pins
 from disrupt.services.proofs_of_work import ProofsOfWork
@@ -65,13 +65,13 @@ PINS = Pins(PEPPER)
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[SqlRegistryWriter]:
+def registry(tmp_path: Path) -> Iterator[RegistryWriter]:
     with ExitStack() as stack:
         yield stack.enter_context(sqlite.open_writer(tmp_path / "registry.db"))
 
 
 @pytest.fixture
-def registrar(registry: SqlRegistryWriter) -> Registrar:
+def registrar(registry: RegistryWriter) -> Registrar:
     return Registrar(registry, PINS, Patient(PINS.verify), PEPPER, RegistrationLimits(4, 10, 6))
 
 
@@ -96,7 +96,7 @@ def request(
 
 
 def test_a_registration_opens_an_active_case_of_the_minors_bank_when_unsure(
-    registrar: Registrar, registry: SqlRegistryWriter
+    registrar: Registrar, registry: RegistryWriter
 ) -> None:
     receipt = registrar.register(request(item(90, 40), item(80)), caller="k", now_s=0, day=DAY)
     assert parse_case_number(receipt.case_number) == receipt.case_number
@@ -113,7 +113,7 @@ def test_a_registration_opens_an_active_case_of_the_minors_bank_when_unsure(
 
 
 def test_the_age_of_each_registration_decides_the_bank_of_its_items(
-    registrar: Registrar, registry: SqlRegistryWriter
+    registrar: Registrar, registry: RegistryWriter
 ) -> None:
     ages = (AgeBand.ADULT, AgeBand.MINOR, AgeBand.UNSURE, AgeBand.ADULT)
     case = ""
@@ -134,7 +134,7 @@ def test_the_age_of_each_registration_decides_the_bank_of_its_items(
 
 
 def test_the_person_sees_a_day_late_what_platforms_blocked_or_left_up(
-    registrar: Registrar, registry: SqlRegistryWriter
+    registrar: Registrar, registry: RegistryWriter
 ) -> None:
     receipt = registrar.register(request(item(90), item(90)), caller="k", now_s=0, day=DAY)
     access = CaseAccess(receipt.case_number, PIN)
@@ -174,7 +174,7 @@ def test_the_person_sees_a_day_late_what_platforms_blocked_or_left_up(
     ],
 )
 def test_the_person_sees_whether_an_item_matches(
-    registrar: Registrar, registry: SqlRegistryWriter, state: ItemState, expected: ShownState
+    registrar: Registrar, registry: RegistryWriter, state: ItemState, expected: ShownState
 ) -> None:
     receipt = registrar.register(request(item(90)), caller="k", now_s=0, day=DAY)
     access = CaseAccess(receipt.case_number, PIN)
@@ -199,7 +199,7 @@ def test_a_new_case_has_the_number_that_follows_from_its_request_id(
 
 
 def test_a_request_id_ground_to_lead_to_a_known_case_opens_nothing_and_counts_as_a_wrong_pin(
-    registrar: Registrar, registry: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+    registrar: Registrar, registry: RegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = registrar.register(request(), caller="k", now_s=0, day=DAY).case_number
     before = registry.head(), registry.case(case)
@@ -223,7 +223,7 @@ def test_a_request_id_ground_to_lead_to_a_known_case_opens_nothing_and_counts_as
 
 
 def test_attempts_of_one_registration_at_one_time_get_one_answer(
-    registrar: Registrar, registry: SqlRegistryWriter
+    registrar: Registrar, registry: RegistryWriter
 ) -> None:
     asked = request()
     together = Barrier(4)
@@ -239,7 +239,7 @@ def test_attempts_of_one_registration_at_one_time_get_one_answer(
 
 
 def test_featureless_items_are_rejected_by_place_and_score(
-    registrar: Registrar, registry: SqlRegistryWriter
+    registrar: Registrar, registry: RegistryWriter
 ) -> None:
     mixed = registrar.register(request(item(10, 49), item(50)), caller="k", now_s=0, day=DAY)
     assert [(rejection.index, rejection.low_quality.quality) for rejection in mixed.rejected] == [
@@ -253,7 +253,7 @@ def test_featureless_items_are_rejected_by_place_and_score(
 
 
 def test_the_same_request_replays_and_any_other_under_its_id_is_refused(
-    registrar: Registrar, registry: SqlRegistryWriter
+    registrar: Registrar, registry: RegistryWriter
 ) -> None:
     first = request(item(90), item(10))
     receipt = registrar.register(first, caller="k", now_s=0, day=DAY)
@@ -291,7 +291,7 @@ def test_items_are_added_and_withdrawn_with_number_and_pin(registrar: Registrar)
 
 
 def test_an_unknown_case_and_a_wrong_pin_get_one_and_the_same_answer_after_the_same_time(
-    registry: SqlRegistryWriter,
+    registry: RegistryWriter,
 ) -> None:
     registrar = Registrar(registry, PINS, Throttle(PINS.verify), PEPPER)
     case = registrar.register(request(), caller="k", now_s=0, day=DAY).case_number
@@ -325,7 +325,7 @@ def count_checks(registrar: Registrar, monkeypatch: pytest.MonkeyPatch) -> list[
 
 
 def test_a_replay_is_an_attempt_like_others_whatever_its_pin_and_content(
-    registry: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+    registry: RegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registrar = Registrar(registry, PINS, Throttle(PINS.verify), PEPPER)
     first = request()
@@ -352,7 +352,7 @@ def test_a_replay_is_an_attempt_like_others_whatever_its_pin_and_content(
 
 
 def test_a_registration_that_comes_with_another_pin_while_the_first_is_stored_is_refused(
-    registrar: Registrar, registry: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+    registrar: Registrar, registry: RegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = request()
     late = replace(first, access=replace(first.access, pin="210987654321"))
@@ -372,7 +372,7 @@ def test_a_registration_that_comes_with_another_pin_while_the_first_is_stored_is
 
 
 def test_what_is_stored_of_a_request_does_not_depend_on_its_pin(
-    registrar: Registrar, registry: SqlRegistryWriter
+    registrar: Registrar, registry: RegistryWriter
 ) -> None:
     asked = request()
     digests = set()
@@ -407,7 +407,7 @@ def shown(*times_ms: tuple[int, int], equal: bool = False) -> MediaItem:
 
 
 def test_equal_hashes_of_one_moment_are_stored_once(
-    registrar: Registrar, registry: SqlRegistryWriter
+    registrar: Registrar, registry: RegistryWriter
 ) -> None:
     still = shown((0, 4000), (2000, 9000), (9000, 9500), (60_000, 61_000), equal=True)
     asked = request(still, item(90, 90))
@@ -423,7 +423,7 @@ def test_equal_hashes_of_one_moment_are_stored_once(
 
 
 def test_what_has_not_the_shape_of_a_picture_or_video_is_refused_whole(
-    registrar: Registrar, registry: SqlRegistryWriter
+    registrar: Registrar, registry: RegistryWriter
 ) -> None:
     twice = item(90, 90).fingerprints
     twice["plan"] = twice["ordinal"] = 0
@@ -443,7 +443,7 @@ def test_what_has_not_the_shape_of_a_picture_or_video_is_refused_whole(
 
 
 def test_a_challenge_is_for_networks_without_room_and_its_proof_pays_for_what_waits(
-    registry: SqlRegistryWriter,
+    registry: RegistryWriter,
 ) -> None:
     live = LiveLimits(pictures_per_key=3)
     proofs = ProofsOfWork(attempts=2)
@@ -472,7 +472,7 @@ def test_a_challenge_is_for_networks_without_room_and_its_proof_pays_for_what_wa
 
 
 def test_what_is_beyond_a_limit_or_unlike_a_picture_is_registered_and_waits(
-    registry: SqlRegistryWriter,
+    registry: RegistryWriter,
 ) -> None:
     live = LiveLimits(pictures_per_key=3, pictures_per_origin=3)
     registrar = Registrar(registry, PINS, Patient(PINS.verify), PEPPER, live=live)
@@ -511,7 +511,7 @@ def test_what_is_beyond_a_limit_or_unlike_a_picture_is_registered_and_waits(
 
 
 def test_a_renewal_is_charged_for_what_it_brings_and_hides_nothing(
-    registry: SqlRegistryWriter,
+    registry: RegistryWriter,
 ) -> None:
     live = LiveLimits(pictures_per_key=2)
     registrar = Registrar(registry, PINS, Patient(PINS.verify), PEPPER, live=live)
@@ -612,7 +612,7 @@ def test_a_picture_registered_again_is_in_its_case_once_under_the_age_said_last(
 
 
 def test_additions_at_one_time_share_that_room(
-    registrar: Registrar, registry: SqlRegistryWriter, monkeypatch: pytest.MonkeyPatch
+    registrar: Registrar, registry: RegistryWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = registry.register
 

@@ -9,7 +9,7 @@ import pytest
 
 from disrupt.errors import NotFoundError
 from disrupt.registry import sqlite
-from disrupt.registry.review import ItemReports
+from disrupt.registry.records import ItemReports
 from disrupt.services.review import Reviewer
 from rig.media.registrations import DAY, api_key, new_item, registration
 

@@ -12,7 +12,7 @@ import pytest
 from disrupt.core.plausibility import PICTURE_HASHES
 from disrupt.core.states import ItemState
 from disrupt.registry import sqlite
-from disrupt.registry.sql.registry import SqlRegistryWriter
+from disrupt.registry.registry import RegistryWriter
 from disrupt.services.turns import Turns
 from rig.media.registrations import DAY, NEXT_DAY, new_item, registration
 
@@ -24,7 +24,7 @@ DAY_AFTER = "2026-11-26"
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[SqlRegistryWriter]:
+def registry(tmp_path: Path) -> Iterator[RegistryWriter]:
     with sqlite.open_writer(tmp_path / "registry.db") as writer:
         yield writer
 
@@ -35,7 +35,7 @@ def chance() -> random.Random:
 
 
 def waiting(
-    registry: SqlRegistryWriter,
+    registry: RegistryWriter,
     chance: random.Random,
     pictures: int = 1,
     *,
@@ -52,14 +52,14 @@ def waiting(
     return registry.register(asked, day=day).case_number
 
 
-def live(registry: SqlRegistryWriter, number: str) -> int:
+def live(registry: RegistryWriter, number: str) -> int:
     """Return how many items of a case are live."""
     record = registry.case(number)
     assert record is not None
     return sum(item.state == ItemState.LIVE for item in record.items)
 
 
-def wait_s(registry: SqlRegistryWriter, turns: Turns, number: str, most_s: int) -> int:
+def wait_s(registry: RegistryWriter, turns: Turns, number: str, most_s: int) -> int:
     """Return when the first item of a case goes live, in s from now."""
     for now_s in range(0, most_s, STEP_S):
         turns.step(now_s, at_s=now_s, day=DAY)
@@ -73,7 +73,7 @@ def wait_s(registry: SqlRegistryWriter, turns: Turns, number: str, most_s: int) 
     [(1, 0, 0, 1), (40, 0, 1, 0), (40, 0, 0, 40), (40, 1, 1, 40), (20, 3, 1, 20)],
 )
 def test_a_neighbour_waits_for_one_turn_of_each_case_that_paid_before(
-    registry: SqlRegistryWriter,
+    registry: RegistryWriter,
     chance: random.Random,
     cases: int,
     flood_paid: int,
@@ -89,7 +89,7 @@ def test_a_neighbour_waits_for_one_turn_of_each_case_that_paid_before(
 
 
 def test_each_queue_has_its_pace_and_a_video_takes_several_turns(
-    registry: SqlRegistryWriter, chance: random.Random
+    registry: RegistryWriter, chance: random.Random
 ) -> None:
     flood = waiting(registry, chance, 64)
     other = waiting(registry, chance, 64, origin=b"")
@@ -102,7 +102,7 @@ def test_each_queue_has_its_pace_and_a_video_takes_several_turns(
 
 
 def test_nothing_is_gained_by_a_queue_that_ends_again_and_again(
-    registry: SqlRegistryWriter, chance: random.Random
+    registry: RegistryWriter, chance: random.Random
 ) -> None:
     turns, cases = Turns(registry, PER_H), list[str]()
     for now_s in range(0, 20 * TURN_S, STEP_S):
@@ -113,7 +113,7 @@ def test_nothing_is_gained_by_a_queue_that_ends_again_and_again(
 
 
 def test_a_server_that_was_away_gives_few_turns_at_once(
-    registry: SqlRegistryWriter, chance: random.Random
+    registry: RegistryWriter, chance: random.Random
 ) -> None:
     flood, turns = waiting(registry, chance, 64), Turns(registry, PER_H)
     turns.step(0, at_s=0, day=DAY)
@@ -122,7 +122,7 @@ def test_a_server_that_was_away_gives_few_turns_at_once(
 
 
 def test_queues_of_earlier_days_go_at_half_the_pace_for_each(
-    registry: SqlRegistryWriter, chance: random.Random
+    registry: RegistryWriter, chance: random.Random
 ) -> None:
     floods = [waiting(registry, chance, 64, day=day) for day in (DAY, NEXT_DAY, DAY_AFTER)]
     turns = Turns(registry, PER_H)

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -16,11 +11,9 @@ from typing import Any
 import pytest
 
 from disrupt.core.cases import case_number
-from disrupt.core.registrations import Outcome
+from disrupt.core.registrations import Outcome, ShownState
 from disrupt.errors import (
     CaseRefusedError,
-    DisruptError,
-    OverloadedError,
     StorageFullError,
     UnavailableError,
 )
@@ -68,7 +61,7 @@ def test_many_files_become_one_case_under_one_pin(tmp_path: Path) -> None:
     assert len({registered.item_id for registered in done.registered}) == len(files)
 
 
-def test_what_a_server_does_not_say_or_this_version_does_not_know_was_added(
+def test_an_outcome_that_is_not_known_is_added_and_a_state_that_is_not_known_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(submission_client, "ITEMS_PER_REQUEST", 8)
@@ -77,8 +70,8 @@ def test_what_a_server_does_not_say_or_this_version_does_not_know_was_added(
 
     def answer(request: bytes) -> registration_pb2.RegisterHashesResponse:
         response = register(request)
-        for named, outcome in zip(response.receipt.items, said, strict=True):
-            named.outcome = outcome  # type: ignore[assignment]  # one that is to come
+        for named, value in zip(response.receipt.items, said, strict=True):
+            named.outcome = named.state = value  # type: ignore[assignment]  # one is to come
         return response
 
     with scripted(answer) as server, SubmissionClient(server.address, key="key") as client:
@@ -86,55 +79,8 @@ def test_what_a_server_does_not_say_or_this_version_does_not_know_was_added(
     added, renewed, kept = Outcome
     outcomes = [registered.outcome for registered in done.registered]
     assert outcomes == [added, added, renewed, kept, added]
-
-
-def test_a_failure_after_the_case_was_opened_loses_neither_its_number_nor_its_pin(
-    tmp_path: Path,
-) -> None:
-    files = [picture(tmp_path / f"{at}.png", at) for at in range(2 * EACH + 1)]
-    with (
-        scripted(register, status_of(StorageFullError("Full."))) as server,
-        SubmissionClient(server.address, key="key") as client,
-    ):
-        done = client.submit(files)
-    assert done.case_number == derived(server)
-    assert done.pin == asked(server.seen[0].request).access.pin
-    assert [registered.source for registered in done.registered] == [
-        str(file) for file in files[:EACH]
-    ]
-    assert [(rejection.source, rejection.reason) for rejection in done.rejected] == [
-        (str(file), "STORAGE_FULL") for file in files[EACH:]
-    ]
-    assert len(server.seen) == 2
-
-
-def test_an_interrupt_after_the_case_was_opened_loses_neither_its_number_nor_its_pin(
-    tmp_path: Path,
-) -> None:
-    files = [picture(tmp_path / f"{at}.png", at) for at in range(REAL + 1)]
-    begun, over = threading.Event(), threading.Event()
-
-    def hang(request: bytes) -> registration_pb2.RegisterHashesResponse:
-        begun.set()
-        over.wait(300)
-        return register(request)
-
-    with scripted(register, hang) as server:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "disrupt", "submit", "--json", *files],
-            env=os.environ | {"DISRUPT_SERVER": server.address, "DISRUPT_KEY": "key"},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert begun.wait(300)
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate()
-        over.set()
-    said = json.loads(out)
-    assert process.returncode == 4
-    assert (said["case"], len(said["items"])) == (derived(server), REAL)
-    assert said["pin"] == asked(server.seen[0].request).access.pin
-    assert (said["rejected"], said["unknown"]) == ([], [str(files[-1])])
+    states = [registered.state for registered in done.registered]
+    assert states == [None, *ShownState, None]
 
 
 def test_an_interrupt_at_any_line_after_the_answer_loses_no_case(tmp_path: Path) -> None:
@@ -238,39 +184,11 @@ def test_number_and_pin_are_announced_before_anything_is_sent(tmp_path: Path) ->
         done = client.submit(files, announce=announce)
         assert shown == [(done.case_number, done.pin, 0)]
         client.submit(files, announce=announce, case_number=OTHER_CASE, pin="210987654321")
-        client.submit(files[:1], announce=announce)
-        assert len(shown) == 1, "known already, or nothing to send"
-
-
-@pytest.mark.parametrize("failure", [OSError, KeyboardInterrupt])
-def test_nothing_is_sent_if_number_and_pin_cannot_be_announced(
-    tmp_path: Path, failure: type[BaseException]
-) -> None:
-    def announce(_case: str, _pin: str) -> None:
-        raise failure
-
-    with (
-        scripted(register) as server,
-        SubmissionClient(server.address, key="key") as client,
-        pytest.raises(failure),
-    ):
-        client.submit([picture(tmp_path / "a.png", 1)], announce=announce)
-    assert server.seen == []
-    assert not client.may_have_changed
-
-
-@pytest.mark.parametrize(
-    "error", [StorageFullError("Full."), OverloadedError("Busy.", retry_after_s=60)]
-)
-def test_a_refusal_before_anything_was_registered_is_raised(
-    tmp_path: Path, error: DisruptError
-) -> None:
-    with (
-        scripted(status_of(error)) as server,
-        SubmissionClient(server.address, key="key") as client,
-        pytest.raises(type(error)),
-    ):
-        client.submit([picture(tmp_path / "a.png", 1)])
+        assert len(shown) == 1, "known already"
+        asked_before = len(server.seen)
+        done = client.submit(files[:1], announce=announce)
+        assert (done.case_number, done.pin, done.registered) == ("", "", ())
+        assert (len(shown), len(server.seen)) == (1, asked_before), "nothing to send"
 
 
 def test_files_that_cannot_be_hashed_are_not_sent_and_the_others_are(tmp_path: Path) -> None:
@@ -318,13 +236,6 @@ def test_a_wrong_pin_is_noticed_before_anything_is_hashed(tmp_path: Path) -> Non
         )
     assert not hashed
     assert not client.may_have_changed
-
-
-def test_nothing_that_can_be_hashed_asks_the_service_nothing(tmp_path: Path) -> None:
-    with scripted(register) as server, SubmissionClient(server.address, key="key") as client:
-        done = client.submit([plain(tmp_path / "plain.png")])
-    assert server.seen == []
-    assert (done.case_number, done.pin, done.registered) == ("", "", ())
 
 
 @pytest.mark.parametrize(
@@ -387,20 +298,26 @@ def test_whatever_fails_after_a_registration_what_was_acknowledged_is_reported(
     assert done.rejected[0].message.startswith("ZeroDivisionError")
 
 
-def test_the_pin_of_a_named_case_is_given_back_only_once_the_service_took_it(
+def test_the_pin_of_a_named_case_is_given_back_only_where_something_is_in_it_for_certain(
     tmp_path: Path,
 ) -> None:
-    named: dict[str, Any] = {"case_number": OTHER_CASE, "pin": "210987654321"}
-    file = picture(tmp_path / "a.png", 1)
-    answers = (reject, status_of(UnavailableError("Away.", retry_after_s=3600)), register)
-    script = (SHOWN, *(step for answer in answers for step in (SHOWN, answer)))
-    with scripted(*script) as server, SubmissionClient(server.address, key="key") as client:
-        kept = client.submit([no_picture(tmp_path / "note.txt")], **named)
-        assert (kept.case_number, kept.pin, len(kept.rejected)) == (OTHER_CASE, "", 1)
+    files = no_picture(tmp_path / "note.txt"), picture(tmp_path / "a.png", 1)
+    with (
+        scripted(SHOWN, SHOWN, reject) as server,
+        SubmissionClient(server.address, key="key") as client,
+    ):
+        for file in files:
+            done = client.submit([file], case_number=OTHER_CASE, pin="210987654321")
+            assert (done.case_number, done.pin, len(done.rejected)) == (OTHER_CASE, "", 1)
+            assert not client.may_have_changed
+
+
+def test_what_only_asks_changes_nothing() -> None:
+    with (
+        scripted(status_of(UnavailableError("Away.", retry_after_s=3600))) as server,
+        SubmissionClient(server.address, key="key") as client,
+    ):
+        client.reach()
+        with pytest.raises(UnavailableError):
+            client.case(OTHER_CASE, "210987654321")
         assert not client.may_have_changed
-        done = [client.submit([file], **named) for _ in answers]
-    assert [(report.case_number, report.pin) for report in done] == [
-        (OTHER_CASE, ""),
-        (OTHER_CASE, ""),
-        (OTHER_CASE, "210987654321"),
-    ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import signal
 import socket
 import ssl
@@ -36,12 +35,17 @@ CALLER = "192.0.2.77"
 
 
 @contextmanager
-def web(server: str, log: Path, *options: str) -> Iterator[tuple[Running, subprocess.Popen[str]]]:
+def web(
+    server: str, log: Path, *options: str, listen: str = "127.0.0.1:0", tls: Path | None = None
+) -> Iterator[tuple[Running, subprocess.Popen[str]]]:
+    """Run the command, with ``tls`` by a certificate; yield what it serves and its process."""
     whole_page()
+    if tls:
+        options = (*options, "--tls-cert", str(tls), "--tls-key", str(tls))
     with (
         log.open("w") as errors,
         subprocess.Popen(
-            [BIN / "disrupt", "web", "--server", server, "--listen", "127.0.0.1:0", *options],
+            [BIN / "disrupt", "web", "--server", server, "--listen", listen, *options],
             env=os.environ | {"DISRUPT_KEY": "key-of-the-gateway"},
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -51,9 +55,10 @@ def web(server: str, log: Path, *options: str) -> Iterator[tuple[Running, subpro
         try:
             assert process.stdout
             ready = process.stdout.readline()
-            address = re.fullmatch(r"The page is ready on http://127.0.0.1:(\d+)\n", ready)
-            assert address, log.read_text()
-            yield Running(int(address[1])), process
+            url = f"{'https' if tls else 'http'}://{listen.removesuffix('0')}"
+            assert ready.startswith(f"The page is ready on {url}"), log.read_text()
+            trusted = ssl.create_default_context(cafile=tls) if tls else None
+            yield Running(int(ready.rpartition(":")[2]), tls=trusted), process
         finally:
             process.kill()
 
@@ -149,18 +154,5 @@ def test_it_serves_who_runs_it(tmp_path: Path) -> None:
 
 def test_beyond_loopback_it_serves_tls(tmp_path: Path) -> None:
     pem = in_one_file(tmp_path / "certificate.pem", "127.0.0.1")
-    whole_page()
-    with subprocess.Popen(
-        [BIN / "disrupt", "web", "--listen", "0.0.0.0:0", "--tls-cert", pem, "--tls-key", pem],
-        env=os.environ | {"DISRUPT_KEY": "key"},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout
-        ready = process.stdout.readline()
-        port = int(ready.rpartition(":")[2])
-        tls = ssl.create_default_context(cafile=pem)
-        shown = Running(port, tls=tls).ask("GET", "/")
-        process.terminate()
-    assert ready.startswith("The page is ready on https://0.0.0.0:")
-    assert shown.status == 200
+    with web("127.0.0.1:1", tmp_path / "log", listen="0.0.0.0:0", tls=pem) as (page, _process):
+        assert page.ask("GET", "/").status == 200

@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import re
-import shutil
 from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
@@ -18,14 +17,12 @@ from disrupt.errors import ConfigurationError
 from disrupt.web.files import LIBRARIES, File, read_page
 from disrupt.web.gateway import HEADERS
 from rig.servers.gateway import running, whole_page
+from tests.needs import needs
 
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "disrupt" / "web"
 
-needs_npm = pytest.mark.skipif(
-    not shutil.which("npm") and "CI" not in os.environ,
-    reason="needs npm; scripts/system-packages says how to install it",
-)
+needs_npm = needs("npm")
 
 
 @pytest.fixture(scope="module")
@@ -94,11 +91,12 @@ def test_a_page_without_its_libraries_is_refused(tmp_path: Path) -> None:
         read_page(tmp_path)
 
 
-def test_the_lock_names_no_place_and_a_checksum_of_every_package() -> None:
-    lock = (WEB / "package-lock.json").read_text()
+@pytest.mark.parametrize("directory", [WEB, ROOT / "tests/clients/typescript"])
+def test_the_lock_names_no_place_and_a_checksum_of_every_package(directory: Path) -> None:
+    lock = (directory / "package-lock.json").read_text()
     assert not re.search(r'"resolved"', lock)
     packages = {name: package for name, package in json.loads(lock)["packages"].items() if name}
     assert all(package["integrity"].startswith("sha512-") for package in packages.values())
-    wanted = json.loads((WEB / "package.json").read_text())
+    wanted = json.loads((directory / "package.json").read_text())
     for name, version in (wanted["dependencies"] | wanted["devDependencies"]).items():
         assert packages[f"node_modules/{name}"]["version"] == version

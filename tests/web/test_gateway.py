@@ -6,13 +6,12 @@ import base64
 import http.client
 import json
 import os
-import shutil
 import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,13 +35,14 @@ from disrupt.errors import (
     Violation,
 )
 from disrupt.v1 import registration_pb2
-from disrupt.web import gateway, origins
-from disrupt.web.gateway import CONTENT_TYPE, SERVICE
+from disrupt.web import origins
+from disrupt.web.gateway import CONTENT_TYPE, SERVICE, Bounds
 from disrupt.web.origins import Origins
 from disrupt.wire.payloads import ENVELOPE_BYTES_MAX
 from rig.servers.gateway import Answer, Running, running
 from rig.servers.scripted import ScriptedServer, scripted, status_of
 from rig.waiting import eventually
+from tests.needs import needs
 
 ACCESS = registration_pb2.CaseAccess(case_number=case_number(7), pin="123456789012")
 GET = registration_pb2.GetCaseRequest(access=ACCESS)
@@ -246,11 +246,7 @@ def test_an_origin_that_registers_too_much_is_stopped_before_the_server_and_may_
     assert [seen.method for seen in server.seen] == ["RegisterHashes", "WithdrawCase"]
 
 
-def test_registrations_that_take_all_places_leave_withdrawals_theirs(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(gateway, "_REGISTRATIONS", 1)
-    monkeypatch.setattr(gateway, "_WAIT_S", 0.01)
+def test_registrations_that_take_all_places_leave_withdrawals_theirs() -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def slow(_request: bytes) -> Message:
@@ -258,7 +254,8 @@ def test_registrations_that_take_all_places_leave_withdrawals_theirs(
         leave.wait()
         return registration_pb2.RegisterHashesResponse()
 
-    with scripted(slow, SHOWN) as server, running(server.address) as page:
+    bounds = Bounds(registrations=1, wait_s=0.01)
+    with scripted(slow, SHOWN) as server, running(server.address, bounds=bounds) as page:
         held = threading.Thread(target=page.call, args=["RegisterHashes", b""])
         held.start()
         entered.wait()
@@ -281,35 +278,37 @@ def begin(page: Running, method: str, sent: bytes, host: str = "") -> socket.soc
     return caller
 
 
+@pytest.mark.parametrize(
+    ("method", "bounds"),
+    [("GetCase", Bounds(body_s=0.01)), ("RegisterHashes", Bounds(registration_body_s=0.01))],
+)
 def test_a_body_that_does_not_end_is_refused_and_forgotten(
-    server: ScriptedServer, page: Running, monkeypatch: pytest.MonkeyPatch
+    server: ScriptedServer, method: str, bounds: Bounds
 ) -> None:
-    impatient = replace(gateway._CALLS["GetCase"], body_s=0.01)
-    with monkeypatch.context() as patched:
-        patched.setitem(gateway._CALLS, "GetCase", impatient)
-        with begin(page, "GetCase", b"abc") as caller:
+    with running(server.address, bounds=bounds) as page:
+        with begin(page, method, b"abc") as caller:
             answer = b"".join(iter(partial(caller.recv, 4096), b""))
-    assert answer.startswith(b"HTTP/1.1 504 ")
-    assert not server.seen
-    assert page.call("GetCase", GET.SerializeToString()).status == 200
+        assert answer.startswith(b"HTTP/1.1 504 ")
+        assert not server.seen
+        other = "GetCase" if method == "RegisterHashes" else "RegisterHashes"
+        assert page.call(other, b"").status == 200
+    assert Bounds().body_s < Bounds().registration_body_s / 2
 
 
-def test_small_calls_have_less_time_for_a_body_than_registrations() -> None:
-    small = {call.body_s for name, call in gateway._CALLS.items() if name != "RegisterHashes"}
-    assert max(small) < gateway._CALLS["RegisterHashes"].body_s / 2
-
-
-@pytest.mark.parametrize("bound", ["_LARGE_BYTES_MAX", "_ORIGIN_LARGE_BYTES_MAX"])
+@pytest.mark.parametrize(
+    ("bounds", "of_others"),
+    [(Bounds(large_bytes=1000), 429), (Bounds(origin_large_bytes=1000), 200)],
+    ids=["of all", "of an origin"],
+)
 def test_large_bodies_leave_small_calls_and_those_of_an_origin_leave_others_their_room(
-    bound: str, monkeypatch: pytest.MonkeyPatch
+    bounds: Bounds, of_others: int
 ) -> None:
-    monkeypatch.setattr(gateway, bound, 1000)
     message = registration_pb2.RegisterHashesRequest()
     message.items.add().fingerprints.hashes = bytes(ENVELOPE_BYTES_MAX + 800)
     large = message.SerializeToString()
     with (
         scripted(registration_pb2.RegisterHashesResponse()) as server,
-        running(server.address, options=BEHIND_PROXY) as page,
+        running(server.address, options=BEHIND_PROXY, bounds=bounds) as page,
     ):
 
         def register(host: str, body: bytes) -> int:
@@ -317,7 +316,7 @@ def test_large_bodies_leave_small_calls_and_those_of_an_origin_leave_others_thei
 
         with begin(page, "RegisterHashes", large, "192.0.2.1"):
             eventually(lambda: register("192.0.2.1", large) == 429)
-            assert register("192.0.2.2", large) == (429 if bound == "_LARGE_BYTES_MAX" else 200)
+            assert register("192.0.2.2", large) == of_others
             withdrawn = page.call("WithdrawCase", GET.SerializeToString())
             assert (withdrawn.status, register("192.0.2.1", b"")) == (200, 200)
         eventually(lambda: register("192.0.2.1", large) == 200)
@@ -362,8 +361,7 @@ def test_a_whole_request_leaves_the_connection_open(page: Running) -> None:
     connection.close()
 
 
-def test_whoever_asks_for_much_lets_others_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway, "_OTHER_CALLS", 1)
+def test_whoever_asks_for_much_lets_others_go_first() -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def slow(_request: bytes) -> Message:
@@ -371,27 +369,24 @@ def test_whoever_asks_for_much_lets_others_go_first(monkeypatch: pytest.MonkeyPa
         leave.wait()
         return SHOWN
 
-    with scripted(slow) as server, running(server.address, options=BEHIND_PROXY) as page:
+    bounds = Bounds(other_calls=1)
+    with (
+        scripted(slow) as server,
+        running(server.address, options=BEHIND_PROXY, bounds=bounds) as page,
+        ThreadPoolExecutor(7) as threads,
+    ):
 
-        def asks(host: str) -> threading.Thread:
-            body = GET.SerializeToString()
-            call = partial(page.call, "GetCase", body, x_forwarded_for=host)
-            thread = threading.Thread(target=call)
-            thread.start()
-            return thread
+        def asks(host: str) -> None:
+            before = page.origins.calls_under_way
+            threads.submit(page.call, "GetCase", GET.SerializeToString(), x_forwarded_for=host)
+            eventually(lambda: page.origins.calls_under_way == before + 1)
 
-        def are_waiting(calls: int) -> bool:
-            return page.origins._under_way.total() == calls
-
-        asking = [asks("192.0.2.1")]
+        asks("192.0.2.1")
         entered.wait()
-        asking += [asks("192.0.2.1") for _ in range(5)]
-        eventually(lambda: are_waiting(6))
-        asking.append(asks("192.0.2.2"))
-        eventually(lambda: are_waiting(7))
+        for host in (*["192.0.2.1"] * 5, "192.0.2.2"):
+            asks(host)
         leave.set()
-        for thread in asking:
-            thread.join()
+        threads.shutdown()
         tokens = [token(seen.request) for seen in server.seen]
         assert tokens.index(page.origins.tokens("192.0.2.2")[0]) == 1
 
@@ -412,10 +407,7 @@ def test_an_error_of_the_gateway_shows_nothing_of_what_was_sent(
         assert ACCESS.case_number not in text
 
 
-@pytest.mark.skipif(
-    not shutil.which("node") and "CI" not in os.environ,
-    reason="needs node; scripts/system-packages says how to install it",
-)
+@needs("node")
 def test_the_pages_calls_read_answers_and_errors(free_port: int) -> None:
     receipt = registration_pb2.Receipt(case_number=case_number(7), status=2)  # type: ignore[arg-type]
     receipt.items.add(index=0, item_id=bytes(range(16)), hashes=2, outcome=1, number=1)

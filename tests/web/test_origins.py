@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -56,18 +57,20 @@ def test_a_token_changes_with_the_day() -> None:
     assert first == same != other
 
 
+def wait_of(known: Origins, origin: bytes) -> float | None:
+    """Return how long a call of an origin has to wait, None where it is let in."""
+    try:
+        with known.asking(origin):
+            return None
+    except OverloadedError as error:
+        return error.retry_after_s
+
+
 def test_an_origin_has_a_burst_that_grows_back_and_takes_nothing_from_others() -> None:
     now_s = 1000.0
     known = Origins(clock=lambda: now_s)
 
-    def asks(origin: bytes) -> float | None:
-        """Return the time to wait, None where the call is let in."""
-        try:
-            with known.asking(origin):
-                return None
-        except OverloadedError as error:
-            return error.retry_after_s
-
+    asks = partial(wait_of, known)
     assert [asks(b"a") for _ in range(BURST_CALLS)] == [None] * BURST_CALLS
     assert asks(b"a") == 1.0
     assert asks(b"b") is None
@@ -131,13 +134,17 @@ def test_an_origin_has_some_calls_under_way_and_leaves_nothing_behind() -> None:
             pass
     with known.asking(b"a"):
         pass
-    assert not known._under_way
+    assert known.calls_under_way == 0
 
 
-def test_few_origins_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_origins_those_that_asked_first_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(origins, "ORIGINS_MAX", 3)
+    monkeypatch.setattr(origins, "BURST_CALLS", 1)
     known = Origins(clock=lambda: 0.0)
-    for origin in (b"a", b"b", b"c", b"a", b"d"):
-        with known.asking(origin):
-            pass
-    assert list(known._calls._full_at_s) == [b"c", b"a", b"d"]
+    for origin in (b"a", b"b", b"c"):
+        assert wait_of(known, origin) is None
+    for origin in (b"a", b"d", b"c", b"a"):
+        assert bool(wait_of(known, origin)) == (origin != b"d"), origin
+    assert wait_of(known, b"b") is None

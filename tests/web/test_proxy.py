@@ -146,7 +146,7 @@ def test_platforms_keep_connections_and_the_gateway_has_places_for_all_that_is_p
     (of_the_process,) = bounds(CONFIG)
     of_the_page, *passed_on = bounds(WEB_CONFIG)
     assert of_the_page <= of_the_process / 2
-    assert sum(passed_on) < commands._CONNECTIONS_MAX
+    assert sum(passed_on) < commands.CONNECTIONS_MAX
 
 
 @runs

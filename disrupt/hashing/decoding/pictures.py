@@ -6,35 +6,23 @@ import contextlib
 import ctypes
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal
 
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    Image,
-    ImageFile,
-    TiffImagePlugin,
-    WebPImagePlugin,
-    _imaging,
-)
+from PIL import Image, ImageFile, _imaging
 
 from disrupt.core.transforms import Dihedral
 from disrupt.errors import InvalidMediaError, OverloadedError, Violation
-from disrupt.hashing.decoding import bmp, exif, gif, isobmff, jpeg, png, tiff, webp
-from disrupt.hashing.decoding.apng import AnimatedPngFile
+from disrupt.hashing.decoding import isobmff, jpeg
 from disrupt.hashing.decoding.colours import (
     Conversion,
     UnreadColoursError,
     conversion_to_srgb,
-    profile_of_file,
-    profile_of_gamma,
-    profile_of_numbers,
     to_srgb,
 )
-from disrupt.hashing.decoding.pixels import Picture, shows_page, without_even_end
+from disrupt.hashing.decoding.formats import FORMATS, File, Format
+from disrupt.hashing.decoding.pixels import Picture, shows_page
 from disrupt.hashing.decoding.rows import CountsRows
 from disrupt.hashing.decoding.sniffing import signed_format
 
@@ -53,39 +41,8 @@ MAX_SIDE_PX = 65_535
 
 _SCALED_SIDE_PX = 512
 
-_OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
-    # The classes themselves: Image.open would try other formats, and follow a JPEG's multi-picture
-    # index.
-    "JPEG": jpeg.JpegFile,
-    "PNG": AnimatedPngFile,
-    "WebP": WebPImagePlugin.WebPImageFile,
-    "AVIF": AvifImagePlugin.AvifImageFile,
-    "GIF": gif.GifFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-}
-with contextlib.suppress(ImportError):  # the extra "heic" need not be installed
-    from pillow_heif import HeifImageFile
-
-    _OPENERS["HEIC"] = HeifImageFile
-
-FORMATS = tuple(_OPENERS)
-"""Names of the formats that this installation decodes."""
-
 HEIC_EXTRA = 'pip install "pillow-heif>=1.8.1"'
 """Command that installs the extra "heic", wherever this package itself came from."""
-
-_REPAIRS = {
-    "AVIF": isobmff.with_one_ipma,
-    "GIF": gif.repaired,
-    "HEIC": isobmff.with_one_ipma,
-    "JPEG": jpeg.repaired,
-    "PNG": png.repaired,
-    "WebP": webp.repaired,
-}
-"""Functions that change a file so that decoders read of it what browsers do."""
-
-_ANIMATED = {"GIF", "WebP", "PNG", "AVIF"}
 
 _DAMAGED = "DAMAGED"
 """Cause of a refusal, for programs."""
@@ -142,30 +99,30 @@ def decode_frames(
     the next one.
     """
     kind = _checked(data, limits)
+    form = FORMATS[kind]
     with _refusing(kind):
-        data = _REPAIRS.get(kind, bytes)(data)
-        image = _OPENERS[kind](io.BytesIO(data))
-        _check_size(*image.size, limits)
+        data = form.repaired(data)
+        file = form.opens(io.BytesIO(data))
+        for width_px, height_px in (file.size, *form.sizes(file, data)):
+            _check_size(width_px, height_px, limits)
         if kind == "JPEG":
-            _check_scans(image, data, limits)
-        if isinstance(image, TiffImagePlugin.TiffImageFile):
-            _check_size(*tiff.tile_size(data, image), limits)  # Each tile is decoded whole.
-            tiff.keep_depth_of_planes(image)
-        picture = _load(image, data, scaled=scaled, colours=colours)
-        unseen = picture.unseen + _parts_left(image, data)
-        if _is_cut(image, data):
+            _check_scans(file, data, limits)
+        picture = _load(form, file, data, scaled=scaled, colours=colours)
+        unseen = picture.unseen + form.pictures_left(file, data)
+        if _lacks_rows(file) or form.is_cut(file, data):
             if not scaled:
                 raise _damaged(kind)
             unseen += 1
-        frames = getattr(image, "n_frames", 1) if kind in _ANIMATED else 1
-    if scaled or not _is_hidden(image, data):
+        frames = getattr(file, "n_frames", 1) if form.is_animated else 1
+    if scaled or not _is_hidden(file, data):
         yield replace(picture, frames_left=frames - 1, unseen=unseen)
     for frame in range(1, frames):
         try:
             with _refusing(kind):
-                image.seek(frame)
-                _check_size(*image.size, limits)  # A frame larger than its page enlarges a GIF.
-                picture = _load(image, data, scaled=scaled, colours=colours)
+                file.seek(frame)
+                # A frame larger than its page enlarges a GIF.
+                _check_size(file.width, file.height, limits)
+                picture = _load(form, file, data, scaled=scaled, colours=colours)
         except InvalidMediaError as error:
             if scaled and error.metadata.get("cause") == _DAMAGED:
                 return
@@ -183,20 +140,8 @@ def _check_scans(image: ImageFile.ImageFile, data: bytes, limits: ImageLimits) -
         )
 
 
-def _is_cut(image: ImageFile.ImageFile, data: bytes) -> bool:
-    """Tell whether pixels, or frames, may be missing of a file whose first image is loaded."""
-    if isinstance(image, CountsRows) and image.rows < image.height:
-        return True
-    if isinstance(image, jpeg.JpegFile):
-        return image.is_open
-    return isinstance(image, gif.GifFile) and not gif.is_whole(data)
-
-
-def _parts_left(image: ImageFile.ImageFile, data: bytes) -> int:
-    """Return how many pictures there are besides the first; of a TIFF file 1 if there is any."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return int(tiff.has_more_pages(data, image))
-    return getattr(image, "n_frames", 1) - 1 if image.format == "HEIF" else 0
+def _lacks_rows(file: ImageFile.ImageFile) -> bool:
+    return isinstance(file, CountsRows) and file.rows < file.height
 
 
 def _is_hidden(file: ImageFile.ImageFile, data: bytes) -> bool:
@@ -213,11 +158,8 @@ def _checked(data: bytes, limits: ImageLimits) -> str:
         raise refused(reason, cause="TOO_LARGE")
     kind = _sniff(data)
     with _refusing(kind):
-        if kind == "WebP":
-            _check_size(*webp.size(data), limits)
-        if kind == "HEIC":
-            for size in isobmff.declared_sizes(data):
-                _check_size(*size, limits)
+        for width_px, height_px in FORMATS[kind].sizes_before(data):
+            _check_size(width_px, height_px, limits)
     return kind
 
 
@@ -235,7 +177,7 @@ def _refusing(kind: str) -> Iterator[None]:
         raise _damaged(kind) from error
 
 
-def _load(file: ImageFile.ImageFile, data: bytes, *, scaled: bool, colours: bool) -> Picture:
+def _load(form: Format, file: File, data: bytes, *, scaled: bool, colours: bool) -> Picture:
     """Load the present frame.
 
     1. Find out how its colours are to be converted. Of a JPEG without conversion, luma is decoded.
@@ -243,7 +185,7 @@ def _load(file: ImageFile.ImageFile, data: bytes, *, scaled: bool, colours: bool
     3. Convert its colours.
     4. For lookups, make what other programs show in its place.
     """
-    conversions, unread = _conversions(file, data, every=scaled)
+    conversions, unread = _conversions(form, file, data, every=scaled)
     if unread and not scaled:
         raise refused(
             "its colours are described in a way that programs show differently: save a copy of it"
@@ -255,31 +197,31 @@ def _load(file: ImageFile.ImageFile, data: bytes, *, scaled: bool, colours: bool
         mode = "L" if as_stored and not colours else file.mode
         file.draft(mode, (_SCALED_SIDE_PX, _SCALED_SIDE_PX))
     file.load()
-    stored = shown = _pixels(file, luma=scaled and as_stored)
+    stored = shown = _pixels(form, file, luma=scaled and as_stored)
     first, *more = conversions
     differs = first is not None and (first.moves_far or bool(more))
     if first is not None:
         # Copy a frame: the next one is painted on it. And keep what is to be hashed, too.
         kept = differs or getattr(file, "is_animated", False)
         shown = to_srgb(stored.copy() if kept else stored, first)
-    picture = Picture(shown, _orientation(file, data), _shown_ms(file), unseen=unread)
+    picture = Picture(shown, form.orientation(file, data), _shown_ms(file), unseen=unread)
     picture.luma(0, 1)  # Any row shows whether the mode and palette can be converted.
     if not scaled:
         return picture
     others = [_luma(stored)] if differs else []
     others += (_luma(to_srgb(stored.copy(), other)) for other in more if other)
-    return replace(picture, others=(*others, *_others(file, shown, data)))
+    return replace(picture, others=(*others, *_others(form, shown, data)))
 
 
 def _conversions(
-    file: ImageFile.ImageFile, data: bytes, *, every: bool
+    form: Format, file: File, data: bytes, *, every: bool
 ) -> tuple[list[Conversion | None], int]:
     """Return the conversion that browsers apply to the colours of a file; all with ``every``.
 
     None stands for colours as they are stored. Return also how many profiles cannot be read here.
     """
     conversions, unread = list[Conversion | None](), 0
-    for profile in _profiles(file, data):
+    for profile in form.profiles(file, data):
         try:
             made = profile()
             if made is not None:
@@ -292,66 +234,21 @@ def _conversions(
     return conversions or [None], unread
 
 
-def _profiles(file: ImageFile.ImageFile, data: bytes) -> Iterator[Callable[[], bytes | None]]:
-    """Yield functions that make the profiles of a file, that which browsers apply first.
-
-    In PNG numbers go before a profile, and that before gamma; in AVIF a profile before numbers.
-    """
-    own = profile_of_file(_embedded_profile(file, data))
-    numbers = file.colour_numbers() if isinstance(file, png.PngFile) else None
-    if isinstance(file, AvifImagePlugin.AvifImageFile) and own is None:
-        numbers = isobmff.colour_numbers(data)
-    if numbers:
-        yield partial(profile_of_numbers, *numbers)
-    gamma = file.info.get("gamma")
-    if own:
-        yield lambda: own
-    elif isinstance(file, png.PngFile) and gamma and "srgb" not in file.info:
-        yield partial(profile_of_gamma, gamma, file.info.get("chromaticity"))
-
-
-def _embedded_profile(file: ImageFile.ImageFile, data: bytes) -> bytes | None:
-    """Return the bytes of the profile that a file embeds, and browsers read."""
-    profile: bytes | None = file.info.get("icc_profile")
-    match file:
-        case jpeg.JpegFile():
-            profile = jpeg.profile(data)
-        case BmpImagePlugin.BmpImageFile():
-            profile = bmp.profile(file)
-        case WebPImagePlugin.WebPImageFile() if file.is_animated:
-            profile = None
-    return profile
-
-
-def _pixels(file: ImageFile.ImageFile, *, luma: bool) -> Image.Image:
+def _pixels(form: Format, file: File, *, luma: bool) -> Image.Image:
     """Return the pixels of the loaded frame as they are shown, but for colour profiles."""
-    image: Image.Image = file
-    match file:
-        case TiffImagePlugin.TiffImageFile():
-            image = tiff.grey_levels(file)
-        case png.PngFile():
-            image = file.shown()
-        case BmpImagePlugin.BmpImageFile():
-            image = bmp.shown(file)
-        case jpeg.JpegFile() if luma and file.mode == "RGB":
-            image = file.convert("L")
-    if isinstance(file, CountsRows) and not file.tell() and file.rows < file.height:
+    image = form.shown(file)
+    if luma and isinstance(file, jpeg.JpegFile) and file.mode == "RGB":
+        image = file.convert("L")
+    if _lacks_rows(file) and not file.tell():
         return image.crop((0, 0, image.width, file.rows))
     return image
 
 
-def _others(file: ImageFile.ImageFile, shown: Image.Image, data: bytes) -> Iterator[Image.Image]:
+def _others(form: Format, shown: Image.Image, data: bytes) -> Iterator[Image.Image]:
     """Yield pictures that some show in its place: on a black page, without an even end, cropped."""
     if shows_page(shown):
         yield _luma(shown, "black")
-    if isinstance(file, jpeg.JpegFile):
-        part = without_even_end(shown)
-        if part:
-            yield part
-    if isinstance(file, AvifImagePlugin.AvifImageFile):
-        box = isobmff.clean_aperture(data, *shown.size)
-        if box:
-            yield shown.crop(box)
+    yield from form.readings(shown, data)
 
 
 def _luma(image: Image.Image, behind: Literal["white", "black"] = "white") -> Image.Image:
@@ -368,7 +265,7 @@ def _sniff(data: bytes) -> str:
     name = isobmff.picture_format(data) or signed_format(data)
     if name is None:
         raise refused(f"this is no picture file; send one of {', '.join(FORMATS)}")
-    if name not in _OPENERS:
+    if name not in FORMATS:
         why = "are not supported"
         if name == "HEIC":
             why = f'need the extra "heic", which is not installed here: {HEIC_EXTRA}'
@@ -383,16 +280,6 @@ def _check_size(width_px: int, height_px: int, limits: ImageLimits) -> None:
         raise refused(f"{size}; at most {most} are accepted", cause="TOO_LARGE")
     if max(width_px, height_px) > MAX_SIDE_PX:
         raise refused(f"{size}; a side may have at most {MAX_SIDE_PX}", cause="TOO_LARGE")
-
-
-def _orientation(file: ImageFile.ImageFile, data: bytes) -> Dihedral:
-    """Return the orientation that browsers apply."""
-    if isinstance(file, WebPImagePlugin.WebPImageFile):  # They ignore that of WebP.
-        return Dihedral.IDENTITY
-    if isinstance(file, jpeg.JpegFile):
-        return exif.orientation(jpeg.exif(data))
-    block: bytes = file.info.get("exif") or b""
-    return exif.orientation(block.removeprefix(b"Exif\0\0"))
 
 
 def _damaged(kind: str) -> InvalidMediaError:

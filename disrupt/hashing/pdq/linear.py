@@ -280,7 +280,7 @@ def hash_samples(samples: NDArray[np.float32]) -> Hashed:
 def hash_coefficients(coefficients: NDArray[np.float32], qualities: NDArray[np.uint8]) -> Hashed:
     """Return hashes of coefficients (..., 16, 16) of pictures of these qualities (...)."""
     bits, undecided_bits = _bits(coefficients)
-    return Hashed(_packed(bits), qualities, undecided_bits)
+    return Hashed(packed(bits), qualities, undecided_bits)
 
 
 def _hash_halves(both: NDArray[np.float32]) -> Hashed:
@@ -300,7 +300,7 @@ def hash_mirrored(coefficients: NDArray[np.float32], qualities: NDArray[np.uint8
     bits, undecided_bits = _bits(coefficients)
     versions = bits[..., _PLACES, :, :]
     versions[..., _TRANSPOSED, :, :] = versions[..., _TRANSPOSED, :, :].mT
-    return Hashed(_packed(versions), qualities[..., _PLACES], undecided_bits[..., _PLACES])
+    return Hashed(packed(versions), qualities[..., _PLACES], undecided_bits[..., _PLACES])
 
 
 def coefficients_of(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -319,7 +319,7 @@ def _bits(coefficients: NDArray[np.float32]) -> tuple[NDArray[np.bool], NDArray[
     return coefficients > median[..., None], undecided_bits
 
 
-def _packed(bits: NDArray[np.bool]) -> NDArray[np.uint8]:
+def packed(bits: NDArray[np.bool]) -> NDArray[np.uint8]:
     """Pack bits into hashes (..., 32): the published hex begins with the last bit."""
     flat = bits.reshape(*bits.shape[:-2], 8 * HASH_BYTES)
     return np.ascontiguousarray(np.packbits(flat, axis=-1, bitorder="little")[..., ::-1])

@@ -27,9 +27,9 @@ from disrupt.hashing.decoding.videos import (
     Video,
     VideoLimits,
 )
-from disrupt.hashing.images import distinctive
 from disrupt.hashing.pdq.linear import Hashed, hash_samples, reduced_samples
 from disrupt.hashing.pdq.luma import SIDE_PX
+from disrupt.hashing.selection import distinctive
 from disrupt.hashing.videos.borders import Borders, Box
 
 LOOKUP_INTERVAL_MS = 1000

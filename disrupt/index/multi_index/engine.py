@@ -23,7 +23,17 @@ from numpy.typing import NDArray
 
 from disrupt.core.hashes import HASH_BYTES, MAX_DISTANCE_BITS, OPERATOR_MAX_DISTANCE_BITS
 from disrupt.index.flat import CODE_NS, FlatIndex
-from disrupt.index.multi_index.layout import TAG_BITS, Cut, cut_array
+from disrupt.index.multi_index.layout import (
+    TAG_BITS,
+    AnswersAt,
+    BudgetAt,
+    Cut,
+    ItemsAt,
+    PlanAt,
+    TablesAt,
+    cut_array,
+    packed,
+)
 from disrupt.index.multi_index.tables import NO_TABLES, Tables, address
 from disrupt.index.nearest import (
     NOTHING,
@@ -135,7 +145,7 @@ class MultiIndex:
             room.resize(room.n_queries, hits)
             room.queries[:n_queries] = queries
             hits = room.search(room.tables_at, plan.address, items_at, room.answers_at, n_queries)
-        left = 0 if budget is UNLIMITED else int(room.budget[2])
+        left = 0 if budget is UNLIMITED else int(room.budget[BudgetAt.LEFT])
         if not hits:
             return replace(NOTHING, left=left) if left else NOTHING
         truncated = np.flatnonzero(room.truncated[: n_queries - left])
@@ -180,7 +190,14 @@ def _planned(
         probes = [_ball(radius, cut.bits) for radius in radii.tolist()]
         most_compared = scanned
     flips = _flips(cut.bits, int(radii.max()) if engine == "multi_index" else 0)
-    ends = [max_distance_bits, max(probes), address(flips), most_compared, scanned]
+    ends = packed(
+        PlanAt,
+        limit_bits=max_distance_bits,
+        most_probes=max(probes),
+        flips=address(flips),
+        most_compared=most_compared,
+        scanned=scanned,
+    )
     layout = np.array([*radii, *probes, *ends], np.int64)
     return Plan(engine, expected_us, tuple(radii.tolist()), address(layout), (layout, flips))
 
@@ -218,17 +235,26 @@ class _Room:
 
         self.search = search
         seen = np.zeros((len(codes) >> 6) + 1, np.int64)
-        arrays = (*tables.arrays, codes, seen, cut_array(tables.cut))
-        self._tables = np.array([len(codes), *(address(array) for array in arrays)], np.int64)
-        self._kept: tuple[object, ...] = (*arrays, seen)
+        starts, tags, low, high = tables.arrays
+        self._kept = (tables, codes, seen)
+        self._tables = packed(
+            TablesAt,
+            length=len(codes),
+            starts=address(starts),
+            tags=address(tags),
+            low=address(low),
+            high=address(high),
+            codes=address(codes),
+            seen=address(seen),
+            cut=address(cut_array(tables.cut)),
+        )
         self.tables_at = address(self._tables)
         self._items_at = 0
         self._items: ItemColumns | None = None
         self._limits_bits: NDArray[np.int16] | None = None
         self._most_items = 0
         self._budget = UNLIMITED
-        self.budget = np.array([UNLIMITED.codes, UNLIMITED.strict, 0], np.int64)
-        """Codes, whether they are a strict limit, and the queries that the search has left."""
+        self.budget = packed(BudgetAt, codes=UNLIMITED.codes, strict=UNLIMITED.strict, left=0)
         self.resize(_FIRST_QUERIES, _FIRST_ANSWERS)
 
     def resize(self, n_queries: int, n_answers: int) -> None:
@@ -239,14 +265,23 @@ class _Room:
         self.distance = np.empty(n_answers, np.uint16)
         self.queries = np.empty((n_queries, HASH_BYTES), np.uint8)
         self.truncated = np.empty(n_queries, np.bool_)
-        arrays = (self.query, self.entry, self.distance, self.queries, self.truncated, self.budget)
-        self._answers = np.array([n_answers, *(address(array) for array in arrays)], np.int64)
+        self._answers = packed(
+            AnswersAt,
+            room=n_answers,
+            query=address(self.query),
+            entry=address(self.entry),
+            distance=address(self.distance),
+            queries=address(self.queries),
+            truncated=address(self.truncated),
+            budget=address(self.budget),
+        )
         self.answers_at = address(self._answers)
 
     def limit(self, budget: Budget) -> None:
         """Lay out what the search may take."""
         if self._budget is not budget:
-            self.budget[:2] = budget.codes, budget.strict
+            self.budget[BudgetAt.CODES] = budget.codes
+            self.budget[BudgetAt.STRICT] = budget.strict
             self._budget = budget
 
     def receive(self, items: ItemColumns, limits_bits: NDArray[np.int16], most_items: int) -> int:
@@ -254,34 +289,34 @@ class _Room:
         before, self._items = self._items, items
         if before is None or before.row is not items.row:
             length = len(items.bank)
-            self._item_arrays = (
-                items.row,
-                items.below_bits,
-                items.bank,
-                items.dead,
-                limits_bits,
+            best, best_entry, touched = self._best = (
                 np.zeros(length, np.uint16),
                 np.empty(length, np.uint32),
                 np.empty(length, np.uint32),
             )
-            self._layout = np.array(
-                [
-                    length,
-                    most_items,
-                    *(address(array) for array in self._item_arrays),
-                    items.row.strides[0],
-                    items.below_bits.strides[0],
-                    items.bank.strides[0],
-                ],
-                np.int64,
+            self._layout = packed(
+                ItemsAt,
+                length=length,
+                most_items=most_items,
+                row=address(items.row),
+                below_bits=address(items.below_bits),
+                bank=address(items.bank),
+                dead=address(items.dead),
+                limits=address(limits_bits),
+                best=address(best),
+                best_entry=address(best_entry),
+                touched=address(touched),
+                row_stride=items.row.strides[0],
+                below_stride=items.below_bits.strides[0],
+                bank_stride=items.bank.strides[0],
             )
             self._items_at = address(self._layout)
             self._limits_bits, self._most_items = limits_bits, most_items
         elif before.dead is not items.dead:
-            self._layout[5] = address(items.dead)
+            self._layout[ItemsAt.DEAD] = address(items.dead)
         if self._most_items != most_items:
-            self._layout[1] = self._most_items = most_items
+            self._layout[ItemsAt.MOST_ITEMS] = self._most_items = most_items
         if self._limits_bits is not limits_bits:
             self._limits_bits = limits_bits
-            self._layout[6] = address(limits_bits)
+            self._layout[ItemsAt.LIMITS] = address(limits_bits)
         return self._items_at

@@ -6,6 +6,7 @@ Knows neither the tables nor compiled code, so that both may import it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cache
 
 import numpy as np
@@ -58,6 +59,77 @@ def cut_of(engine: MultiIndexParameters) -> Cut:
 def engine_of(cut: Cut) -> MultiIndexParameters:
     """Return the manifest's parameters of a cut."""
     return WIDE_TABLES if cut == WIDE else NARROW_TABLES
+
+
+class TablesAt(IntEnum):
+    """Places in the array of int64 that gives a kernel the tables; all but LENGTH are addresses."""
+
+    LENGTH = 0
+    STARTS = 1
+    TAGS = 2
+    LOW = 3
+    HIGH = 4
+    CODES = 5
+    SEEN = 6
+    CUT = 7
+
+
+class PlanAt(IntEnum):
+    """Places in that of a plan, behind a radius and a number of probes of each chunk."""
+
+    LIMIT_BITS = 0
+    MOST_PROBES = 1
+    FLIPS = 2
+    """Address."""
+    MOST_COMPARED = 3
+    SCANNED = 4
+
+
+class AnswersAt(IntEnum):
+    """Places in that of the answers; all but ROOM, a number of hits, are addresses."""
+
+    ROOM = 0
+    QUERY = 1
+    ENTRY = 2
+    DISTANCE = 3
+    QUERIES = 4
+    TRUNCATED = 5
+    BUDGET = 6
+
+
+class BudgetAt(IntEnum):
+    """Places in that of what a search may take."""
+
+    CODES = 0
+    STRICT = 1
+    LEFT = 2
+    """Queries that the search has left."""
+
+
+class ItemsAt(IntEnum):
+    """Places in that of the items: two numbers, addresses, and bytes from one to the next."""
+
+    LENGTH = 0
+    MOST_ITEMS = 1
+    ROW = 2
+    BELOW_BITS = 3
+    BANK = 4
+    DEAD = 5
+    LIMITS = 6
+    BEST = 7
+    BEST_ENTRY = 8
+    TOUCHED = 9
+    ROW_STRIDE = 10
+    BELOW_STRIDE = 11
+    BANK_STRIDE = 12
+
+
+def packed(places: type[IntEnum], **values: int) -> NDArray[np.int64]:
+    """Return an array for a kernel with a value at each of the places, by its name."""
+    array = np.empty(len(places), np.int64)
+    for place in places:
+        array[place] = values.pop(place.name.lower())
+    return array
 
 
 @cache

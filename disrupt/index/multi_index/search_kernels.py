@@ -29,9 +29,20 @@ from disrupt.index.multi_index.kernels import (
     high_words,
     is_answered,
 )
-from disrupt.index.multi_index.layout import PADDING, TAG_BITS
+from disrupt.index.multi_index.layout import (
+    PADDING,
+    TAG_BITS,
+    AnswersAt,
+    BudgetAt,
+    ItemsAt,
+    PlanAt,
+    TablesAt,
+)
 from disrupt.index.multi_index.search_arrays import Answers, Items, TableArrays
 
+_TABLES, _ENDS, _ANSWERS, _BUDGET, _ITEMS = map(
+    len, (TablesAt, PlanAt, AnswersAt, BudgetAt, ItemsAt)
+)
 _DISTANCES = 8 * CODE_BYTES + 1
 _PREFETCHED_TAGS = 8 * LANES
 _PENDING = 4096
@@ -72,20 +83,20 @@ def search(
     budget's last number says how many these are. A strict budget leaves out the query that exceeds
     it, too.
     """
-    header = carray(pointer(tables_at), 8, np.int64)
-    length = header[0]
-    cut = carray(pointer(header[7]), 3, np.int64)
+    header = carray(pointer(tables_at), _TABLES, np.int64)
+    length = header[TablesAt.LENGTH]
+    cut = carray(pointer(header[TablesAt.CUT]), 3, np.int64)
     chunks, bits, low_bits = cut[0], cut[1], cut[2]
     n_keys = 1 << bits
     words = high_words(length, bits, low_bits)
     tables = TableArrays(
-        carray(pointer(header[1]), chunks * (n_keys + 1), np.uint32),
-        carray(pointer(header[2]), chunks * (length + PADDING), np.uint16),
-        carray(pointer(header[3]), chunks * length, np.uint16),
-        carray(pointer(header[3]), chunks * length, np.uint32),
-        carray(pointer(header[4]), chunks * words, np.int64),
-        carray(pointer(header[5]), length * CODE_BYTES, np.uint8),
-        carray(pointer(header[6]), (length >> 6) + 1, np.int64),
+        carray(pointer(header[TablesAt.STARTS]), chunks * (n_keys + 1), np.uint32),
+        carray(pointer(header[TablesAt.TAGS]), chunks * (length + PADDING), np.uint16),
+        carray(pointer(header[TablesAt.LOW]), chunks * length, np.uint16),
+        carray(pointer(header[TablesAt.LOW]), chunks * length, np.uint32),
+        carray(pointer(header[TablesAt.HIGH]), chunks * words, np.int64),
+        carray(pointer(header[TablesAt.CODES]), length * CODE_BYTES, np.uint8),
+        carray(pointer(header[TablesAt.SEEN]), (length >> 6) + 1, np.int64),
         length,
         chunks,
         bits,
@@ -93,36 +104,39 @@ def search(
         high_rows(length, low_bits),
         words,
     )
-    plan = carray(pointer(plan_at), 2 * chunks + 5, np.int64)
-    most_compared = plan[2 * chunks + 3]
-    scanned = plan[2 * chunks + 4]
-    most_probes = plan[2 * chunks + 1]
-    flips = carray(pointer(plan[2 * chunks + 2]), most_probes, np.uint32)
-    room = carray(pointer(answers_at), 7, np.int64)
-    budget = carray(pointer(room[6]), 3, np.int64)
-    most_fetched, strict = budget[0], budget[1]
-    queries = carray(pointer(room[4]), n_queries * CODE_BYTES, np.uint8)
-    truncated = carray(pointer(room[5]), n_queries, np.uint8)
+    plan = carray(pointer(plan_at), 2 * chunks + _ENDS, np.int64)
+    ends = plan[2 * chunks :]
+    most_compared = ends[PlanAt.MOST_COMPARED]
+    scanned = ends[PlanAt.SCANNED]
+    most_probes = ends[PlanAt.MOST_PROBES]
+    flips = carray(pointer(ends[PlanAt.FLIPS]), most_probes, np.uint32)
+    room = carray(pointer(answers_at), _ANSWERS, np.int64)
+    budget = carray(pointer(room[AnswersAt.BUDGET]), _BUDGET, np.int64)
+    most_fetched, strict = budget[BudgetAt.CODES], budget[BudgetAt.STRICT]
+    queries = carray(pointer(room[AnswersAt.QUERIES]), n_queries * CODE_BYTES, np.uint8)
+    truncated = carray(pointer(room[AnswersAt.TRUNCATED]), n_queries, np.uint8)
     answers = Answers(
-        carray(pointer(room[1]), room[0], np.uint32),
-        carray(pointer(room[2]), room[0], np.int64),
-        carray(pointer(room[3]), room[0], np.uint16),
+        carray(pointer(room[AnswersAt.QUERY]), room[AnswersAt.ROOM], np.uint32),
+        carray(pointer(room[AnswersAt.ENTRY]), room[AnswersAt.ROOM], np.int64),
+        carray(pointer(room[AnswersAt.DISTANCE]), room[AnswersAt.ROOM], np.uint16),
     )
-    layout = carray(pointer(items_at), 13, np.int64)
-    n_items = layout[0]
-    most_items = layout[1]
+    layout = carray(pointer(items_at), _ITEMS, np.int64)
+    n_items = layout[ItemsAt.LENGTH]
+    most_items = layout[ItemsAt.MOST_ITEMS]
     items = Items(
-        carray(pointer(layout[2]), length * layout[10], np.uint8),
-        layout[10],
-        carray(pointer(layout[3]), length * layout[11], np.uint8),
-        layout[11],
-        carray(pointer(layout[4]), n_items * layout[12], np.uint8),
-        layout[12],
-        carray(pointer(layout[5]), n_items, np.uint8),
-        carray(pointer(layout[6]), 1 << 16, np.int16),
-        carray(pointer(layout[7]), n_items, np.uint16),
-        carray(pointer(layout[8]), n_items, np.uint32),
-        carray(pointer(layout[9]), n_items, np.uint32),
+        carray(pointer(layout[ItemsAt.ROW]), length * layout[ItemsAt.ROW_STRIDE], np.uint8),
+        layout[ItemsAt.ROW_STRIDE],
+        carray(
+            pointer(layout[ItemsAt.BELOW_BITS]), length * layout[ItemsAt.BELOW_STRIDE], np.uint8
+        ),
+        layout[ItemsAt.BELOW_STRIDE],
+        carray(pointer(layout[ItemsAt.BANK]), n_items * layout[ItemsAt.BANK_STRIDE], np.uint8),
+        layout[ItemsAt.BANK_STRIDE],
+        carray(pointer(layout[ItemsAt.DEAD]), n_items, np.uint8),
+        carray(pointer(layout[ItemsAt.LIMITS]), 1 << 16, np.int16),
+        carray(pointer(layout[ItemsAt.BEST]), n_items, np.uint16),
+        carray(pointer(layout[ItemsAt.BEST_ENTRY]), n_items, np.uint32),
+        carray(pointer(layout[ItemsAt.TOUCHED]), n_items, np.uint32),
         np.zeros(_DISTANCES, np.int64),
     )
 
@@ -133,10 +147,10 @@ def search(
     candidates = np.empty((_PENDING, 3), np.int64)
     count = 0
     fetched = 0
-    budget[2] = 0
+    budget[BudgetAt.LEFT] = 0
     for query in range(n_queries):
         if fetched > most_fetched:
-            budget[2] = n_queries - query
+            budget[BudgetAt.LEFT] = n_queries - query
             break
         code = queries[query * CODE_BYTES : (query + 1) * CODE_BYTES]
         for chunk in range(chunks):
@@ -144,7 +158,7 @@ def search(
         for probe in range(plan[chunks]):
             prefetch(starts, keys[0] ^ flips[probe])
         radii[:] = plan[:chunks]
-        limit = plan[2 * chunks]
+        limit = ends[PlanAt.LIMIT_BITS]
         pending = 0
         crowded = False
         touched = 0
@@ -214,12 +228,14 @@ def search(
                             )
         fetched += compared + tags_read // _TAG_SHARE + (scanned if full else 0)
         if full and strict and fetched > most_fetched:
-            budget[2] = n_queries - query
+            budget[BudgetAt.LEFT] = n_queries - query
             _answer(answers, query, items, touched, most_items, count)  # clears the items
             tables.seen[:] = 0
             break
         if full:
-            touched = _scan(tables, items, plan[2 * chunks], code, candidates, touched, most_items)
+            touched = _scan(
+                tables, items, ends[PlanAt.LIMIT_BITS], code, candidates, touched, most_items
+            )
             hits = 0
         else:
             hits, _ = _compare(tables, radii, limit, code, keys, candidates, pending, crowded)

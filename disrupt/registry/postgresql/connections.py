@@ -13,12 +13,13 @@ import psycopg
 from sqlalchemy import Connection, Engine, event, inspect, select, text, update
 
 from disrupt.errors import DataDirectoryError
+from disrupt.registry import registry
 from disrupt.registry.postgresql import engine, erasure, roles
 from disrupt.registry.postgresql.engine import leading_connection, reader_engine, writer_engine
-from disrupt.registry.sql import copying, migrations, registry, schema, statements
+from disrupt.registry.registry import RegistryReader, RegistryWriter
+from disrupt.registry.sql import copying, migrations, schema, statements
 from disrupt.registry.sql.copying import Contents
 from disrupt.registry.sql.database import Database
-from disrupt.registry.sql.registry import SqlRegistry, SqlRegistryWriter
 from disrupt.registry.sql.schema import ChangeKind
 
 _CHANNEL = "disrupt"
@@ -116,19 +117,19 @@ def _sequence(table: str) -> str:
 
 
 @contextmanager
-def open_reader(url: str, directory: Path) -> Iterator[SqlRegistry]:
+def open_reader(url: str, directory: Path) -> Iterator[RegistryReader]:
     """Open a registry for reading only; its journal and head note are in ``directory``.
 
     DataDirectoryError if it is no registry, or of another schema revision, UnavailableError where
     the database cannot be reached now.
     """
     with _reader(url) as reader:
-        yield SqlRegistry(PostgresqlDatabase(reader), directory)
+        yield RegistryReader(PostgresqlDatabase(reader), directory)
 
 
 def open_writer(
     url: str, directory: Path, *, restoring: bool = False, wait: bool = False
-) -> AbstractContextManager[SqlRegistryWriter]:
+) -> AbstractContextManager[RegistryWriter]:
     """Open a registry for writing, make it if missing, and migrate its schema.
 
     DataDirectoryInUseError if another process writes; with ``wait``, waits until it has ended.

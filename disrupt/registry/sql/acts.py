@@ -49,7 +49,11 @@ def acts(
     before: int | None = None,
     banks: Collection[int] | None = None,
 ) -> Sequence[ActRecord]:
-    """Return a page of acts, newest first."""
+    """Return up to ``limit`` (≥ 1) acts of numbers below ``before`` (None: all), newest first.
+
+    With ``banks``, without those that name another bank. An act on an item names it also once
+    it was withdrawn.
+    """
     query = (
         select(schema.acts, schema.items.c.item_id, schema.cases.c.tag)
         .join_from(schema.acts, schema.items, isouter=True)

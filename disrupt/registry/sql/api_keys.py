@@ -12,7 +12,7 @@ from disrupt.registry.sql import acts, schema
 
 
 def keys(connection: Connection, key_id: str | None = None) -> tuple[ApiKey, ...]:
-    """Return all keys, or the one of this id, oldest first."""
+    """Return all keys, oldest first, revoked and expired ones too."""
     query = select(schema.keys).order_by(schema.keys.c.id)
     if key_id is not None:
         query = query.where(schema.keys.c.key_id == key_id)
@@ -84,7 +84,7 @@ def revoke_key(
 
 
 def note_key_uses(connection: Connection, key_ids: Collection[str], *, day: str) -> None:
-    """Note that keys were used on a day, unless a later one is noted."""
+    """Note that keys were used on a day; of ids that there are not, nothing is noted."""
     connection.execute(
         update(schema.keys)
         .where(schema.keys.c.key_id.in_(key_ids), schema.keys.c.last_used_on < day)
@@ -93,7 +93,7 @@ def note_key_uses(connection: Connection, key_ids: Collection[str], *, day: str)
 
 
 def quotas(connection: Connection) -> tuple[LookupQuota, ...]:
-    """Return the quotas that there are, by organisation."""
+    """Return the quotas of the organisations that have one."""
     rows = connection.execute(
         select(schema.organisations).order_by(schema.organisations.c.organisation)
     )

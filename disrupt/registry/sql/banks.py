@@ -25,7 +25,10 @@ def banks(connection: Connection) -> tuple[Bank, ...]:
 
 
 def add_bank(connection: Connection, bank: Bank, act: Act) -> Bank:
-    """Add a bank under the next number, and return it. InvalidRequestError if its name is taken."""
+    """Add a bank under the next number, whatever ``bank.number`` is, and return it.
+
+    InvalidRequestError if its name is taken.
+    """
     present = banks(connection)
     if any(bank.name == other.name for other in present):
         raise InvalidRequestError.of(Violation("name", f"there is a bank {bank.name!r} already"))
@@ -36,7 +39,10 @@ def add_bank(connection: Connection, bank: Bank, act: Act) -> Bank:
 
 
 def change_bank(connection: Connection, bank: Bank, act: Act) -> None:
-    """Change all but number and name of a bank. NotFoundError if there is none of this number."""
+    """Change the bank of this number, all but its name.
+
+    NotFoundError if there is none.
+    """
     stored = _stored(bank)
     del stored["number"], stored["name"]
     table = schema.banks

@@ -11,7 +11,7 @@ from disrupt.core.changes import MARK_BYTES
 from disrupt.core.review import BY_STAFF, UNDO_WITHIN_S, Done, ItemCounts, ItemFilter
 from disrupt.core.states import SHOWN, ItemState
 from disrupt.errors import NotFoundError, UndoTooLateError
-from disrupt.registry.bulk import ITEMS_OF_ACT_MAX
+from disrupt.registry.records import ITEMS_OF_ACT_MAX
 from disrupt.registry.sql import acts, queries, schema, states, tags
 
 _AT_ONCE = 5_000
@@ -21,7 +21,7 @@ _HIDING = frozenset({Action.DISABLE, Action.REJECT})
 
 
 def count_items(connection: Connection, wanted: ItemFilter) -> ItemCounts:
-    """Count what conditions name."""
+    """Count what conditions name. May look at every item."""
     items = schema.items.c
     named = states.conditions(wanted)
     by = (items.bank, items.registered_on, items.state)
@@ -84,7 +84,13 @@ def set_all(
 
 
 def undo(connection: Connection, number: int, act: Act, *, banks: Collection[int]) -> Done:
-    """Give items the states back that an act on many took."""
+    """Give items in ``banks`` the states back that an act on many took, and note that.
+
+    Left as they are: items that were withdrawn or renewed since, that staff have decided on by
+    ``set_states``, or that have another state now. Those are not given back later either, so
+    that a second call changes nothing. NotFoundError if there is no such act on many, or it was
+    on another bank; UndoTooLateError ``UNDO_WITHIN_S`` after it.
+    """
     done, items, undoable = schema.acts.c, schema.items.c, schema.undoable.c
     of_staff = {action: state for state, action in BY_STAFF.items()}
     row = connection.execute(
@@ -148,7 +154,12 @@ def _batches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 def count_hidden(connection: Connection, *, since_s: int) -> int:
-    """Count the items that staff hid since a time, and that are so, or moved to another bank."""
+    """Count the items that staff hid since a time (seconds since 1970), and that still are.
+
+    And those that they moved: to platforms whose keys do not name the other bank, these are
+    hidden, too.
+    What an act on many hid more than ``UNDO_WITHIN_S`` ago is left out.
+    """
     done, items, undoable = schema.acts.c, schema.items.c, schema.undoable.c
     hiding = (done.at_s >= since_s, done.action.in_(_HIDING))
     one_by_one = select(done.item).where(*hiding, done.item.is_not(None))
@@ -164,7 +175,11 @@ def count_hidden(connection: Connection, *, since_s: int) -> int:
 
 
 def forget(connection: Connection, *, day: str, at_s: int) -> bool:
-    """Erase tags, and what acts would need to be undone, once they are old."""
+    """Erase what is kept for some days: tags, and what acts would need to be undone.
+
+    ``TAGGED_DAYS`` before a day (ISO date, UTC), and ``UNDO_WITHIN_S`` before a time. Tells
+    whether more is left: then call again.
+    """
     done = schema.acts.c
     old = select(done.number).where(done["items"].is_not(None), done.at_s <= at_s - UNDO_WITHIN_S)
     connection.execute(delete(schema.undoable).where(schema.undoable.c.act.in_(old)))

@@ -9,7 +9,7 @@ from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.case_erasures import CONFIRM_WITHIN_S, DELAY_S, CaseErasure, day_of
 from disrupt.core.cases import CaseStatus
 from disrupt.errors import CaseClosedError, NotFoundError
-from disrupt.registry.case_erasures import ErasurePage
+from disrupt.registry.records import ErasurePage
 from disrupt.registry.sql import acts, schema, tags
 
 
@@ -21,7 +21,16 @@ def ask_erasure(
     partners: Collection[str],
     banks: Collection[int],
 ) -> CaseErasure:
-    """Note that a key asks for the erasure of a case, which may confirm it."""
+    """Note that the key of the act asks for the erasure of a case without its PIN.
+
+    If one of ``partners``, ids of other keys, asked within ``CONFIRM_WITHIN_S`` before, the
+    case is due after ``DELAY_S``; its items stay as they are until then. The act is
+    ERASE_CONFIRMED then, whatever it says, else ERASE_REQUESTED, and this key is the one to be
+    confirmed. A case that is due stays so, and no act is noted.
+
+    NotFoundError if there is no such case, or an item of it is in another bank than ``banks``;
+    CaseClosedError if it is withdrawn.
+    """
     case_id = _open_case(connection, number, banks)
     columns, items = schema.case_erasures.c, schema.items.c
     before = connection.execute(
@@ -56,7 +65,11 @@ def erasures(
     banks: Collection[int],
     at_s: int,
 ) -> ErasurePage:
-    """Return a page of the erasures that are due, or that a second key may confirm."""
+    """Return up to ``limit`` (≥ 1) erasures, those of newer cases first.
+
+    They are due, or asked for within ``CONFIRM_WITHIN_S`` before ``at_s``, and of cases that
+    have no item in another bank than ``banks``.
+    """
     columns, cases, items = schema.case_erasures.c, schema.cases.c, schema.items.c
     of_case = select(func.count()).where(items.case_id == columns.case_id)
     query = (
@@ -97,7 +110,10 @@ def _open_case(connection: Connection, number: str, banks: Collection[int]) -> i
 
 
 def stop_erasure(connection: Connection, number: str, act: Act) -> None:
-    """Forget the erasure of a case."""
+    """Forget the erasure of a case.
+
+    Idempotent; an act is noted where there was something to stop.
+    """
     columns, cases = schema.case_erasures.c, schema.cases.c
     case_id = connection.execute(
         select(columns.case_id)

@@ -41,8 +41,7 @@ from disrupt.core.outcomes import (
 )
 from disrupt.core.policy import age_of
 from disrupt.core.states import SHOWN, ItemState
-from disrupt.registry.outcomes import DISPUTED_MATCHES
-from disrupt.registry.review import StatesSet
+from disrupt.registry.records import DISPUTED_MATCHES, StatesSet
 from disrupt.registry.sql import acts, api_keys, narrowings, queries, schema, states
 
 _ITEMS_AT_ONCE = 500
@@ -51,7 +50,11 @@ _POLICY = {name: f"dispute_{name}" for name in ("organisations", "floor_bits", "
 
 
 def disputes(connection: Connection) -> Sequence[Dispute]:
-    """Return all disputes but those that staff have widened."""
+    """Return all disputes, in no order, but those that staff have widened.
+
+    Those of organisations without a valid key too. Whenever they change for an item that is
+    matched, the feed shows it again.
+    """
     settlement = schema.disputes.c.settlement
     wanted = or_(settlement.is_(None), settlement != Settlement.WIDENED)
     return _read(connection.execute(_disputes().where(wanted)))
@@ -85,7 +88,10 @@ def _read(rows: Iterable[Row[Any]]) -> list[Dispute]:
 
 
 def count_disputes(connection: Connection) -> Mapping[str, int]:
-    """Count the items that lookups find and staff have to decide about, by reason."""
+    """Count the items that are matched and that staff have to decide about, by reason.
+
+    The reasons are those of ``DisputeSummary.needs_staff``; all of them are there.
+    """
     narrowed, items = schema.narrowings.c, schema.items.c
     rows = connection.execute(
         select(narrowed.needs_staff, func.count())
@@ -189,9 +195,10 @@ def settle_disputes(
     *,
     banks: Collection[int] | None = None,
 ) -> StatesSet:
-    """Settle disputes of items that are named by their ids, or by older ones.
+    """Settle disputes of items, and note one act for each item of which one was changed.
 
-    All are widened, or those upheld that are not settled yet: what was widened stays so.
+    All are widened, or those upheld that are not settled yet: what staff have widened stays so.
+    Idempotent; errors as for ``set_states``.
     """
     columns, settled = schema.disputes.c, list[Row[Any]]()
     is_left: ColumnElement[bool] = columns.settlement.is_(None)
@@ -219,7 +226,11 @@ def move_items(
     *,
     banks: Collection[int] | None = None,
 ) -> StatesSet:
-    """Move items to a bank, where their disputes may be a minor's."""
+    """Move items to a bank, in their state, and note one act for each item moved.
+
+    Idempotent; errors as for ``set_states``. In the feed an item goes from its old bank and
+    comes to the new one, where it is matched; so a reader of one bank sees it go or come.
+    """
     moved = states.move_items(connection, item_ids, bank, act, banks=banks)
     numbers = [row.number for row in states.named(connection, moved.item_ids, None)]
     refresh(connection, numbers, day_of(act.at_s))

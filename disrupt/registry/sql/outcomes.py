@@ -11,8 +11,7 @@ from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.outcomes import MatchOutcome, OutcomeReport
 from disrupt.core.states import ItemState, WaitReason
 from disrupt.errors import NotFoundError
-from disrupt.registry.outcomes import RELEASED_AT_ONCE
-from disrupt.registry.review import ItemReports, ReportedOutcome
+from disrupt.registry.records import RELEASED_AT_ONCE, ItemReports, ReportedOutcome
 from disrupt.registry.sql import api_keys, disputes, narrowings, schema, states
 
 _LATEST = ("outcome", "day", "match")
@@ -22,7 +21,12 @@ _LATEST = ("outcome", "day", "match")
 def outcomes(
     connection: Connection, number: str, *, before: str
 ) -> Mapping[bytes, Mapping[MatchOutcome, str]]:
-    """Return what was reported of the items of a case before a day, on which it is asked for."""
+    """Return what organisations reported of the items of a case, by item id.
+
+    Of each organisation counts the last outcome of the days before ``before``, which is today
+    (ISO date, UTC), if it has a key that is valid today. Each outcome comes with the newest day
+    on which it was reported. Items of which nothing was, are left out, as are false positives.
+    """
     columns = schema.outcomes.c
     query = (
         select(schema.items.c.item_id, columns.outcome, columns.day)
@@ -46,7 +50,10 @@ def outcomes(
 def item_reports(
     connection: Connection, item_id: bytes, banks: Collection[int] | None = None
 ) -> ItemReports:
-    """Return what was reported of the item that an id names."""
+    """Return what was reported of an item, which may have taken the place of the one named.
+
+    NotFoundError as for ``set_states``.
+    """
     (item,) = states.named(connection, [item_id], banks)
     columns, narrowed = schema.outcomes.c, schema.narrowings.c
     reported = connection.execute(
@@ -66,7 +73,15 @@ def item_reports(
 
 
 def report(connection: Connection, report: OutcomeReport, *, day: str) -> None:
-    """Note an outcome of a match, in place of what was reported of it before."""
+    """Note the outcome of a match, in place of what its organisation reported of it before.
+
+    A false positive is a dispute of the versions that matched; of one organisation and item
+    ``DISPUTED_MATCHES`` matches are kept. Versions that staff have widened for the organisation
+    at that distance, or nearer, are so at once, whatever it reported between. Of other outcomes
+    the latest of an item counts.
+    Idempotent on one day. The id of an item that was replaced names what took its place.
+    NotFoundError if there is no such item, or it was withdrawn.
+    """
     number = _number(connection, report.item_id)
     if report.outcome == MatchOutcome.FALSE_POSITIVE:
         _take_back(connection, number, report.organisation, report.match, day)
@@ -118,7 +133,13 @@ def _take_back(
 
 
 def release(connection: Connection, *, since_s: int, at_s: int) -> Sequence[bytes]:
-    """End the waits for a review, since a time, that nobody has made."""
+    """End waits for a review that nobody has made, and return the ids of these items.
+
+    Up to ``RELEASED_AT_ONCE`` of those that are WAITING, but for their turns, since ``since_s``
+    (seconds since 1970, UTC) or before. Of an item that waits since its registration the day
+    has to have passed. What was registered to wait takes its turn from then on, so that a flood
+    does not go live at once; others are LIVE, with an act of the server each.
+    """
     items = schema.items.c
     day = datetime.fromtimestamp(since_s, UTC).date().isoformat()
     rows = connection.execute(

@@ -29,7 +29,8 @@ from disrupt.core.media import ITEM_ID_BYTES, Assurance, MediaKind, StoredItem, 
 from disrupt.core.registrations import Outcome
 from disrupt.core.states import SHOWN, ItemState, WaitReason
 from disrupt.errors import CursorExpiredError, DataDirectoryError
-from disrupt.registry.contract import (
+from disrupt.registry.journal import PACKED
+from disrupt.registry.records import (
     BYTES_AT_ONCE,
     CHANGES_AT_ONCE,
     CaseItem,
@@ -39,7 +40,6 @@ from disrupt.registry.contract import (
     Removed,
     Revoked,
 )
-from disrupt.registry.journal import PACKED
 from disrupt.registry.sql import api_keys, narrowings, schema
 
 _ITEMS_AT_ONCE = 1 << 10
@@ -49,7 +49,7 @@ _NO_ID = bytes(ITEM_ID_BYTES)
 
 
 def head(connection: Connection) -> Cursor:
-    """Return the cursor of the newest change."""
+    """Return the cursor of the newest change; sequence 0 in an empty registry."""
     epoch, sequence = position(connection)
     return Cursor(epoch, sequence, _mark(connection, sequence))
 
@@ -62,18 +62,28 @@ def position(connection: Connection) -> tuple[bytes, int]:
 
 
 def timeline(connection: Connection) -> int:
-    """Return the timeline noted when the epoch began."""
+    """Return the database's timeline as of the begin of this epoch: promotions raise it.
+
+    0 for a database that has none. A lower one than before is that of a replaced primary.
+    """
     noted: int = connection.execute(select(schema.registry.c.timeline)).scalar_one()
     return noted
 
 
 def takes_pepper(connection: Connection, check: bytes) -> bool:
-    """Tell whether PINs are hashed with this pepper, or none is noted."""
+    """Tell whether PINs are hashed with the pepper that ``check``, its check value, is of.
+
+    True too where no writer has noted a pepper yet.
+    """
     return connection.execute(select(schema.registry.c.pepper_check)).scalar_one() in {None, check}
 
 
 def knows(connection: Connection, cursor: Cursor) -> bool:
-    """Tell whether the cursor is a point of this registry's history, in its present epoch."""
+    """Tell whether the cursor is a point of this registry's history, in its present epoch.
+
+    A copy of the registry that was made before that change does not know it, also when it has
+    grown since to the same sequence.
+    """
     epoch, newest = position(connection)
     return (
         cursor.epoch == epoch
@@ -91,7 +101,16 @@ def _mark(connection: Connection, sequence: int) -> bytes:
 def changes(
     connection: Connection, after: Cursor, limit: int, banks: Collection[int] | None = None
 ) -> tuple[Sequence[Change], Cursor]:
-    """Return a page of changes, and the cursor of its end."""
+    """Return up to ``limit`` (≥ 1) changes after a cursor, oldest first, and the next cursor.
+
+    Fewer where they have more than ``BYTES_AT_ONCE``. With ``banks``, those of items in these
+    banks, of the next ``CHANGES_AT_ONCE`` changes.
+
+    No reader sees change n before every change ≤ n is visible. Numbers of items ascend with
+    their additions. A change of an item that was erased since comes as a removal. Only the
+    newest change of an item that is matched now shows it, see ``StateChange``.
+    CursorExpiredError for a cursor that this registry does not know.
+    """
     _check_known(connection, after)
     _, end = position(connection)
     changes, items, stored = schema.changes.c, schema.items.c, schema.fingerprints.c
@@ -127,7 +146,12 @@ def _shows() -> ColumnElement[bool]:
 
 
 def matched_items(connection: Connection, after: int, until: Cursor, limit: int) -> StoredItems:
-    """Return a page of items that lookups find as of a cursor."""
+    """Return up to ``limit`` (≥ 1) items that lookups find as of a cursor, ascending by number.
+
+    Of those with numbers over ``after``; none after the last. Left out is also what was erased
+    or hidden after the cursor, and what is shown by a change after it. Bounded by
+    ``BYTES_AT_ONCE``, and CursorExpiredError, as for ``changes``.
+    """
     _check_known(connection, until)
     items, stored, narrowed = schema.items.c, schema.fingerprints.c, schema.narrowings.c
     # The second condition says which partitions of the table are read, where it has any.
@@ -182,7 +206,11 @@ def _newest_item(cursor: Cursor) -> ScalarSelect[int]:
 def removed_since(
     connection: Connection, cursor: Cursor, banks: Collection[int] | None = None
 ) -> int:
-    """Count the items of ``banks`` (None: all) added up to a cursor and removed after it."""
+    """Count the items of ``banks`` (None: all) that were there at a cursor and removed since.
+
+    An index as of that cursor still holds so many, but for those that were hidden then.
+    CursorExpiredError as for ``changes``.
+    """
     _check_known(connection, cursor)
     changes = schema.changes.c
     query = select(func.count()).where(
@@ -196,7 +224,11 @@ def removed_since(
 
 
 def hashes_since(connection: Connection, cursor: Cursor) -> int:
-    """Count the hashes that changes after a cursor show, and one for each other change."""
+    """Count the hashes that changes since a cursor show, and one for each other change.
+
+    This estimates the cost of the changes to an index as of that cursor. CursorExpiredError as
+    for ``changes``.
+    """
     _check_known(connection, cursor)
     changes, items = schema.changes.c, schema.items.c
     query = (
@@ -260,7 +292,7 @@ def unpacked(number: int, blob: bytes | None) -> NDArray[np.void]:
 
 
 def common_hashes(connection: Connection) -> NDArray[np.uint8]:
-    """Return the hashes of the items of the bank COMMON that are not erased, shape (n, 32)."""
+    """Return the hashes of the items of the bank ``policy.COMMON``, shape (n, 32)."""
     items, stored = schema.items.c, schema.fingerprints.c
     rows = connection.execute(
         select(stored.number, stored.fingerprints)
@@ -273,7 +305,7 @@ def common_hashes(connection: Connection) -> NDArray[np.uint8]:
 
 
 def case(connection: Connection, number: str) -> CaseRecord | None:
-    """Return the case with its remaining items, oldest first."""
+    """Return the case, or None."""
     row = connection.execute(
         select(schema.cases, schema.case_erasures.c.due_at_s)
         .join_from(schema.cases, schema.case_erasures, isouter=True)
@@ -311,14 +343,18 @@ def case(connection: Connection, number: str) -> CaseRecord | None:
 
 
 def pin_hash(connection: Connection, number: str) -> str | None:
-    """Return the PIN hash of a case, or None."""
+    """Return the PIN hash of a case, or None, in a time that does not depend on its items."""
     query = select(schema.cases.c.pin_hash).where(schema.cases.c.number == number)
     stored: str | None = connection.execute(query).scalar()
     return stored
 
 
 def registered(connection: Connection, request_id: bytes) -> tuple[bytes, Registered] | None:
-    """Return digest and result of a request of whose answer nothing was erased."""
+    """Return digest and result of an earlier registration by its request id, or None.
+
+    None also once any of its items was withdrawn or replaced: the digest, made from hashes, is
+    erased too.
+    """
     request = connection.execute(
         select(schema.requests, schema.registry.c.epoch)
         .join_from(schema.requests, schema.registry, true())
@@ -369,7 +405,7 @@ def _answer(outcome: ColumnElement[int]) -> Select[Any]:
 
 
 def living(connection: Connection, item_ids: Collection[bytes]) -> set[bytes]:
-    """Return those of the ids that are of items that are not erased."""
+    """Return those of the ids that are of items neither withdrawn nor replaced."""
     items, wanted = schema.items.c, list(item_ids)
     alive = set[bytes]()
     for at in range(0, len(wanted), _ITEMS_AT_ONCE):
@@ -384,9 +420,11 @@ def living(connection: Connection, item_ids: Collection[bytes]) -> set[bytes]:
 
 
 def journaled(connection: Connection, since: Cursor | None = None) -> list[Removed | Revoked]:
-    """List erased items, by number, then all revoked keys, oldest first.
+    """List what the journal of removals has to hold: removed items, then keys revoked.
 
-    With ``since``, of items those that were erased after it.
+    With ``since``, of items those that were removed after that cursor; CursorExpiredError as
+    for ``changes``. The successor of a replaced item is the living one, and empty once that was
+    withdrawn.
     """
     query = _erased()
     if since is not None:

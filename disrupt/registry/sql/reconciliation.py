@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from disrupt.registry import journal
-from disrupt.registry.contract import Revoked
 from disrupt.registry.journal import Contents, Epoch
+from disrupt.registry.records import Revoked
 from disrupt.registry.sql import api_keys, case_erasures, queries, schema, statements
 from disrupt.registry.sql.database import WritableDatabase
 from disrupt.registry.versions import ids_of, versions_of

@@ -16,7 +16,7 @@ from disrupt.core.plausibility import pictures
 from disrupt.core.registrations import Outcome
 from disrupt.core.renewals import identity_of, new_hashes, stays
 from disrupt.core.states import SHOWN, ItemState, WaitReason
-from disrupt.registry.contract import HeldItem, NewItem, Registration
+from disrupt.registry.records import HeldItem, NewItem, Registration
 from disrupt.registry.sql import banks, queries, schema
 
 

@@ -20,13 +20,7 @@ from disrupt.errors import (
     RequestIdReusedError,
     Violation,
 )
-from disrupt.registry.contract import (
-    HeldItem,
-    NewCase,
-    Registered,
-    Registration,
-    Removed,
-)
+from disrupt.registry.records import HeldItem, NewCase, Registered, Registration, Removed
 from disrupt.registry.sql import (
     acts,
     banks,

@@ -31,7 +31,7 @@ from disrupt.core.policy import COMMON
 from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
 from disrupt.core.states import SHOWN, ItemState, WaitReason
 from disrupt.errors import NotFoundError
-from disrupt.registry.review import NUMBERS_AT_ONCE, ReviewPage, StatesSet
+from disrupt.registry.records import NUMBERS_AT_ONCE, ReviewPage, StatesSet
 from disrupt.registry.sql import acts, narrowings, queries, schema
 
 _URGENT = 1 << 62
@@ -46,7 +46,16 @@ def set_states(
     *,
     banks: Collection[int] | None = None,
 ) -> StatesSet:
-    """Set the state of items that are named by their ids, or by older ones."""
+    """Set the state of items, of whatever cases, and note one act for each item changed.
+
+    Idempotent: an item that has the state is not changed. The id of an item that was replaced
+    names what took its place.
+    NotFoundError if any id is of no item, of a withdrawn one, or of one in another bank than
+    ``banks`` (None: any); then nothing is changed.
+    Readers of the feed see an item go or come only where it is matched now and was not before,
+    or the other way round. A state is in the database alone: a restored backup has those of its
+    time.
+    """
     numbers = [row.number for row in named(connection, item_ids, banks)]
     # what staff decide by item, an act on many does not undo
     undoable = schema.undoable.c.item
@@ -87,7 +96,11 @@ def confirm_items(
     *,
     banks: Collection[int] | None = None,
 ) -> StatesSet:
-    """Raise the assurance of items to REVIEWED."""
+    """Raise the assurance of items to REVIEWED, and note one act for each item changed.
+
+    Idempotent; errors as for ``set_states``. In the feed an item that is matched goes, and
+    comes with its new assurance.
+    """
     confirmed = [
         row for row in named(connection, item_ids, banks) if row.assurance != Assurance.REVIEWED
     ]
@@ -187,7 +200,12 @@ def _add_changes(connection: Connection, steps: Sequence[tuple[int, int | None]]
 def items_for_review(
     connection: Connection, wanted: ItemFilter, limit: int, before: int | None = None
 ) -> ReviewPage:
-    """Return a page of items, newest first: those that staff have to decide about, then others."""
+    """Return up to ``limit`` (≥ 1) items from where a page before ends; None: from the first.
+
+    First those that are matched and that staff have to decide about, then the others; of both
+    the newest first. Looks at ``NUMBERS_AT_ONCE`` items in one of the states, so that a
+    page may be empty though more follow.
+    """
     if before is not None and before <= _URGENT:
         return _page(connection, wanted, limit, before)
     newest = before and before - _URGENT
@@ -339,7 +357,7 @@ def _organisations(
 
 
 def count_states(connection: Connection) -> Mapping[ItemState, int]:
-    """Count the items of each state but LIVE."""
+    """Count the items of each state but LIVE; states without an item are left out."""
     state = schema.items.c.state
     query = select(state, func.count()).where(schema.NOT_PLAINLY_LIVE).group_by(state)
     return {ItemState(row[0]): row[1] for row in connection.execute(query)}

@@ -7,8 +7,8 @@ from sqlalchemy import case as when
 
 from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.states import ItemState, WaitReason
+from disrupt.registry.records import Turn, TurnQueue
 from disrupt.registry.sql import origins, schema, states
-from disrupt.registry.turns import Turn, TurnQueue
 
 _items = schema.items.c
 _WAITS = and_(
@@ -32,7 +32,12 @@ def turn_queues(connection: Connection) -> Sequence[TurnQueue]:
 
 
 def next_turns(connection: Connection, queue: TurnQueue, limit: int) -> Sequence[Turn]:
-    """Return the items of a queue whose turns are next."""
+    """Return the items of a queue whose turns are next, up to ``limit`` (≥ 1).
+
+    Those whose device has paid come first. Of these, and of the others, cases take turns: an
+    item goes before another if fewer of its case went live by turns, or were registered before
+    it, and else if it is older.
+    """
     waiting = select(_items.case_id).where(_WAITS, _of(queue)).distinct()
     gone = (
         select(_items.case_id, func.count().label("count"))
@@ -61,11 +66,11 @@ def _of(queue: TurnQueue) -> ColumnElement[bool]:
 
 
 def give_turns(connection: Connection, numbers: Collection[int], *, at_s: int) -> Sequence[bytes]:
-    """Make items LIVE that are WAITING."""
+    """Make items LIVE that are WAITING, with an act of the server each; return their ids."""
     act = Act(SERVER, "", Action.RELEASE, at_s, "turn")
     return states.change(connection, numbers, ItemState.LIVE, act, {ItemState.WAITING})
 
 
 def forget_origins(connection: Connection, *, day: str) -> None:
-    """Delete the secrets of days before."""
+    """Delete what tags of origins of days before ``day`` (ISO, UTC) were made with."""
     origins.forget_secrets(connection, day)

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Engine
 
 from disrupt.data_directory import HEAD_NOTE
 from disrupt.errors import DataDirectoryError, UnavailableError
-from disrupt.registry import head_note
-from disrupt.registry.sql import migrations, registry, statements
-from disrupt.registry.sql.registry import SqlRegistry, SqlRegistryWriter
+from disrupt.registry import head_note, registry
+from disrupt.registry.registry import RegistryReader, RegistryWriter
+from disrupt.registry.sql import migrations, statements
 from disrupt.registry.sqlite import engine, wal_owner
 from disrupt.registry.sqlite.engine import reader_engine, writer_engine
 from disrupt.registry.sqlite.wal_owner import WalOwner
@@ -67,7 +67,7 @@ class WritableSqliteDatabase(SqliteDatabase):
 
 
 @contextmanager
-def open_reader(path: Path) -> Iterator[SqlRegistry]:
+def open_reader(path: Path) -> Iterator[RegistryReader]:
     """Open an existing registry for reading only, also while a writer has it open.
 
     DataDirectoryError if it is missing, no registry, or of another schema revision.
@@ -80,12 +80,10 @@ def open_reader(path: Path) -> Iterator[SqlRegistry]:
     with _opening(path):
         wal_owner.check(path)
     with _reader(path) as reader:
-        yield SqlRegistry(SqliteDatabase(reader), path.parent)
+        yield RegistryReader(SqliteDatabase(reader), path.parent)
 
 
-def open_writer(
-    path: Path, *, restoring: bool = False
-) -> AbstractContextManager[SqlRegistryWriter]:
+def open_writer(path: Path, *, restoring: bool = False) -> AbstractContextManager[RegistryWriter]:
     """Open a registry for writing, make it if missing (mode 0600), and migrate its schema.
 
     The caller holds the lock of the data directory: one writer at a time. DataDirectoryError if

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -21,9 +21,11 @@ from rig.media.files.parts import (
     PHOTO,
     USUAL,
     WIDTH,
+    cut,
     exif,
     grey_profile,
     profiles,
+    with_zeros,
 )
 from rig.media.pictures import encode
 
@@ -44,20 +46,43 @@ class Coded(NamedTuple):
     size: tuple[int, int]
 
 
-def coded(file: bytes) -> list[Coded]:
-    """Take the pictures out of a file of Pillow or OpenCV: colours, and alpha if there is any."""
+Entries = list[tuple[int, list[int]]]
+"""Items, and the numbers of their properties; 32768 is added to those of essential ones."""
+
+
+def ipma(entries: Entries, version: int = 0, flags: int = 0) -> bytes:
+    """Return a box of associations; version 1 has wide items, flags 1 wide properties."""
+    content = struct.pack(">BxxBI", version, flags, len(entries))
+    for item, properties in entries:
+        content += struct.pack(">IB" if version else ">HB", item, len(properties))
+        for entry in properties:
+            content += struct.pack(">H", entry) if flags else bytes([entry >> 8 | entry & 127])
+    return box(b"ipma", content)
+
+
+def in_one(entries: Entries) -> list[bytes]:
+    return [ipma(entries)]
+
+
+def split(entries: Entries) -> list[bytes]:
+    return [ipma([entry]) for entry in entries]
+
+
+def coded(file: bytes, codec: bytes = b"av1C") -> list[Coded]:
+    """Take the pictures out of a file of libheif or libavif: colours, and alpha if there is any."""
     at = file.index(b"iloc") + 4
-    base = file[at + 5] >> 4  # bytes of an offset that is 0
+    base = file[at + 5] >> 4  # bytes of what is added to an offset
     (count,) = struct.unpack_from(">H", file, at + 6)
-    numbers = [file.index(b"av1C")]
+    numbers = [file.index(codec)]
     if count > 1:
-        numbers.append(file.index(b"av1C", numbers[0] + 4))
+        numbers.append(file.index(codec, numbers[0] + 4))
     place = file.index(b"ispe") + 8
     size = struct.unpack_from(">II", file, place)
     pictures = []
     for item, start in enumerate(numbers):
         entry = at + 8 + item * (14 + base) + 6 + base
         offset, length = struct.unpack_from(">II", file, entry)
+        offset += int.from_bytes(file[entry - 2 - base : entry - 2])
         length_of_box = int.from_bytes(file[start - 4 : start])
         pictures.append(
             Coded(file[offset : offset + length], (file[start - 4 :][:length_of_box],), size)
@@ -69,36 +94,33 @@ def avif(
     pictures: Sequence[Coded],
     *properties: bytes,
     of_alpha: Sequence[bytes] = (),
-    boxes: int = 1,
+    associations: Callable[[Entries], list[bytes]] = in_one,
     essential: bool = True,
     brand: bytes = b"avif",
+    kind: bytes = b"av01",
     premultiplied: bool = False,
     block: bytes = b"",
 ) -> bytes:
     """Return a file of colours and, if there are two pictures, alpha; ``block`` is of EXIF.
 
-    ``boxes`` says how many ``ipma`` boxes there are: one, or one for each picture.
+    ``associations`` returns the ``ipma`` boxes; ``kind`` is of the pictures.
     """
     kinds: list[bytes] = []
-    uses: list[list[int]] = []
+    entries: Entries = []
     auxiliary = full_box(b"auxC", b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0")
-    for picture, more in zip(pictures, (properties, (auxiliary, *of_alpha)), strict=False):
+    every = zip(pictures, (properties, (auxiliary, *of_alpha)), strict=False)
+    for item, (picture, more) in enumerate(every, 1):
         own = (full_box(b"ispe", struct.pack(">II", *picture.size)), *picture.properties, *more)
-        needed = {b"av1C", b"irot", b"imir", b"clap"} if essential else {b"av1C"}
-        marks = [kind[4:8] in needed for kind in own]
-        uses.append([len(kinds) + at | mark << 7 for at, mark in enumerate(marks, 1)])
+        needed = {b"av1C", b"hvcC"} | ({b"irot", b"imir", b"clap"} if essential else set())
+        marks = [property_[4:8] in needed for property_ in own]
+        entries.append((item, [len(kinds) + at | mark << 15 for at, mark in enumerate(marks, 1)]))
         kinds += own
-    entries = [struct.pack(">HB", item, len(use)) + bytes(use) for item, use in enumerate(uses, 1)]
-    grouped = [[entry] for entry in entries] if boxes == 2 else [entries]
-    ipma = b"".join(
-        full_box(b"ipma", struct.pack(">I", len(group)) + b"".join(group)) for group in grouped
-    )
-    iprp = box(b"iprp", box(b"ipco", b"".join(kinds)) + ipma)
-    items = [(b"av01", picture.data) for picture in pictures]
+    iprp = box(b"iprp", box(b"ipco", b"".join(kinds)) + b"".join(associations(entries)))
+    items = [(kind, picture.data) for picture in pictures]
     items += [(b"Exif", bytes(4) + block)] if block else []
     infe = b"".join(
-        full_box(b"infe", struct.pack(">HH4s", item, 0, kind) + b"\0", 2)
-        for item, (kind, _) in enumerate(items, 1)
+        full_box(b"infe", struct.pack(">HH4s", item, 0, of_item) + b"\0", 2)
+        for item, (of_item, _) in enumerate(items, 1)
     )
     iinf = full_box(b"iinf", struct.pack(">H", len(items)) + infe)
     refers = box(b"auxl", struct.pack(">HHH", 2, 1, 1)) if len(pictures) > 1 else b""
@@ -183,7 +205,7 @@ def files() -> Iterator[tuple[str, bytes]]:
         yield f"{name}, limited range", pillow(image, range="limited")
         yield f"{name}, premultiplied", pillow(image, alpha_premultiplied=True)
     yield "faded, in boxes of ours", avif(faded, SRGB)
-    yield "faded, two ipma boxes", avif(faded, SRGB, boxes=2)
+    yield "faded, two ipma boxes", avif(faded, SRGB, associations=split)
     yield "faded, said to be premultiplied", avif(faded, SRGB, premultiplied=True)
     smaller = coded(pillow(FADED.resize((112, 74))))[1]
     yield "faded, alpha of another size", avif([*plain, smaller], SRGB)
@@ -210,7 +232,10 @@ def transformed(plain: list[Coded], faded: list[Coded]) -> Iterator[tuple[str, b
         yield f"imir {axis} and irot 1", avif(plain, SRGB, imir(axis), irot(1))
     yield "irot not essential", avif(plain, SRGB, irot(3), essential=False)
     yield "two irot", avif(plain, SRGB, irot(1), irot(1))
-    yield "irot and two ipma boxes", avif(faded, SRGB, irot(1), of_alpha=[irot(1)], boxes=2)
+    yield (
+        "irot and two ipma boxes",
+        avif(faded, SRGB, irot(1), of_alpha=[irot(1)], associations=split),
+    )
     inner = clap(140, 100, 40, 20)
     yield "clap", avif(plain, SRGB, inner)
     yield "clap at the corner", avif(plain, SRGB, clap(140, 100, 0, 0))
@@ -230,12 +255,9 @@ def damaged(plain: Coded) -> Iterator[tuple[str, bytes]]:
     for brand in (b"mif1", b"MA1B", b"avis", b"abcd"):
         yield f"brand {brand.decode()}", avif([plain], SRGB, brand=brand)
     for name, data in {"plain": pillow(PHOTO), "faded": pillow(FADED)}.items():
-        for share in (0.1, 0.6, 0.95):
-            yield f"{name}, cut at {share:.0%}", data[: int(share * len(data))]
+        yield from cut(data, 0.1, 0.6, 0.95, of=f"{name}, ")
     yield "bytes behind the end", pillow(PHOTO) + bytes(50)
-    whole = avif([plain], SRGB)
-    middle = len(whole) // 2
-    yield "zeros in the pixels", whole[:middle] + bytes(300) + whole[middle + 300 :]
+    yield "zeros in the pixels", with_zeros(avif([plain], SRGB), 300)
     yield "no av1C", avif([plain._replace(properties=())], SRGB)
 
 

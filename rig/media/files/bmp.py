@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from rig.media.files.parts import ADOBE_RGB, DARK, FADED, GREY, HEIGHT, PALETTE, PHOTO, WIDTH
+from rig.media.files.parts import ADOBE_RGB, DARK, FADED, GREY, HEIGHT, PALETTE, PHOTO, WIDTH, cut
 from rig.media.pictures import encode
 
 RGB, RLE8, RLE4, BITFIELDS, JPEG, PNG, ALPHABITFIELDS = range(7)
@@ -146,8 +146,7 @@ def files() -> Iterator[tuple[str, bytes]]:
     yield "profile, not named", bmp(bgr, 24, header_bytes=124, profile=DARK)
     yield "calibrated", bmp(bgr, 24, header_bytes=108, space=LINEAR)
     whole = bmp(bgr, 24)
-    for share in (0.3, 0.6, 0.95):
-        yield f"cut at {share:.0%}", whole[: int(share * len(whole))]
+    yield from cut(whole)
     yield "bytes behind the end", whole + bytes(50)
     yield "compressed as JPEG", bmp(encode(PHOTO, "JPEG"), 0, JPEG)
     yield "compressed as PNG", bmp(encode(PHOTO, "PNG"), 0, PNG)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from rig.media.files.parts import GREY, OTHER, PALETTE, PHOTO
+from rig.media.files.parts import GREY, OTHER, PALETTE, PHOTO, cut
 from rig.media.pictures import encode
 
 Indices = NDArray[np.uint8]
@@ -128,10 +128,9 @@ def damaged(second: bytes) -> Iterator[tuple[str, bytes]]:
     yield "bytes between frames", gif(frame(), b"\0\0\0", second)
     yield "unknown bytes first", gif(b"abc", frame())
     whole = gif(frame())
-    for share in (0.3, 0.6, 0.95):
-        yield f"cut at {share:.0%}", whole[: int(share * len(whole))]
+    yield from cut(whole)
     interlaced = gif(frame(interlaced=True))
-    yield "interlaced, cut at 60%", interlaced[: int(0.6 * len(interlaced))]
+    yield from cut(interlaced, 0.6, of="interlaced, ")
     half = frame(FIRST[:80], size=PHOTO.size)
     yield "half of the rows missing", gif(half)
     yield "more rows than there are", gif(frame(np.vstack([FIRST, FIRST]), size=PHOTO.size))

@@ -22,12 +22,15 @@ from rig.media.files.parts import (
     SHORT,
     TYPES,
     XMP,
+    cut,
     entry,
     exif,
     grey_profile,
+    in_light_inks,
     profiles,
     table_profile,
     tiff,
+    with_zeros,
 )
 from rig.media.pictures import encode
 
@@ -115,6 +118,9 @@ def files() -> Iterator[tuple[str, bytes]]:
     yield "restart markers", encode(PHOTO, "JPEG", restart_marker_blocks=9)
     for path in sorted(ARITHMETIC.glob("*.jpeg")):
         yield path.stem, path.read_bytes()
+        # More before the pixels than Pillow reads at once.
+        long = segment(0xFE, bytes(54_998))
+        yield f"{path.stem}, long comment", with_segments(long, data=path.read_bytes())
     yield "grey", encode(GREY, "JPEG")
     yield "grey, progressive", encode(GREY, "JPEG", progressive=True)
     yield "RGB", encode(PHOTO, "JPEG", keep_rgb=True)
@@ -201,6 +207,8 @@ def coloured() -> Iterator[tuple[str, bytes]]:
     for name, marker in {"size": b"\xff\xc4", "Huffman tables": b"\xff\xda"}.items():
         data = with_segments(app2(DARK, (1, 1)), before=marker)
         yield f"profile behind the {name}", data
+    inks = encode(in_light_inks(), "JPEG", icc_profile=table_profile(), quality=95)
+    yield "CMYK in light inks, with their profile", inks
     grey = encode(GREY, "JPEG")
     for name, profile in {
         "grey": grey_profile(1.2),
@@ -225,18 +233,24 @@ def damaged() -> Iterator[tuple[str, bytes]]:
     yield "no end", PLAIN[:-2]
     yield "half an end", PLAIN[:-1]
     for name, data in {"plain": PLAIN, "large": large, "progressive": PROGRESSIVE}.items():
-        for share in (0.3, 0.6, 0.95):
-            cut = data[: int(share * len(data))]
-            yield f"{name}, cut at {share:.0%}", cut
+        yield from cut(data, of=f"{name}, ")
     yield "no pixels", PLAIN[: PLAIN.index(b"\xff\xda") + 14]
     yield "bytes behind the end", PLAIN + OTHER.tobytes()[:500]
     yield "another picture behind the end", PLAIN + encode(OTHER, "JPEG")
     yield "bytes before the first segment", with_segments(b"\0\0\0")
     yield "a segment too short", with_segments(b"\xff\xe5\0\1")
-    yield "an Adobe segment too short", with_segments(segment(0xEE, b"Adobe\0"))
+    for name, content in {
+        "no segment": b"\xff\x01",
+        "a JFIF segment too short": segment(0xE0, b"JFIF"),
+        "an Adobe segment too short": segment(0xEE, b"Adobe"),
+        "a profile too short": segment(0xE2, ICC),
+        "a Photoshop segment too short": segment(0xED, b"Photoshop 3.0\0" + b"8BIM\x03\xed"),
+    }.items():
+        yield name, with_segments(content)
+        yield f"{name}, behind JFIF", with_segments(content, before=b"\xff\xdb")
     yield "fill bytes before a marker", with_segments(b"\xff\xff\xff", before=b"\xff\xdb")
     middle = len(PLAIN) // 2
-    yield "zeros in the pixels", PLAIN[:middle] + bytes(100) + PLAIN[middle + 100 :]
+    yield "zeros in the pixels", with_zeros(PLAIN)
     yield "an end in the pixels", PLAIN[:middle] + b"\xff\xd9" + PLAIN[middle:]
     yield "a marker in the pixels", PLAIN[:middle] + b"\xff\xe0\0\4ab" + PLAIN[middle:]
     yield "higher than its data", with_height(2 * HEIGHT)

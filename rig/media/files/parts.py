@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import struct
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +34,11 @@ def faded(*, corners: bool = False) -> Image.Image:
 
 
 FADED, CORNERS = faded(), faded(corners=True)
+HALF_CLEAR = PHOTO.copy()
+"""A page shows it paler, with the same hash but for rounding."""
+HALF_CLEAR.putalpha(128)
+LYING = PHOTO.transpose(Image.Transpose.ROTATE_90)
+"""PHOTO as it is stored with orientation 6."""
 
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, SBYTE, UNDEFINED, SSHORT, SLONG = 1, 2, 3, 4, 5, 6, 7, 8, 9
@@ -63,6 +71,18 @@ def entry(value: int, kind: int = SHORT, count: int = 1, order: str = "<") -> by
 
 def exif(value: int, kind: int = SHORT, count: int = 1, order: str = "<") -> bytes:
     return tiff([entry(value, kind, count, order)], order)
+
+
+def cut(data: bytes, *shares: float, of: str = "") -> Iterator[tuple[str, bytes]]:
+    """Yield a file cut at some shares of it; ``of`` says which."""
+    for share in shares or (0.3, 0.6, 0.95):
+        yield f"{of}cut at {share:.0%}", data[: int(share * len(data))]
+
+
+def with_zeros(data: bytes, count: int = 100) -> bytes:
+    """Write zeros into the middle of a file."""
+    middle = len(data) // 2
+    return data[:middle] + bytes(count) + data[middle + count :]
 
 
 XMP = (
@@ -164,6 +184,66 @@ def table_profile(kind: bytes = b"prtrCMYKLab ", *, deep: bool = False) -> bytes
         straight = bytes(range(256))
         body = b"mft1\0\0\0\0" + shape + inks * straight + table.tobytes() + 3 * straight
     return profile(kind, {b"A2B0": body})
+
+
+LEVELS = np.arange(256)
+
+
+def linear(levels: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the light of levels of sRGB, from 0 to 1."""
+    shown = levels / 255
+    light: NDArray[np.float64] = np.where(
+        shown <= 0.04045, shown / 12.92, ((shown + 0.055) / 1.055) ** 2.4
+    )
+    return light
+
+
+def showing(levels: NDArray[Any], kind: bytes = b"mntrRGB XYZ ") -> bytes:
+    """Return a profile that shows each stored level as another one of sRGB."""
+    shown = curve(linear(levels))
+    is_grey = kind[4:8] == b"GRAY"
+    return profile(kind, {b"kTRC": shown}) if is_grey else of_primaries(shown=shown, kind=kind)
+
+
+def with_a_table(shown: bytes, *, named: bytes) -> bytes:
+    """Return a profile that has a table of colours, which shows the negative, too."""
+    corners = np.indices((2, 2, 2)).reshape(3, -1).T * 255
+    colours = Image.fromarray((255 - corners)[None].astype(np.uint8))
+    straight = bytes(range(256))
+    table = np.asarray(in_lab(colours)) ^ np.array([0, 128, 128], np.uint8)
+    head = b"mft1\0\0\0\0" + bytes([3, 3, 2, 0]) + fixed(*np.eye(3).ravel())
+    body = head + 3 * straight + table.tobytes() + 3 * straight
+    tags = {}
+    for at in range(132, 132 + 12 * int.from_bytes(shown[128:132]), 12):
+        place, size = struct.unpack(">II", shown[at + 4 : at + 12])
+        tags[shown[at : at + 4]] = shown[place : place + size]
+    return profile(b"mntrRGB Lab ", {**tags, named: body})
+
+
+def in_primaries(stored: bytes) -> Image.Image:
+    """Return PHOTO in the colours of a profile."""
+    to_stored = ImageCms.buildTransform(
+        ImageCms.createProfile("sRGB"),
+        ImageCms.ImageCmsProfile(io.BytesIO(stored)),
+        "RGB",
+        "RGB",
+    )
+    image = ImageCms.applyTransform(PHOTO, to_stored)
+    assert image is not None
+    return image
+
+
+def in_light_inks() -> Image.Image:
+    """Return PHOTO in inks that table_profile() darkens to it."""
+    inks = 255 * (1 - (np.asarray(PHOTO) / 255) ** (1 / 1.4))
+    coloured = Image.fromarray(inks.round().astype(np.uint8)).split()
+    return Image.merge("CMYK", (*coloured, Image.new("L", PHOTO.size)))
+
+
+def in_levels_of_gamma(value: float, bits: int = 8) -> Image.Image:
+    """Return GREY in levels that a profile of this gamma shows as it; without, 34 bits away."""
+    stored = linear(np.asarray(GREY)) ** (1 / value) * (2**bits - 1)
+    return Image.fromarray(stored.round().astype(np.uint8 if bits == 8 else np.uint16))
 
 
 DISPLAY_P3 = of_primaries(P3_XYZ, SRGB_CURVE, version=4)

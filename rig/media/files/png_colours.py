@@ -5,8 +5,26 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
-from rig.media.files.parts import DARK, DISPLAY_P3, grey_profile, profiles, table_profile
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from rig.media.files.parts import (
+    DARK,
+    DISPLAY_P3,
+    GREY,
+    LEVELS,
+    PHOTO,
+    grey_profile,
+    in_levels_of_gamma,
+    linear,
+    profiles,
+    showing,
+    table_profile,
+    with_a_table,
+)
 from rig.media.files.png import (
     COLOURS,
     COLOURS_ALPHA,
@@ -22,7 +40,7 @@ from rig.media.files.png import (
     plain,
     png,
 )
-from rig.media.pictures import chunk
+from rig.media.pictures import chunk, encode
 
 SRGB_XY = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
 P3_XY = (0.3127, 0.329, 0.68, 0.32, 0.265, 0.69, 0.15, 0.06)
@@ -66,6 +84,37 @@ def cicp(primaries: int, transfer: int, matrix: int = 0, full: int = 1) -> bytes
     return chunk(b"cICP", bytes([primaries, transfer, matrix, full]))
 
 
+def redrawn() -> Iterator[tuple[str, bytes]]:
+    """Yield files whose samples are another picture, of which a profile or a gamma makes PHOTO."""
+
+    def stored(levels: NDArray[Any], image: Image.Image = PHOTO) -> Image.Image:
+        return Image.fromarray(levels[np.asarray(image)].astype(np.uint8))
+
+    bands = np.where(LEVELS % 51, 255 - LEVELS, LEVELS)
+    in_bands, of_grey = stored(bands), showing(bands, b"mntrGRAYXYZ ")
+    yield "bands", encode(in_bands, icc_profile=showing(bands))
+    yield "bands of grey", encode(stored(bands, GREY), icc_profile=of_grey)
+    text = chunk(b"tEXt", b"icc_profile\0")
+    samples = np.asarray(in_bands, np.uint16)
+    yield "bands, a text of the name of a profile", png(samples, before=iccp(showing(bands)) + text)
+    # Browsers use the first table, and no later one.
+    for name, image in {b"A2B1": ImageOps.invert(PHOTO), b"A2B2": PHOTO, b"D2B0": PHOTO}.items():
+        table = with_a_table(showing(LEVELS), named=name)
+        yield f"table {name.decode()}", encode(image, icc_profile=table)
+    dark = np.asarray(stored(np.round(255 * linear(LEVELS) ** 0.05)), np.uint16)
+    yield "gAMA 0.05, of a bright picture", png(dark, before=gama(0.05))
+    pale = in_levels_of_gamma(3)
+    yield (
+        "grey of gamma 3, one level transparent",
+        encode(pale, icc_profile=grey_profile(3), transparency=255),
+    )
+    # No ordinary profile shows level 0 as a grey.
+    darker = np.asarray(PHOTO.point(lambda level: level * 110 // 255))
+    shown = np.where((LEVELS > 0) & (LEVELS <= 111), (LEVELS + 54) % 111, 125)
+    moved = Image.fromarray((1 + (darker + 56) % 111).astype(np.uint8))
+    yield "grey for black", encode(moved, icc_profile=showing(shown))
+
+
 def files() -> Iterator[tuple[str, bytes]]:
     dark, profile, damaged = gama(0.7), iccp(DARK), iccp(DARK[:100])
     for value in (0, 0.1, 0.3, 0.4, 0.44, 0.45455, 0.47, 0.5, 0.55, 0.7, 1, 2, 5):
@@ -102,6 +151,7 @@ def files() -> Iterator[tuple[str, bytes]]:
         "cICP sRGB, gAMA 0.7": cicp(1, 13) + dark,
     }.items():
         yield name, plain(chunks)
+    yield from redrawn()
     yield "gAMA 0.7 after the pixels", plain(after=dark)
     yield "profile after the pixels", plain(after=profile)
     yield "cICP linear after the pixels", plain(after=cicp(1, 8))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from rig.media.files.parts import HEIGHT, OTHER, PHOTO
+from rig.media.files.parts import HEIGHT, OTHER, PHOTO, cut
 from rig.media.files.png import (
     COLOURS,
     COLOURS_ALPHA,
@@ -29,11 +29,13 @@ TEXT = chunk(b"tEXt", b"a\0b")
 
 
 def with_wrong_sum(data: bytes, at: int) -> bytes:
+    at %= len(data)
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
 def files() -> Iterator[tuple[str, bytes]]:
     yield from damaged()
+    yield from unsound()
     yield from animated()
 
 
@@ -49,9 +51,8 @@ def damaged() -> Iterator[tuple[str, bytes]]:
         """Return a file of chunks of pixels."""
         return head + b"".join(chunk(b"IDAT", part) for part in parts) + chunk(b"IEND")
 
-    for share in (0.3, 0.6, 0.95):
-        yield f"cut at {share:.0%}", whole[: int(len(whole) * share)]
-    yield "interlaced, cut at 60%", interlaced[: int(len(interlaced) * 0.6)]
+    yield from cut(whole)
+    yield from cut(interlaced, 0.6, of="interlaced, ")
     yield "no end", whole[:-12]
     yield "end cut", whole[:-4]
     yield "no sum of the pixels", whole[:-16]
@@ -78,26 +79,65 @@ def damaged() -> Iterator[tuple[str, bytes]]:
     yield "compression 1", whole[:26] + b"\1" + whole[27:]
 
 
+def unsound() -> Iterator[tuple[str, bytes]]:
+    """Yield files with chunks beside the pixels that are not as they should be."""
+    long = zlib.compress(bytes(1_100_000))
+    for name, content in {
+        "unknown chunk with a wrong sum": chunk(b"prVt", b"abc", 0),
+        "short gAMA": chunk(b"gAMA", b""),
+        "short cHRM": chunk(b"cHRM", b"12"),
+        "short pHYs": chunk(b"pHYs", b"abc"),
+        "empty sRGB": chunk(b"sRGB", b""),
+        "profile without a name": chunk(b"iCCP", b"icc"),
+        "profile compressed otherwise": chunk(b"iCCP", b"icc\0\5" + zlib.compress(b"abc")),
+        "long text": chunk(b"zTXt", b"Comment\0\0" + long),
+        "long text of Unicode": chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + long),
+    }.items():
+        yield name, plain(content)
+        yield f"{name}, behind the pixels", plain(after=content)
+    yield "wrong sum of the end", with_wrong_sum(plain(), -1)
+    small = chunk(b"fcTL", struct.pack(">I4I2H2B", 0, 8, 8, 0, 0, 1, 10, 0, 0))
+    for name, control in {
+        "frame of no animation": b"",
+        "frame of an animation of none": chunk(b"acTL", bytes(8)),
+        "frame of an animation with a wrong sum": chunk(b"acTL", b"1" * 8, 0),
+    }.items():
+        yield name, plain(control + small)
+
+
 Frame = tuple[Samples, tuple[int, int], int, int]
 """Samples with alpha, place, disposal and blending."""
 
 
 def animation(
-    *frames: Frame, hidden: Samples | None = None, count: int | None = None, late: bool = False
+    *frames: Frame,
+    colour: int = COLOURS_ALPHA,
+    depth: int = 8,
+    size: tuple[int, int] = PHOTO.size,
+    before: bytes = b"",
+    hidden: Samples | None = None,
+    count: int | None = None,
+    late: bool = False,
+    first_bytes: int = 0,
 ) -> bytes:
-    """Return an animation; ``late`` says that it is one behind its first frame."""
+    """Return an animation; ``late`` says that it is one behind its first frame.
+
+    Pixels of later frames are in one chunk, or in two, where the first has ``first_bytes``.
+    """
     control = chunk(b"acTL", struct.pack(">II", len(frames) if count is None else count, 0))
-    data = SIGNATURE + header(PHOTO.size, COLOURS_ALPHA, 8) + (b"" if late else control)
-    data += b"" if hidden is None else chunk(b"IDAT", packed(hidden, 8))
+    data = SIGNATURE + header(size, colour, depth) + (b"" if late else control) + before
+    data += b"" if hidden is None else chunk(b"IDAT", packed(hidden, depth))
     numbers = iter(range(100))
     for at, (samples, place, *painted) in enumerate(frames):
         height, width, _ = samples.shape
         values = next(numbers), width, height, *place, 1, 10, *painted
         data += chunk(b"fcTL", struct.pack(">I4I2H2B", *values))
         if at == 0 and hidden is None:
-            data += chunk(b"IDAT", packed(samples, 8)) + (control if late else b"")
-        else:
-            data += chunk(b"fdAT", struct.pack(">I", next(numbers)) + packed(samples, 8))
+            data += chunk(b"IDAT", packed(samples, depth)) + (control if late else b"")
+            continue
+        pixels = packed(samples, depth)
+        for part in filter(None, (pixels[:first_bytes], pixels[first_bytes:])):
+            data += chunk(b"fdAT", struct.pack(">I", next(numbers)) + part)
     return data + chunk(b"IEND")
 
 
@@ -110,6 +150,7 @@ def animated() -> Iterator[tuple[str, bytes]]:
     beyond: Frame = (opaque, (10, 10), 0, 0)
     both = animation(first, second)
     hidden = animation(first, second, hidden=other)
+    says_two = chunk(b"acTL", struct.pack(">II", 2, 0))
     for name, data in {
         "plain": both,
         "of one frame": animation(first),
@@ -125,7 +166,8 @@ def animated() -> Iterator[tuple[str, bytes]]:
         "says more frames than there are": animation(first, second, count=5),
         "says fewer frames than there are": animation(first, second, count=1),
         "says so behind the pixels": animation(first, second, late=True),
-        "does not say so": hidden.replace(chunk(b"acTL", struct.pack(">II", 2, 0)), b""),
+        "says so twice": hidden.replace(says_two, 2 * says_two),
+        "does not say so": hidden.replace(says_two, b""),
         "second frame cut": both[:-10_000],
         "hidden image, second frame cut": hidden[:-10_000],
         "hidden image, first frame cut": animation(first, hidden=other)[:-10_000],

@@ -14,8 +14,10 @@ from rig.media.files.parts import (
     OTHER,
     PHOTO,
     USUAL,
+    cut,
     exif,
     profiles,
+    with_zeros,
 )
 from rig.media.pictures import encode
 
@@ -134,13 +136,11 @@ def files() -> Iterator[tuple[str, bytes]]:
     yield "animated, a picture beside it", riff(moving, anim(), frame(PIXELS), frame(other), other)
     yield "animated, that no flag tells", riff(vp8x(0), anim(), frame(PIXELS), frame(other))
     for name, data in {"lossy": LOSSY, "lossless": LOSSLESS, "with alpha": WITH_ALPHA}.items():
-        for share in (0.4, 0.9):
-            yield f"{name}, cut at {share:.0%}", data[: int(share * len(data))]
+        yield from cut(data, 0.4, 0.9, of=f"{name}, ")
     yield "a byte missing", LOSSY[:-1]
     yield "bytes behind the end", LOSSY + bytes(100)
     yield "says less than it is", LOSSY[:4] + struct.pack("<I", 100) + LOSSY[8:]
     yield "says more than it is", LOSSY[:4] + struct.pack("<I", len(LOSSY)) + LOSSY[8:]
-    middle = len(LOSSY) // 2
-    yield "zeros in the pixels", LOSSY[:middle] + bytes(100) + LOSSY[middle + 100 :]
-    cut = riff(moving, anim(), frame(PIXELS), frame(other))
-    yield "animated, second frame cut", cut[: -len(other) // 2]
+    yield "zeros in the pixels", with_zeros(LOSSY)
+    two = riff(moving, anim(), frame(PIXELS), frame(other))
+    yield "animated, second frame cut", two[: -len(other) // 2]

@@ -7,7 +7,7 @@ import pytest
 from disrupt.core.acts import Action
 from disrupt.core.policy import ADULTS, COMMON, FIRST_BANKS, Bank
 from disrupt.errors import InvalidRequestError, NotFoundError
-from disrupt.registry.contract import RegistryWriter
+from disrupt.registry.registry import RegistryWriter
 from rig.media.registrations import ACT
 from tests.registry.conformance.opened import Opened, OpenWriter
 

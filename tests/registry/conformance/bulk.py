@@ -17,8 +17,8 @@ from disrupt.errors import (
     NotFoundError,
     UndoTooLateError,
 )
-from disrupt.registry.contract import RegistryReader, RegistryWriter
-from disrupt.registry.sql import registry
+from disrupt.registry import registry
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from rig.media.registrations import (
     DAY,
     NEXT_DAY,

@@ -10,7 +10,8 @@ from disrupt.core.acts import Act, Action
 from disrupt.core.policy import ADULTS, COMMON
 from disrupt.core.review import ItemFilter
 from disrupt.errors import NotFoundError
-from disrupt.registry.contract import NewItem, Registered, Registration, RegistryWriter, Removed
+from disrupt.registry.records import NewItem, Registered, Registration, Removed
+from disrupt.registry.registry import RegistryWriter
 from rig.media.registrations import DAY, new_item, registration
 from tests.registry.conformance.opened import Opened
 

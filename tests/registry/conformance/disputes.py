@@ -24,9 +24,8 @@ from disrupt.core.policy import ADULTS, MINORS, Bank
 from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.errors import NotFoundError
-from disrupt.registry.contract import NewItem, RegistryReader, RegistryWriter
-from disrupt.registry.outcomes import DISPUTED_MATCHES
-from disrupt.registry.review import ItemReports, ReportedOutcome
+from disrupt.registry.records import DISPUTED_MATCHES, ItemReports, NewItem, ReportedOutcome
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from rig.media.registrations import ACT, DAY, ensure_key, item_of, keys_of, registration
 from rig.model.disputes_model import OWN, PARTS, Walk
 from tests.registry.conformance.opened import Opened

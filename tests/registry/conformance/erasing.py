@@ -11,7 +11,7 @@ from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Removal
 from disrupt.core.states import ItemState
 from disrupt.errors import CaseClosedError, CaseErasingError, NotFoundError
-from disrupt.registry.contract import RegistryReader, RegistryWriter
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from rig.media.registrations import DAY, NEXT_DAY, all_changes, new_item, registration
 from tests.registry.conformance.opened import Opened
 

@@ -11,10 +11,7 @@ from disrupt.core.changes import NO_MARK, Addition, Cursor
 from disrupt.errors import (
     CursorExpiredError,
 )
-from disrupt.registry.contract import (
-    RegistryReader,
-    RegistryWriter,
-)
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from rig.media.registrations import (
     DAY,
     all_changes,

@@ -8,7 +8,7 @@ import pytest
 from disrupt.core.acts import Action
 from disrupt.core.policy import ADULTS, MINORS, ApiKey, LookupQuota, Right
 from disrupt.errors import NotFoundError, UnavailableError
-from disrupt.registry.contract import RegistryWriter
+from disrupt.registry.registry import RegistryWriter
 from rig.media.registrations import ACT, DAY, NEXT_DAY, api_key
 from tests.registry.conformance.opened import Opened, OpenWriter
 

@@ -6,10 +6,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from disrupt.registry.contract import (
-    RegistryReader,
-    RegistryWriter,
-)
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 
 OpenWriter = Callable[[], AbstractContextManager[RegistryWriter]]
 OpenReader = Callable[[], AbstractContextManager[RegistryReader]]

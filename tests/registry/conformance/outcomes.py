@@ -8,7 +8,7 @@ import pytest
 
 from disrupt.core.outcomes import MatchedVersion, MatchOutcome, OutcomeReport
 from disrupt.errors import NotFoundError
-from disrupt.registry.contract import RegistryReader, RegistryWriter
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from rig.media.registrations import (
     ACT,
     DAY,

@@ -11,12 +11,8 @@ from disrupt.errors import (
     NotFoundError,
     UnavailableError,
 )
-from disrupt.registry.contract import (
-    NewCase,
-    Registration,
-    RegistryReader,
-    RegistryWriter,
-)
+from disrupt.registry.records import NewCase, Registration
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from rig.media.registrations import DAY, NEXT_DAY, all_changes, new_case, new_item, registration
 from tests.registry.conformance.opened import Opened, OpenWriter
 

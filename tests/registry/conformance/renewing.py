@@ -11,7 +11,8 @@ from disrupt.core.changes import Addition
 from disrupt.core.media import MediaKind
 from disrupt.core.registrations import Outcome
 from disrupt.core.states import ItemState
-from disrupt.registry.contract import HeldItem, NewItem, Registered, RegistryReader, RegistryWriter
+from disrupt.registry.records import HeldItem, NewItem, Registered
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from rig.media.registrations import (
     ACT,
     DAY,

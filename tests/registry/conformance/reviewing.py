@@ -11,7 +11,7 @@ from disrupt.core.outcomes import MatchOutcome
 from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.errors import NotFoundError
-from disrupt.registry.contract import RegistryReader, RegistryWriter
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from rig.media.registrations import DAY, all_changes, new_item, plain_items, registration
 from tests.registry.conformance.opened import Opened
 from tests.registry.conformance.outcomes import report

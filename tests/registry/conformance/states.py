@@ -12,7 +12,8 @@ from disrupt.core.registrations import Outcome
 from disrupt.core.review import ItemFilter
 from disrupt.core.states import ItemState
 from disrupt.errors import InvalidRequestError, NotFoundError
-from disrupt.registry.contract import NewItem, RegistryReader, RegistryWriter
+from disrupt.registry.records import NewItem
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from rig.media.registrations import (
     DAY,
     NEXT_DAY,

@@ -11,8 +11,8 @@ from disrupt.core.plausibility import PICTURE_HASHES
 from disrupt.core.policy import MINORS
 from disrupt.core.registrations import Outcome
 from disrupt.core.states import ItemState, WaitReason
-from disrupt.registry.contract import RegistryReader, RegistryWriter
-from disrupt.registry.turns import TurnQueue
+from disrupt.registry.records import TurnQueue
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from rig.media.registrations import ACT, DAY, NEXT_DAY, OWN, item_of, registration
 from tests.registry.conformance.opened import Opened
 

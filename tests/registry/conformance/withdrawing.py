@@ -8,11 +8,8 @@ from disrupt.core.changes import Addition, Removal
 from disrupt.core.policy import MINORS
 from disrupt.core.registrations import WithdrawnItem
 from disrupt.errors import CursorExpiredError, NotFoundError
-from disrupt.registry.contract import (
-    RegistryReader,
-    RegistryWriter,
-    Withdrawn,
-)
+from disrupt.registry.records import Withdrawn
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from rig.media.registrations import (
     DAY,
     NEXT_DAY,

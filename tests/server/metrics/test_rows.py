@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from disrupt.server.metrics import families
-from disrupt.server.metrics.exposition import exposed
 from disrupt.server.metrics.families import BUCKETS_S, Family
 from disrupt.server.metrics.rows import Row, Rows
+from disrupt.server.supervisor.exposition import exposed
 
 PROCESSES = ("writer", "worker 1", "worker 2")
 Samples = dict[tuple[str, tuple[str, ...]], float]

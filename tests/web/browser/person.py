@@ -1,31 +1,34 @@
-"""What a person does with the page, by the words that they see, in French."""
+"""What a person does with the page in French: clicks what they see, and reads texts, by key."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+import string
+from collections.abc import Callable
 from typing import Self
 
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
+from disrupt.texts import read_catalogue
 from rig.media.pictures import PHOTOS, encode
 
 # A busy machine is slow, and pytest-timeout ends what hangs.
 expect.set_options(timeout=240_000)
 
-STEPS: Mapping[str, str] = {
-    "welcome": "Empêcher la diffusion de vos images intimes",
-    "who": "Qui voit-on sur ces images",
-    "age": "Quel âge aviez-vous sur ces images",
-    "choose": "Choisissez les images et vidéos",
-    "number": "Notez ce numéro et ce code",
-    "send": "Prêt à envoyer",
-    "receipt": "C'est fait",
-    "open": "Retrouver un dossier",
-    "case": "Votre dossier",
-    "help": "Aide et contacts",
-}
-"""Headings of the steps."""
+_TEXTS = {**read_catalogue("shared"), **read_catalogue("page")}
+
+
+def words(key: str, **fields: object) -> re.Pattern[str]:
+    """Return a pattern of a text in French; a field that is not given is anything.
+
+    Spaces of any kind are alike.
+    """
+    pattern = ""
+    for literal, name, _, _ in string.Formatter().parse(_TEXTS[key].fr):
+        pattern += re.escape(literal).replace(r"\ ", r"[\s ]+")
+        if name is not None:
+            pattern += re.escape(str(fields[name])) if name in fields else ".+"
+    return re.compile(pattern)
 
 
 def file(name: str, data: bytes) -> FilePayload:
@@ -56,13 +59,12 @@ class Person:
     def sees(self, step: str) -> Self:
         """Wait for the heading of a step."""
         heading = self.page.get_by_role("heading", level=1)
-        expect(heading).to_contain_text(STEPS[step])
+        expect(heading).to_contain_text(words(f"{step}.title"))
         return self
 
-    def reads(self, words: str) -> Self:
-        """Wait for words; spaces of any kind are alike."""
-        pattern = re.compile(re.escape(words).replace(r"\ ", r"[\s ]+"))
-        expect(self.page.get_by_text(pattern).first).to_be_visible()
+    def reads(self, key: str, **fields: object) -> Self:
+        """Wait for a text."""
+        expect(self.page.get_by_text(words(key, **fields)).first).to_be_visible()
         return self
 
     def button(self, name: str) -> Locator:
@@ -97,6 +99,11 @@ class Person:
         self.clicks("Continuer").sees("number").clicks("Je les ai notés").sees("send")
         expect(self.button("Envoyer")).to_have_attribute("aria-disabled", "false")
         return self
+
+    def prepares(self, *photographs: str, age: str = "18 ans ou plus") -> Self:
+        """Go from the welcome to where photographs may be sent."""
+        self.says_age(age).chooses(*map(photograph, photographs)).is_ready()
+        return self.goes_to_send()
 
     def registers(self, *files: FilePayload, age: str = "18 ans ou plus") -> tuple[str, str]:
         """Go from the welcome to the receipt; return number and PIN."""

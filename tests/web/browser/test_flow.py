@@ -13,7 +13,7 @@ from disrupt.core.cases import AgeBand, parse_case_number, parse_pin
 from disrupt.core.states import ItemState
 from disrupt.v1 import registration_pb2
 from rig.media.pictures import encode, photo
-from tests.web.browser.person import Person, file, photograph
+from tests.web.browser.person import Person, file, photograph, words
 from tests.web.browser.site import Site
 
 MOST_ACTIONS = 6
@@ -37,7 +37,7 @@ def test_an_edited_copy_is_found_until_the_picture_is_withdrawn_on_the_page(
         file("b.png", encode(photo("motorcycle_left.png"))),
     )
     person.is_ready().goes_to_send()
-    person.clicks("Envoyer").sees("receipt").reads("2 fichiers sont enregistrés")
+    person.clicks("Envoyer").sees("receipt").reads("receipt.live.many", count=2)
     assert person.actions <= MOST_ACTIONS
     number, pin = person.number_and_pin()
     assert parse_case_number(number) == number
@@ -45,16 +45,16 @@ def test_an_edited_copy_is_found_until_the_picture_is_withdrawn_on_the_page(
     for copy in copies:
         site.finds(copy, matches=1)
 
-    person.clicks("Voir le dossier").sees("case").reads("actif")
-    person.clicks("Retirer Image 1").reads("Retirer l'image 1 ?")
-    person.clicks("Oui, retirer").sees("case").reads("les copies de cette image ne sont plus")
-    person.reads("Déjà retirées : 1")
+    person.clicks("Voir le dossier").sees("case").reads("case.live.many", count=2)
+    person.clicks("Retirer Image 1").reads("withdraw.title.item", number=1)
+    person.clicks("Oui, retirer").sees("case").reads("withdraw.done.item")
+    person.reads("case.withdrawn", numbers=1)
     site.finds(copies[0], matches=0)
     site.finds(copies[1], matches=1)
 
     person.clicks("Terminer").sees("welcome").opens(number, pin).sees("case")
-    person.clicks("Retirer tout le dossier").reads("Retirer tout le dossier ?")
-    person.clicks("Oui, retirer").sees("case").reads("Le dossier est retiré")
+    person.clicks("Retirer tout le dossier").reads("withdraw.title")
+    person.clicks("Oui, retirer").sees("case").reads("withdraw.done")
     site.finds(copies[1], matches=0)
 
 
@@ -67,9 +67,9 @@ def test_a_case_that_staff_are_about_to_erase_is_kept_by_one_button(
             staff.erase_case(number)
     assert site.case(number, pin).erased_on
     person.clicks("Terminer").sees("welcome").opens(number, pin).sees("case")
-    person.reads("perdu le code PIN de ce dossier")
+    person.reads("case.erased_on")
     expect(person.button("Ajouter des images")).to_have_count(0)
-    person.clicks("Garder le dossier").reads("Le dossier est gardé")
+    person.clicks("Garder le dossier").reads("case.kept")
     person.clicks("Ajouter des images")
     assert site.case(number, pin).erased_on == ""
 
@@ -92,7 +92,7 @@ def test_number_and_pin_are_shown_before_anything_of_the_pictures_is_sent(
 def test_an_age_that_is_not_known_is_that_of_a_minor(person: Person, site: Site) -> None:
     number, pin = person.registers(photograph("rocket"), age="Je ne sais pas")
     assert [item.age for item in site.case(number, pin).items] == [AgeBand.MINOR]
-    person.reads("Tu as moins de 18 ans ?")
+    person.reads("help.minor")
 
 
 def test_pictures_that_are_added_keep_the_age_that_they_have_unless_they_are_a_minors(
@@ -104,15 +104,15 @@ def test_pictures_that_are_added_keep_the_age_that_they_have_unless_they_are_a_m
         person.clicks("Voir le dossier").sees("case").clicks("Ajouter des images")
         person.clicks(age).sees("choose")
         person.chooses(photograph("cat"), photograph("coffee")).is_ready().clicks("Continuer")
-        person.sees("send").reads("1 image est déjà dans ce dossier, avec un autre âge")
+        person.sees("send").reads("send.known.one")
 
     adds("18 ans ou plus")
-    person.clicks("Envoyer").sees("receipt").reads("Elle était déjà dans le dossier")
+    person.clicks("Envoyer").sees("receipt").reads("receipt.item.kept")
     ages = {item.number: item.age for item in site.case(number, pin).items}
     assert ages == {1: AgeBand.MINOR, 2: AgeBand.ADULT}
     adds("Moins de 18 ans")
     expect(person.page.get_by_label("Changer aussi son âge")).to_be_checked()
-    person.clicks("Envoyer").sees("receipt").reads("son âge est changé")
+    person.clicks("Envoyer").sees("receipt").reads("receipt.item.aged")
     ages = {item.number: item.age for item in site.case(number, pin).items}
     assert ages == {1: AgeBand.MINOR, 2: AgeBand.MINOR}
 
@@ -128,8 +128,8 @@ def test_a_picture_that_staff_have_rejected_is_not_said_to_be_blocked(
     person.clicks("Voir le dossier").sees("case").clicks("Ajouter des images")
     person.clicks("18 ans ou plus").sees("choose").chooses(photograph("cat"), photograph("coffee"))
     person.is_ready().clicks("Continuer").clicks("Envoyer").sees("receipt")
-    person.reads("1 fichier est enregistré. Dès maintenant")
-    person.reads("1 image de votre dossier est désactivée")
+    person.reads("receipt.live.one")
+    person.reads("receipt.off.one")
     expect(person.page.locator(".files .problem")).to_contain_text("Le service l'a désactivée")
 
 
@@ -137,14 +137,15 @@ def test_a_file_has_no_number_but_that_of_its_case(person: Person) -> None:
     page = person.page
     person.says_age().chooses(file("a.txt", b"no picture"), photograph("cat")).is_ready()
     assert page.get_by_text(re.compile(r"(Image|Fichier)\s\d")).count() == 0
-    person.goes_to_send().clicks("Envoyer").reads("Tout n'est pas enregistré")
+    person.goes_to_send().clicks("Envoyer").reads("receipt.title.part")
     expect(page.locator(".done").locator("..")).to_contain_text("Image 1 cat.png")
     person.clicks("Voir le dossier").sees("case").clicks("Ajouter des images")
     person.clicks("18 ans ou plus").chooses(photograph("coffee")).is_ready()
     person.clicks("Continuer").clicks("Envoyer").sees("receipt")
     expect(page.locator(".done").locator("..")).to_contain_text("Image 2 coffee.png")
     person.clicks("Voir le dossier").sees("case").clicks("Retirer Image 2")
-    person.reads("Retirer l'image 2 ?").reads("coffee.png")
+    person.reads("withdraw.title.item", number=2)
+    expect(page.get_by_text("coffee.png").first).to_be_visible()
 
 
 def test_a_preview_is_shown_only_when_asked_for(person: Person) -> None:
@@ -167,7 +168,8 @@ def test_files_are_taken_when_they_are_dropped(person: Person) -> None:
             document.querySelector('.drop').dispatchEvent(drop);
         }"""
     )
-    person.reads("dropped.txt").reads("n'est ni une image ni une vidéo")
+    row = person.page.get_by_role("listitem").filter(has_text="dropped.txt")
+    expect(row).to_contain_text(words("refused.NOT_MEDIA"))
 
 
 def test_what_is_printed_saved_or_copied_says_number_and_pin_and_not_what_for(
@@ -178,7 +180,7 @@ def test_what_is_printed_saved_or_copied_says_number_and_pin_and_not_what_for(
     number, pin = person.registers(photograph("cat"))
     with page.expect_download() as saving:
         person.clicks("Télécharger")
-    person.clicks("Copier").reads("Copié.")
+    person.clicks("Copier").reads("number.copied")
     page.emulate_media(media="print", color_scheme="dark")
     texts = {
         "saved": saving.value.path().read_text("utf-8"),
@@ -186,8 +188,8 @@ def test_what_is_printed_saved_or_copied_says_number_and_pin_and_not_what_for(
         "printed": page.locator("body").inner_text(),
     }
     assert saving.value.suggested_filename == "notes.txt"
-    for how, words in texts.items():
-        assert number in words, how
-        assert pin in words.replace(" ", "").replace("\N{NO-BREAK SPACE}", ""), how
-        assert re.search(r"Image\s1:?\s+cat\.png", words), how
-        assert not re.search(r"intime|plateforme|3018", words), how
+    for how, told in texts.items():
+        assert number in told, how
+        assert pin in told.replace(" ", "").replace("\N{NO-BREAK SPACE}", ""), how
+        assert re.search(r"Image\s1:?\s+cat\.png", told), how
+        assert not re.search(r"intime|plateforme|3018", told), how

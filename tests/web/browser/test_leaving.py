@@ -84,7 +84,7 @@ def test_the_back_button_asks_nothing_and_number_and_pin_open_what_was_sent(
     assert person.url not in person.page.url
     assert dialogs == []
     person.page.go_forward()
-    person.sees("welcome").reads("elle a tout oublié").opens(number, pin).sees("case")
+    person.sees("welcome").reads("welcome.reloaded").opens(number, pin).sees("case")
 
 
 def test_nothing_is_kept_on_the_device(person: Person) -> None:

@@ -16,10 +16,13 @@ def test_the_page_names_its_operator_and_links_the_notice_where_they_are_set(tab
     link = tab.get_by_role("link", name="Mentions légales et confidentialité")
     files = whole_page()
     with running(DEFAULT_SERVER, files | operator_file("Un <b>exemple</b>", NOTICE)) as gateway:
-        person = Person(tab, gateway.url).comes().reads("Un service proposé par Un <b>exemple</b>")
+        person = (
+            Person(tab, gateway.url).comes().reads("welcome.operator", name="Un <b>exemple</b>")
+        )
         expect(link).to_have_attribute("href", NOTICE)
         expect(link).to_have_attribute("rel", "noopener noreferrer")
-        person.clicks("English").reads("A service by Un <b>exemple</b>")
+        person.clicks("English")
+        expect(tab.get_by_text("A service by Un <b>exemple</b>")).to_be_visible()
     with running(DEFAULT_SERVER, files) as gateway:
         Person(tab, gateway.url).comes()
         expect(tab.get_by_text("Un service proposé par")).to_have_count(0)

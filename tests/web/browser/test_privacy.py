@@ -108,12 +108,12 @@ def test_only_hashes_leave_over_a_submission_its_case_and_a_withdrawal(
             *(file(each.name, each.data) for each in (photograph, *others)),
             file("notes.txt", b"no picture, and never sent"),
         )
-        person.reads("3 fichiers sont enregistrés").clicks("Voir le dossier").sees("case").clicks(
+        person.reads("receipt.live.many", count=3).clicks("Voir le dossier").sees("case").clicks(
             "Retirer Image 1"
         )
         person.clicks("Oui, retirer").sees("case").clicks("Terminer").sees("welcome")
         person.opens(number, pin).sees("case").clicks("Retirer tout le dossier")
-        person.clicks("Oui, retirer").sees("case").reads("Le dossier est retiré")
+        person.clicks("Oui, retirer").sees("case").reads("withdraw.done")
     sent = sent_bytes.read(tmp_path / "log")
     assert faults(sent, site, photograph, *others) == set()
     asked: bytes = b"".join(sent.everything)

@@ -13,12 +13,11 @@ from disrupt.data_directory import DataDirectory
 from disrupt.v1 import registration_pb2
 from rig.servers.deployment import FEW_DECODERS, Deployment
 from rig.servers.gateway import running, whole_page
-from tests.web.browser.person import Person, photograph
+from tests.web.browser.person import Person, photograph, words
 from tests.web.browser.site import Site
 
 ASK, WORKER = "**/GetChallenge", "**/proof_worker.js"
 SETTINGS = f"{FEW_DECODERS}live_pictures_per_origin = 1\nturns_per_h = 1\nproof_attempts = "
-WAITS = "attend son tour, car beaucoup d'images"
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +55,9 @@ def test_where_the_day_is_used_up_the_page_pays_for_all_pictures_and_says_that_t
     before = waiting(crowded)
     names = ("rocket", "cat", "coffee")
     number, pin = neighbour.registers(*map(photograph, names))
-    neighbour.reads("3 fichiers sont enregistrés et attendent leur tour")
+    neighbour.reads("receipt.turns.many", count=3)
     assert waiting(crowded)[len(before) :] == [True] * 3
-    neighbour.clicks("Voir le dossier").sees("case").reads(f"Elle {WAITS}")
+    neighbour.clicks("Voir le dossier").sees("case").reads("case.turn")
     assert len(crowded.case(number, pin).items) == 3
 
 
@@ -96,7 +95,7 @@ def test_without_a_proof_all_is_registered_and_waits_unpaid(
     before = waiting(crowded)
     neighbour.page.route(*TROUBLES[trouble])
     neighbour.registers(photograph("rocket"))
-    neighbour.reads(f"1 fichier est enregistré et {WAITS}")
+    neighbour.reads("receipt.turns.one")
     assert waiting(crowded)[len(before) :] == [False]
 
 
@@ -118,9 +117,9 @@ def test_sending_that_is_stopped_while_it_waits_for_a_proof_has_sent_nothing(
 ) -> None:
     before = waiting(crowded)
     neighbour.page.route(WORKER, never)
-    neighbour.says_age().chooses(photograph("rocket")).is_ready().goes_to_send()
-    neighbour.clicks("Envoyer").clicks("Arrêter").reads("Vous avez arrêté l'envoi")
-    expect(neighbour.page.get_by_text("on ne sait pas s'il est")).to_have_count(0)
+    neighbour.prepares("rocket")
+    neighbour.clicks("Envoyer").clicks("Arrêter").reads("error.STOPPED")
+    expect(neighbour.page.get_by_text(words("send.failed.unknown.one"))).to_have_count(0)
     neighbour.clicks("Reprendre l'envoi").sees("receipt")
     assert waiting(crowded)[len(before) :] == [False]
 

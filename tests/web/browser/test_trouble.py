@@ -15,18 +15,18 @@ from playwright.sync_api import Route, expect
 
 from disrupt.core.media import MediaKind
 from disrupt.v1 import registration_pb2
-from rig.media.pictures import PHOTOS, chunk, encode
+from rig.media.pictures import PHOTOS, begun_png, encode
 from rig.media.videos import encode as encode_video
 from rig.media.videos import footage
-from tests.web.browser.person import Person, file, photograph
+from tests.web.browser.person import Person, file, photograph, words
 from tests.web.browser.site import Site
 from tests.web.hashing import videos
 
 REGISTER = "**/RegisterHashes"
 
 
-def refuse(route: Route, status: int, reason: str, retry_after_s: int = 0) -> None:
-    """Answer a call as the gateway says an error."""
+def refusing(status: int, reason: str, retry_after_s: int = 0) -> Callable[[Route], None]:
+    """Return how to answer a call as the gateway says an error."""
     retry = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=retry_after_s))
     details = [
         {
@@ -36,7 +36,7 @@ def refuse(route: Route, status: int, reason: str, retry_after_s: int = 0) -> No
         for detail in (error_details_pb2.ErrorInfo(reason=reason), retry)
     ]
     body = json.dumps({"code": "unavailable", "details": details})
-    route.fulfill(status=status, body=body, content_type="application/json")
+    return lambda route: route.fulfill(status=status, body=body, content_type="application/json")
 
 
 def lose(route: Route) -> None:
@@ -50,42 +50,33 @@ def items(site: Site, person: Person) -> int:
     return len(site.case(*person.number_and_pin()).items)
 
 
-def of_200_megapixels() -> bytes:
-    """Return the beginning of a picture that says how large it is."""
-    start = encode(PHOTOS["cat"])
-    header = np.array([20_000, 10_000], ">u4").tobytes() + start[24:29]
-    return start[:8] + chunk(b"IHDR", header) + start[33:]
-
-
-BAD_FILES: dict[str, tuple[Callable[[], bytes], str]] = {
-    "no picture": (lambda: b"no picture", "n'est ni une image ni une vidéo"),
-    "empty": (lambda: b"", "Ce fichier est vide"),
-    "cut short": (lambda: encode(PHOTOS["cat"], "JPEG")[:600], "incomplet, abîmé"),
-    "featureless": (
-        lambda: encode(np.full((300, 300, 3), 90, np.uint8)),
-        "trop unie ou trop floue",
-    ),
-    "200 megapixels": (of_200_megapixels, "trop grand pour cet appareil"),
+BAD_FILES: dict[str, tuple[bytes, str]] = {
+    "no picture": (b"no picture", "NOT_MEDIA"),
+    "empty": (b"", "EMPTY"),
+    "cut short": (encode(PHOTOS["cat"], "JPEG")[:600], "UNREADABLE"),
+    "featureless": (encode(np.full((300, 300, 3), 90, np.uint8)), "LOW_QUALITY"),
+    "200 megapixels": (begun_png(20_000, 10_000), "TOO_LARGE"),
 }
+"""Files, and the reason that the page gives."""
 
 
 def test_files_that_cannot_be_registered_are_explained_and_the_others_go_on(
     person: Person, site: Site
 ) -> None:
-    bad = [file(name, make()) for name, (make, _) in BAD_FILES.items()]
+    bad = [file(name, data) for name, (data, _) in BAD_FILES.items()]
     person.says_age().chooses(*bad, photograph("cat")).is_ready()
-    person.reads("1 fichier est prêt. 5 fichiers ne peuvent pas être enregistrés")
+    person.reads("choose.ready.one").reads("choose.refused.many", count=5)
 
     def is_explained() -> None:
-        for name, (_, words) in BAD_FILES.items():
+        for name, (_, reason) in BAD_FILES.items():
             row = person.page.get_by_role("listitem").filter(has_text=name)
-            expect(row).to_contain_text(words)
+            expect(row).to_contain_text(words(f"refused.{reason}"))
 
     is_explained()
-    person.goes_to_send().reads("5 fichiers ne peuvent pas être enregistrés, et ne seront pas")
+    person.goes_to_send().reads("send.refused.many", count=5)
     is_explained()
-    person.clicks("Envoyer").reads("Tout n'est pas enregistré")
-    person.reads("5 fichiers ne sont pas enregistrés : ils ne sont pas protégés")
+    person.clicks("Envoyer").reads("receipt.title.part")
+    person.reads("receipt.failed.many", count=5)
     is_explained()
     assert items(site, person) == 1
 
@@ -93,11 +84,11 @@ def test_files_that_cannot_be_registered_are_explained_and_the_others_go_on(
 def test_two_taps_at_one_place_withdraw_nothing(person: Person) -> None:
     person.registers(photograph("cat"))
     person.clicks("Voir le dossier").sees("case").clicks("Retirer tout le dossier")
-    person.reads("Retirer tout le dossier ?")
+    person.reads("withdraw.title")
     person.button("Oui, retirer").click(force=True)
     expect(person.button("Oui, retirer")).to_have_attribute("aria-disabled", "false")
-    person.reads("Retirer tout le dossier ?")
-    person.clicks("Non, ne rien changer").sees("case").reads("Image 1")
+    person.reads("withdraw.title")
+    person.clicks("Non, ne rien changer").sees("case").reads("case.image", number=1)
 
 
 def test_videos_are_registered_of_4_gigabytes_and_where_only_the_page_plays_them(
@@ -113,8 +104,8 @@ def test_videos_are_registered_of_4_gigabytes_and_where_only_the_page_plays_them
     (tmp_path / "played.webm").write_bytes(videos.transparent(frames))
     person.says_age()
     person.page.locator("#files").set_input_files(sorted(tmp_path.iterdir()))
-    person.is_ready().reads("2 fichiers sont prêts. 1 fichier ne peut pas être enregistré")
-    person.goes_to_send().clicks("Envoyer").reads("Tout n'est pas enregistré")
+    person.is_ready().reads("choose.ready.many", count=2).reads("choose.refused.one")
+    person.goes_to_send().clicks("Envoyer").reads("receipt.title.part")
     kinds = [item.kind for item in site.case(*person.number_and_pin()).items]
     assert kinds == [MediaKind.VIDEO] * 2
 
@@ -122,7 +113,7 @@ def test_videos_are_registered_of_4_gigabytes_and_where_only_the_page_plays_them
 def test_a_double_click_sends_once(person: Person, site: Site) -> None:
     sent: list[str] = []
     person.page.on("request", lambda request: sent.append(request.url.rpartition("/")[2]))
-    person.says_age().chooses(photograph("coffee")).is_ready().goes_to_send()
+    person.prepares("coffee")
     person.button("Envoyer").dblclick()
     person.sees("receipt")
     assert sent.count("RegisterHashes") == 1
@@ -130,9 +121,9 @@ def test_a_double_click_sends_once(person: Person, site: Site) -> None:
 
 
 def test_offline_it_waits_and_goes_on_by_itself(person: Person, site: Site) -> None:
-    person.says_age().chooses(photograph("cat")).is_ready().goes_to_send()
+    person.prepares("cat")
     person.page.context.set_offline(True)
-    person.clicks("Envoyer").reads("Cet appareil n'est plus connecté. Rien n'est perdu")
+    person.clicks("Envoyer").reads("wait.OFFLINE")
     person.page.context.set_offline(False)
     person.sees("receipt")
     assert items(site, person) == 1
@@ -140,45 +131,23 @@ def test_offline_it_waits_and_goes_on_by_itself(person: Person, site: Site) -> N
 
 def test_a_lost_answer_registers_nothing_twice(person: Person, site: Site) -> None:
     person.page.route(REGISTER, lose, times=1)
-    person.says_age().chooses(photograph("rocket")).is_ready().goes_to_send().clicks("Envoyer")
-    person.sees("receipt")
-    assert items(site, person) == 1
-
-
-def test_stopped_without_an_answer_it_says_so_and_resumes(person: Person, site: Site) -> None:
-    person.page.route(REGISTER, lose)
-    person.says_age().chooses(photograph("cat")).is_ready().goes_to_send().clicks("Envoyer")
-    person.reads("Le service ne répond pas encore").clicks("Arrêter")
-    person.reads("L'envoi est interrompu").reads("Vous avez arrêté l'envoi").reads(
-        "on ne sait pas s'il est"
-    )
-    assert person.button("Retour").count() == 0
-    person.page.unroute(REGISTER)
-    person.clicks("Reprendre l'envoi").sees("receipt")
+    person.prepares("rocket").clicks("Envoyer").sees("receipt")
     assert items(site, person) == 1
 
 
 def test_ended_without_an_answer_number_and_pin_tell_what_became_of_it(person: Person) -> None:
     person.page.route(REGISTER, lose)
-    person.says_age().chooses(photograph("cat")).is_ready().goes_to_send().clicks("Envoyer")
-    person.reads("Le service ne répond pas encore").clicks("Arrêter")
-    person.reads("L'envoi est interrompu")
-    person.clicks("En rester là").reads("On ne sait pas si c'est enregistré")
-    person.clicks("Voir le dossier").sees("case").reads("Image 1")
-
-
-def test_while_the_service_is_busy_the_page_waits_and_says_so(person: Person, site: Site) -> None:
-    person.page.route(REGISTER, lambda route: refuse(route, 429, "OVERLOADED", 2), times=2)
-    person.says_age().chooses(photograph("cat")).is_ready().goes_to_send().clicks("Envoyer")
-    person.reads("Le service est très demandé. Rien n'est perdu").reads("Nouvel essai dans")
-    person.sees("receipt")
-    assert items(site, person) == 1
+    person.prepares("cat").clicks("Envoyer")
+    person.reads("wait.UNAVAILABLE").clicks("Arrêter")
+    person.reads("send.title.stopped")
+    person.clicks("En rester là").reads("receipt.title.unknown")
+    person.clicks("Voir le dossier").sees("case").reads("case.image", number=1)
 
 
 def test_the_receipt_waits_while_help_is_open(person: Person) -> None:
     held: list[Route] = []
     person.page.route(REGISTER, lambda route: held.append(route))  # noqa: PLW0108
-    person.says_age().chooses(photograph("cat")).is_ready().goes_to_send()
+    person.prepares("cat")
     with person.page.expect_request(REGISTER):
         person.clicks("Envoyer")
     person.clicks("Aide et contacts").sees("help")
@@ -191,27 +160,28 @@ def test_a_request_that_may_have_arrived_stays_so_whatever_its_next_attempts_say
     person: Person, site: Site
 ) -> None:
     person.page.route(REGISTER, lose)
-    person.says_age().chooses(photograph("cat")).is_ready().goes_to_send().clicks("Envoyer")
-    person.reads("Le service ne répond pas encore").clicks("Arrêter")
-    person.reads("on ne sait pas s'il est")
+    person.prepares("cat").clicks("Envoyer")
+    person.reads("wait.UNAVAILABLE").clicks("Arrêter")
+    person.reads("send.failed.unknown.one")
     person.page.unroute(REGISTER)
-    person.page.route(REGISTER, lambda route: refuse(route, 429, "OVERLOADED", 9))
-    person.clicks("Reprendre l'envoi").reads("très demandé").clicks("Arrêter")
-    person.reads("on ne sait pas s'il est")
+    person.page.route(REGISTER, refusing(429, "OVERLOADED", 9))
+    person.clicks("Reprendre l'envoi").reads("wait.OVERLOADED").reads("wait.again")
+    person.clicks("Arrêter")
+    person.reads("send.failed.unknown.one")
     assert person.button("Retour").count() == 0
     person.page.unroute(REGISTER)
     person.page.context.set_offline(True)
-    person.clicks("Reprendre l'envoi").reads("n'est plus connecté").clicks("Arrêter")
-    person.reads("on ne sait pas s'il est")
+    person.clicks("Reprendre l'envoi").reads("wait.OFFLINE").clicks("Arrêter")
+    person.reads("send.failed.unknown.one")
     person.page.context.set_offline(False)
     person.clicks("Reprendre l'envoi").sees("receipt")
     assert items(site, person) == 1
 
 
 def test_a_request_id_that_was_used_for_something_else_is_no_refusal(person: Person) -> None:
-    person.page.route(REGISTER, lambda route: refuse(route, 409, "REQUEST_ID_REUSED"))
-    person.says_age().chooses(photograph("cat")).is_ready().goes_to_send().clicks("Envoyer")
-    person.reads("L'envoi est interrompu").reads("on ne sait pas s'il est")
+    person.page.route(REGISTER, refusing(409, "REQUEST_ID_REUSED"))
+    person.prepares("cat").clicks("Envoyer")
+    person.reads("send.title.stopped").reads("send.failed.unknown.one")
 
 
 def test_a_busy_service_gets_one_file_at_a_time(person: Person, site: Site) -> None:
@@ -221,48 +191,41 @@ def test_a_busy_service_gets_one_file_at_a_time(person: Person, site: Site) -> N
         body = route.request.post_data_buffer or b""
         sizes.append(len(registration_pb2.RegisterHashesRequest.FromString(body).items))
         if sizes[-1] > 1:
-            refuse(route, 429, "OVERLOADED", 1)
+            refusing(429, "OVERLOADED", 1)(route)
         else:
             route.continue_()
 
     person.page.route(REGISTER, answer)
-    person.says_age().chooses(*map(photograph, ("cat", "coffee", "rocket"))).is_ready()
-    person.goes_to_send().clicks("Envoyer").sees("receipt")
+    person.prepares("cat", "coffee", "rocket").clicks("Envoyer").sees("receipt")
     assert sizes == [3, 1, 1, 1]
     assert items(site, person) == 3
 
 
-def test_number_and_pin_that_open_nothing_are_refused_alike(person: Person) -> None:
-    number, pin = person.registers(photograph("cat"))
-    person.clicks("Terminer").sees("welcome").opens(number, "000000000000")
-    person.reads("Aucun dossier avec ce numéro et ce code PIN").clicks("Retour")
-    person.opens("AVMJ-9P6W-WQA", pin).reads("Aucun dossier avec ce numéro et ce code PIN")
-
-
-def test_a_mistyped_number_or_pin_is_not_sent(person: Person) -> None:
+def test_a_number_and_pin_that_are_mistyped_are_not_sent_and_those_of_no_case_refused(
+    person: Person,
+) -> None:
     sent: list[str] = []
     person.page.on("request", lambda request: sent.append(request.method))
-    person.opens("AVMJ-9P6W-WQB", "1234").reads("un caractère manque, est en trop ou mal tapé")
-    person.reads("Un code PIN a 12 chiffres")
+    person.opens("AVMJ-9P6W-WQB", "1234").reads("number.bad").reads("open.pin.bad")
     assert "POST" not in sent
+    person.clicks("Retour").opens("AVMJ-9P6W-WQA", "0" * 12).reads("error.CASE_REFUSED")
 
 
 def test_a_withdrawal_without_an_answer_may_be_repeated(person: Person) -> None:
     person.registers(photograph("cat"))
     person.clicks("Voir le dossier").sees("case").clicks("Retirer tout le dossier")
-    failed = lambda route: refuse(route, 500, "INTERNAL")  # noqa: E731
-    person.page.route("**/WithdrawCase", failed, times=1)
-    person.clicks("Oui, retirer").reads("On ne sait pas si votre dernière demande")
-    person.clicks("Oui, retirer").sees("case").reads("Le dossier est retiré")
+    person.page.route("**/WithdrawCase", refusing(500, "INTERNAL"), times=1)
+    person.clicks("Oui, retirer").reads("case.unclear")
+    person.clicks("Oui, retirer").sees("case").reads("withdraw.done")
 
 
 def test_a_withdrawal_that_was_left_before_its_answer_is_not_passed_over(person: Person) -> None:
     person.registers(photograph("cat"), photograph("coffee"))
     person.clicks("Voir le dossier").sees("case").clicks("Retirer Image 1")
     person.page.route("**/WithdrawItems", lose)
-    person.clicks("Oui, retirer").reads("Le service ne répond pas encore")
+    person.clicks("Oui, retirer").reads("wait.UNAVAILABLE")
     person.clicks("Non, ne rien changer").sees("case")
-    person.reads("Votre demande de retrait était déjà partie").reads("Déjà retirées : 1")
+    person.reads("case.changed").reads("case.withdrawn", numbers=1)
 
 
 def test_a_page_that_was_loaded_again_says_what_it_forgot_and_where_to_look(
@@ -270,14 +233,14 @@ def test_a_page_that_was_loaded_again_says_what_it_forgot_and_where_to_look(
 ) -> None:
     number, pin = person.registers(photograph("cat"))
     person.page.reload()
-    person.sees("welcome").reads("Cette page vient d'être rechargée. Pour votre sécurité")
-    person.opens(number, pin).sees("case").reads("Image 1")
+    person.sees("welcome").reads("welcome.reloaded")
+    person.opens(number, pin).sees("case").reads("case.image", number=1)
     assert len(site.case(number, pin).items) == 1
 
 
 def test_a_worker_that_cannot_be_loaded_is_explained_and_tried_again(person: Person) -> None:
     person.page.route("**/worker.js", lambda route: route.abort())
     person.says_age().chooses(photograph("cat")).is_ready()
-    person.reads("Une partie de cette page n'a pas pu être chargée")
+    person.reads("refused.NOT_LOADED")
     person.page.unroute("**/worker.js")
-    person.chooses(photograph("cat")).is_ready().reads("1 fichier est prêt.")
+    person.chooses(photograph("cat")).is_ready().reads("choose.ready.one")

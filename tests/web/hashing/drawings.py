@@ -21,8 +21,8 @@ from disrupt.core.transforms import Dihedral
 from disrupt.hashing.anchors.hashes import candidates
 from disrupt.hashing.anchors.pages import pages
 from disrupt.hashing.decoding.pixels import Picture
-from disrupt.hashing.images import _registered
 from disrupt.hashing.pdq.luma import canonical_luma
+from disrupt.hashing.registration import _registered
 from rig.callers.browsers import rows_of
 
 VECTORS = Path(__file__).with_name("vectors.json")

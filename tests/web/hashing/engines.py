@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,19 +10,12 @@ from typing import Any
 import pytest
 
 from rig.callers.browsers import PROGRAMS, ROOT, result_of
+from tests.needs import needs
 
 SCRIPT = "/tests/web/hashing/hash_all.js"
 
 
-def needs(engine: str) -> pytest.MarkDecorator:
-    """Skip a test where an engine is not installed, but never in CI."""
-    return pytest.mark.skipif(
-        not shutil.which(PROGRAMS[engine]) and "CI" not in os.environ,
-        reason=f"needs {PROGRAMS[engine]}; scripts/system-packages says how to install it",
-    )
-
-
-EACH_ENGINE = [pytest.param(name, marks=needs(name)) for name in PROGRAMS]
+EACH_ENGINE = [pytest.param(name, marks=needs(program)) for name, program in PROGRAMS.items()]
 
 
 def hashed(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,7 +10,7 @@ from PIL import Image
 from pillow_heif import register_heif_opener
 
 from rig.media.files.parts import DISPLAY_P3, table_profile
-from rig.media.pictures import PHOTOS, encode
+from rig.media.pictures import PHOTOS, begun_png, chunk, encode
 
 register_heif_opener()  # to write them
 
@@ -48,10 +47,11 @@ def files() -> Iterator[tuple[str, bytes]]:
     yield "other_alpha.avif", encode(alpha, "AVIF", speed=10)
     yield "other_p3.jpg", encode(PHOTO, "JPEG", icc_profile=DISPLAY_P3)
     yield "other_p3.png", encode(PHOTO, icc_profile=DISPLAY_P3)
+    photo = encode(PHOTO)
     inks = PHOTO.convert("CMYK")
     yield "other_cmyk.jpg", encode(inks, "JPEG")
     yield "other_cmyk_profile.jpg", encode(inks, "JPEG", icc_profile=table_profile())
-    yield "other_gamma.png", _with_gamma(encode(PHOTO), 70_000)
+    yield "other_gamma.png", photo[:33] + chunk(b"gAMA", struct.pack(">I", 70_000)) + photo[33:]
     yield "other_photo.heic", encode(PHOTO, "HEIF", quality=80)
     yield "other_p3.heic", encode(PHOTO, "HEIF", quality=80, icc_profile=DISPLAY_P3)
     yield "other_turned_6.heic", encode(PHOTO, "HEIF", quality=80, exif=exif)
@@ -74,23 +74,8 @@ def refused() -> Iterator[tuple[str, bytes, str]]:
         whole = encode(PHOTO, kind)
         yield f"cut.{kind.lower()}", whole[: len(whole) * 2 // 3], "unreadable"
     yield "damaged.jpg", photo[:300] + bytes(range(256)) * 40, "unreadable"
-    yield "large.png", _header_of_png(16_000, 12_500), "too-large"
-    yield "wide.png", _header_of_png(65_536, 100), "too-large"
+    yield "large.png", begun_png(16_000, 12_500), "too-large"
+    yield "wide.png", begun_png(65_536, 100), "too-large"
     yield "plain.png", encode(Image.new("RGB", (600, 600), "grey")), "featureless"
     stripes = np.tile(np.repeat(np.array([0, 255], np.uint8), 20), (600, 16))
     yield "stripes.png", encode(stripes), "too-regular"
-
-
-def _with_gamma(png: bytes, gamma: int) -> bytes:
-    content = b"gAMA" + struct.pack(">I", gamma)
-    return png[:33] + struct.pack(">I", 4) + content + _crc(content) + png[33:]
-
-
-def _header_of_png(width_px: int, height_px: int) -> bytes:
-    header = b"IHDR" + struct.pack(">IIBBBBB", width_px, height_px, 8, 2, 0, 0, 0)
-    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13)
-    return start + header + _crc(header) + encode(SMALL)[33:]
-
-
-def _crc(content: bytes) -> bytes:
-    return struct.pack(">I", zlib.crc32(content))

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from disrupt.hashing import ImageFingerprints, fingerprint_image
-from rig.callers.browsers import distances, rows_of
-from tests.web.hashing.engines import EACH_ENGINE, hashed, needs
+from rig.callers.browsers import PROGRAMS, distances, rows_of
+from tests.needs import needs
+from tests.web.hashing.engines import EACH_ENGINE, hashed
 from tests.web.hashing.files import files, refused
 
 MAX_BITS = {
@@ -90,7 +91,7 @@ def test_pictures_that_cannot_be_hashed_are_refused_with_the_reason(
     assert reasons == {name: reason for name, _, reason in REFUSED}
 
 
-@needs("firefox")
+@needs(PROGRAMS["firefox"])
 def test_a_browser_that_falsifies_canvases_is_noticed(
     tmp_path: Path, written: dict[str, bytes]
 ) -> None:

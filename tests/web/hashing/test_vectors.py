@@ -1,13 +1,10 @@
 """Python and Node fingerprint the same drawings alike."""
 
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
+from tests.needs import needs
 from tests.web.hashing.drawings import VECTORS, vectors
 
 HERE = Path(__file__).parent
@@ -22,9 +19,6 @@ def test_python_registers_what_the_vectors_say() -> None:
     assert vectors() == VECTORS.read_text()
 
 
-@pytest.mark.skipif(
-    not shutil.which("node") and "CI" not in os.environ,
-    reason="needs node; scripts/system-packages says how to install it",
-)
+@needs("node")
 def test_node_registers_what_the_vectors_say() -> None:
     subprocess.run(["node", "--test", HERE], check=True)

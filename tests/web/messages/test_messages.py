@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,11 +24,9 @@ from disrupt.core.renewals import identity_of
 from disrupt.errors import InvalidRequestError
 from disrupt.submission import requests
 from disrupt.v1 import registration_pb2, types_pb2
+from tests.needs import needs
 
-pytestmark = pytest.mark.skipif(
-    not shutil.which("node") and "CI" not in os.environ,
-    reason="needs node; scripts/system-packages says how to install it",
-)
+pytestmark = needs("node")
 
 Ask = Callable[[str, Any], Any]
 

@@ -1,4 +1,4 @@
-/** What is registered of a picture. Port of `fingerprint_image` in `disrupt/hashing/images.py`. */
+/** What is registered of a picture. Port of `fingerprint_image` in `disrupt/hashing/registration.py`. */
 
 import { hashLuma, hashReduced } from './pdq.js';
 import {

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from disrupt.registry.contract import Registered, Registration, Removed, Withdrawn
+from disrupt.registry.records import Registered, Registration, Removed, Withdrawn
+from disrupt.registry.registry import RegistryWriter
 from disrupt.registry.sql import queries, statements
-from disrupt.registry.sql.registry import SqlRegistryWriter
 
 _MOMENT_S = 0.2
 
@@ -18,7 +18,7 @@ _Answer = TypeVar("_Answer", Registered, Withdrawn)
 
 
 def _early(
-    writer: SqlRegistryWriter, write: Callable[[Connection], tuple[_Answer, list[Removed]]]
+    writer: RegistryWriter, write: Callable[[Connection], tuple[_Answer, list[Removed]]]
 ) -> _Answer:
     """Write, return the answer, and commit a moment later."""
     connection = writer._writable.writer.connect()
@@ -39,7 +39,7 @@ def _early(
 
 
 def _register(
-    self: SqlRegistryWriter,
+    self: RegistryWriter,
     registration: Registration,
     *,
     day: str,
@@ -54,7 +54,7 @@ def _register(
 
 
 def _withdraw(
-    self: SqlRegistryWriter,
+    self: RegistryWriter,
     number: str,
     item_ids: Sequence[bytes] | None,
     *,
@@ -69,5 +69,5 @@ def _withdraw(
     return _early(self, write)
 
 
-SqlRegistryWriter.register = _register  # type: ignore[method-assign]
-SqlRegistryWriter.withdraw = _withdraw  # type: ignore[method-assign]
+RegistryWriter.register = _register  # type: ignore[method-assign]
+RegistryWriter.withdraw = _withdraw  # type: ignore[method-assign]

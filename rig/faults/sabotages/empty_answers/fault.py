@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from disrupt.server.admission.receiving import Context
-from disrupt.server.calls.matching import MatchServicer
+from disrupt.server.edge.receiving import Context
+from disrupt.server.worker.matching import MatchServicer
 from disrupt.v1 import match_pb2
 
 

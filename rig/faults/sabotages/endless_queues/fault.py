@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from disrupt.server.admission import limits
-from disrupt.server.admission.shares import Capacities, Resource
 from disrupt.server.config import Config
+from disrupt.server.edge import limits
+from disrupt.server.edge.shares import Capacities, Resource
 
 _ENDLESS = 1_000_000
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from disrupt.server.processes import draining
+from disrupt.server.worker import draining
 
 
 async def _connections_end(port: int, within_s: float) -> None:

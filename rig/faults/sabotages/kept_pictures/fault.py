@@ -22,9 +22,9 @@ from disrupt.core.videos import Versions
 from disrupt.hashing import hash_image
 from disrupt.isolation.video_messages import Ended, Frames
 from disrupt.isolation.videos import IsolatedVideos
-from disrupt.server.admission.receiving import Context
-from disrupt.server.calls.matching import MatchServicer
+from disrupt.server.edge.receiving import Context
 from disrupt.server.metrics import families
+from disrupt.server.worker.matching import MatchServicer
 from disrupt.v1.match_pb2 import MatchImageRequest, MatchImageResponse
 from disrupt.wire.payloads import WithImage
 

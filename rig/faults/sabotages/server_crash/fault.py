@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from typing import NoReturn
 
-from disrupt.isolation import videos
+from disrupt.isolation.videos import IsolatedVideos
 
 
-def _die(_reason: str, _cause: str | None = None) -> NoReturn:
+def _die(_pool: IsolatedVideos, _of: object) -> NoReturn:
     os._exit(1)
 
 
-vars(videos)["refused"] = _die
+IsolatedVideos._error_of_answer = _die  # type: ignore[method-assign]
+IsolatedVideos._error_of_death = _die  # type: ignore[method-assign]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from disrupt.data_directory import DataDirectory
-from disrupt.registry.contract import RegistryReader
-from disrupt.server.worker_state import WorkerState
+from disrupt.registry.registry import RegistryReader
+from disrupt.server.worker.state import WorkerState
 
 _start = WorkerState.__init__
 

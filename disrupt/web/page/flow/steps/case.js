@@ -7,8 +7,17 @@
 import { getCase, keepCase, withdrawCase, withdrawItems } from '../../messages/calls.js';
 import { parseCaseNumber, parsePin } from '../../messages/cases.js';
 import { button, element, fill, paragraph } from '../elements.js';
-import { dayInWords, firstKey, text } from '../texts.js';
-import { actions, dialable, heading, itemName, warning } from './parts.js';
+import { counted, dayInWords, firstKey, operator, text } from '../texts.js';
+import {
+  actions,
+  dialable,
+  heading,
+  helpLinks,
+  itemName,
+  list,
+  outerLink,
+  warning,
+} from './parts.js';
 import { asking, showCase } from './waiting.js';
 
 /** @typedef {import('../page.js').Page} Page */
@@ -25,10 +34,33 @@ const SEARCH = '/search';
 const ARMED_AFTER_MS = 1500;
 
 /** @type {{[status: string]: string}} what a status means, as keys of texts */
-const MEANINGS = { ACTIVE: 'case.live', RECEIVED: 'case.received', REJECTED: 'case.rejected' };
+const MEANINGS = { RECEIVED: 'case.received', REJECTED: 'case.rejected' };
 
 /** @type {{[state: string]: string}} what a reason to wait or a state means, as keys of texts */
 const STATES = { LIMIT: 'case.turn', WAITING: 'state.WAITING.means', OFF: 'state.OFF.means' };
+
+/** How items stand, as keys of texts: what is urgent first. */
+const STANDINGS = ['case.left_up', 'case.off', 'case.waiting', 'case.live', 'case.unknown'];
+
+/** @type {{[state: string]: string}} how an item stands that no platform leaves online */
+const STANDING_OF = { OFF: 'case.off', WAITING: 'case.waiting', LIVE: 'case.live' };
+
+/** @param {CaseItem} item */
+function standing({ leftUpOn, state }) {
+  return leftUpOn ? 'case.left_up' : (STANDING_OF[state] ?? 'case.unknown');
+}
+
+/**
+ * Say how many items of an open case stand how.
+ * @param {CaseItem[]} items
+ */
+function counts(items) {
+  const lines = STANDINGS.map((key) => {
+    const count = items.filter((item) => standing(item) === key).length;
+    return count > 0 && counted(key, count);
+  });
+  return element('div', { class: 'lead' }, list('counts', lines.filter(Boolean)));
+}
 
 /** @param {Page} page */
 export function openStep(page) {
@@ -49,6 +81,10 @@ export function openStep(page) {
   const back = () => {
     session.typed = { number: '', pin: '' };
     page.go('welcome');
+  };
+  const again = () => {
+    session.typed = { number: '', pin: '' };
+    page.go('who');
   };
   const open = async () => {
     const caseNumber = parseCaseNumber(number.input.value);
@@ -72,7 +108,10 @@ export function openStep(page) {
     element('form', { action: SEARCH, keydown: enter, input: keep }, number.part, pin.part),
     part,
     actions(submit, button(text('back'), back, { class: 'plain' })),
-    element('p', { class: 'hint' }, text('open.lost')),
+    element('h2', {}, text('open.lost.title')),
+    paragraph(text('open.lost')),
+    element('p', {}, text('open.lost.old'), ' ', operator.name && askOperator('open.lost.ask')),
+    actions(button(text('open.again'), again)),
   ];
 }
 
@@ -142,6 +181,7 @@ export function caseStep(page) {
     erasedOn
       ? warning(text('case.erased_on', { day: dayInWords(erasedOn) }))
       : status in MEANINGS && element('p', { class: 'lead' }, dialable(MEANINGS[status])),
+    status === 'ACTIVE' && !erasedOn && items.length > 0 && counts(items),
     element(
       'dl',
       { class: 'facts' },
@@ -154,7 +194,7 @@ export function caseStep(page) {
       element(
         'ul',
         { class: 'files' },
-        items.map((item) => caseItem(page, item, isOpen && withdraw)),
+        urgentFirst(items).map((item) => caseItem(page, item, isOpen && withdraw)),
       ),
     withdrawnNumbers.length > 0 &&
       paragraph(text('case.withdrawn', { numbers: withdrawnNumbers.join(', ') })),
@@ -165,6 +205,12 @@ export function caseStep(page) {
       button(text('receipt.end'), () => page.restart()),
     ),
   ];
+}
+
+/** @param {CaseItem[]} items */
+function urgentFirst(items) {
+  const place = (/** @type {CaseItem} */ item) => STANDINGS.indexOf(standing(item));
+  return [...items].sort((a, b) => place(a) - place(b) || a.number - b.number);
 }
 
 /**
@@ -204,10 +250,10 @@ function caseItem(page, item, withdraw) {
       ' ',
       text(item.ageBand === 'ADULT' ? 'case.adult' : 'case.minor'),
     ),
+    item.leftUpOn && leftUp(item),
     meaning && element('p', {}, dialable(meaning)),
+    item.state === 'OFF' && operator.name && element('p', {}, askOperator('case.ask_why')),
     item.blockedOn && paragraph(text('came.blocked', { day: dayInWords(item.blockedOn) })),
-    item.leftUpOn &&
-      element('p', {}, dialable('came.left_up', { day: dayInWords(item.leftUpOn) })),
     withdraw &&
       element(
         'div',
@@ -215,6 +261,31 @@ function caseItem(page, item, withdraw) {
         button(label, () => withdraw(item), { class: 'plain' }),
       ),
   );
+}
+
+/**
+ * What to do about a copy that a platform leaves online; for a minor's first who listens.
+ * @param {CaseItem} item
+ */
+function leftUp({ leftUpOn, ageBand }) {
+  const isAdult = ageBand === 'ADULT';
+  return element(
+    'div',
+    { class: 'warning' },
+    element('p', {}, dialable('came.left_up', { day: dayInWords(leftUpOn) })),
+    isAdult ? null : element('p', {}, dialable('left_up.minor')),
+    isAdult ? helpLinks('hotline', 'pharos', 3018) : helpLinks(3018, 'hotline', 'pharos'),
+    paragraph(text('left_up.platform')),
+  );
+}
+
+/**
+ * A text that names who runs the page, with their address where there is one.
+ * @param {string} key
+ */
+function askOperator(key) {
+  const { name, notice } = operator;
+  return [text(key), ' ', notice ? outerLink(notice, name) : name, '.'];
 }
 
 /**

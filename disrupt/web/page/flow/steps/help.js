@@ -6,15 +6,9 @@
 
 import { button, element, paragraph } from '../elements.js';
 import { text } from '../texts.js';
-import { actions, dialable, heading, outerLink } from './parts.js';
+import { actions, dialable, heading, helpLinks, outerLink } from './parts.js';
 
 /** @typedef {import('../page.js').Page} Page */
-
-const LINKS = [
-  { key: 'help.link.3018', href: 'https://3018.fr/' },
-  { key: 'help.link.hotline', href: 'https://www.pointdecontact.net/' },
-  { key: 'help.link.pharos', href: 'https://www.internet-signalement.gouv.fr/' },
-];
 
 /** Parts of the help, with the number of their paragraphs. */
 const SECTIONS = { platforms: 3, minors: 3, exit: 3, privacy: 3 };
@@ -24,13 +18,7 @@ export function helpStep(page) {
   return [
     heading(page, text('help.title')),
     element('p', { class: 'lead' }, dialable('help.call')),
-    element(
-      'ul',
-      { class: 'links' },
-      LINKS.map(({ key, href }) =>
-        element('li', {}, outerLink(href, text(key)), element('br'), text(`${key}.hint`)),
-      ),
-    ),
+    helpLinks(3018, 'hotline', 'pharos'),
     Object.entries(SECTIONS).flatMap(([section, paragraphs]) => [
       element('h2', {}, text(`help.${section}.title`)),
       ...Array.from({ length: paragraphs }, (_, place) =>

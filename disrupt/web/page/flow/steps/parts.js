@@ -183,6 +183,25 @@ export function outerLink(href, label) {
   return element('a', attributes, label, hint);
 }
 
+/** Who helps: where they are, and keys of texts. */
+const HELP = {
+  3018: { key: 'help.link.3018', href: 'https://3018.fr/' },
+  hotline: { key: 'help.link.hotline', href: 'https://www.pointdecontact.net/' },
+  pharos: { key: 'help.link.pharos', href: 'https://www.internet-signalement.gouv.fr/' },
+};
+
+/**
+ * A list of links to who helps.
+ * @param {...keyof typeof HELP} names
+ */
+export function helpLinks(...names) {
+  const lines = names.map((name) => {
+    const { key, href } = HELP[name];
+    return [outerLink(href, text(key)), element('br'), text(`${key}.hint`)];
+  });
+  return list('links', lines);
+}
+
 /**
  * A file with what became of it.
  * @param {Item} item

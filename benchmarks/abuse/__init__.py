@@ -1,1 +1,0 @@
-"""Hostile callers beside ordinary ones."""

@@ -1,1 +1,0 @@
-"""Servicers, which answer calls, and interceptors, which hold for every call."""

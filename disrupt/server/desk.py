@@ -1,0 +1,203 @@
+"""The operators' desk: keys, banks and the database's log, by the writer or, without one, here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar, cast
+
+import grpc
+from google.protobuf.message import Message
+
+from disrupt.admin.v1 import admin_pb2
+from disrupt.admin.v1.admin_pb2_grpc import AdminServiceStub
+from disrupt.core.acts import OPERATOR, Act, Action
+from disrupt.core.policy import TEST_BANK, ApiKey
+from disrupt.data_directory import DataDirectory
+from disrupt.errors import (
+    DataDirectoryError,
+    DataDirectoryInUseError,
+    DisruptError,
+    UnavailableError,
+)
+from disrupt.registry import opening
+from disrupt.registry.registry import RegistryReader, RegistryWriter
+from disrupt.server.edge.today import today
+from disrupt.services import banks, keys
+from disrupt.wire import admin as wire
+from disrupt.wire import banks as wire_banks
+
+_TIMEOUT_S = 10.0
+
+_Response = TypeVar("_Response")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Answer the calls of AdminService from the registry, whose lock this process holds."""
+
+    registry: RegistryWriter
+
+    def CreateKey(self, request: admin_pb2.CreateKeyRequest) -> admin_pb2.CreateKeyResponse:
+        """Make a key."""
+        rights = wire.rights(request)
+        key, secret = keys.create_key(
+            self.registry,
+            request.name,
+            rights,
+            tuple(request.banks),
+            day=today(),
+            act=_act(Action.KEY_ADDED),
+            organisation=request.organisation,
+            expires_on=request.expires_on,
+        )
+        return admin_pb2.CreateKeyResponse(key=self._key(key), secret=secret)
+
+    def ListKeys(self, _request: admin_pb2.ListKeysRequest) -> admin_pb2.ListKeysResponse:
+        """List keys."""
+        registry = self.registry
+        return wire.list_answer(registry.keys(), _bank_names(registry), registry.quotas())
+
+    def RotateKey(self, request: admin_pb2.RotateKeyRequest) -> admin_pb2.RotateKeyResponse:
+        """Make a key that replaces another."""
+        old, new, secret = keys.rotate_key(
+            self.registry,
+            request.key_id,
+            overlap_days=request.overlap_days,
+            day=today(),
+            act=_act(Action.KEY_ADDED, "rotated"),
+            expires_on=request.expires_on,
+        )
+        return admin_pb2.RotateKeyResponse(
+            key=self._key(new), secret=secret, replaced=self._key(old)
+        )
+
+    def ChangeKey(self, request: admin_pb2.ChangeKeyRequest) -> admin_pb2.ChangeKeyResponse:
+        """Change a key."""
+        key = keys.change_key(
+            self.registry,
+            request.key_id,
+            day=today(),
+            act=_act(Action.KEY_CHANGED),
+            rights=wire.rights(request),
+            bank_names=tuple(request.banks),
+            expires_on=request.expires_on if request.HasField("expires_on") else None,
+        )
+        return admin_pb2.ChangeKeyResponse(key=self._key(key))
+
+    def NoteKeyUses(self, request: admin_pb2.NoteKeyUsesRequest) -> admin_pb2.NoteKeyUsesResponse:
+        """Note that keys were used today."""
+        self.registry.note_key_uses(tuple(request.key_ids), day=today())
+        return admin_pb2.NoteKeyUsesResponse()
+
+    def SetQuota(self, request: admin_pb2.SetQuotaRequest) -> admin_pb2.SetQuotaResponse:
+        """Set the quota of an organisation."""
+        quota = wire.quota(request)
+        act = replace(_act(Action.QUOTA_SET), organisation=quota.organisation)
+        keys.set_quota(self.registry, quota, act=act)
+        return admin_pb2.SetQuotaResponse()
+
+    def CreateBank(self, request: admin_pb2.CreateBankRequest) -> admin_pb2.CreateBankResponse:
+        """Make a bank, or complete the test bank."""
+        policy, act = wire_banks.policy(request.policy), _act(Action.BANK_ADDED)
+        if request.name == TEST_BANK:
+            bank = banks.create_test_bank(self.registry, policy, day=today(), act=act)
+        else:
+            bank = banks.create_bank(self.registry, request.name, policy, act=act)
+        return admin_pb2.CreateBankResponse(bank=wire_banks.bank(bank))
+
+    def ListBanks(self, _request: admin_pb2.ListBanksRequest) -> admin_pb2.ListBanksResponse:
+        """List banks."""
+        return admin_pb2.ListBanksResponse(banks=map(wire_banks.bank, self.registry.banks()))
+
+    def SetBank(self, request: admin_pb2.SetBankRequest) -> admin_pb2.SetBankResponse:
+        """Change a bank."""
+        policy, act = wire_banks.policy(request.policy), _act(Action.BANK_CHANGED)
+        bank = banks.set_bank(self.registry, request.name, policy, act=act)
+        return admin_pb2.SetBankResponse(bank=wire_banks.bank(bank))
+
+    def RevokeKey(self, request: admin_pb2.RevokeKeyRequest) -> admin_pb2.RevokeKeyResponse:
+        """Revoke a key."""
+        key = keys.revoke_key(
+            self.registry, request.key_id, day=today(), act=_act(Action.KEY_REVOKED)
+        )
+        return admin_pb2.RevokeKeyResponse(key=self._key(key))
+
+    def RecordOutcome(
+        self, request: admin_pb2.RecordOutcomeRequest
+    ) -> admin_pb2.RecordOutcomeResponse:
+        """Note what came of a match."""
+        self.registry.report(wire.outcome_report(request), day=today())
+        return admin_pb2.RecordOutcomeResponse()
+
+    def Checkpoint(self, _request: admin_pb2.CheckpointRequest) -> admin_pb2.CheckpointResponse:
+        """Clear the registry's log."""
+        return admin_pb2.CheckpointResponse(done=self.registry.checkpoint())
+
+    def _key(self, key: ApiKey) -> admin_pb2.Key:
+        return wire.key(key, _bank_names(self.registry))
+
+
+class _Remote:
+    """Make the calls of the running writer, on its Unix socket."""
+
+    def __init__(self, stub: AdminServiceStub) -> None:
+        self._stub = stub
+
+    def __getattr__(self, name: str) -> Callable[[Message], object]:
+        return partial(_answer, getattr(self._stub, name))
+
+
+@contextmanager
+def open_desk(data_dir: Path) -> Iterator[Desk]:
+    """Open the registry or, while a server runs, what has its writer make the same calls.
+
+    Raises DataDirectoryError where there is no such directory: its name may be mistyped.
+    """
+    if not data_dir.is_dir():
+        raise DataDirectoryError(
+            f"There is no data directory {data_dir}. Is its name right? A server makes a new one."
+        )
+    directory = DataDirectory(data_dir)
+    directory.make()
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(directory.locked())
+        except DataDirectoryInUseError:
+            options = [("grpc.enable_http_proxy", 0)]
+            channel = grpc.insecure_channel(directory.socket_address, options=options)
+            yield cast("Desk", _Remote(AdminServiceStub(stack.enter_context(channel))))
+        else:
+            registry = stack.enter_context(opening.writing(directory))
+            yield Desk(registry)
+
+
+def clear_log(desk: Desk) -> bool:
+    """Clear the database's log; tell whether nothing held that up."""
+    return desk.Checkpoint(admin_pb2.CheckpointRequest()).done
+
+
+def _act(action: Action, reason: str = "") -> Act:
+    return Act(OPERATOR, "", action, int(time.time()), reason)
+
+
+def _bank_names(registry: RegistryReader) -> dict[int, str]:
+    return {bank.number: bank.name for bank in registry.banks()}
+
+
+def _answer(call: Callable[..., _Response], request: Message) -> _Response:
+    """Make a call of AdminService. Raises UnavailableError, DisruptError for what is refused."""
+    try:
+        # waits: a server that starts has no writer yet
+        return call(request, timeout=_TIMEOUT_S, wait_for_ready=True)
+    except grpc.RpcError as error:
+        if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+            raise UnavailableError(
+                f"A server or another command holds the data directory, and no writer answered for"
+                f" {_TIMEOUT_S:g} s. Try again; the server's log says more."
+            ) from None
+        raise DisruptError(error.details() or f"The server answered {error.code().name}.") from None

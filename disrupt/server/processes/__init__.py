@@ -1,1 +1,0 @@
-"""The server's processes: supervisor, writer, workers, maintenance."""

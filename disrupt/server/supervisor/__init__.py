@@ -1,0 +1,1 @@
+"""What starts, watches, reloads and shows the processes of a server."""

@@ -1,0 +1,63 @@
+"""The processes that a server consists of, by its role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from disrupt.server.config import Config
+from disrupt.server.edge.writer_pause import WriterPause
+from disrupt.server.node import process as node
+from disrupt.server.supervisor.children import Child
+from disrupt.server.upkeep import maintenance
+from disrupt.server.worker import process as worker
+from disrupt.server.writer import process as writer
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The processes of a server. Where it answers no lookups, there are only the first."""
+
+    keeper: Child
+    """The process that the others need first: the writer or, where other machines write, the node,
+    which keeps the list of removals."""
+    workers: tuple[Child, ...] = ()
+    maintainer: Child | None = None
+
+    @property
+    def serving(self) -> tuple[Child, ...]:
+        """Everything that serves, or is to."""
+        return (self.keeper, *self.workers)
+
+    @property
+    def everything(self) -> tuple[Child, ...]:
+        """All of them."""
+        return (*self.serving, *((self.maintainer,) if self.maintainer else ()))
+
+
+def parts(config: Config, checked_from: int | None, pause: WriterPause, row_end: str = "") -> Parts:
+    """Return the processes of a server, none of which runs yet."""
+    if config.role == "writer":
+        return Parts(Child("writer", partial(writer.run, config), watched=True, row_end=row_end))
+    return Parts(
+        Child("node", partial(node.run, config), row_end=row_end)
+        if config.role == "match"
+        else Child("writer", partial(writer.run, config), row_end=row_end),
+        tuple(
+            Child(
+                "worker",
+                partial(worker.run, config, checked_from, pause),
+                number=number,
+                watched=True,
+                row_end=row_end,
+            )
+            for number in range(1, config.workers + 1)
+        ),
+        # It never becomes ready, so `start_s` bounds all of its time.
+        Child(
+            "maintenance",
+            partial(maintenance.run, config),
+            start_s=maintenance.LONGEST_S,
+            row_end=row_end,
+        ),
+    )

@@ -1,0 +1,1 @@
+"""What keeps the disk in order: erasure, compaction, and looks at what it holds."""

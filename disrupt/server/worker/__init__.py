@@ -1,0 +1,1 @@
+"""What a worker does: it answers lookups and the feed, and relays the rest to the writer."""

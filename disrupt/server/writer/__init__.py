@@ -1,0 +1,1 @@
+"""What the writer does: it alone writes the registry."""

@@ -1,0 +1,1 @@
+"""Make the index anew from the registry: whole, smaller, or without what was withdrawn."""
