@@ -107,7 +107,7 @@ TABLES: dict[str, Callable[[Records], str]] = {
     "all": all_records,
     "recall and promises": recall_and_promises,
 }
-"""What may stand between markers, by name."""
+"""Functions that write the text between two markers, by the name in the markers."""
 
 
 def filled(text: str, of: Records) -> str:

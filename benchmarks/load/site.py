@@ -1,4 +1,4 @@
-"""What every profile has: its settings, a server with hashes stored, and its result."""
+"""The server under load of a profile, with its settings, stored hashes and result."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class Match(NamedTuple):
     shown: list[NDArray[np.uint8]]
     nearest: dict[Relation, list[int]]
     is_placed: bool
-    """Whether the part of the registered picture is known, as that of anchored regions is not."""
+    """Whether the place of the registered part is stored; of anchored regions it is not."""
 
     @property
     def correlation(self) -> float:

@@ -43,7 +43,7 @@ EXAMPLES = {
     "unequal_in_collage_of_4": "cut by 0 to 30 %, in a collage of four",
     "unequal_in_collage_of_9": "the same of nine",
 }
-"""What the copies of a group are, or of an edit with a row of its own; in the page's order."""
+"""Descriptions of the rows of docs/recall.md, by group or edit, in the order of its table."""
 
 PROMISES: dict[str, dict[str, float]] = {
     "STANDARD": {

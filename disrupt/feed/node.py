@@ -138,9 +138,13 @@ class Node:
                 return False  # the next step enters it
             raise _other_history("its newest changes are gone") from None
         removals.add({Epoch(head.epoch): None, **dict.fromkeys(removed)})
-        if head != self._cursor:  # by it workers and compaction refuse an older copy
-            head_note.write(self._directory.path / HEAD_NOTE, head)
+        if head != self._cursor:
+            self._note_head(head)
         return True
+
+    def _note_head(self, head: Cursor) -> None:
+        """Note the head, by which workers and compaction refuse an older copy."""
+        head_note.write(self._directory.path / HEAD_NOTE, head)
 
     def _enter(self, head: Cursor) -> None:
         """Begin to follow an epoch. Raises OtherHistoryError where that would be wrong."""
@@ -164,6 +168,8 @@ class Node:
                 raise
             needs_index = True
         if needs_index:
+            if self._removals:  # first: workers refuse for good an index whose head is not noted
+                self._note_head(head)
             build(self._reader, self._directory.index)
         self._cursor, self._noted_s = None, 0.0
 

@@ -14,17 +14,20 @@ import pytest
 from numpy.typing import NDArray
 
 from disrupt.core.policy import MINORS
-from disrupt.data_directory import DataDirectory
+from disrupt.data_directory import HEAD_NOTE, DataDirectory
 from disrupt.errors import OtherHistoryError
+from disrupt.feed import node
 from disrupt.feed.follower import Follower
 from disrupt.feed.node import Node, read_followed, wipe_if_away
 from disrupt.feed.removals import RemovalList
 from disrupt.index.generations import generations, served
 from disrupt.index.live import LiveIndex
-from disrupt.registry import journal, sqlite
+from disrupt.registry import head_note, journal, sqlite
 from disrupt.registry.backup import bring_up_to_date
 from disrupt.registry.records import NewItem
 from disrupt.registry.registry import RegistryReader, RegistryWriter
+from disrupt.upkeep import rebuild
+from disrupt.upkeep.rebuild import Rebuilt
 from rig.media.codes import search
 from rig.media.registrations import ACT, DAY, api_key, item_of, new_item, registration
 
@@ -188,6 +191,28 @@ def test_an_older_copy_is_followed_only_once_it_lacks_what_was_removed(site: Sit
         Follower(reader, live, site.node.index).step()
     assert finds(live, kept.fingerprints["hash"][0])
     assert not finds(live, gone.fingerprints["hash"][0])
+
+
+def test_an_index_is_published_once_its_registry_is_noted_as_the_newest(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.register()
+    copied = site.copy()
+    site.register()
+    site.follow()
+    site.put_back(copied)
+    with site.writer() as writer:
+        writer.begin_epoch()
+        epoch = writer.head().epoch
+    noted = []
+
+    def build(reader: RegistryReader, index: Path) -> Rebuilt:
+        noted.append(head_note.read(site.node.path / HEAD_NOTE))
+        return rebuild.build(reader, index)
+
+    monkeypatch.setattr(node, "build", build)
+    site.follow()
+    assert [head and head.epoch for head in noted] == [epoch]
 
 
 def test_a_key_that_was_revoked_is_missed_in_an_older_copy(site: Site) -> None:

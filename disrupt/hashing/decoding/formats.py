@@ -1,4 +1,4 @@
-"""Table of the picture formats: what is particular about files of each, as browsers show them."""
+"""Table of the picture formats: how each is opened, checked, and shown as browsers show it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _orientation(file: File, _data: bytes) -> Dihedral:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """What is particular about the files of a format. Functions take a file and its bytes."""
+    """Properties of one format. Its functions take an opened file and the file's bytes."""
 
     opens: Callable[[io.BytesIO], File]
     """Pillow's class: Image.open would try other formats, and follow a JPEG's other pictures."""
@@ -54,19 +54,19 @@ class Format:
     pictures_left: Callable[[File, bytes], int] = lambda _file, _data: 0
     """Number of pictures beside the first and its frames, or 1 for any number."""
     is_cut: Callable[[File, bytes], bool] = lambda _file, _data: False
-    """Whether something may be missing of a file, of whose first image no row is."""
+    """Whether frames or scans may be missing from a file whose first image has all its rows."""
     embedded: Callable[[File, bytes], bytes | None] = _embedded
     """Bytes of the colour profile that browsers read."""
     numbers: Callable[[File, bytes], tuple[int, int] | None] = lambda _file, _data: None
     """Numbers of its primaries and transfer function."""
     numbers_first: bool = False
-    """Whether browsers apply numbers before a profile; else only where there is none."""
+    """Whether ``numbers`` go before an embedded profile. Otherwise they apply without one only."""
     has_gamma: bool = False
     orientation: Callable[[File, bytes], Dihedral] = _orientation
     shown: Callable[[File], Image.Image] = lambda file: file
     """The loaded frame as browsers show it, but for colours and missing rows."""
     readings: Callable[[Image.Image, bytes], Iterable[Image.Image]] = lambda _shown, _data: ()
-    """What some programs show in place of a frame."""
+    """Other versions of a frame that some programs show instead of it."""
 
     def profiles(self, file: File, data: bytes) -> Iterator[Profile]:
         """Yield the profiles of a file, that which browsers apply first."""
