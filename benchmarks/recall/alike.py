@@ -92,7 +92,7 @@ class Match(NamedTuple):
     shown: list[NDArray[np.uint8]]
     nearest: dict[Relation, list[int]]
     is_placed: bool
-    """Whether the place of the registered part is stored; of anchored regions it is not."""
+    """True if the index stores where the registered part lies: for crops, not for regions."""
 
     @property
     def correlation(self) -> float:

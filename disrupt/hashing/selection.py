@@ -1,4 +1,4 @@
-"""Which hashes, and which frames of a file, are of use."""
+"""Select the hashes and the frames of a file that are worth storing or looking up."""
 
 from __future__ import annotations
 

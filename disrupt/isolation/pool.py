@@ -1,4 +1,4 @@
-"""What the pools of processes that decode pictures, and videos, have in common."""
+"""Base of the pools of processes that decode pictures and videos."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ class DecoderPool:
     """
 
     medium = "picture"
-    """What a process decodes, for the texts of errors; the field of a request for it."""
+    """Noun for the decoded medium in the messages of errors."""
     field = "image"
+    """Field of a request that carries the medium."""
     smaller = "send a smaller version"
-    """What helps where decoding takes too much."""
+    """Advice in the messages of errors when decoding exceeds a limit."""
     retry_after_s = 1.0
 
     def __init__(self, *, workers: int, queued: int, memory_bytes: int, cpu_s: int) -> None:

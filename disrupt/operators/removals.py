@@ -21,10 +21,11 @@ _ANSWER_WITHIN_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What was done: ``answered`` and ``silent`` are addresses, those with the reason.
+    """Outcome of removing again what was removed after a backup.
 
-    ``silent`` names the journal too, if it is damaged. ``removals`` are all that are known; see
-    ``server.restore.Restored`` for the other counts.
+    ``answered`` holds the addresses of machines that sent their list. ``silent`` gives the reason
+    for each address that did not, and for the journal if it is damaged. ``removals`` counts all
+    known removals; ``operators.restore.Restored`` explains the other counts.
     """
 
     answered: tuple[str, ...]

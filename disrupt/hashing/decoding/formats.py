@@ -54,13 +54,13 @@ class Format:
     pictures_left: Callable[[File, bytes], int] = lambda _file, _data: 0
     """Number of pictures beside the first and its frames, or 1 for any number."""
     is_cut: Callable[[File, bytes], bool] = lambda _file, _data: False
-    """Whether frames or scans may be missing from a file whose first image has all its rows."""
+    """Tell whether a file may lack frames or scans although its first image has all rows."""
     embedded: Callable[[File, bytes], bytes | None] = _embedded
     """Bytes of the colour profile that browsers read."""
     numbers: Callable[[File, bytes], tuple[int, int] | None] = lambda _file, _data: None
     """Numbers of its primaries and transfer function."""
     numbers_first: bool = False
-    """Whether ``numbers`` go before an embedded profile. Otherwise they apply without one only."""
+    """True if ``numbers`` take precedence over an embedded profile; else they are its fallback."""
     has_gamma: bool = False
     orientation: Callable[[File, bytes], Dihedral] = _orientation
     shown: Callable[[File], Image.Image] = lambda file: file

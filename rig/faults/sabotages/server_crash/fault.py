@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import NoReturn
 
 from disrupt.isolation.videos import IsolatedVideos
 
 
-def _die(_pool: Any, _of: Any) -> Any:
+def _die(_pool: IsolatedVideos, _of: object) -> NoReturn:
     os._exit(1)
 
 
