@@ -171,6 +171,7 @@ def test_platforms_and_browsers_reach_the_server_through_the_proxy(tmp_path: Pat
                 client.match_hashes(os.urandom(32))
 
             (web_keys / "web.key").write_text(of_page)
+            (web_keys / "logo.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
             web = installed(container(SERVICES["web"], name, tmp_path / "web", places))
             command = [*json.loads(IMAGE["ENTRYPOINT"]), *SERVICES["web"]["command"]]
             with web.running(tmp_path / "web.log", *command) as gateway:

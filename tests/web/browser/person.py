@@ -78,6 +78,12 @@ class Person:
         self.page.mouse.move(1, 1)
         return self
 
+    def switches(self, language: str) -> Self:
+        """Choose a language by its tag, and wait until it is shown."""
+        self.page.locator("#language").select_option(language)
+        expect(self.page.locator(f"html[lang={language}]")).to_be_visible()
+        return self
+
     def says_age(self, age: str = "18 ans ou plus") -> Self:
         """Answer the questions, up to the choice of files."""
         self.clicks("Commencer").sees("who").clicks("Moi").sees("age")

@@ -108,7 +108,7 @@ def test_only_hashes_leave_over_a_submission_its_case_and_a_withdrawal(
             *(file(each.name, each.data) for each in (photograph, *others)),
             file("notes.txt", b"no picture, and never sent"),
         )
-        person.reads("receipt.live.many", count=3).clicks("Voir le dossier").sees("case").clicks(
+        person.reads("receipt.live.other", count=3).clicks("Voir le dossier").sees("case").clicks(
             "Retirer Image 1"
         )
         person.clicks("Oui, retirer").sees("case").clicks("Terminer").sees("welcome")

@@ -65,7 +65,7 @@ def test_files_that_cannot_be_registered_are_explained_and_the_others_go_on(
 ) -> None:
     bad = [file(name, data) for name, (data, _) in BAD_FILES.items()]
     person.says_age().chooses(*bad, photograph("cat")).is_ready()
-    person.reads("choose.ready.one").reads("choose.refused.many", count=5)
+    person.reads("choose.ready.one").reads("choose.refused.other", count=5)
 
     def is_explained() -> None:
         for name, (_, reason) in BAD_FILES.items():
@@ -73,10 +73,10 @@ def test_files_that_cannot_be_registered_are_explained_and_the_others_go_on(
             expect(row).to_contain_text(words(f"refused.{reason}"))
 
     is_explained()
-    person.goes_to_send().reads("send.refused.many", count=5)
+    person.goes_to_send().reads("send.refused.other", count=5)
     is_explained()
     person.clicks("Envoyer").reads("receipt.title.part")
-    person.reads("receipt.failed.many", count=5)
+    person.reads("receipt.failed.other", count=5)
     is_explained()
     assert items(site, person) == 1
 
@@ -104,7 +104,7 @@ def test_videos_are_registered_of_4_gigabytes_and_where_only_the_page_plays_them
     (tmp_path / "played.webm").write_bytes(videos.transparent(frames))
     person.says_age()
     person.page.locator("#files").set_input_files(sorted(tmp_path.iterdir()))
-    person.is_ready().reads("choose.ready.many", count=2).reads("choose.refused.one")
+    person.is_ready().reads("choose.ready.other", count=2).reads("choose.refused.one")
     person.goes_to_send().clicks("Envoyer").reads("receipt.title.part")
     kinds = [item.kind for item in site.case(*person.number_and_pin()).items]
     assert kinds == [MediaKind.VIDEO] * 2

@@ -1,5 +1,5 @@
 /**
- * The frame of the page: shows one step at a time, in either language, without a history entry.
+ * The frame of the page: shows one step at a time, in the language chosen, without a history entry.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { dialable, outerLink } from './steps/parts.js';
 import { receiptStep } from './steps/receipt.js';
 import { sendStep } from './steps/send.js';
 import { ageStep, welcomeStep, whoStep } from './steps/welcome.js';
-import { currentLanguage, operator, setLanguage, text } from './texts.js';
+import { currentLanguage, languages, operator, setLanguage, text } from './texts.js';
 
 /** @typedef {keyof typeof STEPS} Step */
 
@@ -120,29 +120,38 @@ export class Page {
   #render() {
     this.#shown.abort();
     this.#shown = new AbortController();
-    document.documentElement.lang = currentLanguage();
+    const { tag, direction, isRead } = currentLanguage();
+    document.documentElement.lang = tag;
+    document.documentElement.dir = direction;
     document.title = text('title');
     this.#main.dataset.step = this.step;
     this.#header.setAttribute('aria-label', text('header'));
     // `exit.js` hears the click of the exit.
     const exit = { type: 'button', id: 'exit', title: text('exit.keys') };
-    fill(this.#header, this.#languageButton(), element('button', exit, text('exit')));
-    fill(this.#main, STEPS[this.step](this));
+    fill(this.#header, this.#languageChoice(), element('button', exit, text('exit')));
+    const unread = !isRead && element('p', { class: 'unread' }, dialable('language.unread'));
+    fill(this.#main, unread, STEPS[this.step](this));
     const label = text(this.step === 'help' ? 'help.back' : 'help.open');
     const help = button(label, () => this.toggleHelp(), { class: 'plain' });
     const notice = operator.notice && paragraph(outerLink(operator.notice, text('notice')));
     fill(this.#footer, help, paragraph(dialable('help.call')), notice);
   }
 
-  #languageButton() {
-    const other = currentLanguage() === 'fr' ? 'en' : 'fr';
-    const switchLanguage = () => {
-      setLanguage(other);
+  #languageChoice() {
+    const current = currentLanguage();
+    const options = languages.map((each) =>
+      element('option', { value: each.tag, lang: each.tag, selected: each === current }, each.name),
+    );
+    const change = async () => {
+      await setLanguage(choice.value).catch(() => {
+        this.notice = 'language.not_loaded';
+      });
       this.#render();
       document.getElementById('language')?.focus();
     };
-    const attributes = { id: 'language', class: 'plain', lang: other };
-    return button({ fr: 'Français', en: 'English' }[other], switchLanguage, attributes);
+    const attributes = { id: 'language', 'aria-label': text('language'), translate: 'no', change };
+    const choice = element('select', attributes, options);
+    return choice;
   }
 }
 

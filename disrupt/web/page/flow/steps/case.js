@@ -10,12 +10,13 @@ import { button, element, fill, paragraph } from '../elements.js';
 import { counted, dayInWords, firstKey, operator, text } from '../texts.js';
 import {
   actions,
+  contactLink,
   dialable,
   heading,
   helpLinks,
   itemName,
   list,
-  outerLink,
+  partnerLinks,
   warning,
 } from './parts.js';
 import { asking, showCase } from './waiting.js';
@@ -130,6 +131,7 @@ function field(label, id, hint, attributes) {
     autocorrect: 'off',
     spellcheck: 'false',
     translate: 'no',
+    dir: 'ltr',
     'aria-describedby': `${id}-hint ${id}-problem`,
     ...attributes,
   });
@@ -172,9 +174,9 @@ export function caseStep(page) {
     session.forgetItems();
     page.go('age');
   };
-  /** @param {string} label @param {string} value */
+  /** @param {string} label @param {import('../elements.js').Child} value */
   const fact = (label, value) =>
-    element('div', {}, element('dt', {}, label), element('dd', { translate: 'no' }, value));
+    element('div', {}, element('dt', {}, label), element('dd', {}, value));
   return [
     heading(page, text('case.title')),
     part,
@@ -185,7 +187,10 @@ export function caseStep(page) {
     element(
       'dl',
       { class: 'facts' },
-      fact(text('number.case'), opened.caseNumber),
+      fact(
+        text('number.case'),
+        element('bdi', { dir: 'ltr', translate: 'no' }, opened.caseNumber),
+      ),
       fact(text('case.status'), text(firstKey(`status.${status}`, 'status.unknown'))),
       fact(text('case.opened'), dayInWords(opened.openedOn)),
       opened.closedOn && fact(text('case.closed'), dayInWords(opened.closedOn)),
@@ -276,6 +281,7 @@ function leftUp({ leftUpOn, ageBand }) {
     isAdult ? null : element('p', {}, dialable('left_up.minor')),
     isAdult ? helpLinks('hotline', 'pharos', 3018) : helpLinks(3018, 'hotline', 'pharos'),
     paragraph(text('left_up.platform')),
+    partnerLinks(),
   );
 }
 
@@ -284,8 +290,7 @@ function leftUp({ leftUpOn, ageBand }) {
  * @param {string} key
  */
 function askOperator(key) {
-  const { name, notice } = operator;
-  return [text(key), ' ', notice ? outerLink(notice, name) : name, '.'];
+  return [text(key), ' ', contactLink(operator.name), '.'];
 }
 
 /**
@@ -295,7 +300,7 @@ function askOperator(key) {
  */
 function fileName({ session }, { number }) {
   const here = session.items.find(({ registered }) => registered?.number === number);
-  return here && element('span', { translate: 'no' }, here.file.name);
+  return here && element('span', { dir: 'auto', translate: 'no' }, here.file.name);
 }
 
 /** @param {Page} page */

@@ -126,8 +126,9 @@ function dropZone({ session }) {
  */
 function fileRow(page, item) {
   const label = item.file.name;
-  const ofIt = () => element('span', { class: 'visually-hidden' }, ` ${label}`);
-  const bar = element('progress', { max: 1, 'aria-label': text('choose.progress', { label }) });
+  const ofIt = () => element('span', { class: 'visually-hidden', translate: 'no' }, ` ${label}`);
+  const progress = { max: 1, 'aria-label': text('choose.progress', { label }), translate: 'no' };
+  const bar = element('progress', progress);
   const state = element('p', { class: 'file-state' });
   const preview = element('div', { class: 'preview' });
   const toggle = () => {
@@ -155,7 +156,7 @@ function fileRow(page, item) {
   };
   update();
   showPreview();
-  const name = element('strong', { translate: 'no' }, label);
+  const name = element('strong', { dir: 'auto', translate: 'no' }, label);
   const row = element(
     'li',
     {},
@@ -176,9 +177,10 @@ function fileRow(page, item) {
 function previewOf(item, label) {
   const fail = () => shown.replaceWith(text('choose.no_preview'));
   const isVideo = (item.media?.kind ?? kindOf(item.file)) === 'video';
+  const attributes = { src: item.preview, translate: 'no', error: fail };
   const shown = isVideo
-    ? element('video', { src: item.preview, controls: true, 'aria-label': label, error: fail })
-    : element('img', { src: item.preview, alt: label, error: fail });
+    ? element('video', { ...attributes, controls: true, 'aria-label': label })
+    : element('img', { ...attributes, alt: label });
   return shown;
 }
 

@@ -5,8 +5,16 @@
  */
 
 import { button, element, paragraph } from '../elements.js';
-import { text } from '../texts.js';
-import { actions, dialable, heading, helpLinks, outerLink } from './parts.js';
+import { operator, text } from '../texts.js';
+import {
+  actions,
+  dialable,
+  heading,
+  helpLinks,
+  operatorPart,
+  outerLink,
+  partnerLinks,
+} from './parts.js';
 
 /** @typedef {import('../page.js').Page} Page */
 
@@ -18,12 +26,14 @@ export function helpStep(page) {
   return [
     heading(page, text('help.title')),
     element('p', { class: 'lead' }, dialable('help.call')),
-    helpLinks(3018, 'hotline', 'pharos'),
+    helpLinks(3018, 'hotline', 'pharos', 'stopncii', 'takeitdown'),
+    operator.name && [element('h2', {}, text('help.operator.title')), operatorPart()],
     Object.entries(SECTIONS).flatMap(([section, paragraphs]) => [
       element('h2', {}, text(`help.${section}.title`)),
       ...Array.from({ length: paragraphs }, (_, place) =>
         paragraph(dialable(`help.${section}.${place + 1}`)),
       ),
+      section === 'platforms' && partnerLinks(),
     ]),
     paragraph(outerLink('/licences.html', text('help.licences'))),
     actions(button(text('help.back'), () => page.toggleHelp(), { class: 'primary' })),

@@ -12,9 +12,11 @@ import {
   dialable,
   fileLine,
   heading,
+  helpLinks,
   keeping,
   list,
   numberCard,
+  partnerLinks,
   refusal,
   warning,
 } from './parts.js';
@@ -69,6 +71,10 @@ export function receiptStep(page) {
         registered > 1 && text('receipt.numbers'),
         dialable('receipt.online'),
       ].filter(Boolean)),
+      partnerLinks(),
+      session.ageBand === 'ADULT'
+        ? helpLinks('hotline', 'pharos', 'stopncii')
+        : helpLinks(3018, 'hotline', 'takeitdown'),
       session.ageBand !== 'ADULT' && !session.isHelper && paragraph(dialable('help.minor')),
     ],
     part,

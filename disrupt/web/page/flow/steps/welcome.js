@@ -6,7 +6,7 @@
 
 import { button, element, paragraph } from '../elements.js';
 import { operator, text } from '../texts.js';
-import { actions, backButton, dialable, heading, list } from './parts.js';
+import { actions, backButton, dialable, heading, list, partnerLinks } from './parts.js';
 
 /** @typedef {import('../page.js').Page} Page */
 
@@ -15,7 +15,10 @@ export function welcomeStep(page) {
   return [
     heading(page, text('welcome.title')),
     element('p', { class: 'lead' }, text('welcome.lead')),
-    operator.name && paragraph(text('welcome.operator', operator)),
+    operator.name && [
+      paragraph(text('welcome.operator', { name: operator.name })),
+      operator.logo && element('img', { class: 'logo', src: operator.logo, alt: '' }),
+    ],
     actions(
       button(text('welcome.start'), () => page.go('who'), { class: 'primary' }),
       button(text('welcome.open'), () => page.go('open')),
@@ -26,6 +29,7 @@ export function welcomeStep(page) {
       text('welcome.does.blocks'),
       text('welcome.does.withdraw'),
     ]),
+    partnerLinks(),
     element('h2', {}, text('welcome.does_not.title')),
     list('does-not', [
       dialable('welcome.does_not.remove'),
