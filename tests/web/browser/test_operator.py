@@ -1,4 +1,4 @@
-"""The page says who runs it and which platforms are partners, and prints nothing but how to return."""
+"""The page says who runs it and which platforms are partners, and prints how to come back."""
 
 from __future__ import annotations
 
