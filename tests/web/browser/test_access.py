@@ -46,14 +46,16 @@ def _obstacles(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "width_px", "height_px"),
-    [("light", 320, 640), ("dark", 320, 256)],
-    ids=["narrow", "dark, at a zoom of 400 %"],
+    ("scheme", "width_px", "height_px", "text_px"),
+    [("light", 320, 640, 16), ("dark", 320, 256, 16), ("light", 320, 640, 32)],
+    ids=["narrow", "dark, at a zoom of 400 %", "narrow, with text of 200 %"],
 )
 def test_each_step_is_for_everybody_and_tells_nothing_to_others(
-    person: Person, scheme: Literal["light", "dark"], width_px: int, height_px: int
+    person: Person, scheme: Literal["light", "dark"], width_px: int, height_px: int, text_px: int
 ) -> None:
     page = person.page
+    sizes = {"standard": text_px, "fixed": text_px}
+    page.context.new_cdp_session(page).send("Page.setFontSizes", {"fontSizes": sizes})
     page.set_viewport_size({"width": width_px, "height": height_px})
     page.emulate_media(color_scheme=scheme)
     entries = page.evaluate("history.length")

@@ -7,14 +7,21 @@
 import { button, element, fill, paragraph } from '../elements.js';
 import { kindOf } from '../hasher.js';
 import { togglePreview } from '../session.js';
-import { counted, text } from '../texts.js';
-import { actions, backButton, dialable, heading, refusal } from './parts.js';
+import { counted } from '../texts.js';
+import { text } from '../voice.js';
+import {
+  actions,
+  backButton,
+  dialable,
+  filePicker,
+  hashingText,
+  heading,
+  ofMinors,
+  refusal,
+} from './parts.js';
 
 /** @typedef {import('../page.js').Page} Page */
 /** @typedef {import('../session.js').Item} Item */
-
-/** Kinds of files that the picker offers; what can be read is decided by what is in them. */
-const ACCEPT = 'image/*,video/*,.heic,.heif,.avif,.mkv';
 
 /** @param {Page} page */
 export function chooseStep(page) {
@@ -54,7 +61,8 @@ export function chooseStep(page) {
   show();
   return [
     heading(page, text('choose.title'), session.hasCase ? undefined : 3),
-    paragraph(text(session.isHelper ? 'choose.lead.other' : 'choose.lead')),
+    ofMinors(page),
+    paragraph(text('choose.lead')),
     zone,
     files,
     summary,
@@ -76,7 +84,7 @@ function summaryOf({ session }) {
   const { length } = session.items;
   if (!length) return '';
   const ready = session.itemsAt('READY').length;
-  if (session.isHashing) return text('choose.hashing', { ready, count: length });
+  if (session.isHashing) return hashingText(session);
   if (!ready) return text('choose.none');
   const refused = session.itemsAt('REFUSED').length;
   return [counted('choose.ready', ready), refused ? counted('choose.refused', refused) : '']
@@ -86,18 +94,7 @@ function summaryOf({ session }) {
 
 /** @param {Page} page */
 function dropZone({ session }) {
-  const input = element('input', {
-    type: 'file',
-    id: 'files',
-    multiple: true,
-    accept: ACCEPT,
-    hidden: true,
-  });
-  input.addEventListener('change', () => {
-    session.add(input.files ?? []);
-    // So that the same file may be chosen again after it was taken away.
-    input.value = '';
-  });
+  const input = filePicker((files) => session.add(files), 'files');
   const pick = button('', () => input.click());
   const zone = element(
     'div',
@@ -137,7 +134,7 @@ function fileRow(page, item) {
   const show = button('', toggle, { class: 'plain' });
   const remove = button('', () => page.session.remove(item), { class: 'plain' });
   const showPreview = () => {
-    preview.replaceChildren(...(item.preview ? [previewOf(item, label)] : []));
+    preview.replaceChildren(...(item.preview ? previewOf(item, label) : []));
     show.replaceChildren(text(item.preview ? 'choose.hide' : 'choose.preview'), ofIt());
   };
   let shown = '';
@@ -169,17 +166,29 @@ function fileRow(page, item) {
 }
 
 /**
- * The file itself; words in its place if the browser cannot show it.
+ * The file itself, blurred until it is tapped; words in its place if the browser cannot show it.
  * @param {Item} item
  * @param {string} label
  */
 function previewOf(item, label) {
-  const fail = () => shown.replaceWith(text('choose.no_preview'));
+  const fail = () => {
+    shown.replaceWith(text('choose.no_preview'));
+    clear.remove();
+  };
   const isVideo = (item.media?.kind ?? kindOf(item.file)) === 'video';
   const shown = isVideo
-    ? element('video', { src: item.preview, controls: true, 'aria-label': label, error: fail })
+    ? element('video', { src: item.preview, 'aria-label': label, error: fail })
     : element('img', { src: item.preview, alt: label, error: fail });
-  return shown;
+  shown.className = 'blurred';
+  const ofIt = element('span', { class: 'visually-hidden' }, ` ${label}`);
+  const clear = button([text('choose.clear'), ofIt], () => {
+    shown.className = '';
+    if (isVideo) shown.setAttribute('controls', '');
+    clear.remove();
+    shown.tabIndex = -1;
+    shown.focus();
+  });
+  return [shown, clear];
 }
 
 /** @param {Page} page @param {Item} item */

@@ -5,13 +5,13 @@
  */
 
 import { button, element, paragraph } from '../elements.js';
-import { text } from '../texts.js';
+import { text } from '../voice.js';
 import { actions, dialable, heading, helpLinks, outerLink } from './parts.js';
 
 /** @typedef {import('../page.js').Page} Page */
 
 /** Parts of the help, with the number of their paragraphs. */
-const SECTIONS = { platforms: 3, minors: 3, exit: 3, privacy: 3 };
+const SECTIONS = { platforms: 3, minors: 3, exit: 3, privacy: 4 };
 
 /** @param {Page} page */
 export function helpStep(page) {
@@ -26,6 +26,6 @@ export function helpStep(page) {
       ),
     ]),
     paragraph(outerLink('/licences.html', text('help.licences'))),
-    actions(button(text('help.back'), () => page.toggleHelp(), { class: 'primary' })),
+    actions(button(text('help.back'), () => page.toggleHelp(), { id: 'back', class: 'primary' })),
   ];
 }
