@@ -13,7 +13,7 @@ from disrupt.texts import read_catalogue
 from rig.media.pictures import PHOTOS, encode
 
 # A busy machine is slow, and pytest-timeout ends what hangs.
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=240_000)
 
 _TEXTS = {**read_catalogue("shared"), **read_catalogue("page")}
 _VOICES = ("", ".child", ".other")
@@ -49,7 +49,7 @@ class Person:
         self.page = page
         self.url = url
         self.actions = 0
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(240_000)
 
     def comes(self) -> Self:
         """Open the page."""

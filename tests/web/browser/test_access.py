@@ -54,8 +54,7 @@ def test_each_step_is_for_everybody_and_tells_nothing_to_others(
     person: Person, scheme: Literal["light", "dark"], width_px: int, height_px: int, text_px: int
 ) -> None:
     page = person.page
-    sizes = {"standard": text_px, "fixed": text_px}
-    page.context.new_cdp_session(page).send("Page.setFontSizes", {"fontSizes": sizes})
+    page.evaluate("(size) => { document.documentElement.style.fontSize = size }", f"{text_px}px")
     page.set_viewport_size({"width": width_px, "height": height_px})
     page.emulate_media(color_scheme=scheme)
     entries = page.evaluate("history.length")

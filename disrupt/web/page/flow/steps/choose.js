@@ -29,12 +29,14 @@ export function chooseStep(page) {
   session.hasher.start();
   const files = element('ul', { class: 'files', 'aria-label': text('choose.files') });
   const summary = element('p', { class: 'summary', role: 'status' });
+  const refused = element('p', { role: 'status' });
   const onward = button(text('continue'), () => goOn(page), { class: 'primary' });
   const { zone, pick } = dropZone(page);
   /** @type {Map<Item, () => void>} */
   let updates = new Map();
   const update = () => {
     fill(summary, summaryOf(page));
+    fill(refused, refusedOf(page));
     const isUsable = session.isHashing || session.itemsAt('READY').length > 0;
     onward.setAttribute('aria-disabled', String(!isUsable));
     // The main button is the one that leads on.
@@ -66,6 +68,7 @@ export function chooseStep(page) {
     zone,
     files,
     summary,
+    refused,
     actions(onward, backButton(page, 'age')),
   ];
 }
@@ -77,19 +80,25 @@ async function goOn(page) {
 }
 
 /**
- * Say how many files are ready; nothing before there are any.
+ * Say how many files are read, then how many are ready; nothing before there are any.
  * @param {Page} page
  */
 function summaryOf({ session }) {
-  const { length } = session.items;
-  if (!length) return '';
-  const ready = session.itemsAt('READY').length;
   if (session.isHashing) return hashingText(session);
-  if (!ready) return text('choose.none');
+  const ready = session.itemsAt('READY').length;
+  return ready ? counted('choose.ready', ready) : '';
+}
+
+/**
+ * Say that files cannot be registered, once all are read.
+ * @param {Page} page
+ */
+function refusedOf({ session }) {
   const refused = session.itemsAt('REFUSED').length;
-  return [counted('choose.ready', ready), refused ? counted('choose.refused', refused) : '']
-    .join(' ')
-    .trim();
+  if (session.isHashing || !refused) return '';
+  return session.itemsAt('READY').length
+    ? counted('choose.refused', refused)
+    : text('choose.none');
 }
 
 /** @param {Page} page */

@@ -61,6 +61,7 @@ export function ageStep(page) {
   /** @param {string} ageBand */
   const choose = (ageBand) => () => {
     session.ageBand = ageBand;
+    session.isGrown = false;
     session.changesAges = ageBand === 'MINOR';
     page.go('choose');
   };

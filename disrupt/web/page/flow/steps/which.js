@@ -17,20 +17,23 @@ import { filePicker, itemName, refusal } from './parts.js';
  */
 export function whichPart(page, withdrawing) {
   const { session, signal } = page;
-  const answers = element('ul', { class: 'files', role: 'status' });
+  const answers = element('ul', { class: 'files' });
   /** @param {Iterable<File>} files */
   const find = async (files) => {
     for (const file of files) {
-      const state = element('p', { class: 'file-state' }, text('which.working'));
-      const name = element('strong', { translate: 'no' }, file.name);
-      answers.append(element('li', {}, element('p', { class: 'file-name' }, name), state));
+      const state = element('p', { class: 'file-state', role: 'status' }, text('which.working'));
+      const chosen = element('strong', { translate: 'no' }, file.name);
+      answers.append(element('li', {}, element('p', { class: 'file-name' }, chosen), state));
       const found = await session.find(file, signal);
       if (signal.aborted) return;
       const item = 'item' in found ? found.item : undefined;
       const isOther = item && withdrawing && item.number !== withdrawing.number;
       if ('reason' in found) fill(state, refusal(page, found.reason));
       else if (!item) fill(state, text('which.none'));
-      else fill(state, itemName(item.kind, item.number), isOther && ` ${text('which.other')}`);
+      else {
+        const name = itemName(item.kind, item.number);
+        fill(state, isOther ? text('which.other', { name }) : name);
+      }
       state.classList.add(item && !isOther ? 'done' : 'problem');
     }
   };
