@@ -16,7 +16,7 @@ _WORKER = "\n".join(
 )
 _TEXTS = {**read_catalogue("shared"), **read_catalogue("page")}
 _LITERALS = set(re.findall(r"'([\w.]+)'", _CODE))
-_MADE = re.compile(r"\.(?:one|other|hint|\d)$")
+_MADE = re.compile(r"(?:\.(?:one|hint|child|other|\d))+$")
 """Ends of keys that the code adds to others."""
 
 

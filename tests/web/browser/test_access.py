@@ -51,18 +51,24 @@ def _obstacles(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "width_px", "height_px", "languages"),
-    [("light", 320, 640, list(LANGUAGES)[1:]), ("dark", 320, 256, ("en", "ar"))],
-    ids=["narrow", "dark, at a zoom of 400 %"],
+    ("scheme", "width_px", "height_px", "text_px", "languages"),
+    [
+        ("light", 320, 640, 16, list(LANGUAGES)[1:]),
+        ("dark", 320, 256, 16, ("en", "ar")),
+        ("light", 320, 640, 32, ("en", "ar")),
+    ],
+    ids=["narrow", "dark, at a zoom of 400 %", "narrow, with text of 200 %"],
 )
 def test_each_step_is_for_everybody_and_tells_nothing_to_others(
     person: Person,
     scheme: Literal["light", "dark"],
     width_px: int,
     height_px: int,
+    text_px: int,
     languages: Iterable[str],
 ) -> None:
     page = person.page
+    page.evaluate("(size) => { document.documentElement.style.fontSize = size }", f"{text_px}px")
     page.set_viewport_size({"width": width_px, "height": height_px})
     page.emulate_media(color_scheme=scheme)
     entries = page.evaluate("history.length")

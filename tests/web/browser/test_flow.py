@@ -52,10 +52,11 @@ def test_an_edited_copy_is_found_until_the_picture_is_withdrawn_on_the_page(
     site.finds(copies[0], matches=0)
     site.finds(copies[1], matches=1)
 
-    person.clicks("Terminer").sees("welcome").opens(number, pin).sees("case")
+    person.ends().opens(number, pin).sees("case")
     person.clicks("Retirer tout le dossier").reads("withdraw.title")
     person.clicks("Oui, retirer").sees("case").reads("withdraw.done")
     site.finds(copies[1], matches=0)
+    person.ends().opens(number, pin).sees("case").reads("case.is_withdrawn")
 
 
 def test_a_case_that_staff_are_about_to_erase_is_kept_by_one_button(
@@ -66,9 +67,11 @@ def test_a_case_that_staff_are_about_to_erase_is_kept_by_one_button(
         with ReviewClient(site.server.address, key=site.server.make_key(name, "review")) as staff:
             staff.erase_case(number)
     assert site.case(number, pin).erased_on
-    person.clicks("Terminer").sees("welcome").opens(number, pin).sees("case")
+    person.ends().opens(number, pin).sees("case")
     person.reads("case.erased_on")
     expect(person.button("Ajouter des images")).to_have_count(0)
+    keep = person.page.get_by_role("button").and_(person.page.locator("main button")).first
+    expect(keep).to_have_text("Garder le dossier")
     person.clicks("Garder le dossier").reads("case.kept")
     person.clicks("Ajouter des images")
     assert site.case(number, pin).erased_on == ""
@@ -93,6 +96,22 @@ def test_an_age_that_is_not_known_is_that_of_a_minor(person: Person, site: Site)
     number, pin = person.registers(photograph("rocket"), age="Je ne sais pas")
     assert [item.age for item in site.case(number, pin).items] == [AgeBand.MINOR]
     person.reads("help.minor")
+
+
+def test_a_child_is_spoken_to_as_one_and_who_helps_one_about_it(person: Person) -> None:
+    lead = person.page.locator("main > p:not(.step)").first
+    person.says_age("Moins de 18 ans").reads("minor.first").reads("minor.call")
+    expect(lead).to_have_text(words("choose.lead.child"))
+    chat = person.page.get_by_role("link", name=words("minor.chat"))
+    expect(chat).to_have_attribute("href", "https://3018.fr/")
+    person.clicks("J'ai 18 ans ou plus aujourd'hui")
+    expect(lead).to_have_text(words("choose.lead"))
+    expect(chat).to_have_count(0)
+    person.clicks("Retour").sees("age").clicks("Retour").sees("who")
+    person.clicks("Quelqu'un que j'aide").sees("age").reads("age.made.other")
+    person.clicks("18 ans ou plus").sees("choose")
+    expect(chat).to_have_count(0)
+    person.clicks("Retour").clicks("Moins de 18 ans").reads("minor.first.other")
 
 
 def test_pictures_that_are_added_keep_the_age_that_they_have_unless_they_are_a_minors(
@@ -154,6 +173,9 @@ def test_a_preview_is_shown_only_when_asked_for(person: Person) -> None:
     expect(shown).to_have_count(0)
     person.clicks("Aperçu")
     expect(shown).to_be_visible()
+    expect(shown).not_to_have_css("filter", "none")
+    person.clicks("Voir nettement")
+    expect(shown).to_have_css("filter", "none")
     person.clicks("Cacher l'aperçu")
     expect(shown).to_have_count(0)
 

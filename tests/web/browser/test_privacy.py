@@ -111,8 +111,9 @@ def test_only_hashes_leave_over_a_submission_its_case_and_a_withdrawal(
         person.reads("receipt.live.other", count=3).clicks("Voir le dossier").sees("case").clicks(
             "Retirer Image 1"
         )
-        person.clicks("Oui, retirer").sees("case").clicks("Terminer").sees("welcome")
-        person.opens(number, pin).sees("case").clicks("Retirer tout le dossier")
+        person.clicks("Oui, retirer").sees("case").ends()
+        person.opens(number, pin).sees("case").finds(file(others[0].name, others[0].data))
+        person.reads("case.image", number=2).clicks("Retirer tout le dossier")
         person.clicks("Oui, retirer").sees("case").reads("withdraw.done")
     sent = sent_bytes.read(tmp_path / "log")
     assert faults(sent, site, photograph, *others) == set()

@@ -7,7 +7,8 @@
 import { getCase, keepCase, withdrawCase, withdrawItems } from '../../messages/calls.js';
 import { parseCaseNumber, parsePin } from '../../messages/cases.js';
 import { button, element, fill, paragraph } from '../elements.js';
-import { counted, dayInWords, firstKey, operator, text } from '../texts.js';
+import { counted, dayInWords, firstKey, operator } from '../texts.js';
+import { text } from '../voice.js';
 import {
   actions,
   contactLink,
@@ -20,6 +21,7 @@ import {
   warning,
 } from './parts.js';
 import { asking, showCase } from './waiting.js';
+import { whichPart } from './which.js';
 
 /** @typedef {import('../page.js').Page} Page */
 /** @typedef {import('../../messages/messages.js').Case} Case */
@@ -35,10 +37,19 @@ const SEARCH = '/search';
 const ARMED_AFTER_MS = 1500;
 
 /** @type {{[status: string]: string}} what a status means, as keys of texts */
-const MEANINGS = { RECEIVED: 'case.received', REJECTED: 'case.rejected' };
+const MEANINGS = {
+  RECEIVED: 'case.received',
+  REJECTED: 'case.rejected',
+  WITHDRAWN: 'case.is_withdrawn',
+};
 
 /** @type {{[state: string]: string}} what a reason to wait or a state means, as keys of texts */
-const STATES = { LIMIT: 'case.turn', WAITING: 'state.WAITING.means', OFF: 'state.OFF.means' };
+const STATES = {
+  LIMIT: 'case.turn',
+  COMMON: 'case.common',
+  WAITING: 'state.WAITING.means',
+  OFF: 'state.OFF.means',
+};
 
 /** How items stand, as keys of texts: what is urgent first. */
 const STANDINGS = ['case.left_up', 'case.off', 'case.waiting', 'case.live', 'case.unknown'];
@@ -67,6 +78,7 @@ function counts(items) {
 export function openStep(page) {
   const { session } = page;
   const { part, ask, forget } = asking(page);
+  const refused = element('p', { role: 'status' });
   const number = field('number.case', 'open-number', text('open.number.hint'), {
     autocapitalize: 'characters',
     value: session.typed.number,
@@ -91,6 +103,7 @@ export function openStep(page) {
     const caseNumber = parseCaseNumber(number.input.value);
     const digits = parsePin(pin.input.value);
     forget();
+    fill(refused);
     number.say(caseNumber ? '' : text('number.bad'));
     pin.say(digits ? '' : text('open.pin.bad'));
     if (!caseNumber || !digits) {
@@ -98,8 +111,13 @@ export function openStep(page) {
       return;
     }
     const access = { caseNumber, pin: digits };
-    const opened = await ask((options) => getCase({ access }, options));
+    const opened = await ask((options) => getCase({ access }, options), { onFailure });
     if (opened) showCase(page, access, opened);
+  };
+  const onFailure = (/** @type {string} */ reason) => {
+    if (reason !== 'CASE_REFUSED') return;
+    fill(refused, text('open.refused'));
+    number.input.focus();
   };
   const submit = button(text('open.open'), open, { class: 'primary' });
   const enter = (/** @type {KeyboardEvent} */ event) => event.key === 'Enter' && submit.click();
@@ -108,7 +126,8 @@ export function openStep(page) {
     paragraph(text('open.lead')),
     element('form', { action: SEARCH, keydown: enter, input: keep }, number.part, pin.part),
     part,
-    actions(submit, button(text('back'), back, { class: 'plain' })),
+    refused,
+    actions(submit, button(text('back'), back, { id: 'back', class: 'plain' })),
     element('h2', {}, text('open.lost.title')),
     paragraph(text('open.lost')),
     element('p', {}, text('open.lost.old'), ' ', operator.name && askOperator('open.lost.ask')),
@@ -181,7 +200,10 @@ export function caseStep(page) {
     heading(page, text('case.title')),
     part,
     erasedOn
-      ? warning(text('case.erased_on', { day: dayInWords(erasedOn) }))
+      ? [
+          warning(text('case.erased_on', { day: dayInWords(erasedOn) })),
+          actions(button(text('case.keep'), keep, { class: 'primary' })),
+        ]
       : status in MEANINGS && element('p', { class: 'lead' }, dialable(MEANINGS[status])),
     status === 'ACTIVE' && !erasedOn && items.length > 0 && counts(items),
     element(
@@ -201,13 +223,13 @@ export function caseStep(page) {
         { class: 'files' },
         urgentFirst(items).map((item) => caseItem(page, item, isOpen && withdraw)),
       ),
+    items.length > 0 && whichPart(page),
     withdrawnNumbers.length > 0 &&
       paragraph(text('case.withdrawn', { numbers: withdrawnNumbers.join(', ') })),
     actions(
-      erasedOn ? button(text('case.keep'), keep, { class: 'primary' }) : null,
       isOpen && !erasedOn ? button(text('case.add'), add, { class: 'primary' }) : null,
       isOpen ? button(text('case.withdraw'), () => withdraw()) : null,
-      button(text('receipt.end'), () => page.restart()),
+      button(text('receipt.end'), () => page.end()),
     ),
   ];
 }
@@ -337,9 +359,10 @@ export function withdrawStep(page) {
     withdrawing && paragraph(text('withdraw.which')),
     paragraph(text('withdraw.erased')),
     paragraph(text('withdraw.again')),
+    withdrawing && whichPart(page, withdrawing),
     part,
     actions(
-      button(text('withdraw.cancel'), () => page.go('case'), { class: 'primary' }),
+      button(text('withdraw.cancel'), () => page.go('case'), { id: 'back', class: 'primary' }),
       confirm,
     ),
   ];

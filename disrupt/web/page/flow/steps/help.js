@@ -5,7 +5,8 @@
  */
 
 import { button, element, paragraph } from '../elements.js';
-import { operator, text } from '../texts.js';
+import { operator } from '../texts.js';
+import { text } from '../voice.js';
 import {
   actions,
   dialable,
@@ -19,7 +20,7 @@ import {
 /** @typedef {import('../page.js').Page} Page */
 
 /** Parts of the help, with the number of their paragraphs. */
-const SECTIONS = { platforms: 3, minors: 3, exit: 3, privacy: 3 };
+const SECTIONS = { platforms: 3, minors: 3, exit: 3, privacy: 4 };
 
 /** @param {Page} page */
 export function helpStep(page) {
@@ -36,6 +37,6 @@ export function helpStep(page) {
       section === 'platforms' && partnerLinks(),
     ]),
     paragraph(outerLink('/licences.html', text('help.licences'))),
-    actions(button(text('help.back'), () => page.toggleHelp(), { class: 'primary' })),
+    actions(button(text('help.back'), () => page.toggleHelp(), { id: 'back', class: 'primary' })),
   ];
 }

@@ -6,7 +6,8 @@
 
 import { groupedPin } from '../../messages/cases.js';
 import { button, element, fill, paragraph } from '../elements.js';
-import { dayInWords, firstKey, isolated, operator, partners, text } from '../texts.js';
+import { dayInWords, firstKey, isolated, operator, partners } from '../texts.js';
+import { text } from '../voice.js';
 
 /** @typedef {import('../page.js').Page} Page */
 /** @typedef {import('../session.js').Item} Item */
@@ -78,9 +79,13 @@ export function actions(...buttons) {
   return element('div', { class: 'actions' }, buttons);
 }
 
-/** @param {Page} page @param {import('../page.js').Step} step */
+/**
+ * The button that leads back, which the back gesture of a phone presses too.
+ * @param {Page} page
+ * @param {import('../page.js').Step} step
+ */
 export function backButton(page, step) {
-  return button(text('back'), () => page.go(step), { class: 'plain' });
+  return button(text('back'), () => page.go(step), { id: 'back', class: 'plain' });
 }
 
 /**
@@ -96,8 +101,8 @@ export function warning(...texts) {
 }
 
 /**
- * Number and PIN, large, with what is printed below them; never translated by the browser, which would send them, and from left to
- * right among words of any direction.
+ * Number and PIN, large, with what is printed below them. The browser never translates them, which
+ * would send them, and they go from left to right among words of any direction.
  * @param {Page} page
  */
 export function numberCard({ session }) {
@@ -114,7 +119,11 @@ export function numberCard({ session }) {
       entry('number.case', caseNumber, 'case-number'),
       entry('number.pin', groupedPin(pin), 'pin'),
     ),
-    element('div', { class: 'sheet', translate: 'no' }, noteLines(session).map((line) => paragraph(line))),
+    element(
+      'div',
+      { class: 'sheet', translate: 'no' },
+      noteLines(session).map((line) => paragraph(line)),
+    ),
   ];
 }
 
@@ -134,6 +143,35 @@ function noteLines({ items }) {
     ...(name ? [`${name} · ${isolated(contact.text)}`] : []),
     text('note.next', { open: text('welcome.open') }),
   ];
+}
+
+/**
+ * How many files are read, refused ones too, of all.
+ * @param {import('../session.js').Session} session
+ */
+export function hashingText(session) {
+  const { length: count } = session.items;
+  const left = session.itemsAt('WAITING', 'HASHING').length;
+  return text('choose.hashing', { ready: count - left, count });
+}
+
+/** Kinds of files that the picker offers; what can be read is decided by what is in them. */
+const ACCEPT = 'image/*,video/*,.heic,.heif,.avif,.mkv';
+
+/**
+ * An input that stays hidden: a button clicks it.
+ * @param {(files: Iterable<File>) => unknown} take called with the files that are chosen
+ * @param {string} id
+ */
+export function filePicker(take, id) {
+  const attributes = { type: 'file', id, multiple: true, accept: ACCEPT, hidden: true };
+  const input = element('input', attributes);
+  input.addEventListener('change', () => {
+    take([...(input.files ?? [])]);
+    // So that the same file may be chosen again.
+    input.value = '';
+  });
+  return input;
 }
 
 /** A name that tells nothing to whoever sees it among downloads. */
@@ -200,6 +238,28 @@ export function outerLink(href, label) {
   };
   const hint = element('span', { class: 'visually-hidden' }, ` (${text('new_tab')})`);
   return element('a', attributes, label, hint);
+}
+
+/**
+ * What a child should hear first, or who helps one; nothing of adults' pictures. Who was a child
+ * then, and is none today, says so.
+ * @param {Page} page
+ */
+export function ofMinors(page) {
+  const { session } = page;
+  if (session.ageBand !== 'MINOR' || session.isGrown) return null;
+  const speakToAnAdult = () => {
+    session.isGrown = true;
+    page.go(page.step);
+  };
+  return element(
+    'div',
+    { class: 'notice' },
+    element('p', {}, dialable('minor.first')),
+    element('p', {}, dialable('minor.call')),
+    paragraph(outerLink(HELP[3018].href, text('minor.chat'))),
+    session.isHelper ? null : button(text('minor.grown'), speakToAnAdult, { class: 'plain' }),
+  );
 }
 
 /** Who helps: where they are, and keys of texts. */

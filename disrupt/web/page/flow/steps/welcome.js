@@ -5,7 +5,8 @@
  */
 
 import { button, element, paragraph } from '../elements.js';
-import { operator, text } from '../texts.js';
+import { operator } from '../texts.js';
+import { text } from '../voice.js';
 import { actions, backButton, dialable, heading, list, partnerLinks } from './parts.js';
 
 /** @typedef {import('../page.js').Page} Page */
@@ -51,7 +52,7 @@ export function whoStep(page) {
     heading(page, text('who.title'), 1),
     paragraph(text('who.lead')),
     choices(
-      choice(text('who.me'), choose(false)),
+      choice(text('who.me'), choose(false), text('who.me.hint')),
       choice(text('who.other'), choose(true), text('who.other.hint')),
     ),
     actions(backButton(page, 'welcome')),
@@ -64,13 +65,16 @@ export function ageStep(page) {
   /** @param {string} ageBand */
   const choose = (ageBand) => () => {
     session.ageBand = ageBand;
+    session.isGrown = false;
     session.changesAges = ageBand === 'MINOR';
     page.go('choose');
   };
-  const title = session.isHelper ? text('age.title.other') : text('age.title');
   return [
-    session.hasCase ? heading(page, text('age.title.add')) : heading(page, title, 2),
+    session.hasCase
+      ? heading(page, text('age.title.add'))
+      : heading(page, text('age.title'), 2),
     paragraph(text('age.lead')),
+    paragraph(text('age.made')),
     choices(
       choice(text('age.adult'), choose('ADULT')),
       choice(text('age.minor'), choose('MINOR'), text('age.minor.hint')),
