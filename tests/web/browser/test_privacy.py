@@ -85,7 +85,7 @@ def watched(log: Path, *, bypass_csp: bool = False) -> Iterator[Page]:
     unknown = ", ".join(f"MAP {name} ~NOTFOUND" for name in OWN_NAMES)
     options = (f"--log-net-log={log}", "--net-log-capture-mode=Everything")
     with chromium(*options, f"--host-resolver-rules={unknown}") as browser:
-        context = browser.new_context(bypass_csp=bypass_csp)
+        context = browser.new_context(bypass_csp=bypass_csp, locale="fr-FR")
         yield context.new_page()
         context.close()
 
