@@ -50,6 +50,8 @@ class Action(IntEnum):
     KEY_CHANGED = 41
     KEY_REVOKED = 42
     QUOTA_SET = 43
+    PARTNER_SET = 44
+    """An organisation is named to people affected in another way, or no more."""
     BANK_ADDED = 60
     BANK_CHANGED = 61
 
@@ -59,7 +61,7 @@ class Act:
     """Who did what, and when (``at_s``: seconds since 1970, UTC).
 
     ``actor`` is the id of a key, OPERATOR or SERVER; ``organisation`` that of the key, else empty;
-    of QUOTA_SET it is the one whose quota was set.
+    of QUOTA_SET and PARTNER_SET it is the one of which something was set.
     ``reason`` is a code of up to 32 small letters and underscores, so that nobody can write down a
     PIN or a hash: InvalidRequestError for anything else.
     """

@@ -13,6 +13,7 @@ import click
 
 from disrupt import logs
 from disrupt.admin.v1 import admin_pb2
+from disrupt.core.partners import Partner
 from disrupt.core.policy import LookupQuota, Right
 from disrupt.errors import ConfigurationError, DisruptError
 from disrupt.operators.options import FILE, data_dir_option, json_option
@@ -267,6 +268,31 @@ def quota(organisation: str, data_dir: Path, per_minute: int, per_day: int) -> N
     report(f"Set the quota of {organisation}: {_limits(per_minute, per_day)}.")
 
 
+@keys.command()
+@click.argument("organisation")
+@data_dir_option
+@click.option("--name", default="", help="Name that people know it by.")
+@click.option("--report-url", metavar="URL", default="", help="Where people report to it, https.")
+@click.option("--remove", is_flag=True, help="Name it no more.")
+def partner(organisation: str, data_dir: Path, name: str, report_url: str, *, remove: bool) -> None:
+    """Name ORGANISATION to people affected, as a partner platform, where they can report too.
+
+    Ask it before. The page lists it while it has a valid key of right `match`.
+
+    \b
+    Example: disrupt keys partner platform --name Exemple --report-url https://example.org \\
+      --data-dir data
+    """
+    if [bool(name), bool(report_url)] != [not remove, not remove]:
+        raise click.UsageError("Give --name and --report-url, or --remove alone.")
+    with open_desk(data_dir) as desk:
+        desk.SetPartner(wire.partner_request(Partner(organisation, name, report_url)))
+    if remove:
+        report(f"{organisation} is named no more.")
+    else:
+        report(f"{organisation} is named {name}, with {report_url}, while it has a valid key.")
+
+
 def _limits(per_minute: int, per_day: int) -> str:
     limits = [
         f"{most} a {period}" for most, period in ((per_minute, "minute"), (per_day, "day")) if most
@@ -282,7 +308,7 @@ def _granted(rights: tuple[str, ...]) -> tuple[Right, ...]:
 @data_dir_option
 @json_option
 def list_command(data_dir: Path, *, as_json: bool) -> None:
-    """List all keys, oldest first, also those that have ended, and the quotas.
+    """List all keys, oldest first, also those that have ended, quotas and partner platforms.
 
     \b
     Example: disrupt keys list --data-dir data
@@ -294,8 +320,12 @@ def list_command(data_dir: Path, *, as_json: bool) -> None:
         quota.organisation: {"per_minute": quota.per_minute, "per_day": quota.per_day}
         for quota in listed.quotas
     }
+    partners = {
+        partner.organisation: {"name": partner.name, "report_url": partner.report_url}
+        for partner in listed.partners
+    }
     if as_json:
-        show(json.dumps({"keys": rows, "quotas": limits}))
+        show(json.dumps({"keys": rows, "quotas": limits, "partners": partners}))
         return
     lines = [("key", "state", "used", "rights", "banks", "organisation", "name")]
     day = today()
@@ -307,7 +337,11 @@ def list_command(data_dir: Path, *, as_json: bool) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ([*map(str.ljust, line, widths)] for line in lines)
     quotas = (f"Quota of {name}: {_limits(**limit)}." for name, limit in limits.items())
-    show("\n".join(["  ".join(cells).rstrip() for cells in padded] + [*quotas]))
+    named = (
+        f"{partner.organisation} is named {partner.name}, with {partner.report_url}."
+        for partner in listed.partners
+    )
+    show("\n".join(["  ".join(cells).rstrip() for cells in padded] + [*quotas, *named]))
 
 
 def _state(row: dict[str, Any], day: str) -> str:

@@ -132,6 +132,7 @@ class RegistryReader:
     banks = _reading(banks.banks)
     keys = _reading(api_keys.keys)
     quotas = _reading(api_keys.quotas)
+    partners = _reading(api_keys.partners)
     case = _reading(queries.case)
     common_hashes = _reading(queries.common_hashes)
     pin_hash = _reading(queries.pin_hash)
@@ -446,6 +447,7 @@ class RegistryWriter(RegistryReader):
     stop_erasure = _changing(case_erasures.stop_erasure)
     note_key_uses = _changing(api_keys.note_key_uses)
     set_quota = _changing(api_keys.set_quota)
+    set_partner = _changing(api_keys.set_partner)
 
     def add_key(self, key: ApiKey, *, act: Act, replaced: ApiKey | None = None) -> None:
         """Add a key; with ``replaced``, change that one in the same transaction.

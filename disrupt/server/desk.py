@@ -60,7 +60,8 @@ class Desk:
     def ListKeys(self, _request: admin_pb2.ListKeysRequest) -> admin_pb2.ListKeysResponse:
         """List keys."""
         registry = self.registry
-        return wire.list_answer(registry.keys(), _bank_names(registry), registry.quotas())
+        names = _bank_names(registry)
+        return wire.list_answer(registry.keys(), names, registry.quotas(), registry.partners())
 
     def RotateKey(self, request: admin_pb2.RotateKeyRequest) -> admin_pb2.RotateKeyResponse:
         """Make a key that replaces another."""
@@ -100,6 +101,13 @@ class Desk:
         act = replace(_act(Action.QUOTA_SET), organisation=quota.organisation)
         keys.set_quota(self.registry, quota, act=act)
         return admin_pb2.SetQuotaResponse()
+
+    def SetPartner(self, request: admin_pb2.SetPartnerRequest) -> admin_pb2.SetPartnerResponse:
+        """Set how an organisation is named to people affected."""
+        partner = wire.partner(request)
+        act = replace(_act(Action.PARTNER_SET), organisation=partner.organisation)
+        keys.set_partner(self.registry, partner, act=act)
+        return admin_pb2.SetPartnerResponse()
 
     def CreateBank(self, request: admin_pb2.CreateBankRequest) -> admin_pb2.CreateBankResponse:
         """Make a bank, or complete the test bank."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from disrupt.core.acts import Act
+from disrupt.core.partners import Partner, is_https, listed
 from disrupt.core.policy import ApiKey, Bank, LookupQuota, Right, without_hidden
 from disrupt.errors import InvalidRequestError, NotFoundError, UnauthenticatedError, Violation
 from disrupt.registry.registry import RegistryReader, RegistryWriter
@@ -148,6 +149,21 @@ def set_quota(registry: RegistryWriter, quota: LookupQuota, *, act: Act) -> None
     registry.set_quota(quota, act=act)
 
 
+def set_partner(registry: RegistryWriter, partner: Partner, *, act: Act) -> None:
+    """Set how an organisation is named to people affected; an empty name: not at all.
+
+    Raises NotFoundError if no key belongs to it, InvalidRequestError for a name as
+    ``create_key``, or a link that is no https address.
+    """
+    if partner.name:
+        _checked_name("name", partner.name)
+        if not is_https(partner.report_url):
+            raise InvalidRequestError.of(
+                Violation("report_url", "give an address that begins with https://")
+            )
+    registry.set_partner(partner, act=act)
+
+
 def _checked_name(field: str, name: str) -> str:
     name = name.strip()
     if not (0 < len(name) <= NAME_CHARACTERS_MAX and name.isprintable()):
@@ -256,6 +272,7 @@ class KeyRing:
         keys: Sequence[ApiKey] = (),
         banks: tuple[Bank, ...] = (),
         quotas: Sequence[LookupQuota] = (),
+        partners: Sequence[Partner] = (),
         *,
         day: str,
     ) -> None:
@@ -266,6 +283,8 @@ class KeyRing:
         self.day = day
         self.quotas = {quota.organisation: quota for quota in quotas}
         """Quotas of the organisations that have one, by name."""
+        self.partners = listed(partners, keys, day)
+        """Partner platforms that may be named, by name."""
         self.organisations = {key.key_id: key.organisation for key in keys}
         """Organisations by the ids of their keys, invalid ones too."""
         self.banks = banks

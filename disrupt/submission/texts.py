@@ -99,7 +99,7 @@ CLOSED_ON = text("case.closed")
 STATUSES = {status: text(f"status.{status.name}") for status in CaseStatus}
 COUNTS = text("case.counts")
 STANDINGS = {
-    standing: (text(f"case.{standing}.one"), text(f"case.{standing}.many"))
+    standing: (text(f"case.{standing}.one"), text(f"case.{standing}.other"))
     for standing in ("left_up", "off", "waiting", "live", "unknown")
 }
 """How many items of a case stand how, for one and for several; what is urgent first."""

@@ -1049,3 +1049,74 @@ class GetChallengeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetChallengeResponse: _TypeAlias = GetChallengeResponse  # noqa: Y015
+
+@_typing.final
+class ListPartnersRequest(_message.Message):
+    """Asks for the platforms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPartnersRequest: _TypeAlias = ListPartnersRequest  # noqa: Y015
+
+@_typing.final
+class Partner(_message.Message):
+    """A platform that looks up here."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REPORT_URL_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name that people know it by, 1-100 characters."""
+    report_url: _builtins.str
+    """Where people report to it, an address that begins with https://."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        report_url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "report_url", b"report_url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Partner: _TypeAlias = Partner  # noqa: Y015
+
+@_typing.final
+class ListPartnersResponse(_message.Message):
+    """The platforms."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNERS_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
+    day: _builtins.str
+    """Day on which that holds, YYYY-MM-DD, UTC."""
+    @_builtins.property
+    def partners(self) -> _containers.RepeatedCompositeFieldContainer[Global___Partner]:
+        """Those that want to be named and have a valid key of right `match`, by name."""
+
+    def __init__(
+        self,
+        *,
+        partners: _abc.Iterable[Global___Partner] | None = ...,
+        day: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "partners", b"partners"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPartnersResponse: _TypeAlias = ListPartnersResponse  # noqa: Y015

@@ -77,6 +77,11 @@ class RegistrationServiceStub:
                 request_serializer=disrupt_dot_v1_dot_registration__pb2.GetChallengeRequest.SerializeToString,
                 response_deserializer=disrupt_dot_v1_dot_registration__pb2.GetChallengeResponse.FromString,
                 _registered_method=True)
+        self.ListPartners = channel.unary_unary(
+                '/disrupt.v1.RegistrationService/ListPartners',
+                request_serializer=disrupt_dot_v1_dot_registration__pb2.ListPartnersRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_registration__pb2.ListPartnersResponse.FromString,
+                _registered_method=True)
 
 
 class RegistrationServiceServicer:
@@ -145,6 +150,13 @@ class RegistrationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPartners(self, request, context):
+        """Lists the platforms that look up here and want to be named, for the person affected to read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistrationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -187,6 +199,11 @@ def add_RegistrationServiceServicer_to_server(servicer, server):
                     servicer.GetChallenge,
                     request_deserializer=disrupt_dot_v1_dot_registration__pb2.GetChallengeRequest.FromString,
                     response_serializer=disrupt_dot_v1_dot_registration__pb2.GetChallengeResponse.SerializeToString,
+            ),
+            'ListPartners': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPartners,
+                    request_deserializer=disrupt_dot_v1_dot_registration__pb2.ListPartnersRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_registration__pb2.ListPartnersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -408,6 +425,33 @@ class RegistrationService:
             '/disrupt.v1.RegistrationService/GetChallenge',
             disrupt_dot_v1_dot_registration__pb2.GetChallengeRequest.SerializeToString,
             disrupt_dot_v1_dot_registration__pb2.GetChallengeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPartners(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.RegistrationService/ListPartners',
+            disrupt_dot_v1_dot_registration__pb2.ListPartnersRequest.SerializeToString,
+            disrupt_dot_v1_dot_registration__pb2.ListPartnersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,8 @@ class RegistrationServiceStub:
     """Gives a challenge whose solution lets new items that have to wait go live before those of others who share the
     network (docs/live-limits.md). Changes nothing.
     """
+    ListPartners: _grpc.UnaryUnaryMultiCallable[_registration_pb2.ListPartnersRequest, _registration_pb2.ListPartnersResponse]
+    """Lists the platforms that look up here and want to be named, for the person affected to read."""
 
 @_typing.type_check_only
 class RegistrationServiceAsyncStub(RegistrationServiceStub):
@@ -91,6 +93,8 @@ class RegistrationServiceAsyncStub(RegistrationServiceStub):
     """Gives a challenge whose solution lets new items that have to wait go live before those of others who share the
     network (docs/live-limits.md). Changes nothing.
     """
+    ListPartners: _aio.UnaryUnaryMultiCallable[_registration_pb2.ListPartnersRequest, _registration_pb2.ListPartnersResponse]  # type: ignore[assignment]
+    """Lists the platforms that look up here and want to be named, for the person affected to read."""
 
 class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
     """For submission clients: register media by their hashes, see the case, withdraw. Every call needs a key with the
@@ -168,5 +172,13 @@ class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Gives a challenge whose solution lets new items that have to wait go live before those of others who share the
         network (docs/live-limits.md). Changes nothing.
         """
+
+    @_abc_1.abstractmethod
+    def ListPartners(
+        self,
+        request: _registration_pb2.ListPartnersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registration_pb2.ListPartnersResponse, _abc.Awaitable[_registration_pb2.ListPartnersResponse]]:
+        """Lists the platforms that look up here and want to be named, for the person affected to read."""
 
 def add_RegistrationServiceServicer_to_server(servicer: RegistrationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

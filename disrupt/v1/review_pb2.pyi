@@ -136,6 +136,8 @@ class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueTy
     """A key was revoked."""
     ACTION_QUOTA_SET: _Action.ValueType  # 43
     """The quota of an organisation was set."""
+    ACTION_PARTNER_SET: _Action.ValueType  # 44
+    """It was set how an organisation is named to people affected, or that it is not."""
     ACTION_BANK_ADDED: _Action.ValueType  # 60
     """A bank was added."""
     ACTION_BANK_CHANGED: _Action.ValueType  # 61
@@ -188,6 +190,8 @@ ACTION_KEY_REVOKED: Action.ValueType  # 42
 """A key was revoked."""
 ACTION_QUOTA_SET: Action.ValueType  # 43
 """The quota of an organisation was set."""
+ACTION_PARTNER_SET: Action.ValueType  # 44
+"""It was set how an organisation is named to people affected, or that it is not."""
 ACTION_BANK_ADDED: Action.ValueType  # 60
 """A bank was added."""
 ACTION_BANK_CHANGED: Action.ValueType  # 61

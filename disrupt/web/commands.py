@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import logging
 import re
 import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from disrupt import logs
 from disrupt.client import terminal
 from disrupt.client.connection import Connection, connect
 from disrupt.errors import ConfigurationError
-from disrupt.web.files import File, operator_file, read_page
+from disrupt.web.files import File, Operator, operator_files, read_page, text_files
 from disrupt.web.gateway import HEADERS, Gateway
 from disrupt.web.origins import Origins
 from disrupt.web.upstream import Upstream
@@ -33,6 +35,48 @@ CONNECTIONS_MAX = 1000
 _KEEP_ALIVE_S = 15
 _DRAIN_S = 40
 """Longest time for requests under way when the gateway stops."""
+
+
+def _operator_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add ``--operator``, ``--contact``, ``--notice`` and ``--logo``, as one ``who``."""
+
+    @click.option(
+        "--operator",
+        envvar="DISRUPT_WEB_OPERATOR",
+        show_envvar=True,
+        default="",
+        help="Name of who runs the page.",
+    )
+    @click.option(
+        "--contact",
+        envvar="DISRUPT_WEB_CONTACT",
+        show_envvar=True,
+        default="",
+        help="Where people reach the operator: e-mail or https address, or telephone number.",
+    )
+    @click.option(
+        "--notice",
+        envvar="DISRUPT_WEB_NOTICE",
+        show_envvar=True,
+        metavar="URL",
+        default="",
+        help="Address of the operator's legal and privacy notice, https.",
+    )
+    @click.option(
+        "--logo",
+        envvar="DISRUPT_WEB_LOGO",
+        show_envvar=True,
+        type=_FILE,
+        help="The operator's logo, PNG or SVG, at most 256 KiB.",
+    )
+    @functools.wraps(command)
+    def with_operator(
+        *, operator: str, contact: str, notice: str, logo: Path | None, **options: object
+    ) -> None:
+        who = Operator(operator.strip(), contact.strip(), notice.strip(), logo)
+        command(who=who, **options)
+
+    return with_operator
 
 
 @click.command("web")
@@ -67,20 +111,15 @@ _DRAIN_S = 40
     metavar="NETWORK",
     help="Address or network of a proxy whose X-Forwarded-For counts; may be repeated.",
 )
+@_operator_options
 @click.option(
-    "--operator",
-    envvar="DISRUPT_WEB_OPERATOR",
+    "--language",
+    "languages",
+    envvar="DISRUPT_WEB_LANGUAGE",
     show_envvar=True,
-    default="",
-    help="Name of who runs the page, which its first step shows.",
-)
-@click.option(
-    "--notice",
-    envvar="DISRUPT_WEB_NOTICE",
-    show_envvar=True,
-    metavar="URL",
-    default="",
-    help="Address of the operator's legal and privacy notice, https; each step links it.",
+    multiple=True,
+    metavar="TAG",
+    help="Offer the page in this language too, beside French and English; may be repeated.",
 )
 @terminal.connection_options(
     server="HOST:PORT of the server.",
@@ -94,14 +133,18 @@ def web(
     tls_cert: Path | None,
     tls_key: Path | None,
     trusted: tuple[str, ...],
-    operator: str,
-    notice: str,
+    who: Operator,
+    languages: tuple[str, ...],
     target: terminal.Target,
 ) -> None:
     """Serve the page for people affected, until SIGTERM or Ctrl-C.
 
     Passes on what the page sends to a server, with a key of right `register`. Requests under way
     are finished. Prints `The page is ready on URL` once it answers; logs go to standard error.
+
+    People have to learn whom they turn to: --operator, --contact, --notice and --logo are required,
+    unless the page is for this machine alone, on loopback and without --trusted-proxy. Languages:
+    es, pt, tr, ar, fr-simple. No native speaker has read these, and each page says so.
 
     \b
     Exit codes: 0 stopped when told to, 1 could not run, 2 wrong usage or configuration.
@@ -123,9 +166,17 @@ def web(
             " on 127.0.0.1.",
             setting="listen",
         )
-    files = read_page() | operator_file(operator, notice)
+    proxies = _proxies(trusted)
+    if who.lacking and (trusted or not _is_loopback(host)):
+        missing = ", ".join(f"--{'operator' if each == 'name' else each}" for each in who.lacking)
+        raise ConfigurationError(
+            f"People have to learn whom they turn to: give {missing}. Without them the page starts"
+            " on loopback alone, without --trusted-proxy.",
+            setting="operator",
+        )
+    files = read_page() | text_files(languages) | operator_files(who)
     connection = connect(target.server, target.key, target.tls_ca)
-    options = {"ssl_certfile": tls_cert, "ssl_keyfile": tls_key, **_proxies(trusted)}
+    options = {"ssl_certfile": tls_cert, "ssl_keyfile": tls_key, **proxies}
     # uvicorn and asyncio name addresses, and quote what was sent.
     logging.disable(logging.CRITICAL)
     logs.configure("web")

@@ -5,22 +5,22 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from disrupt.core.partners import is_https
 from disrupt.errors import ConfigurationError
+from disrupt.texts import LANGUAGES, read_texts
 
 _DISRUPT = Path(__file__).parents[1]
 _PAGE = _DISRUPT / "web" / "page"
-_SHARED = {
-    "/hashing/shapes.npy": _DISRUPT / "distinctiveness" / "shapes.npy",
-    **{
-        f"/texts/{name}.{language}.json": _DISRUPT / "texts" / f"{name}.{language}.json"
-        for name in ("shared", "page")
-        for language in ("fr", "en")
-    },
-}
+_TEXTS = _DISRUPT / "texts"
+_SHARED = {"/hashing/shapes.npy": _DISRUPT / "distinctiveness" / "shapes.npy"}
 """Files that the page shares with other rooms."""
+
+ALWAYS = ("fr", "en")
+"""Languages that every installation offers."""
 
 LIBRARIES = (
     "altcha-lib/LICENSE",
@@ -44,13 +44,17 @@ _TYPES = {
     ".json": "application/json",
     ".mjs": "text/javascript; charset=utf-8",
     ".npy": "application/octet-stream",
+    ".png": "image/png",
     ".svg": "image/svg+xml",
     "": "text/plain; charset=utf-8",
 }
 """Kinds of files that are served, by suffix. Licences have none."""
 
 _NAME_CHARACTERS_MAX = 80
-_NOTICE = re.compile(r"https://[\w.-]{1,253}(:[0-9]{1,5})?([/?][!-~]{0,500})?")
+_LOGO_BYTES_MAX = 256 * 1024
+"""Most bytes of a logo, which each visitor loads."""
+_MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(\.[\w-]{1,63}){1,8}", re.ASCII)
+_TELEPHONE = re.compile(r"\+?[0-9]([ .-]?[0-9]){2,14}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,30 @@ class File:
     media_type: str
 
 
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who runs the page. ``contact`` is an e-mail or https address, or a telephone number.
+
+    ``notice`` is the https address of their legal and privacy notice, ``logo`` a file, PNG or SVG.
+    Each is empty where an installation does not say it.
+    """
+
+    name: str = ""
+    contact: str = ""
+    notice: str = ""
+    logo: Path | None = None
+
+    @property
+    def lacking(self) -> list[str]:
+        """Return the names of what is not said."""
+        return [name for name in self.__slots__ if not getattr(self, name)]
+
+
 def read_page(directory: Path = _PAGE) -> dict[str, File]:
     """Return the files of the page by their path, as in ``/flow/main.js``; ``/`` is index.html.
 
-    Raises ConfigurationError where one is missing.
+    It has no texts and says nothing of its operator: see ``text_files`` and ``operator_files``.
+    Raises ConfigurationError where a file is missing.
     """
     paths = {
         f"/{path.relative_to(directory).as_posix()}": path
@@ -75,7 +99,7 @@ def read_page(directory: Path = _PAGE) -> dict[str, File]:
     paths |= {f"/libraries/{name}": directory / "libraries" / name for name in LIBRARIES}
     try:
         files = {name: _read(path) for name, path in (paths | _SHARED).items()}
-        return {"/": files.pop("/index.html"), **files, **operator_file()}
+        return {"/": files.pop("/index.html"), **files}
     except (OSError, KeyError) as error:
         missing = error.filename if isinstance(error, OSError) else directory / "index.html"
         raise ConfigurationError(
@@ -85,19 +109,104 @@ def read_page(directory: Path = _PAGE) -> dict[str, File]:
         ) from error
 
 
-def operator_file(name: str = "", notice: str = "") -> dict[str, File]:
-    """Return, by its path, the file that says who runs the page; empty texts say nothing.
+def text_files(languages: Sequence[str] = (), directory: Path = _TEXTS) -> dict[str, File]:
+    """Return, by their path, the texts in the languages that the page offers, and their list.
 
-    ``notice`` is the https address of their legal notice. Raises ConfigurationError for others.
+    French and English are always among them. Raises ConfigurationError for a language that the
+    page does not have, and for a catalogue with a hole.
     """
+    offered = dict.fromkeys((*ALWAYS, *languages))
+    for unknown in (tag for tag in offered if tag not in LANGUAGES):
+        raise ConfigurationError(
+            f"The page has no language {unknown!r} (--language). It has: {', '.join(LANGUAGES)}.",
+            setting="language",
+        )
+    rows = [
+        {
+            "tag": tag,
+            "name": LANGUAGES[tag].name,
+            "direction": LANGUAGES[tag].direction,
+            "isRead": LANGUAGES[tag].is_read,
+        }
+        for tag in offered
+    ]
+    files = {"/languages.json": json_file(rows)}
+    try:
+        for tag in offered:
+            for name in ("shared", "page"):
+                files[f"/texts/{name}.{tag}.json"] = json_file(
+                    dict(read_texts(name, tag, directory))
+                )
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"The page cannot be shown in {tag!r} (--language): {error}. Mend the catalogue in"
+            f" {directory}, or leave this language out.",
+            setting="language",
+        ) from error
+    return files
+
+
+def operator_files(operator: Operator) -> dict[str, File]:
+    """Return, by their path, the files that say who runs the page.
+
+    Raises ConfigurationError for what cannot be shown or linked.
+    """
+    name, contact, notice = operator.name, operator.contact, operator.notice
     if not name.isprintable() or len(name) > _NAME_CHARACTERS_MAX:
         message = f"--operator takes a line of at most {_NAME_CHARACTERS_MAX} characters."
         raise ConfigurationError(message, setting="operator")
-    if notice and not _NOTICE.fullmatch(notice):
+    if notice and not is_https(notice):
         message = f"--notice takes an address that begins with https://, not {notice!r}."
         raise ConfigurationError(message, setting="notice")
-    body = json.dumps({"name": name.strip(), "notice": notice}).encode()
-    return {"/operator.json": _file(body, ".json")}
+    files = {} if operator.logo is None else _logo(operator.logo)
+    body = {
+        "name": name,
+        "contact": {"text": contact.removeprefix("https://"), "href": _href(contact)},
+        "notice": notice,
+        "logo": "".join(files),
+    }
+    return {"/operator.json": json_file(body), **files}
+
+
+def _href(contact: str) -> str:
+    if not contact or is_https(contact):
+        return contact
+    if _MAIL.fullmatch(contact):
+        return f"mailto:{contact}"
+    if _TELEPHONE.fullmatch(contact):
+        return "tel:" + re.sub("[ .-]", "", contact)
+    raise ConfigurationError(
+        "--contact takes an e-mail address, a telephone number, or an address that begins with"
+        f" https://, not {contact!r}.",
+        setting="contact",
+    )
+
+
+def _logo(path: Path) -> dict[str, File]:
+    """Return the file of a logo by its path. Raises ConfigurationError for one that is none."""
+    try:
+        with path.open("rb") as file:
+            body = file.read(_LOGO_BYTES_MAX + 1)
+    except OSError as error:
+        message = f"The logo {path} (--logo) cannot be read: {error.strerror}."
+        raise ConfigurationError(message, setting="logo") from error
+    if len(body) > _LOGO_BYTES_MAX:
+        raise ConfigurationError(
+            f"The logo {path} (--logo) is too large: at most {_LOGO_BYTES_MAX // 1024} KiB, since"
+            " every visitor loads it. Make it smaller.",
+            setting="logo",
+        )
+    if body.startswith(b"\x89PNG\r\n\x1a\n"):
+        return {"/logo.png": _file(body, ".png")}
+    if re.match(rb"\s*(<\?xml[^>]*>\s*)?((<!--.*?-->|<!DOCTYPE[^>]*>)\s*)*<svg\b", body, re.DOTALL):
+        return {"/logo.svg": _file(body, ".svg")}
+    message = f"The logo {path} (--logo) is neither PNG nor SVG."
+    raise ConfigurationError(message, setting="logo")
+
+
+def json_file(content: object) -> File:
+    """Return a file of JSON."""
+    return _file(json.dumps(content, ensure_ascii=False).encode(), ".json")
 
 
 def _read(path: Path) -> File:

@@ -28,6 +28,7 @@ from disrupt.fair_queue import FairQueue, Turn, turn_of
 from disrupt.v1 import registration_pb2
 from disrupt.web.files import File
 from disrupt.web.origins import Origins, busy
+from disrupt.web.partners import Partners
 from disrupt.web.upstream import Upstream
 from disrupt.wire.errors import details
 from disrupt.wire.payloads import ENVELOPE_BYTES_MAX, parsed, register_hashes
@@ -143,6 +144,7 @@ class Gateway:
     ) -> None:
         self._files = files
         self._upstream = upstream
+        self._partners = Partners(upstream)
         self._origins = origins
         self._bounds = bounds or Bounds()
         self._registrations = FairQueue(self._bounds.registrations)
@@ -156,6 +158,7 @@ class Gateway:
             routes=[
                 Route(f"{SERVICE}/{{method}}", self._call, methods=["POST"]),
                 Route("/health", self._health, methods=["GET"]),
+                Route("/partners.json", self._list_partners, methods=["GET"]),
                 # As index.html asks again for what did not come.
                 Route("/{attempt:int}/{path:path}", self._file, methods=["GET"]),
                 Route("/{path:path}", self._file, methods=["GET"]),
@@ -168,11 +171,14 @@ class Gateway:
         file = self._files.get(f"/{request.path_params['path']}")
         if file is None:
             raise HTTPException(404)
-        headers = {"Vary": "Accept-Encoding"}
-        if "gzip" not in request.headers.get("accept-encoding", ""):
-            return Response(file.body, headers=headers, media_type=file.media_type)
-        headers["Content-Encoding"] = "gzip"
-        return Response(file.compressed, headers=headers, media_type=file.media_type)
+        return _as_accepted(file, request)
+
+    async def _list_partners(self, request: Request) -> Response:
+        """Name the partner platforms."""
+        try:
+            return _as_accepted(await self._partners.file(), request)
+        except DisruptError as error:
+            return _refusal(error)
 
     async def _health(self, _request: Request) -> Response:
         """Say whether the server behind the gateway serves."""
@@ -230,6 +236,14 @@ class Gateway:
                 or self._large_bytes.total() > self._bounds.large_bytes
             ):
                 raise busy(_RETRY_AFTER_S)
+
+
+def _as_accepted(file: File, request: Request) -> Response:
+    headers = {"Vary": "Accept-Encoding"}
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(file.body, headers=headers, media_type=file.media_type)
+    headers["Content-Encoding"] = "gzip"
+    return Response(file.compressed, headers=headers, media_type=file.media_type)
 
 
 @asynccontextmanager

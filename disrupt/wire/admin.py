@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from disrupt.admin.v1 import admin_pb2
 from disrupt.core.outcomes import MatchedVersion, MatchOutcome, OutcomeReport
+from disrupt.core.partners import Partner
 from disrupt.core.policy import ApiKey, LookupQuota, Right
 from disrupt.wire.fields import invalid
 
@@ -87,6 +88,18 @@ def quota(request: admin_pb2.SetQuotaRequest) -> LookupQuota:
     return LookupQuota(asked.organisation.strip(), asked.per_minute, asked.per_day)
 
 
+def partner_request(partner: Partner) -> admin_pb2.SetPartnerRequest:
+    """Make the request to set how an organisation is named."""
+    with _text("organisation, name or link"):
+        return admin_pb2.SetPartnerRequest(partner=_partner(partner))
+
+
+def partner(request: admin_pb2.SetPartnerRequest) -> Partner:
+    """Return the organisation, and how it is named."""
+    asked = request.partner
+    return Partner(asked.organisation.strip(), asked.name.strip(), asked.report_url.strip())
+
+
 def uses_request(key_ids: Iterable[str]) -> admin_pb2.NoteKeyUsesRequest:
     """Make the request to note uses of keys."""
     return admin_pb2.NoteKeyUsesRequest(key_ids=key_ids)
@@ -123,12 +136,16 @@ def outcome_report(message: admin_pb2.RecordOutcomeRequest) -> OutcomeReport:
 
 
 def list_answer(
-    values: Iterable[ApiKey], bank_names: Mapping[int, str], quotas: Iterable[LookupQuota]
+    values: Iterable[ApiKey],
+    bank_names: Mapping[int, str],
+    quotas: Iterable[LookupQuota],
+    partners: Iterable[Partner],
 ) -> admin_pb2.ListKeysResponse:
-    """Make the answer that lists keys and quotas."""
+    """Make the answer that lists keys, and what is set of their organisations."""
     return admin_pb2.ListKeysResponse(
         keys=[key(value, bank_names) for value in values],
         quotas=[_quota(value) for value in quotas],
+        partners=[_partner(value) for value in partners],
     )
 
 
@@ -144,6 +161,12 @@ def key(value: ApiKey, bank_names: Mapping[int, str]) -> admin_pb2.Key:
         organisation=value.organisation,
         expires_on=value.expires_on,
         last_used_on=value.last_used_on,
+    )
+
+
+def _partner(value: Partner) -> admin_pb2.Partner:
+    return admin_pb2.Partner(
+        organisation=value.organisation, name=value.name, report_url=value.report_url
     )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from disrupt.core.cases import AgeBand, new_case_number, parse_case_number, parse_pin
 from disrupt.core.media import ITEM_ID_BYTES, MediaKind
+from disrupt.core.partners import Partner
 from disrupt.core.registrations import (
     ORIGIN_TOKEN_BYTES_MAX,
     PROOF_BYTES_MAX,
@@ -226,6 +227,15 @@ def challenged(
 def challenge_answer(challenge: str) -> registration_pb2.GetChallengeResponse:
     """Make the answer that has a challenge, or an empty one."""
     return registration_pb2.GetChallengeResponse(challenge=challenge)
+
+
+def partners_answer(partners: Iterable[Partner], day: str) -> registration_pb2.ListPartnersResponse:
+    """Make the answer that names partner platforms, as of a day."""
+    messages = (
+        registration_pb2.Partner(name=partner.name, report_url=partner.report_url)
+        for partner in partners
+    )
+    return registration_pb2.ListPartnersResponse(partners=messages, day=day)
 
 
 def kept_answer(value: ShownCase) -> registration_pb2.KeepCaseResponse:

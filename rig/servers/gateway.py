@@ -19,7 +19,7 @@ import uvicorn
 
 from disrupt.client.connection import connect
 from disrupt.web.commands import configuration
-from disrupt.web.files import File, read_page
+from disrupt.web.files import File, Operator, operator_files, read_page, text_files
 from disrupt.web.gateway import CONTENT_TYPE, SERVICE, Bounds, Gateway
 from disrupt.web.origins import Origins
 from disrupt.web.upstream import Upstream
@@ -29,9 +29,9 @@ PAGE = {"/": File(b"<!doctype html>", b"", "text/html; charset=utf-8")}
 
 @functools.cache
 def whole_page() -> dict[str, File]:
-    """Return the files of the page, those of npm too."""
+    """Return the files of the page, those of npm too, without an operator."""
     subprocess.run([Path(__file__).parents[2] / "scripts" / "page-libraries"], check=True)
-    return read_page()
+    return read_page() | text_files() | operator_files(Operator())
 
 
 @dataclass(frozen=True)

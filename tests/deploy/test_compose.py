@@ -171,6 +171,7 @@ def test_platforms_and_browsers_reach_the_server_through_the_proxy(tmp_path: Pat
                 client.match_hashes(os.urandom(32))
 
             (web_keys / "web.key").write_text(of_page)
+            (web_keys / "logo.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
             web = installed(container(SERVICES["web"], name, tmp_path / "web", places))
             command = [*json.loads(IMAGE["ENTRYPOINT"]), *SERVICES["web"]["command"]]
             with web.running(tmp_path / "web.log", *command) as gateway:
@@ -183,9 +184,10 @@ def test_platforms_and_browsers_reach_the_server_through_the_proxy(tmp_path: Pat
                 status, front = asked(page, trusting, "/")
                 assert status == 200
                 assert "<title>" in front
-                access = CaseAccess(case_number=case_number(1), pin="0" * 12)
-                body = GetCaseRequest(access=access).SerializeToString()
-                status, refused = asked(page, trusting, f"{SERVICE}/GetCase", body)
+                asking = GetCaseRequest(access=CaseAccess(case_number=case_number(1), pin="0" * 12))
+                status, refused = asked(
+                    page, trusting, f"{SERVICE}/GetCase", asking.SerializeToString()
+                )
                 assert status == 404
                 assert "No case with this number and PIN" in refused
                 _, python, *words = SERVICES["web"]["healthcheck"]["test"]

@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from disrupt.core.changes import Cursor
+from disrupt.core.partners import Partner
+from disrupt.core.policy import LookupQuota
 from disrupt.core.states import ItemState
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DataDirectoryError
@@ -53,6 +55,9 @@ def directory(data_dir: Path) -> DataDirectory:
         writer.register(renewed, day=DAY)
         writer.withdraw(number, [first.items[0].item_id], day=DAY)
         writer.add_key(api_key("00000001"), act=ACT)
+        organisation = api_key("00000001").organisation
+        writer.set_quota(LookupQuota(organisation, 1, 2), act=ACT)
+        writer.set_partner(Partner(organisation, "A", "https://a.example"), act=ACT)
         report(writer, first.items[2].item_id)
         writer.set_states([first.items[3].item_id], ItemState.DISABLED, ACT)
         writer.begin_epoch()
@@ -65,7 +70,8 @@ def content(reader: RegistryReader, numbers: list[str]) -> list[object]:
     return [
         *(head, list(map(plain, all_changes(reader))), reader.journaled()),
         plain_items(reader.matched_items(0, head, 99)),
-        *(reader.hashes_since(start), reader.banks(), reader.keys(), reader.quotas()),
+        *(reader.hashes_since(start), reader.banks(), reader.keys()),
+        *(reader.quotas(), reader.partners()),
         *(reader.case(number) for number in numbers),
         *(reader.outcomes(number, before="2027-01-01") for number in numbers),
         *(reader.acts(99), reader.count_states()),

@@ -386,6 +386,7 @@ def test_the_role_of_nodes_reads_what_the_feed_needs_and_no_case(
                 lambda reader: reader.banks(),
                 lambda reader: reader.keys(),
                 lambda reader: reader.quotas(),
+                lambda reader: reader.partners(),
             ):
                 assert ask(node) == ask(writer)
             for refused in (

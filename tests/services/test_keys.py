@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from disrupt.core.partners import Partner
 from disrupt.core.policy import ADULTS, MINORS, LookupQuota, Right
 from disrupt.errors import InvalidRequestError, NotFoundError, UnauthenticatedError
 from disrupt.registry import sqlite
@@ -21,6 +22,7 @@ from disrupt.services.keys import (
     create_key,
     revoke_key,
     rotate_key,
+    set_partner,
     set_quota,
 )
 from rig.media.registrations import ACT
@@ -192,6 +194,49 @@ def test_a_quota_out_of_range_is_refused(registry: RegistryWriter) -> None:
     ]
     assert violated(lambda: set_quota(registry, LookupQuota("p", 0, -1), act=ACT)) == ["per_day"]
     assert registry.quotas() == ()
+
+
+def test_a_partner_is_listed_while_it_has_a_valid_key_to_look_up(registry: RegistryWriter) -> None:
+    def listed(day: str) -> list[str]:
+        ring = KeyRing(registry.keys(), partners=registry.partners(), day=day)
+        return [partner.name for partner in ring.partners]
+
+    for name, right, until in (
+        ("p", Right.MATCH, NEXT_DAY),
+        ("q", Right.MATCH, ""),
+        ("helpline", Right.REGISTER, ""),
+    ):
+        key, _ = create_key(registry, name, [right], (), day=DAY, act=ACT, expires_on=until)
+        partner = Partner(name, f"{name} for all", f"https://{name}.example/report?a=1")
+        set_partner(registry, partner, act=ACT)
+        if name == "q":
+            last = key.key_id
+    assert listed(DAY) == ["p for all", "q for all"]
+    assert listed(NEXT_DAY) == ["q for all"]
+    revoke_key(registry, last, day=DAY, act=ACT)
+    assert listed(DAY) == ["p for all"]
+    set_partner(registry, Partner("p", "", ""), act=ACT)
+    assert listed(DAY) == []
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "",
+        "http://a.example",
+        "javascript:alert(1)",
+        "https://a@b.example",
+        "https://a b",
+        "https://",
+    ],
+)
+def test_a_partner_without_an_https_link_is_refused(registry: RegistryWriter, link: str) -> None:
+    create_key(registry, "p", [Right.MATCH], (), day=DAY, act=ACT)
+    refused = violated(lambda: set_partner(registry, Partner("p", "P", link), act=ACT))
+    assert refused == ["report_url"]
+    long_name = Partner("p", "P" * 101, "https://a.example")
+    assert violated(lambda: set_partner(registry, long_name, act=ACT)) == ["name"]
+    assert registry.partners() == ()
 
 
 def test_the_writer_is_told_of_each_key_and_day_once() -> None:

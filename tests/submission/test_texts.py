@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ import pytest
 from disrupt.errors import CaseRefusedError, DisruptError, OverloadedError, TooManyAttemptsError
 from disrupt.submission import reasons, texts
 from disrupt.submission.results import NOT_SENT, Rejected
-from disrupt.texts import Phrase, read_catalogue
+from disrupt.texts import LANGUAGES, Phrase, read_catalogue, read_texts
+
+COUNTED = {"a.one": "x", "a.other": "{count} x"}
 
 
 @pytest.mark.parametrize("name", ["shared", "commands", "page"])
@@ -22,21 +25,43 @@ def test_both_languages_say_it_with_the_same_facts(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("french", "english", "problem"),
+    ("french", "language", "texts", "problem"),
     [
-        ({"a": "x", "b": "y"}, {"a": "x"}, "b"),
-        ({"a": "x"}, {"a": "x", "b": "y"}, "b"),
-        ({"a": "{count} x"}, {"a": "x"}, "a"),
-        ({"a": "{count} x"}, {"a": "{number} x"}, "a"),
+        ({"a": "x", "b": "y"}, "en", {"a": "x"}, "b"),
+        ({"a": "x"}, "en", {"a": "x", "b": "y"}, "b"),
+        ({"a": "x"}, "en", {"a": " "}, "a"),
+        ({"a": "{count} x"}, "en", {"a": "x"}, "a"),
+        ({"a": "{count} x"}, "en", {"a": "{number} x"}, "a"),
+        (COUNTED, "en", {"a.other": "{count} x"}, "a.one"),
+        (COUNTED, "en", COUNTED | {"a.two": "{count} x"}, "a.two"),
+        (COUNTED, "en", COUNTED | {"a.other": "x"}, "a.other"),
+        (COUNTED, "en", COUNTED | {"a.one": "{day} x"}, "a.one"),
+        (COUNTED, "ar", COUNTED, "a.few, a.many, a.two, a.zero"),
+        ({"a": "x", "a.other": "y"}, "ar", {"a": "x"}, "a.other"),
     ],
 )
-def test_what_only_one_language_has_is_refused(
-    tmp_path: Path, french: dict[str, str], english: dict[str, str], problem: str
+def test_what_is_missing_or_other_than_in_french_is_refused(
+    tmp_path: Path, french: dict[str, str], language: str, texts: dict[str, str], problem: str
 ) -> None:
     (tmp_path / "some.fr.json").write_text(json.dumps(french))
-    (tmp_path / "some.en.json").write_text(json.dumps(english))
-    with pytest.raises(ValueError, match=f"languages: {problem}$"):
-        read_catalogue("some", tmp_path)
+    (tmp_path / f"some.{language}.json").write_text(json.dumps(texts))
+    with pytest.raises(ValueError, match=rf"^some\.{language}\.json: .*: {problem}$"):
+        read_texts("some", language, tmp_path)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_language_of_the_page_is_whole_and_names_the_same_numbers_to_call(
+    language: str,
+) -> None:
+    def numbers(text: str) -> set[str]:
+        return set(re.findall(r"(?<!\d)(3018|119|114|112|17)(?!\d)", text))
+
+    for name in ("shared", "page"):
+        french = read_texts(name, "fr")
+        for key, text in read_texts(name, language).items():
+            base = key.rpartition(".")[0]
+            like = key if key in french else f"{base}.other"
+            assert numbers(text) == numbers(french[like]), key
 
 
 def test_the_commands_say_each_text_of_their_catalogue() -> None:

@@ -32,6 +32,12 @@ pytestmark = needs_npm
 ACCESS = registration_pb2.CaseAccess(case_number=case_number(7), pin="123456789012")
 GET = registration_pb2.GetCaseRequest(access=ACCESS).SerializeToString()
 CALLER = "192.0.2.77"
+SAID = (
+    *("--operator", "Association Exemple", "--contact", "aide@example.org"),
+    *("--notice", "https://example.org/notice?a=1"),
+    *("--logo", str(Path(commands.__file__).parent / "page" / "favicon.svg")),
+)
+"""The options that say who runs the page."""
 
 
 @contextmanager
@@ -68,7 +74,7 @@ def test_no_line_of_the_log_says_who_asked_or_for_what(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with (
         scripted(status_of(CaseRefusedError()), lacking) as server,
-        web(server.address, log, "--trusted-proxy", "127.0.0.1") as (page, process),
+        web(server.address, log, "--trusted-proxy", "127.0.0.1", *SAID) as (page, process),
     ):
         forwarded = {"x_forwarded_for": CALLER}
         assert page.call("GetCase", GET, **forwarded).status == 404
@@ -121,7 +127,10 @@ def logging_again() -> Iterator[None]:
         (("--listen", "0.0.0.0:0"), "give --tls-cert and --tls-key"),
         (("--listen", "8080"), "HOST:PORT"),
         (("--listen", "127.0.0.1:99999"), "HOST:PORT"),
-        (("--listen", "nowhere.invalid:80", "--tls-cert", "a", "--tls-key", "a"), "Cannot listen"),
+        (
+            ("--listen", "nowhere.invalid:80", "--tls-cert", "a", "--tls-key", "a", *SAID),
+            "Cannot listen",
+        ),
         (("--trusted-proxy", "proxy.example"), "addresses and networks"),
         (("--trusted-proxy", "10.0.0.1/8"), "addresses and networks"),
         (("--tls-cert", "missing.pem"), "belong together"),
@@ -132,6 +141,14 @@ def logging_again() -> Iterator[None]:
         (("--notice", "http://example.org/"), "begins with https://"),
         (("--notice", "javascript:alert(1)//https://example.org/"), "begins with https://"),
         (("--notice", "https://example.org@elsewhere.example/"), "begins with https://"),
+        (("--contact", "javascript:alert(1)"), "e-mail address, a telephone number"),
+        (("--logo", "missing.png"), "cannot be read"),
+        (("--language", "de"), "no language 'de' (--language). It has: fr, en, es"),
+        (("--trusted-proxy", "127.0.0.1", "--operator", "A"), "give --contact, --notice, --logo"),
+        (
+            ("--listen", "0.0.0.0:0", "--tls-cert", "a", "--tls-key", "a"),
+            "give --operator, --contact, --notice, --logo. Without them the page starts",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_with_the_option(
@@ -144,15 +161,17 @@ def test_what_cannot_work_is_refused_with_the_option(
     assert words in done.exception.message
 
 
-def test_it_serves_who_runs_it(tmp_path: Path) -> None:
-    said = ("--operator", "Association Exemple", "--notice", "https://example.org/notice?a=1")
-    with web("127.0.0.1:1", tmp_path / "log", *said) as (page, _process):
-        answer = page.ask("GET", "/operator.json")
-    assert answer.headers["content-type"] == "application/json"
-    assert json.loads(answer.body) == {"name": said[1], "notice": said[3]}
-
-
-def test_beyond_loopback_it_serves_tls(tmp_path: Path) -> None:
+def test_it_serves_who_runs_it_and_beyond_loopback_tls(tmp_path: Path) -> None:
     pem = in_one_file(tmp_path / "certificate.pem", "127.0.0.1")
-    with web("127.0.0.1:1", tmp_path / "log", listen="0.0.0.0:0", tls=pem) as (page, _process):
-        assert page.ask("GET", "/").status == 200
+    beyond = web("127.0.0.1:1", tmp_path / "log", *SAID, listen="0.0.0.0:0", tls=pem)
+    with beyond as (page, _process):
+        answer, logo = page.ask("GET", "/operator.json"), page.ask("GET", "/logo.svg")
+    assert answer.headers["content-type"] == "application/json"
+    assert json.loads(answer.body) == {
+        "name": "Association Exemple",
+        "contact": {"text": "aide@example.org", "href": "mailto:aide@example.org"},
+        "notice": "https://example.org/notice?a=1",
+        "logo": "/logo.svg",
+    }
+    assert logo.headers["content-type"] == "image/svg+xml"
+    assert "default-src 'none'" in logo.headers["content-security-policy"]

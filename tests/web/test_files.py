@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import shutil
 from base64 import b64encode
 from hashlib import sha256
 from pathlib import Path
@@ -14,7 +15,15 @@ import pytest
 
 from disrupt.client.connection import DEFAULT_SERVER
 from disrupt.errors import ConfigurationError
-from disrupt.web.files import LIBRARIES, File, read_page
+from disrupt.texts import DIRECTORY
+from disrupt.web.files import (
+    LIBRARIES,
+    File,
+    Operator,
+    operator_files,
+    read_page,
+    text_files,
+)
 from disrupt.web.gateway import HEADERS
 from rig.servers.gateway import running, whole_page
 from tests.needs import needs
@@ -89,6 +98,44 @@ def test_a_page_without_its_libraries_is_refused(tmp_path: Path) -> None:
     (tmp_path / "index.html").touch()
     with pytest.raises(ConfigurationError, match="scripts/page-libraries"):
         read_page(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("contact", "href"),
+    [
+        ("aide@example.org", "mailto:aide@example.org"),
+        ("+33 1 23 45 67 89", "tel:+33123456789"),
+        ("https://example.org/contact", "https://example.org/contact"),
+    ],
+)
+def test_a_contact_is_linked(contact: str, href: str) -> None:
+    said = json.loads(operator_files(Operator(contact=contact))["/operator.json"].body)
+    assert said["contact"] == {"text": contact.removeprefix("https://"), "href": href}
+
+
+def test_a_logo_of_40_megabytes_is_refused_and_so_is_what_is_no_picture(tmp_path: Path) -> None:
+    logo = tmp_path / "logo.png"
+    with logo.open("wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n")
+        file.truncate(40_000_000)
+    with pytest.raises(ConfigurationError, match="too large: at most 256 KiB"):
+        operator_files(Operator(logo=logo))
+    for none in (b"", b"<html><svg></svg></html>", b"GIF89a"):
+        logo.write_bytes(none)
+        with pytest.raises(ConfigurationError, match="neither PNG nor SVG"):
+            operator_files(Operator(logo=logo))
+
+
+def test_a_catalogue_with_a_hole_is_refused_with_the_key(tmp_path: Path) -> None:
+    shutil.copytree(DIRECTORY, tmp_path, dirs_exist_ok=True)
+    assert text_files(["es"], tmp_path).keys() > text_files().keys()
+    catalogue = tmp_path / "page.es.json"
+    texts = json.loads(catalogue.read_text("utf-8"))
+    del texts["receipt.title"]
+    catalogue.write_text(json.dumps(texts))
+    with pytest.raises(ConfigurationError, match=r"'es'.*page\.es\.json: .*: receipt\.title\."):
+        text_files(["es"], tmp_path)
+    assert text_files((), tmp_path).keys() == text_files().keys()
 
 
 @pytest.mark.parametrize("directory", [WEB, ROOT / "tests/clients/typescript"])

@@ -117,6 +117,23 @@ def test_whoever_writes_an_origin_token_gets_that_of_their_network(
     assert whole.items == registration.items
 
 
+def test_partners_are_asked_for_once_for_many_and_again_after_a_failure() -> None:
+    named = registration_pb2.ListPartnersResponse(
+        partners=[registration_pb2.Partner(name="Exemple", report_url="https://example.org/")],
+        day="2026-12-02",
+    )
+    busy = status_of(UnavailableError("Later.", retry_after_s=1.0))
+    with scripted(busy, named) as server, running(server.address) as page:
+        assert page.ask("GET", "/partners.json").status == 503
+        answers = [page.ask("GET", "/partners.json") for _ in range(3)]
+        assert [seen.method for seen in server.seen] == ["ListPartners"] * 2
+    for answer in answers:
+        assert json.loads(answer.body) == {
+            "day": "2026-12-02",
+            "partners": [{"name": "Exemple", "reportUrl": "https://example.org/"}],
+        }
+
+
 @pytest.mark.parametrize(
     ("error", "status", "retry_after"),
     [

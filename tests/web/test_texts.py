@@ -16,7 +16,7 @@ _WORKER = "\n".join(
 )
 _TEXTS = {**read_catalogue("shared"), **read_catalogue("page")}
 _LITERALS = set(re.findall(r"'([\w.]+)'", _CODE))
-_MADE = re.compile(r"\.(?:one|many|hint|\d)$")
+_MADE = re.compile(r"(?:\.(?:one|hint|child|other|\d))+$")
 """Ends of keys that the code adds to others."""
 
 
@@ -25,7 +25,7 @@ def test_the_page_says_no_text_that_is_missing() -> None:
     counted = set(re.findall(r"\bcounted\('([\w.]+)'", _CODE))
     assert len(said) > 100
     assert said - _TEXTS.keys() == set()
-    assert {f"{key}.{end}" for key in counted for end in ("one", "many")} - _TEXTS.keys() == set()
+    assert {f"{key}.{end}" for key in counted for end in ("one", "other")} - _TEXTS.keys() == set()
 
 
 def test_each_text_of_the_page_is_said() -> None:
@@ -58,3 +58,8 @@ def test_the_page_has_one_kind_of_apostrophe() -> None:
     front = (_PAGE / "index.html").read_text("utf-8")
     for words in (front, *(phrase.fr + phrase.en for phrase in _TEXTS.values())):
         assert "\N{RIGHT SINGLE QUOTATION MARK}" not in words, words
+
+
+def test_the_style_is_of_no_direction() -> None:
+    """What begins at the left begins at the right where words go from right to left."""
+    assert not re.findall(r"\b(?:left|right)\b", (_PAGE / "style.css").read_text("utf-8"))

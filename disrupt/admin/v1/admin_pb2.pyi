@@ -150,6 +150,36 @@ class Quota(_message.Message):
 Global___Quota: _TypeAlias = Quota  # noqa: Y015
 
 @_typing.final
+class Partner(_message.Message):
+    """A platform that looks up, as people affected are told of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    REPORT_URL_FIELD_NUMBER: _builtins.int
+    organisation: _builtins.str
+    """Name of the organisation."""
+    name: _builtins.str
+    """Name that people know it by, at most 100 characters. Empty: it is not named."""
+    report_url: _builtins.str
+    """Where people report to it, an address that begins with https://. Empty where it is not named."""
+    def __init__(
+        self,
+        *,
+        organisation: _builtins.str = ...,
+        name: _builtins.str = ...,
+        report_url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "organisation", b"organisation", "report_url", b"report_url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Partner: _TypeAlias = Partner  # noqa: Y015
+
+@_typing.final
 class CreateKeyRequest(_message.Message):
     """Makes a key."""
 
@@ -244,6 +274,7 @@ class ListKeysResponse(_message.Message):
 
     KEYS_FIELD_NUMBER: _builtins.int
     QUOTAS_FIELD_NUMBER: _builtins.int
+    PARTNERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___Key]:
         """Oldest first."""
@@ -252,15 +283,20 @@ class ListKeysResponse(_message.Message):
     def quotas(self) -> _containers.RepeatedCompositeFieldContainer[Global___Quota]:
         """Quotas of the organisations that have one, by name."""
 
+    @_builtins.property
+    def partners(self) -> _containers.RepeatedCompositeFieldContainer[Global___Partner]:
+        """Organisations that want to be named, by organisation, also those without a valid key."""
+
     def __init__(
         self,
         *,
         keys: _abc.Iterable[Global___Key] | None = ...,
         quotas: _abc.Iterable[Global___Quota] | None = ...,
+        partners: _abc.Iterable[Global___Partner] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "quotas", b"quotas"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "partners", b"partners", "quotas", b"quotas"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -475,6 +511,47 @@ class SetQuotaResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetQuotaResponse: _TypeAlias = SetQuotaResponse  # noqa: Y015
+
+@_typing.final
+class SetPartnerRequest(_message.Message):
+    """Sets how an organisation is named."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTNER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def partner(self) -> Global___Partner:
+        """The organisation, instead of how it was named before."""
+
+    def __init__(
+        self,
+        *,
+        partner: Global___Partner | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partner", b"partner"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetPartnerRequest: _TypeAlias = SetPartnerRequest  # noqa: Y015
+
+@_typing.final
+class SetPartnerResponse(_message.Message):
+    """It is set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetPartnerResponse: _TypeAlias = SetPartnerResponse  # noqa: Y015
 
 @_typing.final
 class RevokeKeyRequest(_message.Message):

@@ -70,6 +70,11 @@ class AdminServiceStub:
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaRequest.SerializeToString,
                 response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaResponse.FromString,
                 _registered_method=True)
+        self.SetPartner = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/SetPartner',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetPartnerRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetPartnerResponse.FromString,
+                _registered_method=True)
         self.CreateBank = channel.unary_unary(
                 '/disrupt.admin.v1.AdminService/CreateBank',
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CreateBankRequest.SerializeToString,
@@ -150,6 +155,13 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetPartner(self, request, context):
+        """Sets how an organisation is named to people affected, or that it is not; every worker follows within a second.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateBank(self, request, context):
         """Makes a bank, or completes the test bank; every worker follows within a second.
         """
@@ -222,6 +234,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.SetQuota,
                     request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaRequest.FromString,
                     response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaResponse.SerializeToString,
+            ),
+            'SetPartner': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPartner,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetPartnerRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetPartnerResponse.SerializeToString,
             ),
             'CreateBank': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateBank,
@@ -439,6 +456,33 @@ class AdminService:
             '/disrupt.admin.v1.AdminService/SetQuota',
             disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaRequest.SerializeToString,
             disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPartner(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/SetPartner',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.SetPartnerRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.SetPartnerResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,6 +49,8 @@ class AdminServiceStub:
     """Notes that keys were used today (UTC). Workers call it, at most once a day for each key."""
     SetQuota: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SetQuotaRequest, _admin_pb2.SetQuotaResponse]
     """Sets the quota of an organisation; every worker follows within a second."""
+    SetPartner: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SetPartnerRequest, _admin_pb2.SetPartnerResponse]
+    """Sets how an organisation is named to people affected, or that it is not; every worker follows within a second."""
     CreateBank: _grpc.UnaryUnaryMultiCallable[_admin_pb2.CreateBankRequest, _admin_pb2.CreateBankResponse]
     """Makes a bank, or completes the test bank; every worker follows within a second."""
     ListBanks: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListBanksRequest, _admin_pb2.ListBanksResponse]
@@ -79,6 +81,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Notes that keys were used today (UTC). Workers call it, at most once a day for each key."""
     SetQuota: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetQuotaRequest, _admin_pb2.SetQuotaResponse]  # type: ignore[assignment]
     """Sets the quota of an organisation; every worker follows within a second."""
+    SetPartner: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetPartnerRequest, _admin_pb2.SetPartnerResponse]  # type: ignore[assignment]
+    """Sets how an organisation is named to people affected, or that it is not; every worker follows within a second."""
     CreateBank: _aio.UnaryUnaryMultiCallable[_admin_pb2.CreateBankRequest, _admin_pb2.CreateBankResponse]  # type: ignore[assignment]
     """Makes a bank, or completes the test bank; every worker follows within a second."""
     ListBanks: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListBanksRequest, _admin_pb2.ListBanksResponse]  # type: ignore[assignment]
@@ -148,6 +152,14 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.SetQuotaResponse, _abc.Awaitable[_admin_pb2.SetQuotaResponse]]:
         """Sets the quota of an organisation; every worker follows within a second."""
+
+    @_abc_1.abstractmethod
+    def SetPartner(
+        self,
+        request: _admin_pb2.SetPartnerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.SetPartnerResponse, _abc.Awaitable[_admin_pb2.SetPartnerResponse]]:
+        """Sets how an organisation is named to people affected, or that it is not; every worker follows within a second."""
 
     @_abc_1.abstractmethod
     def CreateBank(

@@ -7,7 +7,7 @@ MATCH = "disrupt_match"
 
 _TABLES = (
     *("alembic_version", "banks", "changes", "disputes", "fingerprints", "keys", "narrowings"),
-    "organisations",
+    *("organisations", "partners"),
 )
 _REGISTRY = ("id", "epoch", "timeline")
 _ITEMS = (

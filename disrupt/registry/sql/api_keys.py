@@ -1,11 +1,15 @@
-"""Keys and quotas of their organisations. Each function runs in one transaction of its caller."""
+"""Keys, and what is set of their organisations.
+
+Each function runs in one transaction of its caller.
+"""
 
 from collections.abc import Collection
 from dataclasses import asdict, replace
 
-from sqlalchemy import Connection, Select, delete, insert, or_, select, update
+from sqlalchemy import Connection, Select, Table, delete, insert, or_, select, update
 
 from disrupt.core.acts import Act, Action
+from disrupt.core.partners import Partner
 from disrupt.core.policy import ApiKey, LookupQuota, Right
 from disrupt.errors import NotFoundError
 from disrupt.registry.sql import acts, schema
@@ -102,17 +106,36 @@ def quotas(connection: Connection) -> tuple[LookupQuota, ...]:
 
 def set_quota(connection: Connection, quota: LookupQuota, *, act: Act) -> None:
     """Set the quota of an organisation. NotFoundError if no key belongs to it."""
-    name = quota.organisation
-    named = select(schema.keys.c.id).where(schema.keys.c.organisation == name).limit(1)
+    kept = asdict(quota) if quota.per_minute or quota.per_day else None
+    _set(connection, schema.organisations, quota.organisation, kept)
+    acts.note(connection, act)
+
+
+def partners(connection: Connection) -> tuple[Partner, ...]:
+    """Return the organisations that want to be named, whether or not they have a valid key."""
+    rows = connection.execute(select(schema.partners).order_by(schema.partners.c.organisation))
+    return tuple(Partner(row.organisation, row.name, row.report_url) for row in rows)
+
+
+def set_partner(connection: Connection, partner: Partner, *, act: Act) -> None:
+    """Set how an organisation is named; an empty name: not. NotFoundError if it has no key."""
+    kept = asdict(partner) if partner.name else None
+    _set(connection, schema.partners, partner.organisation, kept)
+    acts.note(connection, act)
+
+
+def _set(
+    connection: Connection, table: Table, organisation: str, kept: dict[str, object] | None
+) -> None:
+    """Replace the row of an organisation; None: by nothing. NotFoundError if it has no key."""
+    named = select(schema.keys.c.id).where(schema.keys.c.organisation == organisation).limit(1)
     if connection.execute(named).first() is None:
         raise NotFoundError(
-            f"No key belongs to an organisation {name!r}. `disrupt keys list` shows all."
+            f"No key belongs to an organisation {organisation!r}. `disrupt keys list` shows all."
         )
-    table = schema.organisations
-    connection.execute(delete(table).where(table.c.organisation == name))
-    if quota.per_minute or quota.per_day:
-        connection.execute(insert(table).values(asdict(quota)))
-    acts.note(connection, act)
+    connection.execute(delete(table).where(table.c.organisation == organisation))
+    if kept is not None:
+        connection.execute(insert(table).values(kept))
 
 
 def _no_key() -> NotFoundError:

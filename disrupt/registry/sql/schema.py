@@ -113,6 +113,15 @@ organisations = Table(
     Column("per_day", BigInteger, nullable=False),
 )
 
+# Organisations that people affected may be told of, as they want to be named.
+partners = Table(
+    "partners",
+    metadata,
+    Column("organisation", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("report_url", String, nullable=False),
+)
+
 # A withdrawn case keeps its number, PIN hash and days. Its items have the banks, which show an age.
 cases = Table(
     "cases",

@@ -178,7 +178,7 @@ async def _serve(
     )
     relay = Relay(channel, pause, config.max_call_s)
     matching = MatchServicer(config, state, relay, tokens, cursors, hashing, videos, quotas)
-    registration = RelayingRegistrationServicer(config, relay, hashing, videos)
+    registration = RelayingRegistrationServicer(config, state, relay, hashing, videos)
     review = RelayingReviewServicer(relay, matching.matches_any)
     handlers = {
         methods.MATCH: by_name(matching),

@@ -16,6 +16,7 @@ from disrupt.server.edge.interceptors import Handler
 from disrupt.server.edge.receiving import Context
 from disrupt.server.edge.shares import Resource, holder
 from disrupt.server.worker.relay import Relay
+from disrupt.server.worker.state import WorkerState
 from disrupt.server.worker.videos import fingerprint, first_part, in_time
 from disrupt.v1 import registration_pb2
 from disrupt.wire import registration as wire
@@ -26,15 +27,20 @@ _SHOW = "/disrupt.v1.RegistrationService/GetCase"
 
 
 class RelayingRegistrationServicer:
-    """Hash what staff register in this process, and relay the hashes; relay all other calls."""
+    """Hash what staff register in this process, and relay the hashes; name partner platforms.
+
+    Relay all other calls.
+    """
 
     def __init__(
         self,
         config: Config,
+        state: WorkerState,
         relay: Relay,
         hashing: IsolatedHashing,
         videos: IsolatedVideos,
     ) -> None:
+        self._state = state
         self._relay = relay
         self._stall_s = config.video_stall_s
         self._hashing = hashing
@@ -79,6 +85,13 @@ class RelayingRegistrationServicer:
             frames_low_quality=fingerprinted.low_quality,
             incomplete=fingerprinted.incomplete,
         )
+
+    async def ListPartners(
+        self, _request: registration_pb2.ListPartnersRequest, _context: Context
+    ) -> registration_pb2.ListPartnersResponse:
+        """Name the platforms that have a valid key, and want to be named."""
+        ring = self._state.ring
+        return wire.partners_answer(ring.partners, ring.day)
 
     async def _register(
         self, item: MediaItem, asked: registration_pb2.RegistrationContext, context: Context

@@ -169,7 +169,7 @@ class WorkerState:
         try:
             reader, day = self._reader, _today()
             keys = reader.keys()
-            ring = KeyRing(keys, reader.banks(), reader.quotas(), day=day)
+            ring = KeyRing(keys, reader.banks(), reader.quotas(), reader.partners(), day=day)
             if self._live.serving and not reader.knows(self._live.cursor):
                 # keys that were revoked could be valid there
                 raise UnavailableError("The registry is not the one that the index follows.")

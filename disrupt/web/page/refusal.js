@@ -1,6 +1,6 @@
 /**
  * Why a file has no fingerprints.
- * @typedef {'empty' | 'not-media' | 'unsupported' | 'unreadable' | 'too-large' |
+ * @typedef {'empty' | 'not-media' | 'document' | 'unsupported' | 'unreadable' | 'too-large' |
  *   'video-too-long' | 'featureless' | 'too-regular' | 'noise' | 'no-memory' | 'not-loaded' |
  *   'cancelled' | 'internal'} Reason
  */

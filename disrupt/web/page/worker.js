@@ -95,6 +95,7 @@ async function hash(file, step, ask) {
   if (!file.size) throw new Refusal('empty');
   const format = formatOf(new Uint8Array(await file.slice(0, SNIFFED_BYTES).arrayBuffer()));
   if (!format) throw new Refusal('not-media');
+  if (format === 'document') throw new Refusal('document');
   if (format === 'other') throw new Refusal('unsupported');
   const shapes = await shapesLoading;
   if (format === 'video') return hashVideo(file, shapes, step, ask);

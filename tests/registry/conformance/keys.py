@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from disrupt.core.acts import Action
+from disrupt.core.partners import Partner
 from disrupt.core.policy import ADULTS, MINORS, ApiKey, LookupQuota, Right
 from disrupt.errors import NotFoundError, UnavailableError
 from disrupt.registry.registry import RegistryWriter
@@ -94,6 +95,23 @@ class KeysConformance(Opened):
         assert writer.quotas() == ()
         with pytest.raises(NotFoundError):
             writer.set_quota(LookupQuota("nobody", 1, 1), act=ACT)
+
+    def test_an_organisation_is_named_as_set_last(self, writer: RegistryWriter) -> None:
+        name = api_key("00000001").organisation
+        writer.add_key(api_key("00000001"), act=ACT)
+        assert writer.partners() == ()
+        named = replace(ACT, action=Action.PARTNER_SET)
+        for partner in (Partner(name, "A", "https://a.example"), Partner(name, "B", "https://b")):
+            writer.set_partner(partner, act=named)
+            assert writer.partners() == (partner,)
+        writer.set_quota(LookupQuota(name), act=ACT)
+        assert writer.partners() == (partner,)
+        writer.set_partner(Partner(name, "", ""), act=named)
+        assert writer.partners() == ()
+        with pytest.raises(NotFoundError):
+            writer.set_partner(Partner("nobody", "N", "https://n.example"), act=named)
+        acts = [record.act for record in writer.acts(9)]
+        assert acts.count(named) == 3
 
     def test_an_unknown_key_is_neither_changed_nor_revoked(self, writer: RegistryWriter) -> None:
         for change in (

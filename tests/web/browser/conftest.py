@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
+from disrupt.texts import LANGUAGES
+from disrupt.web.files import text_files
 from rig.servers.deployment import Deployment
 from rig.servers.gateway import running, whole_page
 from tests.web.browser.chromium import chromium
@@ -17,7 +19,8 @@ from tests.web.browser.site import Site
 @pytest.fixture(scope="session")
 def site(deployment: Deployment) -> Iterator[Site]:
     key = deployment.make_key("page", "register")
-    with running(deployment.address, whole_page(), key=key) as gateway:
+    files = whole_page() | text_files(list(LANGUAGES))
+    with running(deployment.address, files, key=key) as gateway:
         yield Site(gateway.url, deployment, deployment.make_key("platform", "match"))
 
 

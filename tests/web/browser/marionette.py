@@ -75,7 +75,11 @@ def firefox(profile: Path, port: int) -> Iterator[Firefox]:
     program = shutil.which("firefox-esr")
     if program is None and not os.environ.get("CI"):
         pytest.skip("there is no firefox-esr: scripts/system-packages installs it")
-    lines = (f'user_pref("marionette.port", {port});', 'user_pref("app.normandy.enabled", false);')
+    lines = (
+        f'user_pref("marionette.port", {port});',
+        'user_pref("app.normandy.enabled", false);',
+        'user_pref("intl.accept_languages", "fr-FR");',
+    )
     (profile / "user.js").write_text("\n".join(lines))
     options = ("--headless", "--no-remote", "--marionette", "--profile", str(profile))
     command = [program or "firefox-esr", *options]

@@ -16,6 +16,7 @@ from rig.media.pictures import PHOTOS, encode
 expect.set_options(timeout=240_000)
 
 _TEXTS = {**read_catalogue("shared"), **read_catalogue("page")}
+_VOICES = ("", ".child", ".other")
 
 
 def words(key: str, **fields: object) -> re.Pattern[str]:
@@ -57,9 +58,10 @@ class Person:
         return self.sees("welcome")
 
     def sees(self, step: str) -> Self:
-        """Wait for the heading of a step."""
-        heading = self.page.get_by_role("heading", level=1)
-        expect(heading).to_contain_text(words(f"{step}.title"))
+        """Wait for the heading of a step, to whomever."""
+        keys = [key for key in (f"{step}.title{end}" for end in _VOICES) if key in _TEXTS]
+        titles = re.compile("|".join(words(key).pattern for key in keys))
+        expect(self.page.get_by_role("heading", level=1)).to_contain_text(titles)
         return self
 
     def reads(self, key: str, **fields: object) -> Self:
@@ -76,6 +78,12 @@ class Person:
         self.actions += 1
         self.button(name).first.click()
         self.page.mouse.move(1, 1)
+        return self
+
+    def switches(self, language: str) -> Self:
+        """Choose a language by its tag, and wait until it is shown."""
+        self.page.locator("#language").select_option(language)
+        expect(self.page.locator(f"html[lang={language}]")).to_be_visible()
         return self
 
     def says_age(self, age: str = "18 ans ou plus") -> Self:
@@ -112,12 +120,24 @@ class Person:
         expect(self.page.locator("main[data-step=receipt]")).to_be_visible()
         return self.number_and_pin()
 
+    def finds(self, *files: FilePayload) -> Self:
+        """Ask the open case which pictures files are, and wait for the answers."""
+        answered = self.page.locator("#which ~ .files .file-state:is(.done, .problem)")
+        before = answered.count()
+        self.page.locator("#which").set_input_files(files)
+        expect(answered).to_have_count(before + len(files))
+        return self
+
     def number_and_pin(self) -> tuple[str, str]:
         """Return what is shown of the case."""
         return (
             self.page.locator("#case-number").inner_text(),
             self.page.locator("#pin").inner_text().replace(" ", ""),
         )
+
+    def ends(self) -> Self:
+        """Finish, and go back to the welcome."""
+        return self.clicks("Terminer").sees("goodbye").clicks("Revenir à l'accueil").sees("welcome")
 
     def opens(self, number: str, pin: str) -> Self:
         """Open a case from the welcome."""
@@ -150,7 +170,9 @@ class Person:
         self.clicks("Retirer Image 1")
         expect(self.button("Oui, retirer")).to_have_attribute("aria-disabled", "false")
         look("withdraw")
-        self.clicks("Non, ne rien changer").sees("case").clicks("Terminer").sees("welcome")
+        self.clicks("Non, ne rien changer").sees("case").clicks("Terminer").sees("goodbye")
+        look("goodbye")
+        self.clicks("Revenir à l'accueil").sees("welcome")
         self.clicks("J'ai déjà un dossier").sees("open").clicks("Ouvrir")
         look("open")
         self.clicks("Aide et contacts").sees("help")

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image
+from playwright.sync_api import Page
 
 from rig.servers.deployment import FEW_DECODERS, Deployment
 from rig.servers.gateway import running, whole_page
@@ -33,12 +34,23 @@ def main() -> None:
                 person = Person(page, gateway.url).comes()
 
                 def save(step: str, name: str = name, person: Person = person) -> None:
-                    shot = Image.open(io.BytesIO(person.page.screenshot(full_page=True)))
+                    shot = Image.open(io.BytesIO(whole(person.page)))
                     shot.save(DIRECTORY / f"{name}-{step}.webp", quality=60, method=6)
 
                 person.at_each_step(save)
                 page.close()
         server.stop()
+
+
+def whole(page: Page) -> bytes:
+    """Return a picture of all of the page: in a window that is as high, so that nothing floats."""
+    window = page.viewport_size
+    assert window is not None
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": window["width"], "height": height})
+    shot = page.screenshot()
+    page.set_viewport_size(window)
+    return shot
 
 
 if __name__ == "__main__":

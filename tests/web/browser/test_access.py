@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from disrupt.texts import LANGUAGES, read_texts
 from tests.web.browser.person import Person, photograph
 from tests.web.browser.site import Site
 
 _AXE = Path(__file__).parents[3] / ".cache/page/node_modules/axe-core/axe.min.js"
 """Where scripts/page-libraries puts axe."""
+
+TITLES = {tag: read_texts("page", tag)["title"] for tag in LANGUAGES}
 
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -27,9 +31,9 @@ def _violations(page: Page) -> list[str]:
 def _obstacles(page: Page) -> list[str]:
     """Return what keeps somebody from using the step that is shown."""
     found: list[str] = page.evaluate(
-        """() => {
+        """(title) => {
             const { scrollWidth, clientWidth } = document.documentElement;
-            const targets = [...document.querySelectorAll('button, input:not([hidden])')];
+            const targets = [...document.querySelectorAll('button, select, input:not([hidden])')];
             const small = targets.filter((it) => it.checkVisibility() && it.offsetHeight < 44);
             const { top, bottom } = document.getElementById('exit').getBoundingClientRect();
             return [
@@ -37,33 +41,44 @@ def _obstacles(page: Page) -> list[str]:
                 small.length && `small: ${small[0].outerHTML}`,
                 (top < 0 || bottom > innerHeight) && 'the exit is out of view',
                 document.getAnimations().length && 'something moves',
-                document.title !== 'Accueil' && 'the title tells something',
+                document.title !== title && 'the title tells something',
                 location.href !== `${origin}/` && 'so does the address',
             ].filter(Boolean);
-        }"""
+        }""",
+        TITLES[page.locator("html").get_attribute("lang") or ""],
     )
     return found
 
 
 @pytest.mark.parametrize(
-    ("scheme", "width_px", "height_px"),
-    [("light", 320, 640), ("dark", 320, 256)],
-    ids=["narrow", "dark, at a zoom of 400 %"],
+    ("scheme", "width_px", "height_px", "text_px", "languages"),
+    [
+        ("light", 320, 640, 16, list(LANGUAGES)[1:]),
+        ("dark", 320, 256, 16, ("en", "ar")),
+        ("light", 320, 640, 32, ("en", "ar")),
+    ],
+    ids=["narrow", "dark, at a zoom of 400 %", "narrow, with text of 200 %"],
 )
 def test_each_step_is_for_everybody_and_tells_nothing_to_others(
-    person: Person, scheme: Literal["light", "dark"], width_px: int, height_px: int
+    person: Person,
+    scheme: Literal["light", "dark"],
+    width_px: int,
+    height_px: int,
+    text_px: int,
+    languages: Iterable[str],
 ) -> None:
     page = person.page
+    page.evaluate("(size) => { document.documentElement.style.fontSize = size }", f"{text_px}px")
     page.set_viewport_size({"width": width_px, "height": height_px})
     page.emulate_media(color_scheme=scheme)
     entries = page.evaluate("history.length")
     problems: list[str] = []
 
     def look(step: str) -> None:
-        problems.extend(f"{step}: {each}" for each in _obstacles(page))
-        for language in ("English", "Français"):
-            page.get_by_role("button", name=language).click()
-            problems.extend(f"{step}, then {language}: {each}" for each in _violations(page))
+        for language in (*languages, "fr"):
+            person.switches(language)
+            found = _obstacles(page) + _violations(page)
+            problems.extend(f"{step}, in {language}: {each}" for each in found)
 
     person.at_each_step(look)
     assert problems == []

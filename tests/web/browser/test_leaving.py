@@ -87,6 +87,39 @@ def test_the_back_button_asks_nothing_and_number_and_pin_open_what_was_sent(
     person.sees("welcome").reads("welcome.reloaded").opens(number, pin).sees("case")
 
 
+def test_a_phones_back_stays_in_the_flow_from_the_pin_on_and_adds_no_history_entry(
+    tab: Page, site: Site
+) -> None:
+    # Escape asks to close as the gesture does on Android, which no key comes with.
+    tab.add_init_script(
+        "addEventListener('keydown', (event) => event.stopImmediatePropagation(), true)"
+    )
+    person = Person(tab, site.url).comes()
+    entries = tab.evaluate("history.length")
+
+    def goes_back() -> None:
+        tab.keyboard.press("Escape")
+
+    person.prepares("cat")
+    goes_back()
+    person.sees("number")
+    shown = person.number_and_pin()
+    goes_back()
+    person.sees("choose").reads("choose.ready.one").goes_to_send()
+    person.clicks("Envoyer").sees("receipt")
+    assert person.number_and_pin() == shown
+    goes_back()
+    person.sees("receipt").reads("back.stays")
+    goes_back()
+    person.sees("receipt").clicks("Voir le dossier").sees("case").clicks("Retirer Image 1")
+    goes_back()
+    person.sees("case").reads("case.image", number=1)
+    assert tab.evaluate("history.length") == entries
+    person.button("Quitter vite").click()
+    tab.wait_for_url(ELSEWHERE)
+    assert tab.evaluate("history.length") == entries
+
+
 def test_nothing_is_kept_on_the_device(person: Person) -> None:
     person.registers(photograph("coffee"))
     kept = person.page.evaluate(

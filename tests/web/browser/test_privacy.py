@@ -85,7 +85,7 @@ def watched(log: Path, *, bypass_csp: bool = False) -> Iterator[Page]:
     unknown = ", ".join(f"MAP {name} ~NOTFOUND" for name in OWN_NAMES)
     options = (f"--log-net-log={log}", "--net-log-capture-mode=Everything")
     with chromium(*options, f"--host-resolver-rules={unknown}") as browser:
-        context = browser.new_context(bypass_csp=bypass_csp)
+        context = browser.new_context(bypass_csp=bypass_csp, locale="fr-FR")
         yield context.new_page()
         context.close()
 
@@ -108,11 +108,12 @@ def test_only_hashes_leave_over_a_submission_its_case_and_a_withdrawal(
             *(file(each.name, each.data) for each in (photograph, *others)),
             file("notes.txt", b"no picture, and never sent"),
         )
-        person.reads("receipt.live.many", count=3).clicks("Voir le dossier").sees("case").clicks(
+        person.reads("receipt.live.other", count=3).clicks("Voir le dossier").sees("case").clicks(
             "Retirer Image 1"
         )
-        person.clicks("Oui, retirer").sees("case").clicks("Terminer").sees("welcome")
-        person.opens(number, pin).sees("case").clicks("Retirer tout le dossier")
+        person.clicks("Oui, retirer").sees("case").ends()
+        person.opens(number, pin).sees("case").finds(file(others[0].name, others[0].data))
+        person.reads("case.image", number=2).clicks("Retirer tout le dossier")
         person.clicks("Oui, retirer").sees("case").reads("withdraw.done")
     sent = sent_bytes.read(tmp_path / "log")
     assert faults(sent, site, photograph, *others) == set()

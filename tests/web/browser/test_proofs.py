@@ -55,7 +55,7 @@ def test_where_the_day_is_used_up_the_page_pays_for_all_pictures_and_says_that_t
     before = waiting(crowded)
     names = ("rocket", "cat", "coffee")
     number, pin = neighbour.registers(*map(photograph, names))
-    neighbour.reads("receipt.turns.many", count=3)
+    neighbour.reads("receipt.turns.other", count=3)
     assert waiting(crowded)[len(before) :] == [True] * 3
     neighbour.clicks("Voir le dossier").sees("case").reads("case.turn")
     assert len(crowded.case(number, pin).items) == 3

@@ -53,6 +53,7 @@ def items(site: Site, person: Person) -> int:
 BAD_FILES: dict[str, tuple[bytes, str]] = {
     "no picture": (b"no picture", "NOT_MEDIA"),
     "empty": (b"", "EMPTY"),
+    "a document": (b"%PDF-1.7", "DOCUMENT"),
     "cut short": (encode(PHOTOS["cat"], "JPEG")[:600], "UNREADABLE"),
     "featureless": (encode(np.full((300, 300, 3), 90, np.uint8)), "LOW_QUALITY"),
     "200 megapixels": (begun_png(20_000, 10_000), "TOO_LARGE"),
@@ -65,7 +66,9 @@ def test_files_that_cannot_be_registered_are_explained_and_the_others_go_on(
 ) -> None:
     bad = [file(name, data) for name, (data, _) in BAD_FILES.items()]
     person.says_age().chooses(*bad, photograph("cat")).is_ready()
-    person.reads("choose.ready.one").reads("choose.refused.many", count=5)
+    person.reads("choose.ready.one").reads("choose.refused.other", count=len(bad))
+    person.page.evaluate("scrollTo(0, 0)")
+    expect(person.page.locator(".summary")).to_be_in_viewport(ratio=1)
 
     def is_explained() -> None:
         for name, (_, reason) in BAD_FILES.items():
@@ -73,10 +76,10 @@ def test_files_that_cannot_be_registered_are_explained_and_the_others_go_on(
             expect(row).to_contain_text(words(f"refused.{reason}"))
 
     is_explained()
-    person.goes_to_send().reads("send.refused.many", count=5)
+    person.goes_to_send().reads("send.refused.other", count=len(bad))
     is_explained()
     person.clicks("Envoyer").reads("receipt.title.part")
-    person.reads("receipt.failed.many", count=5)
+    person.reads("receipt.failed.other", count=len(bad))
     is_explained()
     assert items(site, person) == 1
 
@@ -104,7 +107,7 @@ def test_videos_are_registered_of_4_gigabytes_and_where_only_the_page_plays_them
     (tmp_path / "played.webm").write_bytes(videos.transparent(frames))
     person.says_age()
     person.page.locator("#files").set_input_files(sorted(tmp_path.iterdir()))
-    person.is_ready().reads("choose.ready.many", count=2).reads("choose.refused.one")
+    person.is_ready().reads("choose.ready.other", count=2).reads("choose.refused.one")
     person.goes_to_send().clicks("Envoyer").reads("receipt.title.part")
     kinds = [item.kind for item in site.case(*person.number_and_pin()).items]
     assert kinds == [MediaKind.VIDEO] * 2
@@ -123,7 +126,7 @@ def test_a_double_click_sends_once(person: Person, site: Site) -> None:
 def test_offline_it_waits_and_goes_on_by_itself(person: Person, site: Site) -> None:
     person.prepares("cat")
     person.page.context.set_offline(True)
-    person.clicks("Envoyer").reads("wait.OFFLINE")
+    person.clicks("Envoyer").reads("wait.OFFLINE").reads("send.progress", answered=0, count=1)
     person.page.context.set_offline(False)
     person.sees("receipt")
     assert items(site, person) == 1
@@ -206,9 +209,16 @@ def test_a_number_and_pin_that_are_mistyped_are_not_sent_and_those_of_no_case_re
 ) -> None:
     sent: list[str] = []
     person.page.on("request", lambda request: sent.append(request.method))
+    number, pin = (person.page.get_by_label(name) for name in ("Numéro de dossier", "Code PIN"))
     person.opens("AVMJ-9P6W-WQB", "1234").reads("number.bad").reads("open.pin.bad")
+    expect(number).to_be_focused()
+    number.fill("AVMJ-9P6W-WQA")
+    person.clicks("Ouvrir").reads("open.pin.bad")
+    expect(pin).to_be_focused()
     assert "POST" not in sent
     person.clicks("Retour").opens("AVMJ-9P6W-WQA", "0" * 12).reads("error.CASE_REFUSED")
+    person.reads("open.refused")
+    expect(number).to_be_focused()
 
 
 def test_a_withdrawal_without_an_answer_may_be_repeated(person: Person) -> None:

@@ -16,7 +16,7 @@ export const SNIFFED_BYTES = 512;
 
 /**
  * Starts of files, by their format, and where they are.
- * @type {[Format | 'video' | 'other', number, string[]][]}
+ * @type {[Format | 'video' | 'other' | 'document', number, string[]][]}
  */
 const SIGNATURES = [
   ['JPEG', 0, ['\xff\xd8\xff']],
@@ -28,8 +28,9 @@ const SIGNATURES = [
   ['video', 0, ['0&\xb2u\x8ef\xcf\x11']],
   ['video', 4, ['ftyp', 'moov', 'mdat', 'wide', 'free']],
   ['video', 8, ['AVI ']],
-  ['other', 0, ['II*\0', 'MM\0*', 'II+\0', 'MM\0+', '\xff\x0a', '8BPS', '%PDF', '<svg', '<?xml']],
+  ['other', 0, ['II*\0', 'MM\0*', 'II+\0', 'MM\0+', '\xff\x0a', '8BPS', '<svg', '<?xml']],
   ['other', 4, ['JXL ', 'jP  ']],
+  ['document', 0, ['%PDF']],
 ];
 
 /** Brands of ISO files (14496-12, 4.3) whose first one in a file decides. */
@@ -47,10 +48,10 @@ const TS_SYNC = [
 ];
 
 /**
- * Return the format of a file by its first bytes; `other`: of pictures and documents that pages do
- * not show; null: neither picture nor video.
+ * Return the format of a file by its first bytes; `other`: of pictures that pages do not show;
+ * `document`: one that may hold pictures; null: neither picture nor video.
  * @param {Uint8Array} head SNIFFED_BYTES, or all of a shorter file
- * @returns {Format | 'video' | 'other' | null}
+ * @returns {Format | 'video' | 'other' | 'document' | null}
  */
 export function formatOf(head) {
   const format = SIGNATURES.find(([, at, texts]) => texts.some((text) => has(head, at, text)))?.[0];

@@ -24,15 +24,33 @@ export class Hasher {
   #lastId = 0;
   /** @type {Job | undefined} */
   #job;
+  /** @type {Promise<unknown>} the file before has its outcome */
+  #before = Promise.resolve();
 
   /**
-   * Hash a file. Not to be called again before it has answered.
+   * Hash a file, after those of earlier calls.
    * @param {File} file
    * @param {(share: number) => void} onShare called with 0 to 1
+   * @param {AbortSignal} signal gives the file up: it is refused
    * @returns {Promise<Outcome>} never rejects: a worker that fails refuses the file
    */
-  hash(file, onShare) {
+  hash(file, onShare, signal) {
+    const outcome = this.#before.then(() =>
+      signal.aborted ? { reason: 'cancelled' } : this.#hash(file, onShare, signal),
+    );
+    this.#before = outcome;
+    return outcome;
+  }
+
+  /**
+   * @param {File} file
+   * @param {(share: number) => void} onShare
+   * @param {AbortSignal} signal
+   * @returns {Promise<Outcome>}
+   */
+  #hash(file, onShare, signal) {
     const id = ++this.#lastId;
+    signal.addEventListener('abort', () => this.#worker?.postMessage({ type: 'cancel', id }));
     return new Promise((resolve) => {
       const job = { id, onShare, end: resolve, endFrames: () => {} };
       this.#job = job;
@@ -44,11 +62,6 @@ export class Hasher {
         this.#fail('internal');
       }
     });
-  }
-
-  /** Give up the file that is being hashed. */
-  cancel() {
-    if (this.#job) this.#worker?.postMessage({ type: 'cancel', id: this.#job.id });
   }
 
   /** End the worker, with all that it holds. */

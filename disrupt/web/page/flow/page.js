@@ -1,5 +1,7 @@
 /**
- * The frame of the page: shows one step at a time, in either language, without a history entry.
+ * The frame of the page: shows one step at a time, in the language chosen, without a history entry.
+ * From the PIN on, the back gesture of Android does what Back does on the page, where the browser
+ * has CloseWatcher. A history entry would do so everywhere, and would stay behind the quick exit.
  *
  * @module
  */
@@ -8,13 +10,18 @@ import { button, element, fill, paragraph } from './elements.js';
 import { Session } from './session.js';
 import { caseStep, openStep, withdrawStep } from './steps/case.js';
 import { chooseStep } from './steps/choose.js';
+import { goodbyeStep } from './steps/goodbye.js';
 import { helpStep } from './steps/help.js';
 import { numberStep } from './steps/number.js';
 import { dialable, outerLink } from './steps/parts.js';
 import { receiptStep } from './steps/receipt.js';
 import { sendStep } from './steps/send.js';
 import { ageStep, welcomeStep, whoStep } from './steps/welcome.js';
-import { currentLanguage, operator, setLanguage, text } from './texts.js';
+import { currentLanguage, languages, operator, setLanguage } from './texts.js';
+import { speakTo, text } from './voice.js';
+
+/** @type {any} TypeScript's own types of browsers lack it */
+const { CloseWatcher } = globalThis;
 
 /** @typedef {keyof typeof STEPS} Step */
 
@@ -30,6 +37,7 @@ const STEPS = {
   case: caseStep,
   withdraw: withdrawStep,
   help: helpStep,
+  goodbye: goodbyeStep,
 };
 
 /** What steps get: the session, the way to other steps, and `signal`, aborted when one ends. */
@@ -61,6 +69,7 @@ export class Page {
     // By `exit.js`, and when the page goes in any other way.
     for (const name of ['leaving', 'pagehide'])
       addEventListener(name, () => {
+        this.#shown.abort();
         this.session.close();
         this.#main.replaceChildren();
       });
@@ -110,39 +119,58 @@ export class Page {
     }
   }
 
-  /** Begin anew: nothing of before is kept. */
-  restart() {
+  /** Say goodbye: nothing of before is kept. */
+  end() {
     this.session.close();
     this.session = new Session();
-    this.go('welcome');
+    this.go('goodbye');
+  }
+
+  /** Do what the step's own Back does; where it has none, stay, and say how to leave. */
+  #back() {
+    const back = document.getElementById('back');
+    if (back) back.click();
+    else this.go(this.step, 'back.stays');
   }
 
   #render() {
     this.#shown.abort();
     this.#shown = new AbortController();
-    document.documentElement.lang = currentLanguage();
+    speakTo(this.session);
+    if (this.session.access.caseNumber && CloseWatcher)
+      new CloseWatcher({ signal: this.signal }).onclose = () => this.#back();
+    const { tag, direction, isRead } = currentLanguage();
+    document.documentElement.lang = tag;
+    document.documentElement.dir = direction;
     document.title = text('title');
     this.#main.dataset.step = this.step;
     this.#header.setAttribute('aria-label', text('header'));
     // `exit.js` hears the click of the exit.
     const exit = { type: 'button', id: 'exit', title: text('exit.keys') };
-    fill(this.#header, this.#languageButton(), element('button', exit, text('exit')));
-    fill(this.#main, STEPS[this.step](this));
+    fill(this.#header, this.#languageChoice(), element('button', exit, text('exit')));
+    const unread = !isRead && element('p', { class: 'unread' }, dialable('language.unread'));
+    fill(this.#main, unread, STEPS[this.step](this));
     const label = text(this.step === 'help' ? 'help.back' : 'help.open');
     const help = button(label, () => this.toggleHelp(), { class: 'plain' });
     const notice = operator.notice && paragraph(outerLink(operator.notice, text('notice')));
     fill(this.#footer, help, paragraph(dialable('help.call')), notice);
   }
 
-  #languageButton() {
-    const other = currentLanguage() === 'fr' ? 'en' : 'fr';
-    const switchLanguage = () => {
-      setLanguage(other);
+  #languageChoice() {
+    const current = currentLanguage();
+    const options = languages.map((each) =>
+      element('option', { value: each.tag, lang: each.tag, selected: each === current }, each.name),
+    );
+    const change = async () => {
+      await setLanguage(choice.value).catch(() => {
+        this.notice = 'language.not_loaded';
+      });
       this.#render();
       document.getElementById('language')?.focus();
     };
-    const attributes = { id: 'language', class: 'plain', lang: other };
-    return button({ fr: 'Français', en: 'English' }[other], switchLanguage, attributes);
+    const attributes = { id: 'language', 'aria-label': text('language'), translate: 'no', change };
+    const choice = element('select', attributes, options);
+    return choice;
   }
 }
 

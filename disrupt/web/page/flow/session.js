@@ -17,6 +17,7 @@ import { Sending } from './sending.js';
  */
 /** @typedef {import('../messages/messages.js').Media} Media */
 /** @typedef {import('../messages/messages.js').Case} Case */
+/** @typedef {import('../messages/messages.js').CaseItem} CaseItem */
 
 /**
  * One chosen file.
@@ -35,6 +36,8 @@ import { Sending } from './sending.js';
 export class Session extends EventTarget {
   /** Whether the person helps somebody else. */
   isHelper = false;
+  /** Whether the person says that they are an adult today, whatever the age on the pictures. */
+  isGrown = false;
   /** Of AGE_BAND: what the person says of the files. */
   ageBand = 'UNSPECIFIED';
   /** Whether files that the case has under another age get this one. */
@@ -59,6 +62,8 @@ export class Session extends EventTarget {
   hasher = new Hasher();
   proofs = new Proofs();
   #isHashing = false;
+  /** Gives up the file that is being hashed. */
+  #hashing = new AbortController();
 
   /** Whether files are still to be hashed. */
   get isHashing() {
@@ -97,16 +102,28 @@ export class Session extends EventTarget {
    * @param {Item} item
    */
   remove(item) {
-    if (item.step === 'HASHING') this.hasher.cancel();
+    if (item.step === 'HASHING') this.#hashing.abort();
     hidePreview(item);
     this.items = this.items.filter((each) => each !== item);
     this.dispatchEvent(new Event('items'));
   }
 
+  /**
+   * Say which item of the case a file is, without keeping or sending anything of it.
+   * @param {File} file
+   * @param {AbortSignal} signal gives it up
+   * @returns {Promise<{item?: CaseItem} | {reason: string}>} the item; no item: none is this file;
+   *   or why it cannot be hashed
+   */
+  async find(file, signal) {
+    const outcome = await this.hasher.hash(file, () => {}, signal);
+    return 'media' in outcome ? { item: await this.#itemOf(outcome.media) } : outcome;
+  }
+
   /** Forget the files, and end their sending; the case stays known. */
   forgetItems() {
     this.sending.stop();
-    this.hasher.cancel();
+    this.#hashing.abort();
     this.items.forEach(hidePreview);
     this.items = [];
     this.changesAges = false;
@@ -144,13 +161,15 @@ export class Session extends EventTarget {
   async #hash(item) {
     item.step = 'HASHING';
     this.changed(item);
-    const outcome = await this.hasher.hash(item.file, (share) => {
+    this.#hashing = new AbortController();
+    const show = (/** @type {number} */ share) => {
       item.share = share;
       this.changed(item);
-    });
+    };
+    const outcome = await this.hasher.hash(item.file, show, this.#hashing.signal);
     if ('media' in outcome) {
       item.media = outcome.media;
-      item.age = await this.#ageInCase(outcome.media);
+      item.age = (await this.#itemOf(outcome.media))?.ageBand;
       item.step = 'READY';
     } else {
       item.step = 'REFUSED';
@@ -160,13 +179,13 @@ export class Session extends EventTarget {
   }
 
   /**
-   * Return the age as which the case has a file already.
+   * Return the item of the case that a file is.
    * @param {Media} media
    */
-  async #ageInCase(media) {
+  async #itemOf(media) {
     if (!this.case) return undefined;
     const name = String(await identity(media));
-    return this.case.items.find((item) => name && String(item.identity) === name)?.ageBand;
+    return this.case.items.find((item) => name && String(item.identity) === name);
   }
 }
 

@@ -1,44 +1,104 @@
 /**
- * The page's texts in French and English. Both are loaded at once, so that a switch of the language
- * needs no network and loses nothing.
+ * The page's texts. French and English are loaded at once, another language when it is asked for;
+ * nothing that was typed or chosen is lost by a switch.
  *
  * @module
  */
 
-/** @typedef {'fr' | 'en'} Language */
+/** @typedef {{tag: string, name: string, direction: 'ltr' | 'rtl', isRead: boolean}} Language */
+/** @typedef {{name: string, reportUrl: string}} Partner */
 
-/** @type {Language} */
-let language = 'fr';
-/** @type {{[language: string]: {[key: string]: string}}} */
-const catalogues = { fr: {}, en: {} };
+/** Of `Intl`, where the tag alone would choose what people here do not use. */
+const LOCALES = new Map([
+  ['fr-simple', 'fr-FR'],
+  ['fr', 'fr-FR'],
+  ['en', 'en-GB'],
+  ['pt', 'pt-PT'],
+  // The digits of case numbers, and of telephones.
+  ['ar', 'ar-u-nu-latn'],
+]);
 
-/** Who runs the page, and the address of their notice; empty where the installation says neither. */
-export const operator = { name: '', notice: '' };
+/**
+ * The languages that are offered.
+ * @type {Language[]}
+ */
+export const languages = [];
 
-/** Load the catalogues and the operator. Rejects when one cannot be had. */
+let tag = 'fr';
+/** @type {{[tag: string]: {[key: string]: string}}} */
+const catalogues = {};
+
+/** Who runs the page; what the installation does not say is empty. */
+export const operator = { name: '', contact: { text: '', href: '' }, notice: '', logo: '' };
+
+/** Load the texts and the operator, and show the browser's first language that there is. */
 export async function loadTexts() {
-  const load = async (/** @type {string} */ name, /** @type {object} */ into) => {
-    const response = await fetch(`/${name}.json`, { credentials: 'omit' });
-    if (!response.ok) throw new Error(`no ${name}`);
-    Object.assign(into, await response.json());
-  };
-  const texts = ['shared', 'page'].flatMap((name) =>
-    ['fr', 'en'].map((code) => load(`texts/${name}.${code}`, catalogues[code])),
-  );
-  await Promise.all([load('operator', operator), ...texts]);
+  const [offered, who] = await Promise.all([
+    load('languages'),
+    load('operator'),
+    loadLanguage('fr'),
+    loadLanguage('en'),
+  ]);
+  languages.push(...offered);
+  Object.assign(operator, who);
+  // A page in French is better than none.
+  await setLanguage(preferred(navigator.languages)).catch(() => {});
+}
+
+/** @type {Promise<{day: string, partners: Partner[]}> | undefined} */
+let asked;
+
+/**
+ * Return the platforms that want to be named, and the day (ISO, UTC) of the list; none where the
+ * service does not say.
+ */
+export function partners() {
+  asked ??= load('partners').catch(() => {
+    asked = undefined;
+    return { day: '', partners: [] };
+  });
+  return /** @type {NonNullable<typeof asked>} */ (asked);
+}
+
+/** @param {string} name */
+async function load(name) {
+  const response = await fetch(`/${name}.json`, { credentials: 'omit' });
+  if (!response.ok) throw new Error(`no ${name}`);
+  return response.json();
+}
+
+/** @param {string} wanted */
+async function loadLanguage(wanted) {
+  if (wanted in catalogues) return;
+  const parts = ['shared', 'page'].map((name) => load(`texts/${name}.${wanted}`));
+  catalogues[wanted] = Object.assign({}, ...(await Promise.all(parts)));
+}
+
+/**
+ * Return the tag of the first language that is offered, by its own tag or that of its language.
+ * @param {readonly string[]} wanted tags, the most wanted first
+ */
+function preferred(wanted) {
+  const tags = languages.map((language) => language.tag);
+  const offered = wanted
+    .map((each) => each.toLowerCase())
+    .flatMap((each) => [each, each.split('-')[0]])
+    .find((each) => tags.includes(each));
+  return offered ?? 'fr';
 }
 
 /** Return the language that is shown. */
 export function currentLanguage() {
-  return language;
+  return /** @type {Language} */ (languages.find((language) => language.tag === tag));
 }
 
 /**
- * Switch the language that is shown.
- * @param {Language} to
+ * Switch the language that is shown, once it is loaded. Rejects where it cannot be had.
+ * @param {string} to its tag
  */
-export function setLanguage(to) {
-  language = to;
+export async function setLanguage(to) {
+  await loadLanguage(to);
+  tag = to;
 }
 
 /**
@@ -47,19 +107,20 @@ export function setLanguage(to) {
  * @param {{[name: string]: string | number}} [values] what takes the place of `{name}`
  */
 export function text(key, values = {}) {
-  const words = (catalogues[language][key] ?? key).replace(/\{(\w+)\}/g, (field, name) =>
-    String(values[name] ?? field),
+  const words = (catalogues[tag][key] ?? key).replace(/\{(\w+)\}/g, (field, name) =>
+    written(values[name] ?? field),
   );
-  return language === 'fr' ? typeset(words) : words;
+  return locale().startsWith('fr') ? typeset(words) : words;
 }
 
 /**
- * Return a text for one or for several.
+ * Return a text in the plural form of a number.
  * @param {string} key
  * @param {number} count
  */
 export function counted(key, count) {
-  return text(`${key}.${count === 1 ? 'one' : 'many'}`, { count });
+  const form = new Intl.PluralRules(locale()).select(count);
+  return text(firstKey(`${key}.${form}`, `${key}.other`), { count });
 }
 
 /**
@@ -67,7 +128,7 @@ export function counted(key, count) {
  * @param {...string} keys
  */
 export function firstKey(...keys) {
-  return keys.find((key) => key in catalogues[language]) ?? keys[keys.length - 1];
+  return keys.find((key) => key in catalogues[tag]) ?? keys[keys.length - 1];
 }
 
 /**
@@ -77,8 +138,24 @@ export function firstKey(...keys) {
 export function dayInWords(day) {
   const time = Date.parse(`${day}T00:00:00Z`);
   if (Number.isNaN(time)) return day;
-  const locale = { fr: 'fr-FR', en: 'en-GB' }[language];
-  return new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeZone: 'UTC' }).format(time);
+  return new Intl.DateTimeFormat(locale(), { dateStyle: 'long', timeZone: 'UTC' }).format(time);
+}
+
+/**
+ * Keep digits and Latin letters in their order where they stand among words from right to left.
+ * @param {string} value
+ */
+export function isolated(value) {
+  return currentLanguage().direction === 'rtl' ? `\u2066${value}\u2069` : value;
+}
+
+function locale() {
+  return LOCALES.get(tag) ?? tag;
+}
+
+/** @param {string | number} value */
+function written(value) {
+  return typeof value === 'number' ? new Intl.NumberFormat(locale()).format(value) : value;
 }
 
 /**

@@ -59,6 +59,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("organisation", name=op.f("pk_organisations")),
     )
     op.create_table(
+        "partners",
+        sa.Column("organisation", sa.String, nullable=False),
+        sa.Column("name", sa.String, nullable=False),
+        sa.Column("report_url", sa.String, nullable=False),
+        sa.PrimaryKeyConstraint("organisation", name=op.f("pk_partners")),
+    )
+    op.create_table(
         "cases",
         sa.Column("id", _NUMBER, nullable=False),
         sa.Column("number", sa.String, nullable=False),

@@ -7,18 +7,21 @@
 import { getCase, keepCase, withdrawCase, withdrawItems } from '../../messages/calls.js';
 import { parseCaseNumber, parsePin } from '../../messages/cases.js';
 import { button, element, fill, paragraph } from '../elements.js';
-import { counted, dayInWords, firstKey, operator, text } from '../texts.js';
+import { counted, dayInWords, firstKey, operator } from '../texts.js';
+import { text } from '../voice.js';
 import {
   actions,
+  contactLink,
   dialable,
   heading,
   helpLinks,
   itemName,
   list,
-  outerLink,
+  partnerLinks,
   warning,
 } from './parts.js';
 import { asking, showCase } from './waiting.js';
+import { whichPart } from './which.js';
 
 /** @typedef {import('../page.js').Page} Page */
 /** @typedef {import('../../messages/messages.js').Case} Case */
@@ -34,10 +37,19 @@ const SEARCH = '/search';
 const ARMED_AFTER_MS = 1500;
 
 /** @type {{[status: string]: string}} what a status means, as keys of texts */
-const MEANINGS = { RECEIVED: 'case.received', REJECTED: 'case.rejected' };
+const MEANINGS = {
+  RECEIVED: 'case.received',
+  REJECTED: 'case.rejected',
+  WITHDRAWN: 'case.is_withdrawn',
+};
 
 /** @type {{[state: string]: string}} what a reason to wait or a state means, as keys of texts */
-const STATES = { LIMIT: 'case.turn', WAITING: 'state.WAITING.means', OFF: 'state.OFF.means' };
+const STATES = {
+  LIMIT: 'case.turn',
+  COMMON: 'case.common',
+  WAITING: 'state.WAITING.means',
+  OFF: 'state.OFF.means',
+};
 
 /** How items stand, as keys of texts: what is urgent first. */
 const STANDINGS = ['case.left_up', 'case.off', 'case.waiting', 'case.live', 'case.unknown'];
@@ -66,6 +78,7 @@ function counts(items) {
 export function openStep(page) {
   const { session } = page;
   const { part, ask, forget } = asking(page);
+  const refused = element('p', { role: 'status' });
   const number = field('number.case', 'open-number', text('open.number.hint'), {
     autocapitalize: 'characters',
     value: session.typed.number,
@@ -90,6 +103,7 @@ export function openStep(page) {
     const caseNumber = parseCaseNumber(number.input.value);
     const digits = parsePin(pin.input.value);
     forget();
+    fill(refused);
     number.say(caseNumber ? '' : text('number.bad'));
     pin.say(digits ? '' : text('open.pin.bad'));
     if (!caseNumber || !digits) {
@@ -97,8 +111,13 @@ export function openStep(page) {
       return;
     }
     const access = { caseNumber, pin: digits };
-    const opened = await ask((options) => getCase({ access }, options));
+    const opened = await ask((options) => getCase({ access }, options), { onFailure });
     if (opened) showCase(page, access, opened);
+  };
+  const onFailure = (/** @type {string} */ reason) => {
+    if (reason !== 'CASE_REFUSED') return;
+    fill(refused, text('open.refused'));
+    number.input.focus();
   };
   const submit = button(text('open.open'), open, { class: 'primary' });
   const enter = (/** @type {KeyboardEvent} */ event) => event.key === 'Enter' && submit.click();
@@ -107,7 +126,8 @@ export function openStep(page) {
     paragraph(text('open.lead')),
     element('form', { action: SEARCH, keydown: enter, input: keep }, number.part, pin.part),
     part,
-    actions(submit, button(text('back'), back, { class: 'plain' })),
+    refused,
+    actions(submit, button(text('back'), back, { id: 'back', class: 'plain' })),
     element('h2', {}, text('open.lost.title')),
     paragraph(text('open.lost')),
     element('p', {}, text('open.lost.old'), ' ', operator.name && askOperator('open.lost.ask')),
@@ -130,6 +150,7 @@ function field(label, id, hint, attributes) {
     autocorrect: 'off',
     spellcheck: 'false',
     translate: 'no',
+    dir: 'ltr',
     'aria-describedby': `${id}-hint ${id}-problem`,
     ...attributes,
   });
@@ -172,20 +193,26 @@ export function caseStep(page) {
     session.forgetItems();
     page.go('age');
   };
-  /** @param {string} label @param {string} value */
+  /** @param {string} label @param {import('../elements.js').Child} value */
   const fact = (label, value) =>
-    element('div', {}, element('dt', {}, label), element('dd', { translate: 'no' }, value));
+    element('div', {}, element('dt', {}, label), element('dd', {}, value));
   return [
     heading(page, text('case.title')),
     part,
     erasedOn
-      ? warning(text('case.erased_on', { day: dayInWords(erasedOn) }))
+      ? [
+          warning(text('case.erased_on', { day: dayInWords(erasedOn) })),
+          actions(button(text('case.keep'), keep, { class: 'primary' })),
+        ]
       : status in MEANINGS && element('p', { class: 'lead' }, dialable(MEANINGS[status])),
     status === 'ACTIVE' && !erasedOn && items.length > 0 && counts(items),
     element(
       'dl',
       { class: 'facts' },
-      fact(text('number.case'), opened.caseNumber),
+      fact(
+        text('number.case'),
+        element('bdi', { dir: 'ltr', translate: 'no' }, opened.caseNumber),
+      ),
       fact(text('case.status'), text(firstKey(`status.${status}`, 'status.unknown'))),
       fact(text('case.opened'), dayInWords(opened.openedOn)),
       opened.closedOn && fact(text('case.closed'), dayInWords(opened.closedOn)),
@@ -196,13 +223,13 @@ export function caseStep(page) {
         { class: 'files' },
         urgentFirst(items).map((item) => caseItem(page, item, isOpen && withdraw)),
       ),
+    items.length > 0 && whichPart(page),
     withdrawnNumbers.length > 0 &&
       paragraph(text('case.withdrawn', { numbers: withdrawnNumbers.join(', ') })),
     actions(
-      erasedOn ? button(text('case.keep'), keep, { class: 'primary' }) : null,
       isOpen && !erasedOn ? button(text('case.add'), add, { class: 'primary' }) : null,
       isOpen ? button(text('case.withdraw'), () => withdraw()) : null,
-      button(text('receipt.end'), () => page.restart()),
+      button(text('receipt.end'), () => page.end()),
     ),
   ];
 }
@@ -276,6 +303,7 @@ function leftUp({ leftUpOn, ageBand }) {
     isAdult ? null : element('p', {}, dialable('left_up.minor')),
     isAdult ? helpLinks('hotline', 'pharos', 3018) : helpLinks(3018, 'hotline', 'pharos'),
     paragraph(text('left_up.platform')),
+    partnerLinks(),
   );
 }
 
@@ -284,8 +312,7 @@ function leftUp({ leftUpOn, ageBand }) {
  * @param {string} key
  */
 function askOperator(key) {
-  const { name, notice } = operator;
-  return [text(key), ' ', notice ? outerLink(notice, name) : name, '.'];
+  return [text(key), ' ', contactLink(operator.name), '.'];
 }
 
 /**
@@ -295,7 +322,7 @@ function askOperator(key) {
  */
 function fileName({ session }, { number }) {
   const here = session.items.find(({ registered }) => registered?.number === number);
-  return here && element('span', { translate: 'no' }, here.file.name);
+  return here && element('span', { dir: 'auto', translate: 'no' }, here.file.name);
 }
 
 /** @param {Page} page */
@@ -332,9 +359,10 @@ export function withdrawStep(page) {
     withdrawing && paragraph(text('withdraw.which')),
     paragraph(text('withdraw.erased')),
     paragraph(text('withdraw.again')),
+    withdrawing && whichPart(page, withdrawing),
     part,
     actions(
-      button(text('withdraw.cancel'), () => page.go('case'), { class: 'primary' }),
+      button(text('withdraw.cancel'), () => page.go('case'), { id: 'back', class: 'primary' }),
       confirm,
     ),
   ];

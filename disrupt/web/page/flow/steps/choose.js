@@ -7,14 +7,21 @@
 import { button, element, fill, paragraph } from '../elements.js';
 import { kindOf } from '../hasher.js';
 import { togglePreview } from '../session.js';
-import { counted, text } from '../texts.js';
-import { actions, backButton, dialable, heading, refusal } from './parts.js';
+import { counted } from '../texts.js';
+import { text } from '../voice.js';
+import {
+  actions,
+  backButton,
+  dialable,
+  filePicker,
+  hashingText,
+  heading,
+  ofMinors,
+  refusal,
+} from './parts.js';
 
 /** @typedef {import('../page.js').Page} Page */
 /** @typedef {import('../session.js').Item} Item */
-
-/** Kinds of files that the picker offers; what can be read is decided by what is in them. */
-const ACCEPT = 'image/*,video/*,.heic,.heif,.avif,.mkv';
 
 /** @param {Page} page */
 export function chooseStep(page) {
@@ -22,12 +29,14 @@ export function chooseStep(page) {
   session.hasher.start();
   const files = element('ul', { class: 'files', 'aria-label': text('choose.files') });
   const summary = element('p', { class: 'summary', role: 'status' });
+  const refused = element('p', { role: 'status' });
   const onward = button(text('continue'), () => goOn(page), { class: 'primary' });
   const { zone, pick } = dropZone(page);
   /** @type {Map<Item, () => void>} */
   let updates = new Map();
   const update = () => {
     fill(summary, summaryOf(page));
+    fill(refused, refusedOf(page));
     const isUsable = session.isHashing || session.itemsAt('READY').length > 0;
     onward.setAttribute('aria-disabled', String(!isUsable));
     // The main button is the one that leads on.
@@ -54,10 +63,12 @@ export function chooseStep(page) {
   show();
   return [
     heading(page, text('choose.title'), session.hasCase ? undefined : 3),
-    paragraph(text(session.isHelper ? 'choose.lead.other' : 'choose.lead')),
+    ofMinors(page),
+    paragraph(text('choose.lead')),
     zone,
     files,
     summary,
+    refused,
     actions(onward, backButton(page, 'age')),
   ];
 }
@@ -69,35 +80,30 @@ async function goOn(page) {
 }
 
 /**
- * Say how many files are ready; nothing before there are any.
+ * Say how many files are read, then how many are ready; nothing before there are any.
  * @param {Page} page
  */
 function summaryOf({ session }) {
-  const { length } = session.items;
-  if (!length) return '';
+  if (session.isHashing) return hashingText(session);
   const ready = session.itemsAt('READY').length;
-  if (session.isHashing) return text('choose.hashing', { ready, count: length });
-  if (!ready) return text('choose.none');
+  return ready ? counted('choose.ready', ready) : '';
+}
+
+/**
+ * Say that files cannot be registered, once all are read.
+ * @param {Page} page
+ */
+function refusedOf({ session }) {
   const refused = session.itemsAt('REFUSED').length;
-  return [counted('choose.ready', ready), refused ? counted('choose.refused', refused) : '']
-    .join(' ')
-    .trim();
+  if (session.isHashing || !refused) return '';
+  return session.itemsAt('READY').length
+    ? counted('choose.refused', refused)
+    : text('choose.none');
 }
 
 /** @param {Page} page */
 function dropZone({ session }) {
-  const input = element('input', {
-    type: 'file',
-    id: 'files',
-    multiple: true,
-    accept: ACCEPT,
-    hidden: true,
-  });
-  input.addEventListener('change', () => {
-    session.add(input.files ?? []);
-    // So that the same file may be chosen again after it was taken away.
-    input.value = '';
-  });
+  const input = filePicker((files) => session.add(files), 'files');
   const pick = button('', () => input.click());
   const zone = element(
     'div',
@@ -126,8 +132,9 @@ function dropZone({ session }) {
  */
 function fileRow(page, item) {
   const label = item.file.name;
-  const ofIt = () => element('span', { class: 'visually-hidden' }, ` ${label}`);
-  const bar = element('progress', { max: 1, 'aria-label': text('choose.progress', { label }) });
+  const ofIt = () => element('span', { class: 'visually-hidden', translate: 'no' }, ` ${label}`);
+  const progress = { max: 1, 'aria-label': text('choose.progress', { label }), translate: 'no' };
+  const bar = element('progress', progress);
   const state = element('p', { class: 'file-state' });
   const preview = element('div', { class: 'preview' });
   const toggle = () => {
@@ -137,7 +144,7 @@ function fileRow(page, item) {
   const show = button('', toggle, { class: 'plain' });
   const remove = button('', () => page.session.remove(item), { class: 'plain' });
   const showPreview = () => {
-    preview.replaceChildren(...(item.preview ? [previewOf(item, label)] : []));
+    preview.replaceChildren(...(item.preview ? previewOf(item, label) : []));
     show.replaceChildren(text(item.preview ? 'choose.hide' : 'choose.preview'), ofIt());
   };
   let shown = '';
@@ -155,7 +162,7 @@ function fileRow(page, item) {
   };
   update();
   showPreview();
-  const name = element('strong', { translate: 'no' }, label);
+  const name = element('strong', { dir: 'auto', translate: 'no' }, label);
   const row = element(
     'li',
     {},
@@ -169,17 +176,30 @@ function fileRow(page, item) {
 }
 
 /**
- * The file itself; words in its place if the browser cannot show it.
+ * The file itself, blurred until it is tapped; words in its place if the browser cannot show it.
  * @param {Item} item
  * @param {string} label
  */
 function previewOf(item, label) {
-  const fail = () => shown.replaceWith(text('choose.no_preview'));
+  const fail = () => {
+    shown.replaceWith(text('choose.no_preview'));
+    clear.remove();
+  };
   const isVideo = (item.media?.kind ?? kindOf(item.file)) === 'video';
+  const attributes = { src: item.preview, translate: 'no', error: fail };
   const shown = isVideo
-    ? element('video', { src: item.preview, controls: true, 'aria-label': label, error: fail })
-    : element('img', { src: item.preview, alt: label, error: fail });
-  return shown;
+    ? element('video', { ...attributes, 'aria-label': label })
+    : element('img', { ...attributes, alt: label });
+  shown.className = 'blurred';
+  const ofIt = element('span', { class: 'visually-hidden', translate: 'no' }, ` ${label}`);
+  const clear = button([text('choose.clear'), ofIt], () => {
+    shown.className = '';
+    if (isVideo) shown.setAttribute('controls', '');
+    clear.remove();
+    shown.tabIndex = -1;
+    shown.focus();
+  });
+  return [shown, clear];
 }
 
 /** @param {Page} page @param {Item} item */

@@ -5,14 +5,14 @@
  */
 
 import { button, element, paragraph } from '../elements.js';
-import { text } from '../texts.js';
+import { text } from '../voice.js';
 import { actions, backButton, heading, keeping, numberCard, warning } from './parts.js';
 
 /** @param {import('../page.js').Page} page */
 export function numberStep(page) {
   return [
     heading(page, text('number.title'), 4),
-    paragraph(text(page.session.isHelper ? 'number.lead.other' : 'number.lead')),
+    paragraph(text('number.lead')),
     numberCard(page),
     keeping(page),
     warning(text('number.lost')),

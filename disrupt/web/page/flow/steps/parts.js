@@ -6,7 +6,8 @@
 
 import { groupedPin } from '../../messages/cases.js';
 import { button, element, fill, paragraph } from '../elements.js';
-import { firstKey, text } from '../texts.js';
+import { dayInWords, firstKey, isolated, operator, partners } from '../texts.js';
+import { text } from '../voice.js';
 
 /** @typedef {import('../page.js').Page} Page */
 /** @typedef {import('../session.js').Item} Item */
@@ -78,9 +79,13 @@ export function actions(...buttons) {
   return element('div', { class: 'actions' }, buttons);
 }
 
-/** @param {Page} page @param {import('../page.js').Step} step */
+/**
+ * The button that leads back, which the back gesture of a phone presses too.
+ * @param {Page} page
+ * @param {import('../page.js').Step} step
+ */
 export function backButton(page, step) {
-  return button(text('back'), () => page.go(step), { class: 'plain' });
+  return button(text('back'), () => page.go(step), { id: 'back', class: 'plain' });
 }
 
 /**
@@ -96,7 +101,8 @@ export function warning(...texts) {
 }
 
 /**
- * Number and PIN, large; never translated by the browser, which would send them.
+ * Number and PIN, large, with what is printed below them. The browser never translates them, which
+ * would send them, and they go from left to right among words of any direction.
  * @param {Page} page
  */
 export function numberCard({ session }) {
@@ -104,14 +110,68 @@ export function numberCard({ session }) {
   /** @param {string} key @param {string} value @param {string} id */
   const entry = (key, value, id) => [
     element('dt', {}, text(key)),
-    element('dd', { id, translate: 'no', spellcheck: 'false' }, value),
+    element('dd', {}, element('bdi', { id, dir: 'ltr', translate: 'no' }, value)),
   ];
-  return element(
-    'dl',
-    { class: 'card' },
-    entry('number.case', caseNumber, 'case-number'),
-    entry('number.pin', groupedPin(pin), 'pin'),
-  );
+  return [
+    element(
+      'dl',
+      { class: 'card' },
+      entry('number.case', caseNumber, 'case-number'),
+      entry('number.pin', groupedPin(pin), 'pin'),
+    ),
+    element(
+      'div',
+      { class: 'sheet', translate: 'no' },
+      noteLines(session).map((line) => paragraph(line)),
+    ),
+  ];
+}
+
+/**
+ * What is kept beside number and PIN: which file has which number, and how to come back. It says
+ * nothing of what the case is about.
+ * @param {import('../session.js').Session} session
+ */
+function noteLines({ items }) {
+  const { name, contact } = operator;
+  const today = new Date().toISOString().slice(0, 10);
+  return [
+    ...items.flatMap(({ file, registered }) =>
+      registered ? `${registered.number}. ${isolated(file.name)}` : [],
+    ),
+    `${location.origin} · ${dayInWords(today)}`,
+    ...(name ? [`${name} · ${isolated(contact.text)}`] : []),
+    text('note.next', { open: text('welcome.open') }),
+  ];
+}
+
+/**
+ * How many files are read, refused ones too, of all.
+ * @param {import('../session.js').Session} session
+ */
+export function hashingText(session) {
+  const { length: count } = session.items;
+  const left = session.itemsAt('WAITING', 'HASHING').length;
+  return text('choose.hashing', { ready: count - left, count });
+}
+
+/** Kinds of files that the picker offers; what can be read is decided by what is in them. */
+const ACCEPT = 'image/*,video/*,.heic,.heif,.avif,.mkv';
+
+/**
+ * An input that stays hidden: a button clicks it.
+ * @param {(files: Iterable<File>) => unknown} take called with the files that are chosen
+ * @param {string} id
+ */
+export function filePicker(take, id) {
+  const attributes = { type: 'file', id, multiple: true, accept: ACCEPT, hidden: true };
+  const input = element('input', attributes);
+  input.addEventListener('change', () => {
+    take([...(input.files ?? [])]);
+    // So that the same file may be chosen again.
+    input.value = '';
+  });
+  return input;
 }
 
 /** A name that tells nothing to whoever sees it among downloads. */
@@ -122,15 +182,12 @@ const SAVED_AS = 'notes.txt';
  * @param {Page} page
  */
 export function keeping(page) {
-  const { access, items } = page.session;
+  const { access } = page.session;
   const done = element('p', { role: 'status' });
   const lines = [
-    `${text('number.case')}: ${access.caseNumber}`,
-    `${text('number.pin')}: ${groupedPin(access.pin)}`,
-    ...items.flatMap(({ file, media, registered }) =>
-      media && registered ? `${itemName(media.kind, registered.number)}: ${file.name}` : [],
-    ),
-    location.origin,
+    `${text('number.case')}: ${isolated(access.caseNumber)}`,
+    `${text('number.pin')}: ${isolated(groupedPin(access.pin))}`,
+    ...noteLines(page.session),
   ];
   const copy = async () => {
     try {
@@ -183,11 +240,35 @@ export function outerLink(href, label) {
   return element('a', attributes, label, hint);
 }
 
+/**
+ * What a child should hear first, or who helps one; nothing of adults' pictures. Who was a child
+ * then, and is none today, says so.
+ * @param {Page} page
+ */
+export function ofMinors(page) {
+  const { session } = page;
+  if (session.ageBand !== 'MINOR' || session.isGrown) return null;
+  const speakToAnAdult = () => {
+    session.isGrown = true;
+    page.go(page.step);
+  };
+  return element(
+    'div',
+    { class: 'notice' },
+    element('p', {}, dialable('minor.first')),
+    element('p', {}, dialable('minor.call')),
+    paragraph(outerLink(HELP[3018].href, text('minor.chat'))),
+    session.isHelper ? null : button(text('minor.grown'), speakToAnAdult, { class: 'plain' }),
+  );
+}
+
 /** Who helps: where they are, and keys of texts. */
 const HELP = {
   3018: { key: 'help.link.3018', href: 'https://3018.fr/' },
   hotline: { key: 'help.link.hotline', href: 'https://www.pointdecontact.net/' },
   pharos: { key: 'help.link.pharos', href: 'https://www.internet-signalement.gouv.fr/' },
+  stopncii: { key: 'help.link.stopncii', href: 'https://stopncii.org/' },
+  takeitdown: { key: 'help.link.takeitdown', href: 'https://takeitdown.ncmec.org/' },
 };
 
 /**
@@ -202,6 +283,40 @@ export function helpLinks(...names) {
   return list('links', lines);
 }
 
+/** The partner platforms with a link to report to each, as of a day, once the service says them. */
+export function partnerLinks() {
+  const part = element('div', { class: 'partners' });
+  void partners().then(({ day, partners }) => {
+    if (!partners.length) return;
+    const links = partners.map(({ name, reportUrl }) => outerLink(reportUrl, name));
+    fill(part, paragraph(text('partners.day', { day: dayInWords(day) })), list('links', links));
+  });
+  return part;
+}
+
+/**
+ * A link to whoever runs the page; its label alone where the installation says no contact.
+ * @param {string} label
+ */
+export function contactLink(label) {
+  const { href } = operator.contact;
+  if (href.startsWith('https:')) return outerLink(href, label);
+  return href ? element('a', { href }, label) : label;
+}
+
+/** Who runs the page: logo, name, how to reach them, and their notice. */
+export function operatorPart() {
+  const { name, contact, notice, logo } = operator;
+  return element(
+    'div',
+    { class: 'operator', translate: 'no' },
+    logo && element('img', { src: logo, alt: '' }),
+    name && element('p', {}, element('strong', {}, name)),
+    contact.href && paragraph(contactLink(contact.text)),
+    notice && paragraph(outerLink(notice, text('notice'))),
+  );
+}
+
 /**
  * A file with what became of it.
  * @param {Item} item
@@ -210,7 +325,8 @@ export function helpLinks(...names) {
  */
 export function fileLine({ file, media, registered }, line, kind) {
   const number = media && registered && itemName(media.kind, registered.number);
-  const name = element(number ? 'span' : 'strong', { translate: 'no' }, file.name);
+  const attributes = { dir: 'auto', translate: 'no' };
+  const name = element(number ? 'span' : 'strong', attributes, file.name);
   return element(
     'li',
     {},

@@ -6,15 +6,19 @@
 
 import { getCase } from '../../messages/calls.js';
 import { button, element, paragraph } from '../elements.js';
-import { counted, text } from '../texts.js';
+import { counted } from '../texts.js';
+import { text } from '../voice.js';
 import {
   actions,
   dialable,
   fileLine,
   heading,
+  helpLinks,
   keeping,
   list,
   numberCard,
+  ofMinors,
+  partnerLinks,
   refusal,
   warning,
 } from './parts.js';
@@ -45,7 +49,7 @@ export function receiptStep(page) {
   };
   // What became of files without an answer is seen in the case.
   const seeing = button(text('receipt.case'), see, { class: unknown ? 'primary' : '' });
-  const ending = button(text('receipt.end'), () => page.restart(), { class: unknown ? '' : 'primary' });
+  const ending = button(text('receipt.end'), () => page.end(), { class: unknown ? '' : 'primary' });
   return [
     heading(page, text(titleOf(session)), session.case ? undefined : 6),
     failed.length > 0 && warning(counted('receipt.failed', failed.length)),
@@ -65,11 +69,16 @@ export function receiptStep(page) {
     registered > 0 && [
       element('h2', {}, text('receipt.next.title')),
       list('', [
-        text(session.isHelper ? 'receipt.keep.other' : 'receipt.keep'),
+        text('receipt.keep'),
         registered > 1 && text('receipt.numbers'),
         dialable('receipt.online'),
       ].filter(Boolean)),
-      session.ageBand !== 'ADULT' && !session.isHelper && paragraph(dialable('help.minor')),
+      partnerLinks(),
+      session.ageBand === 'ADULT'
+        ? helpLinks('hotline', 'pharos', 'stopncii')
+        : helpLinks('hotline', 'takeitdown'),
+      session.ageBand === 'UNSPECIFIED' && !session.isHelper && paragraph(dialable('help.minor')),
+      ofMinors(page),
     ],
     part,
     actions(

@@ -5,8 +5,18 @@
  */
 
 import { button, element, fill, paragraph } from '../elements.js';
-import { counted, text } from '../texts.js';
-import { actions, backButton, fileLine, heading, list, refusal, warning } from './parts.js';
+import { counted } from '../texts.js';
+import { text } from '../voice.js';
+import {
+  actions,
+  backButton,
+  fileLine,
+  hashingText,
+  heading,
+  list,
+  refusal,
+  warning,
+} from './parts.js';
 import { failureText, waitingLine } from './waiting.js';
 
 /** @typedef {import('../page.js').Page} Page */
@@ -21,7 +31,8 @@ export function sendStep(page) {
   const top = heading(page, title, session.case ? undefined : 5);
   const bar = element('progress', { max: 1, 'aria-label': text('send.title.going') });
   const stop = button(text('send.stop'), () => sending.stop());
-  const going = element('div', {}, paragraph(text('send.going')), bar, waiting.line, stop);
+  const sent = element('p', { role: 'status' });
+  const going = element('div', {}, paragraph(text('send.going')), bar, sent, waiting.line, stop);
   const start = async () => {
     if (sending.isRunning) return;
     const run = sending.run();
@@ -35,7 +46,9 @@ export function sendStep(page) {
   sending.onWait = waiting.show;
   const update = () => {
     const answered = session.itemsAt('REGISTERED', 'REJECTED').length;
-    bar.value = answered / Math.max(1, session.items.length - session.itemsAt('REFUSED').length);
+    const count = session.items.length - session.itemsAt('REFUSED').length;
+    bar.value = answered / Math.max(1, count);
+    fill(sent, sending.isRunning && text('send.progress', { answered, count }));
     if (!sending.isRunning) before.update();
   };
   session.addEventListener('item', update, { signal });
@@ -75,14 +88,14 @@ function beforeSending(page, sending, start) {
   // A request of which no answer came is sent again as it was: nothing may change before.
   const isBegun = session.itemsAt('UNKNOWN', 'REGISTERED').length > 0;
   const contents = element('div');
-  const hashing = element('p', { role: 'status' });
+  const hashing = element('p', { class: 'summary', role: 'status' });
   let shown = '';
   const update = () => {
     const steps = session.items.map(({ step }) => step).join();
     if (steps === shown) return;
     shown = steps;
     fill(contents, contentsOf(page));
-    fill(hashing, session.isHashing ? text('send.hashing') : '');
+    fill(hashing, session.isHashing ? hashingText(session) : '');
     const isReady = !session.isHashing && session.itemsAt('READY', 'UNKNOWN').length > 0;
     send.setAttribute('aria-disabled', String(!isReady));
   };

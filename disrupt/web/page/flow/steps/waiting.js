@@ -6,7 +6,8 @@
 
 import { Failure, patiently } from '../calling.js';
 import { element, fill } from '../elements.js';
-import { firstKey, text } from '../texts.js';
+import { firstKey } from '../texts.js';
+import { text } from '../voice.js';
 import { dialable, warning } from './parts.js';
 
 /** @typedef {import('../page.js').Page} Page */
@@ -71,10 +72,12 @@ export function asking({ session, signal }) {
   /**
    * @template Answer
    * @param {(options: {signal?: AbortSignal}) => Promise<Answer>} attempt
-   * @param {{isChange?: boolean}} [options]
+   * @param {object} [options]
+   * @param {boolean} [options.isChange] whether the call changes the case
+   * @param {(reason: string) => void} [options.onFailure] called when the step shows why it failed
    * @returns {Promise<Answer | undefined>}
    */
-  const ask = async (attempt, { isChange = false } = {}) => {
+  const ask = async (attempt, { isChange = false, onFailure = () => {} } = {}) => {
     fill(going, text('calling'));
     fill(problem);
     const wasUnclear = session.isCaseUnclear;
@@ -89,6 +92,7 @@ export function asking({ session, signal }) {
       if (signal.aborted) return undefined;
       session.isCaseUnclear = wasUnclear || (isChange && failure.isUnclear);
       show(failure);
+      onFailure(failure.reason);
       return undefined;
     } finally {
       fill(going, '');

@@ -5,8 +5,9 @@
  */
 
 import { button, element, paragraph } from '../elements.js';
-import { operator, text } from '../texts.js';
-import { actions, backButton, dialable, heading, list } from './parts.js';
+import { operator } from '../texts.js';
+import { text } from '../voice.js';
+import { actions, backButton, dialable, heading, list, partnerLinks } from './parts.js';
 
 /** @typedef {import('../page.js').Page} Page */
 
@@ -15,7 +16,10 @@ export function welcomeStep(page) {
   return [
     heading(page, text('welcome.title')),
     element('p', { class: 'lead' }, text('welcome.lead')),
-    operator.name && paragraph(text('welcome.operator', operator)),
+    operator.name && [
+      paragraph(text('welcome.operator', { name: operator.name })),
+      operator.logo && element('img', { class: 'logo', src: operator.logo, alt: '' }),
+    ],
     actions(
       button(text('welcome.start'), () => page.go('who'), { class: 'primary' }),
       button(text('welcome.open'), () => page.go('open')),
@@ -26,6 +30,7 @@ export function welcomeStep(page) {
       text('welcome.does.blocks'),
       text('welcome.does.withdraw'),
     ]),
+    partnerLinks(),
     element('h2', {}, text('welcome.does_not.title')),
     list('does-not', [
       dialable('welcome.does_not.remove'),
@@ -47,7 +52,7 @@ export function whoStep(page) {
     heading(page, text('who.title'), 1),
     paragraph(text('who.lead')),
     choices(
-      choice(text('who.me'), choose(false)),
+      choice(text('who.me'), choose(false), text('who.me.hint')),
       choice(text('who.other'), choose(true), text('who.other.hint')),
     ),
     actions(backButton(page, 'welcome')),
@@ -60,13 +65,16 @@ export function ageStep(page) {
   /** @param {string} ageBand */
   const choose = (ageBand) => () => {
     session.ageBand = ageBand;
+    session.isGrown = false;
     session.changesAges = ageBand === 'MINOR';
     page.go('choose');
   };
-  const title = session.isHelper ? text('age.title.other') : text('age.title');
   return [
-    session.hasCase ? heading(page, text('age.title.add')) : heading(page, title, 2),
+    session.hasCase
+      ? heading(page, text('age.title.add'))
+      : heading(page, text('age.title'), 2),
     paragraph(text('age.lead')),
+    paragraph(text('age.made')),
     choices(
       choice(text('age.adult'), choose('ADULT')),
       choice(text('age.minor'), choose('MINOR'), text('age.minor.hint')),
