@@ -177,7 +177,7 @@ def _traced(trace: Path) -> tuple[str, ...]:
 
 def _register_and_look_up(server: Deployment, work: Path, pictures: list[Path]) -> None:
     keys = {right: server.make_key(right, right) for right in ("register", "match", "staff")}
-    _command(work, server, "submit", keys["register"], *pictures)
+    _command(work, server, "submit", keys["register"], "--age=unsure", *pictures)
     _command(work, server, "match", keys["match"], *pictures)
     with MatchClient(server.address, key=keys["match"]) as client:
         for picture in pictures:
