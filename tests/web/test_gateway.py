@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import itertools
 import json
 import os
 import socket
@@ -280,7 +281,10 @@ def begin(page: Running, method: str, sent: bytes, host: str = "") -> socket.soc
 
 @pytest.mark.parametrize(
     ("method", "bounds"),
-    [("GetCase", Bounds(body_s=0.01)), ("RegisterHashes", Bounds(registration_body_s=0.01))],
+    [
+        ("GetCase", Bounds(body_s=0.01, registration_body_s=3600)),
+        ("RegisterHashes", Bounds(body_s=3600, registration_body_s=0.01)),
+    ],
 )
 def test_a_body_that_does_not_end_is_refused_and_forgotten(
     server: ScriptedServer, method: str, bounds: Bounds
@@ -306,9 +310,11 @@ def test_large_bodies_leave_small_calls_and_those_of_an_origin_leave_others_thei
     message = registration_pb2.RegisterHashesRequest()
     message.items.add().fingerprints.hashes = bytes(ENVELOPE_BYTES_MAX + 800)
     large = message.SerializeToString()
+    # Allowances grow back between two calls, so that they refuse none.
+    patient = Origins(clock=partial(next, itertools.count(0.0, 3600.0)))
     with (
         scripted(registration_pb2.RegisterHashesResponse()) as server,
-        running(server.address, options=BEHIND_PROXY, bounds=bounds) as page,
+        running(server.address, origins=patient, options=BEHIND_PROXY, bounds=bounds) as page,
     ):
 
         def register(host: str, body: bytes) -> int:
