@@ -272,7 +272,7 @@ def add_and_withdraw(report: Report, platform: Platform, key: str, case: Case, p
         wait_until(client, photo, found=True)
         named = replace(platform, names={**platform.names, item["item"]: photo.stem})
         named.ask(report, "look up", [Lookup(photo.stem, photo, photo.stem)])
-        number = ("--item", str(item["number"]))
+        number = ("--yes", "--item", str(item["number"]))
         done = json.loads(run("disrupt", "withdraw", *options, *number, case.number, **secrets))
         got = ", ".join(f"number {gone['number']}" for gone in done["withdrawn"])
         report.line("withdraw", f"{photo.stem}, by its number", expected, got)

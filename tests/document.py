@@ -32,7 +32,7 @@ def run_examples(text: str, directory: Path, port: int) -> None:
     """Fail unless each command succeeds and prints what is written; ``...`` is anything."""
     script = [
         # A reader would copy the case number and PIN that submit printed.
-        "copy() { sed -n 's/.*Case number: *//p' submitted | head -n 1 | tr -d ' '; }",
+        "copy() { sed -n 's/^Numéro de dossier: *//p' submitted | head -n 1 | tr -d ' '; }",
         "trap '{ kill %1 && wait; } 2>/dev/null || true' EXIT",
     ]
     for command, _ in examples(text):
@@ -40,7 +40,7 @@ def run_examples(text: str, directory: Path, port: int) -> None:
         if line.startswith("disrupt submit"):
             line += " | tee submitted"
         if "CASE-NUMBER" in command:
-            line = f"DISRUPT_PIN=$(sed -n 's/.*PIN: *//p' submitted | head -n 1) {line}"
+            line = f"DISRUPT_PIN=$(sed -n 's/^Code PIN: *//p' submitted | head -n 1) {line}"
         if line.endswith("&"):
             line = ": > ready; " + line.replace(
                 "&", "> ready & until grep -q ready ready; do sleep 0.1; done"
@@ -52,6 +52,7 @@ def run_examples(text: str, directory: Path, port: int) -> None:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "DISRUPT_SERVER": here,
         "DISRUPT_LISTEN": here,
+        "LC_ALL": "C.UTF-8",  # of which the commands for people affected speak French
     }
     done = subprocess.run(
         ["bash", "-e", "-u", "-o", "pipefail", "-c", "\n".join(script).replace(_SERVER, here)],

@@ -46,6 +46,8 @@ def fields(error: pytest.ExceptionInfo[InvalidRequestError]) -> list[str]:
         ({}, "hashes"),
         ({"hashes": HASH[:-1]}, "hashes"),
         ({"hashes": HASH * 4}, "hashes"),
+        ({"hashes": HASH.hex().encode()}, "hashes"),
+        ({"hashes": HASH.hex().upper().encode()}, "hashes"),
         ({"hashes": HASH, "qualities": b"\x64\x64"}, "qualities"),
         ({"hashes": HASH * 2, "qualities": b"\x64\x65"}, "qualities[1]"),
         ({"hashes": HASH, "options": {"max_matches": 1001}}, "options.max_matches"),
@@ -56,6 +58,18 @@ def test_a_wrong_batch_is_refused_by_field(request_: dict[str, Any], field: str)
     with pytest.raises(InvalidRequestError) as refused:
         match.hash_lookup(match_pb2.MatchHashesRequest(**request_), most=3)
     assert fields(refused) == [field]
+
+
+@pytest.mark.parametrize(
+    "hashes",
+    [HASH.hex().encode()[:32], HASH.hex().encode() + HASH, HASH + HASH.hex().encode(), b"g" * 64],
+    ids=repr,
+)
+def test_one_hash_that_looks_like_hex_digits_keeps_no_other_from_being_looked_up(
+    hashes: bytes,
+) -> None:
+    lookup = match.hash_lookup(match_pb2.MatchHashesRequest(hashes=hashes), most=3)
+    assert lookup.hashes.tobytes() == hashes
 
 
 def test_a_batch_says_which_rows_are_searched() -> None:

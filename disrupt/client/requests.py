@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from disrupt.client.arguments import buffer, flag, invalid, member, whole_number
-from disrupt.core.hashes import HASH_BYTES, OPERATOR_MAX_DISTANCE_BITS, PdqHash, unpack
+from disrupt.core.hashes import (
+    HASH_BYTES,
+    OPERATOR_MAX_DISTANCE_BITS,
+    PdqHash,
+    refuse_hex_digits,
+    unpack,
+)
 from disrupt.core.lookups import Effort
 from disrupt.core.media import Profile
 from disrupt.core.outcomes import MatchOutcome
@@ -94,6 +100,7 @@ def match_hashes(
     options: match_pb2.MatchOptions,
 ) -> list[match_pb2.MatchHashesRequest]:
     """Make requests of at most BATCH hashes each, which together hold all, in order."""
+    refuse_hex_digits(packed)
     count = len(packed) // HASH_BYTES
     levels = b"" if qualities is None else _levels(qualities, count)
     value = member("profile", profile, Profile).value

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 HASH_BYTES = 32
 HASH_BITS = 256
 
+_HEX_DIGITS = frozenset(b"0123456789abcdefABCDEF")
+
 MIN_QUALITY = 50
 """Least PDQ quality of stored hashes, and in lookups of videos and of a caller's hashes; PDQ's
 authors advise to discard 49 and below."""
@@ -98,6 +100,24 @@ def unpack(packed: bytes) -> NDArray[np.uint8]:
             Violation("hashes", f"{len(packed)} bytes are not a multiple of {HASH_BYTES}")
         )
     return np.frombuffer(packed, np.uint8).reshape(-1, HASH_BYTES)
+
+
+def refuse_hex_digits(packed: bytes) -> None:
+    """Raise InvalidRequestError if packed hashes are hex digits, of which 64 are one hash.
+
+    Read as bytes, the digits of one hash are two hashes that are near nothing. A call is refused if
+    all of its bytes are digits: that is the mistake, while one hash that happens to look so, or was
+    made to, keeps no other from being looked up. Two hashes of random bits have such bytes with a
+    probability of (22/256)**64, about 1e-68.
+    """
+    if packed.isalnum() and len(packed) % (2 * HASH_BYTES) == 0 and _HEX_DIGITS.issuperset(packed):
+        raise InvalidRequestError.of(
+            Violation(
+                "hashes",
+                f"these bytes are hex digits; a hash is {HASH_BYTES} bytes, which"
+                f" {2 * HASH_BYTES} digits write: send bytes.fromhex(digits)",
+            )
+        )
 
 
 def distances_bits(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint16]:

@@ -12,6 +12,7 @@ import click
 from disrupt.core.cases import parse_case_number, parse_pin
 from disrupt.errors import InvalidRequestError
 from disrupt.submission import texts
+from disrupt.submission.language import in_line
 from disrupt.texts import Phrase
 
 
@@ -49,7 +50,7 @@ def read_pin(file: str | None) -> str:
         text = os.environ["DISRUPT_PIN"]
     elif can_ask():
         # Nothing is an answer, too: whoever has lost the PIN reads what can be done.
-        asked = str(texts.ASK_PIN)
+        asked = in_line(texts.ASK_PIN)
         text = click.prompt(asked, default="", show_default=False, hide_input=True, err=True)
     else:
         usage(texts.NO_PIN)

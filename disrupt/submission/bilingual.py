@@ -12,6 +12,7 @@ from disrupt.client import terminal
 from disrupt.errors import DisruptError
 from disrupt.submission import reasons, texts
 from disrupt.submission.client import SubmissionClient
+from disrupt.submission.language import in_line
 from disrupt.submission.showing import NotShownError, say
 from disrupt.submission.usage import Mistyped, mistyped
 from disrupt.texts import Phrase
@@ -61,7 +62,7 @@ class BilingualCommand(click.Command):
         except DisruptError as error:
             self._fail(context, self._advice.get(error.reason) or reasons.explain(error))
             detail = f"{error.reason}: {terminal.clean(error.message)}"
-            click.echo(f"({texts.DETAIL}: {detail})", err=True)
+            click.echo(f"({in_line(texts.DETAIL)}: {detail})", err=True)
             context.exit(terminal.exit_code(error))
         except NotShownError as error:
             complain(error.phrase)
@@ -78,7 +79,7 @@ class BilingualCommand(click.Command):
             if _may_have_changed(context):
                 raise
             self._fail(context, texts.UNFORESEEN)
-            click.echo(f"({texts.DETAIL}: {type(error).__name__})", err=True)
+            click.echo(f"({in_line(texts.DETAIL)}: {type(error).__name__})", err=True)
             context.exit(terminal.EXIT_FAILED)
 
     def _fail(self, context: click.Context, phrase: Phrase) -> None:

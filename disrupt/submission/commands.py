@@ -18,6 +18,7 @@ from disrupt.submission.ages import AgeChange, AgeRule
 from disrupt.submission.arguments import can_ask, read_case_number, read_pin, usage
 from disrupt.submission.bilingual import BilingualCommand, EndedError, complain
 from disrupt.submission.client import SubmissionClient
+from disrupt.submission.language import given_options, in_line, speaking
 from disrupt.submission.results import Case, Withdrawal
 from disrupt.submission.showing import SubmissionPrinter, say
 from disrupt.submission.waiting import LoggedWaiting, ShownWaiting
@@ -43,16 +44,16 @@ _SUBMIT = """Enregistrer des images et des vidéos pour les faire bloquer.
 Elles restent sur cet appareil : seules leurs empreintes sont envoyées. Le numéro de dossier et
 le code PIN s'affichent avant l'envoi : s'ils ne peuvent pas l'être, rien n'est envoyé. Gardez les
 deux : nous ne pouvons pas retrouver le code PIN.
-L'âge de la personne visible est demandé pour les nouvelles images ; sans --age ni terminal, elles
-sont traitées comme celles d'une personne mineure. Une image déjà dans le dossier garde son âge,
-sauf si --age en dit un autre : le changement s'affiche avant l'envoi.
+L'âge de la personne visible est demandé pour les nouvelles images ; sans terminal, dites-le par
+--age. Une image déjà dans le dossier garde son âge, sauf si --age en dit un autre : le changement
+s'affiche avant l'envoi.
 
 Register pictures and videos so that platforms block them. They stay on this device: only their
 fingerprints are sent. Case number and PIN are shown before anything is sent: if they cannot be,
 nothing is sent. Keep both: we cannot recover the PIN.
-The age of the person shown is asked for new pictures; without --age and a terminal they are treated
-as those of a minor. A picture that is in the case already keeps its age, unless --age says another:
-the change is shown before anything is sent.
+The age of the person shown is asked for new pictures; without a terminal, say it by --age. A
+picture that is in the case already keeps its age, unless --age says another: the change is shown
+before anything is sent.
 
 \b
 Exemples · Examples:
@@ -101,12 +102,12 @@ Exemple · Example:
 
 _WITHDRAW = """Retirer un dossier, ou certaines de ses images avec --item.
 
-Les empreintes sont effacées : ces images ne seront plus bloquées. Tout un dossier, ou sa dernière
-image, n'est retiré qu'après une question, ou avec --yes.
+Les empreintes sont effacées : ces images ne seront plus bloquées. Rien n'est retiré qu'après une
+question, qui nomme les images, ou avec --yes.
 
 Withdraw a case, or some of its items with --item. The fingerprints are erased: these pictures
-will no longer be blocked. A whole case, or its last picture, is withdrawn after a question, or with
---yes.
+will no longer be blocked. Nothing is withdrawn but after a question, which names the pictures, or
+with --yes.
 
 \b
 Exemples · Examples:
@@ -171,6 +172,7 @@ _case = click.argument("case_number", metavar="NUMÉRO")
 )
 @_pin_file
 @_json
+@speaking
 @_connection
 def submit(
     *,
@@ -185,12 +187,13 @@ def submit(
 ) -> None:
     """Register, print, and end with the exit code."""
     number = read_case_number(case_number) if case_number is not None else ""
+    _check_age_is_known(age)
     pin = read_pin(pin_file) if number else ""
-    progress = terminal.Progress(len(files), str(texts.WORKING))
+    progress = terminal.Progress(len(files), in_line(texts.WORKING))
     client = _client(target, progress.aside)
 
     def ask_age() -> AgeBand:
-        if age is not None or not can_ask():
+        if age:
             return AgeBand.UNSURE
         with progress.aside():
             return _ask_age()
@@ -237,6 +240,7 @@ def submit(
 @_case
 @_pin_file
 @_json
+@speaking
 @_connection
 def status(
     *, case_number: str, pin_file: str | None, as_json: bool, target: terminal.Target
@@ -264,6 +268,7 @@ def status(
 @_case
 @_pin_file
 @_json
+@speaking
 @_connection
 def keep(*, case_number: str, pin_file: str | None, as_json: bool, target: terminal.Target) -> None:
     """Keep a case, and show it."""
@@ -293,18 +298,17 @@ def keep(*, case_number: str, pin_file: str | None, as_json: bool, target: termi
     "items",
     multiple=True,
     metavar="IMAGE",
-    help="Seulement cette image, par le numéro ou l'identifiant que montre « disrupt status » ; "
-    "peut être répété · Only this item, by the number or the id that `disrupt status` shows; may "
-    "be repeated.",
+    help="Seulement cette image, par le numéro que montre « disrupt status » ; peut être répété · "
+    "Only this item, by the number that `disrupt status` shows; may be repeated.",
 )
 @click.option(
     "--yes",
     is_flag=True,
-    help="Retirer tout le dossier, ou sa dernière image, sans question · Withdraw the whole case, "
-    "or its last picture, without a question.",
+    help="Retirer sans question · Withdraw without a question.",
 )
 @_pin_file
 @_json
+@speaking
 @_connection
 def withdraw(
     *,
@@ -322,7 +326,7 @@ def withdraw(
             requests.item(item)
     except InvalidRequestError:
         usage(texts.BAD_ITEM)
-    if not (items or yes or can_ask()):
+    if not (yes or can_ask()):
         usage(texts.SAY_YES)
     pin = read_pin(pin_file)
     client = _client(target)
@@ -332,10 +336,8 @@ def withdraw(
             client.reach()
             if not (items or yes):
                 _ask_whether_to_withdraw(texts.REALLY_WITHDRAW.format(number=number))
-            elif not yes and _may_be_all(client.case(number, pin), items):
-                if not can_ask():
-                    usage(texts.SAY_YES_TO_LAST)
-                _ask_whether_to_withdraw(texts.REALLY_WITHDRAW_LAST.format(number=number))
+            elif not yes:
+                _ask_whether_to_withdraw_items(client.case(number, pin), items)
             withdrawal = client.withdraw(number, pin, items or None)
             _show_withdrawn(withdrawal, whole=not items, as_json=as_json)
             is_shown = True
@@ -347,21 +349,26 @@ def withdraw(
             raise EndedError(unknown, terminal.EXIT_NOT_KNOWN) from failure
 
 
-def _may_be_all(case: Case, items: Sequence[str]) -> bool:
-    """Tell whether withdrawing these items may leave the case without any.
+def _ask_whether_to_withdraw_items(case: Case, items: Sequence[str]) -> None:
+    """Ask with the items named; not where none of them is in the case, for the service to say.
 
-    Which picture an id that is not shown any more is now is for the service to say.
+    Which picture an id that is not shown any more is now is for the service to say, too.
     """
     named = {requests.item(item) for item in items}
-    left = [
+    going = [
         item
         for item in case.items
-        if not named.intersection({item.number, bytes.fromhex(item.item_id)})
+        if named.intersection({item.number, bytes.fromhex(item.item_id)})
     ]
     older = {name for name in named if isinstance(name, bytes)}.difference(
         bytes.fromhex(item.item_id) for item in case.items
     )
-    return bool(case.items) and len(left) <= len(older)
+    if not (case.items and (going or older)):
+        return
+    showing.show_items(Console(stderr=True, highlight=False), going, sorted(older))
+    is_last = len(going) + len(older) >= len(case.items)
+    question = texts.REALLY_WITHDRAW_LAST if is_last else texts.REALLY_WITHDRAW_ITEMS
+    _ask_whether_to_withdraw(question.format(number=case.number))
 
 
 def _show_withdrawn(withdrawal: Withdrawal, *, whole: bool, as_json: bool) -> None:
@@ -387,15 +394,21 @@ def _ask_whether_to_withdraw(question: Phrase) -> None:
 
 
 def _says_yes(question: Phrase) -> bool:
-    answer: str = click.prompt(str(question), err=True)
+    answer: str = click.prompt(in_line(question), err=True)
     return answer.strip().lower() in texts.YES
+
+
+def _check_age_is_known(age: str | None) -> None:
+    """End the command unless the age is said, or somebody can be asked."""
+    if not (age or can_ask()):
+        usage(texts.SAY_AGE)
 
 
 def _ask_age() -> AgeBand:
     """Ask until the answer is an age; none is proposed."""
     complain(texts.ASK_AGE)
     while True:
-        answer = click.prompt(str(texts.TYPE_AGE), err=True).strip().lower()
+        answer = click.prompt(in_line(texts.TYPE_AGE), err=True).strip().lower()
         if answer in texts.AGE_ANSWERS:
             return texts.AGE_ANSWERS[answer]
 
@@ -407,7 +420,7 @@ def _given_options() -> str:
         if context.get_parameter_source(name) == ParameterSource.COMMANDLINE:
             value = shlex.quote(terminal.clean(str(context.params[name])))
             options += f" --{name.replace('_', '-')} {value}"
-    return options
+    return options + given_options(context)
 
 
 def _client(

@@ -20,6 +20,7 @@ from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.core.registrations import Outcome, ShownState
 from disrupt.submission import reasons, texts
 from disrupt.submission.ages import AgeChange
+from disrupt.submission.language import in_line, is_helping, spoken
 from disrupt.submission.results import (
     Case,
     CaseItem,
@@ -155,11 +156,11 @@ def show_next(console: Console, number: str, options: str, item: int) -> None:
     say(console, texts.NEXT)
     for what, command in (
         (texts.NEXT_STATUS, f"status {number}"),
-        (texts.NEXT_ADD, f"submit --case {number} {texts.FILE.fr}"),
+        (texts.NEXT_ADD, f"submit --case {number} {spoken(texts.FILE)[0]}"),
         (texts.NEXT_WITHDRAW_ONE.format(item=item), f"withdraw {number} --item {item}"),
         (texts.NEXT_WITHDRAW, f"withdraw {number}"),
     ):
-        _whole(console, f"  {what}")
+        _whole(console, f"  {in_line(what)}")
         _whole(console, f"    disrupt {command}{options}")
     console.print()
 
@@ -167,8 +168,12 @@ def show_next(console: Console, number: str, options: str, item: int) -> None:
 def say_help(console: Console, ages: Iterable[AgeBand | None]) -> None:
     """Say where to find help, to whom may be a minor in words for minors.
 
-    Where no age is known, as of a case that was withdrawn, it may be a minor.
+    Where no age is known, as of a case that was withdrawn, it may be a minor. Whoever helps the
+    person reads what to tell them instead.
     """
+    if is_helping():
+        say(console, texts.HELP_TO_TELL)
+        return
     said = set(ages)
     if said != {AgeBand.MINOR}:
         say(console, texts.HELP)
@@ -184,12 +189,19 @@ def show_withdrawn(console: Console, withdrawal: Withdrawal) -> None:
     done = texts.ITEMS_WITHDRAWN.format(count=len(withdrawal.items))
     say(console, done, style="bold green")
     for item in withdrawal.items:
-        _whole(console, f"  {texts.ITEM.format(number=item.number)}")
+        _whole(console, f"  {in_line(texts.ITEM.format(number=item.number))}")
         if item.by_older_id:
             say(console, texts.BY_OLDER_ID, indent="    ")
-        _whole(console, f"    {item.item_id}")
     if withdrawal.case.status == CaseStatus.WITHDRAWN:
         say(console, texts.CASE_WITHDRAWN_TOO, style="bold")
+
+
+def show_items(console: Console, items: Iterable[CaseItem], ids: Iterable[bytes]) -> None:
+    """Print which pictures are meant, those whose number is not known by their ids."""
+    for item in items:
+        say(console, item_named(item), indent="  ")
+    for item_id in ids:
+        _whole(console, f"  {item_id.hex()}")
 
 
 def show_age_changes(console: Console, changes: Iterable[AgeChange]) -> None:
@@ -197,8 +209,8 @@ def show_age_changes(console: Console, changes: Iterable[AgeChange]) -> None:
     say(console, texts.AGE_CHANGES, style="bold")
     for change in changes:
         before, after = texts.AGE_NAMES[change.before], texts.AGE_NAMES[change.after]
-        change_of = f"{before.fr} → {after.fr} · {before.en} → {after.en}"
-        _whole(console, f"  {change.number}  {terminal.clean(change.source)}: {change_of}")
+        change_of = Phrase(f"{before.fr} → {after.fr}", f"{before.en} → {after.en}")
+        _whole(console, f"  {change.number}  {terminal.clean(change.source)}: {in_line(change_of)}")
 
 
 def show_case(console: Console, case: Case, options: str) -> None:
@@ -208,7 +220,7 @@ def show_case(console: Console, case: Case, options: str) -> None:
     """
     known = texts.STATUSES.get(case.status) if case.status else None
     _line(console, texts.CASE_NUMBER, terminal.clean(case.number))
-    _line(console, texts.STATUS, str(known or texts.UNKNOWN_VALUE))
+    _line(console, texts.STATUS, in_line(known or texts.UNKNOWN_VALUE))
     _show_meaning(console, case, options)
     _line(console, texts.OPENED_ON, terminal.clean(case.opened_on))
     if case.closed_on:
@@ -223,15 +235,9 @@ def show_case(console: Console, case: Case, options: str) -> None:
         items = list(group)
         say(console, _heading(texts.AGES[items[0].age], len(items)))
         for item in items:
-            kind, day = texts.KINDS[item.kind], terminal.clean(item.registered_on)
-            since = texts.REGISTERED_ON.format(day=day)
             state = texts.STATES.get(item.state) if item.state else None
-            state = state or known or texts.UNKNOWN_VALUE
-            blank = " " * len(str(item.number))
-            said = Phrase(
-                f"{item.number}  {kind.fr} {since.fr}, {state.fr}",
-                f"{blank}  {kind.en} {since.en}, {state.en}",
-            )
+            state, named = state or known or texts.UNKNOWN_VALUE, item_named(item)
+            said = Phrase(f"{named.fr}, {state.fr}", f"{named.en}, {state.en}")
             say(console, said, indent="  ")
             if item.state in texts.STATE_MEANS:
                 say(console, texts.STATE_MEANS[item.state], indent="     ")
@@ -241,16 +247,25 @@ def show_case(console: Console, case: Case, options: str) -> None:
             ):
                 if came_on:
                     say(console, phrase.format(day=terminal.clean(came_on)), indent="     ")
-            _whole(console, f"     {item.item_id}")
     if case.withdrawn_numbers:
         _line(console, texts.WITHDRAWN_NUMBERS, ", ".join(map(str, case.withdrawn_numbers)))
+
+
+def item_named(item: CaseItem) -> Phrase:
+    """Name an item of a case by its number, its kind, and the day since which it is there."""
+    number, kind = texts.ITEM.format(number=item.number), texts.KINDS[item.kind]
+    since = texts.REGISTERED_ON.format(day=terminal.clean(item.registered_on))
+    return Phrase(
+        f"{number.fr} : {kind.fr} {since.fr}",
+        f"{number.en}: {kind.en} {since.en}",
+    )
 
 
 def _show_meaning(console: Console, case: Case, options: str) -> None:
     """Say what the status means, or that the case is about to be erased."""
     if case.erased_on:
         say(console, texts.ERASED_ON.format(day=terminal.clean(case.erased_on)), style="bold")
-        _whole(console, f"  {texts.HOW_TO_KEEP}")
+        _whole(console, f"  {in_line(texts.HOW_TO_KEEP)}")
         _whole(console, f"    disrupt keep {terminal.clean(case.number)}{options}")
     elif case.status == CaseStatus.ACTIVE:
         say(console, Phrase(f"{texts.COUNTS.fr} :", f"{texts.COUNTS.en}:"))
@@ -300,18 +315,22 @@ def withdrawal_json(withdrawal: Withdrawal) -> dict[str, Any]:
 
 
 def say(console: Console, phrase: Phrase, style: str = "", indent: str = "") -> None:
-    """Print a phrase, French first, without breaking lines within a word."""
-    for text, styled in zip(phrase.typeset(), (style, "italic"), strict=True):
-        # not by rich, which breaks lines at a no-break space, too
-        for line in textwrap.wrap(
-            text,
-            console.width,
-            initial_indent=indent,
-            subsequent_indent=indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-        ):
-            console.print(Text(line, styled), soft_wrap=True)
+    """Print a phrase, French first where both are spoken, without breaking lines within a word."""
+    for text, styled in zip(spoken(phrase.typeset()), (style, "italic"), strict=False):
+        _wrapped(console, text, styled, indent)
+
+
+def _wrapped(console: Console, text: str, style: str, indent: str) -> None:
+    # not by rich, which breaks lines at a no-break space, too
+    for line in textwrap.wrap(
+        text,
+        console.width,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ):
+        console.print(Text(line, style), soft_wrap=True)
 
 
 def _opening(case_number: str | None, pin: str | None) -> str:
@@ -372,7 +391,6 @@ def _show_registered(console: Console, registered: Collection[Registered]) -> No
             say(console, texts.OUTCOMES[file.outcome], indent="    ")
         if is_off:
             say(console, texts.STATE_MEANS[ShownState.OFF], indent="    ")
-        _whole(console, f"    {file.item_id}")
     console.print()
 
 
@@ -401,14 +419,15 @@ def _heading(phrase: Phrase, count: int) -> Phrase:
 
 def _line(console: Console, name: Phrase, value: str) -> None:
     """Print a name and a value; the value on a line of its own where both are too long for one."""
-    between = ": " if len(f"{name}: {value}") <= console.width else ":\n  "
-    _whole(console, Text.assemble(f"{name}{between}", (value, "bold")))
+    said = in_line(name)
+    between = ": " if len(f"{said}: {value}") <= console.width else ":\n  "
+    _whole(console, Text.assemble(f"{said}{between}", (value, "bold")))
 
 
 def _detail(console: Console, message: str) -> None:
     """Print a program's message, for whoever helps the person."""
-    detail = Phrase(f"({texts.DETAIL}: {terminal.clean(message)})", "")
-    say(console, detail, style="dim", indent="    ")
+    detail = f"({in_line(texts.DETAIL)}: {terminal.clean(message)})"
+    _wrapped(console, detail, "dim", "    ")
 
 
 def _whole(console: Console, text: Text | str) -> None:

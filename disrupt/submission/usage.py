@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import IO, Any
 
 import click
@@ -9,20 +10,26 @@ from rich.console import Console
 
 from disrupt.client import terminal
 from disrupt.submission import texts
+from disrupt.submission.language import in_line
 from disrupt.submission.showing import say
 from disrupt.texts import Phrase
 
 
 class Mistyped(click.UsageError):
-    """Wrong usage, French first: click puts its English usage above. The message is two lines."""
+    """Wrong usage, said in French and English, or in the language of a command that has begun.
+
+    The message is two lines, the French first.
+    """
 
     def show(self, _file: IO[Any] | None = None) -> None:
         """Print what is wrong, and where help is."""
         fr, _, en = self.message.partition("\n")
-        phrase = Phrase(f"{texts.ERROR}: {fr}", terminal.clean(en))
-        say(Console(stderr=True, highlight=False), phrase, style="bold")
-        if self.ctx is not None:
-            click.echo(f"{texts.HELP_OPTION}: {self.ctx.command_path} --help", err=True)
+        phrase = Phrase(f"{texts.ERROR.fr} : {fr}", f"{texts.ERROR.en}: {terminal.clean(en)}")
+        with self.ctx.scope(cleanup=False) if self.ctx else nullcontext():
+            say(Console(stderr=True, highlight=False), phrase, style="bold")
+            if self.ctx is not None:
+                path = self.ctx.command_path
+                click.echo(f"{in_line(texts.HELP_OPTION)}: {path} --help", err=True)
 
 
 def mistyped(error: click.UsageError, context: click.Context, command: str = "") -> Mistyped:

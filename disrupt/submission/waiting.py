@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from disrupt.errors import DisruptError, OverloadedError, TooManyAttemptsError
 from disrupt.submission import texts
+from disrupt.submission.language import spoken
 from disrupt.submission.showing import say
 from disrupt.texts import Phrase
 
@@ -69,7 +70,7 @@ class ShownWaiting(Waiting):
     ) -> None:
         self._console = console
         self._aside = aside
-        self._said = texts.NO_ANSWER_YET
+        self._said: Sequence[str] = ()
         self._since_s = self._until_s = 0.0
 
     @contextmanager
@@ -89,13 +90,14 @@ class ShownWaiting(Waiting):
 
     def pause(self, failure: DisruptError, pause_s: float) -> None:
         """Count the seconds down, and say why."""
-        self._said = _reason(failure)
+        self._said = spoken(_reason(failure).typeset())
         self._until_s = time.monotonic() + pause_s
         time.sleep(pause_s)
         self._no_answer_yet()
 
     def _no_answer_yet(self) -> None:
-        self._said = texts.NO_ANSWER_YET
+        # Rendered in another thread, which knows no language.
+        self._said = spoken(texts.NO_ANSWER_YET.typeset())
         self._since_s, self._until_s = time.monotonic(), 0.0
 
     def _render(self) -> Text:
@@ -104,8 +106,7 @@ class ShownWaiting(Waiting):
         if left_s <= 0 and waited_s < _SHOWN_AFTER_S:
             return Text()
         seconds = math.ceil(left_s) if left_s > 0 else int(waited_s)
-        said = self._said.format(wait_s=seconds).typeset()
-        return Text(f"{said.fr}\n{said.en}")
+        return Text("\n".join(text.format(wait_s=seconds) for text in self._said))
 
 
 def _reason(failure: DisruptError) -> Phrase:

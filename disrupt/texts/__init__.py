@@ -66,10 +66,6 @@ class Phrase(NamedTuple):
         """Return both phrases, one after the other."""
         return Phrase(f"{self.fr} {other.fr}", f"{self.en} {other.en}")
 
-    def __str__(self) -> str:
-        """Return both languages on one line."""
-        return f"{self.fr} · {self.en}"
-
     def typeset(self) -> Phrase:
         """Add the no-break spaces of French: before ``:`` or ``?``, and between number and unit."""
         unbreakable = re.sub(

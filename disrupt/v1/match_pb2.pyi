@@ -371,7 +371,7 @@ class MatchHashesRequest(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     hashes: _builtins.bytes
     """n × 32 bytes, packed; each in the byte order of PDQ's published hex. 1 ≤ n ≤ the server's limit, which is
-    at least 1000.
+    at least 1000. Hex digits sent as they are would be two hashes for each: refused where all bytes are such.
     """
     profile: _types_pb2.Profile.ValueType
     """How all of them were made."""

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from disrupt.core.hashes import MIN_QUALITY, unpack
+from disrupt.core.hashes import MIN_QUALITY, refuse_hex_digits, unpack
 from disrupt.core.lookups import MAX_MATCHES, Effort, HashLookup, LookupOptions, Matches
 from disrupt.core.media import LowQuality
 from disrupt.core.outcomes import MatchOutcome
@@ -43,6 +43,7 @@ def options(message: match_pb2.MatchOptions) -> LookupOptions:
 def hash_lookup(message: match_pb2.MatchHashesRequest, *, most: int) -> HashLookup:
     """Return a batch of 1 to ``most`` queries."""
     hashes = unpack(message.hashes)
+    refuse_hex_digits(message.hashes)
     count = len(hashes)
     if not 1 <= count <= most:
         raise invalid("hashes", f"{count} hashes; send 1 to {most} in one call")

@@ -22,6 +22,8 @@ from rig.waiting import eventually
 
 BIN = Path(sys.executable).parent
 
+PLAIN_LOCALE = {"LC_ALL": "C.UTF-8"}
+
 
 @dataclass(frozen=True)
 class Done:
@@ -48,8 +50,11 @@ class Done:
 
 
 def typed(*arguments: str | Path, stdin: str = "", **variables: str | None) -> Done:
-    """Run ``disrupt`` in this process, with these variables and no other DISRUPT ones."""
-    env = {name: None for name in os.environ if "DISRUPT" in name} | variables
+    """Run ``disrupt`` in this process, with these variables and no other DISRUPT ones.
+
+    The commands for people affected speak French, unless a variable says otherwise.
+    """
+    env = {name: None for name in os.environ if "DISRUPT" in name} | PLAIN_LOCALE | variables
     words = [str(argument) for argument in arguments]
     done = CliRunner().invoke(main, words, env=env, input=stdin, prog_name="disrupt")
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
@@ -59,7 +64,7 @@ def typed(*arguments: str | Path, stdin: str = "", **variables: str | None) -> D
 def run(*arguments: str | Path, stdin: str = "", **variables: str | None) -> Done:
     """Do what ``typed`` does, in a process of its own."""
     usual = {name: value for name, value in os.environ.items() if "DISRUPT" not in name}
-    given = {name: value for name, value in variables.items() if value is not None}
+    given = {name: value for name, value in (PLAIN_LOCALE | variables).items() if value is not None}
     done = subprocess.run(
         [BIN / "disrupt", *arguments],
         env=usual | given,

@@ -87,7 +87,7 @@ def at_terminal(
     descriptor, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     usual = {name: value for name, value in os.environ.items() if "DISRUPT" not in name}
-    usual |= {"TERM": "xterm", "COLUMNS": str(columns)}
+    usual |= {"TERM": "xterm", "COLUMNS": str(columns), "LC_ALL": "C.UTF-8"}
     process = subprocess.Popen(
         ["setsid", "--ctty", BIN / "disrupt", *arguments],
         stdin=terminal,

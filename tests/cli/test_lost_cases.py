@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from disrupt.client import Effort, MatchClient
-from disrupt.core.cases import AgeBand, CaseStatus
+from disrupt.core.cases import CaseStatus
 from disrupt.errors import OverloadedError
 from disrupt.registry import sqlite
 from disrupt.submission import showing
@@ -82,7 +82,9 @@ def test_an_answer_that_was_lost_is_asked_for_again_and_nothing_is_registered_tw
 ) -> None:
     file = picture(tmp_path / "a.png", 300)
     with losing_answers(disrupt.address) as proxy:
-        process = started("submit", file, env=variables(proxy.address, disrupt.register_key))
+        process = started(
+            "submit", "--age=unsure", file, env=variables(proxy.address, disrupt.register_key)
+        )
         case, pin = announced(process)
         registered(disrupt, file)
         proxy.heal()
@@ -90,7 +92,7 @@ def test_an_answer_that_was_lost_is_asked_for_again_and_nothing_is_registered_tw
     assert done.code == 0, done.err
     assert case in done.out
     shown = disrupt("status", "--json", case, pin=pin).json
-    assert [shown_item["item"] in done.out for shown_item in shown["items"]] == [True]
+    assert [item["number"] for item in shown["items"]] == [1]
 
 
 def test_a_command_that_is_killed_before_the_answer_leaves_number_and_pin_of_the_case(
@@ -99,7 +101,7 @@ def test_a_command_that_is_killed_before_the_answer_leaves_number_and_pin_of_the
     file = picture(tmp_path / "a.png", 301)
     with losing_answers(disrupt.address) as proxy:
         env = variables(proxy.address, disrupt.register_key)
-        process = started("submit", "--json", file, env=env)
+        process = started("submit", "--age=unsure", "--json", file, env=env)
         assert proxy.asked.wait(300)
         registered(disrupt, file)
         process.kill()
@@ -113,7 +115,7 @@ def test_ctrl_c_before_the_answer_says_that_it_is_not_known_and_how_to_know(
     file = picture(tmp_path / "a.png", 302)
     with losing_answers(disrupt.address) as proxy:
         env = variables(proxy.address, disrupt.register_key)
-        process = started("submit", "--json", file, env=env)
+        process = started("submit", "--age=unsure", "--json", file, env=env)
         registered(disrupt, file)
         process.send_signal(signal.SIGINT)
         done = ended(process)
@@ -175,7 +177,7 @@ def test_nothing_is_sent_where_number_and_pin_cannot_be_shown(
     tmp_path: Path, stdout: str, form: str
 ) -> None:
     options = ["--json"] if form == "programs" else []
-    words: list[str | Path] = ["submit", *options, picture(tmp_path / "a.png", 304)]
+    words: list[str | Path] = ["submit", "--age=unsure", *options, picture(tmp_path / "a.png", 304)]
     with scripted(register) as server:
         env = variables(server.address)
         if stdout == "closed":
@@ -205,7 +207,8 @@ def test_where_output_ends_after_the_answer_the_case_is_named_once_more(tmp_path
         room = fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
         with scripted(register) as server:
             env = variables(server.address)
-            process = started("submit", *files, *files, env=env, stdout=writing)
+            words: list[str | Path] = ["submit", "--age=unsure", *files, *files]
+            process = started(*words, env=env, stdout=writing)
             os.close(writing)
             eventually(lambda: _waiting_bytes(reading) > room - 1024)
             case = re.search(NUMBER, os.read(reading, 300).decode())
@@ -230,17 +233,17 @@ def _waiting_bytes(pipe: int) -> int:
 
 def test_an_output_that_knows_ascii_only_is_readable(disrupt: Shell, tmp_path: Path) -> None:
     file = picture(tmp_path / "été.png", 306)
-    done = disrupt("submit", file, apart=True, PYTHONIOENCODING="ascii")
+    done = disrupt("submit", "--age=unsure", file, apart=True, PYTHONIOENCODING="ascii")
     assert done.code == 0, done.err
     assert done.out.isascii()
-    case = re.search(rf"Numero de dossier - Case number: ({NUMBER})", done.out)
-    pin = re.search(r"Code PIN - PIN: ([0-9 ]+)", done.out)
+    case = re.search(rf"Numero de dossier: ({NUMBER})", done.out)
+    pin = re.search(r"Code PIN: ([0-9 ]+)", done.out)
     assert case
     assert pin
     assert "/ete.png\n" in done.out
     shown = disrupt("status", case[1], pin=pin[1].strip(), apart=True, PYTHONIOENCODING="ascii")
     assert shown.code == 0
-    assert "Etat - Status: ouvert - open" in shown.out
+    assert "Etat: ouvert" in shown.out
     refused = disrupt("status", case[1], pin="000000000000", apart=True, PYTHONIOENCODING="ascii")
     assert "numero" in refused.err
 
@@ -249,7 +252,7 @@ def test_a_refused_submission_leaves_whole_json_and_says_that_the_number_is_void
     disrupt: Shell, tmp_path: Path
 ) -> None:
     file = picture(tmp_path / "a.png", 308)
-    done = disrupt("submit", "--json", file, key=disrupt.match_key)
+    done = disrupt("submit", "--age=unsure", "--json", file, key=disrupt.match_key)
     assert done.code == 1
     assert (done.json["items"], done.json["rejected"]) == ([], [])
     assert done.said >= {"error.RIGHT_MISSING", "nothing_was_registered"}
@@ -267,7 +270,7 @@ def test_a_whole_case_is_withdrawn_only_after_a_yes(disrupt: Shell, tmp_path: Pa
         with SubmissionClient(disrupt.address, key=disrupt.register_key) as client:
             assert client.case(case, pin).status == CaseStatus.ACTIVE
         with at_terminal("withdraw", case, env=env) as terminal:
-            terminal.until("Type yes to withdraw the case")
+            terminal.until("Tapez « oui » pour retirer")
             assert "really_withdraw" in terminal.said
             if answer:
                 terminal.type(answer)
@@ -285,7 +288,7 @@ def test_who_waits_at_a_terminal_reads_why_and_may_end_it(tmp_path: Path) -> Non
         scripted(busy) as server,
         at_terminal(*words, env=variables(server.address)) as terminal,
     ):
-        terminal.until("The service is very busy.")
+        terminal.until("Le service est très demandé.")
         terminal.interrupt()
         assert terminal.end() == 1
     assert terminal.said >= {"waiting_while_busy", "interrupted", "nothing_was_registered"}
@@ -307,23 +310,12 @@ def test_what_was_acknowledged_is_printed_even_if_a_remark_cannot_be(
     assert item["item"] == "00" * 16
 
 
-def test_ids_are_whole_on_a_narrow_terminal(disrupt: Shell, tmp_path: Path) -> None:
-    files = [picture(tmp_path / f"{at}.png", 332 + at) for at in range(2)]
-    env = variables(disrupt.address, disrupt.register_key)
-    with at_terminal("submit", "--age", "adult", *files, columns=40, env=env) as terminal:
+def test_commands_to_copy_are_whole_on_a_narrow_terminal(disrupt: Shell, tmp_path: Path) -> None:
+    opened = disrupt.registered(picture(tmp_path / "a.png", 332))
+    env = variables(disrupt.address, disrupt.register_key, DISRUPT_PIN=opened.pin)
+    with at_terminal("status", opened.case_number, columns=40, env=env) as terminal:
         assert terminal.end() == 0
-    ids = re.findall(r"^ +([0-9a-f]{32})$", terminal.shown, re.MULTILINE)
-    assert len(ids) == 2
-    (case, *_), (pin, *_) = (
-        re.findall(NUMBER, terminal.shown),
-        re.findall(r"PIN: ([0-9 ]+)", terminal.shown),
-    )
-    young = disrupt.registered(picture(tmp_path / "young.png", 334), age=AgeBand.MINOR)
-    for number, secret, expected in ((case, pin, ids), (young.case_number, young.pin, None)):
-        with at_terminal("status", number, columns=40, env=env) as terminal:
-            terminal.until("Code PIN")
-            terminal.type(secret)
-            assert terminal.end() == 0
-        shown = re.findall(r"^ +([0-9a-f]{32})$", terminal.shown, re.MULTILINE)
-        assert shown == (expected or [young.registered[0].item_id])
-        assert max(map(len, terminal.shown.splitlines())) <= 56  # the prompt is the terminal's
+    copied = re.findall(r"^    disrupt (.*)$", terminal.shown, re.MULTILINE)
+    assert f"withdraw {opened.case_number} --item 1" in copied
+    said = [line for line in terminal.shown.splitlines() if not line.startswith("    disrupt")]
+    assert max(map(len, said)) <= 40

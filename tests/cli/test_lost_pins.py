@@ -32,7 +32,7 @@ def test_a_case_is_to_be_erased_and_its_owner_keeps_it(
     assert confirmed["erased_on"] in status.out
     assert f"    disrupt keep {case.case_number} --server {disrupt.address}\n" in status.out
     assert "3018" not in status.out[: status.out.index("disrupt keep")]
-    refused = disrupt("submit", "--case", case.case_number, file, pin=case.pin)
+    refused = disrupt("submit", "--age=adult", "--case", case.case_number, file, pin=case.pin)
     assert (refused.code, "error.CASE_ERASING" in refused.said) == (1, True)
     kept = disrupt("keep", case.case_number, pin=case.pin)
     assert (kept.code, "case.kept" in kept.said) == (0, True)

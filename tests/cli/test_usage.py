@@ -30,7 +30,7 @@ NOWHERE = {"DISRUPT_SERVER": NOBODY, "DISRUPT_KEY": "key"}
     [
         (["submit", "--case", "ABCD", "x.png"], "1" * 12, ["number.bad"]),
         (["status", "ABCD"], "1" * 12, ["number.bad"]),
-        (["withdraw", case_number(7), "--item", "xyz"], "1" * 12, ["bad_item"]),
+        (["withdraw", "--yes", case_number(7), "--item", "xyz"], "1" * 12, ["bad_item"]),
         (["status", case_number(7)], "1234 5678 9O12", ["bad_pin", "lost_pin"]),
         (["withdraw", "--yes", case_number(7)], "1234", ["bad_pin", "lost_pin"]),
     ],
@@ -61,8 +61,8 @@ def test_what_is_mistyped_is_named_in_french_first(arguments: list[str], named: 
     done = typed(*arguments, **NOWHERE, DISRUPT_PIN="123456789012")
     assert (done.code, "usage" in done.said) == (2, True)
     flat = " ".join(done.err.split())
-    assert flat.startswith("Erreur · Error: ")
-    assert flat.index(named) < flat.index(texts.USAGE.en)
+    assert flat.startswith("Erreur : ")
+    assert flat.index(named) < (flat + texts.USAGE.en).index(texts.USAGE.en)
     assert done.err.splitlines()[-1].endswith("--help")
 
 
@@ -106,7 +106,7 @@ def test_an_unreachable_server_is_named_and_fails(disrupt: Shell, tmp_path: Path
     assert NOBODY in done.err
     assert "Is it running" in done.err
     assert [line["error"]["reason"] for line in done.lines] == ["UNAVAILABLE"] * 3
-    done = disrupt("submit", files[0], server=NOBODY)
+    done = disrupt("submit", "--age=adult", files[0], server=NOBODY)
     assert (done.code, done.out) == (1, "")
     assert done.said >= {"error.UNAVAILABLE", "nothing_was_registered"}
     assert NOBODY in done.err
@@ -127,7 +127,9 @@ def test_the_setting_that_is_wrong_is_named_and_no_other(
     file = tmp_path / "file"
     file.write_text(value, "utf-8")
     given = file if value else "http://service:1"
-    done = typed("submit", option, given, picture(tmp_path / "a.png", 184), **NOWHERE)
+    done = typed(
+        "submit", "--age=adult", option, given, picture(tmp_path / "a.png", 184), **NOWHERE
+    )
     assert (done.code, done.out) == (2, "")
     assert {key for key in done.said if key.startswith("setting.")} == {f"setting.{setting}"}
     assert not value or value not in done.err
@@ -157,7 +159,7 @@ def test_a_file_name_neither_writes_on_the_terminal_nor_has_to_be_text(
     evil = os.path.join(tmp_path, name)  # noqa: PTH118 it is no text
     shutil.copy(picture(tmp_path / "a.png", 190), evil)
     for command in ("match", "submit"):
-        done = disrupt(command, evil)
+        done = disrupt(command, *(["--age=adult"] if command == "submit" else []), evil)
         assert done.code == 0
         assert not {"\x1b", "\u202e"}.intersection(done.out)
         assert ("[bold red]x" in done.out) == ("[bold red]x" in name)

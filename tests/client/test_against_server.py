@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageOps
 
 import disrupt.client
 from disrupt.client import Extent, MatchClient, VideoAnswer
@@ -91,6 +92,28 @@ def test_a_registered_picture_is_found_by_hash_by_file_and_by_bytes(
     assert by_hash.index_cursor
     assert ask("match_image", plain(tmp_path / "plain.png")).low_quality
     assert ask("index_status").limits
+
+
+def test_a_lookup_by_picture_finds_copies_that_one_hash_of_them_misses(
+    known: Registered, tmp_path: Path
+) -> None:
+    with Image.open(known.file) as opened:
+        whole = opened.convert("RGB")
+    copies = {
+        "mirrored": ImageOps.mirror(whole),
+        "turned": whole.transpose(Image.Transpose.ROTATE_90),
+        "framed": ImageOps.expand(whole, 60, "white"),
+    }
+    with MatchClient(known.address, key=known.key) as client:
+        for name, copy in copies.items():
+            file = tmp_path / f"{name}.png"
+            copy.save(file)
+            query = hash_image(file.read_bytes())
+            assert isinstance(query, ImageQuery)
+            (alone,) = client.match_hashes([query.hashes[0][0]], profile=Profile.PDQ_512)
+            assert (name, alone.matches) == (name, ())
+            found = [match.item_id for match in client.match_image(file).matches]
+            assert (name, found) == (name, [known.item_id])
 
 
 def test_many_hashes_find_each_hash_at_its_place(known: Registered) -> None:

@@ -114,6 +114,7 @@ def test_a_wrong_argument_is_refused_by_its_name_before_anything_is_asked(
 @pytest.mark.parametrize(
     "batch",
     [None, 5, 0.5, "00" * 32, bytes(31), ["00" * 32], [HASH], [PdqHash(HASH), None], PdqHash(HASH),
+     HASH.hex().encode() * 3, np.frombuffer(HASH.hex().encode(), np.uint8).reshape(2, 32),
      [[0] * 32], np.zeros(32, np.uint8), np.zeros((1, 32)), np.array(["00" * 32]), {"a": 1}],
     ids=repr,
 )  # fmt: skip

@@ -177,7 +177,7 @@ def _traced(trace: Path) -> tuple[str, ...]:
 
 def _register_and_look_up(server: Deployment, work: Path, pictures: list[Path]) -> None:
     keys = {right: server.make_key(right, right) for right in ("register", "match", "staff")}
-    _command(work, server, "submit", keys["register"], *pictures)
+    _command(work, server, "submit", keys["register"], "--age=unsure", *pictures)
     _command(work, server, "match", keys["match"], *pictures)
     with MatchClient(server.address, key=keys["match"]) as client:
         for picture in pictures:
@@ -207,7 +207,7 @@ def _register_and_look_up(server: Deployment, work: Path, pictures: list[Path]) 
     run("disrupt-index", "rebuild", "--data-dir", server.data_dir)
 
 
-def _command(work: Path, server: Deployment, name: str, key: str, *pictures: Path) -> None:
+def _command(work: Path, server: Deployment, name: str, key: str, *pictures: str | Path) -> None:
     """Run a command of a victim or a platform, as they would type it."""
     trace, said = work / f"{name}.trace", work / f"{name}.log"
     words: list[str | Path] = [

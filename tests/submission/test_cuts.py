@@ -201,7 +201,7 @@ def test_a_submission_says_of_each_file_what_is_certain(
 ) -> None:
     options = [*(["--json"] if as_json else []), *(["--case", OTHER_CASE] if adds else [])]
     with cutting(cuts, place, adds=adds) as (service, server):
-        done = ran(server, "submit", *options, *files)
+        done = ran(server, "submit", "--age=adult", *options, *files)
     registered, unknown = list[str](), list[str]()
     for came, sent in zip(service.calls, (files[:2], files[2:]), strict=False):
         if came[-1] is Cut.ANSWERED:
@@ -287,6 +287,6 @@ def test_a_withdrawal_is_done_or_not_or_not_known(
 @pytest.mark.parametrize("place", ["reach", "announce"])
 def test_ctrl_c_before_anything_is_sent_says_so(files: list[str], place: str) -> None:
     with cutting([], place) as (_, server):
-        done = ran(server, "submit", *files)
+        done = ran(server, "submit", "--age=adult", *files)
         assert (done.code, server.seen) == (terminal.EXIT_FAILED, [])
         assert done.said >= {"interrupted", "nothing_was_registered"}
