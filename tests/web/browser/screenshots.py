@@ -12,6 +12,10 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page
 
+from disrupt.core.partners import Partner
+from disrupt.server.desk import open_desk
+from disrupt.web.files import Operator, operator_files
+from disrupt.wire import admin as wire
 from rig.servers.deployment import FEW_DECODERS, Deployment
 from rig.servers.gateway import running, whole_page
 from tests.web.browser.chromium import chromium
@@ -20,6 +24,8 @@ from tests.web.browser.person import Person
 DIRECTORY = Path(__file__).parents[3] / "docs/screenshots"
 VIEWPORTS = {"phone": (360, 740), "desktop": (1280, 800)}
 """Width and height in pixels."""
+OPERATOR = Operator("Association Exemple", "aide@example.org", "https://example.org/mentions")
+PARTNER = Partner("platform", "Réseau Exemple", "https://reseau.example/signaler")
 
 
 def main() -> None:
@@ -28,7 +34,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         server = Deployment.start(Path(temporary) / "data", workers=1, settings=FEW_DECODERS)
         key = server.make_key("page", "register")
-        with running(server.address, whole_page(), key=key) as gateway, chromium() as browser:
+        server.make_key(PARTNER.organisation, "match")
+        with open_desk(server.data_dir) as desk:
+            desk.SetPartner(wire.partner_request(PARTNER))
+        files = whole_page() | operator_files(OPERATOR)
+        with running(server.address, files, key=key) as gateway, chromium() as browser:
             for name, (width, height) in VIEWPORTS.items():
                 page = browser.new_page(viewport={"width": width, "height": height}, locale="fr-FR")
                 person = Person(page, gateway.url).comes()
