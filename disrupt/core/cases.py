@@ -130,11 +130,15 @@ def parse_pin(text: str) -> str:
     return pin
 
 
+_DIGITS = {zero + digit: str(digit) for zero in (0x660, 0x6F0) for digit in range(10)}
+"""Of keyboards for Arabic and Persian."""
+
+
 def _without_separators(text: str) -> str:
     """Drop spaces and dashes of any kind, and invisible characters out of documents."""
     return "".join(
         character
-        for character in text
+        for character in text.translate(_DIGITS)
         if not character.isspace() and unicodedata.category(character) not in {"Cf", "Pd"}
     )
 

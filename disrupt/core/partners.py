@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from disrupt.core.policy import ApiKey, Right
+from disrupt.core.policy import ApiKey, Bank, Right
 
 _HTTPS = re.compile(r"https://[\w.-]{1,253}(:[0-9]{1,5})?([/?#][!-~]{0,500})?", re.ASCII)
 
@@ -25,8 +25,16 @@ def is_https(address: str) -> bool:
     return _HTTPS.fullmatch(address) is not None
 
 
-def listed(partners: Iterable[Partner], keys: Iterable[ApiKey], day: str) -> Sequence[Partner]:
-    """Return the partners that have a key to look up which is valid on a day, by name."""
-    matching = {key.organisation for key in keys if key.valid_on(day) and Right.MATCH in key.rights}
+def listed(
+    partners: Iterable[Partner], keys: Iterable[ApiKey], banks: Iterable[Bank]
+) -> Sequence[Partner]:
+    """Return the partners with a valid key that looks up what people registered, by name.
+
+    ``keys`` are the valid ones, with the banks that their organisations may see.
+    """
+    registered = {bank.number for bank in banks if not bank.is_fixed}
+    matching = {
+        key.organisation for key in keys if Right.MATCH in key.rights and key.banks & registered
+    }
     chosen = (partner for partner in partners if partner.organisation in matching)
     return sorted(chosen, key=lambda partner: partner.name.casefold())

@@ -283,6 +283,7 @@ def partner(organisation: str, data_dir: Path, name: str, report_url: str, *, re
     Example: disrupt keys partner platform --name Exemple --report-url https://example.org \\
       --data-dir data
     """
+    name, report_url = name.strip(), report_url.strip()
     if [bool(name), bool(report_url)] != [not remove, not remove]:
         raise click.UsageError("Give --name and --report-url, or --remove alone.")
     with open_desk(data_dir) as desk:

@@ -283,7 +283,7 @@ class KeyRing:
         self.day = day
         self.quotas = {quota.organisation: quota for quota in quotas}
         """Quotas of the organisations that have one, by name."""
-        self.partners = listed(partners, keys, day)
+        self.partners = listed(partners, self._by_digest.values(), banks)
         """Partner platforms that may be named, by name."""
         self.organisations = {key.key_id: key.organisation for key in keys}
         """Organisations by the ids of their keys, invalid ones too."""

@@ -104,7 +104,9 @@ def read_texts(name: str, language: str, directory: Path = DIRECTORY) -> Mapping
 
 
 def _read(name: str, language: str, directory: Path) -> dict[str, str]:
-    texts: dict[str, str] = json.loads((directory / f"{name}.{language}.json").read_text("utf-8"))
+    texts = json.loads((directory / f"{name}.{language}.json").read_text("utf-8"))
+    if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+        raise ValueError(f"{name}.{language}.json: no object of texts")
     return texts
 
 

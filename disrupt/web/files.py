@@ -6,8 +6,10 @@ import gzip
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from xml.parsers import expat
 
 from disrupt.core.partners import is_https
 from disrupt.errors import ConfigurationError
@@ -198,10 +200,20 @@ def _logo(path: Path) -> dict[str, File]:
         )
     if body.startswith(b"\x89PNG\r\n\x1a\n"):
         return {"/logo.png": _file(body, ".png")}
-    if re.match(rb"\s*(<\?xml[^>]*>\s*)?((<!--.*?-->|<!DOCTYPE[^>]*>)\s*)*<svg\b", body, re.DOTALL):
+    if _root(body) == "svg":
         return {"/logo.svg": _file(body, ".svg")}
     message = f"The logo {path} (--logo) is neither PNG nor SVG."
     raise ConfigurationError(message, setting="logo")
+
+
+def _root(xml: bytes) -> str:
+    """Return the name of the root of an XML document; empty for what is none."""
+    names: list[str] = []
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler = lambda name, _: names.append(name)
+    with suppress(expat.ExpatError):
+        parser.Parse(xml)
+    return names[0].rpartition(" ")[2] if names else ""
 
 
 def json_file(content: object) -> File:

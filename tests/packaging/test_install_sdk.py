@@ -102,7 +102,7 @@ def try_the_commands(server: Deployment, directory: Path) -> None:
     matched = shell(f"{disrupt} match --json --key-file platform.key photo.jpg", directory)
     assert json.loads(matched)["matches"] == []
     submitted = json.loads(
-        shell(f"{disrupt} submit --json --key-file register.key own.png", directory)
+        shell(f"{disrupt} submit --json --age adult --key-file register.key own.png", directory)
     )
     known = f"--json --key-file register.key {submitted['case']}"
     disrupt = f"DISRUPT_PIN={submitted['pin']} {disrupt}"

@@ -126,6 +126,27 @@ def test_a_logo_of_40_megabytes_is_refused_and_so_is_what_is_no_picture(tmp_path
             operator_files(Operator(logo=logo))
 
 
+def test_a_logo_is_told_by_its_root_whatever_a_drawing_program_writes_before(
+    tmp_path: Path,
+) -> None:
+    logo = tmp_path / "logo.svg"
+    before = b"<?xml version='1.0'?><!DOCTYPE svg [<!ENTITY ns 'http://a'>]>" + b"<!---->" * 999
+    for root in (b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"<s:svg xmlns:s='http://a'/>"):
+        logo.write_bytes(b"\xef\xbb\xbf" + before + root)
+        assert "/logo.svg" in operator_files(Operator(logo=logo))
+    logo.write_bytes(before)
+    with pytest.raises(ConfigurationError, match="neither PNG nor SVG"):
+        operator_files(Operator(logo=logo))
+
+
+@pytest.mark.parametrize("content", ["[]", '{"title": null}', '{"title": 7}'])
+def test_a_catalogue_that_holds_no_texts_is_refused(tmp_path: Path, content: str) -> None:
+    shutil.copytree(DIRECTORY, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "page.es.json").write_text(content)
+    with pytest.raises(ConfigurationError, match="no object of texts"):
+        text_files(["es"], tmp_path)
+
+
 def test_a_catalogue_with_a_hole_is_refused_with_the_key(tmp_path: Path) -> None:
     shutil.copytree(DIRECTORY, tmp_path, dirs_exist_ok=True)
     assert text_files(["es"], tmp_path).keys() > text_files().keys()

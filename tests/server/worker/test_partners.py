@@ -29,6 +29,10 @@ def test_a_platform_is_named_as_operators_set_it_until_its_last_key_is_revoked(
 
     register = deployment.make_key("page", "register")
     made = keys("create", "Naming", "--right", "match", "--json")
+    typed("banks", "create", "test", "--data-dir", deployment.data_dir)
+    trial = keys("create", "Trial", "--right", "match", "--bank", "test", "--json")
+    assert trial.code == 0
+    assert keys("partner", "Trial", "--name", "Essai", "--report-url", LINK).code == 0
     assert named() == []
     refused = keys("partner", "Naming", "--name", "Exemple", "--report-url", "http://example.org")
     assert refused.code == 1
@@ -39,10 +43,11 @@ def test_a_platform_is_named_as_operators_set_it_until_its_last_key_is_revoked(
     assert keys("partner", "Naming", "--name", "Exemple", "--report-url", LINK).code == 0
     eventually(lambda: named() == [("Exemple", LINK)])
     listed = json.loads(keys("list", "--json").out)
-    assert listed["partners"] == {"Naming": {"name": "Exemple", "report_url": LINK}}
+    assert listed["partners"]["Naming"] == {"name": "Exemple", "report_url": LINK}
     assert f"Naming is named Exemple, with {LINK}." in keys("list").out
 
     keys("revoke", json.loads(made.out)["key_id"])
     eventually(lambda: named() == [])
     assert keys("partner", "Naming", "--remove").code == 0
+    assert keys("partner", "Trial", "--remove").code == 0
     assert json.loads(keys("list", "--json").out)["partners"] == {}

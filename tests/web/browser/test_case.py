@@ -42,7 +42,7 @@ def test_a_copy_that_is_left_online_is_an_alarm_that_says_whom_to_tell(person: P
         case = registration_pb2.GetCaseResponse.FromString(answer.body())
         case.case.items[0].state = registration_pb2.CASE_ITEM_STATE_WAITING
         case.case.items[0].wait_reason = registration_pb2.WAIT_REASON_COMMON
-        case.case.items[1].left_up_on = "2026-11-25"
+        case.case.items[1].left_up_on = "2026-11-17"
         case.case.items[1].age_band = registration_pb2.AGE_BAND_MINOR
         route.fulfill(response=answer, body=case.SerializeToString())
 
@@ -51,7 +51,9 @@ def test_a_copy_that_is_left_online_is_an_alarm_that_says_whom_to_tell(person: P
     person.reads("case.left_up.one").reads("case.waiting.one").reads("case.common")
     first = person.page.locator(".files > li").first
     expect(first.locator(".file-name")).to_contain_text("2")
-    expect(first.locator(".warning")).to_contain_text("Tu n'as pas à régler cela")
+    expect(first.locator(".warning")).to_contain_text(words("left_up.minor"))
+    # The day is none of the numbers to call.
+    expect(first.locator(".warning a[href^='tel:17']")).to_have_count(0)
     links = first.locator(".warning .links a")
     assert [link.get_attribute("href") for link in links.all()] == [
         "https://3018.fr/",

@@ -159,6 +159,21 @@ def test_the_receipt_waits_while_help_is_open(person: Person) -> None:
     person.sees("help").clicks("Fermer l'aide").sees("receipt")
 
 
+def test_a_phones_back_leaves_no_registration_that_is_under_way(person: Person) -> None:
+    held: list[Route] = []
+    person.page.route(REGISTER, lambda route: held.append(route))  # noqa: PLW0108
+    person.prepares("cat")
+    with person.page.expect_request(REGISTER):
+        person.clicks("Envoyer")
+    person.page.evaluate(
+        "addEventListener('keydown', (event) => event.stopImmediatePropagation(), true)"
+    )
+    person.page.keyboard.press("Escape")
+    person.sees("send").reads("back.stays")
+    held[0].continue_()
+    person.sees("receipt").reads("receipt.live.one")
+
+
 def test_a_request_that_may_have_arrived_stays_so_whatever_its_next_attempts_say(
     person: Person, site: Site
 ) -> None:

@@ -123,13 +123,14 @@ export class Page {
   end() {
     this.session.close();
     this.session = new Session();
+    this.withdrawing = undefined;
     this.go('goodbye');
   }
 
-  /** Do what the step's own Back does; where it has none, stay, and say how to leave. */
+  /** Do what the step's own Back does; where it shows none, stay, and say how to leave. */
   #back() {
     const back = document.getElementById('back');
-    if (back) back.click();
+    if (back?.checkVisibility()) back.click();
     else this.go(this.step, 'back.stays');
   }
 

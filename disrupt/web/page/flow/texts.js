@@ -107,9 +107,16 @@ export async function setLanguage(to) {
  * @param {{[name: string]: string | number}} [values] what takes the place of `{name}`
  */
 export function text(key, values = {}) {
-  const words = (catalogues[tag][key] ?? key).replace(/\{(\w+)\}/g, (field, name) =>
-    written(values[name] ?? field),
-  );
+  return filled(catalogues[tag][key] ?? key, values);
+}
+
+/**
+ * Fill in the fields of a text, or of a part of it.
+ * @param {string} template
+ * @param {{[name: string]: string | number}} values
+ */
+export function filled(template, values) {
+  const words = template.replace(/\{(\w+)\}/g, (field, name) => written(values[name] ?? field));
   return locale().startsWith('fr') ? typeset(words) : words;
 }
 

@@ -124,7 +124,9 @@ function checkCharacter(characters) {
 
 /** @param {string} text */
 function withoutSeparators(text) {
-  return text.replace(/[\s\p{Cf}\p{Pd}\x1c-\x1f\x85]/gu, '');
+  return text
+    .replace(/[\s\p{Cf}\p{Pd}\x1c-\x1f\x85]/gu, '')
+    .replace(/[٠-٩۰-۹]/g, (digit) => String(digit.charCodeAt(0) & 0xf));
 }
 
 /** @param {string} characters */

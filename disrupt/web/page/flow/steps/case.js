@@ -254,7 +254,9 @@ async function askAgain(page, ask) {
     opened.status === before?.status &&
     opened.items.length === before.items.length &&
     opened.erasedOn === before.erasedOn;
-  showCase(page, access, opened, isAsBefore ? 'case.unclear' : 'case.changed');
+  const isKept = before?.erasedOn && !opened.erasedOn;
+  const changed = isKept ? 'case.kept' : 'case.changed';
+  showCase(page, access, opened, isAsBefore ? 'case.unclear' : changed);
 }
 
 /**

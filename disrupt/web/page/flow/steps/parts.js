@@ -6,7 +6,7 @@
 
 import { groupedPin } from '../../messages/cases.js';
 import { button, element, fill, paragraph } from '../elements.js';
-import { dayInWords, firstKey, isolated, operator, partners } from '../texts.js';
+import { dayInWords, filled, firstKey, isolated, operator, partners } from '../texts.js';
 import { text } from '../voice.js';
 
 /** @typedef {import('../page.js').Page} Page */
@@ -43,14 +43,15 @@ export function heading(page, title, step) {
 }
 
 /**
- * A text whose telephone numbers can be tapped.
+ * A text whose telephone numbers can be tapped; what fills its fields, as a day, is none.
  * @param {string} key
- * @param {{[name: string]: string | number}} [values] none that looks like a number to call
+ * @param {{[name: string]: string | number}} [values]
  */
-export function dialable(key, values) {
-  return text(key, values)
-    .split(NUMBERS)
-    .map((part, place) => (place % 2 ? element('a', { href: hrefOf(part) }, part) : part));
+export function dialable(key, values = {}) {
+  const parts = text(key).split(NUMBERS);
+  return parts.map((part, place) =>
+    place % 2 ? element('a', { href: hrefOf(part) }, part) : filled(part, values),
+  );
 }
 
 /** @param {string} number 114 is written to, by whoever cannot speak */
@@ -139,7 +140,7 @@ function noteLines({ items }) {
     ...items.flatMap(({ file, registered }) =>
       registered ? `${registered.number}. ${isolated(file.name)}` : [],
     ),
-    `${location.origin} · ${dayInWords(today)}`,
+    `${isolated(location.origin)} · ${dayInWords(today)}`,
     ...(name ? [`${name} · ${isolated(contact.text)}`] : []),
     text('note.next', { open: text('welcome.open') }),
   ];
@@ -335,12 +336,6 @@ export function fileLine({ file, media, registered }, line, kind) {
   );
 }
 
-/** Reasons that the catalogues know by the name that the service has for them. */
-const KEYS = new Map([
-  ['featureless', 'LOW_QUALITY'],
-  ['colours', 'UNREAD_COLOURS'],
-]);
-
 /**
  * Why a file is not registered, and what can be done. Nobody is told to make another picture of a
  * minor.
@@ -348,7 +343,8 @@ const KEYS = new Map([
  * @param {string} [reason]
  */
 export function refusal({ session }, reason = 'internal') {
-  const name = KEYS.get(reason) ?? reason.toUpperCase().replaceAll('-', '_');
+  const isFeatureless = reason === 'featureless';
+  const name = isFeatureless ? 'LOW_QUALITY' : reason.toUpperCase().replaceAll('-', '_');
   const keys = [`refused.${name}`, 'refused.INTERNAL'];
   const ofMinors = session.ageBand === 'ADULT' ? [] : [`refused.${name}.minor`];
   return dialable(firstKey(...ofMinors, ...keys));

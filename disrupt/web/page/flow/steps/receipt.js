@@ -67,6 +67,8 @@ export function receiptStep(page) {
       [...failed, ...others].map((item) => receiptLine(page, item)),
     ),
     registered > 0 && [
+      ofMinors(page),
+      session.ageBand === 'UNSPECIFIED' && !session.isHelper && paragraph(dialable('help.minor')),
       element('h2', {}, text('receipt.next.title')),
       list('', [
         text('receipt.keep'),
@@ -77,8 +79,6 @@ export function receiptStep(page) {
       session.ageBand === 'ADULT'
         ? helpLinks('hotline', 'pharos', 'stopncii')
         : helpLinks('hotline', 'takeitdown'),
-      session.ageBand === 'UNSPECIFIED' && !session.isHelper && paragraph(dialable('help.minor')),
-      ofMinors(page),
     ],
     part,
     actions(
