@@ -155,6 +155,11 @@ def test_what_is_no_pin_is_refused_without_repeating_it(text: str) -> None:
     assert not text or text not in str(caught.value)
 
 
+def test_digits_of_arabic_and_persian_keyboards_are_digits() -> None:
+    typed = "\N{ARABIC-INDIC DIGIT FOUR}" * 6 + "\N{EXTENDED ARABIC-INDIC DIGIT NINE}" * 6
+    assert parse_pin(typed) == "444444999999"
+
+
 def test_case_takes_only_the_allowed_steps() -> None:
     allowed = {
         (CaseStatus.RECEIVED, CaseStatus.ACTIVE),

@@ -169,7 +169,7 @@ def test_a_phones_back_leaves_no_registration_that_is_under_way(person: Person) 
         "addEventListener('keydown', (event) => event.stopImmediatePropagation(), true)"
     )
     person.page.keyboard.press("Escape")
-    person.sees("send").reads("back.stays")
+    person.reads("back.stays").reads("send.going")
     held[0].continue_()
     person.sees("receipt").reads("receipt.live.one")
 
