@@ -223,6 +223,7 @@ export function caseStep(page) {
         { class: 'files' },
         urgentFirst(items).map((item) => caseItem(page, item, isOpen && withdraw)),
       ),
+    items.some(({ ageBand }) => ageBand !== 'ADULT') && element('p', {}, dialable('help.minor')),
     items.length > 0 && whichPart(page),
     withdrawnNumbers.length > 0 &&
       paragraph(text('case.withdrawn', { numbers: withdrawnNumbers.join(', ') })),

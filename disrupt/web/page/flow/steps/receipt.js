@@ -76,6 +76,7 @@ export function receiptStep(page) {
         dialable('receipt.online'),
       ].filter(Boolean)),
       partnerLinks(),
+      paragraph(text('receipt.others')),
       session.ageBand === 'ADULT'
         ? helpLinks('hotline', 'pharos', 'stopncii')
         : helpLinks('hotline', 'takeitdown'),
