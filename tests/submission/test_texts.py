@@ -112,10 +112,10 @@ def test_who_lost_a_pin_reads_what_can_be_done_today() -> None:
     assert "Code PIN perdu ? Personne ne peut le retrouver" in said.fr
     assert "Si ce dossier existe et n'a pas été retiré" in said.fr
     assert "If this case exists and was not withdrawn" in said.en
-    assert "ses images restent bloquées" in said.fr
+    assert "ce qui est bloqué le reste" in said.fr
     on_the_page = read_catalogue("page")["open.lost"]
-    assert "Si ce dossier existe et n'a pas été retiré, ses images" in on_the_page.fr
-    assert "If this case exists and was not withdrawn, its pictures" in on_the_page.en
+    assert "Si ce dossier existe et n'a pas été retiré, ce qui est bloqué le reste" in on_the_page.fr
+    assert "If this case exists and was not withdrawn, what is blocked stays blocked" in on_the_page.en
     assert "Enregistrez-les à nouveau, sans --case" in said.fr
     assert "effacé, donnez son numéro" in said.fr
 
