@@ -114,8 +114,12 @@ def test_who_lost_a_pin_reads_what_can_be_done_today() -> None:
     assert "If this case exists and was not withdrawn" in said.en
     assert "ce qui est bloqué le reste" in said.fr
     on_the_page = read_catalogue("page")["open.lost"]
-    assert "Si ce dossier existe et n'a pas été retiré, ce qui est bloqué le reste" in on_the_page.fr
-    assert "If this case exists and was not withdrawn, what is blocked stays blocked" in on_the_page.en
+    assert (
+        "Si ce dossier existe et n'a pas été retiré, ce qui est bloqué le reste" in on_the_page.fr
+    )
+    assert (
+        "If this case exists and was not withdrawn, what is blocked stays blocked" in on_the_page.en
+    )
     assert "Enregistrez ses images à nouveau, sans --case" in said.fr
     assert "effacé, donnez son numéro" in said.fr
 
