@@ -131,7 +131,7 @@ def parse_pin(text: str) -> str:
 
 
 _DIGITS = {zero + digit: str(digit) for zero in (0x660, 0x6F0) for digit in range(10)}
-"""Of keyboards for Arabic and Persian."""
+"""ASCII digit for each code point of a digit that keyboards for Arabic and Persian type."""
 
 
 def _without_separators(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the registry takes and gives."""
+"""Records that callers hand to the registry, and that it returns."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ class ReportedOutcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ItemReports:
-    """What was reported of an item, by organisation, whether or not it has a valid key.
+    """Reports about an item by organisation, including those without a valid key.
 
     ``disputes`` have those that staff have settled, too. ``below_bits`` are the distances below
     which alone narrowed versions are answered.

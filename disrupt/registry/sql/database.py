@@ -1,4 +1,4 @@
-"""What differs between databases that hold a registry."""
+"""Interface that each database of a registry implements."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager

@@ -1,1 +1,1 @@
-"""What stands before every call, in each process that answers any."""
+"""Receive, authenticate and admit every call, in each process that answers calls."""

@@ -41,7 +41,7 @@ _ITEM_ID_BYTES = 16 + 2
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """What holds for one call."""
+    """Rights, relay and limits of one method."""
 
     right: Right | None = None
     """Right that its caller's key needs; None where no caller may make it."""
