@@ -198,7 +198,7 @@ def test_a_quota_out_of_range_is_refused(registry: RegistryWriter) -> None:
 
 def test_a_partner_is_listed_while_it_has_a_valid_key_to_look_up(registry: RegistryWriter) -> None:
     def listed(day: str) -> list[str]:
-        ring = KeyRing(registry.keys(), partners=registry.partners(), day=day)
+        ring = KeyRing(registry.keys(), registry.banks(), partners=registry.partners(), day=day)
         return [partner.name for partner in ring.partners]
 
     for name, right, until in (

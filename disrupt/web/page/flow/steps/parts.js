@@ -336,6 +336,9 @@ export function fileLine({ file, media, registered }, line, kind) {
   );
 }
 
+/** Reasons that the catalogues know by the name that the service has for them. */
+const KEYS = new Map([['featureless', 'LOW_QUALITY']]);
+
 /**
  * Why a file is not registered, and what can be done. Nobody is told to make another picture of a
  * minor.
@@ -343,8 +346,7 @@ export function fileLine({ file, media, registered }, line, kind) {
  * @param {string} [reason]
  */
 export function refusal({ session }, reason = 'internal') {
-  const isFeatureless = reason === 'featureless';
-  const name = isFeatureless ? 'LOW_QUALITY' : reason.toUpperCase().replaceAll('-', '_');
+  const name = KEYS.get(reason) ?? reason.toUpperCase().replaceAll('-', '_');
   const keys = [`refused.${name}`, 'refused.INTERNAL'];
   const ofMinors = session.ageBand === 'ADULT' ? [] : [`refused.${name}.minor`];
   return dialable(firstKey(...ofMinors, ...keys));
