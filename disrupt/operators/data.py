@@ -218,6 +218,8 @@ def _restore_backup(
             "Renewed since, and in no version in the backup:"
             f" {restored.renewed_missing} items. They match again once they are registered again."
         )
+    if restored.erasures_stopped:
+        report(removing.stopped(restored.erasures_stopped))
     if not restored.removals_known:
         report("What was withdrawn since the backup matches again where it was not known.")
     if restored.unsure_keys:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grpc import aio
@@ -33,6 +34,7 @@ class Restored:
     removals: int
     renewals_undone: int
     renewed_missing: int
+    erasures_stopped: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -71,6 +73,7 @@ def restore(config: Config) -> Restored:
         removals=len(together),
         renewals_undone=done.renewals_undone,
         renewed_missing=done.renewed_missing,
+        erasures_stopped=done.erasures_stopped,
     )
 
 
@@ -132,7 +135,19 @@ def text(restored: Restored) -> str:
             f"Renewed since, and in no version here: {restored.renewed_missing} items. They match"
             " again once they are registered again."
         )
+    if restored.erasures_stopped:
+        lines.append(stopped(restored.erasures_stopped))
     return "\n".join(lines)
+
+
+def stopped(case_tags: Sequence[str]) -> str:
+    """Describe erasures that a restore has stopped."""
+    named = ", ".join(filter(None, case_tags))
+    of = f" Tags of these cases: {named}." if named else ""
+    return (
+        f"Stopped: {len(case_tags)} erasures that staff had asked for cases with a lost PIN.{of}"
+        " Two people of the staff have to ask for each again: `disrupt review erase`."
+    )
 
 
 def _reasons(silent: dict[str, str]) -> str:

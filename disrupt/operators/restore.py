@@ -23,8 +23,9 @@ class Restored:
     ``removals_known`` tells whether all that was withdrawn and revoked since the backup was known,
     and so is done again. If not, ``unsure_keys`` are ids of valid keys that may have been revoked.
     ``renewals_undone`` items were renewed since, and match as they were before that;
-    ``renewed_missing`` were renewed since, and no version of them is in the backup. ``made_s`` is
-    when the backup was begun, in seconds since 1970.
+    ``renewed_missing`` were renewed since, and no version of them is in the backup.
+    ``erasures_stopped`` are those of UpToDate. ``made_s`` is when the backup was begun, in seconds
+    since 1970.
     """
 
     made_s: int
@@ -35,6 +36,7 @@ class Restored:
     unsure_keys: tuple[str, ...]
     renewals_undone: int
     renewed_missing: int
+    erasures_stopped: tuple[str, ...]
 
 
 def restore(
@@ -134,6 +136,7 @@ def _make_ready(
         unsure_keys=tuple(key.key_id for key in done.valid_keys) if doubt else (),
         renewals_undone=done.renewals_undone,
         renewed_missing=done.renewed_missing,
+        erasures_stopped=done.erasures_stopped,
     )
 
 

@@ -20,6 +20,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from disrupt import ownership
+from disrupt.core.acts import ActFilter, Action
 from disrupt.core.policy import ApiKey
 from disrupt.data_directory import HEAD_NOTE, JOURNAL, REGISTRY, SECRETS, DataDirectory, sync
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
@@ -39,6 +40,9 @@ _FILES = ({REGISTRY, SECRETS}, {DUMP, SECRETS})
 """Each set of files that a backup has, beside CONFIG."""
 _PATIENCE_S, _RETRY_S = 5.0, 0.05
 """For the end of a record that the writer appends to the journal."""
+
+_MOST_ACTS = 2**31
+"""All: few erasures are ever stopped."""
 
 _log = structlog.get_logger(__name__)
 
@@ -317,11 +321,14 @@ class UpToDate:
 
     ``renewals_undone`` items were renewed since, and are as they were before that.
     ``renewed_missing`` were renewed, are not withdrawn, and no version of them is here.
+    ``erasures_stopped`` has the tag, in hex, of each case whose erasure staff had asked for and
+    the new epoch has stopped; empty where the case has none any more.
     """
 
     valid_keys: tuple[ApiKey, ...]
     renewals_undone: int
     renewed_missing: int
+    erasures_stopped: tuple[str, ...]
 
 
 def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> UpToDate:
@@ -335,17 +342,21 @@ def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> UpToD
     """
     with opening.reading(DataDirectory(unpacked)) as registry:
         together = dict.fromkeys([*records, *registry.journaled()])
+        newest = [record.number for record in registry.acts(1)]
     journal.write(unpacked / JOURNAL, together)
     with opening.writing(DataDirectory(unpacked), restoring=True) as writer:
         writer.begin_epoch()
         writer.checkpoint()
         keys, epoch = writer.keys(), Epoch(writer.head().epoch)
         undone, lost = _renewals(writer, together)
+        stops = writer.acts(_MOST_ACTS, wanted=ActFilter(actions=frozenset({Action.ERASE_STOPPED})))
+        stopped = [stop.case_tag.hex() for stop in stops if [stop.number] > newest]
     journal.write(unpacked / JOURNAL, [*together, epoch])
     if (unpacked / REGISTRY).exists():
         sync(unpacked / REGISTRY)
     sync(unpacked)
-    return UpToDate(tuple(key for key in keys if not key.revoked_on), undone, lost)
+    valid = tuple(key for key in keys if not key.revoked_on)
+    return UpToDate(valid, undone, lost, tuple(stopped))
 
 
 def _renewals(registry: RegistryReader, records: Iterable[journal.Record]) -> tuple[int, int]:

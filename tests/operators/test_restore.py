@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from structlog.testing import capture_logs
 
 from disrupt.cli import main
+from disrupt.core.acts import Act, Action
 from disrupt.core.changes import Addition, Removal
 from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.errors import CursorExpiredError, DataDirectoryError, DataDirectoryInUseError
@@ -353,6 +354,26 @@ def test_commands_say_what_they_did(site: Site, tmp_path: Path) -> None:
         "No backup has the TLS certificate and key, nor files of the proxy and of systemd.",
     ]
     assert current(site.data_dir / "index") == 1
+
+
+def test_a_restore_names_the_cases_whose_erasure_it_stops(site: Site, tmp_path: Path) -> None:
+    """One that staff asked for, not one that was stopped before; also where the journal is used."""
+    source, data = tmp_path / "with an erasure", ("--data-dir", site.data_dir)
+    with sqlite.open_writer(site.data_dir / "registry.db") as writer:
+        chance, banks = random.Random(8), {1}
+        numbers = [writer.register(registration(chance), day=DAY).case_number for _ in range(2)]
+        for number in numbers:
+            asked = Act("key 1", "", Action.ERASE_REQUESTED, 1)
+            tag = writer.ask_erasure(number, asked, partners=(), banks=banks).case_tag.hex()
+        writer.stop_erasure(numbers[0], Act("", "", Action.ERASE_STOPPED, 2))
+        back_up(site.data_dir, source)
+    done = disrupt("restore", "--from", source, *data)
+    assert done.exit_code == 0, done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("Stopped: 1 erasures"))
+    assert f"Tags of these cases: {tag}." in line
+    again = disrupt("restore", "--from", source, "--json", *data)
+    assert json.loads(again.stdout)["erasures_stopped"] == [tag]
+    assert "Stopped" not in disrupt("restore", "--from", site.backup, *data).stdout
 
 
 def test_erasing_where_there_is_no_registry_makes_none(tmp_path: Path) -> None:
