@@ -25,6 +25,20 @@ _KEEP_ALIVE_S = 15
 _DRAIN_S = 40
 """Longest time for requests under way when a server stops."""
 
+HTTP_STATUS = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+"""Status of an answer by that of gRPC, as Connect maps them; any other is 500."""
+
 
 def address(listen: str, option: str = "--listen") -> tuple[str, int]:
     """Return host and port of HOST:PORT. Raises ConfigurationError."""

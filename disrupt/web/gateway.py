@@ -23,7 +23,7 @@ from starlette.types import ASGIApp
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.errors import DisruptError, LimitExceededError
 from disrupt.fair_queue import FairQueue, Turn, turn_of
-from disrupt.http_server import closing, in_time
+from disrupt.http_server import HTTP_STATUS, closing, in_time
 from disrupt.v1 import registration_pb2
 from disrupt.web.files import File
 from disrupt.web.origins import Origins, busy
@@ -63,18 +63,6 @@ HEADERS = (
     ("X-DNS-Prefetch-Control", "off"),
 )
 """Headers of every answer. No Strict-Transport-Security: browsers would keep the site's name."""
-
-_HTTP_STATUS = {
-    "INVALID_ARGUMENT": 400,
-    "FAILED_PRECONDITION": 400,
-    "NOT_FOUND": 404,
-    "ALREADY_EXISTS": 409,
-    "RESOURCE_EXHAUSTED": 429,
-    "UNIMPLEMENTED": 501,
-    "UNAVAILABLE": 503,
-    "DEADLINE_EXCEEDED": 504,
-}
-"""As Connect maps them; any other is 500."""
 
 _log = structlog.get_logger(__name__)
 
@@ -289,7 +277,7 @@ def _refusal(error: DisruptError) -> Response:
             for detail in details(error)
         ],
     }
-    response = JSONResponse(content, _HTTP_STATUS.get(error.status, 500))
+    response = JSONResponse(content, HTTP_STATUS.get(error.status, 500))
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     return response
