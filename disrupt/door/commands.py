@@ -118,7 +118,7 @@ class Settings:
     key_file="File of the platform's key, of right `match`.  [DISRUPT_KEY]",
     tls_ca="PEM file of the authorities to trust, instead of the system's.",
 )
-def door(
+def door(  # noqa: PLR0913 one for each option
     *,
     listen: str,
     tls_cert: Path | None,
@@ -140,8 +140,7 @@ def door(
     Exit codes: 0 stopped when told to, 1 could not run, 2 wrong usage or configuration.
 
     \b
-    Example: disrupt door --server match.example.org:443 --key-file platform.key \\
-               --token-file tokens --policy door.toml --state-dir /var/lib/disrupt-door
+    Example: disrupt door --server match.example.org:443 --key-file platform.key --token-file tokens
     """
     if (tls_cert is None) != (tls_key is None):
         raise ConfigurationError(
