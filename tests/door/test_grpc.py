@@ -10,7 +10,7 @@ from disrupt.core.media import Profile
 from disrupt.errors import DisruptError, InvalidMediaError, NotFoundError, UnauthenticatedError
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.v1 import match_pb2
-from rig.media.videos import Codec, encode, footage
+from rig.media.videos import encode, footage
 from rig.servers.door import TOKEN, door
 from rig.servers.scripted import scripted
 from tests.door.sites import Site
@@ -41,7 +41,7 @@ def test_hashes_videos_and_outcomes_pass_as_they_are(site: Site) -> None:
         beside.report_outcome(answer.matches[0].match_id, MatchOutcome.BLOCKED)
         with pytest.raises((DisruptError, NotFoundError)):
             beside.report_outcome(b"no match id", MatchOutcome.BLOCKED)
-        clip = encode(footage(8, seconds=2), Codec.H264)
+        clip = encode(footage(8, seconds=2))
         assert beside.match_video(clip, hash_locally=False).frames_hashed > 0
         assert beside.index_status().hashes > 0
         with pytest.raises(InvalidMediaError):

@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 from disrupt.client import MatchClient
+from disrupt.core.hashes import PdqHash
 from rig.media.generated import animation
 from rig.media.pictures import encode
-from rig.media.videos import Codec, footage
+from rig.media.videos import footage
 from rig.media.videos import encode as encode_video
 from rig.ports import free_port
 from rig.servers.door import TOKEN, Door, door
@@ -67,7 +68,7 @@ def test_json_says_what_match_json_says_and_what_becomes_of_the_upload(site: Sit
     assert refused.json["error"]["reason"] == "INVALID_MEDIA"
     with MatchClient(site.address, key=site.key) as client:
         signal = site.door.form("/h/hash", "photo", site.registered.read_bytes()).json["pdq"]
-        (expected,) = client.match_hashes([bytes.fromhex(signal)])
+        (expected,) = client.match_hashes([PdqHash.from_hex(signal)])
     body = json.dumps({"hashes": [signal, "0" * 64]}).encode()
     (near, none) = site.door.ask(
         "POST", "/v1/match", body, content_type="application/json"
@@ -80,7 +81,7 @@ def test_json_says_what_match_json_says_and_what_becomes_of_the_upload(site: Sit
 
 
 def test_a_video_is_looked_up_while_it_comes(site: Site) -> None:
-    clip = encode_video(footage(7, seconds=3), Codec.H264)
+    clip = encode_video(footage(7, seconds=3))
     answer = site.door.ask("POST", "/v1/match", clip)
     assert (answer.status, answer.json["action"]) == (200, "pass")
     token = site.door.form("/h/hash", "video", clip).json["disrupt_video"]
