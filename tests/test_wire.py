@@ -52,6 +52,9 @@ def fields(error: pytest.ExceptionInfo[InvalidRequestError]) -> list[str]:
         ({"hashes": HASH * 2, "qualities": b"\x64\x65"}, "qualities[1]"),
         ({"hashes": HASH, "options": {"max_matches": 1001}}, "options.max_matches"),
         ({"hashes": HASH, "options": {"banks": ["a"] * 65}}, "options.banks"),
+        ({"hashes": HASH * 2, "uploads": 0}, "uploads"),
+        ({"hashes": HASH * 2, "uploads": 3}, "uploads"),
+        ({"hashes": HASH * 2, "uploads": 2**32 - 1}, "uploads"),
     ],
 )
 def test_a_wrong_batch_is_refused_by_field(request_: dict[str, Any], field: str) -> None:

@@ -85,6 +85,7 @@ class AsyncMatchClient:
         *,
         profile: Profile = Profile.UNKNOWN,
         qualities: Sequence[int] | None = None,
+        uploads: int | None = None,
         max_distance_bits: int | None = None,
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
@@ -94,7 +95,7 @@ class AsyncMatchClient:
         options = requests.options(
             max_distance_bits, max_matches, banks, leave_out_common=leave_out_common
         )
-        return await self._run(lookups.hashes(batch, options, profile, qualities))
+        return await self._run(lookups.hashes(batch, options, profile, qualities, uploads))
 
     async def match_image(
         self,

@@ -44,10 +44,15 @@ def hashes(
     options: match_pb2.MatchOptions,
     profile: Profile,
     qualities: Sequence[int] | None = None,
+    uploads: int | None = None,
 ) -> Steps[tuple[HashAnswer, ...]]:
     """Look up hashes, in as many calls as their number makes necessary."""
     parts = requests.match_hashes(
-        requests.pack(batch), profile=profile, qualities=qualities, options=options
+        requests.pack(batch),
+        profile=profile,
+        qualities=qualities,
+        options=options,
+        uploads=uploads,
     )
     answers = yield [
         Call("MatchHashes", part, partial(results.hash_answers, count=requests.count(part)))
@@ -67,7 +72,7 @@ def image(
         answered: list[ImageAnswer] = yield [Call("MatchImage", request, results.image_answer)]
         return answered[0]
     values = [value for value, _ in prepared.hashes]
-    answers = yield from hashes(values, options, Profile.PDQ_512)
+    answers = yield from hashes(values, options, Profile.PDQ_512, uploads=1)
     return results.merged(
         prepared, answers, max_matches=options.max_matches, whole_only=options.whole_only
     )

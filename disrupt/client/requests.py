@@ -30,7 +30,9 @@ MAX_MATCHES = 10
 _MOST_MATCHES = 1000
 
 BATCH = 1000
-"""Most hashes in one call, which every server takes; larger calls are not answered faster."""
+"""Most hashes in one call, unless they are of one upload; larger calls are not answered faster."""
+_MOST_HASHES = 10_000
+"""Most hashes in one call that every server takes, more than a picture has."""
 
 _MAX_QUALITY = 100
 _BATCH = "PdqHash values (PdqHash.from_hex makes them of hex), an array, or packed bytes"
@@ -98,20 +100,29 @@ def match_hashes(
     profile: Profile,
     qualities: Sequence[int] | None,
     options: match_pb2.MatchOptions,
+    uploads: int | None = None,
 ) -> list[match_pb2.MatchHashesRequest]:
-    """Make requests of at most BATCH hashes each, which together hold all, in order."""
+    """Make requests which together hold all hashes, in order.
+
+    ``uploads``, 1 to n, are how many pictures and videos the hashes are of, None if that is not
+    known; so few that one has more than BATCH hashes are not parted further.
+    """
     refuse_hex_digits(packed)
-    count = len(packed) // HASH_BYTES
+    count, size = len(packed) // HASH_BYTES, BATCH
+    if uploads is not None:
+        uploads = whole_number("uploads", uploads, 1, count)
+        size = min(max(BATCH, -(-count // uploads)), _MOST_HASHES)
     levels = b"" if qualities is None else _levels(qualities, count)
     value = member("profile", profile, Profile).value
     return [
         match_pb2.MatchHashesRequest(
-            hashes=packed[at * HASH_BYTES : (at + BATCH) * HASH_BYTES],
+            hashes=packed[at * HASH_BYTES : (at + size) * HASH_BYTES],
             profile=value,  # type: ignore[arg-type]  # the numbers are the same
-            qualities=levels[at : at + BATCH],
+            qualities=levels[at : at + size],
             options=options,
+            uploads=uploads and _share(uploads, at, min(at + size, count), count),
         )
-        for at in range(0, count, BATCH)
+        for at in range(0, count, size)
     ]
 
 
@@ -134,6 +145,11 @@ def report_outcome(match_id: object, outcome: object) -> match_pb2.ReportOutcome
 def count(request: match_pb2.MatchHashesRequest) -> int:
     """Return how many hashes a request holds."""
     return len(request.hashes) // HASH_BYTES
+
+
+def _share(uploads: int, start: int, end: int, count: int) -> int:
+    """Return how many of ``uploads`` a call with hashes ``start`` to ``end`` of ``count`` names."""
+    return max(uploads * end // count - uploads * start // count, 1)
 
 
 def _levels(qualities: Sequence[int], count: int) -> bytes:

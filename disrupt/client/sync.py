@@ -71,6 +71,7 @@ class MatchClient:
         *,
         profile: Profile = Profile.UNKNOWN,
         qualities: Sequence[int] | None = None,
+        uploads: int | None = None,
         max_distance_bits: int | None = None,
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
@@ -81,6 +82,8 @@ class MatchClient:
         ``batch`` are values, an array of shape (n, 32) and dtype uint8, or 32 bytes each, packed.
         They are sent in calls of 1 000, one at a time on each connection. ``qualities``
         are PDQ qualities of 0-100: hashes of less than 50 are then answered ``low_quality``.
+        ``uploads`` is how many pictures and videos the hashes are of: a quota counts these, and
+        each hash as one where it is None (docs/keys.md).
         ``max_distance_bits`` is inclusive, None is each bank's own; ``max_matches`` are media items
         per hash, 1-1000, nearest first, beside which the nearest of each searched bank is answered;
         ``banks`` are names, empty for all that the key may search. ``leave_out_common``: leave out
@@ -89,7 +92,7 @@ class MatchClient:
         options = requests.options(
             max_distance_bits, max_matches, banks, leave_out_common=leave_out_common
         )
-        return self._run(lookups.hashes(batch, options, profile, qualities))
+        return self._run(lookups.hashes(batch, options, profile, qualities, uploads))
 
     def match_image(
         self,

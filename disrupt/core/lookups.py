@@ -206,13 +206,15 @@ class HashLookup:
     """A batch of queries: ``hashes`` uint8 (n, 32), n ≥ 1.
 
     ``searched`` are the rows of sufficient or unknown quality, None for all of them,
-    ``low_quality`` the others; both ascending.
+    ``low_quality`` the others; both ascending. ``uploads``: how many uploads they are of, 1 to n,
+    None if that is not said.
     """
 
     hashes: NDArray[np.uint8]
     options: LookupOptions
     searched: NDArray[np.intp] | None = None
     low_quality: Sequence[int] = ()
+    uploads: int | None = None
 
     @property
     def queries(self) -> NDArray[np.uint8]:

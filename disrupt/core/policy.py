@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -150,7 +150,7 @@ def without_hidden(key: ApiKey, banks: Iterable[Bank]) -> ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class LookupQuota:
-    """Most hashes, pictures and videos that an organisation may look up; 0: no limit.
+    """Most uploads that an organisation may look up, and most hashes of MatchHashes; 0: no limit.
 
     A minute and a day are those of the clock, UTC.
     """
@@ -158,6 +158,13 @@ class LookupQuota:
     organisation: str
     per_minute: int = 0
     per_day: int = 0
+    hashes_per_minute: int = 0
+    hashes_per_day: int = 0
+
+    @property
+    def is_limit(self) -> bool:
+        """Tell whether it limits anything."""
+        return any(value for name, value in asdict(self).items() if name != "organisation")
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,17 @@ blurred frame before it does not hide it."""
 LIT_FRAMES = 8
 """Most frames of a file of which other brightnesses are looked up."""
 
+_MOST_AT_STANDARD = (
+    len(Dihedral) * 2 * (MAX_FRAMES + LIT_FRAMES) + MAX_PARTS + MAX_NEGATIVES + 2 * MAX_ANCHORS
+)
+MOST_HASHES = {
+    Effort.FAST: 2 * MAX_FRAMES,
+    Effort.STANDARD: _MOST_AT_STANDARD,
+    Effort.THOROUGH: _MOST_AT_STANDARD,
+}
+"""Most hashes of one file, of frames enlarged and in two other brightnesses too; every server takes
+so many in a call of MatchHashes."""
+
 _MOST_REPEATS = 3
 """Most other regions that one of an upload may look like, so that a copy beside its mirror image,
 or four times on a page, is found; a pattern has more, and is not registered either."""

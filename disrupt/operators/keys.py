@@ -28,6 +28,7 @@ _RIGHTS = [right.name.lower() for right in Right]
 _NEVER = "never"
 
 _QUOTA = click.IntRange(0, QUOTA_MAX)
+_MOST_HASHES = "Most hashes of them; 0: as many as so many uploads may have."
 
 _secret_file_option = click.option(
     "--secret-file", type=FILE, help="New file for the secret, for you alone to read."
@@ -253,19 +254,22 @@ def set_command(
 @keys.command()
 @click.argument("organisation")
 @data_dir_option
-@click.option("--per-minute", type=_QUOTA, required=True, help="Most lookups in a minute; 0: any.")
-@click.option("--per-day", type=_QUOTA, required=True, help="Most lookups in a day, UTC; 0: any.")
-def quota(organisation: str, data_dir: Path, per_minute: int, per_day: int) -> None:
+@click.option("--per-minute", type=_QUOTA, required=True, help="Most uploads in a minute; 0: any.")
+@click.option("--per-day", type=_QUOTA, required=True, help="Most uploads in a day, UTC; 0: any.")
+@click.option("--hashes-per-minute", type=_QUOTA, default=0, help=_MOST_HASHES)
+@click.option("--hashes-per-day", type=_QUOTA, default=0, help=_MOST_HASHES)
+def quota(organisation: str, data_dir: Path, **limits: int) -> None:
     """Set how much all keys of ORGANISATION may look up together.
 
-    A hash, a picture and a video count as one lookup each.
+    A picture or video counts as one upload, wherever it is hashed. Hashes without a word of how
+    many uploads they are of count as an upload each.
 
     \b
     Example: disrupt keys quota platform --per-minute 6000 --per-day 0 --data-dir data
     """
     with open_desk(data_dir) as desk:
-        desk.SetQuota(wire.quota_request(LookupQuota(organisation, per_minute, per_day)))
-    report(f"Set the quota of {organisation}: {_limits(per_minute, per_day)}.")
+        desk.SetQuota(wire.quota_request(LookupQuota(organisation, **limits)))
+    report(f"Set the quota of {organisation}: {_limits(**limits)}.")
 
 
 @keys.command()
@@ -294,11 +298,16 @@ def partner(organisation: str, data_dir: Path, name: str, report_url: str, *, re
         report(f"{organisation} is named {name}, with {report_url}, while it has a valid key.")
 
 
-def _limits(per_minute: int, per_day: int) -> str:
-    limits = [
-        f"{most} a {period}" for most, period in ((per_minute, "minute"), (per_day, "day")) if most
-    ]
-    return ", ".join(limits) or "none"
+def _limits(
+    per_minute: int, per_day: int, hashes_per_minute: int = 0, hashes_per_day: int = 0
+) -> str:
+    limits = {
+        "uploads a minute": per_minute,
+        "uploads a day": per_day,
+        "hashes a minute": hashes_per_minute,
+        "hashes a day": hashes_per_day,
+    }
+    return ", ".join(f"{most} {of}" for of, most in limits.items() if most) or "none"
 
 
 def _granted(rights: tuple[str, ...]) -> tuple[Right, ...]:
@@ -318,7 +327,12 @@ def list_command(data_dir: Path, *, as_json: bool) -> None:
         listed = desk.ListKeys(admin_pb2.ListKeysRequest())
     rows = [_row(key) for key in listed.keys]
     limits = {
-        quota.organisation: {"per_minute": quota.per_minute, "per_day": quota.per_day}
+        quota.organisation: {
+            "per_minute": quota.per_minute,
+            "per_day": quota.per_day,
+            "hashes_per_minute": quota.hashes_per_minute,
+            "hashes_per_day": quota.hashes_per_day,
+        }
         for quota in listed.quotas
     }
     partners = {

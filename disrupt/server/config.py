@@ -71,10 +71,10 @@ class Config(BaseModel):
     internal_ca: Path | None = None
     """Authority that signs the certificates of all these machines, PEM, and nothing else."""
 
-    max_message_bytes: Annotated[int, Field(ge=64 * 1024, le=512 * _MIB)] = 33 * _MIB
+    max_message_bytes: Annotated[int, Field(ge=512 * 1024, le=512 * _MIB)] = 33 * _MIB
     """Largest message. Pictures have up to 32 MiB."""
-    max_hashes_per_lookup: Annotated[int, Field(ge=1000, le=1_000_000)] = 10_000
-    """Most hashes in one lookup."""
+    max_hashes_per_lookup: Annotated[int, Field(ge=10_000, le=1_000_000)] = 10_000
+    """Most hashes in one lookup; a picture has up to 9272."""
     max_matches_per_answer: Annotated[int, Field(ge=1000)] = 100_000
     """Most matches in one answer to a batch; by default, clients take answers of 4 MiB."""
     max_items_per_registration: Annotated[int, Field(ge=1)] = 64

@@ -143,7 +143,7 @@ def set_quota(registry: RegistryWriter, quota: LookupQuota, *, act: Act) -> None
 
     Raises NotFoundError if no key belongs to it, InvalidRequestError for a number out of range.
     """
-    for field in ("per_minute", "per_day"):
+    for field in ("per_minute", "per_day", "hashes_per_minute", "hashes_per_day"):
         if not 0 <= getattr(quota, field) <= QUOTA_MAX:
             raise InvalidRequestError.of(Violation(field, f"give 0-{QUOTA_MAX}"))
     registry.set_quota(quota, act=act)

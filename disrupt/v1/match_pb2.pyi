@@ -369,9 +369,10 @@ class MatchHashesRequest(_message.Message):
     PROFILE_FIELD_NUMBER: _builtins.int
     QUALITIES_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    UPLOADS_FIELD_NUMBER: _builtins.int
     hashes: _builtins.bytes
     """n × 32 bytes, packed; each in the byte order of PDQ's published hex. 1 ≤ n ≤ the server's limit, which is
-    at least 1000. Hex digits sent as they are would be two hashes for each: refused where all bytes are such.
+    at least 10 000. Hex digits sent as they are would be two hashes for each: refused where all bytes are such.
     """
     profile: _types_pb2.Profile.ValueType
     """How all of them were made."""
@@ -379,9 +380,14 @@ class MatchHashesRequest(_message.Message):
     """n PDQ qualities, a byte each, 0-100. Empty: not known, all are searched. Hashes of less than 50 are not
     searched, and named in `low_quality_queries`; of a picture, MatchImage searches from 40 on.
     """
+    uploads: _builtins.int
+    """How many uploads (pictures, videos) the hashes are of, 1 to n; a quota counts these. Counted is what is more: this, or
+    n divided by the most hashes that one lookup by picture of the `effort` has (FAST 512, else 9272), rounded up.
+    Absent: not said, each hash counts as an upload.
+    """
     @_builtins.property
     def options(self) -> Global___MatchOptions:
-        """What narrows the lookup; `effort` has no meaning for hashes."""
+        """What narrows the lookup; `effort` is that with which `uploads` were hashed, and changes no answer."""
 
     def __init__(
         self,
@@ -390,12 +396,15 @@ class MatchHashesRequest(_message.Message):
         profile: _types_pb2.Profile.ValueType = ...,
         qualities: _builtins.bytes = ...,
         options: Global___MatchOptions | None = ...,
+        uploads: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_uploads", b"_uploads", "options", b"options", "uploads", b"uploads"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes", b"hashes", "options", b"options", "profile", b"profile", "qualities", b"qualities"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_uploads", b"_uploads", "hashes", b"hashes", "options", b"options", "profile", b"profile", "qualities", b"qualities", "uploads", b"uploads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__uploads: _TypeAlias = _typing.Literal["uploads"]  # noqa: Y015
+    _WhichOneofArgType__uploads: _TypeAlias = _typing.Literal["_uploads", b"_uploads"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__uploads) -> _WhichOneofReturnType__uploads | None: ...
 
 Global___MatchHashesRequest: _TypeAlias = MatchHashesRequest  # noqa: Y015
 
@@ -770,7 +779,7 @@ class Limits(_message.Message):
     image_pixels: _builtins.int
     """Largest picture, in pixels."""
     hashes_per_lookup: _builtins.int
-    """Most hashes in one lookup, at least 1000."""
+    """Most hashes in one lookup, at least 10 000: more than a picture has."""
     items_per_registration: _builtins.int
     """Most items in one registration."""
     hashes_per_item: _builtins.int

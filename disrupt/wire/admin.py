@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 
 from disrupt.admin.v1 import admin_pb2
 from disrupt.core.outcomes import MatchedVersion, MatchOutcome, OutcomeReport
@@ -85,7 +86,13 @@ def quota_request(quota: LookupQuota) -> admin_pb2.SetQuotaRequest:
 def quota(request: admin_pb2.SetQuotaRequest) -> LookupQuota:
     """Return the quota to set."""
     asked = request.quota
-    return LookupQuota(asked.organisation.strip(), asked.per_minute, asked.per_day)
+    return LookupQuota(
+        asked.organisation.strip(),
+        asked.per_minute,
+        asked.per_day,
+        asked.hashes_per_minute,
+        asked.hashes_per_day,
+    )
 
 
 def partner_request(partner: Partner) -> admin_pb2.SetPartnerRequest:
@@ -171,6 +178,4 @@ def _partner(value: Partner) -> admin_pb2.Partner:
 
 
 def _quota(value: LookupQuota) -> admin_pb2.Quota:
-    return admin_pb2.Quota(
-        organisation=value.organisation, per_minute=value.per_minute, per_day=value.per_day
-    )
+    return admin_pb2.Quota(**asdict(value))

@@ -48,8 +48,11 @@ def hash_lookup(message: match_pb2.MatchHashesRequest, *, most: int) -> HashLook
     if not 1 <= count <= most:
         raise invalid("hashes", f"{count} hashes; send 1 to {most} in one call")
     asked = options(message.options) if message.HasField("options") else DEFAULT
+    uploads = message.uploads if message.HasField("uploads") else None
+    if uploads is not None and not 1 <= uploads <= count:
+        raise invalid("uploads", f"{count} hashes are of 1 to {count} uploads, not of {uploads}")
     if not message.qualities:
-        return HashLookup(hashes, asked)
+        return HashLookup(hashes, asked, uploads=uploads)
     if len(message.qualities) != count:
         raise invalid(
             "qualities", f"{len(message.qualities)} qualities for {count} hashes; send one a hash"
@@ -60,9 +63,9 @@ def hash_lookup(message: match_pb2.MatchHashesRequest, *, most: int) -> HashLook
         raise invalid(f"qualities[{at}]", f"{qualities[at]} is outside 0-{MAX_QUALITY}")
     sufficient = qualities >= MIN_QUALITY
     if sufficient.all():
-        return HashLookup(hashes, asked)
+        return HashLookup(hashes, asked, uploads=uploads)
     low_quality = np.flatnonzero(~sufficient).tolist()
-    return HashLookup(hashes, asked, np.flatnonzero(sufficient), low_quality)
+    return HashLookup(hashes, asked, np.flatnonzero(sufficient), low_quality, uploads)
 
 
 def hashes_answer(

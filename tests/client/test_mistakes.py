@@ -58,6 +58,7 @@ WRONG: Mapping[str, tuple[tuple[object, ...], dict[str, tuple[str, list[object]]
         (HASH,),
         {
             "profile": ("profile", [None, 1, "PDQ_512"]),
+            "uploads": ("uploads", [*WRONG_NUMBERS[1:], 0, 2, 2**32]),
             "qualities": ("qualities", [5, "9", [101], [-1], [None], [0.5], [50, 50], [10**30]]),
             **WRONG_OPTIONS,
         },

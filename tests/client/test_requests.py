@@ -37,6 +37,26 @@ def test_the_parts_of_a_batch_ask_for_every_hash_once_in_order(
         assert list(part.options.banks) == ["adults"]
 
 
+@given(hashes=st.integers(1, 25_000), uploads=st.integers(1, 25_000))
+def test_calls_name_all_uploads_and_hashes_of_one_upload_share_a_call(
+    hashes: int, uploads: int
+) -> None:
+    uploads = min(uploads, hashes)
+    parts = requests.match_hashes(
+        bytes(32 * hashes),
+        profile=Profile.PDQ_512,
+        qualities=None,
+        options=requests.options(None, 10, ()),
+        uploads=uploads,
+    )
+    assert all(1 <= part.uploads <= requests.count(part) <= 10_000 for part in parts)
+    named = sum(part.uploads for part in parts)
+    if hashes <= 10_000 * uploads:
+        assert named == uploads
+    else:
+        assert named == len(parts) == -(-hashes // 10_000)  # more than any server takes at once
+
+
 @given(hashes)
 @settings(max_examples=60)
 def test_values_arrays_and_packed_bytes_are_the_same_batch(batch: list[PdqHash]) -> None:

@@ -12,8 +12,7 @@ from disrupt.hashing import (
     ImageFingerprints,
     ImageQuery,
 )
-from disrupt.hashing.lookup import LIT_FRAMES, MAX_ANCHORS, MAX_NEGATIVES, MAX_PARTS
-from disrupt.hashing.selection import MAX_FRAMES
+from disrupt.hashing.lookup import MOST_HASHES
 from disrupt.isolation.messages import (
     ANSWER_BYTES_MAX,
     Failed,
@@ -97,8 +96,7 @@ def test_whatever_a_process_says_is_an_answer_or_a_value_error(message: bytes) -
 
 
 def test_the_largest_answer_is_within_what_a_process_may_say() -> None:
-    wholes = 16 * MAX_FRAMES + 16 * LIT_FRAMES  # each in two sizes, or in two brightnesses
-    most = wholes + 2 * MAX_ANCHORS + MAX_PARTS + MAX_NEGATIVES
+    most = max(MOST_HASHES.values())
     straightened = Transform(corners=(0, 0, 1000, 0, 1000, 1000, 0, 1000), negative=True)
     query = ImageQuery(100, ((PdqHash(bytes(32)), straightened),) * most)
     assert len(pack_answer(query)) <= ANSWER_BYTES_MAX

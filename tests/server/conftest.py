@@ -29,7 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """Start a server of two workers, with limits low enough to be reached."""
     deployment = Deployment.start(
         tmp_path_factory.mktemp("server") / "data",
-        settings=f"max_message_bytes = 200000\nmax_hashes_per_lookup = 1000\n{FEW_DECODERS}",
+        settings=f"max_message_bytes = 600000\n{FEW_DECODERS}",
     )
     yield deployment
     _stop(deployment)

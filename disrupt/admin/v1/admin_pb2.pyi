@@ -121,29 +121,37 @@ Global___Key: _TypeAlias = Key  # noqa: Y015
 
 @_typing.final
 class Quota(_message.Message):
-    """How much the keys of an organisation may look up together: hashes, pictures and videos count one each."""
+    """How much the keys of an organisation may look up together: uploads, and the hashes of their MatchHashes calls."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ORGANISATION_FIELD_NUMBER: _builtins.int
     PER_MINUTE_FIELD_NUMBER: _builtins.int
     PER_DAY_FIELD_NUMBER: _builtins.int
+    HASHES_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    HASHES_PER_DAY_FIELD_NUMBER: _builtins.int
     organisation: _builtins.str
     """Name of the organisation."""
     per_minute: _builtins.int
-    """Most lookups in a minute of the clock, 0-2^53. 0: no quota."""
+    """Most uploads in a minute of the clock, 0-2^53. 0: no quota."""
     per_day: _builtins.int
-    """Most lookups in a day, UTC, 0-2^53. 0: no quota."""
+    """Most uploads in a day, UTC, 0-2^53. 0: no quota."""
+    hashes_per_minute: _builtins.int
+    """Most hashes in a minute, 0-2^53. 0: those that so many uploads may have."""
+    hashes_per_day: _builtins.int
+    """Most hashes in a day, 0-2^53. 0: likewise."""
     def __init__(
         self,
         *,
         organisation: _builtins.str = ...,
         per_minute: _builtins.int = ...,
         per_day: _builtins.int = ...,
+        hashes_per_minute: _builtins.int = ...,
+        hashes_per_day: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["organisation", b"organisation", "per_day", b"per_day", "per_minute", b"per_minute"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes_per_day", b"hashes_per_day", "hashes_per_minute", b"hashes_per_minute", "organisation", b"organisation", "per_day", b"per_day", "per_minute", b"per_minute"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

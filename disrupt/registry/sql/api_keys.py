@@ -101,12 +101,12 @@ def quotas(connection: Connection) -> tuple[LookupQuota, ...]:
     rows = connection.execute(
         select(schema.organisations).order_by(schema.organisations.c.organisation)
     )
-    return tuple(LookupQuota(row.organisation, row.per_minute, row.per_day) for row in rows)
+    return tuple(LookupQuota(**row._asdict()) for row in rows)
 
 
 def set_quota(connection: Connection, quota: LookupQuota, *, act: Act) -> None:
     """Set the quota of an organisation. NotFoundError if no key belongs to it."""
-    kept = asdict(quota) if quota.per_minute or quota.per_day else None
+    kept = asdict(quota) if quota.is_limit else None
     _set(connection, schema.organisations, quota.organisation, kept)
     acts.note(connection, act)
 

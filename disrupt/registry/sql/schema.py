@@ -111,6 +111,8 @@ organisations = Table(
     Column("organisation", String, primary_key=True),
     Column("per_minute", BigInteger, nullable=False),
     Column("per_day", BigInteger, nullable=False),
+    Column("hashes_per_minute", BigInteger, nullable=False),
+    Column("hashes_per_day", BigInteger, nullable=False),
 )
 
 # Organisations that people affected may be told of, as they want to be named.

@@ -186,8 +186,9 @@ ADMISSION_REFUSALS = Counter(
 )
 QUOTA_LEFT = Gauge(
     "disrupt_quota_left",
-    "Lookups that are left of the quota of an organisation, as a worker sees it.",
+    "Uploads and hashes that are left of the quota of an organisation, as a worker sees it.",
     "organisation",
+    "of",
     "per",
 )
 ADMISSION_HELD = Gauge(

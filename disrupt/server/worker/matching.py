@@ -28,7 +28,7 @@ from disrupt.server.edge.pool import Pool
 from disrupt.server.edge.receiving import Context
 from disrupt.server.edge.shares import Resource, holder
 from disrupt.server.metrics import families
-from disrupt.server.worker.quotas import LookupQuotas
+from disrupt.server.worker.quotas import LookupQuotas, charged
 from disrupt.server.worker.relay import Relay
 from disrupt.server.worker.state import WorkerState
 from disrupt.server.worker.videos import VideoSearch, first_part, in_time
@@ -140,7 +140,8 @@ class MatchServicer:
         by = holder.get()
         allowance = self._allowance(context)
         steps = answer(allowance)
-        self._quotas.take(key.organisation, len(lookup.hashes))
+        charge = charged(lookup)
+        self._quotas.take(key.organisation, charge)
         response = self._inline(steps, len(queries), searched)
         if response is not None:
             return response
@@ -148,7 +149,7 @@ class MatchServicer:
             with by.holding(Resource.HASHES, len(queries)):
                 return await self._search(steps, allowance)
         except OverloadedError:
-            self._quotas.give_back(key.organisation, len(lookup.hashes))
+            self._quotas.give_back(key.organisation, charge)
             raise
 
     async def MatchImage(

@@ -253,11 +253,11 @@ def test_a_featureless_picture_for_a_case_needs_its_pin_as_any_other(
 
 
 def test_a_message_over_the_limit_is_refused_with_the_limit(platform: Caller) -> None:
-    refused = refusal(lambda: platform("MatchImage", image(bytes(300_000))))
+    refused = refusal(lambda: platform("MatchImage", image(bytes(700_000))))
     assert refused.code == grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert "200000" in refused.message
+    assert "600000" in refused.message
     assert (
-        platform("GetIndexStatus", match_pb2.GetIndexStatusRequest()).limits.message_bytes == 200000
+        platform("GetIndexStatus", match_pb2.GetIndexStatusRequest()).limits.message_bytes == 600000
     )
 
 

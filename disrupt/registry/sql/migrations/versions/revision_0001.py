@@ -56,6 +56,8 @@ def upgrade() -> None:
         sa.Column("organisation", sa.String, nullable=False),
         sa.Column("per_minute", sa.BigInteger, nullable=False),
         sa.Column("per_day", sa.BigInteger, nullable=False),
+        sa.Column("hashes_per_minute", sa.BigInteger, nullable=False),
+        sa.Column("hashes_per_day", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("organisation", name=op.f("pk_organisations")),
     )
     op.create_table(
