@@ -150,6 +150,7 @@ def stats_command(data_dir: Path, *, as_json: bool) -> None:
     rows = {
         "generation": counted.generation,
         "as of change": f"{counted.sequence} ({counted.changes_behind} behind the registry)",
+        "added since": f"{counted.added_items} items, {counted.added_hashes} hashes; looked up too",
         "tombstones": counted.tombstones,
         "oldest withdrawn": f"{counted.oldest_withdrawn_s} s; erased within 86400",
         "engine": counted.engine,

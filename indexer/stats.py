@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.core.changes import shown_item
 from disrupt.core.hashes import MAX_DISTANCE_BITS
 from disrupt.core.media import MediaKind, Profile
 from disrupt.index.generations import current, directory_of, generations, open_generation
@@ -32,6 +33,8 @@ class Generation:
 class Stats:
     """The generation in CURRENT; ``changes_behind``: changes of the registry after its cursor.
 
+    ``added_items`` with ``added_hashes`` are what these show: lookups find it too, and before the
+    first compaction it is all that there is.
     ``tombstones`` counts its items that were withdrawn since. ``oldest_withdrawn_s`` is an upper
     bound on the age of the oldest withdrawn byte in all generations, 0 where there is none, and
     counts from 1970 where it is unknown.
@@ -43,6 +46,8 @@ class Stats:
     cursor: str
     sequence: int
     changes_behind: int
+    added_items: int
+    added_hashes: int
     tombstones: int
     oldest_withdrawn_s: int
     engine: str
@@ -64,6 +69,12 @@ def stats(reader: RegistryReader, index_dir: Path) -> Stats:
     snapshot = open_generation(index_dir, served, reader, checked=True)
     head = reader.head()
     banks = {bank.number: bank.name for bank in reader.banks()}
+    changes_behind = added_items = added_hashes = 0
+    for change in walk(reader, snapshot.cursor, head):
+        changes_behind += 1
+        if item := shown_item(change):
+            added_items += 1
+            added_hashes += len(item.fingerprints)
     on_disk = tuple(
         Generation(number, size_bytes(directory_of(index_dir, number)), number == served)
         for number in generations(index_dir)
@@ -72,7 +83,9 @@ def stats(reader: RegistryReader, index_dir: Path) -> Stats:
         generation=served,
         cursor=snapshot.cursor.to_text(),
         sequence=snapshot.cursor.sequence,
-        changes_behind=sum(1 for _ in walk(reader, snapshot.cursor, head)),
+        changes_behind=changes_behind,
+        added_items=added_items,
+        added_hashes=added_hashes,
         tombstones=reader.removed_since(snapshot.cursor),
         oldest_withdrawn_s=math.ceil(oldest_withdrawn_s(reader, index_dir)),
         engine=snapshot.index.name,

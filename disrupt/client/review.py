@@ -184,17 +184,16 @@ class ReviewClient:
             if not page or len(rows) >= limit:
                 return rows, bool(page)
 
-    def acts(self, limit: int) -> tuple[list[Row], bool]:
-        """Return the newest ``limit`` acts, and whether more follow."""
-        rows, before = list[Row](), 0
+    def acts(self, request: review_pb2.ListActsRequest, limit: int) -> tuple[list[Row], bool]:
+        """Return the newest ``limit`` acts that the request asks for, and whether more follow."""
+        rows = list[Row]()
         while True:
-            size = min(limit - len(rows), ITEMS_AT_ONCE)
-            request = review_pb2.ListActsRequest(page_size=size, before=before)
+            request.page_size = min(limit - len(rows), ITEMS_AT_ONCE)
             answer: review_pb2.ListActsResponse = self._call("ListActs", request)
             rows += map(_act_row, answer.acts)
-            before = answer.next_before
-            if not before or len(rows) >= limit:
-                return rows, bool(before)
+            request.before = answer.next_before
+            if not request.before or len(rows) >= limit:
+                return rows, bool(request.before)
 
     def _call(self, method: str, request: object) -> Any:  # noqa: ANN401 of any message
         return calls.call(lambda: getattr(self._stub, method), request, self._settings)

@@ -14,7 +14,7 @@ from disrupt.client import terminal
 from disrupt.client.media import open_media, read_whole
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.review import ITEMS_AT_ONCE, ReviewClient, Row
-from disrupt.core.acts import REASON
+from disrupt.core.acts import REASON, Action
 from disrupt.core.media import ITEM_ID_BYTES, LowQuality
 from disrupt.core.outcomes import MatchOutcome, Settlement
 from disrupt.core.policy import COMMON
@@ -583,18 +583,36 @@ def pending(*, client: ReviewClient, limit: int, as_json: bool) -> None:
 
 
 @review.command()
+@click.option(
+    *("--since", "first_day"), metavar="YYYY-MM-DD", callback=_day, help="First day, UTC."
+)
+@click.option(*("--until", "last_day"), metavar="YYYY-MM-DD", callback=_day, help="Last day, UTC.")
+@click.option(
+    *("--action", "actions"), multiple=True, help="Only this action.", **_numbers_of(Action)
+)
 @_limit
 @_reviewing
-def log(*, client: ReviewClient, limit: int, as_json: bool) -> None:
+def log(
+    *,
+    client: ReviewClient,
+    first_day: str | None,
+    last_day: str | None,
+    actions: Sequence[Any],
+    limit: int,
+    as_json: bool,
+) -> None:
     """Show what staff, operators and the server itself did, newest first.
 
     An act is by the id of a key, by "operator" (a command on the server's machine) or by "server"
     (what it does by its own rules). A case is named by its tag, for as long as it has one.
 
     \b
-    Example: disrupt review log --limit 20
+    Example: disrupt review log --since 2026-11-01 --action common_added
     """
-    rows, more = client.acts(limit)
+    request = review_pb2.ListActsRequest(
+        first_day=first_day or "", last_day=last_day or "", actions=actions
+    )
+    rows, more = client.acts(request, limit)
     for row in rows:
         if as_json:
             terminal.print_json(row)

@@ -81,6 +81,21 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
+class ActFilter:
+    """Conditions that an act must all meet to be listed: by default none.
+
+    ``at_s`` is from ``from_s`` on and before ``until_s``; no ``actions`` stand for all.
+    """
+
+    from_s: int = 0
+    until_s: int | None = None
+    actions: frozenset[Action] = frozenset()
+
+
+ANY_ACT = ActFilter()
+
+
+@dataclass(frozen=True, slots=True)
 class ActRecord:
     """One act as stored, and what it was on; ``number`` ascends.
 

@@ -13,14 +13,15 @@ import click
 
 from disrupt import logs
 from disrupt.doctor import backups as of_backups
-from disrupt.doctor import data, disk, machine
+from disrupt.doctor import data, disk, machine, private_keys
 from disrupt.doctor.findings import Check, Finding, Verdict, fail, findings
 
 _HELP = """Check that this machine, and this data directory, are fit to serve.
 
 Known answers of hashing and search, isolation and core dumps; with --data-dir also the disk,
-permissions, secrets, registry, journal and index; with --backups and --journal-copy age and content
-of the newest copies. Changes nothing, and may run beside the server, as the server's own user.
+permissions, secrets, registry, journal and index; with --config who can read the private keys of
+TLS; with --backups and --journal-copy age and content of the newest copies. Changes nothing, and
+may run beside the server, as the server's own user.
 
 \b
 Examples:
@@ -50,15 +51,40 @@ _COLOURS = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "red"}
     type=click.Path(path_type=Path),
     help="Data directory of the server.",
 )
+@click.option(
+    "--config",
+    envvar="DISRUPT_CONFIG",
+    show_envvar=True,
+    type=_PATH,
+    help="Configuration of the server.",
+)
+@click.option(
+    "--tls-key",
+    envvar="DISRUPT_TLS_KEY",
+    show_envvar=True,
+    type=_PATH,
+    help="Private key that the server is given beside its configuration.",
+)
 @click.option("--backups", type=_PATH, help="Directory of backups; the newest is checked.")
 @click.option("--journal-copy", type=_PATH, help="Copy of removals.journal, apart from them.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def doctor(
-    data_dir: Path | None, backups: Path | None, journal_copy: Path | None, *, as_json: bool
+    data_dir: Path | None,
+    config: Path | None,
+    tls_key: Path | None,
+    backups: Path | None,
+    journal_copy: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Run the checks and print their findings."""
     logs.configure("doctor", "warning")
-    checks = chain(machine.checks(), _of_data(data_dir), of_backups.checks(backups, journal_copy))
+    checks = chain(
+        machine.checks(),
+        _of_data(data_dir),
+        private_keys.checks(config, tls_key),
+        of_backups.checks(backups, journal_copy),
+    )
     reported = findings(checks)
     verdicts = _print_json(reported) if as_json else _print_lines(reported)
     if verdicts[Verdict.FAIL]:

@@ -85,6 +85,8 @@ def backup(
 ) -> None:
     """Back up the registry, the secrets and the configuration; with the server running or not.
 
+    A registry in PostgreSQL is dumped by pg_dump, on the machine of a writer.
+
     The backup holds fingerprints and secrets: guard it as the data directory itself, and delete
     it after as many days as your rules allow. The index is not in it, it is built anew. Neither is
     removals.journal, which a restore needs as it is then: copy it apart, again and again, with
@@ -118,6 +120,12 @@ def backup(
     is_flag=True,
     help="Instead of a backup: remove again what machines that followed the registry list.",
 )
+@click.option(
+    "--to",
+    "url",
+    help="URL of an empty database, for the backup of a registry in PostgreSQL; that of the data"
+    " directory if not given.",
+)
 @data_dir_option
 @click.option(
     "--config",
@@ -136,6 +144,7 @@ def backup(
 @json_option
 def restore(
     source: Path | None,
+    url: str | None,
     data_dir: Path,
     file: Path | None,
     *,
@@ -151,9 +160,11 @@ def restore(
     what was renewed since is as it was before. If it is interrupted, run it again. Mirrors of the
     feed start over.
 
-    A registry in PostgreSQL is restored by its own means. Then run this with --removals, before
-    any server: it asks the `nodes` of the settings what was removed since. What only a machine
-    lists that is not named there, or does not answer, matches again.
+    The backup of a registry in PostgreSQL goes into an empty database: stop all writers before.
+    Where machines of role match have followed the registry, or it was restored by PostgreSQL's own
+    means, then run this with --removals, before any server: it asks the `nodes` of the settings
+    what was removed since. What only a machine lists that is not named there, or does not answer,
+    matches again.
 
     \b
     Exit codes: 0 restored, 1 not restored, 2 wrong usage, 3 restored, but with --removals no nodes
@@ -164,6 +175,8 @@ def restore(
     """
     if removals == (source is not None):
         raise click.UsageError("Give either --from or --removals.")
+    if removals and url:
+        raise click.UsageError("--to is for --from.")
     if removals:
         logs.configure("restore", "warning")
         done = removing.restore(Config.load(file, data_dir=data_dir))
@@ -174,16 +187,19 @@ def restore(
         _restore_backup(
             source,
             data_dir,
+            url,
             accept_unknown_removals=accept_unknown_removals,
             as_json=as_json,
         )
 
 
 def _restore_backup(
-    source: Path, data_dir: Path, *, accept_unknown_removals: bool, as_json: bool
+    source: Path, data_dir: Path, url: str | None, *, accept_unknown_removals: bool, as_json: bool
 ) -> None:
     logs.configure("restore", "warning")
-    restored = restoring.restore(source, data_dir, accept_unknown_removals=accept_unknown_removals)
+    restored = restoring.restore(
+        source, data_dir, accept_unknown_removals=accept_unknown_removals, url=url
+    )
     if as_json:
         report(json.dumps(asdict(restored)))
         return

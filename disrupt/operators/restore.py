@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from disrupt.data_directory import JOURNAL, REGISTRY, SECRETS, DataDirectory, sy
 from disrupt.errors import DataDirectoryError
 from disrupt.index import generations
 from disrupt.registry import backup, opening
+from disrupt.registry.backup import BackupManifest
 from disrupt.upkeep.rebuild import rebuild
 
 
@@ -37,25 +37,36 @@ class Restored:
     renewed_missing: int
 
 
-def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool) -> Restored:
+def restore(
+    source: Path, data_dir: Path, *, accept_unknown_removals: bool, url: str | None = None
+) -> Restored:
     """Replace a data directory's content by a backup, without what was withdrawn or revoked since.
 
     The registry gets a new epoch and a new index. Earlier generations, of the epoch before, are
     deleted. Killed at any point, it leaves the old state or the restored one, and can be repeated.
+
+    The backup of a registry in PostgreSQL goes into the empty database of ``url``, or else of the
+    data directory's ``registry.url``. No server may use it meanwhile. Killed, this may leave it
+    filled: it has to be made anew then.
+
     Raises DataDirectoryError while a server or an indexer runs there, or if the backup is damaged;
     also if what was withdrawn or revoked since is not known, unless ``accept_unknown_removals``.
     What is refused leaves nothing behind.
     """
     directory = DataDirectory(data_dir)
     lock, index_lock = directory.path / "lock", directory.index / "lock"
-    backup.refuse_database(directory)
     made = [path for path in (index_lock, directory.index, lock, data_dir) if not path.exists()]
     directory.make()
     with directory.locked(), generations.locked(directory.index):
         try:
-            made_s = backup.check(source).made_s
+            manifest = backup.check(source)
+            url = _database(manifest, directory, url)
             restored = _make_ready(
-                source, directory, made_s, accept_unknown_removals=accept_unknown_removals
+                source,
+                directory,
+                manifest.made_s,
+                url,
+                accept_unknown_removals=accept_unknown_removals,
             )
         except BaseException:
             for path in made:  # what was there, and whatever came meanwhile, stays
@@ -65,17 +76,38 @@ def restore(source: Path, data_dir: Path, *, accept_unknown_removals: bool) -> R
         directory.restoring.rename(directory.restored)
         sync(data_dir)
         directory.complete_restore()
+        directory.followed.unlink(missing_ok=True)  # this registry is right, whatever was before
     return restored
 
 
+def _database(manifest: BackupManifest, directory: DataDirectory, url: str | None) -> str | None:
+    """Return the URL of the database to restore to; None where the backup has a file of SQLite."""
+    url = url or directory.registry_url
+    if (url is not None) == (backup.DUMP in manifest.files):
+        return url
+    raise DataDirectoryError(
+        "The backup is of a registry in PostgreSQL. Nothing was changed. Give the URL of an empty"
+        " database with --to."
+        if url is None
+        else f"The backup has a registry in SQLite, and that of {directory.path} is in a database."
+        f" Nothing was changed. Restore into another data directory, with a copy of {JOURNAL} in"
+        " it, and from there run `disrupt registry copy`."
+    )
+
+
 def _make_ready(
-    source: Path, directory: DataDirectory, made_s: int, *, accept_unknown_removals: bool
+    source: Path,
+    directory: DataDirectory,
+    made_s: int,
+    url: str | None,
+    *,
+    accept_unknown_removals: bool,
 ) -> Restored:
     """Build all that will replace the content, durably, in a directory aside."""
     aside = directory.restoring
     aside.mkdir(mode=0o700)
     try:
-        backup.unpack(source, aside)
+        backup.unpack(source, aside, url)
         since = backup.known(directory.path, aside)
         doubt = since.doubt
         if not _is_the_same(source, directory.path):
@@ -91,7 +123,7 @@ def _make_ready(
             (aside / f"{REGISTRY}{suffix}").unlink(missing_ok=True)
         sync(aside)
     except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
+        backup.discard(aside)
         raise
     return Restored(
         made_s,

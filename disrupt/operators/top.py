@@ -108,11 +108,18 @@ def _keys(now: Scrape, before: Scrape) -> Table:
     calls = now.since(before, f"{families.KEY_CALLS.name}_total", "key")
     refusals = now.since(before, f"{families.REFUSALS.name}_total", "key", "reason")
     held = now.by(families.ADMISSION_HELD.name, "key", "resource")
+    names = now.by(families.KEY_INFO.name, "key", "name")
+    shown = {key: f"{name} {key}".strip() for key, name in names}
     for key in sorted({pair[0] for pair in (*calls, *refusals, *held)}):
         refused = (f"{reason} {n:g}" for (by, reason), n in sorted(refusals.items()) if by == key)
         holds = (f"{n:g} {name}" for (by, name), n in sorted(held.items()) if by == key and n)
         rate = f"{calls.get((key,), 0.0) / passed_s:.1f}"
-        table.add_row(key or "none", rate, ", ".join(refused), ", ".join(holds))
+        table.add_row(
+            shown.get(key, key) or "no key",
+            rate,
+            ", ".join(refused),
+            ", ".join(holds),
+        )
     return table
 
 

@@ -1,8 +1,8 @@
 """Backups of the registry: made while a server runs, checked before they are restored.
 
-A directory with a copy of the database, the secrets it is used with, the server's configuration if
-there is one, and a manifest. The journal of removals is not in it, and copied apart: what was
-withdrawn since must outlive the restore of an older backup.
+A directory with a copy of the registry's file, or a dump of its database, the secrets it is used
+with, the server's configuration if there is one, and a manifest. The journal of removals is not in
+it, and copied apart: what was withdrawn since must outlive the restore of an older backup.
 """
 
 import hashlib
@@ -33,7 +33,10 @@ from disrupt.registry.versions import missing, spread, versions_of
 MANIFEST = "backup.json"
 CONFIG = "disrupt.toml"
 """Name in a backup of the server's configuration; a server without one has none."""
-_FILES = (REGISTRY, SECRETS)
+DUMP = "registry.dump"
+"""Name in a backup of the dump of a PostgreSQL database, in place of REGISTRY."""
+_FILES = ({REGISTRY, SECRETS}, {DUMP, SECRETS})
+"""Each set of files that a backup has, beside CONFIG."""
 _PATIENCE_S, _RETRY_S = 5.0, 0.05
 """For the end of a record that the writer appends to the journal."""
 
@@ -75,9 +78,10 @@ def back_up(data_dir: Path, target: Path, config: Path | None = None) -> BackupM
     ``config`` is the server's configuration, which goes with it as CONFIG. The copy is the registry
     at one moment; registering goes on meanwhile. DataDirectoryError if ``target`` exists, lies in
     the data directory, which erasures keep free of what was withdrawn, or cannot be made; also if
-    the data directory is incomplete, another user's, has its registry in PostgreSQL or the secrets
-    of another registry, or is restored meanwhile. StorageFullError when the disk is full. What is
-    unfinished has another name, and is removed unless the process is killed.
+    the data directory is incomplete, another user's, has the secrets of another registry, or is
+    restored meanwhile, and where pg_dump of a registry in PostgreSQL fails. StorageFullError when
+    the disk is full. What is unfinished has another name, and is removed unless the process is
+    killed.
     """
     aside = target.parent / f"{target.name}.unfinished"
     for path in (target, aside):
@@ -92,7 +96,6 @@ def back_up(data_dir: Path, target: Path, config: Path | None = None) -> BackupM
         )
     ownership.check(data_dir)
     directory = DataDirectory(data_dir)
-    refuse_database(directory)
     with opening.reading(directory) as registry:
         opening.check_secrets(directory, registry)
     try:
@@ -108,16 +111,6 @@ def back_up(data_dir: Path, target: Path, config: Path | None = None) -> BackupM
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return manifest
-
-
-def refuse_database(directory: DataDirectory) -> None:
-    """Raise DataDirectoryError where a PostgreSQL database has the registry."""
-    if directory.registry_url is not None:
-        raise DataDirectoryError(
-            f"A PostgreSQL database has the registry of {directory.path}: back it up and restore it"
-            f" by PostgreSQL's means, keep a copy of {SECRETS}, and copy {JOURNAL} with `disrupt"
-            " backup --journal-to`. Nothing was written."
-        )
 
 
 def copy_journal(data_dir: Path, target: Path) -> None:
@@ -172,8 +165,10 @@ def read_manifest(directory: Path) -> BackupManifest:
         raise _refused(path, "missing or unreadable") from error
     except ValidationError as error:
         raise _refused(path, "no manifest of a backup, or of a newer version") from error
-    if not {*_FILES} <= set(manifest.files) <= {*_FILES, CONFIG}:
-        raise _refused(path, f"it lists other files than {', '.join(_FILES)} and {CONFIG}")
+    if manifest.files.keys() - {CONFIG} not in _FILES:
+        raise _refused(
+            path, f"it lists other files than {REGISTRY} or {DUMP}, {SECRETS} and {CONFIG}"
+        )
     return manifest
 
 
@@ -196,7 +191,7 @@ def check(directory: Path) -> BackupManifest:
             raise _refused(directory / name, "missing or unreadable") from error
         if actual != expected:
             raise _refused(directory / name, "altered or truncated: its checksum does not fit")
-    if described(directory / REGISTRY) != (
+    if REGISTRY in manifest.files and described(directory / REGISTRY) != (
         manifest.epoch,
         manifest.sequence,
         manifest.schema_revision,
@@ -221,18 +216,33 @@ class Known:
     epochs: tuple[Epoch, ...] = ()
 
 
-def unpack(directory: Path, into: Path) -> None:
+def unpack(directory: Path, into: Path, url: str | None = None) -> None:
     """Copy a checked backup into an existing empty directory, and migrate its schema.
 
-    Its journal of removals then lists what the backup itself knows.
+    A dump is loaded into the empty database of ``url``, which ``into`` then names. The journal of
+    removals there lists what the backup itself knows.
     """
     try:
-        for name in _FILES:
-            _copy(directory / name, into / name)
+        _copy(directory / SECRETS, into / SECRETS)
+        if url is None:
+            _copy(directory / REGISTRY, into / REGISTRY)
+        else:
+            opening.postgresql().load(url, directory / DUMP)
+            DataDirectory(into).note_registry_url(url)
     except OSError as error:
         raise StorageFullError(f"The backup cannot be copied: {error}") from error
-    with opening.writing(DataDirectory(into)):
-        pass
+    with opening.writing(DataDirectory(into)) as writer:
+        head, manifest = writer.head(), read_manifest(directory)
+    if (head.epoch.hex(), head.sequence) != (manifest.epoch, manifest.sequence):
+        raise _refused(directory / MANIFEST, "it describes another registry than the backup has")
+
+
+def discard(unpacked: Path) -> None:
+    """Delete an unpacked backup, and what was loaded into a database."""
+    url = DataDirectory(unpacked).registry_url
+    shutil.rmtree(unpacked, ignore_errors=True)
+    if url is not None:
+        opening.postgresql().clear(url)
 
 
 def known(data_dir: Path, unpacked: Path) -> Known:
@@ -351,15 +361,20 @@ def _renewals(registry: RegistryReader, records: Iterable[journal.Record]) -> tu
 
 def _write(data_dir: Path, aside: Path, config: Path | None) -> BackupManifest:
     made_s = int(time.time())
-    names = _FILES if config is None else (*_FILES, CONFIG)
     if config is not None:
         _copy(config, aside / CONFIG)
-    (aside / REGISTRY).touch(mode=0o600)
-    copy_database(data_dir / REGISTRY, aside / REGISTRY)
-    sync(aside / REGISTRY)
+    url = DataDirectory(data_dir).registry_url
+    copied = aside / (REGISTRY if url is None else DUMP)
+    copied.touch(mode=0o600)
+    if url is None:
+        copy_database(data_dir / REGISTRY, copied)
+        epoch, sequence, revision = described(copied)
+    else:
+        epoch, sequence, revision = opening.postgresql().dump(url, copied)
+    sync(copied)
     _copy(data_dir / SECRETS, aside / SECRETS)
-    _check_pair(DataDirectory(aside))
-    epoch, sequence, revision = described(aside / REGISTRY)
+    _check_pair(DataDirectory(aside if url is None else data_dir), DataDirectory(aside))
+    names = [copied.name, SECRETS] + ([] if config is None else [CONFIG])
     manifest = BackupManifest(
         epoch=epoch,
         sequence=sequence,
@@ -375,9 +390,9 @@ def _write(data_dir: Path, aside: Path, config: Path | None) -> BackupManifest:
     return manifest
 
 
-def _check_pair(copy: DataDirectory) -> None:
+def _check_pair(dumped: DataDirectory, copy: DataDirectory) -> None:
     """Raise DataDirectoryError where copied files are of two registries: a restore came between."""
-    with opening.reading(copy) as registry:
+    with opening.reading(dumped) as registry:
         if not registry.takes_pepper(copy.secrets().pepper_check):
             raise DataDirectoryError(
                 "The data directory was restored while the backup was made, which would have files"

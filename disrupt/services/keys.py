@@ -287,6 +287,8 @@ class KeyRing:
         """Partner platforms that may be named, by name."""
         self.organisations = {key.key_id: key.organisation for key in keys}
         """Organisations by the ids of their keys, invalid ones too."""
+        self.names = {key.key_id: key.name for key in keys}
+        """Names of keys by their ids, invalid ones too."""
         self.banks = banks
         self.bank_names = {bank.number: bank.name for bank in banks}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from disrupt.core.acts import Act, Action, ActRecord
+from disrupt.core.acts import Act, ActFilter, Action, ActRecord
 from disrupt.core.case_erasures import CaseErasure, partners
 from disrupt.core.changes import Cursor
 from disrupt.core.outcomes import Settlement
@@ -76,9 +76,11 @@ class Reviewer:
             return frozenset({COMMON.number})
         return self.banks(key, names)
 
-    def acts(self, key: ApiKey, limit: int, before: int | None) -> Sequence[ActRecord]:
+    def acts(
+        self, key: ApiKey, limit: int, before: int | None, wanted: ActFilter
+    ) -> Sequence[ActRecord]:
         """Return a page of acts on items of banks of the key, and on pictures in common use."""
-        return self.registry.acts(limit, before, key.banks | {COMMON.number})
+        return self.registry.acts(limit, before, key.banks | {COMMON.number}, wanted)
 
     def common_picture(self, item_id: bytes) -> ReviewedItem:
         """Return a picture in common use."""

@@ -1419,19 +1419,33 @@ class ListActsRequest(_message.Message):
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     BEFORE_FIELD_NUMBER: _builtins.int
+    FIRST_DAY_FIELD_NUMBER: _builtins.int
+    LAST_DAY_FIELD_NUMBER: _builtins.int
+    ACTIONS_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Most acts in the page, 1-500. 0: 100."""
     before: _builtins.int
     """Acts of numbers below this. 0: from the newest."""
+    first_day: _builtins.str
+    """Acts of this day or later: ISO date, UTC. Empty: of any."""
+    last_day: _builtins.str
+    """Acts of this day or before: ISO date, UTC. Empty: of any."""
+    @_builtins.property
+    def actions(self) -> _containers.RepeatedScalarFieldContainer[Global___Action.ValueType]:
+        """Any of these, at most 100. Empty: all."""
+
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         before: _builtins.int = ...,
+        first_day: _builtins.str = ...,
+        last_day: _builtins.str = ...,
+        actions: _abc.Iterable[Global___Action.ValueType] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "page_size", b"page_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "before", b"before", "first_day", b"first_day", "last_day", b"last_day", "page_size", b"page_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

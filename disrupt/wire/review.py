@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime, time
 
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.acts import Action, ActRecord
+from disrupt.core.acts import ActFilter, Action, ActRecord
 from disrupt.core.case_erasures import CONFIRM_WITHIN_S, CaseErasure, day_of
 from disrupt.core.cases import parse_case_number
 from disrupt.core.media import ITEM_ID_BYTES, MediaKind
@@ -38,6 +38,8 @@ from disrupt.wire.registration import media_fingerprints
 
 _DEFAULT_PAGE_SIZE = 100
 PAGE_SIZE_MAX = 500
+_ACTIONS_MAX = 100
+_DAY_S = 24 * 3600
 ITEMS_AT_ONCE = 500
 """Most items that one call changes."""
 
@@ -61,6 +63,23 @@ def page_size(
 def before(number: int) -> int | None:
     """Return the number below which a page begins; None: at the newest."""
     return min(number, _NUMBER_MAX) or None
+
+
+def act_filter(message: review_pb2.ListActsRequest) -> ActFilter:
+    """Return the conditions on acts."""
+    first, last = _day("first_day", message.first_day), _day("last_day", message.last_day)
+    if len(message.actions) > _ACTIONS_MAX:
+        raise invalid("actions", f"{len(message.actions)} actions; name at most {_ACTIONS_MAX}")
+    try:
+        actions = frozenset(map(Action, message.actions))
+    except ValueError:
+        raise invalid("actions", "no action of this version") from None
+    return ActFilter(_begin_s(first) if first else 0, _begin_s(last, 1) if last else None, actions)
+
+
+def _begin_s(day: str, later_days: int = 0) -> int:
+    begin = datetime.combine(date.fromisoformat(day), time(), UTC)
+    return int(begin.timestamp()) + later_days * _DAY_S
 
 
 def item_filter(message: review_pb2.ItemConditions, banks: Iterable[int]) -> ItemFilter:

@@ -98,6 +98,12 @@ def test_staff_decide_about_an_item_and_read_it_in_the_log(
     assert [act["action"] for act in acts] == ["confirm", "move", "reject", "enable", "disable"]
     assert {act["item"] for act in acts} == {item}
     assert "false_positive" in review("log", "--limit", "5").out
+    both = ("--action", "move", "--action", "reject", "--limit", "2")
+    today = review("list", "--json", "--limit", "1").lines[0]["registered_on"]
+    of_today = review("log", "--json", "--since", today, "--until", today, *both).lines
+    assert [act["action"] for act in of_today] == ["move", "reject"]
+    assert review("log", "--json", "--until", "2026-01-01").lines == []
+    assert review("log", "--json", "--since", "2100-01-01").lines == []
 
 
 def test_what_staff_reject_is_off_when_it_is_sent_again(

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from disrupt.core.changes import Cursor
 from disrupt.core.policy import ApiKey
 from disrupt.data_directory import JOURNAL, DataDirectory
-from disrupt.doctor import data, disk, machine
+from disrupt.doctor import data, disk, machine, private_keys
 from disrupt.doctor.commands import doctor
 from disrupt.doctor.findings import Finding, Verdict, findings
 from disrupt.errors import DisruptError
@@ -27,6 +27,7 @@ from disrupt.isolation import videos
 from disrupt.registry import journal, opening, sqlite
 from disrupt.registry.records import Removed
 from disrupt.upkeep.rebuild import rebuild
+from rig.callers.shell import typed
 from rig.media.codes import rewrite_manifest
 from rig.media.registrations import ACT, registration
 
@@ -165,6 +166,53 @@ def test_a_lost_or_damaged_pepper_fails(data_dir: Path, content: str | None) -> 
     finding = reported(data_dir)["secrets"]
     assert finding.verdict == Verdict.FAIL
     assert "backup" in finding.advice
+
+
+@pytest.mark.parametrize(
+    ("mode", "uid", "verdict"),
+    [
+        (0o600, 0, Verdict.OK),
+        (0o640, 0, Verdict.OK),
+        (0o660, 0, Verdict.FAIL),
+        (0o644, 0, Verdict.FAIL),
+        (0o400, 1234, Verdict.OK),
+        (0o640, 1234, Verdict.FAIL),
+        (0o604, 1234, Verdict.FAIL),
+    ],
+)
+def test_a_private_key_that_others_may_read_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, uid: int, verdict: Verdict
+) -> None:
+    config, key, other = (tmp_path / name for name in ("my.toml", "key.pem", "other.pem"))
+    for file in (key, other):
+        file.touch(mode=0o600)
+    key.chmod(mode)
+    whose = SimpleNamespace(st_uid=uid, st_mode=key.stat().st_mode)
+    stat = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path: whose if path == key else stat(path))
+    config.write_text(f'internal_key = "{key}"\ntls_key = "{other}"\n')
+    found = [finding.verdict for finding in findings(private_keys.checks(config, None))]
+    assert found == [Verdict.OK, verdict]
+    found = [finding.verdict for finding in findings(private_keys.checks(config, key))]
+    assert found == [verdict, verdict]
+
+
+def test_the_command_looks_at_the_keys_that_its_settings_name(tmp_path: Path) -> None:
+    assert private_keys.checks(None, None) == ()
+    config = tmp_path / "my.toml"
+    for text, verdict in (
+        ("workers = 2", Verdict.OK),
+        ("workers = ", Verdict.FAIL),
+        (f'tls_key = "{tmp_path / "none.pem"}"', Verdict.FAIL),
+    ):
+        config.write_text(text)
+        (finding,) = findings(private_keys.checks(config, None))
+        assert finding.verdict == verdict
+    done = typed("doctor", "--json", DISRUPT_CONFIG=str(config))
+    assert done.code == 1
+    assert {"TLS keys"} == {
+        finding["name"] for finding in done.json["findings"] if finding["verdict"] == "fail"
+    }
 
 
 def test_secrets_of_another_registry_fail(data_dir: Path) -> None:

@@ -19,11 +19,13 @@ from click.testing import CliRunner, Result
 
 from disrupt.core.changes import Addition
 from disrupt.core.media import FINGERPRINT, MediaKind, StoredItem
+from disrupt.data_directory import DataDirectory
 from disrupt.errors import SnapshotRefusedError
 from disrupt.index import writing
-from disrupt.index.generations import current, locked, open_current, publish
+from disrupt.index.generations import create_first, current, locked, open_current, publish
 from disrupt.index.multi_index import engine
 from disrupt.index.multi_index.tables import Tables
+from disrupt.registry import opening
 from disrupt.registry.records import NewItem
 from disrupt.registry.registry import RegistryWriter
 from disrupt.upkeep.rebuild import rebuild
@@ -192,6 +194,21 @@ def test_stats_count_what_is_there(data_dir: Path, writer: RegistryWriter) -> No
     assert counted.size_bytes == sum(path.stat().st_size for path in files)
     assert 0 < counted.memory_bytes < counted.size_bytes
     assert (counted.tombstones, counted.oldest_withdrawn_s) == (0, 0)
+
+
+def test_stats_before_the_first_compaction_say_what_is_looked_up_all_the_same(
+    tmp_path: Path,
+) -> None:
+    directory = DataDirectory(tmp_path / "new")
+    directory.make()
+    with opening.writing(directory) as writer:
+        create_first(directory.index, writer.head().epoch)
+        for chance in (random.Random(1), random.Random(2)):
+            case = writer.register(registration(chance), day=DAY).case_number
+        writer.withdraw(case, None, day=DAY)
+    told = run("stats", "--data-dir", directory.path).stdout
+    assert "items               0\n" in told
+    assert "added since         1 items, 2 hashes; looked up too\n" in told
 
 
 def test_stats_tell_without_a_server_what_is_still_to_be_erased(

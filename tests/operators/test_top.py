@@ -79,6 +79,8 @@ def test_the_view_shows_calls_keys_processes_and_what_is_not_ready() -> None:
     before = read(rows, 10)
     count([("OK", 0.0004)] * 30 + [("OVERLOADED", 0.0)] * 2)
     families.KEY_CALLS.add("0a1b2c3d", CALL, amount=32)
+    families.KEY_INFO.set("0a1b2c3d", "platform", value=1)
+    families.REFUSALS.add("KEY_REFUSED", "", amount=3)
     families.REFUSALS.add("OVERLOADED", "0a1b2c3d", amount=2)
     families.ADMISSION_HELD.set("pictures", "0a1b2c3d", value=7)
     families.PROCESS_UP.set("worker 1", value=0)
@@ -89,7 +91,7 @@ def test_the_view_shows_calls_keys_processes_and_what_is_not_ready() -> None:
     text = shown.get()
     for cell in (
         *("MatchService: worker 1 is silent", CALL, "16.0", "0.5 ms", "OVERLOADED 2"),
-        *("0a1b2c3d", "7 pictures", "does not serve", "1,234,567"),
+        *("platform 0a1b2c3d", "no key", "7 pictures", "does not serve", "1,234,567"),
     ):
         assert cell in text, cell
 

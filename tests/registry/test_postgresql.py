@@ -31,8 +31,7 @@ from disrupt.errors import (
     StorageFullError,
     UnavailableError,
 )
-from disrupt.operators.restore import restore
-from disrupt.registry import backup, opening
+from disrupt.registry import opening
 from disrupt.registry import postgresql as backend
 from disrupt.registry.postgresql import engine, roles
 from disrupt.registry.postgresql.connections import WritablePostgresqlDatabase
@@ -430,17 +429,6 @@ def test_a_promoted_standby_begins_a_new_epoch_and_gives_out_no_number_twice(
         assert number > NUMBERS_SKIPPED
     with opening.writing(directory) as writer:
         assert writer.knows(cursor)
-
-
-def test_backup_and_restore_are_left_to_postgresql(directory: DataDirectory) -> None:
-    with opening.writing(directory):
-        pass
-    target = directory.path.with_name("backup")
-    with pytest.raises(DataDirectoryError, match="PostgreSQL's means"):
-        backup.back_up(directory.path, target)
-    with pytest.raises(DataDirectoryError, match="PostgreSQL's means"):
-        restore(target, directory.path, accept_unknown_removals=False)
-    assert not target.exists()
 
 
 def test_the_doctor_looks_at_the_database_and_warns_of_the_file_before_it(

@@ -8,8 +8,12 @@ from disrupt.registry.postgresql.connections import (
     receive,
     wakeups,
 )
+from disrupt.registry.postgresql.dumping import clear, dump, load
 
 __all__ = [
+    "clear",
+    "dump",
+    "load",
     "obstacles_to_erasure",
     "open_reader",
     "open_writer",

@@ -55,6 +55,7 @@ class WritablePostgresqlDatabase(PostgresqlDatabase):
 
     clears_at_once = False
     make_room = staticmethod(erasure.make_room)
+    timeline = staticmethod(engine.timeline)
 
     def __init__(
         self, reader: Engine, writer: Engine, leading: psycopg.Connection[Any], url: str
@@ -95,11 +96,6 @@ class WritablePostgresqlDatabase(PostgresqlDatabase):
         """Write a message to the log."""
         with self.writer.begin() as connection:
             connection.execute(text("SELECT pg_logical_emit_message(true, 'disrupt', '')"))
-
-    def timeline(self, connection: Connection) -> int:
-        """Return the timeline of the log, which every promotion of a standby raises."""
-        query = "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint"
-        return int(connection.execute(text(query)).scalar_one())
 
     def skip_numbers(self, connection: Connection, table: str, last: int) -> None:
         """Raise a sequence."""

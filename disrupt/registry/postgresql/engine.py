@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import Engine, QueuePool, create_engine, event, text
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
@@ -182,9 +182,7 @@ def leading_connection(url: str, *, wait: bool) -> psycopg.Connection[Any]:
             **{f"tcp_{name}": value for name, value in _KEEPALIVES.items()},
         }.items():
             connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
-        connection.execute(
-            "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY(%s)", (LIMITS,)
-        )
+        lift_limits(connection)
         connection.execute(
             "SELECT set_config('synchronous_commit', 'on', false)"
             " WHERE current_setting('synchronous_commit') = 'off'"
@@ -198,6 +196,19 @@ def leading_connection(url: str, *, wait: bool) -> psycopg.Connection[Any]:
         connection.close()
         raise
     return connection
+
+
+def lift_limits(connection: psycopg.Connection[Any]) -> None:
+    """Let no setting end a session, however long it waits."""
+    connection.execute(
+        "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY(%s)", (LIMITS,)
+    )
+
+
+def timeline(connection: Connection) -> int:
+    """Return the timeline of the log, which every promotion of a standby raises."""
+    query = "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint"
+    return int(connection.execute(text(query)).scalar_one())
 
 
 def _lock(connection: psycopg.Connection[Any], *, wait: bool) -> None:

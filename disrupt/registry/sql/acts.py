@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, insert, or_, select
 
-from disrupt.core.acts import Act, Action, ActRecord
+from disrupt.core.acts import ANY_ACT, Act, ActFilter, Action, ActRecord
 from disrupt.registry.sql import schema
 
 
@@ -48,11 +48,12 @@ def acts(
     limit: int,
     before: int | None = None,
     banks: Collection[int] | None = None,
+    wanted: ActFilter = ANY_ACT,
 ) -> Sequence[ActRecord]:
-    """Return up to ``limit`` (≥ 1) acts of numbers below ``before`` (None: all), newest first.
+    """Return up to ``limit`` (≥ 1) ``wanted`` acts of numbers below ``before`` (None: all).
 
-    With ``banks``, without those that name another bank. An act on an item names it also once
-    it was withdrawn.
+    Newest first. With ``banks``, without those that name another bank. An act on an item names it
+    also once it was withdrawn.
     """
     query = (
         select(schema.acts, schema.items.c.item_id, schema.cases.c.tag)
@@ -63,6 +64,12 @@ def acts(
     )
     if before is not None:
         query = query.where(schema.acts.c.number < before)
+    if wanted.from_s:
+        query = query.where(schema.acts.c.at_s >= wanted.from_s)
+    if wanted.until_s is not None:
+        query = query.where(schema.acts.c.at_s < wanted.until_s)
+    if wanted.actions:
+        query = query.where(schema.acts.c.action.in_(wanted.actions))
     if banks is not None:
         bank = schema.acts.c.bank
         query = query.where(or_(bank.is_(None), bank.in_(banks)))

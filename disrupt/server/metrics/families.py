@@ -184,6 +184,12 @@ ADMISSION_REFUSALS = Counter(
     "key",
     "cause",
 )
+KEY_INFO = Gauge(
+    "disrupt_key_info",
+    "1: the name of a key, beside its id; of calls without one too.",
+    "key",
+    "name",
+)
 QUOTA_LEFT = Gauge(
     "disrupt_quota_left",
     "Uploads and hashes that are left of the quota of an organisation, as a worker sees it.",

@@ -50,6 +50,7 @@ from disrupt.server.worker.review import RelayingReviewServicer
 from disrupt.server.worker.revocation import OpenCalls
 from disrupt.server.worker.state import WorkerState
 from disrupt.services.cursors import SealedCursors
+from disrupt.services.keys import KeyRing
 from disrupt.services.tokens import MatchTokens
 
 _FRAMES_SHARE = 0.8
@@ -205,7 +206,7 @@ async def _serve(
 
     tasks = [
         vital("changes", state.follow_changes()),
-        vital("keys", state.follow_keys(calls.end_changed, quotas.follow)),
+        vital("keys", state.follow_keys(calls.end_changed, quotas.follow, _show_names)),
         vital("key uses", forever(partial(tell_writer, state.uses, channel), TELL_S)),
         vital("freshness", forever(index, config.follow_interval_s)),
         vital("writer's health", forever(writer, WRITER_CHECK_S)),
@@ -239,6 +240,11 @@ async def _serve(
         for task in tasks:
             task.cancel()
         await channel.close()
+
+
+def _show_names(ring: KeyRing) -> None:
+    for key_id, name in ({"": "no key"} | ring.names).items():
+        families.KEY_INFO.set(key_id, name, value=1)
 
 
 def _show(queues: dict[str, Queue]) -> None:

@@ -17,6 +17,7 @@ import structlog
 from grpc import aio
 from grpc_health.v1 import health_pb2_grpc
 
+from disrupt import logs
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import (
     DataDirectoryInUseError,
@@ -25,7 +26,7 @@ from disrupt.errors import (
 )
 from disrupt.feed.node import Node, refuse_older
 from disrupt.registry import opening
-from disrupt.registry.registry import RegistryWriter
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from disrupt.server.config import Config
 from disrupt.server.desk import Desk
 from disrupt.server.edge import internal, methods
@@ -127,6 +128,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     3. Listen on the Unix socket and, where there are other machines, to them; check storage.
     4. Look at storage, and at what is to be compacted, until told to stop.
     """
+    logs.name_keys(partial(_name_of, registry))
     secrets = directory.secrets()
     common = CommonBank(registry)
     registrar = _registrar(config, registry, secrets.pepper, common)
@@ -207,6 +209,14 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     for task in tasks:
         task.cancel()
     directory.socket.unlink(missing_ok=True)
+
+
+def _name_of(registry: RegistryReader, key_id: str) -> str:
+    """Return the name of a key, for the log; empty where it cannot be read."""
+    with suppress(DisruptError):
+        keys = registry.keys()
+        return next((key.name for key in keys if key.key_id == key_id), "")
+    return ""
 
 
 def _registrar(

@@ -190,7 +190,8 @@ class ReviewServicer:
         self, key: ApiKey, request: review_pb2.ListActsRequest
     ) -> review_pb2.ListActsResponse:
         size = wire.page_size(request)
-        acts = self._reviewer.acts(key, size, wire.before(request.before))
+        wanted = wire.act_filter(request)
+        acts = self._reviewer.acts(key, size, wire.before(request.before), wanted)
         return wire.acts_answer(acts, size, self._bank_names())
 
     async def AddCommonPicture(

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from disrupt.core.acts import OPERATOR, Act, Action, ActRecord
+from disrupt.core.acts import OPERATOR, Act, ActFilter, Action, ActRecord
 from disrupt.core.changes import Addition, Change, Cursor, Removal, StateChange, shown_item
 from disrupt.core.policy import ADULTS, MINORS
 from disrupt.core.registrations import Outcome
@@ -246,6 +246,12 @@ class StatesConformance(Opened):
         assert reader.acts(9) == expected
         assert [*reader.acts(2), *reader.acts(2, before=2)] == expected
         assert reader.acts(2, before=1) == []
+        newest, *others = expected
+        assert reader.acts(9, wanted=ActFilter(from_s=enabled.at_s)) == [newest]
+        assert reader.acts(9, wanted=ActFilter(until_s=enabled.at_s)) == others
+        assert reader.acts(9, wanted=ActFilter(actions=frozenset({Action.ENABLE}))) == [newest]
+        both = ActFilter(actions=frozenset({Action.ENABLE, ACT.action}))
+        assert reader.acts(2, before=3, wanted=both) == others
 
     @pytest.mark.parametrize("reason", ["483920175648", "Not intimate", "a" * 33])
     def test_an_act_takes_no_free_text(self, reason: str) -> None:

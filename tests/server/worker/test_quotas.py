@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import os
 import secrets
@@ -303,5 +304,13 @@ def test_a_key_that_has_registered_a_lot_is_told_when_to_come_back(start: Start)
         refused = refusal(lambda: registered(caller, secrets.token_bytes(32)))
         assert (refused.reason, refused.retry_after_s is not None) == ("OVERLOADED", True)
         assert caller("RegisterHashes", first) == answer
+    log = server.data_dir.with_name(f"{server.data_dir.name}.log").read_text()
+    (line,) = (json.loads(line) for line in log.splitlines() if "quota_used_up" in line)
+    names = {
+        sample.labels["key"]: sample.labels["name"]
+        for sample in samples(server.metrics_address(), "disrupt_key_info")
+    }
+    assert line["key_name"] == names[line["key_id"]] == "busy"
+    assert {"busy", "calm", "no key"} == {*names.values()}
     with calling(server.address, calm) as caller:
         registered(caller, secrets.token_bytes(32))

@@ -139,6 +139,22 @@ def test_pages_of_items_and_acts_go_on_where_the_last_one_ended(
     assert [act.item_id for act in (*first.acts, *second.acts)] == ids[::-1]
 
 
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        (review_pb2.ListActsRequest(first_day="yesterday"), "first_day"),
+        (review_pb2.ListActsRequest(last_day="2026-02-30"), "last_day"),
+        (review_pb2.ListActsRequest(actions=[4]), "actions"),  # type: ignore[list-item]
+        (review_pb2.ListActsRequest(actions=[1] * 101), "actions"),  # type: ignore[list-item]
+    ],
+)
+def test_conditions_on_acts_that_are_none_are_refused(
+    reviewer: Caller, asked: review_pb2.ListActsRequest, field: str
+) -> None:
+    refused = refusal(lambda: reviewer("ListActs", asked))
+    assert (refused.code, refused.fields) == (grpc.StatusCode.INVALID_ARGUMENT, (field,))
+
+
 def test_a_flood_among_honest_people_is_rejected_as_one_act_and_shown_again(
     helpline: Caller, reviewer: Caller, platforms: list[Caller]
 ) -> None:
