@@ -113,7 +113,8 @@ class Policy:
     @property
     def banks(self) -> tuple[str, ...]:
         """Names of the banks that the settings know, in the hotline's words."""
-        return tuple(dict.fromkeys((*_BANKS, *self.names, *self.actions)))[:None]
+        named = dict.fromkeys((*_BANKS, *self.names, *self.actions))
+        return tuple(bank for bank in named if bank != "*")[:None]
 
     def action_of(self, match: Match) -> Action:
         """Return what a match alone makes of an upload.
@@ -187,9 +188,9 @@ def _actions(value: object) -> dict[str, dict[Extent, Action]]:
 
 def _effort(value: object) -> Effort:
     names = {effort.name.lower(): effort for effort in Effort}
-    if value not in names:
+    if not isinstance(value, str) or value not in names:
         raise _wrong("effort", f"choose one of {', '.join(names)}, not {value!r}")
-    return names[str(value)]
+    return names[value]
 
 
 def _names(value: object) -> dict[str, str]:

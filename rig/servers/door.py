@@ -14,7 +14,7 @@ from typing import Any
 
 from rig.servers.deployment import BIN, READY_TIMEOUT_S, CommandFailedError
 
-TOKEN = "token-of-the-platform's-own-programs"
+TOKEN = "token-of-the-platform's-own-programs"  # noqa: S105 of a test
 _READY = "The door is ready on "
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import grpc
 import pytest
 
@@ -53,11 +56,11 @@ def test_only_the_doors_tokens_let_in(site: Site) -> None:
         stranger.match_image(site.registered, hash_locally=False)
 
 
-def test_no_picture_leaves(site: Site, tmp_path: object) -> None:
+def test_no_picture_leaves(site: Site, tmp_path: Path) -> None:
     answer = match_pb2.MatchHashesResponse()
     with (
         scripted(answer) as server,
-        door(tmp_path, server.address, "key-of-the-platform") as running,  # type: ignore[arg-type]
+        door(tmp_path, server.address, "key-of-the-platform") as running,
         MatchClient(running.grpc, key=TOKEN) as beside,
     ):
         beside.match_image(site.registered, hash_locally=False)
@@ -69,6 +72,6 @@ def test_no_picture_leaves(site: Site, tmp_path: object) -> None:
 
 def test_a_request_that_is_none_is_refused(site: Site) -> None:
     with grpc.insecure_channel(site.door.grpc) as channel:
-        call = channel.unary_unary("/disrupt.v1.MatchService/MatchImage")
+        call: Any = channel.unary_unary("/disrupt.v1.MatchService/MatchImage")
         with pytest.raises(grpc.RpcError):
             call(b"\xff\xff", metadata=(("authorization", f"Bearer {TOKEN}"),), timeout=10)

@@ -15,7 +15,7 @@ from rig.media.pictures import encode
 from tests.door.sites import Site
 
 
-def lookup(site: Site, **parameters: str) -> str:
+def lookup(**parameters: str) -> str:
     return f"/m/lookup?{urlencode(parameters)}"
 
 
@@ -30,7 +30,7 @@ def test_a_client_that_hashes_and_then_looks_up_finds_an_edited_copy(site: Site)
     hashed = site.door.form("/h/hash", "photo", edited(site))
     assert (hashed.status, list(hashed.json)) == (200, ["pdq"])
     assert len(hashed.json["pdq"]) == 64
-    answer = site.door.ask("GET", lookup(site, signal=hashed.json["pdq"], signal_type="pdq"))
+    answer = site.door.ask("GET", lookup(signal=hashed.json["pdq"], signal_type="pdq"))
     assert answer.status == 200
     (match,) = answer.json["NCII"]
     assert match["bank_content_id"] == content_id(site.item_id) < 2**53
@@ -43,7 +43,7 @@ def test_a_hash_that_this_door_did_not_make_is_looked_up_as_it_is(site: Site) ->
     near = bytearray(query.hashes[0][0].value)
     near[0] ^= 1
     signal = near.hex()
-    answer = site.door.ask("GET", lookup(site, signal=signal, signal_type="pdq"))
+    answer = site.door.ask("GET", lookup(signal=signal, signal_type="pdq"))
     (match,) = answer.json["NCII"]
     raw = f"/m/raw_lookup?signal={signal}&signal_type=pdq"
     assert site.door.ask("GET", raw).json == {"matches": [match["bank_content_id"]]}
@@ -68,9 +68,11 @@ def test_what_is_only_counted_is_no_match(site: Site) -> None:
 def test_banks_narrow_a_lookup_by_their_names_for_clients(site: Site) -> None:
     signal = site.door.form("/h/hash", "photo", site.registered.read_bytes()).json["pdq"]
     for banks, answered in (("NCII,GONE", ["NCII"]), ("MINORS", [])):
-        path = lookup(site, signal=signal, signal_type="pdq", banks=banks)
+        path = lookup(signal=signal, signal_type="pdq", banks=banks)
         assert [*site.door.ask("GET", path).json] == answered
-    assert site.door.ask("GET", lookup(site, signal=signal, signal_type="pdq", banks="GONE")).status == 400
+    assert (
+        site.door.ask("GET", lookup(signal=signal, signal_type="pdq", banks="GONE")).status == 400
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,10 +89,10 @@ def test_banks_narrow_a_lookup_by_their_names_for_clients(site: Site) -> None:
     ids=str,
 )
 def test_a_lookup_that_fails_parses_as_no_answer(site: Site, parameters: dict[str, str]) -> None:
-    answer = site.door.ask("GET", lookup(site, **parameters))
+    answer = site.door.ask("GET", lookup(**parameters))
     assert answer.status == 400
     with pytest.raises(json.JSONDecodeError):
-        answer.json
+        json.loads(answer.body)
 
 
 def test_a_featureless_picture_is_hashed_to_nothing_and_not_looked_up(site: Site) -> None:
@@ -141,12 +143,18 @@ def test_a_form_is_one_file(site: Site) -> None:
     data = io.BytesIO(site.registered.read_bytes()).getvalue()
     answer = site.door.ask("POST", "/h/hash", data, content_type="image/png")
     assert answer.status == 400
-    for body in (b"", b"--x\r\n", b"--x--\r\n", b"--x\r\nA: b\r\n\r\nabc", b"--x\r\n" + b"A" * 2**16):
+    for body in (
+        b"",
+        b"--x\r\n",
+        b"--x--\r\n",
+        b"--x\r\nA: b\r\n\r\nabc",
+        b"--x\r\n" + b"A" * 2**16,
+    ):
         answer = site.door.ask(
             "POST", "/h/hash", body, content_type="multipart/form-data; boundary=x"
         )
         assert answer.status == 400, body[:20]
     part = b'--x\r\nContent-Disposition: form-data; name="photo"\r\n\r\n' + data + b"\r\n"
     twice = part + part + b"--x--\r\n"
-    answer = site.door.ask("POST", "/h/hash", twice, content_type="multipart/form-data; boundary=x")
-    assert answer.status == 400
+    form = "multipart/form-data; boundary=x"
+    assert site.door.ask("POST", "/h/hash", twice, content_type=form).status == 400
