@@ -68,6 +68,10 @@ _COMMANDS = {
         "disrupt.web.commands:web",
         "Serve the page for people affected until SIGTERM or Ctrl-C.",
     ),
+    "door": (
+        "disrupt.door.commands:door",
+        "Serve beside a platform's uploads: hash there, send hashes alone.",
+    ),
     "top": ("disrupt.operators.top:top", "Watch what a server does, until Ctrl-C."),
     "health": ("disrupt.client.health:health", "Ask a server whether it serves."),
     "doctor": (
@@ -82,6 +86,7 @@ _EXTRAS = {
     "disrupt.doctor.": ("server",),
     "disrupt.archives.": ("server", "archives"),
     "disrupt.web.": ("web",),
+    "disrupt.door.": ("door",),
 }
 """Rooms whose commands need extras."""
 
@@ -91,7 +96,7 @@ Register intimate pictures so that their sharing is stopped, and look pictures u
 
 \b
 Personnes concernées · people affected:  submit, status, keep, withdraw
-Platforms:                               match, report
+Platforms:                               match, report, door
 Staff of the hotline:                    review
 Operators:                               serve, reload, config, web, keys, banks,
                                          erase, backup, restore, registry, doctor, health,

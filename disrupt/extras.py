@@ -22,6 +22,14 @@ PACKAGES = {
     ),
     "postgresql": ("psycopg",),
     "web": ("starlette", "structlog", "uvicorn"),
+    "door": (
+        "httpcore",
+        "prometheus_client",
+        "python_multipart",
+        "starlette",
+        "structlog",
+        "uvicorn",
+    ),
     "archives": ("pyarrow",),
     "ray": ("ray",),
 }

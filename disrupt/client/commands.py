@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from disrupt.client import terminal
+from disrupt.client import rows, terminal
 from disrupt.client.media import open_media, read_whole, shows_video
 from disrupt.client.requests import MAX_MATCHES
-from disrupt.client.results import HashAnswer, ImageAnswer, Match, VideoAnswer
+from disrupt.client.results import HashAnswer, ImageAnswer, VideoAnswer
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.sync import MatchClient
-from disrupt.core.hashes import MIN_LOOKUP_QUALITY, OPERATOR_MAX_DISTANCE_BITS, PdqHash
+from disrupt.core.hashes import OPERATOR_MAX_DISTANCE_BITS, PdqHash
 from disrupt.core.lookups import Effort, Extent
-from disrupt.core.media import LowQuality
 from disrupt.core.vpdq import parse_vpdq
 from disrupt.errors import (
     DisruptError,
@@ -84,34 +83,7 @@ class _Outcome:
     error: DisruptError | None = None
 
     def json(self) -> dict[str, Any]:
-        reason, message = self.problem()
-        matches = self.answer.matches if self.answer and not reason else ()
-        more: dict[str, Any] = {"frames_skipped": self.skipped} if self.skipped else {}
-        if self.incomplete:
-            more["incomplete"] = True
-        return {
-            "input": self.source,
-            "quality": self.answer.quality if isinstance(self.answer, ImageAnswer) else None,
-            "matches": [
-                {
-                    "item": match.item_id,
-                    "bank": match.bank,
-                    "assurance": match.assurance.name.lower(),
-                    "match_id": match.match_id.hex(),
-                    "distance": match.distance_bits,
-                    "extent": match.extent.value,
-                    "query_transform": str(match.query_transform),
-                    "stored_transform": _stored(match),
-                    **_seen(match),
-                    **({"regions": match.regions} if match.extent == Extent.PART else {}),
-                    **({"common": True} if match.common else {}),
-                    **({"disputed": True} if match.disputed else {}),
-                }
-                for match in matches
-            ],
-            "error": {"reason": reason, "message": message} if reason else None,
-            **more,
-        }
+        return {"input": self.source, **rows.row(self.answer, self.error)}
 
     @property
     def skipped(self) -> int:
@@ -124,18 +96,7 @@ class _Outcome:
         return isinstance(self.answer, VideoAnswer) and self.answer.incomplete
 
     def problem(self) -> tuple[str, str]:
-        """Return reason and message of a problem; empty where there is none."""
-        if self.error:
-            return self.error.reason, self.error.message
-        if isinstance(self.answer, ImageAnswer) and self.answer.low_quality:
-            low = LowQuality(self.answer.quality, MIN_LOOKUP_QUALITY, self.answer.advice)
-            return "LOW_QUALITY", low.message
-        if (
-            isinstance(self.answer, VideoAnswer)
-            and self.answer.frames_low_quality == self.answer.frames_hashed
-        ):
-            return "LOW_QUALITY", "No frame of this video shows enough detail to be told apart."
-        return "", ""
+        return rows.problem(self.answer, self.error)
 
 
 @click.command("match", help=_HELP, no_args_is_help=True)
@@ -325,22 +286,6 @@ def _is_general(error: DisruptError) -> bool:
     if isinstance(error, InvalidRequestError):
         return any(violation.field.startswith("options") for violation in error.violations)
     return not isinstance(error, (LimitExceededError, UnimplementedError, UnreadableMediaError))
-
-
-def _stored(match: Match) -> str:
-    return str(match.transform) if match.transform else f"plan {match.plan}:{match.ordinal}"
-
-
-def _seen(match: Match) -> dict[str, Any]:
-    """Return when a video shows the match, as JSON fields; none in answers to pictures."""
-    if not match.segments:
-        return {}
-    return {
-        "segments": [list(astuple(segment)) for segment in match.segments],
-        "query_share": match.query_share_permille,
-        "stored_share": match.stored_share_permille,
-        "common_only": match.common_only,
-    }
 
 
 def _clock(time_ms: int) -> str:

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import ipaddress
 import logging
-import re
 import signal
 import socket
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Any
 import click
 import uvicorn
 
-from disrupt import logs
+from disrupt import http_server, logs
 from disrupt.client import terminal
 from disrupt.client.connection import Connection, connect
 from disrupt.errors import ConfigurationError
@@ -26,15 +25,6 @@ from disrupt.web.origins import Origins
 from disrupt.web.upstream import Upstream
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-
-_ADDRESS = re.compile(r"\[?(?P<host>[^\[\]]+?)\]?:(?P<port>[0-9]{1,5})")
-
-_PORT_MAX = 65535
-CONNECTIONS_MAX = 1000
-"""Open connections; one more is answered 503."""
-_KEEP_ALIVE_S = 15
-_DRAIN_S = 40
-"""Longest time for requests under way when the gateway stops."""
 
 
 def _operator_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -152,22 +142,19 @@ def web(
     \b
     Example: disrupt web --server match.example.org:443 --key-file web.key
     """
-    address = _ADDRESS.fullmatch(listen)
-    if address is None or int(address["port"]) > _PORT_MAX:
-        raise ConfigurationError(f"--listen takes HOST:PORT, not {listen!r}.", setting="listen")
-    host, port = address["host"], int(address["port"])
+    host, port = http_server.address(listen)
     if (tls_cert is None) != (tls_key is None):
         raise ConfigurationError(
             "--tls-cert and --tls-key belong together: give both or none.", setting="tls_cert"
         )
-    if tls_cert is None and not _is_loopback(host):
+    if tls_cert is None and not http_server.is_loopback(host):
         raise ConfigurationError(
             f"{host!r} is reachable from other machines: give --tls-cert and --tls-key, or listen"
             " on 127.0.0.1.",
             setting="listen",
         )
     proxies = _proxies(trusted)
-    if who.lacking and (trusted or not _is_loopback(host)):
+    if who.lacking and (trusted or not http_server.is_loopback(host)):
         missing = ", ".join(f"--{'operator' if each == 'name' else each}" for each in who.lacking)
         raise ConfigurationError(
             f"People have to learn whom they turn to: give {missing}. Without them the page starts"
@@ -180,7 +167,7 @@ def web(
     # uvicorn and asyncio name addresses, and quote what was sent.
     logging.disable(logging.CRITICAL)
     logs.configure("web")
-    with _bind(host, port) as listening:
+    with http_server.bind(host, port) as listening:
         asyncio.run(serve(files, connection, listening, options))
 
 
@@ -195,14 +182,14 @@ async def serve(
     ``options`` are further ones of uvicorn. Prints the address once connections are accepted.
     """
     upstream = Upstream(connection)
-    server = uvicorn.Server(configuration(Gateway(files, upstream, Origins()), options))
+    gateway = Gateway(files, upstream, Origins())
+    config = http_server.configuration(gateway.application(), options, HEADERS)
+    server = uvicorn.Server(config)
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn handles both while it serves, and raises them again at the end.
         signal.signal(number, server.handle_exit)
-    host, port = listening.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
     scheme = "https" if server.config.is_ssl else "http"
-    click.echo(f"The page is ready on {scheme}://{shown}:{port}")
+    click.echo(f"The page is ready on {scheme}://{http_server.shown(listening)}")
     # The log says what is wrong with the server from the start on.
     looking = asyncio.create_task(upstream.is_serving())
     try:
@@ -210,39 +197,6 @@ async def serve(
     finally:
         looking.cancel()
         await upstream.close()
-
-
-def configuration(gateway: Gateway, options: dict[str, Any]) -> uvicorn.Config:
-    """Return uvicorn's configuration. Raises ConfigurationError for a certificate it cannot use."""
-    config = uvicorn.Config(
-        gateway.application(),
-        http="h11",
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        headers=list(HEADERS),
-        limit_concurrency=CONNECTIONS_MAX,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        timeout_graceful_shutdown=_DRAIN_S,
-        **options,
-    )
-    try:
-        config.load()
-    except OSError as error:
-        raise ConfigurationError(
-            f"The certificate (--tls-cert, --tls-key) cannot be used: {error}.", setting="tls_cert"
-        ) from error
-    return config
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _proxies(trusted: tuple[str, ...]) -> dict[str, Any]:
@@ -254,13 +208,3 @@ def _proxies(trusted: tuple[str, ...]) -> dict[str, Any]:
             f"--trusted-proxy takes addresses and networks: {error}.", setting="trusted_proxy"
         ) from error
     return {"proxy_headers": bool(networks), "forwarded_allow_ips": networks}
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=1024)
-    except OSError as error:
-        raise ConfigurationError(
-            f"Cannot listen on {host}, port {port} (--listen): {error}.", setting="listen"
-        ) from error

@@ -7,24 +7,23 @@ import base64
 import math
 import traceback
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
 import structlog
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from disrupt.core.hashes import HASH_BYTES
-from disrupt.errors import DeadlineExceededError, DisruptError, LimitExceededError
+from disrupt.errors import DisruptError, LimitExceededError
 from disrupt.fair_queue import FairQueue, Turn, turn_of
+from disrupt.http_server import HTTP_STATUS, closing, in_time
 from disrupt.v1 import registration_pb2
 from disrupt.web.files import File
 from disrupt.web.origins import Origins, busy
@@ -64,18 +63,6 @@ HEADERS = (
     ("X-DNS-Prefetch-Control", "off"),
 )
 """Headers of every answer. No Strict-Transport-Security: browsers would keep the site's name."""
-
-_HTTP_STATUS = {
-    "INVALID_ARGUMENT": 400,
-    "FAILED_PRECONDITION": 400,
-    "NOT_FOUND": 404,
-    "ALREADY_EXISTS": 409,
-    "RESOURCE_EXHAUSTED": 429,
-    "UNIMPLEMENTED": 501,
-    "UNAVAILABLE": 503,
-    "DEADLINE_EXCEEDED": 504,
-}
-"""As Connect maps them; any other is 500."""
 
 _log = structlog.get_logger(__name__)
 
@@ -165,7 +152,7 @@ class Gateway:
             ],
             exception_handlers={HTTPException: _nothing_here, Exception: _failed},
         )
-        return partial(_closing, answering)
+        return partial(closing, answering)
 
     async def _file(self, request: Request) -> Response:
         file = self._files.get(f"/{request.path_params['path']}")
@@ -199,7 +186,7 @@ class Gateway:
             places, body_s = self._registrations, self._bounds.registration_body_s
         body = bytearray()
         try:
-            async with _in_time(body_s):
+            async with in_time(body_s):
                 await self._read(request, body, call.bytes_max, origin)
             with self._origins.asking(origin):
                 message, hashes = await _with_origin(call, bytes(body), tokens)
@@ -246,42 +233,9 @@ def _as_accepted(file: File, request: Request) -> Response:
     return Response(file.compressed, headers=headers, media_type=file.media_type)
 
 
-@asynccontextmanager
-async def _in_time(body_s: float) -> AsyncIterator[None]:
-    """Raise DeadlineExceededError for a body that takes longer."""
-    try:
-        async with asyncio.timeout(body_s):
-            yield
-    except TimeoutError:
-        message = "The request came too slowly. Nothing was changed."
-        raise DeadlineExceededError(message) from None
-
-
 def _large_bytes(body: bytearray) -> int:
     """Return how many bytes of a body need room of their own."""
     return max(0, len(body) - ENVELOPE_BYTES_MAX)
-
-
-async def _closing(application: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Close the connection after an answer that is given before the body is through.
-
-    The server would go on reading the body, however large or slow, and keep the connection for it.
-    """
-    headers = Headers(scope=scope)
-    is_whole = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
-
-    async def received() -> Message:
-        nonlocal is_whole
-        message = await receive()
-        is_whole = is_whole or not message.get("more_body", False)
-        return message
-
-    async def sent(message: Message) -> None:
-        if message["type"] == "http.response.start" and not is_whole:
-            message["headers"] = [*message["headers"], (b"connection", b"close")]
-        await send(message)
-
-    await application(scope, received, sent)
 
 
 async def _turn(places: FairQueue, origin: bytes, wait_s: float) -> Turn:
@@ -323,7 +277,7 @@ def _refusal(error: DisruptError) -> Response:
             for detail in details(error)
         ],
     }
-    response = JSONResponse(content, _HTTP_STATUS.get(error.status, 500))
+    response = JSONResponse(content, HTTP_STATUS.get(error.status, 500))
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     return response

@@ -18,9 +18,9 @@ from typing import Any
 import uvicorn
 
 from disrupt.client.connection import connect
-from disrupt.web.commands import configuration
+from disrupt.http_server import configuration
 from disrupt.web.files import File, Operator, operator_files, read_page, text_files
-from disrupt.web.gateway import CONTENT_TYPE, SERVICE, Bounds, Gateway
+from disrupt.web.gateway import CONTENT_TYPE, HEADERS, SERVICE, Bounds, Gateway
 from disrupt.web.origins import Origins
 from disrupt.web.upstream import Upstream
 
@@ -94,9 +94,8 @@ def running(
 
     async def serve() -> None:
         upstream = Upstream(connect(server, key))
-        config = configuration(
-            Gateway(files, upstream, origins, bounds), options or {"proxy_headers": False}
-        )
+        gateway = Gateway(files, upstream, origins, bounds)
+        config = configuration(gateway.application(), options or {"proxy_headers": False}, HEADERS)
         started.append(uvicorn.Server(config))
         ready.set()
         await started[0].serve([listening])

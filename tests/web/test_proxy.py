@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from disrupt.v1 import registration_pb2
-from disrupt.web import commands
+from disrupt import http_server
 from disrupt.web.files import File
 from disrupt.web.gateway import CONTENT_TYPE, SERVICE
 from rig.servers import proxied as harness
@@ -146,7 +146,7 @@ def test_platforms_keep_connections_and_the_gateway_has_places_for_all_that_is_p
     (of_the_process,) = bounds(CONFIG)
     of_the_page, *passed_on = bounds(WEB_CONFIG)
     assert of_the_page <= of_the_process / 2
-    assert sum(passed_on) < commands.CONNECTIONS_MAX
+    assert sum(passed_on) < http_server.CONNECTIONS_MAX
 
 
 @runs

@@ -1,0 +1,1 @@
+"""The door: a service beside a platform's uploads that hashes there and sends hashes alone."""

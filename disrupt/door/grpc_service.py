@@ -1,0 +1,157 @@
+"""MatchService beside the platform: pictures and videos are hashed here, and only hashes go on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Any, NoReturn, TypeAlias
+
+import grpc
+import structlog
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message_factory import GetMessageClass
+from grpc import aio
+
+from disrupt.core.lookups import Effort
+from disrupt.core.media import LowQuality
+from disrupt.door.answers import image_response
+from disrupt.door.hotline import Hotline
+from disrupt.door.metrics import Metrics
+from disrupt.door.uploads import Uploads
+from disrupt.errors import DisruptError, InvalidRequestError, UnauthenticatedError, Violation
+from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
+from disrupt.v1 import match_pb2
+from disrupt.wire.errors import status
+
+SERVICE = match_pb2.DESCRIPTOR.services_by_name["MatchService"]
+
+_MESSAGE_BYTES_MAX = DEFAULT_LIMITS.max_bytes + (1 << 20)
+_VIDEO_S = 600.0
+
+UNKNOWN = (
+    "The door does not know this token: send one of its own, as `authorization: Bearer TOKEN`, not"
+    " the hotline's key."
+)
+
+Context: TypeAlias = "aio.ServicerContext[Any, Any]"
+
+_log = structlog.get_logger(__name__)
+
+
+class MatchServicer:
+    """Answer the calls of proto/disrupt/v1/match.proto, by a hotline's server."""
+
+    def __init__(self, uploads: Uploads, hotline: Hotline, metrics: Metrics) -> None:
+        self._uploads = uploads
+        self._hotline = hotline
+        self._metrics = metrics
+
+    async def MatchImage(
+        self, request: match_pb2.MatchImageRequest, _context: Context
+    ) -> match_pb2.MatchImageResponse:
+        """Hash a picture here, and look it up by its hashes."""
+        query = await self._uploads.picture(request.image, _effort(request.options.effort))
+        if isinstance(query, LowQuality):
+            self._metrics.lookups.labels("grpc", "LOW_QUALITY").inc()
+        return image_response(await self._hotline.picture(query, request.options))
+
+    async def MatchVideo(
+        self, parts: AsyncIterator[match_pb2.MatchVideoRequest], context: Context
+    ) -> match_pb2.MatchVideoResponse:
+        """Hash a video here while it comes in, and look its frames up."""
+        first = await anext(aiter(parts), None)
+        if first is None or first.WhichOneof("part") != "options":
+            raise _invalid("send the options first, then the video in chunks")
+        effort = _effort(first.options.options.effort)
+        interval_ms = first.options.sample_interval_ms or 1000
+        video = await self._uploads.video(_chunks(parts), effort, interval_ms)
+        return await self._hotline.frames(video, first, _left_s(context, _VIDEO_S))
+
+    def answering(self, method: MethodDescriptor) -> Callable[[Any, Context], Awaitable[Any]]:
+        """Return what answers a method: one of the above, or the hotline itself."""
+        by_hashing: Callable[[Any, Context], Awaitable[Any]] | None
+        by_hashing = getattr(self, method.name, None)
+        return by_hashing or partial(self._pass_on, method.name)
+
+    async def _pass_on(self, method: str, request: Any, context: Context) -> Any:  # noqa: ANN401 messages of the method
+        return await self._hotline.pass_on(method, request, _left_s(context))
+
+
+def grpc_server(servicer: MatchServicer, is_known: Callable[[str], bool] | None) -> aio.Server:
+    """Return a server of MatchService; ``is_known`` tells a caller's token, None lets all in."""
+    server = aio.server(
+        options=[
+            ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.so_reuseport", 0),
+            # none: gRPC would inflate messages before any limit of theirs holds
+            ("grpc.compression_enabled_algorithms_bitset", 1),
+        ]
+    )
+    handlers = {
+        method.name: _handler(method, servicer.answering(method), is_known)
+        for method in SERVICE.methods
+    }
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),)
+    )
+    return server
+
+
+def _handler(
+    method: MethodDescriptor,
+    answer: Callable[[Any, Context], Awaitable[Any]],
+    is_known: Callable[[str], bool] | None,
+) -> grpc.RpcMethodHandler[Any, Any]:
+    async def guarded(request: Any, context: Context) -> Any:  # noqa: ANN401 messages of the method
+        if is_known is not None and not is_known(_token(context)):
+            await _abort(context, UnauthenticatedError(UNKNOWN))
+        try:
+            return await answer(request, context)
+        except DisruptError as error:
+            await _abort(context, error)
+        except Exception as error:  # noqa: BLE001 answered without a detail
+            _log.exception("request_failed", kind=type(error).__name__)
+            await _abort(context, DisruptError("The door failed. Its log says how."))
+
+    make = (
+        grpc.stream_unary_rpc_method_handler
+        if method.client_streaming
+        else grpc.unary_unary_rpc_method_handler
+    )
+    request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+    return make(guarded, request.FromString, response.SerializeToString)
+
+
+async def _abort(context: Context, error: DisruptError) -> NoReturn:
+    reported = status(error)
+    await context.abort(reported.code, reported.details, reported.trailing_metadata)
+    raise AssertionError  # abort raises
+
+
+def _token(context: Context) -> str:
+    pairs: Any = context.invocation_metadata() or ()
+    sent = next((value for name, value in pairs if name == "authorization"), "")
+    return str(sent).removeprefix("Bearer ")
+
+
+def _left_s(context: Context, most_s: float | None = None) -> float | None:
+    """Return what is left of the caller's time, in seconds."""
+    left_s = context.time_remaining()
+    times = [time for time in (left_s, most_s) if time is not None]
+    return max(min(times), 0.001) if times else None
+
+
+def _effort(number: int) -> Effort:
+    return Effort(number) if number in tuple(Effort) else Effort.STANDARD
+
+
+async def _chunks(parts: AsyncIterator[match_pb2.MatchVideoRequest]) -> AsyncIterator[bytes]:
+    async for part in parts:
+        if part.WhichOneof("part") != "chunk":
+            raise _invalid("after the options only chunks of the file can come")
+        yield part.chunk
+
+
+def _invalid(reason: str) -> InvalidRequestError:
+    return InvalidRequestError.of(Violation("part", reason))

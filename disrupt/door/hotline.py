@@ -1,0 +1,124 @@
+"""Ask the hotline's server, with the platform's key; only hashes go there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
+
+from disrupt.client import calls, lookups, requests, results, videos
+from disrupt.client.aio import AsyncMatchClient
+from disrupt.client.lookups import Call, Steps
+from disrupt.client.results import HashAnswer, ImageAnswer, VideoAnswer
+from disrupt.core.hashes import PdqHash
+from disrupt.core.lookups import Effort
+from disrupt.core.media import LowQuality, Profile
+from disrupt.door.uploads import VIDEO_INTERVAL_MS, Hashed, HashedVideo
+from disrupt.errors import (
+    DisruptError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from disrupt.hashing import ImageQuery
+from disrupt.v1 import match_pb2
+
+_Answer = TypeVar("_Answer")
+
+_MOST_MATCHES = 100
+
+
+class Hotline(AsyncMatchClient):
+    """The SDK's client for uploads that are hashed already, and for calls that are passed on.
+
+    Retries until ``timeout_s`` is over. Raises as MatchClient; where the hotline refuses the door's
+    own key, UnavailableError with that error's reason, since the caller's request is not at fault.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 as the base class
+        super().__init__(*args, **options)
+        self.failures: Counter[str] = Counter()
+        """Number of lookups without an answer, by reason."""
+
+    async def look_up(
+        self, hashed: Hashed, effort: Effort, banks: tuple[str, ...] = ()
+    ) -> ImageAnswer | VideoAnswer:
+        """Look up an upload that was hashed here."""
+        options = requests.options(None, _MOST_MATCHES, banks, effort)
+        if not isinstance(hashed, HashedVideo):
+            return await self.picture(hashed, options)
+        first = videos.first_message(
+            options,
+            interval_ms=VIDEO_INTERVAL_MS,
+            min_query_share_permille=0,
+            min_stored_share_permille=0,
+            answer_early=False,
+        )
+        return results.video_answer(await self.frames(hashed, first))
+
+    async def picture(
+        self, query: ImageQuery | LowQuality, options: match_pb2.MatchOptions
+    ) -> ImageAnswer:
+        """Look up a picture that was hashed here, with the options of a call."""
+        return await self._asked(lookups.image(query, options))
+
+    async def pdq(self, value: PdqHash, banks: tuple[str, ...] = ()) -> HashAnswer:
+        """Look up a hash of unknown origin."""
+        options = requests.options(None, _MOST_MATCHES, banks)
+        answers = await self._asked(lookups.hashes([value], options, Profile.UNKNOWN))
+        return answers[0]
+
+    async def frames(
+        self, video: HashedVideo, first: match_pb2.MatchVideoRequest, timeout_s: float | None = None
+    ) -> match_pb2.MatchVideoResponse:
+        """Look up the frames of a video; ``first`` is the message with the options."""
+        settings = self._settings.within(timeout_s or self._settings.timeout_s)
+        sent = videos.prepare(
+            video.rows,
+            first,
+            hash_locally=True,
+            watched=lambda _time_ms, _declared_ms: None,
+            deadline=settings.deadline(),
+        )
+        with self._noting():
+            response: match_pb2.MatchVideoResponse = await calls.call_async(
+                lambda: videos.streaming(self._stub().MatchVideo, self._each_in_thread),
+                sent,
+                settings,
+            )
+        response.incomplete |= video.incomplete
+        return response
+
+    async def pass_on(self, method: str, request: Message, timeout_s: float | None = None) -> Any:  # noqa: ANN401 the method's response
+        """Make a call of MatchService as it comes, and return its response as it comes."""
+        settings = self._settings.within(timeout_s or self._settings.timeout_s)
+        with self._noting():
+            return await self._answer(Call(method, request, lambda response: response), settings)
+
+    async def _asked(self, steps: Steps[_Answer]) -> _Answer:
+        with self._noting():
+            return await self._run(steps)
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Count failures, and say whose fault a refused key is."""
+        try:
+            yield
+        except (UnauthenticatedError, PermissionDeniedError) as error:
+            self.failures[error.reason] += 1
+            raise _refused(error) from error
+        except DisruptError as error:
+            self.failures[error.reason] += 1
+            raise
+
+
+def _refused(error: DisruptError) -> UnavailableError:
+    refused = UnavailableError(
+        f"The hotline refuses the door's key, so nothing was looked up: {error.message}",
+        retry_after_s=60.0,
+    )
+    refused.reason = error.reason
+    return refused

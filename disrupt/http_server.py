@@ -1,0 +1,145 @@
+"""What every HTTP server here needs: an address, settings of uvicorn, bounds of a request."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from disrupt.errors import ConfigurationError, DeadlineExceededError
+
+_ADDRESS = re.compile(r"\[?(?P<host>[^\[\]]+?)\]?:(?P<port>[0-9]{1,5})")
+_PORT_MAX = 65535
+
+CONNECTIONS_MAX = 1000
+"""Open connections; one more is answered 503."""
+_KEEP_ALIVE_S = 15
+_DRAIN_S = 40
+"""Longest time for requests under way when a server stops."""
+
+HTTP_STATUS = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "RESOURCE_EXHAUSTED": 429,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+"""Status of an answer by that of gRPC, as Connect maps them; any other is 500."""
+
+
+def address(listen: str, option: str = "--listen") -> tuple[str, int]:
+    """Return host and port of HOST:PORT. Raises ConfigurationError."""
+    parts = _ADDRESS.fullmatch(listen)
+    if parts is None or int(parts["port"]) > _PORT_MAX:
+        raise ConfigurationError(
+            f"{option} takes HOST:PORT, not {listen!r}.", setting=setting_of(option)
+        )
+    return parts["host"], int(parts["port"])
+
+
+def setting_of(option: str) -> str:
+    """Return the name under which errors tell of an option."""
+    return option.removeprefix("--").replace("-", "_")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def shown(listening: socket.socket) -> str:
+    """Return HOST:PORT of a socket, as a URL has it."""
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def bind(host: str, port: int, option: str = "--listen") -> socket.socket:
+    """Listen on a port. Raises ConfigurationError where that cannot be."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot listen on {host}, port {port} ({option}): {error}.",
+            setting=setting_of(option),
+        ) from error
+
+
+def configuration(
+    application: ASGIApp, options: dict[str, Any], headers: Sequence[tuple[str, str]] = ()
+) -> uvicorn.Config:
+    """Return uvicorn's configuration; ``headers`` are of every answer, ``options`` further ones.
+
+    Raises ConfigurationError for a certificate that it cannot use.
+    """
+    config = uvicorn.Config(
+        application,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        headers=list(headers),
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_DRAIN_S,
+        **options,
+    )
+    try:
+        config.load()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The certificate (--tls-cert, --tls-key) cannot be used: {error}.", setting="tls_cert"
+        ) from error
+    return config
+
+
+@asynccontextmanager
+async def in_time(body_s: float) -> AsyncIterator[None]:
+    """Raise DeadlineExceededError for a body that takes longer."""
+    try:
+        async with asyncio.timeout(body_s):
+            yield
+    except TimeoutError:
+        message = "The request came too slowly. Nothing was changed."
+        raise DeadlineExceededError(message) from None
+
+
+async def closing(application: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Close the connection after an answer that is given before the body is through.
+
+    The server would go on reading the body, however large or slow, and keep the connection for it.
+    """
+    headers = Headers(scope=scope)
+    is_whole = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+
+    async def received() -> Message:
+        nonlocal is_whole
+        message = await receive()
+        is_whole = is_whole or not message.get("more_body", False)
+        return message
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start" and not is_whole:
+            message["headers"] = [*message["headers"], (b"connection", b"close")]
+        await send(message)
+
+    await application(scope, received, sent)
