@@ -15,7 +15,9 @@ from PIL import Image
 from disrupt.hashing import ImageFingerprints, fingerprint_image
 from rig.media.generated import picture
 from rig.servers.deployment import Deployment
+from rig.servers.door import TOKEN, door
 from tests.clients.generating import generate
+from tests.clients.registered import Registered
 from tests.needs import needs
 
 HERE = Path(__file__).parent / "typescript"
@@ -93,3 +95,13 @@ def test_typescript_reads_error_details(answers: Any) -> None:
     ):
         assert (answers[name]["status"], answers[name]["reason"]) == (status, reason)
         assert answers[name]["message"]
+
+
+@needs("node", "npm")
+def test_a_door_answers_a_client_in_typescript(
+    built: Path, registered: Registered, tmp_path: Path
+) -> None:
+    with door(tmp_path, registered.server, registered.key) as running:
+        command = ("node", "dist/src/picture.js", f"http://{running.grpc}", registered.file)
+        printed = run(*command, cwd=built, DISRUPT_TOKEN=TOKEN)
+    assert json.loads(printed) == ["adults"]

@@ -18,7 +18,7 @@ PACKAGES = {
     for name, _, package in (
         entry.partition(":")
         for entry in re.findall(
-            r"^    ([a-z0-9.-]+(?::[a-z0-9-]+)?)(?: #.*)?$",
+            r"^    ([a-z0-9./-]+(?::[a-z0-9-]+)?)(?: #.*)?$",
             SCRIPT.read_text().partition("needed=(")[2].partition("\n)")[0],
             re.MULTILINE,
         )
@@ -39,12 +39,17 @@ def test_what_is_missing_is_installed_or_named(
         (folder / name).write_text(f"#!/bin/sh\n{body}\n")
         (folder / name).chmod(0o755)
     for name in present:
-        (folder / name).symlink_to("/bin/true")
+        path = tmp_path / name.replace("gocode/", "src/") if "/" in name else folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to("/bin/true")
     bash = shutil.which("bash")
     assert bash
     done = subprocess.run(
         [bash, SCRIPT],
-        env={"PATH": str(folder), "LIBRARIES": str(tmp_path), "POSTGRESQL": str(tmp_path)},
+        env={
+            "PATH": str(folder),
+            **dict.fromkeys(("LIBRARIES", "POSTGRESQL", "GOCODE"), str(tmp_path)),
+        },
         capture_output=True,
         text=True,
         check=True,
