@@ -31,12 +31,12 @@ AREAS = {Extent.WHOLE: (1000, 1000), Extent.PART: (300, 300), Extent.UNKNOWN: (0
 STRICTNESS = [Action.PASS, Action.SHADOW, Action.HOLD, Action.REFUSE]
 
 
-def a_match(bank: str, extent: Extent, *, common: bool = False, disputed: bool = False) -> Match:
+def a_match(
+    bank: str, extent: Extent, *, common: bool = False, disputed: bool = False
+) -> Match:
     query, stored = AREAS[extent]
-    changed = replace(MATCH, bank=bank, query_area_permille=query, stored_area_permille=stored)
-    return replace(
-        changed, common=marks.get("common", False), disputed=marks.get("disputed", False)
-    )
+    match = replace(MATCH, bank=bank, query_area_permille=query, stored_area_permille=stored)
+    return replace(match, common=common, disputed=disputed)
 
 
 def an_answer(*matches: Match, skipped: int = 0) -> ImageAnswer:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from disrupt.v1 import registration_pb2
 from disrupt import http_server
+from disrupt.v1 import registration_pb2
 from disrupt.web.files import File
 from disrupt.web.gateway import CONTENT_TYPE, SERVICE
 from rig.servers import proxied as harness
