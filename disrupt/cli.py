@@ -35,7 +35,7 @@ _COMMANDS = {
     ),
     "review": (
         "disrupt.client.review_commands:review",
-        "Look at what is registered, and decide what lookups find.",
+        "Voir ce qui est enregistré, et décider de ce que les recherches trouvent.",
     ),
     "report": ("disrupt.client.report_command:report", "Tell the hotline what came of a match."),
     "serve": ("disrupt.operators.serve:serve", "Run the server until SIGTERM or Ctrl-C."),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Self, TypeAlias
 
 from disrupt.client import calls, results
 from disrupt.client.retries import RetryPolicy
+from disrupt.client.review_texts import text
 from disrupt.core.acts import Action
 from disrupt.core.media import ITEM_ID_BYTES, Assurance, MediaKind, columns
 from disrupt.core.outcomes import MatchOutcome, Settlement
@@ -18,11 +20,13 @@ from disrupt.core.registrations import REQUEST_ID_BYTES
 from disrupt.core.states import ItemState, WaitReason
 from disrupt.core.transforms import Dihedral, Transform
 from disrupt.hashing import ImageFingerprints
+from disrupt.texts import Phrase
 from disrupt.v1 import review_pb2
 from disrupt.v1.review_pb2_grpc import ReviewServiceStub
 from disrupt.wire.fields import fingerprints_message
 
 Row: TypeAlias = dict[str, Any]
+Say: TypeAlias = Callable[[Phrase], str]
 
 ITEMS_AT_ONCE = 500
 """Most items that one call changes, and most entries of a page."""
@@ -42,7 +46,10 @@ class ReviewClient:
         tls_ca: bytes | str | Path | None = None,
         timeout_s: float = calls.TIMEOUT_S,
         retries: RetryPolicy | None = None,
+        say: Say = operator.attrgetter("en"),
     ) -> None:
+        """``say`` chooses the language of what rows have in words."""
+        self._say = say
         self._settings = calls.client_settings(server, key, tls_ca, 1, timeout_s, retries)
         self._channel = self._settings.connection.open()
         self._stub = ReviewServiceStub(self._channel)
@@ -133,14 +140,14 @@ class ReviewClient:
         request = review_pb2.ShowItemRequest(**{"item_id" if is_item else "match_id": name})
         answer: review_pb2.ShowItemResponse = self._call("ShowItem", request)
         return _item_row(answer.item) | {
-            "matched": [_version_row(version) for version in answer.matched],
+            "matched": [_version_row(version, self._say) for version in answer.matched],
             "matched_at": _time(answer.matched_at_s) if answer.matched_at_s else None,
             "reports": [
                 {
                     "organisation": report.organisation,
                     "outcome": _name(MatchOutcome, report.outcome),
                     "day": report.day,
-                    "versions": [_version_row(version) for version in report.versions],
+                    "versions": [_version_row(version, self._say) for version in report.versions],
                     "settlement": _name(Settlement, report.settlement)
                     if report.settlement
                     else None,
@@ -243,52 +250,47 @@ def _disputes(disputes: review_pb2.Disputes) -> Row:
     }
 
 
-def _version_row(version: review_pb2.ReportedVersion) -> Row:
+def _version_row(version: review_pb2.ReportedVersion, say: Say) -> Row:
     variant = version.variant
     return {
         "distance": version.distance_bits,
         "version": f"{variant.plan}:{variant.ordinal}",
-        "shows": in_words(results.transform(variant.transform))
+        "shows": in_words(results.transform(variant.transform), say)
         if variant.HasField("transform")
-        else "a version that this program does not know",
+        else say(text("shows.unknown")),
     }
 
 
-def in_words(version: Transform) -> str:
+def in_words(version: Transform, say: Say) -> str:
     """Say what a version of a picture or frame shows."""
+
+    def said(key: str, **fields: object) -> str:
+        return say(text(f"shows.{key}").format(**fields))
+
     share = version.area_permille
     words = [
-        "a region that its content marks"
+        said("anchored")
         if version.anchored
-        else "the whole"
+        else said("whole")
         if share == _WHOLE_PERMILLE
-        else f"{share / 10:g} % of it"
+        else said("share", share=f"{share / 10:g}")
     ]
     cuts = zip(version.crop, ("left", "top", "right", "bottom"), strict=True)
-    cut = [f"{permille / 10:g} % {side}" for permille, side in cuts if permille]
+    cut = [said(side, share=f"{permille / 10:g}") for permille, side in cuts if permille]
     if cut:
-        words.append(f"without {', '.join(cut)}")
-    words.append(_TURNS[version.dihedral])
+        words.append(said("without", cuts=", ".join(cut)))
+    if version.dihedral != Dihedral.IDENTITY:
+        words.append(said(version.dihedral.name))
     if version.rotation_millidegrees:
-        words.append(f"tilted by {version.rotation_millidegrees / 1000:g}°")
+        words.append(said("tilted", degrees=f"{version.rotation_millidegrees / 1000:g}"))
     if version.scale_side_px:
-        words.append("enlarged")
+        words.append(said("enlarged"))
     if version.plain_edges_cut:
-        words.append("without plain edges")
-    return ", ".join(filter(None, words))
+        words.append(said("plain_edges"))
+    return ", ".join(words)
 
 
 _WHOLE_PERMILLE = 1000
-_TURNS = {
-    Dihedral.IDENTITY: "",
-    Dihedral.ROTATE_90: "turned right",
-    Dihedral.ROTATE_180: "upside down",
-    Dihedral.ROTATE_270: "turned left",
-    Dihedral.MIRROR: "mirrored",
-    Dihedral.MIRROR_ROTATE_90: "mirrored, turned right",
-    Dihedral.MIRROR_ROTATE_180: "mirrored, upside down",
-    Dihedral.MIRROR_ROTATE_270: "mirrored, turned left",
-}
 
 
 def _act_row(act: review_pb2.ReviewAct) -> Row:

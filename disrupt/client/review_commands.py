@@ -11,16 +11,18 @@ from typing import Any
 import click
 
 from disrupt.client import terminal
+from disrupt.client.language import in_line, lang
 from disrupt.client.media import open_media, read_whole
 from disrupt.client.retries import RetryPolicy
 from disrupt.client.review import ITEMS_AT_ONCE, ReviewClient, Row
+from disrupt.client.review_texts import TEXTS, text
 from disrupt.core.acts import REASON, Action
 from disrupt.core.media import ITEM_ID_BYTES, LowQuality
 from disrupt.core.outcomes import MatchOutcome, Settlement
 from disrupt.core.policy import COMMON
 from disrupt.core.review import TAG_BYTES
 from disrupt.core.states import ItemState, WaitReason
-from disrupt.errors import InvalidMediaError
+from disrupt.errors import DisruptError, InvalidMediaError
 from disrupt.hashing import fingerprint_image
 from disrupt.v1 import review_pb2
 
@@ -28,7 +30,13 @@ _RETRIES = RetryPolicy(attempts=4)
 _LISTED = [outcome for outcome in MatchOutcome if outcome != MatchOutcome.FALSE_POSITIVE]
 """Outcomes by which items are listed; false positives are disputes."""
 
-_HELP = """Look at what is registered, and decide what lookups find. For the hotline's staff.
+_HELP = """Voir ce qui est enregistré, et décider de ce que les recherches trouvent.
+
+Pour l'équipe. Aucune image, empreinte ni aucun numéro de dossier n'est montré : dossiers et réseaux
+ont des étiquettes, effacées après 30 jours. Ce qui est changé vaut en une seconde, et figure dans
+`disrupt review log`. États, banques et actions s'écrivent comme dans les options.
+
+Look at what is registered, and decide what lookups find. For the hotline's staff.
 
 An ITEM has 32 hexadecimal digits: lists have it, and `disrupt match` prints that of each match. No
 picture, hash or case number is shown: cases and networks are told apart by tags, which are erased
@@ -41,18 +49,27 @@ The key comes from --key-file or from the environment variable DISRUPT_KEY, and 
 review.
 
 \b
-Examples:
+Exemples · Examples:
   disrupt review disputes
   disrupt review enable 00112233445566778899aabbccddeeff
   disrupt review reject --reason spam 00112233445566778899aabbccddeeff
   disrupt review reject --all --case 0011223344556677
 
 \b
-Exit codes:
-  0  done
-  1  failed, or refused: nothing was changed
-  2  the command is used wrongly
+Codes de sortie · Exit codes:
+  0  fait · done
+  1  échec ou refus · failed or refused
+  2  commande mal écrite · the command is used wrongly
 """
+
+
+def _text(key: str, **fields: object) -> str:
+    """Return a phrase in the command's language, fit for a terminal."""
+    return terminal.clean(in_line(text(key).format(**fields)))
+
+
+def _say(key: str, *, err: bool = False, **fields: object) -> None:
+    click.echo(_text(key, **fields), err=err)
 
 
 class _Name(click.ParamType[bytes]):
@@ -69,16 +86,15 @@ class _Name(click.ParamType[bytes]):
         try:
             return bytes.fromhex(value)
         except ValueError:
-            self.fail("hexadecimal digits: copy them from a list or a match.", param, ctx)
+            self.fail(_text("usage.name"), param, ctx)
 
 
 class _Hex(click.ParamType[bytes]):
     """Bytes in hexadecimal digits."""
 
-    def __init__(self, name: str, size: int, where: str) -> None:
+    def __init__(self, name: str, size: int) -> None:
         self.name = name
         self._size = size
-        self._where = where
 
     def convert(
         self, value: str | bytes, param: click.Parameter | None, ctx: click.Context | None, /
@@ -91,12 +107,12 @@ class _Hex(click.ParamType[bytes]):
         except ValueError:
             given = b""
         if len(given) != self._size:
-            self.fail(f"it has {2 * self._size} hexadecimal digits; {self._where}.", param, ctx)
+            self.fail(_text("usage.hex", digits=2 * self._size), param, ctx)
         return given
 
 
-_ITEM_ID = _Hex("item", ITEM_ID_BYTES, "copy it from a list")
-_TAG = _Hex("tag", TAG_BYTES, "copy it from a list, which shows tags for 30 days")
+_ITEM_ID = _Hex("item", ITEM_ID_BYTES)
+_TAG = _Hex("tag", TAG_BYTES)
 
 
 def _choice(of: Iterable[IntEnum]) -> click.Choice[str]:
@@ -106,21 +122,44 @@ def _choice(of: Iterable[IntEnum]) -> click.Choice[str]:
 def _reviewing(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options of every command, and pass it a client."""
 
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
-    @terminal.connection_options()
+    @lang
+    @click.option(
+        *("--json", "as_json"),
+        is_flag=True,
+        help="En JSON, un objet par ligne · Print JSON, one object a line.",
+    )
+    @terminal.connection_options(
+        server="Adresse du service, HOST:PORT ; plusieurs entre virgules · Address of the service;"
+        " several between commas.",
+        key_file="Fichier de la clé · File of the key.  [DISRUPT_KEY]",
+        tls_ca="Fichier PEM des autorités de certification reconnues · PEM file of the authorities"
+        " to trust.",
+        no_key=" · ".join(text("no_key")),
+    )
     @functools.wraps(command)
-    def connected(*args: object, target: terminal.Target, **options: object) -> None:
-        with ReviewClient(
-            target.server, key=target.key, tls_ca=target.tls_ca, retries=_RETRIES
-        ) as client:
-            command(*args, client=client, **options)
+    def connected(*args: object, target: terminal.Target, as_json: bool, **options: object) -> None:
+        said: dict[str, Any] = {} if as_json else {"say": in_line}
+        try:
+            with ReviewClient(
+                target.server, key=target.key, tls_ca=target.tls_ca, retries=_RETRIES, **said
+            ) as client:
+                command(*args, client=client, as_json=as_json, **options)
+        except DisruptError as error:
+            reason = {"DEADLINE_EXCEEDED": "UNAVAILABLE"}.get(error.reason, error.reason)
+            why = f"error.{reason}"
+            click.echo(
+                f"{_text('error')}: {_text(why if why in TEXTS else 'error.other')}", err=True
+            )
+            detail = terminal.clean(error.message)
+            click.echo(f"({_text('detail')}: {error.reason}: {detail})", err=True)
+            click.get_current_context().exit(terminal.exit_code(error))
 
     return connected
 
 
 def _code(_: click.Context, __: click.Parameter, given: str) -> str:
     if not REASON.fullmatch(given):
-        raise click.BadParameter("a code has at most 32 small letters and underscores.")
+        raise click.BadParameter(_text("usage.code"))
     return given
 
 
@@ -129,7 +168,8 @@ _reason = click.option(
     default="",
     callback=_code,
     metavar="CODE",
-    help="Why, for the record: a code of up to 32 small letters and underscores.",
+    help="Pourquoi, en un code · Why, for the record: a code of up to 32 small letters and"
+    " underscores.",
 )
 
 
@@ -147,7 +187,7 @@ def _deciding(command: Callable[..., None]) -> Callable[..., None]:
 
 def _check_count(item_ids: Sequence[bytes]) -> None:
     if len(item_ids) > ITEMS_AT_ONCE:
-        raise click.UsageError(f"At most {ITEMS_AT_ONCE} items at a time.")
+        raise click.UsageError(_text("usage.most", count=ITEMS_AT_ONCE))
 
 
 def _numbers_of(of: Iterable[IntEnum]) -> dict[str, Any]:
@@ -169,45 +209,64 @@ def _day(_: click.Context, __: click.Parameter, given: str | None) -> str | None
     try:
         return date.fromisoformat(given).isoformat()
     except ValueError:
-        raise click.BadParameter("write the day as YYYY-MM-DD.") from None
+        raise click.BadParameter(_text("usage.day")) from None
 
 
 _CONDITIONS = {
     "states": click.option(
-        *("--state", "states"), multiple=True, help="In this state.", **_numbers_of(ItemState)
+        *("--state", "states"),
+        multiple=True,
+        help="Dans cet état · In this state.",
+        **_numbers_of(ItemState),
     ),
     "banks": click.option(
-        *("--bank", "banks"), multiple=True, help="In this bank.  [default: all of the key]"
+        *("--bank", "banks"),
+        multiple=True,
+        help="Dans cette banque · In this bank.  [default: all of the key]",
     ),
     "first_day": click.option(
         *("--since", "first_day"),
         metavar="YYYY-MM-DD",
         callback=_day,
-        help="First day of registration, UTC.",
+        help="Premier jour d'enregistrement · First day of registration, UTC.",
     ),
     "last_day": click.option(
         *("--until", "last_day"),
         metavar="YYYY-MM-DD",
         callback=_day,
-        help="Last day of registration, UTC.",
+        help="Dernier jour d'enregistrement · Last day of registration, UTC.",
     ),
     "outcome": click.option(
-        "--outcome", help="Of which a platform reported this.", **_numbers_of(_LISTED)
+        "--outcome",
+        help="Dont une plateforme a signalé cela · Of which a platform reported this.",
+        **_numbers_of(_LISTED),
     ),
     "case_tag": click.option(
-        *("--case", "case_tag"), metavar="TAG", type=_TAG, help="Of the case of this tag."
+        *("--case", "case_tag"),
+        metavar="TAG",
+        type=_TAG,
+        help="Du dossier de cette étiquette · Of the case of this tag.",
     ),
     "origin_tag": click.option(
-        *("--origin", "origin_tag"), metavar="TAG", type=_TAG, help="From the network of this tag."
+        *("--origin", "origin_tag"),
+        metavar="TAG",
+        type=_TAG,
+        help="Du réseau de cette étiquette · From the network of this tag.",
     ),
     "key_id": click.option(
-        *("--key", "key_id"), metavar="ID", help="Registered by the key of this id."
+        *("--key", "key_id"),
+        metavar="ID",
+        help="Enregistré par cette clé · Registered by the key of this id.",
     ),
     "least_hashes": click.option(
-        *("--hashes", "least_hashes"), type=click.IntRange(1), help="With at least so many hashes."
+        *("--hashes", "least_hashes"),
+        type=click.IntRange(1),
+        help="Ayant au moins tant d'empreintes · With at least so many hashes.",
     ),
     "wait_reason": click.option(
-        *("--waits-for", "wait_reason"), help="That waits for this.", **_numbers_of(WaitReason)
+        *("--waits-for", "wait_reason"),
+        help="Qui attend cela · That waits for this.",
+        **_numbers_of(WaitReason),
     ),
 }
 """Options that are conditions, by their field of the message."""
@@ -236,9 +295,14 @@ def _setting_states(state: ItemState) -> Callable[[Callable[[], None]], click.Co
     def make(described: Callable[[], None]) -> click.Command:
         @review.command(described.__name__, help=described.__doc__)
         @click.argument("item_ids", metavar="[ITEM...]", nargs=-1, type=_ITEM_ID)
-        @click.option("--all", "is_all", is_flag=True, help="All that the following options name:")
+        @click.option(
+            "--all",
+            "is_all",
+            is_flag=True,
+            help="Tout ce que nomment les options suivantes · All that the following options name:",
+        )
         @_named_by_conditions
-        @click.option("--yes", is_flag=True, help="Do not ask before --all.")
+        @click.option("--yes", is_flag=True, help="Sans question · Do not ask before --all.")
         @_reason
         @_reviewing
         def command(
@@ -253,37 +317,28 @@ def _setting_states(state: ItemState) -> Callable[[Callable[[], None]], click.Co
         ) -> None:
             given = {field.name for field, _ in conditions.ListFields()}
             if bool(item_ids) == is_all or is_all != bool(given):
-                raise click.UsageError("Name items; or give --all, and options that name some.")
+                raise click.UsageError(_text("usage.which"))
             if is_all and given <= _BROAD:
-                raise click.UsageError(
-                    "States, banks and days alone name too much for --all: add --case, --origin,"
-                    " --key, --hashes, --outcome or --waits-for."
-                )
+                raise click.UsageError(_text("usage.too_much"))
             _check_count(item_ids)
             if not is_all:
                 _print_items(client.set_states(item_ids, state, reason), as_json=as_json)
                 return
             counts = client.preview(conditions)
             if not counts["items"]:
-                raise click.ClickException(
-                    "No item of your banks is what these options name: nothing was changed."
-                    " Copy tags and ids from a list; tags go after 30 days."
-                )
+                click.echo(f"{_text('error')}: {_text('none_named')}", err=True)
+                click.get_current_context().exit(terminal.EXIT_FAILED)
             if not yes:
                 _print_counts(counts)
-                click.confirm(
-                    f"Make these {counts['items']} items {state.name}?", abort=True, err=True
-                )
+                _ask("ask_all", count=counts["items"], state=state.name.lower())
             done = client.set_all_states(conditions, state, reason, counts["items"])
             if as_json:
                 terminal.print_json(done)
             elif done["act"] is None:
-                click.echo("They are so already: nothing was changed.")
+                _say("all_so")
             else:
-                click.echo(
-                    f"{done['items']} items are {state.name.lower()}. For 7 days"
-                    f" `disrupt review undo {done['act']}` undoes it."
-                )
+                of = {"count": done["items"], "act": done["act"]}
+                _say("all_done", state=state.name.lower(), **of)
 
         return command
 
@@ -295,7 +350,7 @@ _limit = click.option(
     type=click.IntRange(1),
     default=100,
     show_default=True,
-    help="Most lines to print, the newest first.",
+    help="Au plus tant de lignes · Most lines to print, the newest first.",
 )
 
 
@@ -311,10 +366,12 @@ def review() -> None:
 def list_items(
     *, client: ReviewClient, conditions: review_pb2.ItemConditions, limit: int, as_json: bool
 ) -> None:
-    """List items, newest first. Options that may be repeated take any of what they name.
+    """Lister les éléments, les plus récents d'abord.
+
+    List items, newest first. Options that may be repeated take any of what they name.
 
     \b
-    Example: disrupt review list --state waiting --hashes 500
+    Exemple · Example: disrupt review list --state waiting --hashes 500
     """
     request = review_pb2.ListItemsRequest(conditions=conditions)
     rows, more = client.items(request, limit)
@@ -326,12 +383,14 @@ def list_items(
 @_limit
 @_reviewing
 def disputes(*, client: ReviewClient, limit: int, as_json: bool) -> None:
-    """List items that platforms dispute, first those about which you have to decide.
+    """Lister les éléments que des plateformes contestent, à décider d'abord.
+
+    List items that platforms dispute, first those about which you have to decide.
 
     These and the others are each listed newest first, as they were registered.
 
     \b
-    Example: disrupt review disputes
+    Exemple · Example: disrupt review disputes
     """
     urgent, every = (
         review_pb2.ListItemsRequest(conditions=conditions)
@@ -353,58 +412,79 @@ def disputes(*, client: ReviewClient, limit: int, as_json: bool) -> None:
 @click.argument("name", metavar="ITEM|MATCH_ID", type=_Name())
 @_reviewing
 def show(name: bytes, *, client: ReviewClient, as_json: bool) -> None:
-    """Show an item and what platforms reported of it, by organisation and day.
+    """Montrer un élément et ce que des plateformes en ont signalé.
+
+    Show an item and what platforms reported of it, by organisation and day.
 
     MATCH_ID is what a platform or the person who appeals to it tells you, as `disrupt match --json`
     prints it.
 
     \b
-    Example: disrupt review show 00112233445566778899aabbccddeeff
+    Exemple · Example: disrupt review show 00112233445566778899aabbccddeeff
     """
     row = client.show(name)
     _print_items([row], as_json=as_json)
     if as_json:
         return
     if row["matched"]:
-        click.echo(terminal.clean(f"  matched at {row['matched_at']}: {_seen(row['matched'])}"))
+        click.echo(f"  {_text('matched', at=row['matched_at'], seen=_seen(row['matched']))}")
     for report in row["reports"]:
         of = f": {_seen(report['versions'])}" if report["versions"] else ""
-        settled = f", {report['settlement']} by staff" if report["settlement"] else ""
+        by_staff = report["settlement"]
+        settled = f", {_text('settled', settlement=by_staff)}" if by_staff else ""
         line = f"  {report['day']}  {report['organisation']}  {report['outcome']}{of}{settled}"
         click.echo(terminal.clean(line))
 
 
 def _seen(versions: Sequence[Row]) -> str:
-    return "; ".join(f"{version['distance']} bits from {version['shows']}" for version in versions)
+    return "; ".join(
+        in_line(text("seen").format(distance=version["distance"], shows=version["shows"]))
+        for version in versions
+    )
 
 
 @review.command()
 @_deciding
 def widen(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_json: bool) -> None:
-    """Let items match again wherever platforms dispute them now; these disputes count no more."""
+    """Laisser correspondre à nouveau des éléments contestés.
+
+    Let items match again wherever platforms dispute them now; these disputes count no more.
+    """
     _print_settled(*client.settle(item_ids, Settlement.WIDENED, reason), as_json=as_json)
 
 
 @review.command()
 @_deciding
 def uphold(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_json: bool) -> None:
-    """Agree with what platforms dispute of items: they stay narrowed."""
+    """Donner raison à qui conteste : les éléments restent restreints.
+
+    Agree with what platforms dispute of items: they stay narrowed.
+    """
     _print_settled(*client.settle(item_ids, Settlement.UPHELD, reason), as_json=as_json)
 
 
 @_setting_states(ItemState.DISABLED)
 def disable() -> None:
-    """Switch items off: no lookup finds them, until somebody enables them."""
+    """Désactiver des éléments : aucune recherche ne les trouve.
+
+    Switch items off: no lookup finds them, until somebody enables them.
+    """
 
 
 @_setting_states(ItemState.ENABLED)
 def enable() -> None:
-    """Let lookups find items, whatever their state was."""
+    """Activer des éléments : les recherches les trouvent.
+
+    Let lookups find items, whatever their state was.
+    """
 
 
 @_setting_states(ItemState.REJECTED)
 def reject() -> None:
-    """Reject items that are not what their bank is for: no lookup finds them."""
+    """Rejeter des éléments qui n'ont rien à faire dans leur banque.
+
+    Reject items that are not what their bank is for: no lookup finds them.
+    """
 
 
 @review.command()
@@ -412,34 +492,37 @@ def reject() -> None:
 @_reason
 @_reviewing
 def undo(act: int, *, client: ReviewClient, reason: str, as_json: bool) -> None:
-    """Undo an act on all that options named, for 7 days after it. ACT is its number in the log.
+    """Annuler un acte sur tout ce que des options nommaient, pendant 7 jours.
+
+    Undo an act on all that options named, for 7 days after it. ACT is its number in the log.
 
     Its items have the state again that they had before; not those that were withdrawn or registered
     again since, nor those that somebody has decided on by themselves.
 
     \b
-    Example: disrupt review undo 17
+    Exemple · Example: disrupt review undo 17
     """
     done = client.undo(act, reason)
     if as_json:
         terminal.print_json(done)
     else:
-        click.echo(
-            f"{done['items']} items have the state again that they had. Others of act {act} stay as"
-            " they are; `disrupt review log` says how many it had changed."
-        )
+        _say("undone", count=done["items"], act=act)
 
 
 @review.command()
-@click.option("--to", "bank", metavar="BANK", required=True, help="Bank to move them to.")
+@click.option(
+    "--to", "bank", metavar="BANK", required=True, help="Banque d'arrivée · Bank to move them to."
+)
 @_deciding
 def move(
     item_ids: Sequence[bytes], *, client: ReviewClient, bank: str, reason: str, as_json: bool
 ) -> None:
-    """Move items to another bank, in the state that they have.
+    """Déplacer des éléments dans une autre banque.
+
+    Move items to another bank, in the state that they have.
 
     \b
-    Example: disrupt review move --to minors 00112233445566778899aabbccddeeff
+    Exemple · Example: disrupt review move --to minors 00112233445566778899aabbccddeeff
     """
     _print_items(client.move(item_ids, bank, reason), as_json=as_json)
 
@@ -447,13 +530,18 @@ def move(
 @review.command()
 @_deciding
 def confirm(item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_json: bool) -> None:
-    """Confirm items: platforms read "reviewed" as their assurance."""
+    """Déclarer vus des éléments : les plateformes lisent « reviewed ».
+
+    Confirm items: platforms read "reviewed" as their assurance.
+    """
     _print_items(client.confirm(item_ids, reason), as_json=as_json)
 
 
 @review.group("common")
 def common() -> None:
-    """Keep the pictures that everybody has, so that matches which they explain are marked.
+    """Tenir les images que tout le monde a.
+
+    Keep the pictures that everybody has, so that matches which they explain are marked.
 
     Templates, logos, app screens, letterheads, watermarks. Never a room, a face or a body: that
     would mark what shows the person. Of what is marked nothing is hidden: platforms read that a
@@ -466,8 +554,8 @@ def common() -> None:
 @click.option(
     "--although-matched",
     is_flag=True,
-    help="Add it although it matches a registered picture: look first whether that one shows more"
-    " than this.",
+    help="Malgré une correspondance · Add it although it matches a registered picture: look first"
+    " whether that one shows more than this.",
 )
 @_reason
 @_reviewing
@@ -479,13 +567,15 @@ def add_common(
     reason: str,
     as_json: bool,
 ) -> None:
-    """Add pictures: templates, logos, app screens, letterheads. Never a room, a face or a body.
+    """Ajouter des modèles, logos, écrans d'applications, en-têtes.
+
+    Add pictures: templates, logos, app screens, letterheads. Never a room, a face or a body.
 
     Each FILE is hashed on this machine, and only hashes are sent. Take the template alone, without
     what people put into it. The first that is refused ends the command: those before it are added.
 
     \b
-    Example: disrupt review common add --reason app_screen keypad.png
+    Exemple · Example: disrupt review common add --reason app_screen keypad.png
     """
     for path in files:
         with open_media(path) as file:
@@ -500,10 +590,12 @@ def add_common(
 @_limit
 @_reviewing
 def list_common(*, client: ReviewClient, limit: int, as_json: bool) -> None:
-    """List the pictures, newest first.
+    """Lister ces images, les plus récentes d'abord.
+
+    List the pictures, newest first.
 
     \b
-    Example: disrupt review common list
+    Exemple · Example: disrupt review common list
     """
     conditions = review_pb2.ItemConditions(banks=[COMMON.name])
     rows, more = client.items(review_pb2.ListItemsRequest(conditions=conditions), limit)
@@ -516,79 +608,89 @@ def list_common(*, client: ReviewClient, limit: int, as_json: bool) -> None:
 def remove_common(
     item_ids: Sequence[bytes], *, client: ReviewClient, reason: str, as_json: bool
 ) -> None:
-    """Take pictures out, and erase their hashes: matches are not marked by them any more.
+    """Sortir des images, et effacer leurs empreintes.
+
+    Take pictures out, and erase their hashes: matches are not marked by them any more.
 
     \b
-    Example: disrupt review common remove 00112233445566778899aabbccddeeff
+    Exemple · Example: disrupt review common remove 00112233445566778899aabbccddeeff
     """
     client.remove_common(item_ids, reason)
     if as_json:
         terminal.print_json({"removed": [item_id.hex() for item_id in item_ids]})
     else:
-        click.echo(f"{len(set(item_ids))} taken out.")
+        _say("taken_out", count=len(set(item_ids)))
 
 
 @review.command()
 @click.argument("case_number", metavar="CASE")
 @_reviewing
 def erase(case_number: str, *, client: ReviewClient, as_json: bool) -> None:
-    """Erase a case whose PIN the person has lost. Needs two people.
+    """Effacer un dossier dont la personne a perdu le code PIN ; à deux.
+
+    Erase a case whose PIN the person has lost. Needs two people.
 
     CASE is its number, as the person tells it. Give the command; then somebody else gives the same
     one, with their own key, within 24 hours. The case is erased after 7 days; until then its
     pictures match as before. Whoever has the PIN sees that meanwhile, and can stop it.
 
     \b
-    Example: disrupt review erase ABCD-EFGH-JKM
+    Exemple · Example: disrupt review erase ABCD-EFGH-JKM
     """
     row = client.erase_case(case_number)
     if as_json:
         terminal.print_json(row)
     elif row["erased_on"]:
-        click.echo(
-            f"The case {row['case']}, with its {row['items']} pictures, is erased on"
-            f" {row['erased_on']}, unless whoever has the PIN keeps it. Until then its pictures"
-            " match as before."
-        )
+        _say("erased_on", case=row["case"], count=row["items"], day=row["erased_on"])
     else:
-        click.echo(
-            f"Noted as case {row['case']}; nothing was changed. Now somebody else, with a key of"
-            f" another name, has to give the same command, until {row['confirm_until']}."
-        )
+        _say("erasure_noted", case=row["case"], until=row["confirm_until"])
 
 
 @review.command()
 @_limit
 @_reviewing
 def pending(*, client: ReviewClient, limit: int, as_json: bool) -> None:
-    """List cases that are to be erased, and those for which that awaits a second person.
+    """Lister les dossiers qui vont être effacés, ou attendent une deuxième personne.
+
+    List cases that are to be erased, and those for which that awaits a second person.
 
     \b
-    Example: disrupt review pending
+    Exemple · Example: disrupt review pending
     """
     rows, more = client.erasures(limit)
     for row in rows:
         if as_json:
             terminal.print_json(row)
         else:
-            until = f"awaits a second person until {row['confirm_until']}"
             cells = (
-                f"case {row['case']}",
-                f"{row['items']} items",
-                f"asked by {row['asked_by']} at {row['asked_at']}",
-                f"erased on {row['erased_on']}" if row["erased_on"] else until,
+                *(_text(f"of.{what}", value=row[what]) for what in ("case", "items")),
+                _text("pending.asked", by=row["asked_by"], at=row["asked_at"]),
+                _text("pending.erased", day=row["erased_on"])
+                if row["erased_on"]
+                else _text("pending.until", until=row["confirm_until"]),
             )
-            click.echo(terminal.clean("  ".join(cells)))
+            click.echo("  ".join(cells))
     _print_more(more)
 
 
 @review.command()
 @click.option(
-    *("--since", "first_day"), metavar="YYYY-MM-DD", callback=_day, help="First day, UTC."
+    *("--since", "first_day"),
+    metavar="YYYY-MM-DD",
+    callback=_day,
+    help="Premier jour · First day, UTC.",
 )
-@click.option(*("--until", "last_day"), metavar="YYYY-MM-DD", callback=_day, help="Last day, UTC.")
 @click.option(
-    *("--action", "actions"), multiple=True, help="Only this action.", **_numbers_of(Action)
+    *("--until", "last_day"),
+    metavar="YYYY-MM-DD",
+    callback=_day,
+    help="Dernier jour · Last day, UTC.",
+)
+@click.option(
+    *("--action", "actions"),
+    multiple=True,
+    help="Cette action · Only this action.",
+    **_numbers_of(Action),
 )
 @_limit
 @_reviewing
@@ -601,13 +703,15 @@ def log(
     limit: int,
     as_json: bool,
 ) -> None:
-    """Show what staff, operators and the server itself did, newest first.
+    """Montrer ce que l'équipe, l'exploitant et le serveur ont fait.
+
+    Show what staff, operators and the server itself did, newest first.
 
     An act is by the id of a key, by "operator" (a command on the server's machine) or by "server"
     (what it does by its own rules). A case is named by its tag, for as long as it has one.
 
     \b
-    Example: disrupt review log --since 2026-11-01 --action common_added
+    Exemple · Example: disrupt review log --since 2026-11-01 --action common_added
     """
     request = review_pb2.ListActsRequest(
         first_day=first_day or "", last_day=last_day or "", actions=actions
@@ -618,13 +722,12 @@ def log(
             terminal.print_json(row)
         else:
             by = f"{row['actor']} ({row['organisation']})" if row["organisation"] else row["actor"]
-            on = [f"{row['items']} items"] if row["items"] else []
-            on += [
-                f"{'act' if what == 'undone' else what} {row[what]}"
-                for what in ("item", "case", "bank", "key", "undone")
-                if row[what] is not None
+            on = [
+                _text(f"of.{what}", value=row[what])
+                for what in ("items", "item", "case", "bank", "key", "undone")
+                if row[what]
             ]
-            why = f"reason {row['reason']}" if row["reason"] else ""
+            why = _text("of.reason", value=row["reason"]) if row["reason"] else ""
             line = "  ".join(
                 filter(None, (str(row["number"]), row["at"], by, row["action"], ", ".join(on), why))
             )
@@ -632,55 +735,52 @@ def log(
     _print_more(more)
 
 
-_DECIDE = {
-    "within_floor": "DECIDE: the whole is disputed as near as the same picture",
-    "minor": "DECIDE: it is a minor's",
-    "near_tenth": "DECIDE: nearly as many versions are silent as may be",
-}
-
-
 def _print_items(rows: Sequence[Row], *, as_json: bool) -> None:
     """Print items, a line each."""
     for row in rows:
         if as_json:
             terminal.print_json(row)
-        else:
-            since = f" since {row['state_since']}" if row["state_since"] else ""
-            outcomes = [f"{outcome} by {count}" for outcome, count in row["outcomes"].items()]
-            if disputes := row["disputes"]:
-                outcomes.append(
-                    f"disputed by {disputes['organisations']}, {disputes['narrowed']} versions"
-                    f" narrowed, {disputes['silent']} silent"
-                )
-                outcomes += [_DECIDE[why] for why in disputes["needs_staff"] if why in _DECIDE]
-            cells = (
-                row["item"],
-                f"{row['bank']}, {row['kind']}, {row['assurance']}",
-                f"registered {row['registered_on']}",
-                f"{row['state']}{since}",
-                f"waits for {row['waits_for']}" if row["waits_for"] else "",
-                ", ".join(outcomes),
-                f"{row['hashes']} hashes",
-                *(f"{what} {row[what]}" for what in ("case", "origin", "key") if row[what]),
-            )
-            click.echo(terminal.clean("  ".join(filter(None, cells))))
+            continue
+        state, since = row["state"], row["state_since"]
+        outcomes = [
+            _text("outcome", outcome=outcome, count=count)
+            for outcome, count in row["outcomes"].items()
+        ]
+        if disputes := row["disputes"]:
+            outcomes.append(_text("disputed", **disputes))
+            whys = (f"decide.{why}" for why in disputes["needs_staff"])
+            outcomes += [_text(why) for why in whys if why in TEXTS]
+        cells = (
+            row["item"],
+            f"{row['bank']}, {row['kind']}, {row['assurance']}",
+            _text("of.registered", value=row["registered_on"]),
+            _text("state_since", state=state, day=since) if since else state,
+            _text("of.waits", value=row["waits_for"]) if row["waits_for"] else "",
+            ", ".join(outcomes),
+            _text("of.hashes", value=row["hashes"]),
+            *(
+                _text(f"of.{what}", value=row[what])
+                for what in ("case", "origin", "key")
+                if row[what]
+            ),
+        )
+        click.echo(terminal.clean("  ".join(filter(None, cells))))
     if not rows:
-        click.echo("No item.", err=True)
+        _say("none", err=True)
 
 
 def _print_settled(rows: Sequence[Row], settled: int, *, as_json: bool) -> None:
     """Print items, and to standard error of how many nothing was settled, if of any."""
     _print_items(rows, as_json=as_json)
     if not settled:
-        click.echo("Nothing was left to settle: nothing was changed.", err=True)
+        _say("nothing_to_settle", err=True)
     elif left := len(rows) - settled:
-        click.echo(f"Nothing was left to settle of {left} of them.", err=True)
+        _say("less_to_settle", err=True, count=left)
 
 
 def _print_counts(counts: Row) -> None:
     """Print a preview to standard error, a line for each bank, day and state."""
-    said = f"{counts['items']} items of {counts['cases']} cases, {counts['hashes']} hashes"
-    click.echo(said, err=True)
+    _say("preview", err=True, **{name: counts[name] for name in ("items", "cases", "hashes")})
     for by in ("banks", "days", "states"):
         for name, items in counts[by].items():
             click.echo(terminal.clean(f"  {name}: {items}"), err=True)
@@ -688,4 +788,11 @@ def _print_counts(counts: Row) -> None:
 
 def _print_more(more: bool) -> None:  # noqa: FBT001 it is what is told
     if more:
-        click.echo("More follow: give a larger --limit.", err=True)
+        _say("more", err=True)
+
+
+def _ask(key: str, **fields: object) -> None:
+    """Ask whether to go on. Raises click.Abort unless the answer is yes, in either language."""
+    answer = click.prompt(_text(key, **fields), default="", show_default=False, err=True)
+    if answer.strip().lower() not in {"oui", "o", "yes", "y"}:
+        raise click.Abort

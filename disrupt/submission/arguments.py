@@ -9,10 +9,10 @@ from typing import NoReturn
 
 import click
 
+from disrupt.client.language import in_line
 from disrupt.core.cases import parse_case_number, parse_pin
 from disrupt.errors import InvalidRequestError
 from disrupt.submission import texts
-from disrupt.submission.language import in_line
 from disrupt.texts import Phrase
 
 

@@ -9,10 +9,10 @@ import click
 from rich.console import Console
 
 from disrupt.client import terminal
+from disrupt.client.language import in_line
 from disrupt.errors import DisruptError
 from disrupt.submission import reasons, texts
 from disrupt.submission.client import SubmissionClient
-from disrupt.submission.language import in_line
 from disrupt.submission.showing import NotShownError, say
 from disrupt.submission.usage import Mistyped, mistyped
 from disrupt.texts import Phrase

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from rich.console import Console
 
 from disrupt.client import terminal
+from disrupt.client.language import in_line
 from disrupt.core.cases import AgeBand
 from disrupt.errors import DisruptError, InvalidRequestError
 from disrupt.submission import requests, showing, texts
@@ -18,7 +19,7 @@ from disrupt.submission.ages import AgeChange, AgeRule
 from disrupt.submission.arguments import can_ask, read_case_number, read_pin, usage
 from disrupt.submission.bilingual import BilingualCommand, EndedError, complain
 from disrupt.submission.client import SubmissionClient
-from disrupt.submission.language import given_options, in_line, speaking
+from disrupt.submission.language import given_options, speaking
 from disrupt.submission.results import Case, Withdrawal
 from disrupt.submission.showing import SubmissionPrinter, say
 from disrupt.submission.waiting import LoggedWaiting, ShownWaiting

@@ -16,11 +16,12 @@ from rich.console import Console
 from rich.text import Text
 
 from disrupt.client import terminal
+from disrupt.client.language import in_line, spoken
 from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.core.registrations import Outcome, ShownState
 from disrupt.submission import reasons, texts
 from disrupt.submission.ages import AgeChange
-from disrupt.submission.language import in_line, is_helping, spoken
+from disrupt.submission.language import is_helping
 from disrupt.submission.results import (
     Case,
     CaseItem,

@@ -9,8 +9,8 @@ import click
 from rich.console import Console
 
 from disrupt.client import terminal
+from disrupt.client.language import in_line
 from disrupt.submission import texts
-from disrupt.submission.language import in_line
 from disrupt.submission.showing import say
 from disrupt.texts import Phrase
 

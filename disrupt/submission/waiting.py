@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from disrupt.client.language import spoken
 from disrupt.errors import DisruptError, OverloadedError, TooManyAttemptsError
 from disrupt.submission import texts
-from disrupt.submission.language import spoken
 from disrupt.submission.showing import say
 from disrupt.texts import Phrase
 

@@ -16,15 +16,15 @@ def test_a_case_is_to_be_erased_and_its_owner_keeps_it(
     case = disrupt.registered(file)
     first, second = (deployment.make_key(name, "review") for name in ("one", "another"))
     asked = disrupt("review", "erase", case.case_number, key=first)
-    assert (asked.code, "somebody else" in asked.out) == (0, True)
+    assert (asked.code, "quelqu'un d'autre" in asked.out) == (0, True)
     (waits,) = disrupt("review", "pending", "--json", key=second).lines
     assert waits["case"] in asked.out
     assert (waits["erased_on"], waits["items"]) == (None, 1)
     confirmed = disrupt("review", "erase", "--json", case.case_number, key=second).json
     assert (confirmed["items"], confirmed["confirm_until"]) == (1, None)
     assert confirmed["case"] == waits["case"]
-    assert f"erased on {confirmed['erased_on']}" in disrupt("review", "pending", key=first).out
-    assert f"case {waits['case']}" in disrupt("review", "log", "--limit", "2", key=first).out
+    assert f"effacé le {confirmed['erased_on']}" in disrupt("review", "pending", key=first).out
+    assert f"dossier {waits['case']}" in disrupt("review", "log", "--limit", "2", key=first).out
     disrupt.match(file, until=1)
     at = ("--server", disrupt.address)
     status = disrupt("status", case.case_number, *at, pin=case.pin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -161,7 +162,10 @@ def test_staff_see_disputes_by_item_or_match_and_settle_them(
         assert bool(row["matched"]) == (name == match["match_id"])
     shown = review("show", match["item"]).out
     assert "who agrees" in shown
-    assert " bits from " in shown
+    assert " bits de : " in shown
+    assert " bits from " in review("show", "--lang", "en", match["item"]).out
+    (row,) = review("show", "--json", match["item"]).lines
+    assert "without" in str(row["reports"])  # for programs, whatever the language
     upheld = review("uphold", "--json", match["item"])
     (row,) = upheld.lines
     assert upheld.err == ""
@@ -170,7 +174,7 @@ def test_staff_see_disputes_by_item_or_match_and_settle_them(
     (row,) = review("widen", "--json", match["item"]).lines
     assert row["disputes"] is None
     for command in ("widen", "uphold"):
-        assert "nothing was changed" in review(command, match["item"]).err
+        assert "rien n'a été changé" in review(command, match["item"]).err
     acts = review("log", "--json", "--limit", "2").lines
     assert [act["action"] for act in acts] == ["widen", "uphold"]
 
@@ -179,7 +183,7 @@ def test_all_that_options_name_is_rejected_after_a_preview_and_shown_again(
     disrupt: Shell, review_key: str, item: str
 ) -> None:
     def review(*arguments: str, stdin: str = "") -> Done:
-        return disrupt("review", *arguments, key=review_key, stdin=stdin)
+        return disrupt("review", *arguments, key=review_key, stdin=stdin, LC_ALL="en")
 
     (shown,) = review("show", "--json", item).lines
     case, one = shown["case"], ("--all", "--case", shown["case"])
@@ -211,6 +215,39 @@ def test_all_that_options_name_is_rejected_after_a_preview_and_shown_again(
     log = review("log", "--limit", "2").out
     assert f"case {case}" in log
     assert f"act {done['act']}" in log
+
+
+def test_review_speaks_french_unless_the_system_or_an_option_says_english(
+    disrupt: Shell, review_key: str, tmp_path: Path
+) -> None:
+    def review(*arguments: str, stdin: str = "", server: str | None = None) -> Done:
+        return disrupt("review", *arguments, key=review_key, stdin=stdin, server=server)
+
+    (registered,) = disrupt.registered(picture(tmp_path / "b.png", 7191)).registered
+    item = registered.item_id
+    (shown,) = review("show", "--json", item).lines
+    one = ("reject", "--all", "--case", shown["case"])
+    declined = review(*one, stdin="non\n")
+    assert (declined.code, declined.out) == (1, "")
+    assert "Passer ces 1 éléments à l'état « rejected » ?" in declined.err
+    done = review(*one, stdin="oui\n")
+    assert (done.code, "Éléments passés à l'état" in done.out) == (0, True)
+    act = review("log", "--json", "--limit", "1").lines[0]["number"]
+    assert f"`disrupt review undo {act}`" in done.out
+    assert "Éléments revenus" in review("undo", str(act)).out
+    assert f"acte {act}" in review("log", "--limit", "1").out
+    assert "enregistré le" in review("show", item).out
+    assert "registered" in review("show", item, "--lang", "en").out
+    english = disrupt("review", "show", item, key=review_key, LC_ALL="en_GB.UTF-8")
+    assert "registered" in english.out
+    for refused, code in (
+        (review("enable", "00" * 16), 1),
+        (review("show", item, server="127.0.0.1:1"), 1),
+        (review("log", "--since", "hier"), 2),
+        (disrupt("review", "log", key="wrong"), 1),
+    ):
+        assert (refused.code, refused.out) == (code, "")
+        assert re.search("n'existe pas|ne répond pas|AAAA-MM-JJ|inconnue", refused.err)
 
 
 @pytest.mark.parametrize(

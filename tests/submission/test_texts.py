@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from disrupt.client import review, review_commands
 from disrupt.errors import CaseRefusedError, DisruptError, OverloadedError, TooManyAttemptsError
 from disrupt.submission import reasons, texts
 from disrupt.submission.results import NOT_SENT, Rejected
@@ -16,7 +17,7 @@ from disrupt.texts import LANGUAGES, Phrase, read_catalogue, read_texts
 COUNTED = {"a.one": "x", "a.other": "{count} x"}
 
 
-@pytest.mark.parametrize("name", ["shared", "commands", "page"])
+@pytest.mark.parametrize("name", ["shared", "commands", "page", "review"])
 def test_both_languages_say_it_with_the_same_facts(name: str) -> None:
     for key, phrase in read_catalogue(name).items():
         assert phrase.fr.strip(), key
@@ -77,6 +78,20 @@ def test_the_commands_say_each_text_of_their_catalogue() -> None:
         key
         for key, phrase in commands.items()
         if not any(words.startswith(phrase.fr) for words in said)
+    ]
+    assert unsaid == []
+
+
+def test_review_says_each_text_of_its_catalogue() -> None:
+    """By its key, or by the family of it: where the rest is a name that the service gives."""
+    source = "".join(
+        Path(module.__file__ or "").read_text("utf-8") for module in (review, review_commands)
+    )
+    families = ("error.", "of.", "decide.", "shows.")
+    unsaid = [
+        key
+        for key in read_catalogue("review")
+        if not re.search(f"[\"']{key}[\"']", source) and not key.startswith(families)
     ]
     assert unsaid == []
 
