@@ -24,11 +24,13 @@ PACKAGES = {
     "web": ("starlette", "structlog", "uvicorn"),
     "door": (
         "httpcore",
+        "httptools",
         "prometheus_client",
         "python_multipart",
         "starlette",
         "structlog",
         "uvicorn",
+        "uvloop",
     ),
     "archives": ("pyarrow",),
     "ray": ("ray",),

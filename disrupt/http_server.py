@@ -8,7 +8,7 @@ import re
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
 from starlette.datastructures import Headers
@@ -86,7 +86,10 @@ def bind(host: str, port: int, option: str = "--listen") -> socket.socket:
 
 
 def configuration(
-    application: ASGIApp, options: dict[str, Any], headers: Sequence[tuple[str, str]] = ()
+    application: ASGIApp,
+    options: dict[str, Any],
+    headers: Sequence[tuple[str, str]] = (),
+    parser: Literal["h11", "httptools"] = "h11",
 ) -> uvicorn.Config:
     """Return uvicorn's configuration; ``headers`` are of every answer, ``options`` further ones.
 
@@ -94,7 +97,7 @@ def configuration(
     """
     config = uvicorn.Config(
         application,
-        http="h11",
+        http=parser,
         ws="none",
         lifespan="off",
         interface="asgi3",
