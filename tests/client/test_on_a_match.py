@@ -21,7 +21,7 @@ from rig.servers.deployment import Deployment
 from rig.waiting import eventually
 
 PAGE = (Path(__file__).parents[2] / "docs" / "on-a-match.md").read_text()
-(CODE,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+CODE, APPLICATION = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 WHOLE = Match(
     item_id="00" * 16,
