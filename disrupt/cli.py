@@ -37,6 +37,10 @@ _COMMANDS = {
         "disrupt.client.review_commands:review",
         "Voir ce qui est enregistré, et décider de ce que les recherches trouvent.",
     ),
+    "examples": (
+        "disrupt.client.examples_command:examples",
+        "Write the pictures of the test bank as files, to try uploads with.",
+    ),
     "report": ("disrupt.client.report_command:report", "Tell the hotline what came of a match."),
     "serve": ("disrupt.operators.serve:serve", "Run the server until SIGTERM or Ctrl-C."),
     "reload": (
@@ -96,7 +100,7 @@ Register intimate pictures so that their sharing is stopped, and look pictures u
 
 \b
 Personnes concernées · people affected:  submit, status, keep, withdraw
-Platforms:                               match, report, door
+Platforms:                               match, examples, report, door
 Staff of the hotline:                    review
 Operators:                               serve, reload, config, web, keys, banks,
                                          erase, backup, restore, registry, doctor, health,

@@ -264,7 +264,7 @@ class ConfigurationError(DisruptError):
 
 
 class UnimplementedError(DisruptError):
-    """The call is part of the contract, and this server does not answer it yet."""
+    """The call, or the format of the file, is none that this server or installation has."""
 
     status = "UNIMPLEMENTED"
     reason = "UNIMPLEMENTED"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from importlib.util import find_spec
 
 from disrupt.errors import ConfigurationError
@@ -38,9 +40,21 @@ PACKAGES = {
 """Packages of each extra, by import name."""
 
 
-def install(extra: str) -> str:
+DECODERS = {"NO_HEIC_DECODER": "pillow-heif>=1.8.1", "NO_VIDEO_DECODER": "av>=18"}
+"""Requirements of the extras ``heic`` and ``video``, by the cause of the error without them."""
+
+
+def install(*requirements: str) -> str:
+    """Return the command that adds packages to this environment, with pip or uv, as it was made."""
+    tool = ["uv", "pip", "install", "--python", sys.prefix]
+    if find_spec("pip"):
+        tool = [sys.executable, "-m", "pip", "install"]
+    return shlex.join([*tool, *requirements])
+
+
+def install_extra(extra: str) -> str:
     """Return the command that adds an extra to an environment with this distribution."""
-    return f"pip install 'disrupt-hashes[{extra}]'"
+    return install(f"disrupt-hashes[{extra}]")
 
 
 def lacking(command: str, extra: str) -> ConfigurationError | None:
@@ -48,5 +62,5 @@ def lacking(command: str, extra: str) -> ConfigurationError | None:
     if all(map(find_spec, PACKAGES[extra])):
         return None
     return ConfigurationError(
-        f'{command} needs the extra "{extra}", which is not installed here: {install(extra)}'
+        f'{command} needs the extra "{extra}", which is not installed here: {install_extra(extra)}'
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import disrupt
-from disrupt.extras import PACKAGES
+from disrupt.extras import DECODERS, PACKAGES
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGURATION = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -51,6 +51,11 @@ def test_each_lock_is_part_of_the_next_and_servers_have_the_decoders_of_the_extr
     assert sdk.items() | decoders.items() <= runtime.items() <= dev.items()
     assert decoders.keys() == {"av", "pillow-heif"}
     assert runtime.keys() - sdk.keys() > _added_by("server") | decoders.keys()
+
+
+def test_messages_name_the_decoders_that_the_extras_demand() -> None:
+    extras = CONFIGURATION["project"]["optional-dependencies"]
+    assert [*DECODERS.values()] == [*extras["heic"], *extras["video"]]
 
 
 @pytest.mark.parametrize("extra", list(PACKAGES))

@@ -17,7 +17,12 @@ from disrupt.client.media import open_media, read_whole, shows_video
 from disrupt.core.hashes import HASH_BYTES
 from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality
-from disrupt.errors import DeadlineExceededError, InvalidMediaError, UnreadableMediaError
+from disrupt.errors import (
+    DeadlineExceededError,
+    InvalidMediaError,
+    UnimplementedError,
+    UnreadableMediaError,
+)
 from disrupt.hashing import ImageQuery
 from disrupt.isolation.pictures import IsolatedHashing
 
@@ -120,7 +125,12 @@ class HashJob:
             if data is None:
                 return "VIDEO"
             query = await hashing.hash_image(data, self.effort)
-        except (InvalidMediaError, UnreadableMediaError, DeadlineExceededError) as error:
+        except (
+            InvalidMediaError,
+            UnimplementedError,
+            UnreadableMediaError,
+            DeadlineExceededError,
+        ) as error:
             return error.metadata.get("cause") or error.reason
         if isinstance(query, LowQuality):
             return "TOO_REGULAR" if query.is_too_regular else "LOW_QUALITY"

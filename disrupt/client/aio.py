@@ -13,7 +13,7 @@ from collections.abc import (
 )
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from disrupt.client import calls, lookups, media, requests, results, videos
 from disrupt.client.calls import CONNECTIONS, TIMEOUT_S, CallSettings, Deadline
@@ -79,7 +79,7 @@ class AsyncMatchClient:
         for channel in self._channels:
             await channel.close()
 
-    async def match_hashes(
+    async def match_hashes(  # noqa: PLR0913 all but one by name
         self,
         batch: HashBatch,
         *,
@@ -90,14 +90,16 @@ class AsyncMatchClient:
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
         leave_out_common: bool = False,
+        timeout_s: float | None = None,
     ) -> tuple[HashAnswer, ...]:
         """Look up hashes, as MatchClient.match_hashes does."""
         options = requests.options(
             max_distance_bits, max_matches, banks, leave_out_common=leave_out_common
         )
-        return await self._run(lookups.hashes(batch, options, profile, qualities, uploads))
+        steps = lookups.hashes(batch, options, profile, qualities, uploads)
+        return await self._run(steps, self._settings.within(timeout_s))
 
-    async def match_image(
+    async def match_image(  # noqa: PLR0913 all but one by name
         self,
         picture: Media,
         *,
@@ -108,6 +110,7 @@ class AsyncMatchClient:
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
         leave_out_common: bool = False,
+        timeout_s: float | None = None,
     ) -> ImageAnswer:
         """Look up a picture, as MatchClient.match_image does; a thread reads and hashes it."""
         options = requests.options(
@@ -118,11 +121,40 @@ class AsyncMatchClient:
             whole_only=whole_only,
             leave_out_common=leave_out_common,
         )
-        deadline = self._settings.deadline()
+        settings = self._settings.within(timeout_s)
+        deadline = settings.deadline()
         prepared = await self._in_time(
             lambda: media.prepare(picture, effort=effort, hash_locally=hash_locally), deadline
         )
-        return await self._run(lookups.image(prepared, options), self._settings.after(deadline))
+        return await self._run(lookups.image(prepared, options), settings.after(deadline))
+
+    async def match_file(  # noqa: PLR0913 all but one by name
+        self,
+        file: Media,
+        *,
+        hash_locally: bool = True,
+        effort: Effort = Effort.STANDARD,
+        whole_only: bool = False,
+        max_distance_bits: int | None = None,
+        max_matches: int = MAX_MATCHES,
+        banks: Sequence[str] = (),
+        leave_out_common: bool = False,
+        timeout_s: float | None = None,
+    ) -> ImageAnswer | VideoAnswer:
+        """Look up a picture or a video, as MatchClient.match_file does."""
+        asked: dict[str, Any] = {
+            "hash_locally": hash_locally,
+            "effort": effort,
+            "whole_only": whole_only,
+            "max_distance_bits": max_distance_bits,
+            "max_matches": max_matches,
+            "banks": banks,
+            "leave_out_common": leave_out_common,
+        }
+        if await self._in_thread(lambda: media.is_video_file(file)):
+            video_s = VIDEO_TIMEOUT_S if timeout_s is None else timeout_s
+            return await self.match_video(file, timeout_s=video_s, **asked)
+        return await self.match_image(file, timeout_s=timeout_s, **asked)
 
     async def match_video(  # noqa: PLR0913 all but one by name
         self,
@@ -174,13 +206,17 @@ class AsyncMatchClient:
             )
         return results.video_answer(response, incomplete=sent.incomplete)
 
-    async def index_status(self, cursor: str = "") -> IndexStatus:
+    async def index_status(
+        self, cursor: str = "", *, timeout_s: float | None = None
+    ) -> IndexStatus:
         """Return the index's state and limits, as MatchClient.index_status does."""
-        return await self._run(lookups.index_status(cursor))
+        return await self._run(lookups.index_status(cursor), self._settings.within(timeout_s))
 
-    async def report_outcome(self, match_id: bytes, outcome: MatchOutcome) -> None:
+    async def report_outcome(
+        self, match_id: bytes, outcome: MatchOutcome, *, timeout_s: float | None = None
+    ) -> None:
         """Tell the hotline what came of a match, as MatchClient.report_outcome does."""
-        await self._run(lookups.report_outcome(match_id, outcome))
+        await self._run(lookups.report_outcome(match_id, outcome), self._settings.within(timeout_s))
 
     def _stub(self) -> MatchServiceAsyncStub:
         """Return the next connection's stub. Raises ClientUnusableError in any other event loop."""
@@ -190,7 +226,7 @@ class AsyncMatchClient:
             )
         return next(self._stubs)
 
-    async def _run(self, steps: Steps[_Answer], settings: CallSettings | None = None) -> _Answer:
+    async def _run(self, steps: Steps[_Answer], settings: CallSettings) -> _Answer:
         answers = None
         while True:
             try:
@@ -198,7 +234,7 @@ class AsyncMatchClient:
             except StopIteration as end:
                 answer: _Answer = end.value
                 return answer
-            answers = await self._at_once(step, settings or self._settings)
+            answers = await self._at_once(step, settings)
 
     async def _at_once(self, step: Sequence[Call], settings: CallSettings) -> list[object]:
         if len(step) <= 1:

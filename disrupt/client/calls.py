@@ -61,9 +61,11 @@ class CallSettings:
     timeout_s: float
     retries: RetryPolicy
 
-    def within(self, timeout_s: float) -> Self:
-        """Return these settings for calls that may take another time."""
-        return replace(self, timeout_s=seconds("timeout_s", timeout_s))
+    def within(self, timeout_s: float | None) -> Self:
+        """Return these settings for calls that may take another time; None: the same."""
+        return (
+            self if timeout_s is None else replace(self, timeout_s=seconds("timeout_s", timeout_s))
+        )
 
     def deadline(self) -> Deadline:
         """Return the end of a lookup that begins now."""

@@ -17,8 +17,7 @@ from disrupt.errors import ConfigurationError
 
 _Channel = TypeVar("_Channel")
 
-DEFAULT_PORT = 50051
-DEFAULT_SERVER = f"127.0.0.1:{DEFAULT_PORT}"
+DEFAULT_SERVER = "127.0.0.1:50051"
 
 MAX_ANSWER_BYTES = 256 * 2**20
 """Largest answer that is accepted: a full batch whose every hash has many matches."""
@@ -104,11 +103,11 @@ class Connection:
 def connect(server: object, key: object, tls_ca: object = None) -> Connection:
     """Make the Connection to a ``server``.
 
-    It is ``HOST``, ``HOST:PORT`` or ``[IPV6]:PORT``; the port is 50051 by default. Several, between
-    commas, are IP addresses of machines that answer alike: calls take turns at those that answer,
-    and over TLS each shows a certificate for the first address. Plaintext on loopback, TLS
-    everywhere else. ``tls_ca`` (PEM bytes, or the path of a PEM file)
-    names the authorities to trust instead of the system's, and switches TLS on for loopback too.
+    It is ``HOST:PORT`` or ``[IPV6]:PORT``. Several, between commas, are IP addresses of machines
+    that answer alike: calls take turns at those that answer, and over TLS each shows a certificate
+    for the first address. Plaintext on loopback, TLS everywhere else. ``tls_ca`` (PEM bytes, or the
+    path of a PEM file) names the authorities to trust instead of the system's, and switches TLS on
+    for loopback too.
     Raises ConfigurationError for what cannot work; its metadata name the ``setting``: ``server``,
     ``key`` or ``tls_ca``.
     """
@@ -153,11 +152,11 @@ class _Address:
 def _address(text: object) -> _Address:
     """Return host, and HOST:PORT. Raises ConfigurationError."""
     address = _ADDRESS.fullmatch(text) if isinstance(text, str) else None
-    port = int((address and address["port"]) or DEFAULT_PORT)
+    port = int((address and address["port"]) or 0)
     if not address or not 0 < port <= _MAX_PORT:
+        what = "has no port" if address and not address["port"] else "is no server address"
         raise ConfigurationError(
-            f"{text!r} is no server address: write HOST:PORT, as in {DEFAULT_SERVER}.",
-            setting="server",
+            f"{text!r} {what}: write HOST:PORT, as in {DEFAULT_SERVER}.", setting="server"
         )
     if address["v6"]:
         return _Address(address["v6"], f"[{address['v6']}]:{port}")

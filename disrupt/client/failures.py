@@ -48,6 +48,9 @@ _ADVICE = {
     "errors resolving": "its name is not known. Is the address right?",
 }
 """Advice by what gRPC says of a connection that could not be made."""
+NOT_TRUSTED = "NOT_TRUSTED"
+"""Cause of the error for a certificate that is of no authority trusted here, or of another name."""
+_UNTRUSTED = (_WRONG_NAME, "Hostname Verification Check failed", "CERTIFICATE_VERIFY_FAILED")
 _ANY_ADVICE = "is it running there, and is the address right?"
 
 
@@ -77,7 +80,14 @@ def failure(error: grpc.RpcError, server: str) -> DisruptError:
         status = "UNAVAILABLE"  # gRPC reports UNAUTHENTICATED, which would be about keys
     if known_class is None and status == "UNAVAILABLE" and not info.reason:
         advice = next((advice for sign, advice in _ADVICE.items() if sign in text), _ANY_ADVICE)
+        if any(sign in text for sign in _UNTRUSTED):
+            info.metadata["cause"] = NOT_TRUSTED
         text = f"No answer from the server at {server}: {advice} ({text})"
+    elif status == "DEADLINE_EXCEEDED" and not info.reason:
+        text = (
+            f"No answer in time from the server at {server}: it hangs, is cut off, or needs longer"
+            f" than timeout_s allows. ({text})"
+        )
     converted = _new(
         known_class or _class_of(status, retryable=retry_after_s is not None),
         text or f"The call failed with {status}.",

@@ -7,15 +7,22 @@ import io
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias, TypeVar
 
 from disrupt.client.arguments import buffer, flag, invalid
 from disrupt.client.calls import Deadline
 from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality
-from disrupt.errors import InvalidMediaError, UnreadableMediaError, Violation
+from disrupt.errors import (
+    InvalidMediaError,
+    UnimplementedError,
+    UnreadableMediaError,
+    Violation,
+)
+from disrupt.extras import DECODERS, install
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
 from disrupt.hashing.decoding.sniffing import SNIFFED_BYTES, is_video
@@ -50,11 +57,31 @@ def open_media(media: Media, field: str = "image") -> BinaryIO:
     return io.BufferedReader(file)
 
 
+@contextmanager
+def decoding() -> Iterator[None]:
+    """Say in the error for a missing decoder how to add it, and that the server may hash."""
+    try:
+        yield
+    except UnimplementedError as error:
+        command = install(DECODERS[error.metadata["cause"]])
+        raise UnimplementedError(
+            f"{error.message} Nothing was asked: hold the upload. Install it ({command}), or let"
+            " the server hash the file: hash_locally=False, of `disrupt match` --send-pictures.",
+            cause=error.metadata["cause"],
+        ) from error
+
+
 def shows_video(file: BinaryIO) -> bool:
     """Tell whether a file begins as a video file does; animations are pictures."""
     head = file.read(SNIFFED_BYTES)
     file.seek(0)
     return is_video(head)
+
+
+def is_video_file(media: Media) -> bool:
+    """Tell whether media are a video, by their first bytes. Errors as of ``open_media``."""
+    with open_media(media, "file") as file:
+        return shows_video(file)
 
 
 def read_whole(file: BinaryIO) -> bytes:
@@ -74,15 +101,19 @@ def prepare(
 ) -> bytes | ImageQuery | LowQuality:
     """Read a picture, and hash it here unless the server does.
 
-    Raises what ``open_media`` and ``read_whole`` do, InvalidRequestError for a video, and
-    InvalidMediaError for what else is no picture.
+    Raises what ``open_media`` and ``read_whole`` do, InvalidRequestError for a video,
+    UnimplementedError for HEIC without its extra, and InvalidMediaError for what else is no
+    picture.
     """
     flag("hash_locally", hash_locally)
     with open_media(picture) as file:
         if shows_video(file):
             raise invalid("image", "this is a video: look it up with match_video")
         data = picture if isinstance(picture, bytes) else read_whole(file)
-    return hash_image(data, effort=effort) if hash_locally else data
+    if not hash_locally:
+        return data
+    with decoding():
+        return hash_image(data, effort=effort)
 
 
 def in_time(prepare: Callable[[], _Prepared], deadline: Deadline) -> _Prepared:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from disrupt.client.arguments import configuring, seconds, whole_number
+from disrupt.client.failures import NOT_TRUSTED
 from disrupt.errors import DisruptError, OverloadedError, SnapshotRefusedError, UnavailableError
 
 _MOST_ATTEMPTS = 1_000_000
@@ -65,7 +66,8 @@ class Attempts:
 
         It is at least the server's RetryInfo; jitter is added, so that its callers do not return
         all at once. A pause of our own takes at most half of the time left, so that a server that
-        comes back before the end is tried. Limits and a full disk are not tried again.
+        comes back before the end is tried. Limits, a full disk and a certificate that is not
+        trusted are not tried again.
         """
         self._failed += 1
         policy = self._policy
@@ -78,6 +80,7 @@ class Attempts:
         pause_s = max(0.0, error.retry_after_s or 0.0) + backoff_s * (1 - self._jitter() / 2)
         if (
             not isinstance(error, RETRYABLE)
+            or error.metadata.get("cause") == NOT_TRUSTED
             or (policy.attempts is not None and self._failed >= policy.attempts)
             or pause_s >= self.remaining_s()
         ):

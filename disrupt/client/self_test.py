@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
+from disrupt.client.examples_command import edited, png
 from disrupt.client.sync import MatchClient
 from disrupt.core.examples import EXAMPLES, Example
 from disrupt.core.policy import TEST_BANK
 from disrupt.errors import DisruptError, InvalidRequestError
-
-_COPY_PX = (384, 288)
-_COPY_QUALITY = 50
 
 _COMPLETE = f"ask its operator to run `disrupt banks create {TEST_BANK}`"
 
@@ -28,13 +21,14 @@ def self_test(client: MatchClient, *, send_pictures: bool) -> Iterator[str]:
     example = EXAMPLES[0]
     picture = example.picture()
     for what, file in (
-        ("A generated picture", _png(picture)),
-        ("A copy, smaller and as JPEG", _edited(picture)),
+        ("A generated picture", png(picture)),
+        ("A copy, smaller and as JPEG", edited(picture)),
     ):
         yield f"{what}: {_distance_bits(client, example, file, what, send=send_pictures)} bits"
     yield (
-        f"Both matched: server, key and lookups work. Nothing was registered. Now look the same"
-        f" pictures up through what you built, in the bank `{TEST_BANK}`; docs/banks.md says how."
+        "Both matched: server, key and lookups work. Nothing was registered. Now look these"
+        f" pictures up through what you built, in the bank `{TEST_BANK}`: `disrupt examples"
+        " DIRECTORY` writes them."
     )
 
 
@@ -56,16 +50,3 @@ def _distance_bits(
         f"{what} was looked up, and did not match. Try again in a few seconds; if it stays so,"
         f" {_COMPLETE}, which completes the bank, and to look at `disrupt doctor`."
     )
-
-
-def _png(picture: NDArray[np.uint8]) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
-    return file.getvalue()
-
-
-def _edited(picture: NDArray[np.uint8]) -> bytes:
-    file = io.BytesIO()
-    copy = Image.fromarray(picture).resize(_COPY_PX, Image.Resampling.BILINEAR)
-    copy.save(file, "JPEG", quality=_COPY_QUALITY)
-    return file.getvalue()

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from disrupt.client import calls, lookups, media, requests, results, videos
 from disrupt.client.calls import CONNECTIONS, TIMEOUT_S, CallSettings
@@ -65,7 +65,7 @@ class MatchClient:
         for channel in self._channels:
             channel.close()
 
-    def match_hashes(
+    def match_hashes(  # noqa: PLR0913 all but one by name
         self,
         batch: HashBatch,
         *,
@@ -76,6 +76,7 @@ class MatchClient:
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
         leave_out_common: bool = False,
+        timeout_s: float | None = None,
     ) -> tuple[HashAnswer, ...]:
         """Look up hashes; return the answers in their order.
 
@@ -88,13 +89,17 @@ class MatchClient:
         per hash, 1-1000, nearest first, beside which the nearest of each searched bank is answered;
         ``banks`` are names, empty for all that the key may search. ``leave_out_common``: leave out
         matches that something in common use explains as well, see Match.common; not of videos.
+        ``timeout_s`` takes the place of the client's for this lookup; so it does in all calls.
         """
         options = requests.options(
             max_distance_bits, max_matches, banks, leave_out_common=leave_out_common
         )
-        return self._run(lookups.hashes(batch, options, profile, qualities, uploads))
+        return self._run(
+            lookups.hashes(batch, options, profile, qualities, uploads),
+            self._settings.within(timeout_s),
+        )
 
-    def match_image(
+    def match_image(  # noqa: PLR0913 all but one by name
         self,
         picture: Media,
         *,
@@ -105,6 +110,7 @@ class MatchClient:
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
         leave_out_common: bool = False,
+        timeout_s: float | None = None,
     ) -> ImageAnswer:
         """Look up a picture: the bytes of a picture file (docs/hashing-pictures.md), or its path.
 
@@ -125,11 +131,44 @@ class MatchClient:
             whole_only=whole_only,
             leave_out_common=leave_out_common,
         )
-        deadline = self._settings.deadline()
+        settings = self._settings.within(timeout_s)
+        deadline = settings.deadline()
         prepared = media.in_time(
             lambda: media.prepare(picture, effort=effort, hash_locally=hash_locally), deadline
         )
-        return self._run(lookups.image(prepared, options), self._settings.after(deadline))
+        return self._run(lookups.image(prepared, options), settings.after(deadline))
+
+    def match_file(  # noqa: PLR0913 all but one by name
+        self,
+        file: Media,
+        *,
+        hash_locally: bool = True,
+        effort: Effort = Effort.STANDARD,
+        whole_only: bool = False,
+        max_distance_bits: int | None = None,
+        max_matches: int = MAX_MATCHES,
+        banks: Sequence[str] = (),
+        leave_out_common: bool = False,
+        timeout_s: float | None = None,
+    ) -> ImageAnswer | VideoAnswer:
+        """Look up a picture or a video, as ``match_image`` or ``match_video``: its content decides.
+
+        Animations are pictures. ``timeout_s`` None: that of the client for a picture, and 600 s
+        for a video. Arguments are those of ``match_image``; errors those of both.
+        """
+        asked: dict[str, Any] = {
+            "hash_locally": hash_locally,
+            "effort": effort,
+            "whole_only": whole_only,
+            "max_distance_bits": max_distance_bits,
+            "max_matches": max_matches,
+            "banks": banks,
+            "leave_out_common": leave_out_common,
+        }
+        if media.is_video_file(file):
+            video_s = VIDEO_TIMEOUT_S if timeout_s is None else timeout_s
+            return self.match_video(file, timeout_s=video_s, **asked)
+        return self.match_image(file, timeout_s=timeout_s, **asked)
 
     def match_video(  # noqa: PLR0913 all but one by name
         self,
@@ -188,24 +227,26 @@ class MatchClient:
             )
         return results.video_answer(response, incomplete=sent.incomplete)
 
-    def index_status(self, cursor: str = "") -> IndexStatus:
+    def index_status(self, cursor: str = "", *, timeout_s: float | None = None) -> IndexStatus:
         """Return state and limits of the index of the process that answers.
 
         ``cursor`` is that of a receipt or another answer: ``includes_cursor`` tells whether the
         index includes it.
         """
-        return self._run(lookups.index_status(cursor))
+        return self._run(lookups.index_status(cursor), self._settings.within(timeout_s))
 
-    def report_outcome(self, match_id: bytes, outcome: MatchOutcome) -> None:
+    def report_outcome(
+        self, match_id: bytes, outcome: MatchOutcome, *, timeout_s: float | None = None
+    ) -> None:
         """Tell the hotline what came of a match, durably.
 
         ``match_id`` is that of a Match. Safe to repeat: the last report of a match counts. Raises
         InvalidRequestError for what is no match id of your organisation, NotFoundError where the
         item was withdrawn since.
         """
-        self._run(lookups.report_outcome(match_id, outcome))
+        self._run(lookups.report_outcome(match_id, outcome), self._settings.within(timeout_s))
 
-    def _run(self, steps: Steps[_Answer], settings: CallSettings | None = None) -> _Answer:
+    def _run(self, steps: Steps[_Answer], settings: CallSettings) -> _Answer:
         answers = None
         while True:
             try:
@@ -213,7 +254,7 @@ class MatchClient:
             except StopIteration as end:
                 answer: _Answer = end.value
                 return answer
-            answers = self._at_once(step, settings or self._settings)
+            answers = self._at_once(step, settings)
 
     def _at_once(self, step: Sequence[Call], settings: CallSettings) -> list[object]:
         if len(step) <= 1:

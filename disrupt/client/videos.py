@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from disrupt.client.arguments import flag, invalid, whole_number
 from disrupt.client.calls import Deadline
-from disrupt.client.media import Media, open_media
+from disrupt.client.media import Media, decoding, open_media
 from disrupt.core.lookups import MAX_INTERVAL_MS, MIN_INTERVAL_MS, Effort
 from disrupt.core.videos import FRAME
 from disrupt.errors import DisruptError
@@ -116,7 +116,7 @@ def prepare(
         deadline.check()
         watched(time_ms, declared_ms)
 
-    with file:
+    with file, decoding():
         rows, incomplete = hash_video(
             file,
             interval_ms=first.options.sample_interval_ms,

@@ -187,8 +187,9 @@ def scope(
 ) -> Scope:
     """Return the banks and distances of a lookup by ``key``.
 
-    ``names`` empty: every bank of the key but the test bank, which every key may name. Nobody may
-    name the bank of pictures in common use: it is as unknown as any. A threshold above a searched
+    ``names`` empty: every bank of the key but the test bank, or that where the key has no other;
+    every key may name it. Nobody may name the bank of pictures in common use: it is as unknown as
+    any. A threshold above a searched
     bank's own is refused, not lowered (operators: above 63). Raises InvalidRequestError for a
     threshold out of range or an unknown bank, and PermissionDeniedError for a bank that the key may
     not search.
@@ -197,9 +198,8 @@ def scope(
     unknown = [name for name in names if name not in by_name]
     if unknown:
         raise InvalidRequestError.of(Violation("options.banks", f"no bank is named {unknown[0]!r}"))
-    wanted = [by_name[name] for name in names] or [
-        bank for bank in by_name.values() if bank.number in key.banks and not bank.is_test
-    ]
+    own = [bank for bank in by_name.values() if bank.number in key.banks]
+    wanted = [by_name[name] for name in names] or [bank for bank in own if not bank.is_test] or own
     for bank in wanted:
         if bank.number not in key.banks and not bank.is_test:
             raise PermissionDeniedError(

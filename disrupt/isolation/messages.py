@@ -82,9 +82,10 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The bytes are no picture to hash, for this reason."""
+    """The bytes are no picture to hash, for this reason, or their decoder is not installed."""
 
     reason: str
+    lacks_decoder: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +145,8 @@ def pack_answer(answer: Answer) -> bytes:  # noqa: PLR0911 one for each kind
         case LowQuality(quality, minimum_quality, advice, skipped):
             numbers = _LOW_QUALITY.pack(quality, minimum_quality, skipped)
             return bytes([_Kind.LOW_QUALITY]) + numbers + advice.encode()
-        case Refused(reason):
-            return bytes([_Kind.REFUSED]) + reason.encode()
+        case Refused(reason, lacks_decoder):
+            return bytes([_Kind.REFUSED, lacks_decoder]) + reason.encode()
         case OutOfMemory():
             return bytes([_Kind.OUT_OF_MEMORY])
         case Failed(kind):
@@ -183,7 +184,7 @@ def _unpacked(kind: _Kind, body: bytes) -> Answer:  # noqa: PLR0911 one for each
             advice = _text(body[_LOW_QUALITY.size :])
             return LowQuality(_quality(quality), _quality(least), advice, skipped)
         case _Kind.REFUSED:
-            return Refused(_text(body))
+            return Refused(_text(body[1:]), bool(body[0]))
         case _Kind.OUT_OF_MEMORY:
             return OutOfMemory()
         case _Kind.FAILED:

@@ -6,7 +6,13 @@ from collections import Counter
 
 import structlog
 
-from disrupt.errors import DeadlineExceededError, DisruptError, OverloadedError, UnavailableError
+from disrupt.errors import (
+    DeadlineExceededError,
+    DisruptError,
+    OverloadedError,
+    UnavailableError,
+    UnimplementedError,
+)
 from disrupt.fair_queue import FairQueue
 from disrupt.hashing.decoding.pictures import refused
 from disrupt.isolation.child import Cause, ProcessDiedError
@@ -68,6 +74,8 @@ class DecoderPool:
     def _error_of_answer(self, answer: object) -> DisruptError:
         """Return the error that an answer stands for, which is none of those asked for."""
         match answer:
+            case Refused(reason, lacks_decoder=True):
+                return UnimplementedError(reason, cause="NO_DECODER")
             case Refused(reason):
                 return refused(reason, field=self.field)
             case OutOfMemory():

@@ -19,7 +19,12 @@ from typing import Any, TypeVar
 
 from PIL import AvifImagePlugin
 
-from disrupt.errors import DisruptError, InvalidMediaError, OverloadedError
+from disrupt.errors import (
+    DisruptError,
+    InvalidMediaError,
+    OverloadedError,
+    UnimplementedError,
+)
 from disrupt.isolation.messages import Failed, OutOfMemory, Ready, Refused
 from disrupt.isolation.sandbox import lock_down
 
@@ -75,6 +80,8 @@ def outcome(hashing: Callable[[], _Answer]) -> _Answer | Refused | OutOfMemory |
         return Refused(error.violations[0].description)
     except (MemoryError, OverloadedError):
         return OutOfMemory()
+    except UnimplementedError as error:
+        return Refused(error.message, lacks_decoder=True)
     except DisruptError as error:
         return Refused(error.message)
     except Exception as error:  # noqa: BLE001 its message could quote the media

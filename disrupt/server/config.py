@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from disrupt.errors import ConfigurationError
-from disrupt.extras import install
+from disrupt.extras import install_extra
 
 _MIB = 2**20
 
@@ -194,7 +194,9 @@ class Config(BaseModel):
                     f"traces_endpoint {self.traces_endpoint!r} is no URL of http or https"
                 )
             if find_spec("opentelemetry") is None:
-                raise ValueError(f"traces_endpoint needs the extra traces: {install('traces')}")
+                raise ValueError(
+                    f"traces_endpoint needs the extra traces: {install_extra('traces')}"
+                )
         if self.stale_closes_s <= self.stale_not_ready_s:
             raise ValueError(
                 f"stale_closes_s {self.stale_closes_s:g} has to be more than stale_not_ready_s"

@@ -16,7 +16,7 @@ from disrupt.hashing import ImageFingerprints
 from disrupt.hashing.videos.frames import fingerprint_video
 from disrupt.submission.results import Rejected
 
-_REASONS = {"TOO_MANY_FRAMES", "NO_VIDEO_DECODER"}
+_REASONS = {"TOO_MANY_FRAMES", "NO_VIDEO_DECODER", "NO_HEIC_DECODER"}
 """Causes that are reported as reasons, too."""
 
 

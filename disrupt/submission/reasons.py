@@ -17,6 +17,7 @@ BAD_SETTINGS = by_name("setting")
 REJECTIONS = by_name("refused")
 """Why one file was not registered."""
 REJECTIONS["UNREADABLE_MEDIA"] = REJECTIONS["UNREADABLE"]
+REJECTIONS["NO_HEIC_DECODER"] = REJECTIONS["INVALID_MEDIA"]
 REJECTIONS["LIMIT_EXCEEDED"] = ERRORS["LIMIT_EXCEEDED"]
 
 STOPPED = by_name("stopped")

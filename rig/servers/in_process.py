@@ -18,7 +18,7 @@ from disrupt.server.config import Config
 from disrupt.server.edge.health import Health
 from disrupt.server.edge.interceptors import Authentication, Errors
 from disrupt.server.edge.limits import capacities
-from disrupt.server.edge.methods import most_bytes
+from disrupt.server.edge.methods import message_limit
 from disrupt.server.edge.receiving import Receiver
 from disrupt.server.edge.shares import Admission
 from disrupt.v1 import match_pb2
@@ -76,7 +76,7 @@ async def serving(
     The last of KEYS has the right to the feed only.
     """
     errors = Errors(
-        Receiver(partial(most_bytes, config=config)), config.max_call_s, config.max_call_s
+        Receiver(partial(message_limit, config=config)), config.max_call_s, config.max_call_s
     )
     admission = admission or Admission(capacities(config))
     server = aio.server(

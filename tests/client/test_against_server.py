@@ -192,6 +192,13 @@ def test_a_video_is_found_inside_another_with_its_segment(
         assert segment.stored_end_ms - segment.stored_start_ms >= 3000
         assert answer.frames_hashed == 16
     assert progress[-1] == (16_000, 16_000)
+    nameless = clip.file.with_name("upload")
+    for file in (clip.file, known.file):
+        shutil.copy(file, nameless)
+        answer = call("match_file", nameless, address=known.address, key=known.key, settings={})
+        assert [match.item_id for match in answer.matches] == [
+            clip.item_id if file == clip.file else known.item_id
+        ]
     early = look_up(clip.file, answer_early=True, interval_ms=250)
     assert early.answered_early
     assert early.frames_hashed < 64

@@ -143,8 +143,10 @@ def test_a_message_over_the_limit_of_grpc_is_a_limit_and_asked_once() -> None:
 
 
 def test_a_server_that_does_not_answer_in_time_is_its_own_error(call: Call) -> None:
-    with scripted(EMPTY) as server, server.lock, pytest.raises(DeadlineExceededError):
-        call("match_hashes", HASH, address=server.address, settings=QUICK | {"timeout_s": 0.3})
+    with scripted(EMPTY) as server, server.lock:
+        for settings, named in ((QUICK | {"timeout_s": 0.3}, {}), (QUICK, {"timeout_s": 0.3})):
+            with pytest.raises(DeadlineExceededError, match=server.address):
+                call("match_hashes", HASH, address=server.address, settings=settings, **named)
 
 
 @given(

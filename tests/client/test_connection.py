@@ -17,19 +17,18 @@ from rig.servers.certificates import self_signed
 from rig.servers.scripted import scripted
 
 
-@pytest.mark.parametrize(
-    ("server", "canonical"),
-    [
-        ("127.0.0.1:1234", "127.0.0.1:1234"),
-        ("127.9.9.9", "127.9.9.9:50051"),
-        ("localhost", "localhost:50051"),
-        ("LocalHost:1", "LocalHost:1"),
-        ("[::1]:9", "[::1]:9"),
-    ],
-)
-def test_loopback_is_plaintext(server: str, canonical: str) -> None:
+@pytest.mark.parametrize("server", ["127.0.0.1:1234", "127.9.9.9:1", "LocalHost:1", "[::1]:9"])
+def test_loopback_is_plaintext(server: str) -> None:
     target = connect(server, "key")
-    assert (target.server, target.credentials) == (canonical, None)
+    assert (target.server, target.credentials) == (server, None)
+
+
+@pytest.mark.parametrize("server", ["disrupt.example", "10.0.0.1", "[::1]", "10.0.0.1:1,10.0.0.2"])
+def test_an_address_without_a_port_is_refused_and_named(server: str) -> None:
+    with pytest.raises(ConfigurationError, match="has no port: write HOST:PORT") as refused:
+        connect(server, "key")
+    assert refused.value.metadata["setting"] == "server"
+    assert repr(server.rpartition(",")[2]) in refused.value.message
 
 
 @pytest.mark.parametrize(
@@ -38,10 +37,10 @@ def test_loopback_is_plaintext(server: str, canonical: str) -> None:
         "10.0.0.1:50051",
         "0.0.0.0:50051",
         "[2001:db8::1]:50051",
-        "disrupt.example",
+        "disrupt.example:443",
         "localhost.example:50051",
         "127.0.0.1.example:50051",
-        "2130706433",
+        "2130706433:50051",
     ],
 )
 def test_everything_else_is_tls(server: str) -> None:
@@ -107,3 +106,26 @@ def test_a_connection_that_does_not_come_about_says_why_and_what_to_do(
             assert address in refused.value.message
     with pytest.raises(UnavailableError, match="nothing listens there"):
         call("index_status", address=plain.address)
+
+
+def test_a_certificate_that_is_not_trusted_is_not_asked_for_again(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def pause_async(_: float) -> None:
+        raise AssertionError("tried again")
+
+    def pause(_: float) -> None:
+        raise AssertionError("tried again")
+
+    private, signed = self_signed("127.0.0.1")
+    _, other = self_signed("127.0.0.1")
+    tls = grpc.ssl_server_credentials([(private, signed)])
+    with scripted(match_pb2.GetIndexStatusResponse(), credentials=tls) as server:
+        named = server.address.replace("127.0.0.1", "localhost")
+        monkeypatch.setattr("disrupt.client.calls.time.sleep", pause)
+        monkeypatch.setattr("disrupt.client.calls.asyncio.sleep", pause_async)
+        for address, tls_ca in ((server.address, other), (named, signed)):
+            with pytest.raises(UnavailableError, match="certificate"):
+                call("index_status", address=address, settings={"tls_ca": tls_ca})
+        with pytest.raises(AssertionError, match="tried again"):
+            call("index_status", settings={})  # where nothing listens

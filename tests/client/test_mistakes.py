@@ -8,6 +8,9 @@ import inspect
 import io
 import math
 import os
+import shlex
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +21,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from PIL import Image
 
 from disrupt.client import AsyncMatchClient, MatchClient, PdqHash, RetryPolicy, media
 from disrupt.client.videos import CHUNK_BYTES, Sent
@@ -30,6 +34,7 @@ from disrupt.errors import (
     UnavailableError,
     UnreadableMediaError,
 )
+from disrupt.extras import install
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
 from disrupt.server.config import Config
 from disrupt.v1 import match_pb2
@@ -52,6 +57,13 @@ WRONG_OPTIONS: dict[str, tuple[str, list[object]]] = {
     "max_matches": ("options.max_matches", [*WRONG_NUMBERS, 0, 1001]),
     "banks": ("options.banks", [None, "adults", b"adults", 5, [1], [None], ["\ud800"]]),
     "leave_out_common": ("options.leave_out_common", [None, 1, "true"]),
+    "timeout_s": ("timeout_s", ["5", 0, -1, math.nan, math.inf, True, 10**400]),
+}
+WRONG_FILE_OPTIONS: dict[str, tuple[str, list[object]]] = {
+    "hash_locally": ("hash_locally", [None, 0, "false"]),
+    "effort": ("options.effort", [None, 1, "FAST"]),
+    "whole_only": ("options.whole_only", [None, 1, "true"]),
+    **WRONG_OPTIONS,
 }
 WRONG: Mapping[str, tuple[tuple[object, ...], dict[str, tuple[str, list[object]]]]] = {
     "match_hashes": (
@@ -66,18 +78,14 @@ WRONG: Mapping[str, tuple[tuple[object, ...], dict[str, tuple[str, list[object]]
     "match_image": (
         (b"not a picture",),
         {
-            "hash_locally": ("hash_locally", [None, 0, "false"]),
-            "effort": ("options.effort", [None, 1, "FAST"]),
-            "whole_only": ("options.whole_only", [None, 1, "true"]),
-            **WRONG_OPTIONS,
+            **WRONG_FILE_OPTIONS,
         },
     ),
+    "match_file": ((b"not a picture",), WRONG_FILE_OPTIONS),
     "match_video": (
         (b"not a video",),
         {
-            "hash_locally": ("hash_locally", [None, 0, "false"]),
-            "effort": ("options.effort", [None, 1, "FAST"]),
-            "whole_only": ("options.whole_only", [None, 1, "true"]),
+            **WRONG_FILE_OPTIONS,
             "interval_ms": ("options.sample_interval_ms", [*WRONG_NUMBERS, 0, 39, 60_001]),
             "min_query_share_permille": (
                 "options.min_query_share_permille",
@@ -89,8 +97,6 @@ WRONG: Mapping[str, tuple[tuple[object, ...], dict[str, tuple[str, list[object]]
             ),
             "answer_early": ("options.answer_early", [None, 1]),
             "watched": ("watched", [None, 5]),
-            "timeout_s": ("timeout_s", [None, "5", 0, -1, math.nan, math.inf, True, 10**400]),
-            **WRONG_OPTIONS,
         },
     ),
 }
@@ -157,6 +163,39 @@ def test_what_is_neither_bytes_nor_a_path_is_refused(call: Call, media: object) 
             assert refused.violations[0].field in fields
     refused = refuse(call, "match_hashes", released())
     assert refused.violations[0].field == "hashes"
+
+
+_WITHOUT_DECODERS = """
+import sys
+sys.modules["pillow_heif"] = sys.modules["av"] = None
+from disrupt.client import MatchClient
+from disrupt.errors import UnimplementedError
+with MatchClient("127.0.0.1:1", key="key") as client:
+    for path in sys.argv[1:]:
+        try:
+            client.match_file(path)
+        except UnimplementedError as error:
+            print(error.metadata["cause"], error.message)
+"""
+
+
+def test_heic_and_videos_without_their_extras_are_held_with_what_to_do(tmp_path: Path) -> None:
+    photograph, video = tmp_path / "a.heic", tmp_path / "a.mp4"
+    Image.new("RGB", (64, 64)).save(photograph, "HEIF")
+    video.write_bytes(encode(list(footage(23, seconds=1))))
+    printed = subprocess.check_output(
+        [sys.executable, "-c", _WITHOUT_DECODERS, photograph, video], text=True
+    ).splitlines()
+    for line, cause, package in zip(
+        printed,
+        ("NO_HEIC_DECODER", "NO_VIDEO_DECODER"),
+        ("pillow-heif>=1.8.1", "av>=18"),
+        strict=True,
+    ):
+        assert line.startswith(f"{cause} ")
+        assert shlex.split(install(package))[-1] == package
+        for words in ("hold the upload", install(package), "hash_locally=False"):
+            assert words in line
 
 
 @pytest.mark.parametrize("cursor", [5, ["a"], "\ud800", b"\xff"])

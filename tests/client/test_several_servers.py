@@ -115,13 +115,13 @@ def test_nor_one_of_asyncio(twins: Twins) -> None:
 
 def test_what_is_checked_of_them_is_whether_they_answer_lookups() -> None:
     assert LOOKUPS == health.LOOKUPS
-    assert "service_config" not in str(connect("127.0.0.1", "key").options)
+    assert "service_config" not in str(connect("127.0.0.1:1", "key").options)
 
 
 @pytest.mark.parametrize(
     ("servers", "target"),
     [
-        ("127.0.0.1:1,127.0.0.2", "ipv4:127.0.0.1:1,127.0.0.2:50051"),
+        ("127.0.0.1:1,127.0.0.2:2", "ipv4:127.0.0.1:1,127.0.0.2:2"),
         ("[::1]:1,[2001:db8::1]:2", "ipv6:[::1]:1,[2001:db8::1]:2"),
     ],
 )
@@ -131,7 +131,9 @@ def test_several_addresses_are_one_target(servers: str, target: str) -> None:
     assert connection.loopback == ("2001" not in servers)
 
 
-@pytest.mark.parametrize("servers", ["127.0.0.1,[::1]", "a.example,b.example", "127.0.0.1,", ","])
+@pytest.mark.parametrize(
+    "servers", ["127.0.0.1:1,[::1]:1", "a.example:1,b.example:1", "127.0.0.1:1,", ","]
+)
 def test_what_gives_no_target_is_refused(servers: str) -> None:
     with pytest.raises(ConfigurationError):
         connect(servers, "key")

@@ -66,6 +66,13 @@ def test_every_key_searches_the_test_bank_by_its_name_and_none_otherwise(caller:
     assert scope(caller, banks, ("test",), None).limits == {TEST.number: 31}
 
 
+def test_a_key_of_the_test_bank_alone_searches_it_without_naming_it() -> None:
+    banks = (*BANKS, TEST)
+    assert scope(key(TEST), banks, (), None).limits == {TEST.number: 31}
+    with pytest.raises(PermissionDeniedError):
+        scope(key(TEST), banks, ("adults",), None)
+
+
 def test_key_without_banks_searches_nothing() -> None:
     searched = scope(key(), BANKS, (), None)
     assert searched.limits == {}

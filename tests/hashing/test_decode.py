@@ -24,7 +24,6 @@ from disrupt.errors import InvalidMediaError
 from disrupt.hashing.decoding import exif, jpeg, png
 from disrupt.hashing.decoding.formats import FORMATS
 from disrupt.hashing.decoding.pictures import (
-    HEIC_EXTRA,
     ImageLimits,
     decode,
     decode_frames,
@@ -351,17 +350,17 @@ def test_without_the_extra_heic_files_are_refused_by_name_and_all_else_works() -
     script = """
 import sys
 sys.modules["pillow_heif"] = None
-from disrupt.errors import InvalidMediaError
+from disrupt.errors import UnimplementedError
 from disrupt.hashing.decoding.formats import FORMATS
 from disrupt.hashing.decoding.pictures import decode
 assert "HEIC" not in FORMATS
 try:
     decode(sys.stdin.buffer.read())
-except InvalidMediaError as error:
-    print(error.message)
+except UnimplementedError as error:
+    print(error.message, error.metadata["cause"])
 """
     message = run(script, WHOLE["HEIC"])
-    for words in ('HEIC files need the extra "heic"', HEIC_EXTRA, "or send one of JPEG, PNG"):
+    for words in ('HEIC files need the extra "heic"', "NO_HEIC_DECODER"):
         assert words in message
 
 

@@ -69,7 +69,7 @@ ANSWERS = (
         st.sampled_from(MediaKind),
     )
     | st.builds(LowQuality, QUALITIES, QUALITIES, TEXTS, st.integers(0, 2**32 - 1))
-    | st.builds(Refused, TEXTS)
+    | st.builds(Refused, TEXTS, st.booleans())
     | st.builds(Failed, TEXTS)
     | st.just(OutOfMemory())
 )

@@ -21,6 +21,7 @@ from disrupt.errors import (
     InvalidMediaError,
     OverloadedError,
     UnavailableError,
+    UnimplementedError,
 )
 from disrupt.fair_queue import turn_of
 from disrupt.hashing import (
@@ -30,11 +31,12 @@ from disrupt.hashing import (
     hash_image,
 )
 from disrupt.hashing.decoding.formats import FORMATS
-from disrupt.hashing.decoding.pictures import ImageLimits
+from disrupt.hashing.decoding.pictures import NO_HEIC_DECODER, ImageLimits
 from disrupt.isolation.child import Cause
-from disrupt.isolation.messages import Answer, Task
+from disrupt.isolation.messages import Answer, Task, pack_answer, unpack_answer
 from disrupt.isolation.picture_process import IsolationLimits, Process
 from disrupt.isolation.pictures import IsolatedHashing
+from disrupt.isolation.serving import outcome
 from rig.media.mutations import png_bomb, repeated_scans, seeds
 from rig.processes.running import status
 from tests.isolation.conftest import Run, failure
@@ -380,6 +382,19 @@ def test_whatever_keeps_a_picture_from_a_process_pictures_are_hashed_afterwards(
             assert starts == 3
 
     run(lives())
+
+
+def test_a_format_whose_decoder_is_not_installed_is_no_damaged_file(run: Run[Any]) -> None:
+    def lacking() -> Answer:
+        raise UnimplementedError("HEIC files need the extra.", cause=NO_HEIC_DECODER)
+
+    async def error() -> Exception:
+        async with IsolatedHashing(workers=1, queued=2) as isolated:
+            return isolated._error_of_answer(unpack_answer(pack_answer(outcome(lacking))))
+
+    raised = run(error())
+    assert isinstance(raised, UnimplementedError)
+    assert raised.message == "HEIC files need the extra."
 
 
 def test_without_a_process_pictures_are_refused_at_once_and_it_is_told(

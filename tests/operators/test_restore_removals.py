@@ -33,7 +33,7 @@ from disrupt.server.config import Config
 from disrupt.server.edge import internal
 from disrupt.server.edge.handlers import add_service, by_name
 from disrupt.server.edge.interceptors import Errors
-from disrupt.server.edge.methods import most_bytes
+from disrupt.server.edge.methods import message_limit
 from disrupt.server.edge.receiving import Receiver
 from disrupt.server.node.removals import SERVICE, RemovalsServicer
 from rig.callers.caller import TIMEOUT_S, outcome
@@ -81,7 +81,7 @@ class Site:
             }.items()
         }
         config = Config.load(None, data_dir=self.node.path, **settings)
-        errors = Errors(Receiver(partial(most_bytes, config=config)), 30, 30)
+        errors = Errors(Receiver(partial(message_limit, config=config)), 30, 30)
         first = internal.InternalCalls(internal.WRITER, (f"/{SERVICE.full_name}/",))
         server = aio.server(interceptors=[first, errors], options=internal.options(config))
         servicer = RemovalsServicer(RemovalList(self.node.journal))

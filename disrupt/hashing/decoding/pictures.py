@@ -13,7 +13,7 @@ from typing import Literal
 from PIL import Image, ImageFile, _imaging
 
 from disrupt.core.transforms import Dihedral
-from disrupt.errors import InvalidMediaError, OverloadedError, Violation
+from disrupt.errors import InvalidMediaError, OverloadedError, UnimplementedError, Violation
 from disrupt.hashing.decoding import isobmff, jpeg
 from disrupt.hashing.decoding.colours import (
     Conversion,
@@ -41,8 +41,8 @@ MAX_SIDE_PX = 65_535
 
 _SCALED_SIDE_PX = 512
 
-HEIC_EXTRA = 'pip install "pillow-heif>=1.8.1"'
-"""Command that installs the extra "heic", wherever this package itself came from."""
+NO_HEIC_DECODER = "NO_HEIC_DECODER"
+"""Cause of the error for a HEIC file where the extra "heic" is not installed."""
 
 _DAMAGED = "DAMAGED"
 """Cause of a refusal, for programs."""
@@ -266,10 +266,12 @@ def _sniff(data: bytes) -> str:
     if name is None:
         raise refused(f"this is no picture file; send one of {', '.join(FORMATS)}")
     if name not in FORMATS:
-        why = "are not supported"
         if name == "HEIC":
-            why = f'need the extra "heic", which is not installed here: {HEIC_EXTRA}'
-        raise refused(f"{name} files {why}; or send one of {', '.join(FORMATS)}")
+            raise UnimplementedError(
+                'HEIC files need the extra "heic", which is not installed here.',
+                cause=NO_HEIC_DECODER,
+            )
+        raise refused(f"{name} files are not supported; send one of {', '.join(FORMATS)}")
     return name
 
 

@@ -47,8 +47,8 @@ _CODEC_NAMES = "H.264, HEVC, AV1, VP8, VP9, MPEG-1, MPEG-2, MPEG-4, H.263, WMV, 
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """Decoders that read the alpha of WebM files, which FFmpeg's own pass over."""
 
-VIDEO_EXTRA = 'pip install "av>=18"'
-"""Command that installs the extra "video", wherever this package itself came from."""
+NO_VIDEO_DECODER = "NO_VIDEO_DECODER"
+"""Cause of the error for a video where the extra "video" is not installed."""
 
 SHORT_MS = 2000
 SHORT_INTERVAL_MS = 250
@@ -381,9 +381,8 @@ def _sniffed(head: bytes) -> str:
         raise refused(f"this is no video file; send one of {', '.join(FORMATS)}")
     if "av" not in globals():
         raise UnimplementedError(
-            'Videos need the extra "video", which is not installed here: '
-            f"{VIDEO_EXTRA}; or send them to a server that has it.",
-            cause="NO_VIDEO_DECODER",
+            'Videos need the extra "video", which is not installed here.',
+            cause=NO_VIDEO_DECODER,
         )
     return kind
 

@@ -20,7 +20,7 @@ from disrupt.server.edge.limits import (
     FRAMES_MAX,
     registration_bytes,
 )
-from disrupt.server.edge.receiving import Decode
+from disrupt.server.edge.receiving import Decode, MessageLimit
 from disrupt.server.edge.shares import Resource
 from disrupt.v1 import feed_pb2, match_pb2, registration_pb2, review_pb2
 from disrupt.wire import payloads
@@ -52,6 +52,8 @@ class Method:
     """What it takes once its message is there. It is refused before, where it may not."""
     payload_bytes: Callable[[Config], int] | None = None
     """Most bytes of a message beside its envelope; None where there are none."""
+    hashes: Callable[[Config], int] | None = None
+    """Most hashes of a message, by which its limit is named; None where it has none."""
     decode: Decode | None = None
     """Decoder of a worker that is not protobuf's own."""
 
@@ -71,7 +73,9 @@ def _message(config: Config) -> int:
 
 _OF_MATCH = {
     "MatchHashes": Method(
-        Right.MATCH, payload_bytes=lambda config: config.max_hashes_per_lookup * _HASH_BYTES
+        Right.MATCH,
+        payload_bytes=lambda config: config.max_hashes_per_lookup * _HASH_BYTES,
+        hashes=lambda config: config.max_hashes_per_lookup,
     ),
     "MatchImage": Method(
         Right.MATCH,
@@ -83,6 +87,7 @@ _OF_MATCH = {
     "MatchVideo": Method(
         Right.MATCH,
         payload_bytes=lambda _: FRAMES_MAX * FINGERPRINT_BYTES,
+        hashes=lambda _: FRAMES_MAX,
         decode=partial(payloads.match_video, hashes_max=FRAMES_MAX),
     ),
     "GetIndexStatus": Method(Right.MATCH),
@@ -94,6 +99,7 @@ _OF_REGISTRATION = {
         Right.REGISTER,
         relayed_for=(Right.REGISTER, Right.STAFF),
         payload_bytes=registration_bytes,
+        hashes=lambda config: config.max_hashes_per_registration,
     ),
     "GetCase": Method(Right.REGISTER, relayed_for=(Right.REGISTER, Right.STAFF)),
     "RegisterImage": Method(
@@ -166,8 +172,10 @@ def method(path: str) -> Method:
     return METHODS.get(path, _NONE)
 
 
-def most_bytes(path: str, config: Config) -> int:
-    """Return the most bytes of one message of a call, which is refused before it is decoded."""
-    payload = method(path).payload_bytes
-    size = payloads.ENVELOPE_BYTES_MAX + (payload(config) if payload else 0)
-    return min(size, config.max_message_bytes)
+def message_limit(path: str, config: Config) -> MessageLimit:
+    """Return the most of one message of a call, which is refused before it is decoded."""
+    row = method(path)
+    payload_bytes = row.payload_bytes(config) if row.payload_bytes else 0
+    size_bytes = min(payloads.ENVELOPE_BYTES_MAX + payload_bytes, config.max_message_bytes)
+    hashes = f"{row.hashes(config)} hashes and " if row.hashes else ""
+    return MessageLimit(size_bytes, f"{hashes}{size_bytes} bytes")

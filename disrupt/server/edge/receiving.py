@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from google.protobuf.message import DecodeError
 from grpc import aio
@@ -38,14 +38,21 @@ _QUEUED = 10_000
 """Messages that may wait to be decoded. Admission bounds them first, so this is never reached."""
 
 
+class MessageLimit(NamedTuple):
+    """Most bytes of one message of a call, and the words that name it."""
+
+    size_bytes: int
+    text: str
+
+
 class Receiver:
     """Receive and decode messages. For one event loop."""
 
     def __init__(
-        self, most_bytes: Callable[[str], int], decoders: Mapping[str, Decode] = NO_DECODERS
+        self, limit: Callable[[str], MessageLimit], decoders: Mapping[str, Decode] = NO_DECODERS
     ) -> None:
-        """Take the most bytes of a message, and the ``decoders`` beside protobuf's, by path."""
-        self._most_bytes = most_bytes
+        """Take the limit of a message, and the ``decoders`` beside protobuf's, by path."""
+        self._limit = limit
         self._decoders = decoders
         # a thread: decoding holds the GIL, more would only hold more memory
         self._decoding = Pool("decode", threads=1, queued=_QUEUED)
@@ -55,15 +62,15 @@ class Receiver:
         chosen = self._decoders.get(path, decode)
         if chosen is None:
             raise TypeError(f"{path} has no decoder")
-        return Reading(chosen, self._most_bytes(path), self._decoding)
+        return Reading(chosen, self._limit(path), self._decoding)
 
 
 class Reading:
     """Receive the messages of one method, which come as bytes."""
 
-    def __init__(self, decode: Decode, most_bytes: int, decoding: Pool) -> None:
+    def __init__(self, decode: Decode, limit: MessageLimit, decoding: Pool) -> None:
         self._decode = decode
-        self._most_bytes = most_bytes
+        self._limit = limit
         self._decoding = decoding
 
     async def single(self, context: Context) -> Any:  # noqa: ANN401 any message
@@ -85,11 +92,11 @@ class Reading:
             yield await self._decoded(data)
 
     async def _decoded(self, data: bytes) -> Any:  # noqa: ANN401 any message
-        if len(data) > self._most_bytes:
+        if len(data) > self._limit.size_bytes:
             raise LimitExceededError(
-                f"The message has {len(data)} bytes; this call takes at most {self._most_bytes}."
+                f"The message has {len(data)} bytes; this call takes at most {self._limit.text}."
                 " Send less at a time.",
-                limit=str(self._most_bytes),
+                limit=str(self._limit.size_bytes),
             )
         try:
             if len(data) <= ENVELOPE_BYTES_MAX:

@@ -21,7 +21,7 @@ from disrupt.server.edge.handlers import add_service, by_name
 from disrupt.server.edge.interceptors import Errors
 from disrupt.server.edge.internal import InternalCalls
 from disrupt.server.edge.memory import keep_little
-from disrupt.server.edge.methods import most_bytes
+from disrupt.server.edge.methods import message_limit
 from disrupt.server.edge.part_failure import forever, vital
 from disrupt.server.edge.receiving import Receiver
 from disrupt.server.edge.serving import until_told_to_stop
@@ -44,7 +44,7 @@ async def _serve(config: Config, directory: DataDirectory, reader: RegistryReade
     removals = RemovalList(directory.journal)
     following = Following(Node(reader, directory, removals))
     errors = Errors(
-        Receiver(partial(most_bytes, config=config)),
+        Receiver(partial(message_limit, config=config)),
         config.max_call_s,
         config.max_video_call_s,
         durations=families.WRITES,

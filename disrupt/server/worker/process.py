@@ -30,7 +30,7 @@ from disrupt.server.edge.health import Health
 from disrupt.server.edge.interceptors import Authentication, Errors
 from disrupt.server.edge.limits import Queue, by_delay, capacities
 from disrupt.server.edge.memory import keep_little, trim
-from disrupt.server.edge.methods import METHODS, most_bytes
+from disrupt.server.edge.methods import METHODS, message_limit
 from disrupt.server.edge.part_failure import forever, vital
 from disrupt.server.edge.receiving import Receiver
 from disrupt.server.edge.serving import until_told_to_stop
@@ -168,7 +168,7 @@ async def _serve(
             Authentication(state.authenticate, admission),
             *tracing,
             Errors(
-                Receiver(partial(most_bytes, config=config), _DECODERS),
+                Receiver(partial(message_limit, config=config), _DECODERS),
                 config.max_call_s,
                 config.max_video_call_s,
                 calls.while_valid,

@@ -36,7 +36,7 @@ from disrupt.server.edge.interceptors import Errors, RelayedCalls
 from disrupt.server.edge.internal import InternalCalls, ValidKeys
 from disrupt.server.edge.limits import capacities
 from disrupt.server.edge.memory import keep_little
-from disrupt.server.edge.methods import most_bytes
+from disrupt.server.edge.methods import message_limit
 from disrupt.server.edge.part_failure import end_process, forever, vital
 from disrupt.server.edge.pool import Pool
 from disrupt.server.edge.receiving import Receiver
@@ -142,7 +142,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     registering = _LeadersPool("register", threads=_REGISTERING, queued=_QUEUED)
     statuses = Health()
 
-    receiver = Receiver(partial(most_bytes, config=config), {_REGISTER: bytes})
+    receiver = Receiver(partial(message_limit, config=config), {_REGISTER: bytes})
     admission = Admission(capacities(config))
     cursors = SealedCursors(secrets.match_tokens)
     registration = RegistrationServicer(registrar, decode, pool, registering, cursors)

@@ -16,7 +16,7 @@ import grpc
 from grpc import aio
 
 from disrupt.server.config import Config
-from disrupt.server.edge.methods import most_bytes
+from disrupt.server.edge.methods import message_limit
 from disrupt.server.edge.receiving import Context, Receiver
 from rig.callers.wire import Wire, begun
 
@@ -81,7 +81,7 @@ def test_a_message_whose_call_is_cancelled_before_it_is_read_is_freed(tmp_path: 
         sent.clear()
 
     async def serve() -> None:
-        limits = partial(most_bytes, config=Config(data_dir=tmp_path))
+        limits = partial(message_limit, config=Config(data_dir=tmp_path))
         server = aio.server(
             handlers=[Cancelling(Receiver(limits, {}), sent)],
             options=[("grpc.max_receive_message_length", -1)],

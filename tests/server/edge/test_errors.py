@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import secrets as random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -259,6 +260,15 @@ def test_a_message_over_the_limit_is_refused_with_the_limit(platform: Caller) ->
     assert (
         platform("GetIndexStatus", match_pb2.GetIndexStatusRequest()).limits.message_bytes == 600000
     )
+
+
+def test_a_message_of_too_many_hashes_is_refused_with_the_limit_in_hashes(
+    platform: Caller,
+) -> None:
+    for count in (10_001, 15_000):
+        many = lookup(bytes(32 * count))
+        refused = refusal(partial(platform, "MatchHashes", many))
+        assert re.search(r"\b10000\b( hashes| in one call)", refused.message), refused
 
 
 def test_an_unknown_case_and_a_wrong_pin_get_one_and_the_same_answer(helpline: Caller) -> None:

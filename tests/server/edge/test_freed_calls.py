@@ -17,7 +17,7 @@ from grpc import aio
 from disrupt.errors import OverloadedError
 from disrupt.server.config import Config
 from disrupt.server.edge.interceptors import Errors
-from disrupt.server.edge.methods import most_bytes
+from disrupt.server.edge.methods import message_limit
 from disrupt.server.edge.receiving import Receiver
 from disrupt.v1 import match_pb2
 from disrupt.v1.match_pb2_grpc import (
@@ -72,7 +72,7 @@ def test_a_refused_call_leaves_nothing_to_collect(
         server = aio.server(
             interceptors=[
                 Errors(
-                    Receiver(partial(most_bytes, config=Config(data_dir=tmp_path))),
+                    Receiver(partial(message_limit, config=Config(data_dir=tmp_path))),
                     TIMEOUT_S,
                     TIMEOUT_S,
                 )

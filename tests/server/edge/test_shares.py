@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from disrupt.errors import OverloadedError
 from disrupt.server.config import Config
 from disrupt.server.edge.limits import WAIT_S, by_delay, capacities
-from disrupt.server.edge.methods import most_bytes
+from disrupt.server.edge.methods import message_limit
 from disrupt.server.edge.shares import Admission, Resource
 from disrupt.server.metrics.rows import Row
 
@@ -109,7 +109,7 @@ def test_every_resource_has_a_limit_and_eight_largest_messages_have_room() -> No
     assert limits.keys() == set(Resource)
     assert all(limit > 0 for limit in limits.values())
     assert limits[Resource.READS] >= 8
-    largest = most_bytes("/disrupt.v1.RegistrationService/RegisterHashes", config)
+    largest = message_limit("/disrupt.v1.RegistrationService/RegisterHashes", config).size_bytes
     assert limits[Resource.WRITTEN_BYTES] >= 7 * largest
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -118,7 +120,7 @@ def test_every_worker_follows_distance_and_organisations_of_a_bank(start: Start)
 
 
 def test_the_test_bank_is_searched_by_its_name_only_and_counts_nowhere(
-    start: Start,
+    start: Start, tmp_path: Path
 ) -> None:
     server, example = start(workers=1), EXAMPLES[0]
     value = example.pdq_hash.value
@@ -140,5 +142,14 @@ def test_the_test_bank_is_searched_by_its_name_only_and_counts_nowhere(
         assert not platform("GetIndexStatus", match_pb2.GetIndexStatusRequest()).items
     for options in ((), ("--send-pictures",)):
         assert "Both matched" in typed(*self_test, *options, DISRUPT_KEY=key).out
+    pictures = tmp_path / "pictures"
+    assert typed("examples", pictures).code == 0
+    files = sorted(pictures.iterdir())
+    assert len(files) == 2 * len(EXAMPLES)
+    of_the_bank = server.make_key("platform of the bank", "match", banks=("test",))
+    words = ("match", "--server", server.address, "--json")
+    rows = map(json.loads, typed(*words, *files, DISRUPT_KEY=of_the_bank).out.splitlines())
+    items = sorted(match["item"] for row in rows for match in row["matches"])
+    assert items == sorted(each.item_id.hex() for each in EXAMPLES * 2)
     for prefix in ("disrupt_matches_", "disrupt_outcomes_"):
         assert not samples(server.metrics_address(), prefix)
