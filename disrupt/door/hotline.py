@@ -100,7 +100,7 @@ class Hotline(AsyncMatchClient):
 
     async def _asked(self, steps: Steps[_Answer]) -> _Answer:
         with self._noting():
-            return await self._run(steps)
+            return await self._run(steps, self._settings)
 
     @contextmanager
     def _noting(self) -> Iterator[None]:

@@ -31,9 +31,7 @@ AREAS = {Extent.WHOLE: (1000, 1000), Extent.PART: (300, 300), Extent.UNKNOWN: (0
 STRICTNESS = [Action.PASS, Action.SHADOW, Action.HOLD, Action.REFUSE]
 
 
-def a_match(
-    bank: str, extent: Extent, *, common: bool = False, disputed: bool = False
-) -> Match:
+def a_match(bank: str, extent: Extent, *, common: bool = False, disputed: bool = False) -> Match:
     query, stored = AREAS[extent]
     match = replace(MATCH, bank=bank, query_area_permille=query, stored_area_permille=stored)
     return replace(match, common=common, disputed=disputed)
