@@ -89,12 +89,13 @@ class AsyncMatchClient:
         max_matches: int = MAX_MATCHES,
         banks: Sequence[str] = (),
         leave_out_common: bool = False,
+        since: str | None = None,
     ) -> tuple[HashAnswer, ...]:
         """Look up hashes, as MatchClient.match_hashes does."""
         options = requests.options(
             max_distance_bits, max_matches, banks, leave_out_common=leave_out_common
         )
-        return await self._run(lookups.hashes(batch, options, profile, qualities))
+        return await self._run(lookups.hashes(batch, options, profile, qualities, since))
 
     async def match_image(
         self,

@@ -44,10 +44,15 @@ def hashes(
     options: match_pb2.MatchOptions,
     profile: Profile,
     qualities: Sequence[int] | None = None,
+    since: str | None = None,
 ) -> Steps[tuple[HashAnswer, ...]]:
     """Look up hashes, in as many calls as their number makes necessary."""
     parts = requests.match_hashes(
-        requests.pack(batch), profile=profile, qualities=qualities, options=options
+        requests.pack(batch),
+        profile=profile,
+        qualities=qualities,
+        options=options,
+        since=since,
     )
     answers = yield [
         Call("MatchHashes", part, partial(results.hash_answers, count=requests.count(part)))

@@ -98,8 +98,14 @@ def match_hashes(
     profile: Profile,
     qualities: Sequence[int] | None,
     options: match_pb2.MatchOptions,
+    since: str | None = None,
 ) -> list[match_pb2.MatchHashesRequest]:
     """Make requests of at most BATCH hashes each, which together hold all, in order."""
+    try:
+        if since is not None:
+            since.encode()  # text that UTF-8 does not have is no cursor either
+    except (AttributeError, UnicodeEncodeError):
+        raise invalid("since", "give the next_since of an answer as it came, or None") from None
     refuse_hex_digits(packed)
     count = len(packed) // HASH_BYTES
     levels = b"" if qualities is None else _levels(qualities, count)
@@ -110,6 +116,7 @@ def match_hashes(
             profile=value,  # type: ignore[arg-type]  # the numbers are the same
             qualities=levels[at : at + BATCH],
             options=options,
+            since=since,
         )
         for at in range(0, count, BATCH)
     ]

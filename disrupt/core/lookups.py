@@ -206,13 +206,15 @@ class HashLookup:
     """A batch of queries: ``hashes`` uint8 (n, 32), n ≥ 1.
 
     ``searched`` are the rows of sufficient or unknown quality, None for all of them,
-    ``low_quality`` the others; both ascending.
+    ``low_quality`` the others; both ascending. ``since`` is a sealed cursor: only what is new since
+    then is searched. Empty: everything is searched, and None: no cursor is asked for either.
     """
 
     hashes: NDArray[np.uint8]
     options: LookupOptions
     searched: NDArray[np.intp] | None = None
     low_quality: Sequence[int] = ()
+    since: str | None = None
 
     @property
     def queries(self) -> NDArray[np.uint8]:
