@@ -60,9 +60,9 @@ def test_a_strangers_message_is_not_read(site: Site) -> None:
     larger_than_any = bytes(64 << 20)
     options = [("grpc.max_send_message_length", -1)]
     with grpc.insecure_channel(site.door.grpc, options) as channel:
-        call = channel.unary_unary("/disrupt.v1.MatchService/MatchImage")
+        call: Any = channel.unary_unary("/disrupt.v1.MatchService/MatchImage")
         with pytest.raises(grpc.RpcError) as refused:
-            call(larger_than_any, metadata=[("authorization", f"Bearer {site.key}")])
+            call(larger_than_any, metadata=(("authorization", f"Bearer {site.key}"),))
     assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
