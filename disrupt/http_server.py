@@ -6,13 +6,14 @@ import asyncio
 import ipaddress
 import re
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Any
 
 import uvicorn
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from disrupt.errors import ConfigurationError, DeadlineExceededError
 
@@ -20,8 +21,9 @@ _ADDRESS = re.compile(r"\[?(?P<host>[^\[\]]+?)\]?:(?P<port>[0-9]{1,5})")
 _PORT_MAX = 65535
 
 CONNECTIONS_MAX = 1000
-"""Open connections; one more is answered 503."""
+"""Open connections; one more ends one that asks nothing, or is answered 503."""
 _KEEP_ALIVE_S = 15
+"""Longest time between two requests, and of a request's headers."""
 _DRAIN_S = 40
 """Longest time for requests under way when a server stops."""
 
@@ -85,11 +87,57 @@ def bind(host: str, port: int, option: str = "--listen") -> socket.socket:
     return listening
 
 
+class Asking(asyncio.Protocol):
+    """What a connection adds to uvicorn's: it ends where no request comes in time.
+
+    uvicorn waits for the first request, and for the rest of one, for ever.
+    """
+
+    connections: set[Any]
+    cycle: Any
+    loop: asyncio.AbstractEventLoop
+    timeout_keep_alive_task: asyncio.TimerHandle | None
+    timeout_keep_alive_handler: Callable[[], None]
+    transport: Any
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for a request; where there are too many, in the place of one that waits."""
+        super().connection_made(transport)
+        self.timeout_keep_alive_task = self.loop.call_later(
+            _KEEP_ALIVE_S, self.timeout_keep_alive_handler
+        )
+        if len(self.connections) >= CONNECTIONS_MAX:
+            idle = [other for other in self.connections if other.is_idle and other is not self]
+            if idle:
+                ended = min(idle, key=lambda other: other.cycle is not None)
+                self.connections.discard(ended)
+                ended.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; bytes that are no whole request give no more time."""
+        waiting, self.timeout_keep_alive_task = self.timeout_keep_alive_task, None
+        super().data_received(data)
+        if waiting is not None:
+            if self.is_idle and self.timeout_keep_alive_task is None:
+                self.timeout_keep_alive_task = waiting
+            else:
+                waiting.cancel()
+
+
+class H11(Asking, H11Protocol):
+    """A connection that h11 parses."""
+
+
 def configuration(
     application: ASGIApp,
     options: dict[str, Any],
     headers: Sequence[tuple[str, str]] = (),
-    parser: Literal["h11", "httptools"] = "h11",
+    protocol: type[Any] = H11,
 ) -> uvicorn.Config:
     """Return uvicorn's configuration; ``headers`` are of every answer, ``options`` further ones.
 
@@ -97,7 +145,7 @@ def configuration(
     """
     config = uvicorn.Config(
         application,
-        http=parser,
+        http=protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import re
+import time
 import traceback
 from functools import partial
 from importlib.metadata import version
@@ -25,10 +27,12 @@ from disrupt.door.hooks import Hooks
 from disrupt.door.matching import Matching
 from disrupt.door.metrics import CONTENT_TYPE
 from disrupt.errors import DisruptError
-from disrupt.http_server import closing
+from disrupt.http_server import closing, in_time
 
 _OPEN = frozenset({"/health", "/status", "/status/live", "/openapi/openapi.json"})
 """Paths that need no token: they say nothing of uploads."""
+_HEALTH_S = 5.0
+"""Time for which what the hotline says of itself holds, and longest to wait for it."""
 _IN_PATH = re.compile(r"/token/(?P<token>[^/]+)(?P<path>/.*)")
 
 _log = structlog.get_logger(__name__)
@@ -71,6 +75,8 @@ class _Status:
 
     def __init__(self, matching: Matching) -> None:
         self._matching = matching
+        self._asked: asyncio.Task[str] | None = None
+        self._ask_again_s = 0.0
 
     def routes(self) -> list[Route]:
         return [
@@ -103,8 +109,16 @@ class _Status:
         return Response(self._matching.metrics.text(), media_type=CONTENT_TYPE)
 
     async def _why_not(self) -> str:
+        """Ask at most once in a while: whoever reaches the door may ask it, without a token."""
+        if self._asked is None or (self._asked.done() and time.monotonic() > self._ask_again_s):
+            self._asked = asyncio.create_task(self._ask())
+            self._ask_again_s = time.monotonic() + _HEALTH_S
+        return await asyncio.shield(self._asked)
+
+    async def _ask(self) -> str:
         try:
-            await self._matching.hotline.index_status()
+            async with in_time(_HEALTH_S):
+                await self._matching.hotline.index_status()
         except DisruptError as error:
             return error.reason
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,13 +17,14 @@ from disrupt.errors import (
     OverloadedError,
     Violation,
 )
-from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS as PICTURES
 from disrupt.hashing.decoding.videos import DEFAULT_LIMITS as VIDEOS
+from disrupt.http_server import in_time
 
 FILE_BYTES_MAX = VIDEOS.max_bytes
 JSON_BYTES_MAX = 1 << 20
 BODY_S = 60.0
-"""Longest that a picture or JSON may take to arrive."""
+"""Longest time to wait for a body; what comes of it extends that by this rate:"""
+_LEAST_BYTES_PER_S = 64 * 1024
 _HEADERS_BYTES_MAX = 4096
 _UPLOADS_MAX = 64
 """Files that are read and hashed at once; each holds at most a picture's bytes in memory."""
@@ -49,28 +51,31 @@ class Room:
             self._free += 1
 
 
-async def raw(request: Request) -> AsyncIterator[bytes]:
-    """Yield the body of a request. Raises LimitExceededError beyond a video's limit."""
-    total_bytes = 0
-    async for chunk in request.stream():
+async def raw(request: Request, most_bytes: int = FILE_BYTES_MAX) -> AsyncIterator[bytes]:
+    """Yield the body of a request.
+
+    Raises LimitExceededError beyond ``most_bytes``, DeadlineExceededError where it comes too slowly
+    while it is waited for.
+    """
+    total_bytes, left_s = 0, BODY_S
+    parts = request.stream()
+    while True:
+        began_s = time.monotonic()
+        async with in_time(left_s):
+            chunk = await anext(parts, None)
+        if chunk is None:
+            return
         total_bytes += len(chunk)
-        if total_bytes > FILE_BYTES_MAX:
-            raise LimitExceededError(
-                f"At most {FILE_BYTES_MAX} bytes in a file, and {PICTURES.max_bytes} in a picture.",
-                limit=str(FILE_BYTES_MAX),
-            )
+        if total_bytes > most_bytes:
+            raise LimitExceededError(f"At most {most_bytes} bytes.", limit=str(most_bytes))
+        left_s += len(chunk) / _LEAST_BYTES_PER_S - (time.monotonic() - began_s)
         if chunk:
             yield chunk
 
 
 async def whole(request: Request, most_bytes: int = JSON_BYTES_MAX) -> bytes:
-    """Return a small body. Raises LimitExceededError for a larger one."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > most_bytes:
-            raise LimitExceededError(f"At most {most_bytes} bytes.", limit=str(most_bytes))
-    return bytes(body)
+    """Return a small body. Raises as ``raw``."""
+    return b"".join([chunk async for chunk in raw(request, most_bytes)])
 
 
 @dataclass

@@ -20,6 +20,7 @@ from disrupt import http_server, logs
 from disrupt.client import terminal
 from disrupt.client.retries import RetryPolicy
 from disrupt.door.application import Tokens, application
+from disrupt.door.connections import Quick
 from disrupt.door.fetching import Fetcher
 from disrupt.door.grpc_service import MatchServicer, grpc_server
 from disrupt.door.hotline import Hotline
@@ -37,6 +38,8 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 _TOKEN_CHARACTERS_MIN = 16
 _QUEUED = 64
 _STOP_S = 30.0
+_GROUP = 0o660
+"""Mode of sockets: their owner and group reach them."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,7 @@ async def serve(settings: Settings, listening: socket.socket) -> None:
         config = http_server.configuration(
             application(door, fetcher, settings.tokens),
             {"proxy_headers": False, **settings.tls},
-            parser="httptools",  # half of h11's time; strangers end at the platform's own programs
+            protocol=Quick,
         )
         server = uvicorn.Server(config)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -245,6 +248,8 @@ async def _grpc(settings: Settings, door: Matching) -> AsyncIterator[str]:
             f"Cannot listen on {listen} (--grpc-listen): {error}.", setting="grpc_listen"
         ) from error
     await server.start()
+    if _is_socket(listen):
+        os.chmod(listen.removeprefix("unix:"), _GROUP)  # noqa: PTH101 of one file, at once
     try:
         yield listen if _is_socket(listen) else f"{listen.rpartition(':')[0]}:{port}"
     finally:
@@ -298,7 +303,7 @@ def _listening(listen: str) -> socket.socket:
     try:
         path.unlink(missing_ok=True)
         listening.bind(str(path))
-        path.chmod(0o660)
+        path.chmod(_GROUP)
         listening.listen(1024)
     except OSError as error:
         listening.close()

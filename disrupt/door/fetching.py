@@ -28,6 +28,8 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _CONNECT_S = 5.0
 _FETCH_S = 60.0
 _OK = 200
+_PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class PublicHosts(AsyncNetworkBackend):
@@ -81,10 +83,12 @@ def is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv6Address):
         inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo and parsed.teredo[1])
+        if parsed in _NAT64:
+            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
         if inner:
             return is_public(str(inner))
-        if parsed in ipaddress.ip_network("64:ff9b::/96"):
-            return is_public(str(ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)))
+        if parsed not in _PUBLIC_6:
+            return False
     return parsed.is_global and not parsed.is_multicast
 
 
@@ -144,6 +148,8 @@ class Fetcher:
             parts = urlsplit(url)
         except ValueError:
             raise _bad("it is no address") from None
+        if not url.isascii():
+            raise _bad("encode what is not ASCII")
         if parts.scheme not in ("http", "https"):
             raise _bad("give an http or https address")
         if parts.netloc.lower() not in self._hosts:

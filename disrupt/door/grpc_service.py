@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, NoReturn, TypeAlias
@@ -27,12 +28,15 @@ SERVICE = match_pb2.DESCRIPTOR.services_by_name["MatchService"]
 
 _MESSAGE_BYTES_MAX = DEFAULT_LIMITS.max_bytes + (1 << 20)
 _VIDEO_S = 600.0
+_CALLS_MAX = 64
+"""Calls at once, each of which may hold a picture in memory; one more is RESOURCE_EXHAUSTED."""
 
 UNKNOWN = (
     "The door does not know this token: send one of its own, as `authorization: Bearer TOKEN`, not"
     " the hotline's key."
 )
 
+_TOKEN = "authorization"  # noqa: S105 a header
 Context: TypeAlias = "aio.ServicerContext[Any, Any]"
 
 _log = structlog.get_logger(__name__)
@@ -80,17 +84,18 @@ class MatchServicer:
 def grpc_server(servicer: MatchServicer, is_known: Callable[[str], bool] | None) -> aio.Server:
     """Return a server of MatchService; ``is_known`` tells a caller's token, None lets all in."""
     server = aio.server(
+        interceptors=[_Callers(is_known)] if is_known else [],
+        maximum_concurrent_rpcs=_CALLS_MAX,
         options=[
             ("grpc.max_receive_message_length", _MESSAGE_BYTES_MAX),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),
             # none: gRPC would inflate messages before any limit of theirs holds
             ("grpc.compression_enabled_algorithms_bitset", 1),
-        ]
+        ],
     )
     handlers = {
-        method.name: _handler(method, servicer.answering(method), is_known)
-        for method in SERVICE.methods
+        method.name: _handler(method, servicer.answering(method)) for method in SERVICE.methods
     }
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),)
@@ -98,20 +103,36 @@ def grpc_server(servicer: MatchServicer, is_known: Callable[[str], bool] | None)
     return server
 
 
-def _handler(
-    method: MethodDescriptor,
-    answer: Callable[[Any, Context], Awaitable[Any]],
-    is_known: Callable[[str], bool] | None,
-) -> grpc.RpcMethodHandler[Any, Any]:
-    async def guarded(request: Any, context: Context) -> Any:  # noqa: ANN401 messages of the method
-        if is_known is not None and not is_known(_token(context)):
+class _Callers(aio.ServerInterceptor):
+    """Lets callers with a token in, before their message is read."""
+
+    def __init__(self, is_known: Callable[[str], bool]) -> None:
+        self._is_known = is_known
+
+    async def intercept_service(self, continuation: Any, details: Any) -> Any:  # noqa: ANN401 gRPC's own
+        """Implement aio.ServerInterceptor."""
+        named = (str(value) for name, value in details.invocation_metadata if name == _TOKEN)
+        if self._is_known(next(named, "").removeprefix("Bearer ")):
+            return await continuation(details)
+
+        async def refuse(_request: object, context: Context) -> None:
             await _abort(context, UnauthenticatedError(UNKNOWN))
+
+        # a streaming one, for which gRPC reads no message
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+def _handler(
+    method: MethodDescriptor, answer: Callable[[Any, Context], Awaitable[Any]]
+) -> grpc.RpcMethodHandler[Any, Any]:
+    async def answered(request: Any, context: Context) -> Any:  # noqa: ANN401 messages of the method
         try:
             return await answer(request, context)
         except DisruptError as error:
             await _abort(context, error)
         except Exception as error:  # noqa: BLE001 answered without a detail
-            _log.exception("request_failed", kind=type(error).__name__)
+            frames = traceback.format_tb(error.__traceback__)  # the message could quote an upload
+            _log.error("request_failed", kind=type(error).__name__, frames=frames)
             await _abort(context, DisruptError("The door failed. Its log says how."))
 
     make = (
@@ -120,19 +141,13 @@ def _handler(
         else grpc.unary_unary_rpc_method_handler
     )
     request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
-    return make(guarded, request.FromString, response.SerializeToString)
+    return make(answered, request.FromString, response.SerializeToString)
 
 
 async def _abort(context: Context, error: DisruptError) -> NoReturn:
     reported = status(error)
     await context.abort(reported.code, reported.details, reported.trailing_metadata)
     raise AssertionError  # abort raises
-
-
-def _token(context: Context) -> str:
-    pairs: Any = context.invocation_metadata() or ()
-    sent = next((value for name, value in pairs if name == "authorization"), "")
-    return str(sent).removeprefix("Bearer ")
 
 
 def _left_s(context: Context, most_s: float | None = None) -> float | None:

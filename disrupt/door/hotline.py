@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -18,7 +17,6 @@ from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality, Profile
 from disrupt.door.uploads import VIDEO_INTERVAL_MS, Hashed, HashedVideo
 from disrupt.errors import (
-    DisruptError,
     PermissionDeniedError,
     UnauthenticatedError,
     UnavailableError,
@@ -37,11 +35,6 @@ class Hotline(AsyncMatchClient):
     Retries until ``timeout_s`` is over. Raises as MatchClient; where the hotline refuses the door's
     own key, UnavailableError with that error's reason, since the caller's request is not at fault.
     """
-
-    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 as the base class
-        super().__init__(*args, **options)
-        self.failures: Counter[str] = Counter()
-        """Number of lookups without an answer, by reason."""
 
     async def look_up(
         self, hashed: Hashed, effort: Effort, banks: tuple[str, ...] = ()
@@ -83,7 +76,7 @@ class Hotline(AsyncMatchClient):
             watched=lambda _time_ms, _declared_ms: None,
             deadline=settings.deadline(),
         )
-        with self._noting():
+        with _blaming_the_key():
             response: match_pb2.MatchVideoResponse = await calls.call_async(
                 lambda: videos.streaming(self._stub().MatchVideo, self._each_in_thread),
                 sent,
@@ -95,30 +88,23 @@ class Hotline(AsyncMatchClient):
     async def pass_on(self, method: str, request: Message, timeout_s: float | None = None) -> Any:  # noqa: ANN401 the method's response
         """Make a call of MatchService as it comes, and return its response as it comes."""
         settings = self._settings.within(timeout_s or self._settings.timeout_s)
-        with self._noting():
+        with _blaming_the_key():
             return await self._answer(Call(method, request, lambda response: response), settings)
 
     async def _asked(self, steps: Steps[_Answer]) -> _Answer:
-        with self._noting():
+        with _blaming_the_key():
             return await self._run(steps, self._settings)
 
-    @contextmanager
-    def _noting(self) -> Iterator[None]:
-        """Count failures, and say whose fault a refused key is."""
-        try:
-            yield
-        except (UnauthenticatedError, PermissionDeniedError) as error:
-            self.failures[error.reason] += 1
-            raise _refused(error) from error
-        except DisruptError as error:
-            self.failures[error.reason] += 1
-            raise
 
-
-def _refused(error: DisruptError) -> UnavailableError:
-    refused = UnavailableError(
-        f"The hotline refuses the door's key, so nothing was looked up: {error.message}",
-        retry_after_s=60.0,
-    )
-    refused.reason = error.reason
-    return refused
+@contextmanager
+def _blaming_the_key() -> Iterator[None]:
+    """Say whose fault a refused key is."""
+    try:
+        yield
+    except (UnauthenticatedError, PermissionDeniedError) as error:
+        refused = UnavailableError(
+            f"The hotline refuses the door's key, so nothing was looked up: {error.message}",
+            retry_after_s=60.0,
+        )
+        refused.reason = error.reason
+        raise refused from error

@@ -23,7 +23,6 @@ class Looked:
 
     answer: HashAnswer | ImageAnswer | VideoAnswer
     decision: Decision
-    hashed: Hashed | None = None
 
 
 class Matching:
@@ -55,7 +54,7 @@ class Matching:
         """Look up what was hashed here. Raises as MatchClient.match_image does."""
         with self._counting(route):
             answer = await self.hotline.look_up(hashed, self.policy.effort, banks)
-        return Looked(answer, self._decided(route, answer), hashed)
+        return Looked(answer, self._decided(route, answer))
 
     async def look_up_pdq(self, route: str, value: PdqHash, banks: tuple[str, ...] = ()) -> Looked:
         """Look up a hash of unknown origin. Raises as MatchClient.match_hashes does."""

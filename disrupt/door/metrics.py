@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -36,13 +36,6 @@ class Metrics:
             "disrupt_door_outcomes",
             "Outcomes, by sent, dropped since the item was withdrawn, or lost",
             ("result",),
-            registry=self.registry,
-        )
-        self.seconds = Histogram(
-            "disrupt_door_seconds",
-            "Time from a request to its answer, by route",
-            ("route",),
-            buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
             registry=self.registry,
         )
 

@@ -58,18 +58,23 @@ class Outcomes:
         return int(self._file.execute("SELECT count(*) FROM blocked").fetchone()[0])
 
     def add(self, match_ids: Iterable[bytes]) -> None:
-        """Queue matches that were blocked; on disk when it returns."""
+        """Queue matches that were blocked; on disk when it returns, or lost and counted."""
         rows = [(match_id,) for match_id in match_ids]
         if not rows:
             return
-        self._file.execute("BEGIN IMMEDIATE")
-        self._file.executemany("INSERT OR IGNORE INTO blocked VALUES (?)", rows)
-        lost = max(0, self.waiting - WAITING_MAX)
-        self._file.execute(
-            "DELETE FROM blocked WHERE rowid IN (SELECT rowid FROM blocked ORDER BY rowid LIMIT ?)",
-            (lost,),
-        )
-        self._file.execute("COMMIT")
+        try:
+            with self._file:
+                self._file.execute("BEGIN IMMEDIATE")
+                self._file.executemany("INSERT OR IGNORE INTO blocked VALUES (?)", rows)
+                lost = max(0, self.waiting - WAITING_MAX)
+                self._file.execute(
+                    "DELETE FROM blocked WHERE rowid IN"
+                    " (SELECT rowid FROM blocked ORDER BY rowid LIMIT ?)",
+                    (lost,),
+                )
+        except sqlite3.Error as error:  # the upload is refused all the same
+            lost = len(rows)
+            _log.error("outcomes_not_queued", problem=str(error))
         self._metrics.outcomes.labels("lost").inc(lost)
         self._new.set()
 
@@ -77,10 +82,12 @@ class Outcomes:
         """Send what waits and what comes, until cancelled."""
         while True:
             self._new.clear()
-            if await self._send_waiting(hotline):
-                await self._new.wait()
-            else:
-                await asyncio.sleep(_PAUSE_S)
+            try:
+                is_done = await self._send_waiting(hotline)
+            except sqlite3.Error as error:
+                _log.error("outcomes_not_read", problem=str(error))
+                is_done = False
+            await (self._new.wait() if is_done else asyncio.sleep(_PAUSE_S))
 
     async def _send_waiting(self, hotline: Hotline) -> bool:
         """Send all; tell whether none is left that has to be tried again."""

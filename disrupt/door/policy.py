@@ -114,7 +114,7 @@ class Policy:
     def banks(self) -> tuple[str, ...]:
         """Names of the banks that the settings know, in the hotline's words."""
         named = dict.fromkeys((*_BANKS, *self.names, *self.actions))
-        return tuple(bank for bank in named if bank != "*")[:None]
+        return tuple(bank for bank in named if bank != "*")
 
     def action_of(self, match: Match) -> Action:
         """Return what a match alone makes of an upload.
@@ -152,9 +152,10 @@ class Policy:
 
 
 def _is_partly(answer: HashAnswer | ImageAnswer | VideoAnswer) -> bool:
-    if isinstance(answer, ImageAnswer):
-        return bool(answer.frames_skipped)
-    return isinstance(answer, VideoAnswer) and answer.incomplete
+    """Tell whether there may be matches that the answer does not name, or parts not looked at."""
+    if isinstance(answer, ImageAnswer) and answer.frames_skipped:
+        return True
+    return answer.truncated or (isinstance(answer, VideoAnswer) and answer.incomplete)
 
 
 def _wrong(name: str, why: str) -> ConfigurationError:

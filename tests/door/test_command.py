@@ -70,6 +70,8 @@ def test_a_socket_needs_no_token(site: Site, tmp_path: Path) -> None:
         "door",
         "--listen",
         f"unix:{path}",
+        "--grpc-listen",
+        f"unix:{path}.grpc",
         "--server",
         site.address,
     ]
@@ -81,8 +83,10 @@ def test_a_socket_needs_no_token(site: Site, tmp_path: Path) -> None:
     )
     with process:
         assert process.stdout is not None
-        assert process.stdout.readline() == f"The door is ready on unix:{path}\n"
-        assert path.stat().st_mode & 0o777 == 0o660
+        ready = f"The door is ready on unix:{path} and grpc://unix:{path}.grpc\n"
+        assert process.stdout.readline() == ready
+        for socket_of in (path, path.with_name("door.sock.grpc")):
+            assert socket_of.stat().st_mode & 0o777 == 0o660
         connection = http.client.HTTPConnection("localhost")
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(str(path))

@@ -83,6 +83,9 @@ PRIVATE = [
     "::ffff:127.0.0.1",
     "2002:7f00:1::",
     "64:ff9b::a00:1",
+    "64:ff9b:1::a00:1",
+    "::127.0.0.1",
+    "fec0::1",
 ]
 
 
@@ -144,6 +147,7 @@ def test_a_name_that_changes_between_check_and_fetch_is_resolved_once() -> None:
         "http://user:word@media.example.org/a",
         "http://media.example.org.evil.example/a",
         "file:///etc/passwd",
+        "http://media.example.org/\u00e9",
         "media.example.org/a",
         "http://[::1",
         "",

@@ -56,6 +56,16 @@ def test_only_the_doors_tokens_let_in(site: Site) -> None:
         stranger.match_image(site.registered, hash_locally=False)
 
 
+def test_a_strangers_message_is_not_read(site: Site) -> None:
+    larger_than_any = bytes(64 << 20)
+    options = [("grpc.max_send_message_length", -1)]
+    with grpc.insecure_channel(site.door.grpc, options) as channel:
+        call: Any = channel.unary_unary("/disrupt.v1.MatchService/MatchImage")
+        with pytest.raises(grpc.RpcError) as refused:
+            call(larger_than_any, metadata=(("authorization", f"Bearer {site.key}"),))
+    assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
 def test_no_picture_leaves(site: Site, tmp_path: Path) -> None:
     answer = match_pb2.MatchHashesResponse()
     with (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
@@ -11,7 +13,10 @@ from PIL import Image, ImageOps
 
 from disrupt.door.hma import content_id
 from disrupt.hashing import ImageQuery, hash_image
+from disrupt.v1 import match_pb2
 from rig.media.pictures import encode
+from rig.servers.door import door
+from rig.servers.scripted import scripted
 from tests.door.sites import Site
 
 
@@ -130,6 +135,20 @@ def test_health_is_told_without_a_token(site: Site) -> None:
     index = site.door.ask("GET", "/m/index/status").json["pdq"]
     assert index["present"]
     assert index["size"] > 0
+
+
+def test_health_asks_the_hotline_once_in_a_while_however_often_it_is_asked(
+    site: Site, tmp_path: Path
+) -> None:
+    answer = match_pb2.GetIndexStatusResponse()
+    with (
+        scripted(answer) as server,
+        door(tmp_path, server.address, site.key) as running,
+        ThreadPoolExecutor(10) as threads,
+    ):
+        asked = [threads.submit(running.ask, "GET", "/health", token="") for _ in range(50)]
+        assert {each.result().status for each in asked} <= {200, 503}
+        assert len(server.seen) < 5
 
 
 def test_every_other_path_needs_a_token_of_the_door(site: Site) -> None:

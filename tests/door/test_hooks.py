@@ -180,7 +180,7 @@ def test_media_of_the_homeserver_are_scanned_by_id(site: Site, tmp_path: Path) -
 
 
 def test_connections_that_say_nothing_keep_nobody_out(site: Site) -> None:
-    silent = [socket.create_connection(("127.0.0.1", site.door.port)) for _ in range(900)]
+    silent = [socket.create_connection(("127.0.0.1", site.door.port)) for _ in range(1100)]
     try:
         assert site.door.ask("GET", "/status/live").status == 200
     finally:

@@ -58,6 +58,21 @@ def test_the_oldest_are_lost_beyond_the_bound(
     assert b'disrupt_door_outcomes_total{result="lost"} 2.0' in metrics.text()
 
 
+def test_a_queue_that_cannot_be_written_fails_no_refusal_and_is_used_again(tmp_path: Path) -> None:
+    path, metrics = tmp_path / "outcomes.sqlite", Metrics()
+    with Outcomes(path, metrics) as outcomes:
+        with sqlite3.connect(path) as other:
+            other.execute(
+                "CREATE TRIGGER full BEFORE INSERT ON blocked BEGIN SELECT raise(FAIL, 'full'); END"
+            )
+        outcomes.add([b"a"])
+        assert b'disrupt_door_outcomes_total{result="lost"} 1.0' in metrics.text()
+        other.execute("DROP TRIGGER full")
+        other.close()
+        outcomes.add([b"b"])
+    assert waiting(path) == [b"b"]
+
+
 def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "outcomes.sqlite").mkdir()
     with pytest.raises(ConfigurationError) as refused:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from disrupt.client import Extent, HashAnswer, ImageAnswer, Match
+from disrupt.client import Extent, HashAnswer, ImageAnswer, Match, VideoAnswer
 from disrupt.core.media import Assurance, MediaKind
 from disrupt.core.transforms import IDENTITY
-from disrupt.door.policy import Action, Policy
+from disrupt.door.policy import Action, Decision, Policy
 from disrupt.errors import ConfigurationError
 
 MATCH = Match(
@@ -88,6 +88,21 @@ def test_what_was_not_wholly_looked_up_is_no_answer(no_answer: Action, shadowed:
     assert (decision.action, decision.reason) == (no_answer, "NOT_WHOLLY_LOOKED_UP")
     held = policy.decide(an_answer(a_match("adults", Extent.PART), skipped=1))
     assert held.action == Action.HOLD
+
+
+def test_a_video_whose_frames_were_not_all_compared_is_no_answer() -> None:
+    answer = VideoAnswer(
+        (),
+        truncated=True,
+        frames_hashed=9,
+        frames_low_quality=0,
+        incomplete=False,
+        answered_early=False,
+        index_cursor="",
+    )
+    assert Policy().decide(answer) == Decision(Action.HOLD, "NOT_WHOLLY_LOOKED_UP")
+    whole = replace(answer, truncated=False)
+    assert Policy().decide(whole) == Decision(Action.PASS, "no_match")
 
 
 def test_a_featureless_picture_has_an_action_of_its_own() -> None:
