@@ -128,6 +128,19 @@ def test_an_old_database_says_what_was_withdrawn_and_one_that_is_in_use_is_refus
     assert (site.data.path / REGISTRY_URL).read_text() == f"{url}\n" != before
 
 
+def test_a_backup_is_restored_to_an_empty_database_of_the_old_ones_name(site: Site) -> None:
+    url = (site.data.path / REGISTRY_URL).read_text()
+    name = url.strip().rpartition("/")[2]
+    site.server.sql(f"ALTER DATABASE {name} RENAME TO {name}_old")
+    site.server.sql(f"CREATE DATABASE {name} OWNER keeper")
+    site.server.sql("GRANT EXECUTE ON FUNCTION pg_switch_wal TO keeper", name)
+    restored = restore(site.backup, site.data.path, accept_unknown_removals=False)
+    assert (restored.items, restored.removals_known) == (2, True)
+    assert (site.data.path / REGISTRY_URL).read_text() == url
+    with opening.writing(site.data) as writer:
+        assert set(writer.living(item_ids(site.kept, site.gone))) == set(item_ids(site.kept))
+
+
 def test_a_refused_restore_leaves_neither_the_directory_nor_the_database_changed(
     site: Site, tmp_path: Path
 ) -> None:
