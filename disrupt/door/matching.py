@@ -41,13 +41,13 @@ class Matching:
         self.hotline = hotline
         self.metrics = metrics
         self._outcomes = outcomes
-        self._room = Room()
+        self.room = Room()
 
     async def hash(
         self, route: str, chunks: AsyncIterator[bytes], *, video: bool | None = None
     ) -> Hashed:
         """Hash a file; ``video`` as of Uploads.hash."""
-        with self._counting(route), self._room.place():
+        with self._counting(route), self.room.place():
             return await self.uploads.hash(chunks, self.policy.effort, video=video)
 
     async def look_up(self, route: str, hashed: Hashed, banks: tuple[str, ...] = ()) -> Looked:
