@@ -30,7 +30,7 @@ _COMMANDS = {
         "Retirer un dossier, ou certaines de ses images avec --item.",
     ),
     "match": (
-        "disrupt.client.commands:match",
+        "disrupt.archives.asking:match",
         "Look pictures and videos up: is this a registered one?",
     ),
     "review": (
@@ -88,11 +88,11 @@ _COMMANDS = {
 _EXTRAS = {
     "disrupt.operators.": ("server",),
     "disrupt.doctor.": ("server",),
-    "disrupt.archives.": ("server", "archives"),
+    "disrupt.archives.commands": ("server", "archives"),
     "disrupt.web.": ("web",),
     "disrupt.door.": ("door",),
 }
-"""Rooms whose commands need extras."""
+"""Rooms and modules whose commands need extras."""
 
 _HELP = """Enregistrer des images intimes pour bloquer leur diffusion.
 

@@ -195,7 +195,7 @@ class UndoTooLateError(DisruptError):
 
 
 class CursorExpiredError(DisruptError):
-    """The cursor is of another epoch of the registry: start over from the beginning."""
+    """The cursor is too old, or of another epoch of the registry: start over from the beginning."""
 
     status = "FAILED_PRECONDITION"
     reason = "CURSOR_EXPIRED"

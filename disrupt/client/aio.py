@@ -91,12 +91,13 @@ class AsyncMatchClient:
         banks: Sequence[str] = (),
         leave_out_common: bool = False,
         timeout_s: float | None = None,
+        since: str | None = None,
     ) -> tuple[HashAnswer, ...]:
         """Look up hashes, as MatchClient.match_hashes does."""
         options = requests.options(
             max_distance_bits, max_matches, banks, leave_out_common=leave_out_common
         )
-        steps = lookups.hashes(batch, options, profile, qualities, uploads)
+        steps = lookups.hashes(batch, options, profile, qualities, uploads, since)
         return await self._run(steps, self._settings.within(timeout_s))
 
     async def match_image(  # noqa: PLR0913 all but one by name

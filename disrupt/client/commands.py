@@ -99,6 +99,11 @@ class _Outcome:
         return rows.problem(self.answer, self.error)
 
 
+def json_line(source: str, answer: HashAnswer) -> dict[str, Any]:
+    """Return the answer to an input, or to a hash of it, as ``--json`` prints it."""
+    return _Outcome(source, answer).json()
+
+
 @click.command("match", help=_HELP, no_args_is_help=True)
 @click.argument("inputs", metavar="FILE...", nargs=-1)
 @click.option("--hash", "kind", flag_value="hash", help="The arguments are PDQ hashes, in hex.")

@@ -45,6 +45,7 @@ def hashes(
     profile: Profile,
     qualities: Sequence[int] | None = None,
     uploads: int | None = None,
+    since: str | None = None,
 ) -> Steps[tuple[HashAnswer, ...]]:
     """Look up hashes, in as many calls as their number makes necessary."""
     parts = requests.match_hashes(
@@ -53,6 +54,7 @@ def hashes(
         qualities=qualities,
         options=options,
         uploads=uploads,
+        since=since,
     )
     answers = yield [
         Call("MatchHashes", part, partial(results.hash_answers, count=requests.count(part)))

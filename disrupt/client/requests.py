@@ -101,12 +101,18 @@ def match_hashes(
     qualities: Sequence[int] | None,
     options: match_pb2.MatchOptions,
     uploads: int | None = None,
+    since: str | None = None,
 ) -> list[match_pb2.MatchHashesRequest]:
     """Make requests which together hold all hashes, in order.
 
     ``uploads``, 1 to n, are how many pictures and videos the hashes are of, None if that is not
     known; so few that one has more than BATCH hashes are not parted further.
     """
+    try:
+        if since is not None:
+            since.encode()  # text that UTF-8 does not have is no cursor either
+    except (AttributeError, UnicodeEncodeError):
+        raise invalid("since", "give the next_since of an answer as it came, or None") from None
     refuse_hex_digits(packed)
     count, size = len(packed) // HASH_BYTES, BATCH
     if uploads is not None:
@@ -121,6 +127,7 @@ def match_hashes(
             qualities=levels[at : at + size],
             options=options,
             uploads=uploads and _share(uploads, at, min(at + size, count), count),
+            since=since,
         )
         for at in range(0, count, size)
     ]

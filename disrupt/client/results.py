@@ -98,13 +98,15 @@ class HashAnswer:
     Common ones come after others, and disputed ones last, whatever their distance.
     ``truncated`` is true if there were more matches than ``max_matches``. ``low_quality`` is true
     if the hash was too featureless to be searched: then ``matches`` means nothing.
-    ``index_cursor`` is the state of the registry that the answer includes.
+    ``index_cursor`` is the state of the registry that the answer includes. ``next_since`` is
+    ``since`` of the next lookup of the same hash, empty unless this one gave any.
     """
 
     matches: tuple[Match, ...]
     truncated: bool
     low_quality: bool
     index_cursor: str
+    next_since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +215,10 @@ def hash_answers(response: match_pb2.MatchHashesResponse, count: int) -> tuple[H
     except IndexError as error:
         raise DisruptError(_MISFIT) from error
     return tuple(
-        HashAnswer(tuple(matches), at in truncated, at in low, response.index_cursor)
+        HashAnswer(
+            *(tuple(matches), at in truncated, at in low),
+            *(response.index_cursor, response.next_since),
+        )
         for at, matches in enumerate(by_query)
     )
 

@@ -207,7 +207,8 @@ class HashLookup:
 
     ``searched`` are the rows of sufficient or unknown quality, None for all of them,
     ``low_quality`` the others; both ascending. ``uploads``: how many uploads they are of, 1 to n,
-    None if that is not said.
+    None if that is not said. ``since`` is a sealed cursor: only what is new since then is searched.
+    Empty: everything is searched, and None: no cursor is asked for either.
     """
 
     hashes: NDArray[np.uint8]
@@ -215,6 +216,7 @@ class HashLookup:
     searched: NDArray[np.intp] | None = None
     low_quality: Sequence[int] = ()
     uploads: int | None = None
+    since: str | None = None
 
     @property
     def queries(self) -> NDArray[np.uint8]:

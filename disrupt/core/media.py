@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from enum import IntEnum
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,8 +63,18 @@ NOT_NARROWED = 255
 Any less narrows the hash: it is answered only at smaller distances, and with 0 at none.
 """
 
+ALWAYS_NEW = 2**16 - 1
+"""``new_day`` of an item that counts as new whatever day it is asked from."""
+
 ITEM_ID_BYTES = 16
 _BLOB_VERSION = b"\x01"
+_FIRST_DAY = date(1970, 1, 1)
+
+
+@cache
+def day_number(day: str) -> int:
+    """Return the number of an ISO date, counted from 1970-01-01, as ``new_day`` of items has it."""
+    return (date.fromisoformat(day) - _FIRST_DAY).days
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +181,8 @@ class StoredItem:
     ``number`` is the internal u64, never reused; ``item_id`` are the 16 random bytes known
     outside, which cannot be linked to a case. ``fingerprints`` has dtype FINGERPRINT, shape (n,),
     n ≥ 1; ``below_bits`` u8 (n,): each is answered only at smaller distances, or NOT_NARROWED.
+    ``new_day`` is the number of the day since which lookups find the item as it is: that of its
+    addition, or of the newest change that shows it.
     """
 
     number: int
@@ -178,6 +192,7 @@ class StoredItem:
     assurance: Assurance
     fingerprints: NDArray[np.void]
     below_bits: NDArray[np.uint8]
+    new_day: int = ALWAYS_NEW
 
     @classmethod
     def of(
@@ -198,8 +213,9 @@ class StoredItem:
 class StoredItems:
     """Media items in columns of one length, and those of all their fingerprints of another.
 
-    ``number`` u64, ``item_id`` u8 (n, 16), ``bank`` u16, ``kind`` u8, ``assurance`` u8; ``lengths``
-    says how many of ``fingerprints`` and ``below_bits``, see StoredItem, are of each item.
+    ``number`` u64, ``item_id`` u8 (n, 16), ``bank`` u16, ``kind`` u8, ``assurance`` u8, ``new_day``
+    u16; ``lengths`` says how many of ``fingerprints`` and ``below_bits`` are of each item, see
+    StoredItem.
     """
 
     number: NDArray[np.uint64]
@@ -207,6 +223,7 @@ class StoredItems:
     bank: NDArray[np.uint16]
     kind: NDArray[np.uint8]
     assurance: NDArray[np.uint8]
+    new_day: NDArray[np.uint16]
     lengths: NDArray[np.int64]
     fingerprints: NDArray[np.void]
     below_bits: NDArray[np.uint8]
@@ -219,6 +236,7 @@ class StoredItems:
         bank: Sequence[int],
         kind: Sequence[int],
         assurance: Sequence[int],
+        new_day: Sequence[int],
         blobs: Sequence[bytes],
     ) -> StoredItems:
         """Build from plain columns and the blob of each item; no hash is narrowed.
@@ -232,6 +250,7 @@ class StoredItems:
             np.array(bank, np.uint16),
             np.array(kind, np.uint8),
             np.array(assurance, np.uint8),
+            np.array(new_day, np.uint16),
             lengths,
             fingerprints,
             np.full(len(fingerprints), NOT_NARROWED, np.uint8),

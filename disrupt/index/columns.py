@@ -20,9 +20,10 @@ ITEM = np.dtype(
         ("bank", "<u2"),
         ("kind", np.uint8),
         ("assurance", np.uint8),
+        ("new_day", "<u2"),
     ]
 )
-"""One media item: 28 bytes, little-endian, no padding."""
+"""One media item: 30 bytes, little-endian, no padding."""
 
 ENTRY = np.dtype(
     [
@@ -86,6 +87,7 @@ def columns_of(items: Iterable[StoredItem]) -> Columns:
         [item.bank for item in ordered],
         [item.kind for item in ordered],
         [item.assurance for item in ordered],
+        [item.new_day for item in ordered],
         [pack(item.fingerprints) for item in ordered],
     )
     below_bits = np.frombuffer(b"".join(item.below_bits.tobytes() for item in ordered), np.uint8)

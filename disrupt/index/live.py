@@ -43,6 +43,15 @@ class _State:
         object.__setattr__(self, "parts", parts)
         object.__setattr__(self, "item_columns", tuple(part.item_columns for part in parts))
 
+    def since(self, day: int) -> _State:
+        """Return the state in which only the items that are new since a day are searched."""
+        pairs = zip(self.parts, self.item_columns, strict=True)
+        new = [found for part, items in pairs if (found := part.since(items, day))]
+        state = replace(self)
+        object.__setattr__(state, "parts", tuple(part for part, _ in new))
+        object.__setattr__(state, "item_columns", tuple(items for _, items in new))
+        return state
+
 
 class LiveIndex:
     """Searches a snapshot and the changes applied since.
@@ -222,6 +231,17 @@ class LiveIndex:
         fixed = LiveIndex()
         fixed._state = self._serving()
         return fixed
+
+    def since(self, day: int) -> LiveIndex:
+        """Return the items of now that are new since a day, see ``Part.since``, as an index.
+
+        For ``search``, ``find``, ``holds_any_of`` and ``compiled``: what is applied later changes
+        none of them. ``day`` is the number of a day, as ``StoredItem.new_day`` has it. The first
+        call may take long, see there.
+        """
+        new = LiveIndex()
+        new._state = self._serving().since(day)
+        return new
 
     def between(self, after: int, until: int) -> Columns:
         """Copy the columns of items that can match, of numbers over ``after`` up to ``until``."""

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from disrupt.core.changes import Cursor
 from disrupt.errors import SnapshotRefusedError, UnavailableError
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 MANIFEST = "manifest.json"
 CODES = "codes.faiss"
 ENTRIES = "entries.npy"
@@ -119,7 +119,7 @@ class Manifest(BaseModel):
 
     model_config = _STRICT
 
-    format_version: Literal[2] = FORMAT_VERSION
+    format_version: Literal[3] = FORMAT_VERSION
     engine: Engine
     epoch: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     sequence: Count

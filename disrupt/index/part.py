@@ -6,12 +6,14 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from disrupt.core.media import MediaKind, StoredItem
+from disrupt.core.media import ALWAYS_NEW, MediaKind, StoredItem
+from disrupt.core.policy import COMMON
 from disrupt.index.columns import (
     NOTHING_NEAR,
     Columns,
@@ -28,6 +30,13 @@ from disrupt.index.nearest import NOTHING, UNLIMITED, Budget, ItemColumns
 _TABLES_FROM_HASHES = 5000
 """Compiled code compares fewer hashes than this faster than it looks them up in tables, which take
 4 MB."""
+
+_COPIED_SHARE = 8
+"""At most this part of the hashes is copied for searches of new items: some copies, each twice as
+long as the one before, then take little memory beside the hashes themselves."""
+
+_ROWS_AT_ONCE = 1 << 10
+"""Items looked at when new ones are copied: those without a new one are not read."""
 
 _COUNTED_AT_ONCE = 1 << 20
 """Hashes counted by bank at once: a few MB."""
@@ -53,6 +62,7 @@ class Part:
     _dead_items_of: Counter[int] = field(init=False, default_factory=Counter)
     _dead_hashes_of: Counter[int] = field(init=False, default_factory=Counter)
     item_columns: ItemColumns = field(init=False)
+    _new: _NewItems = field(init=False)
 
     def __post_init__(self) -> None:
         """Count items and hashes by bank; all items are alive."""
@@ -67,6 +77,7 @@ class Part:
             rows = self.entries["row"][first : first + _COUNTED_AT_ONCE]
             self._hashes_of.update(_counts(bank[rows]))
         self._items_of.update(_counts(bank))
+        self._new = _NewItems(self)
 
     @classmethod
     def of(cls, items: Iterable[StoredItem], *, tables: bool) -> Part:
@@ -122,6 +133,15 @@ class Part:
         hits = gather(near.query, near.distance, entries, self.items[entries["row"]])
         return NearestHits(hits, near.truncated, near.left)
 
+    def since(self, items: ItemColumns, day: int) -> tuple[Part, ItemColumns] | None:
+        """Return what to search for the items that are new since a day; None where there are none.
+
+        ``items`` are ``item_columns`` of now or earlier. New since a day is what has that
+        ``new_day`` or a later one, and every picture in common use, which all searches need.
+        The first call for a day may copy an eighth of the part.
+        """
+        return self._new.since(items, day)
+
     def bury(self, numbers: Iterable[int]) -> None:
         """Put tombstones on those of the items that are here."""
         dead = self.item_columns.dead
@@ -173,6 +193,69 @@ class Part:
     def _span(self, row: int) -> slice:
         rows = self.entries["row"]
         return slice(bisect_left(rows, row), bisect_right(rows, row))
+
+
+class _NewItems:
+    """Finds the items of a part that are new since a day. For any number of threads.
+
+    Few new items are copied, so that a search costs what they cost. Copies begin 0, 1, 3, 7 days
+    and so on before the day of the newest item: whatever days are asked for, they are few, and
+    each is made once. Items of a copy that are older than the day count as dead.
+    """
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+        self._making = Lock()
+        self._days: NDArray[np.uint16] | None = None
+        self._copies: dict[int, tuple[Part, NDArray[np.intp]] | None] = {}
+        self._last: tuple[NDArray[np.bool_], int, tuple[Part, ItemColumns]] | None = None
+
+    def since(self, items: ItemColumns, day: int) -> tuple[Part, ItemColumns] | None:
+        """Return what ``Part.since`` does."""
+        last = self._last
+        if last is not None and last[0] is items.dead and last[1] == day:
+            return last[2]
+        with self._making:  # a search waits for the copy that another one makes
+            if self._days is None:
+                rows = self._part.items
+                always = rows["bank"] == COMMON.number
+                self._days = np.where(always, np.uint16(ALWAYS_NEW), rows["new_day"])
+            days = self._days
+            if not np.any(days >= day):
+                return None
+            copy = self._copy(days, day)
+        dead = items.dead | (days < day)
+        if copy is None:
+            new = self._part, replace(items, dead=dead)
+        else:
+            part, places = copy
+            new = part, replace(part.item_columns, dead=dead[places])
+        self._last = items.dead, day, new
+        return new
+
+    def _copy(self, days: NDArray[np.uint16], day: int) -> tuple[Part, NDArray[np.intp]] | None:
+        """Return a copy that has the items since a day, and their rows; None if it is too long."""
+        newest = int(days[days != ALWAYS_NEW].max(initial=0))
+        first = newest + 1
+        if day <= newest:
+            # the least 1, 2, 4, 8... days up to the newest that begin by that day
+            first = newest + 1 - (1 << (newest - day).bit_length())
+        if first not in self._copies:
+            self._copies[first] = self._made(days >= first)
+        return self._copies[first]
+
+    def _made(self, is_new: NDArray[np.bool_]) -> tuple[Part, NDArray[np.intp]] | None:
+        part, blocks, hashes = self._part, list[Columns](), 0
+        every = Columns(part.index.view(), part.entries, part.items)
+        for start in range(0, len(is_new), _ROWS_AT_ONCE):
+            rows = slice(start, min(start + _ROWS_AT_ONCE, len(is_new)))
+            if is_new[rows].any():
+                blocks.append(every.kept(rows, is_new[rows]))
+                hashes += len(blocks[-1].codes)
+                if hashes * _COPIED_SHARE > len(part.index):
+                    return None
+        copied = Part.from_columns(joined(blocks), tables=isinstance(part.index, MultiIndex))
+        return copied, np.flatnonzero(is_new)
 
 
 def _counts(banks: NDArray[np.uint16]) -> dict[int, int]:

@@ -370,6 +370,7 @@ class MatchHashesRequest(_message.Message):
     QUALITIES_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
     UPLOADS_FIELD_NUMBER: _builtins.int
+    SINCE_FIELD_NUMBER: _builtins.int
     hashes: _builtins.bytes
     """n × 32 bytes, packed; each in the byte order of PDQ's published hex. 1 ≤ n ≤ the server's limit, which is
     at least 10 000. Hex digits sent as they are would be two hashes for each: refused where all bytes are such.
@@ -385,6 +386,15 @@ class MatchHashesRequest(_message.Message):
     n divided by the most hashes that one lookup by picture of the `effort` has (FAST 512, else 9272), rounded up.
     Absent: not said, each hash counts as an upload.
     """
+    since: _builtins.str
+    """What is searched: absent, everything, and the answer has no `next_since`. Empty: everything, and the answer has one.
+    The `next_since` of an earlier answer: only what became new since then, which is what was registered, shown again or
+    moved to a bank that is searched, and what is answered at other distances. Counted by days (UTC), the first of which
+    was over in part: some of it may have been answered before. For hashes that were looked up then, or later; others have
+    to be looked up among everything. Not together with `leave_out_common`. FAILED_PRECONDITION, reason CURSOR_EXPIRED:
+    look up everything again, because the cursor is older than 35 days, or the banks that the lookup searches, or their
+    distances, are others than then, or the registry was restored since.
+    """
     @_builtins.property
     def options(self) -> Global___MatchOptions:
         """What narrows the lookup; `effort` is that with which `uploads` were hashed, and changes no answer."""
@@ -397,13 +407,19 @@ class MatchHashesRequest(_message.Message):
         qualities: _builtins.bytes = ...,
         options: Global___MatchOptions | None = ...,
         uploads: _builtins.int | None = ...,
+        since: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_uploads", b"_uploads", "options", b"options", "uploads", b"uploads"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_since", b"_since", "_uploads", b"_uploads", "options", b"options", "since", b"since", "uploads", b"uploads"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_uploads", b"_uploads", "hashes", b"hashes", "options", b"options", "profile", b"profile", "qualities", b"qualities", "uploads", b"uploads"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_since", b"_since", "_uploads", b"_uploads", "hashes", b"hashes", "options", b"options", "profile", b"profile", "qualities", b"qualities", "since", b"since", "uploads", b"uploads"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__since: _TypeAlias = _typing.Literal["since"]  # noqa: Y015
+    _WhichOneofArgType__since: _TypeAlias = _typing.Literal["_since", b"_since"]  # noqa: Y015
     _WhichOneofReturnType__uploads: _TypeAlias = _typing.Literal["uploads"]  # noqa: Y015
     _WhichOneofArgType__uploads: _TypeAlias = _typing.Literal["_uploads", b"_uploads"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__since) -> _WhichOneofReturnType__since | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__uploads) -> _WhichOneofReturnType__uploads | None: ...
 
 Global___MatchHashesRequest: _TypeAlias = MatchHashesRequest  # noqa: Y015
@@ -418,8 +434,13 @@ class MatchHashesResponse(_message.Message):
     TRUNCATED_QUERIES_FIELD_NUMBER: _builtins.int
     LOW_QUALITY_QUERIES_FIELD_NUMBER: _builtins.int
     INDEX_CURSOR_FIELD_NUMBER: _builtins.int
+    NEXT_SINCE_FIELD_NUMBER: _builtins.int
     index_cursor: _builtins.str
     """State of the registry that this answer includes; opaque. GetIndexStatus says whether an index has come so far."""
+    next_since: _builtins.str
+    """Where the request sets `since`: `since` of the next lookup of the same hashes, by the same key in the same banks at the
+    same distances; opaque, the same for a day. Of a lookup in several calls keep that of the first. Other calls give none.
+    """
     @_builtins.property
     def matches(self) -> Global___MatchColumns:
         """The matches; a query without one does not occur."""
@@ -439,10 +460,11 @@ class MatchHashesResponse(_message.Message):
         truncated_queries: _abc.Iterable[_builtins.int] | None = ...,
         low_quality_queries: _abc.Iterable[_builtins.int] | None = ...,
         index_cursor: _builtins.str = ...,
+        next_since: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["matches", b"matches"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["index_cursor", b"index_cursor", "low_quality_queries", b"low_quality_queries", "matches", b"matches", "truncated_queries", b"truncated_queries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["index_cursor", b"index_cursor", "low_quality_queries", b"low_quality_queries", "matches", b"matches", "next_since", b"next_since", "truncated_queries", b"truncated_queries"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

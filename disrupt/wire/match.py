@@ -51,8 +51,15 @@ def hash_lookup(message: match_pb2.MatchHashesRequest, *, most: int) -> HashLook
     uploads = message.uploads if message.HasField("uploads") else None
     if uploads is not None and not 1 <= uploads <= count:
         raise invalid("uploads", f"{count} hashes are of 1 to {count} uploads, not of {uploads}")
+    since = message.since if message.HasField("since") else None
+    if since and asked.leave_out_common:
+        raise invalid(
+            "since",
+            "what is new cannot be asked for without common matches, as older ones may be common no"
+            " more: leave options.leave_out_common unset, and pass over matches that are common",
+        )
     if not message.qualities:
-        return HashLookup(hashes, asked, uploads=uploads)
+        return HashLookup(hashes, asked, uploads=uploads, since=since)
     if len(message.qualities) != count:
         raise invalid(
             "qualities", f"{len(message.qualities)} qualities for {count} hashes; send one a hash"
@@ -63,9 +70,9 @@ def hash_lookup(message: match_pb2.MatchHashesRequest, *, most: int) -> HashLook
         raise invalid(f"qualities[{at}]", f"{qualities[at]} is outside 0-{MAX_QUALITY}")
     sufficient = qualities >= MIN_QUALITY
     if sufficient.all():
-        return HashLookup(hashes, asked, uploads=uploads)
+        return HashLookup(hashes, asked, uploads=uploads, since=since)
     low_quality = np.flatnonzero(~sufficient).tolist()
-    return HashLookup(hashes, asked, np.flatnonzero(sufficient), low_quality, uploads)
+    return HashLookup(hashes, asked, np.flatnonzero(sufficient), low_quality, uploads, since)
 
 
 def hashes_answer(
@@ -74,9 +81,10 @@ def hashes_answer(
     match_ids: Sequence[bytes],
     bank_names: Mapping[int, str],
     index_cursor: str,
+    next_since: str = "",
 ) -> match_pb2.MatchHashesResponse:
     """Make the answer, in columns; ``matches`` are of the searched rows of ``lookup``."""
-    response = match_pb2.MatchHashesResponse(index_cursor=index_cursor)
+    response = match_pb2.MatchHashesResponse(index_cursor=index_cursor, next_since=next_since)
     if lookup.low_quality:
         response.low_quality_queries.extend(lookup.low_quality)
     if not len(matches):

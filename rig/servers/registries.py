@@ -19,7 +19,7 @@ from rig.servers.deployment import Deployment
 
 _BLOCK_ITEMS = 20_000
 _CASE = 1
-_DAY = "2026-01-01"
+_DAY = "2020-01-01"
 _IMAGE, _SELF_REPORTED = int(MediaKind.IMAGE), int(Assurance.SELF_REPORTED)
 
 
@@ -27,7 +27,7 @@ def fill(data_dir: Path, codes: NDArray[np.uint8], hashes_per_item: int = 1) -> 
     """Make the directory with ``codes``, uint8 (n, 32); return the number of items.
 
     Each item has ``hashes_per_item``. The k-th has number k, counted from 1, and that number as its
-    id. All are of one case, which nobody can withdraw. The index is empty.
+    id. All are of one case, which nobody can withdraw, and of a day years ago. The index is empty.
     """
     directory = DataDirectory(data_dir)
     directory.make()
@@ -59,7 +59,7 @@ def change(
         erased = [(number,) for number in gone]
         connection.executemany(
             "UPDATE items SET case_id = NULL, kind = NULL, assurance = NULL, hashes = NULL,"
-            " number_in_case = NULL, registered_on = NULL, state = NULL"
+            " number_in_case = NULL, registered_on = NULL, new_on = NULL, state = NULL"
             " WHERE number = ?",
             erased,
         )
@@ -88,10 +88,11 @@ def _add(
         hashes = len(blob) // FINGERPRINT.itemsize
         connection.execute(
             "INSERT INTO items (number, item_id, bank, case_id, kind, assurance, hashes,"
-            " number_in_case, registered_on, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+            " number_in_case, registered_on, new_on, state)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
             (
                 *(number, item_id(number), 1 + number % 2, _CASE, _IMAGE, _SELF_REPORTED),
-                *(hashes, number, _DAY),
+                *(hashes, number, _DAY, _DAY),
             ),
         )
         connection.execute("INSERT INTO fingerprints VALUES (?, ?)", (number, blob))

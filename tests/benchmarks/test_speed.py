@@ -20,6 +20,7 @@ from benchmarks.speed import (
     changes,
     hashing,
     lifecycle,
+    new,
     panels,
     picture_calls,
     search,
@@ -32,6 +33,7 @@ from disrupt.core.changes import Addition, Change, Cursor
 from disrupt.index.live import LiveIndex
 from disrupt.index.multi_index.engine import MultiIndex
 from disrupt.index.nearest import NearestItems
+from disrupt.index.part import Part
 from rig.servers import monitored
 from tests.benchmarks.conftest import Bench
 from tests.needs import needs
@@ -212,3 +214,16 @@ def test_a_scan_is_compared_with_the_engine_and_a_match_that_it_misses_is_notice
         ("bare engine", 300, 0),
         ("disrupt scan", 299, 1),
     ]
+
+
+def test_lookups_of_what_is_new_are_compared_with_whole_ones_and_a_miss_is_noticed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--size", "3000", "--asked", "2000")
+    _, report = bench(new.main, *words)
+    assert [(row["way"], row["wrong"]) for row in report["ways"]] == [("whole", 0), ("new", 0)]
+    since = Part.since
+    monkeypatch.setattr(Part, "since", lambda part, items, day: since(part, items, day + 9))
+    code, report = bench(new.main, *words)
+    assert code == 1
+    assert report["ways"][1]["wrong"] > 0

@@ -72,6 +72,7 @@ WRONG: Mapping[str, tuple[tuple[object, ...], dict[str, tuple[str, list[object]]
             "profile": ("profile", [None, 1, "PDQ_512"]),
             "uploads": ("uploads", [*WRONG_NUMBERS[1:], 0, 2, 2**32]),
             "qualities": ("qualities", [5, "9", [101], [-1], [None], [0.5], [50, 50], [10**30]]),
+            "since": ("since", [0, 5, b"cursor", ["cursor"], "\ud800"]),
             **WRONG_OPTIONS,
         },
     ),

@@ -104,7 +104,7 @@ def other_engine(**changed: Any) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
-        (manifest_with(format_version=1), "format version 1, this build reads 2"),
+        (manifest_with(format_version=1), "format version 1, this build reads 3"),
         (other_engine(chunks=11), "engine parameters"),
         (other_engine(tables_version=2), "engine parameters"),
         (other_engine(code_bits=128), "engine parameters"),

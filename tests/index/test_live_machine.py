@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from disrupt.core.changes import Addition, Change, Cursor, Removal, StateChange
 from disrupt.core.media import MediaKind, StoredItem
+from disrupt.core.policy import COMMON
 from disrupt.index import nearest, part, segments, writing
 from disrupt.index.generations import open_current
 from disrupt.index.live import LiveIndex
@@ -40,7 +42,8 @@ seeds = st.integers(0, 99)
 class LiveMachine(RuleBasedStateMachine):
     """Model of an index: ``feed`` stands for the registry's, ``alive`` for its items by number.
 
-    These are the items that match; ``shown_by`` has the change that shows each of them.
+    These are the items that match; ``shown_by`` has the change that shows each of them, and
+    ``today`` is the day on which that happens.
     """
 
     def __init__(self) -> None:
@@ -49,6 +52,8 @@ class LiveMachine(RuleBasedStateMachine):
         self.patches = pytest.MonkeyPatch()
         self.patches.setattr(writing, "TABLES_FROM_HASHES", _MANY)
         self.patches.setattr(part, "_TABLES_FROM_HASHES", _MANY)
+        self.patches.setattr(part, "_COPIED_SHARE", 2)
+        self.patches.setattr(part, "_ROWS_AT_ONCE", 2)
         # These replace tables of wide chunks, which take 100 MB.
         self.patches.setattr(layout, "WIDE_FROM_HASHES", 3 * _MANY)
         self.patches.setattr(layout, "WIDE", layout.Cut(21, 12, 32))
@@ -62,6 +67,7 @@ class LiveMachine(RuleBasedStateMachine):
         self.alive: dict[int, StoredItem] = {}
         self.hidden: dict[int, StoredItem] = {}
         self.shown_by: dict[int, int] = {}
+        self.today = 20_000
 
     def teardown(self) -> None:
         self.patches.undo()
@@ -92,7 +98,8 @@ class LiveMachine(RuleBasedStateMachine):
     @rule(codes=near_codes(6), seed=seeds)
     def register(self, codes: Codes, seed: int) -> None:
         sequence = len(self.feed) + 1
-        added = narrowed(item(sequence, codes, bank=1 + sequence % 2), seed)
+        added = narrowed(item(sequence, codes, bank=1 + sequence % 3), seed)
+        added = replace(added, new_day=self.today)
         self.feed.append(Addition(sequence, added))
         self.alive[added.number] = added
         self.shown_by[added.number] = sequence
@@ -101,6 +108,10 @@ class LiveMachine(RuleBasedStateMachine):
     def register_very_many(self, codes: Codes, seed: int) -> None:
         """Register so many that later lookups may use tables, in snapshot and then delta."""
         self.register(np.concatenate([codes, random_codes(_MANY, len(self.feed))]), seed)
+
+    @rule(days=st.integers(1, 9))
+    def wait(self, days: int) -> None:
+        self.today += days
 
     @precondition(lambda self: self.alive)
     @rule(data=st.data())
@@ -131,7 +142,8 @@ class LiveMachine(RuleBasedStateMachine):
         self.show_narrowed(next(reversed(self.hidden)), seed)
 
     def show_narrowed(self, number: int, seed: int) -> None:
-        back = self.alive[number] = narrowed(self.hidden.pop(number), seed)
+        back = replace(narrowed(self.hidden.pop(number), seed), new_day=self.today)
+        self.alive[number] = back
         sequence = self.shown_by[number] = len(self.feed) + 1
         self.feed.append(StateChange(sequence, number, back.item_id, back.bank, back))
 
@@ -201,6 +213,23 @@ class LiveMachine(RuleBasedStateMachine):
         assert answers(answer.hits) == expected
         assert answer.truncated.tolist() == truncated
 
+    @precondition(lambda self: self.alive)
+    @rule(data=st.data(), queries=near_codes(4), max_distance_bits=thresholds)
+    def search_new(self, data: st.DataObject, queries: Codes, max_distance_bits: int) -> None:
+        self.catch_up(self.live, 3)
+        days = sorted({stored.new_day for stored in self.alive.values()})
+        day = data.draw(st.sampled_from(days)) + data.draw(st.integers(0, 1))
+        wanted = [
+            stored
+            for stored in self.alive.values()
+            if stored.new_day >= day or stored.bank == COMMON.number
+        ]
+        since = self.live.since(day)
+        expected = brute_force(wanted, queries, max_distance_bits)
+        assert answers(search(since, queries, max_distance_bits)) == expected
+        for stored in self.alive.values():
+            assert (since.find(stored.number) is not None) == (stored in wanted)
+
     @invariant()
     def a_level_index_holds_what_is_alive(self) -> None:
         if self.live.cursor != self.head:
@@ -214,7 +243,7 @@ class LiveMachine(RuleBasedStateMachine):
             counted = self.live.status(frozenset([bank]))
             assert counted.items == len(of_bank)
             assert counted.hashes == sum(len(stored.fingerprints) for stored in of_bank)
-        statuses = [self.live.status(frozenset([bank])) for bank in (1, 2)]
+        statuses = [self.live.status(frozenset([bank])) for bank in (1, 2, 3)]
         assert status.tombstones == sum(bank_status.tombstones for bank_status in statuses)
         assert status.delta_hashes == sum(bank_status.delta_hashes for bank_status in statuses)
         for stored in list(self.alive.values())[:2]:

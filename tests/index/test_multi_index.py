@@ -13,7 +13,7 @@ from disrupt.errors import SnapshotRefusedError
 from disrupt.index.flat import FlatIndex
 from disrupt.index.multi_index import engine
 from disrupt.index.multi_index.engine import MultiIndex
-from disrupt.index.multi_index.layout import NARROW, WIDE, Cut, array_shapes, file_name
+from disrupt.index.multi_index.layout import FINE, NARROW, WIDE, Cut, array_shapes, file_name
 from disrupt.index.multi_index.tables import Tables
 from disrupt.index.nearest import ItemColumns, same_limits
 from disrupt.index.writing import CodesWriter
@@ -26,8 +26,8 @@ from tests.index.conformance import (
     some_items,
 )
 
-CUTS = (NARROW, Cut(14, 18, 32), Cut(28, 9, 32))
-"""The second equals WIDE but for tables of 100 MB; the third has chunks shorter than tags."""
+CUTS = (NARROW, Cut(14, 18, 32), Cut(28, 9, 32), FINE)
+"""The second equals WIDE but for tables of 100 MB; others have chunks shorter than tags."""
 
 
 def in_memory(codes: Codes, cut: Cut = NARROW) -> MultiIndex:

@@ -98,8 +98,8 @@ def _move_untold(patches: pytest.MonkeyPatch) -> None:
     """Let readers of a bank not be told that an item was moved out of it."""
     add = states._add_changes
 
-    def untold(connection: Connection, steps: Sequence[tuple[int, int | None]]) -> None:
-        add(connection, [(number, None) for number, _ in steps])
+    def untold(connection: Connection, steps: Sequence[tuple[int, int | None]], day: str) -> None:
+        add(connection, [(number, None) for number, _ in steps], day)
 
     patches.setattr(states, "_add_changes", untold)
 

@@ -52,7 +52,7 @@ def main() -> None:
     chance = random.Random(int(sys.argv[2]))
     with opening.writing(DataDirectory(Path(sys.argv[1])), wait=True) as writer:
         while True:
-            seed = chance.getrandbits(63)
+            seed = chance.getrandbits(31)  # which is a time as well
             result = writer.register(request_of(seed), day=DAY)
             acknowledge("registered", seed)
             if seed % 5 == 0:

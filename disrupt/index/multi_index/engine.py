@@ -33,6 +33,7 @@ from disrupt.index.multi_index.layout import (
     TablesAt,
     cut_array,
     packed,
+    tag_chunks,
 )
 from disrupt.index.multi_index.tables import NO_TABLES, Tables, address
 from disrupt.index.nearest import (
@@ -204,10 +205,12 @@ def _planned(
 
 def _expected_us(radii: list[int], postings: list[int], cut: Cut) -> float:
     ns = 0.0
+    tags = tag_chunks(cut.bits)
+    tag_bits = min(tags * cut.bits, TAG_BITS)
     for chunk, radius in enumerate(radii):
-        bound = radius + radii[(chunk + 1) % cut.chunks] + 1
+        bound = radius + sum(radii[(chunk + 1 + tag) % cut.chunks] + 1 for tag in range(tags))
         for flipped in range(radius + 1):
-            passing = _ball(bound - flipped, TAG_BITS) / (1 << TAG_BITS)
+            passing = _ball(bound - flipped, tag_bits) / (1 << tag_bits)
             probe_ns = _PROBE_NS + postings[chunk] * (_TAG_NS + passing * _COMPARED_CODE_NS)
             ns += comb(cut.bits, flipped) * probe_ns
     return ns / 1000

@@ -38,6 +38,7 @@ def compiled(function: Any) -> Any:  # noqa: ANN401
         return njit(nogil=True)(function)
 
 
+tag_chunks = compiled(layout.tag_chunks)
 high_rows = compiled(layout.high_rows)
 high_words = compiled(layout.high_words)
 is_answered = compiled(media.is_answered)
@@ -49,3 +50,21 @@ def chunk_of(codes: NDArray[np.uint8], at: int, chunk: int, bits: int) -> int:
     first = chunk * bits
     begin = min(first >> 3, CODE_BYTES - 8)
     return (load_64(codes, at + begin) >> (first - 8 * begin)) & ((1 << bits) - 1)
+
+
+@compiled
+def tag_of(codes: NDArray[np.uint8], at: int, chunk: int, chunks: int, bits: int) -> int:
+    """Return the tag that stands beside a chunk of the code that begins at byte ``at``."""
+    tag = chunk_of(codes, at, (chunk + 1) % chunks, bits)
+    if tag_chunks(bits) > 1:
+        tag |= chunk_of(codes, at, (chunk + 2) % chunks, bits) << bits
+    return tag & TAG
+
+
+@compiled
+def bound_of(radii: NDArray[np.int64], chunk: int, bits: int) -> int:
+    """Return how many bits a chunk and its tag may differ in, together."""
+    bound = radii[chunk] + radii[(chunk + 1) % len(radii)] + 1
+    if tag_chunks(bits) > 1:
+        bound += radii[(chunk + 2) % len(radii)] + 1
+    return bound

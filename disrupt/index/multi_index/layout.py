@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 from disrupt.index.manifest import NARROW_TABLES, WIDE_TABLES, MultiIndexParameters
 
 TAG_BITS = 16
-"""Bits of the following chunk that are stored beside a posting."""
+"""Bits of the following chunk that are stored beside a posting; of two chunks where both fit."""
 
 PADDING = 32
 """Tags behind the last one of a chunk, which are read and ignored."""
@@ -42,6 +42,12 @@ NARROW = Cut(16, 16, 16)
 WIDE = Cut(12, 21, 32)
 """Keeps posting lists short where there are very many codes; tables of its keys take 100 MB."""
 
+FINE = Cut(32, 8, 16)
+"""Looks few keys up, whose tables stay in the processor's cache; for few codes, in memory only."""
+
+NARROW_FROM_HASHES = 40_000
+"""Number of codes from which on they are cut NARROW in memory; snapshots always are."""
+
 WIDE_FROM_HASHES = 30_000_000
 """Number of codes from which on they are cut WIDE."""
 
@@ -49,6 +55,11 @@ WIDE_FROM_HASHES = 30_000_000
 def cut_for(length: int) -> Cut:
     """Return the cut for so many codes."""
     return WIDE if length >= WIDE_FROM_HASHES else NARROW
+
+
+def cut_in_memory(length: int) -> Cut:
+    """Return the cut for so many codes whose tables are of no snapshot."""
+    return FINE if length < NARROW_FROM_HASHES else cut_for(length)
 
 
 def cut_of(engine: MultiIndexParameters) -> Cut:
@@ -136,6 +147,12 @@ def packed(places: type[IntEnum], **values: int) -> NDArray[np.int64]:
 def cut_array(cut: Cut) -> NDArray[np.int64]:
     """Return the cut as an array, for kernels, which take an address."""
     return np.array([cut.chunks, cut.bits, cut.low_bits], np.int64)
+
+
+def tag_chunks(bits: int) -> int:
+    """Return how many chunks of so many bits a tag is of."""
+    # Kernels compile this function.
+    return 2 if 2 * bits <= TAG_BITS else 1
 
 
 def high_rows(length: int, low_bits: int) -> int:

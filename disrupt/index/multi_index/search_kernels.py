@@ -22,12 +22,13 @@ from disrupt.index.multi_index.intrinsics import (
 )
 from disrupt.index.multi_index.kernels import (
     CODE_BYTES,
-    TAG,
+    bound_of,
     chunk_of,
     compiled,
     high_rows,
     high_words,
     is_answered,
+    tag_of,
 )
 from disrupt.index.multi_index.layout import (
     PADDING,
@@ -193,8 +194,8 @@ def search(
             if full or radii[chunk] < 0:
                 continue
             first_tag = chunk * (length + PADDING)
-            tag = keys[stage % chunks] & TAG
-            bound = radii[chunk] + radii[stage % chunks] + 1
+            tag = tag_of(code, 0, chunk, chunks, bits)
+            bound = bound_of(radii, chunk, bits)
             for probe in range(plan[chunks + chunk]):
                 flipped = ones(np.int64(flips[probe]))
                 if full or flipped > radii[chunk]:
@@ -327,7 +328,7 @@ def _compare(
         )
         if distance > limit:
             continue
-        if not crowded and _answered(tables, at, keys, radii, candidates[i, 0]):
+        if not crowded and _answered(tables, at, code, keys, radii, candidates[i, 0]):
             continue
         candidates[hits, 1] = entry
         candidates[hits, 2] = distance
@@ -339,6 +340,7 @@ def _compare(
 def _answered(
     tables: TableArrays,
     at: int,
+    code: NDArray[np.uint8],
     keys: NDArray[np.int64],
     radii: NDArray[np.int64],
     chunk: int,
@@ -348,9 +350,11 @@ def _answered(
     for earlier in range(chunk):
         here = ones(chunk_of(tables.codes, at, earlier, bits) ^ keys[earlier])
         if here <= radii[earlier]:
-            # Only the bits in its tag count.
-            differ = chunk_of(tables.codes, at, earlier + 1, bits) ^ keys[earlier + 1]
-            if here + ones(differ & TAG) <= radii[earlier] + radii[earlier + 1] + 1:
+            # Of what follows, only the bits in its tag count.
+            differ = tag_of(tables.codes, at, earlier, tables.chunks, bits) ^ tag_of(
+                code, 0, earlier, tables.chunks, bits
+            )
+            if here + ones(differ) <= bound_of(radii, earlier, bits):
                 return True
     return False
 

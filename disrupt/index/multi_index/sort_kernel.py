@@ -12,11 +12,11 @@ from disrupt.index.multi_index.intrinsics import (
 )
 from disrupt.index.multi_index.kernels import (
     CODE_BYTES,
-    TAG,
     chunk_of,
     compiled,
     high_rows,
     high_words,
+    tag_of,
 )
 from disrupt.index.multi_index.layout import PADDING
 
@@ -44,7 +44,6 @@ def sort_chunk(
     low_wide = carray(pointer(low_at), length, np.uint32)
     high = carray(pointer(high_at), words, np.int64)
     rows = high_rows(length, low_bits)
-    following = (chunk + 1) % cut[0]
     cursor = np.zeros(keys + 1, np.uint32)
     for entry in range(length):
         cursor[chunk_of(codes, entry * CODE_BYTES, chunk, bits) + 1] += np.uint32(1)
@@ -57,7 +56,7 @@ def sort_chunk(
         key = chunk_of(codes, at, chunk, bits)
         place = np.int64(cursor[key])
         cursor[key] = place + 1
-        tags[place] = chunk_of(codes, at, following, bits) & TAG
+        tags[place] = tag_of(codes, at, chunk, cut[0], bits)
         if words:
             low[place] = entry & ((1 << low_bits) - 1)
             bit = place + key * rows + (entry >> low_bits)

@@ -23,7 +23,7 @@ from disrupt.index.multi_index.layout import (
     Cut,
     array_shapes,
     cut_array,
-    cut_for,
+    cut_in_memory,
     file_name,
 )
 
@@ -50,7 +50,7 @@ class Tables:
     @classmethod
     def of(cls, codes: NDArray[np.uint8], threads: int = 1, cut: Cut | None = None) -> Tables:
         """Build in memory, from contiguous codes of shape (n, 32), 0 < n < 2³²."""
-        cut = cut or cut_for(len(codes))
+        cut = cut or cut_in_memory(len(codes))
         return cls._sorted(codes, threads, cut, lambda _, shape, dtype: np.empty(shape, dtype))
 
     @classmethod

@@ -11,8 +11,8 @@ _TABLES = (
 )
 _REGISTRY = ("id", "epoch", "timeline")
 _ITEMS = (
-    *("number", "item_id", "bank", "state", "state_sequence", "kind", "assurance", "hashes"),
-    "replaced_by",
+    *("number", "item_id", "bank", "state", "state_sequence", "new_on", "kind", "assurance"),
+    *("hashes", "replaced_by"),
 )
 """Columns of items that it reads: none that leads to a case or to a request."""
 

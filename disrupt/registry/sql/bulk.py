@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from sqlalchemy import Connection, Select, and_, delete, func, insert, literal, or_, select, update
 
 from disrupt.core.acts import Act, Action
+from disrupt.core.case_erasures import day_of
 from disrupt.core.changes import MARK_BYTES
 from disrupt.core.review import BY_STAFF, UNDO_WITHIN_S, Done, ItemCounts, ItemFilter
 from disrupt.core.states import SHOWN, ItemState
@@ -74,7 +75,7 @@ def set_all(
         connection.execute(insert(schema.undoable).from_select(undoable.keys(), rows))
     of_act = select(undoable.item).where(undoable.act == number)
     flipped = of_act.where(undoable.state.in_(SHOWN) != literal(state.matches))
-    _tell(connection, flipped)
+    _tell(connection, flipped, act)
     connection.execute(
         update(schema.items)
         .where(items.number.in_(of_act))
@@ -112,7 +113,7 @@ def undo(connection: Connection, number: int, act: Act, *, banks: Collection[int
     of_act = (undoable.act == number, undoable.item == items.number, items.bank.in_(banks))
     back = (*of_act, items.state == gave, items.state_since_s == row.at_s)
     flipped = select(items.number).where(*back, undoable.state.in_(SHOWN) != literal(gave.matches))
-    _tell(connection, flipped)
+    _tell(connection, flipped, act)
     count = connection.execute(
         update(schema.items)
         .where(*back)
@@ -129,7 +130,7 @@ def undo(connection: Connection, number: int, act: Act, *, banks: Collection[int
     return Done(noted, count, queries.head(connection))
 
 
-def _tell(connection: Connection, flipped: Select[tuple[int]]) -> None:
+def _tell(connection: Connection, flipped: Select[tuple[int]], act: Act) -> None:
     """Tell readers of the feed of items, given by number, that are about to be hidden or shown.
 
     As ``states._add_changes`` does, but in two statements, however many there are.
@@ -145,7 +146,7 @@ def _tell(connection: Connection, flipped: Select[tuple[int]]) -> None:
     connection.execute(
         update(schema.items)
         .where(items.number == changes.item, changes.sequence > head)
-        .values(state_sequence=changes.sequence)
+        .values(state_sequence=changes.sequence, new_on=day_of(act.at_s))
     )
 
 

@@ -341,7 +341,7 @@ def refresh(
             is_narrowed_otherwise = _store(connection, row, made)
             if ItemState(row.state).matches and (is_narrowed_otherwise or row.number in told):
                 again.append(row.number)
-        states.show_again(connection, again)
+        states.show_again(connection, again, day)
 
 
 def _policy(connection: Connection) -> NarrowingPolicy:

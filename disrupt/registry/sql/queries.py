@@ -120,7 +120,7 @@ def changes(
         select(
             *(changes.sequence, changes.mark, changes.kind.label("change"), items.number),
             *(items.item_id, bank.label("bank"), items.state, items.kind, items.assurance),
-            *(_shows().label("shows"), stored.fingerprints, narrowed.narrowed),
+            *(items.new_on, _shows().label("shows"), stored.fingerprints, narrowed.narrowed),
         )
         .join_from(schema.changes, schema.items)
         .join(schema.fingerprints, and_(stored.number == items.number, _shows()), isouter=True)
@@ -158,7 +158,7 @@ def matched_items(connection: Connection, after: int, until: Cursor, limit: int)
     of_item = and_(stored.number == items.number, stored.number > after)
     query = (
         select(items.number, items.item_id, items.bank, items.kind, items.assurance)
-        .add_columns(stored.fingerprints, narrowed.narrowed)
+        .add_columns(items.new_on, stored.fingerprints, narrowed.narrowed)
         .join_from(schema.items, schema.fingerprints, of_item, isouter=True)
         .join(schema.narrowings, narrowed.item == items.number, isouter=True)
         .where(
@@ -170,7 +170,8 @@ def matched_items(connection: Connection, after: int, until: Cursor, limit: int)
         .order_by(items.number)
     )
     rows, _ = _read(connection, query, limit)
-    *columns, blobs = zip(*rows, strict=True) if rows else [()] * 7
+    *columns, days, packed, blobs = zip(*rows, strict=True) if rows else [()] * 8
+    columns += [tuple(map(media.day_number, days)), packed]
     try:
         stored_items = StoredItems.of(*columns)
     except (TypeError, ValueError):
@@ -275,6 +276,7 @@ def _change(row: Row[Any]) -> Change:
             Assurance(row.assurance),
             fingerprints,
             narrowings.below_bits_of(fingerprints, row.narrowed),
+            media.day_number(row.new_on),
         )
         if row.change == schema.ChangeKind.ADDITION:
             return Addition(row.sequence, item, row.mark)

@@ -167,7 +167,7 @@ requests = Table(
 #
 # ``state`` is an ItemState. ``state_since_s`` (seconds since 1970, UTC) is when it was set, NULL if
 # at the registration. ``state_sequence`` is the newest change that hid or showed the item, NULL if
-# none did since its addition.
+# none did since its addition. ``new_on`` is the day (UTC) of that change, or of the addition.
 items = Table(
     "items",
     metadata,
@@ -184,6 +184,7 @@ items = Table(
     Column("state", Integer),
     Column("state_since_s", BigInteger),
     Column("state_sequence", BigInteger),
+    Column("new_on", _DAY),
     Column("kind", Integer),
     Column("assurance", Integer),
     Column("hashes", Integer),
@@ -203,6 +204,7 @@ items = Table(
         " AND (hashes IS NULL) = (state IS NULL)"
         " AND (number_in_case IS NULL) = (state IS NULL)"
         " AND (registered_on IS NULL) = (state IS NULL)"
+        " AND (new_on IS NULL) = (state IS NULL)"
         " AND (state_since_s IS NULL OR state IS NOT NULL)"
         " AND (state_sequence IS NULL OR state IS NOT NULL)"
         " AND (key_id IS NULL OR state IS NOT NULL)"

@@ -40,7 +40,7 @@ MakeRoom = Callable[[Connection, Sequence[int]], None]
 _BATCH_IDS = 500
 
 _ERASED = (
-    *("case_id", "state", "state_since_s", "state_sequence"),
+    *("case_id", "state", "state_since_s", "state_sequence", "new_on"),
     *("kind", "assurance", "hashes", "number_in_case", "registered_on"),
     *("key_id", "origin_tag", "wait_reason", "is_paid"),
 )
@@ -238,6 +238,7 @@ def _add_items(
             "hashes": len(added.item.fingerprints),
             "number_in_case": added.number,
             "registered_on": added.registered_on,
+            "new_on": day,
         }
         for added in changed.added
     ]

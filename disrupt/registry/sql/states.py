@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from disrupt.core.acts import Act
+from disrupt.core.case_erasures import day_of
 from disrupt.core.changes import MARK_BYTES
 from disrupt.core.media import Assurance, MediaKind
 from disrupt.core.outcomes import DisputeSummary, MatchOutcome
@@ -85,7 +86,7 @@ def move_items(
         if ItemState(row.state).matches:
             steps.append((row.number, bank))
         acts.note(connection, act, item=row.number, bank=bank)
-    _add_changes(connection, steps)
+    _add_changes(connection, steps, day_of(act.at_s))
     return StatesSet(tuple(row.item_id for row in moved), queries.head(connection))
 
 
@@ -111,7 +112,8 @@ def confirm_items(
     )
     for row in confirmed:
         acts.note(connection, act, item=row.number, bank=row.bank)
-    show_again(connection, [row.number for row in confirmed if ItemState(row.state).matches])
+    shown = [row.number for row in confirmed if ItemState(row.state).matches]
+    show_again(connection, shown, day_of(act.at_s))
     return StatesSet(tuple(row.item_id for row in confirmed), queries.head(connection))
 
 
@@ -161,19 +163,20 @@ def change(
         )
     )
     flipped = [row.number for row in changed if ItemState(row.state).matches != state.matches]
-    _add_changes(connection, [(number, None) for number in flipped])
+    _add_changes(connection, [(number, None) for number in flipped], day_of(act.at_s))
     for row in changed:
         acts.note(connection, act, item=row.number, bank=row.bank)
     return tuple(row.item_id for row in changed)
 
 
-def show_again(connection: Connection, numbers: Sequence[int]) -> None:
+def show_again(connection: Connection, numbers: Sequence[int], day: str) -> None:
     """Tell readers of the feed that items which are matched have changed: they go, and come."""
-    _add_changes(connection, [(number, None) for number in numbers for _ in ("hide", "show")])
+    steps = [(number, None) for number in numbers for _ in ("hide", "show")]
+    _add_changes(connection, steps, day)
 
 
-def _add_changes(connection: Connection, steps: Sequence[tuple[int, int | None]]) -> None:
-    """Tell readers of the feed that items are matched no more, or again.
+def _add_changes(connection: Connection, steps: Sequence[tuple[int, int | None]], day: str) -> None:
+    """Tell readers of the feed that items are matched no more, or again, from a day on.
 
     Each step is the number of an item, and the bank whose readers are told, None for its own. The
     last one of an item shows it, if it is matched; those before hide it.
@@ -192,7 +195,7 @@ def _add_changes(connection: Connection, steps: Sequence[tuple[int, int | None]]
     connection.execute(
         update(schema.items)
         .where(schema.items.c.number == bindparam("of"))
-        .values(state_sequence=bindparam("at")),
+        .values(state_sequence=bindparam("at"), new_on=day),
         [{"of": number, "at": at} for (number, _), at in zip(steps, sequences, strict=True)],
     )
 

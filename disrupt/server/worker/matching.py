@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from disrupt.core.changes import Cursor
 from disrupt.core.examples import EXAMPLE_IDS
 from disrupt.core.hashes import stack
-from disrupt.core.lookups import LookupOptions, Matches
+from disrupt.core.lookups import HashLookup, LookupOptions, Matches
 from disrupt.core.media import LowQuality
 from disrupt.core.outcomes import OutcomeReport
 from disrupt.core.policy import TEST_BANK, ApiKey, Scope, scope
@@ -58,6 +58,11 @@ _TURN_S = 0.02
 are near something takes 20 s."""
 
 _CURSOR_KEPT_S = 0.1
+
+_DAY_S = 86_400
+_BEHIND_S = 3600.0
+"""How far the clocks of machines may be apart, and a lookup take in several calls, so that a cursor
+of what is new is right for all of them."""
 
 _RECORD = "/disrupt.admin.v1.AdminService/RecordOutcome"
 
@@ -110,10 +115,13 @@ class MatchServicer:
         searched = self._scope(key, lookup.options)
         # read before the search, which includes at least this
         cursor = self._cursor()
+        since, next_since = self._since(lookup, key, searched)
         queries = lookup.queries
 
         def answer(allowance: Allowance) -> Steps[match_pb2.MatchHashesResponse]:
             matches, index = matching.NO_MATCHES, self._state.live
+            if since is not None:
+                index = index.since(since)
             if searched.limits:
                 matches = yield from disputed_last(
                     lambda rows, most: matching.hash_steps(
@@ -134,7 +142,8 @@ class MatchServicer:
                     allowance,
                 )
             return wire.hashes_answer(
-                lookup, matches, self._seal(matches, key), self._state.ring.bank_names, cursor
+                *(lookup, matches, self._seal(matches, key), self._state.ring.bank_names),
+                *(cursor, next_since),
             )
 
         by = holder.get()
@@ -142,7 +151,8 @@ class MatchServicer:
         steps = answer(allowance)
         charge = charged(lookup)
         self._quotas.take(key.organisation, charge)
-        response = self._inline(steps, len(queries), searched)
+        # what is new may have to be copied first, which takes a thread's time
+        response = None if since is not None else self._inline(steps, len(queries), searched)
         if response is not None:
             return response
         try:
@@ -313,6 +323,22 @@ class MatchServicer:
 
     def _scope(self, key: ApiKey, options: LookupOptions) -> Scope:
         return self._scopes(self._state.ring, key, options)
+
+    def _since(self, lookup: HashLookup, key: ApiKey, searched: Scope) -> tuple[int | None, str]:
+        """Return the day since which a lookup asks for what is new, if it does, and its cursor.
+
+        The cursor is of a day that began so long ago that no server is behind it: whichever made
+        the answer, it includes all that was new before.
+        """
+        if lookup.since is None:
+            return None, ""
+        now_s, epoch = time.time(), self._state.live.cursor.epoch
+        since = None
+        if lookup.since:
+            today = int(now_s // _DAY_S)
+            since = self._cursors.open_since(lookup.since, today, epoch, key.key_id, searched)
+        day = int((now_s - max(_BEHIND_S, self._config.stale_closes_s)) // _DAY_S)
+        return since, self._cursors.seal_since(day, epoch, key.key_id, searched)
 
     def _cursor(self) -> str:
         return self._cursor_text(self._state.settled)

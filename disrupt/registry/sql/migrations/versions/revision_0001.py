@@ -109,6 +109,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Integer),
         sa.Column("state_since_s", sa.BigInteger),
         sa.Column("state_sequence", sa.BigInteger),
+        sa.Column("new_on", sa.String(10)),
         sa.Column("kind", sa.Integer),
         sa.Column("assurance", sa.Integer),
         sa.Column("hashes", sa.Integer),
@@ -126,6 +127,7 @@ def upgrade() -> None:
             " AND (hashes IS NULL) = (state IS NULL)"
             " AND (number_in_case IS NULL) = (state IS NULL)"
             " AND (registered_on IS NULL) = (state IS NULL)"
+            " AND (new_on IS NULL) = (state IS NULL)"
             " AND (state_since_s IS NULL OR state IS NOT NULL)"
             " AND (state_sequence IS NULL OR state IS NOT NULL)"
             " AND (key_id IS NULL OR state IS NOT NULL)"
