@@ -56,11 +56,13 @@ class Matching:
             answer = await self.hotline.look_up(hashed, self.policy.effort, banks)
         return Looked(answer, self._decided(route, answer))
 
-    async def look_up_pdq(self, route: str, value: PdqHash, banks: tuple[str, ...] = ()) -> Looked:
-        """Look up a hash of unknown origin. Raises as MatchClient.match_hashes does."""
+    async def look_up_hashes(
+        self, route: str, values: list[PdqHash], banks: tuple[str, ...] = ()
+    ) -> list[Looked]:
+        """Look up hashes of unknown origin. Raises as MatchClient.match_hashes does."""
         with self._counting(route):
-            answer = await self.hotline.pdq(value, banks)
-        return Looked(answer, self._decided(route, answer))
+            answers = await self.hotline.hashes(values, banks)
+        return [Looked(answer, self._decided(route, answer)) for answer in answers]
 
     def carry_out(self, route: str, decision: Decision) -> Action:
         """Count what is done to an upload, and queue the report of one that is refused."""
