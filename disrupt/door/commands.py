@@ -239,7 +239,7 @@ async def _grpc(settings: Settings, door: Matching) -> AsyncIterator[str]:
         yield ""
         return
     tokens = settings.tokens
-    servicer = MatchServicer(door.uploads, door.hotline, door.metrics)
+    servicer = MatchServicer(door)
     server = grpc_server(servicer, tokens.know if tokens else None)
     try:
         port = server.add_insecure_port(listen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import grpc
 import structlog
@@ -16,11 +16,11 @@ from grpc import aio
 from disrupt.core.lookups import Effort
 from disrupt.core.media import LowQuality
 from disrupt.door.answers import image_response
-from disrupt.door.hotline import Hotline
-from disrupt.door.metrics import Metrics
-from disrupt.door.uploads import Uploads
+from disrupt.door.bodies import BODY_S
+from disrupt.door.matching import Matching
 from disrupt.errors import DisruptError, InvalidRequestError, UnauthenticatedError, Violation
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
+from disrupt.http_server import in_time
 from disrupt.v1 import match_pb2
 from disrupt.wire.errors import status
 
@@ -45,40 +45,41 @@ _log = structlog.get_logger(__name__)
 class MatchServicer:
     """Answer the calls of proto/disrupt/v1/match.proto, by a hotline's server."""
 
-    def __init__(self, uploads: Uploads, hotline: Hotline, metrics: Metrics) -> None:
-        self._uploads = uploads
-        self._hotline = hotline
-        self._metrics = metrics
+    def __init__(self, matching: Matching) -> None:
+        self._room = matching.room
+        self._uploads = matching.uploads
+        self._hotline = matching.hotline
+        self._metrics = matching.metrics
 
-    async def MatchImage(
-        self, request: match_pb2.MatchImageRequest, _context: Context
-    ) -> match_pb2.MatchImageResponse:
+    async def MatchImage(self, context: Context) -> match_pb2.MatchImageResponse:
         """Hash a picture here, and look it up by its hashes."""
-        query = await self._uploads.picture(request.image, _effort(request.options.effort))
+        options = match_pb2.MatchOptions()
+        with self._room.place():
+            picture = _taken(await _first(context), options)
+            query = await self._uploads.picture(picture, _effort(options.effort))
         if isinstance(query, LowQuality):
             self._metrics.lookups.labels("grpc", "LOW_QUALITY").inc()
-        return image_response(await self._hotline.picture(query, request.options))
+        return image_response(await self._hotline.picture(query, options))
 
-    async def MatchVideo(
-        self, parts: AsyncIterator[match_pb2.MatchVideoRequest], context: Context
-    ) -> match_pb2.MatchVideoResponse:
+    async def MatchVideo(self, context: Context) -> match_pb2.MatchVideoResponse:
         """Hash a video here while it comes in, and look its frames up."""
-        first = await anext(aiter(parts), None)
-        if first is None or first.WhichOneof("part") != "options":
+        first: match_pb2.MatchVideoRequest = await _first(context)
+        if first.WhichOneof("part") != "options":
             raise _invalid("send the options first, then the video in chunks")
         effort = _effort(first.options.options.effort)
         interval_ms = first.options.sample_interval_ms or 1000
-        video = await self._uploads.video(_chunks(parts), effort, interval_ms)
+        with self._room.place():
+            video = await self._uploads.video(_chunks(context), effort, interval_ms)
         return await self._hotline.frames(video, first, _left_s(context, _VIDEO_S))
 
-    def answering(self, method: MethodDescriptor) -> Callable[[Any, Context], Awaitable[Any]]:
+    def answering(self, method: MethodDescriptor) -> Callable[[Context], Awaitable[Any]]:
         """Return what answers a method: one of the above, or the hotline itself."""
-        by_hashing: Callable[[Any, Context], Awaitable[Any]] | None
+        by_hashing: Callable[[Context], Awaitable[Any]] | None
         by_hashing = getattr(self, method.name, None)
         return by_hashing or partial(self._pass_on, method.name)
 
-    async def _pass_on(self, method: str, request: Any, context: Context) -> Any:  # noqa: ANN401 messages of the method
-        return await self._hotline.pass_on(method, request, _left_s(context))
+    async def _pass_on(self, method: str, context: Context) -> Any:  # noqa: ANN401 the method's response
+        return await self._hotline.pass_on(method, await _first(context), _left_s(context))
 
 
 def grpc_server(servicer: MatchServicer, is_known: Callable[[str], bool] | None) -> aio.Server:
@@ -116,38 +117,44 @@ class _Callers(aio.ServerInterceptor):
             return await continuation(details)
 
         async def refuse(_request: object, context: Context) -> None:
-            await _abort(context, UnauthenticatedError(UNKNOWN))
+            await _abort(context, status(UnauthenticatedError(UNKNOWN)))
 
         # a streaming one, for which gRPC reads no message
         return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 def _handler(
-    method: MethodDescriptor, answer: Callable[[Any, Context], Awaitable[Any]]
+    method: MethodDescriptor, answer: Callable[[Context], Awaitable[Any]]
 ) -> grpc.RpcMethodHandler[Any, Any]:
-    async def answered(request: Any, context: Context) -> Any:  # noqa: ANN401 messages of the method
+    async def answered(_parts: object, context: Context) -> Any:  # noqa: ANN401 the method's response
         try:
-            return await answer(request, context)
+            return await answer(context)
         except DisruptError as error:
-            await _abort(context, error)
+            refused = status(error)
         except Exception as error:  # noqa: BLE001 answered without a detail
             frames = traceback.format_tb(error.__traceback__)  # the message could quote an upload
             _log.error("request_failed", kind=type(error).__name__, frames=frames)
-            await _abort(context, DisruptError("The door failed. Its log says how."))
+            refused = status(DisruptError("The door failed. Its log says how."))
+        await _abort(context, refused)
+        return None
 
-    make = (
-        grpc.stream_unary_rpc_method_handler
-        if method.client_streaming
-        else grpc.unary_unary_rpc_method_handler
-    )
     request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
-    return make(answered, request.FromString, response.SerializeToString)
+    # Of one message, too: gRPC then reads it when it is asked for.
+    return grpc.stream_unary_rpc_method_handler(
+        answered, request.FromString, response.SerializeToString
+    )
 
 
-async def _abort(context: Context, error: DisruptError) -> NoReturn:
-    reported = status(error)
-    await context.abort(reported.code, reported.details, reported.trailing_metadata)
-    raise AssertionError  # abort raises
+async def _abort(context: Context, refused: grpc.Status) -> None:
+    """Answer with an error; the handler is to return, and gRPC then ends the call.
+
+    gRPC keeps what is raised here with its call, which the frames of that hold: they, and the
+    picture in them, would stay until garbage is collected.
+    """
+    try:
+        await context.abort(refused.code, refused.details or "", refused.trailing_metadata or ())
+    except aio.AbortError as aborted:
+        aborted.__traceback__ = aborted.__context__ = None
 
 
 def _left_s(context: Context, most_s: float | None = None) -> float | None:
@@ -161,8 +168,23 @@ def _effort(number: int) -> Effort:
     return Effort(number) if number in tuple(Effort) else Effort.STANDARD
 
 
-async def _chunks(parts: AsyncIterator[match_pb2.MatchVideoRequest]) -> AsyncIterator[bytes]:
-    async for part in parts:
+async def _first(context: Context) -> Any:  # noqa: ANN401 message of the method
+    """Read a message; gRPC's iterator would keep it, and its picture, for long."""
+    async with in_time(BODY_S):
+        first = await context.read()
+    if first is aio.EOF:
+        raise _invalid("there is no message")
+    return first
+
+
+def _taken(request: match_pb2.MatchImageRequest, options: match_pb2.MatchOptions) -> bytes:
+    """Return the picture of a request, which is free once this returns, and copy its options."""
+    options.CopyFrom(request.options)
+    return request.image
+
+
+async def _chunks(context: Context) -> AsyncIterator[bytes]:
+    while (part := await context.read()) is not aio.EOF:
         if part.WhichOneof("part") != "chunk":
             raise _invalid("after the options only chunks of the file can come")
         yield part.chunk

@@ -178,31 +178,28 @@ class Hma:
             return await self._matching.look_up("hma", hashed, banks)
         if kind == VIDEO:
             raise _bad("signal", "this door knows no such video any more: hash it again")
-        return await self._matching.look_up_pdq("hma", _pdq(signal), banks)
+        (looked,) = await self._matching.look_up_hashes("hma", [_pdq(signal)], banks)
+        return looked
 
     def _banks(self, request: Request) -> tuple[str, ...]:
         """Return the banks that a request names, as the hotline knows them; none: all."""
         asked = request.query_params.get("banks")
         if not asked:
             return ()
-        policy = self._matching.policy
-        known = {
-            policy.name(bank, action): bank
-            for bank in policy.banks
-            for action in (Action.REFUSE, Action.HOLD)
-        }
+        known = self._names()
         names = asked.split(",")
         if not set(names) & set(known):
             raise _bad("banks", f"there are {', '.join(known)}")
         return tuple(dict.fromkeys(known[name] for name in names if name in known))
 
-    def _names(self) -> list[str]:
+    def _names(self) -> dict[str, str]:
+        """Return the banks that the policy knows, by their names for clients."""
         policy = self._matching.policy
-        return [
-            policy.name(bank, action)
+        return {
+            policy.name(bank, action): bank
             for bank in policy.banks
             for action in (Action.REFUSE, Action.HOLD)
-        ]
+        }
 
     def _by_bank(self, looked: Looked) -> dict[str, list[dict[str, Any]]]:
         """Group the matches that block or hold by the banks' names for clients."""

@@ -92,11 +92,12 @@ class Hooks:
         if not isinstance(texts, list) or not 0 < len(texts) <= _HASHES_MAX:
             raise _bad(f"send 1 to {_HASHES_MAX} hashes")
         values = [PdqHash.from_hex(str(text)) for text in texts]
-        answers = []
-        for value in values:
-            looked = await self._matching.look_up_pdq("v1", value)
-            answers.append({"action": looked.decision.action.value, **rows.row(looked.answer)})
-        return {"hashes": answers}
+        looked = await self._matching.look_up_hashes("v1", values)
+        return {
+            "hashes": [
+                {"action": each.decision.action.value, **rows.row(each.answer)} for each in looked
+            ]
+        }
 
     async def _scanned(self, body: AbstractAsyncContextManager[AsyncIterator[bytes]]) -> Response:
         decision = await self._decided("matrix", body)

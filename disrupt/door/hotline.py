@@ -58,11 +58,12 @@ class Hotline(AsyncMatchClient):
         """Look up a picture that was hashed here, with the options of a call."""
         return await self._asked(lookups.image(query, options))
 
-    async def pdq(self, value: PdqHash, banks: tuple[str, ...] = ()) -> HashAnswer:
-        """Look up a hash of unknown origin."""
+    async def hashes(
+        self, values: list[PdqHash], banks: tuple[str, ...] = ()
+    ) -> tuple[HashAnswer, ...]:
+        """Look up hashes of unknown origin."""
         options = requests.options(None, _MOST_MATCHES, banks)
-        answers = await self._asked(lookups.hashes([value], options, Profile.UNKNOWN))
-        return answers[0]
+        return await self._asked(lookups.hashes(values, options, Profile.UNKNOWN))
 
     async def frames(
         self, video: HashedVideo, first: match_pb2.MatchVideoRequest, timeout_s: float | None = None

@@ -41,13 +41,13 @@ class Matching:
         self.hotline = hotline
         self.metrics = metrics
         self._outcomes = outcomes
-        self._room = Room()
+        self.room = Room()
 
     async def hash(
         self, route: str, chunks: AsyncIterator[bytes], *, video: bool | None = None
     ) -> Hashed:
         """Hash a file; ``video`` as of Uploads.hash."""
-        with self._counting(route), self._room.place():
+        with self._counting(route), self.room.place():
             return await self.uploads.hash(chunks, self.policy.effort, video=video)
 
     async def look_up(self, route: str, hashed: Hashed, banks: tuple[str, ...] = ()) -> Looked:
@@ -56,11 +56,13 @@ class Matching:
             answer = await self.hotline.look_up(hashed, self.policy.effort, banks)
         return Looked(answer, self._decided(route, answer))
 
-    async def look_up_pdq(self, route: str, value: PdqHash, banks: tuple[str, ...] = ()) -> Looked:
-        """Look up a hash of unknown origin. Raises as MatchClient.match_hashes does."""
+    async def look_up_hashes(
+        self, route: str, values: list[PdqHash], banks: tuple[str, ...] = ()
+    ) -> list[Looked]:
+        """Look up hashes of unknown origin. Raises as MatchClient.match_hashes does."""
         with self._counting(route):
-            answer = await self.hotline.pdq(value, banks)
-        return Looked(answer, self._decided(route, answer))
+            answers = await self.hotline.hashes(values, banks)
+        return [Looked(answer, self._decided(route, answer)) for answer in answers]
 
     def carry_out(self, route: str, decision: Decision) -> Action:
         """Count what is done to an upload, and queue the report of one that is refused."""

@@ -58,7 +58,7 @@ class Uploads:
         self.seen_before = 0
         """Uploads that were not hashed again."""
 
-    async def picture(self, data: bytes, effort: Effort) -> ImageQuery | LowQuality:
+    async def picture(self, data: bytes | memoryview, effort: Effort) -> ImageQuery | LowQuality:
         """Hash a picture, as ``hash_image`` does. Raises as IsolatedHashing.hash_image does."""
         digest = self._digest(b"picture", data, bytes([effort]))
         kept = self._recall(digest)
@@ -113,7 +113,7 @@ class Uploads:
             data += chunk
             if len(data) > most_bytes:
                 raise _not("picture", f"of more than {most_bytes >> 20} MiB")
-        return await self.picture(bytes(data), effort)
+        return await self.picture(memoryview(data), effort)
 
     def remember(self, name: bytes, hashed: Hashed) -> None:
         """Keep what was hashed under a name, such as its hash."""
@@ -123,7 +123,7 @@ class Uploads:
         """Return what was remembered under a name within the hour."""
         return self._recall(self._digest(b"name", name))
 
-    def _digest(self, kind: bytes, *parts: bytes) -> bytes:
+    def _digest(self, kind: bytes, *parts: bytes | memoryview) -> bytes:
         digest = hashlib.blake2b(key=self._key, person=kind, digest_size=16)
         for part in parts:
             digest.update(part)

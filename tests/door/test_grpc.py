@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import tracemalloc
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
 import grpc
 import pytest
 
 from disrupt.client import Effort, MatchClient, MatchOutcome
 from disrupt.core.media import Profile
+from disrupt.door.bodies import Room
+from disrupt.door.grpc_service import MatchServicer, grpc_server
 from disrupt.errors import DisruptError, InvalidMediaError, NotFoundError, UnauthenticatedError
 from disrupt.hashing import ImageQuery, hash_image
 from disrupt.v1 import match_pb2
@@ -64,6 +70,37 @@ def test_a_strangers_message_is_not_read(site: Site) -> None:
         with pytest.raises(grpc.RpcError) as refused:
             call(larger_than_any, metadata=(("authorization", f"Bearer {site.key}"),))
     assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_no_picture_stays_in_memory_after_its_call() -> None:
+    def refuse(data: bytes, _effort: Effort) -> NoReturn:
+        raise InvalidMediaError(f"{len(data)} bytes are no picture.")
+
+    answering: Any = SimpleNamespace(
+        room=Room(), uploads=SimpleNamespace(picture=refuse), hotline=None, metrics=None
+    )
+    request = match_pb2.MatchImageRequest(image=bytes(1 << 20)).SerializeToString()
+
+    async def ask() -> int:
+        server = grpc_server(MatchServicer(answering), None)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            call: Any = channel.unary_unary("/disrupt.v1.MatchService/MatchImage")
+            for _ in range(20):
+                with pytest.raises(grpc.aio.AioRpcError, match="no picture"):
+                    await call(request)
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+        await server.stop(None)
+        return kept_bytes
+
+    gc.disable()
+    tracemalloc.start()
+    try:
+        assert asyncio.run(ask()) < 5 << 20
+    finally:
+        tracemalloc.stop()
+        gc.enable()
 
 
 def test_no_picture_leaves(site: Site, tmp_path: Path) -> None:
