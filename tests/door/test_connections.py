@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -46,18 +47,21 @@ async def connected(
 def test_a_connection_without_a_request_ends(
     protocol: type[Any], begin: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_server, "_KEEP_ALIVE_S", 0.2)
+    monkeypatch.setattr(http_server, "_KEEP_ALIVE_S", 0.5)
 
-    async def ended() -> bytes:
+    async def ends() -> None:
         async with connected(protocol) as (reader, writer):
             writer.write(begin)
+            if begin.startswith(WHOLE):
+                await reader.readuntil(b"here")
             received = asyncio.ensure_future(reader.read())
             while begin not in (b"", WHOLE) and not received.done():
                 writer.write(b"a")
                 await asyncio.sleep(0.02)
-            return await received
+            with contextlib.suppress(ConnectionError):  # what came last was not read
+                await received
 
-    assert (b"here" in asyncio.run(ended())) == begin.startswith(WHOLE)
+    asyncio.run(ends())
 
 
 @PROTOCOLS
