@@ -18,7 +18,13 @@ from disrupt.core.media import LowQuality
 from disrupt.door.answers import image_response
 from disrupt.door.bodies import BODY_S
 from disrupt.door.matching import Matching
-from disrupt.errors import DisruptError, InvalidRequestError, UnauthenticatedError, Violation
+from disrupt.errors import (
+    DisruptError,
+    InvalidRequestError,
+    LimitExceededError,
+    UnauthenticatedError,
+    Violation,
+)
 from disrupt.hashing.decoding.pictures import DEFAULT_LIMITS
 from disrupt.http_server import in_time
 from disrupt.v1 import match_pb2
@@ -28,6 +34,8 @@ SERVICE = match_pb2.DESCRIPTOR.services_by_name["MatchService"]
 
 _MESSAGE_BYTES_MAX = DEFAULT_LIMITS.max_bytes + (1 << 20)
 _VIDEO_S = 600.0
+_FRAMES_BYTES_MAX = 16 << 20
+"""Most bytes of frames that a caller hashed; the hotline takes some 6 MiB."""
 _CALLS_MAX = 64
 """Calls at once, each of which may hold a picture in memory; one more is RESOURCE_EXHAUSTED."""
 
@@ -62,14 +70,19 @@ class MatchServicer:
         return image_response(await self._hotline.picture(query, options))
 
     async def MatchVideo(self, context: Context) -> match_pb2.MatchVideoResponse:
-        """Hash a video here while it comes in, and look its frames up."""
+        """Hash a video here while it comes in, and look its frames up; pass frames on."""
         first: match_pb2.MatchVideoRequest = await _first(context)
         if first.WhichOneof("part") != "options":
-            raise _invalid("send the options first, then the video in chunks")
+            raise _invalid("send the options first, then the video in chunks, or frames")
+        second: match_pb2.MatchVideoRequest = await _first(context)
+        if second.WhichOneof("part") == "frames":
+            with self._room.place():
+                parts = [first, second, *[part async for part in _frames(context)]]
+                return await self._hotline.video(parts, _left_s(context, _VIDEO_S))
         effort = _effort(first.options.options.effort)
         interval_ms = first.options.sample_interval_ms or 1000
         with self._room.place():
-            video = await self._uploads.video(_chunks(context), effort, interval_ms)
+            video = await self._uploads.video(_chunks(context, second), effort, interval_ms)
         return await self._hotline.frames(video, first, _left_s(context, _VIDEO_S))
 
     def answering(self, method: MethodDescriptor) -> Callable[[Context], Awaitable[Any]]:
@@ -183,11 +196,28 @@ def _taken(request: match_pb2.MatchImageRequest, options: match_pb2.MatchOptions
     return request.image
 
 
-async def _chunks(context: Context) -> AsyncIterator[bytes]:
-    while (part := await context.read()) is not aio.EOF:
+async def _chunks(context: Context, part: Any) -> AsyncIterator[bytes]:  # noqa: ANN401 a message, or EOF
+    """Yield the chunks of a file, of which ``part`` has the first."""
+    while part is not aio.EOF:
         if part.WhichOneof("part") != "chunk":
-            raise _invalid("after the options only chunks of the file can come")
+            raise _invalid("after the options only chunks of the file can come, or only frames")
         yield part.chunk
+        part = await context.read()
+
+
+async def _frames(context: Context) -> AsyncIterator[match_pb2.MatchVideoRequest]:
+    """Yield further frames. Raises LimitExceededError beyond _FRAMES_BYTES_MAX."""
+    total_bytes = 0
+    while (part := await context.read()) is not aio.EOF:
+        total_bytes += part.ByteSize()
+        if part.WhichOneof("part") != "frames":
+            raise _invalid("after frames only frames can come")
+        if total_bytes > _FRAMES_BYTES_MAX:
+            raise LimitExceededError(
+                f"At most {_FRAMES_BYTES_MAX} bytes of frames. Send the video in parts.",
+                limit=str(_FRAMES_BYTES_MAX),
+            )
+        yield part
 
 
 def _invalid(reason: str) -> InvalidRequestError:

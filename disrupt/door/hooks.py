@@ -65,7 +65,9 @@ class Hooks:
         if not self._media:
             error = UnimplementedError("Set matrix_media in the door's policy to scan by id.")
             return _matrix_error(error.message, 501)
-        names = (quote(request.path_params[name], safe="") for name in ("server", "media_id"))
+        names = [quote(request.path_params[name], safe="") for name in ("server", "media_id")]
+        if {".", ".."} & {*names}:
+            return _matrix_error("There is no such media.", 404)
         return await self._scanned(self._homeserver.fetched("/".join((self._media, *names))))
 
     async def match(self, request: Request) -> Response:

@@ -69,26 +69,37 @@ class Hotline(AsyncMatchClient):
         self, video: HashedVideo, first: match_pb2.MatchVideoRequest, timeout_s: float | None = None
     ) -> match_pb2.MatchVideoResponse:
         """Look up the frames of a video; ``first`` is the message with the options."""
-        settings = self._settings.within(timeout_s or self._settings.timeout_s)
         sent = videos.prepare(
             video.rows,
             first,
             hash_locally=True,
             watched=lambda _time_ms, _declared_ms: None,
-            deadline=settings.deadline(),
+            deadline=self._settings.deadline(),
         )
+        response = await self._video(sent, timeout_s)
+        response.incomplete |= video.incomplete
+        return response
+
+    async def video(
+        self, parts: list[match_pb2.MatchVideoRequest], timeout_s: float | None
+    ) -> match_pb2.MatchVideoResponse:
+        """Pass on the messages of a lookup by frames."""
+        return await self._video(videos.Sent(lambda: iter(parts), incomplete=False), timeout_s)
+
+    async def _video(
+        self, sent: videos.Sent, timeout_s: float | None
+    ) -> match_pb2.MatchVideoResponse:
         with _blaming_the_key():
             response: match_pb2.MatchVideoResponse = await calls.call_async(
                 lambda: videos.streaming(self._stub().MatchVideo, self._each_in_thread),
                 sent,
-                settings,
+                self._settings.within(timeout_s),
             )
-        response.incomplete |= video.incomplete
         return response
 
     async def pass_on(self, method: str, request: Message, timeout_s: float | None = None) -> Any:  # noqa: ANN401 the method's response
         """Make a call of MatchService as it comes, and return its response as it comes."""
-        settings = self._settings.within(timeout_s or self._settings.timeout_s)
+        settings = self._settings.within(timeout_s)
         with _blaming_the_key():
             return await self._answer(Call(method, request, lambda response: response), settings)
 

@@ -51,7 +51,8 @@ def test_hashes_videos_and_outcomes_pass_as_they_are(site: Site) -> None:
         with pytest.raises((DisruptError, NotFoundError)):
             beside.report_outcome(b"no match id", MatchOutcome.BLOCKED)
         clip = encode(footage(8, seconds=2))
-        assert beside.match_video(clip, hash_locally=False).frames_hashed > 0
+        for hash_locally in (False, True):
+            assert beside.match_video(clip, hash_locally=hash_locally).frames_hashed > 0
         assert beside.index_status().hashes > 0
         with pytest.raises(InvalidMediaError):
             beside.match_image(b"no picture", hash_locally=False)

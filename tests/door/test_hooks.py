@@ -177,6 +177,7 @@ def test_media_of_the_homeserver_are_scanned_by_id(site: Site, tmp_path: Path) -
         with door(tmp_path, site.address, site.key, policy) as running:
             assert running.ask("GET", f"{SCAN}/example.org/abc").json["clean"] is False
             assert running.ask("GET", f"{SCAN}/example.org/gone").status == 503
+            assert running.ask("GET", f"{SCAN}/example.org/%2e%2e").status == 404
 
 
 def test_connections_that_say_nothing_keep_nobody_out(site: Site) -> None:
