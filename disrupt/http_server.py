@@ -1,4 +1,4 @@
-"""What every HTTP server here needs: an address, settings of uvicorn, bounds of a request."""
+"""Address, settings of uvicorn and bounds of requests of every HTTP server here."""
 
 from __future__ import annotations
 

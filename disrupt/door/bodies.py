@@ -80,7 +80,7 @@ async def whole(request: Request, most_bytes: int = JSON_BYTES_MAX) -> bytes:
 
 @dataclass
 class _Form:
-    """What a parser met: the file's field, its bytes that nobody took yet, the number of parts."""
+    """State of a form's parser: the name of the file's field, bytes to yield, number of parts."""
 
     name: str = ""
     parts: int = 0

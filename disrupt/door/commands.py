@@ -44,7 +44,7 @@ _GROUP = 0o660
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command was told."""
+    """Settings of a door: options of the command, and its policy."""
 
     listen: str
     tls: dict[str, Path | None]

@@ -1,4 +1,4 @@
-"""What clients of Hasher-Matcher-Actioner 1.1 ask: its paths, parameters and shapes.
+"""Answer clients of Hasher-Matcher-Actioner 1.1 by its paths, parameters and shapes.
 
 Sources: facebook/ThreatExchange, hasher-matcher-actioner/src/OpenMediaMatch, ``blueprints`` and
 ``schemas`` of version 1.1.

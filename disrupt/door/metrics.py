@@ -10,7 +10,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Metrics:
-    """What the door counts. No label names an upload, a hash, a match or a caller."""
+    """Counters of a door. No label names an upload, a hash, a match or a caller."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""What becomes of an upload: the operator's choice by bank and extent, without I/O."""
+"""Decide on uploads by the operator's settings for bank and extent, without I/O."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BANKS = tuple(bank.name for bank in FIRST_BANKS)
 
 
 class Action(StrEnum):
-    """What becomes of an upload, from the mildest on."""
+    """Action on an upload, the mildest first."""
 
     PASS = "pass"  # noqa: S105 no password
     """Let it pass."""
@@ -48,7 +48,7 @@ DEFAULT_ACTIONS: Mapping[Extent, Action] = {
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of one upload, and why.
+    """Action on one upload, and its reason.
 
     ``reason`` is ``match``, ``no_match``, or why it was not looked up, or not to its end.
     """
