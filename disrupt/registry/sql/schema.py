@@ -363,3 +363,15 @@ undoable = Table(
     Column("state", Integer, nullable=False),
     Column("state_since_s", BigInteger),
 )
+
+# The audit log: a leaf for each act, and for what else happened, as kinds and counts. Rows are only
+# ever added. Salt and entry may be erased, and nothing that the leaf proves.
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", _NUMBER, primary_key=True, autoincrement=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("salt", LargeBinary),
+    Column("entry", String),
+    CheckConstraint("(salt IS NULL) = (entry IS NULL)", name="erased"),
+)

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Row, delete, exists, func, insert, select, update
 
+from disrupt.audit import entries
 from disrupt.core import media
 from disrupt.core.acts import Act
 from disrupt.core.cases import CaseStatus, advance
@@ -23,6 +24,7 @@ from disrupt.errors import (
 from disrupt.registry.records import HeldItem, NewCase, Registered, Registration, Removed
 from disrupt.registry.sql import (
     acts,
+    audit,
     banks,
     case_erasures,
     disputes,
@@ -93,6 +95,9 @@ def register(
     _add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
     # Removals come second: between the two, a lookup finds both rather than neither.
     replaced = _replace(connection, changed.replaced, mark, day)
+    if numbers:
+        counts = {"items": len(numbers), "replaced": len(replaced), "day": day}
+        audit.append(connection, {"kind": entries.REGISTRATION, **counts})
     head = queries.head(connection)
     connection.execute(
         insert(schema.requests).values(
@@ -317,6 +322,8 @@ def withdraw(
         raise _not_found()
     erased = [row for row in linked if row.number in wanted]
     _erase(connection, [row.number for row in erased], secrets.token_bytes(MARK_BYTES))
+    if erased:
+        audit.append(connection, _removal(entries.WITHDRAWAL, len(erased), day))
     if len(erased) == len(linked) and case.status != CaseStatus.WITHDRAWN:
         _set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
     return [
@@ -326,6 +333,10 @@ def withdraw(
         )
         for row in erased
     ]
+
+
+def _removal(kind: str, items: int, day: str) -> entries.Entry:
+    return {"kind": kind, "items": items, "day": day}
 
 
 def _named(
@@ -374,7 +385,7 @@ def _not_found() -> NotFoundError:
 
 def erase_again(connection: Connection, item_ids: Sequence[bytes], day: str) -> bool:
     """Erase items, of whatever case, that were withdrawn before; tell whether any was there."""
-    erased_any = False
+    erased = 0
     for at in range(0, len(item_ids), _BATCH_IDS):
         rows = connection.execute(
             select(schema.items.c.number)
@@ -385,10 +396,11 @@ def erase_again(connection: Connection, item_ids: Sequence[bytes], day: str) -> 
             .order_by(schema.items.c.number)
         ).all()
         _erase(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
-        erased_any = erased_any or bool(rows)
-    if erased_any:
+        erased += len(rows)
+    if erased:
+        audit.append(connection, _removal(entries.ERASURE, erased, day))
         _close_empty_cases(connection, day)
-    return erased_any
+    return bool(erased)
 
 
 def _close_empty_cases(connection: Connection, day: str) -> None:

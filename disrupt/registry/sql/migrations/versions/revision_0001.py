@@ -309,3 +309,12 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_undoable_item")),
     )
     op.create_index(op.f("ix_undoable_item"), "undoable", ["item"])
+    op.create_table(
+        "audit",
+        sa.Column("number", _NUMBER, nullable=False),
+        sa.Column("leaf", sa.LargeBinary, nullable=False),
+        sa.Column("salt", sa.LargeBinary),
+        sa.Column("entry", sa.String),
+        sa.CheckConstraint("(salt IS NULL) = (entry IS NULL)", name=op.f("ck_audit_erased")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_audit")),
+    )

@@ -1,0 +1,50 @@
+"""The audit log. Each function runs in one transaction of its caller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from disrupt.audit.entries import Entry, Leaf
+from disrupt.registry.sql import schema
+
+_columns = schema.audit.c
+
+
+def append(connection: Connection, entry: Entry) -> int:
+    """Add the leaf of an entry, in the transaction of what it tells; return its number."""
+    leaf = Leaf.of(size(connection), entry)
+    add(connection, [leaf])
+    return leaf.number
+
+
+def add(connection: Connection, leaves: Iterable[Leaf]) -> None:
+    """Add leaves as they are."""
+    rows = [
+        {"number": leaf.number, "leaf": leaf.leaf, "salt": leaf.salt, "entry": leaf.entry}
+        for leaf in leaves
+    ]
+    if rows:
+        connection.execute(insert(schema.audit), rows)
+
+
+def size(connection: Connection) -> int:
+    """Return how many leaves there are."""
+    newest: int | None = connection.scalar(select(func.max(_columns.number)))
+    return 0 if newest is None else newest + 1
+
+
+def leaves(connection: Connection, first: int, limit: int) -> Sequence[Leaf]:
+    """Return up to ``limit`` leaves of numbers from ``first`` on, ascending."""
+    rows = connection.execute(
+        select(schema.audit)
+        .where(_columns.number >= first)
+        .order_by(_columns.number)
+        .limit(limit)
+    )
+    return [_leaf(row) for row in rows]
+
+
+def _leaf(row: Row[tuple[int, bytes, bytes | None, str | None]]) -> Leaf:
+    return Leaf(row.number, row.leaf, row.salt, row.entry)
