@@ -1480,6 +1480,106 @@ class ListActsResponse(_message.Message):
 Global___ListActsResponse: _TypeAlias = ListActsResponse  # noqa: Y015
 
 @_typing.final
+class ListTalliesRequest(_message.Message):
+    """Asks for a page of the tallies of some days."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_DAY_FIELD_NUMBER: _builtins.int
+    LAST_DAY_FIELD_NUMBER: _builtins.int
+    TALLIES_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    first_day: _builtins.str
+    """The days: ISO dates, UTC. Both are needed."""
+    last_day: _builtins.str
+    page_size: _builtins.int
+    """Most counts in the page, 1-10 000. 0: 1 000."""
+    page: _builtins.str
+    """`next_page` of the page before. Empty: the first."""
+    @_builtins.property
+    def tallies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Any of these names, at most 100. Empty: all."""
+
+    def __init__(
+        self,
+        *,
+        first_day: _builtins.str = ...,
+        last_day: _builtins.str = ...,
+        tallies: _abc.Iterable[_builtins.str] | None = ...,
+        page_size: _builtins.int = ...,
+        page: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_day", b"first_day", "last_day", b"last_day", "page", b"page", "page_size", b"page_size", "tallies", b"tallies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTalliesRequest: _TypeAlias = ListTalliesRequest  # noqa: Y015
+
+@_typing.final
+class ListTalliesResponse(_message.Message):
+    """A page of counts, by day, name and labels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_FIELD_NUMBER: _builtins.int
+    next_page: _builtins.str
+    """`page` of the next page; empty: nothing follows."""
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___TallyCount]: ...
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[Global___TallyCount] | None = ...,
+        next_page: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["counts", b"counts", "next_page", b"next_page"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTalliesResponse: _TypeAlias = ListTalliesResponse  # noqa: Y015
+
+@_typing.final
+class TallyCount(_message.Message):
+    """How often something happened on a day, or in a month."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DAY_FIELD_NUMBER: _builtins.int
+    TALLY_FIELD_NUMBER: _builtins.int
+    LABELS_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    day: _builtins.str
+    """ISO date, UTC; of what is counted by month, the first day of it."""
+    tally: _builtins.str
+    """What: a name of docs/tallies.md. Names may be added."""
+    count: _builtins.int
+    @_builtins.property
+    def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Values of its labels, in the order of that page."""
+
+    def __init__(
+        self,
+        *,
+        day: _builtins.str = ...,
+        tally: _builtins.str = ...,
+        labels: _abc.Iterable[_builtins.str] | None = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "day", b"day", "labels", b"labels", "tally", b"tally"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TallyCount: _TypeAlias = TallyCount  # noqa: Y015
+
+@_typing.final
 class ReviewAct(_message.Message):
     """One act."""
 

@@ -108,6 +108,11 @@ class ReviewServiceStub:
                 request_serializer=disrupt_dot_v1_dot_review__pb2.ListActsRequest.SerializeToString,
                 response_deserializer=disrupt_dot_v1_dot_review__pb2.ListActsResponse.FromString,
                 _registered_method=True)
+        self.ListTallies = channel.unary_unary(
+                '/disrupt.v1.ReviewService/ListTallies',
+                request_serializer=disrupt_dot_v1_dot_review__pb2.ListTalliesRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_review__pb2.ListTalliesResponse.FromString,
+                _registered_method=True)
 
 
 class ReviewServiceServicer:
@@ -221,6 +226,13 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListTallies(self, request, context):
+        """Lists what happened, counted by day or month. Refused to a key that does not see all banks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReviewServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -293,6 +305,11 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.ListActs,
                     request_deserializer=disrupt_dot_v1_dot_review__pb2.ListActsRequest.FromString,
                     response_serializer=disrupt_dot_v1_dot_review__pb2.ListActsResponse.SerializeToString,
+            ),
+            'ListTallies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTallies,
+                    request_deserializer=disrupt_dot_v1_dot_review__pb2.ListTalliesRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_review__pb2.ListTalliesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -677,6 +694,33 @@ class ReviewService:
             '/disrupt.v1.ReviewService/ListActs',
             disrupt_dot_v1_dot_review__pb2.ListActsRequest.SerializeToString,
             disrupt_dot_v1_dot_review__pb2.ListActsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTallies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.ReviewService/ListTallies',
+            disrupt_dot_v1_dot_review__pb2.ListTalliesRequest.SerializeToString,
+            disrupt_dot_v1_dot_review__pb2.ListTalliesResponse.FromString,
             options,
             channel_credentials,
             insecure,

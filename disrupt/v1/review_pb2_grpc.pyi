@@ -74,6 +74,8 @@ class ReviewServiceStub:
     """Takes pictures out of the bank `common`, and erases their hashes."""
     ListActs: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListActsRequest, _review_pb2.ListActsResponse]
     """Lists what staff, operators and the server itself did, newest first."""
+    ListTallies: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListTalliesRequest, _review_pb2.ListTalliesResponse]
+    """Lists what happened, counted by day or month. Refused to a key that does not see all banks."""
 
 @_typing.type_check_only
 class ReviewServiceAsyncStub(ReviewServiceStub):
@@ -121,6 +123,8 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     """Takes pictures out of the bank `common`, and erases their hashes."""
     ListActs: _aio.UnaryUnaryMultiCallable[_review_pb2.ListActsRequest, _review_pb2.ListActsResponse]  # type: ignore[assignment]
     """Lists what staff, operators and the server itself did, newest first."""
+    ListTallies: _aio.UnaryUnaryMultiCallable[_review_pb2.ListTalliesRequest, _review_pb2.ListTalliesResponse]  # type: ignore[assignment]
+    """Lists what happened, counted by day or month. Refused to a key that does not see all banks."""
 
 class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
     """For the hotline's staff, who decide which items lookups find. Every call needs a key with the right REVIEW, and
@@ -249,5 +253,13 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.ListActsResponse, _abc.Awaitable[_review_pb2.ListActsResponse]]:
         """Lists what staff, operators and the server itself did, newest first."""
+
+    @_abc_1.abstractmethod
+    def ListTallies(
+        self,
+        request: _review_pb2.ListTalliesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.ListTalliesResponse, _abc.Awaitable[_review_pb2.ListTalliesResponse]]:
+        """Lists what happened, counted by day or month. Refused to a key that does not see all banks."""
 
 def add_ReviewServiceServicer_to_server(servicer: ReviewServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
