@@ -82,6 +82,8 @@ MORE_DAYS = "31-"
 DISTANCES = ((15, "0-15"), (23, "16-23"), (31, "24-31"))
 """Largest distance of each band, in bits, and its label; a larger one is ``MORE_BITS``."""
 MORE_BITS = "32-"
+DISTANCE_BANDS = frozenset({*(label for _, label in DISTANCES), MORE_BITS})
+"""Labels of all bands of distances."""
 
 AGES = {AgeBand.ADULT: "adults", AgeBand.MINOR: "minors", AgeBand.UNSURE: "unsure"}
 """Labels of ages."""
@@ -129,6 +131,19 @@ class Count:
     labels: tuple[str, ...]
     """Values of the tally's LABELS, in their order."""
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class UploadBatch:
+    """Uploads that a worker counted: ``run``, 16 bytes, is of the worker since its start.
+
+    ``number`` grows from batch to batch of a run. One that was handed over is not changed: it comes
+    again until the worker knows that it was added.
+    """
+
+    run: bytes
+    number: int
+    counts: tuple[Count, ...]
 
 
 def days_band(days: int) -> str:

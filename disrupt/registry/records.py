@@ -23,7 +23,7 @@ from disrupt.core.outcomes import (
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.core.review import ReviewedItem
 from disrupt.core.states import ItemState, WaitReason
-from disrupt.core.tallies import Count, Statement
+from disrupt.core.tallies import Statement
 
 NUMBERS_AT_ONCE = 5_000
 """Most items that a read of items for review looks at: some tens of milliseconds."""
@@ -225,19 +225,6 @@ class StatesSet:
 
     item_ids: tuple[bytes, ...]
     cursor: Cursor
-
-
-@dataclass(frozen=True, slots=True)
-class UploadBatch:
-    """Uploads that a worker counted: ``run``, 16 bytes, is of the worker since its start.
-
-    ``number`` grows from batch to batch of a run. One that was handed over is not changed: it comes
-    again until the worker knows that it was added.
-    """
-
-    run: bytes
-    number: int
-    counts: tuple[Count, ...]
 
 
 class ReportedOutcome(NamedTuple):

@@ -1491,7 +1491,7 @@ class ListTalliesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     first_day: _builtins.str
-    """The days: ISO dates, UTC. Both are needed."""
+    """The days: ISO dates, UTC. Both are needed. A month is listed where its first day is one of them."""
     last_day: _builtins.str
     page_size: _builtins.int
     """Most counts in the page, 1-10 000. 0: 1 000."""
@@ -1546,7 +1546,7 @@ Global___ListTalliesResponse: _TypeAlias = ListTalliesResponse  # noqa: Y015
 
 @_typing.final
 class TallyCount(_message.Message):
-    """How often something happened on a day, or in a month."""
+    """How often something happened on a day, or in a month: then rounded to the nearest 5, and left out where that is 0."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -22,10 +22,11 @@ from disrupt.core.tallies import (
     Door,
     Statement,
     Tally,
+    UploadBatch,
     days_between,
     month_of,
 )
-from disrupt.registry.records import REPORTS_KEPT, REPORTS_KEPT_DAYS, UploadBatch
+from disrupt.registry.records import REPORTS_KEPT, REPORTS_KEPT_DAYS
 from disrupt.registry.sql import schema
 
 _INSERT: Mapping[str, Callable[[Table], Any]] = {
