@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
@@ -795,21 +796,27 @@ def tallies(
         counts[day, row.tally, row.labels] += row.count
     if as_csv:
         columns = max(map(len, LABELS.values()))
-        writer = csv.writer(click.get_text_stream("stdout"), lineterminator="\n")
+        table = io.StringIO()
+        writer = csv.writer(table, lineterminator="\n")
         writer.writerow([period, "tally", *(f"label_{at + 1}" for at in range(columns)), "count"])
         for (day, tally, labels), number in counts.items():
             writer.writerow([day, tally, *labels, *[""] * (columns - len(labels)), number])
+        click.echo(table.getvalue(), nl=False)
         return
     for (day, tally, labels), number in counts.items():
         if as_json:
-            named = [*LABELS[Tally(tally)]] if tally in set(Tally) else map(str, range(len(labels)))
-            of = dict(zip(named, labels, strict=True))
+            of = dict(zip(_label_names(tally, len(labels)), labels, strict=True))
             terminal.print_json({period: day, "tally": tally, "labels": of, "count": number})
         else:
             cells = (day, tally, *(label for label in labels if label), str(number))
             click.echo(terminal.clean("  ".join(cells)))
     if not counts:
         _say("no_counts", err=True)
+
+
+def _label_names(tally: str, count: int) -> Sequence[str]:
+    """Return the names of a tally's labels; their numbers if this version does not know it."""
+    return LABELS[Tally(tally)] if tally in {*Tally} else [*map(str, range(1, count + 1))]
 
 
 def _print_items(rows: Sequence[Row], *, as_json: bool) -> None:
