@@ -151,6 +151,7 @@ class RegistryReader:
     disputes = _reading(disputes.disputes)
     turn_queues = _reading(turns.turn_queues)
     next_turns = _reading(turns.next_turns)
+    counted_until = _reading(tallies.counted_until)
     tallies = _reading(tallies.tallies)
 
     def lacks(self) -> Cursor | None:
