@@ -31,6 +31,7 @@ from disrupt.data_directory import DataDirectory
 from disrupt.operators.restore import restore
 from disrupt.registry import opening
 from disrupt.registry.backup import back_up
+from disrupt.registry.records import REPORTS_KEPT_DAYS
 from disrupt.registry.registry import RegistryWriter
 from disrupt.registry.sql import schema, tallies
 from disrupt.services.upload_counts import NONE_MATCHED, Matched, UploadCounts
@@ -66,7 +67,8 @@ class Year:
         self.workers = [UploadCounts() for _ in ORGANISATIONS]
         self.unadded = [Counts() for _ in ORGANISATIONS]
         """What each worker has counted that is not in the registry."""
-        self.reported: dict[tuple[bytes, bytes, MatchOutcome], None] = {}
+        self.reported: dict[tuple[bytes, bytes, MatchOutcome], str] = {}
+        """Day on which each outcome of a match was counted."""
         self.losses = Counter[str]()
 
     def open(self) -> None:
@@ -157,10 +159,11 @@ class Year:
         matched_on = (date.fromisoformat(day) - timedelta(match[1] % 40)).isoformat()
         report = OutcomeReport(item_id, organisation, outcome, match, (), matched_on)
         self.certainly(lambda writer: writer.report(report, day=day))
-        if (item_id, match, outcome) not in self.reported:
+        last_forgotten = (date.fromisoformat(day) - timedelta(REPORTS_KEPT_DAYS + 2)).isoformat()
+        if self.reported.get((item_id, match, outcome), "") <= last_forgotten:
             days = days_between(matched_on, day)
             self.count(day, Tally.OUTCOMES, organisation, outcome.name.lower(), days)
-        self.reported[item_id, match, outcome] = None
+            self.reported[item_id, match, outcome] = day
 
     def look_up(self, day: str) -> None:
         at = self.chance.randrange(len(self.workers))
