@@ -224,11 +224,11 @@ def live(directory: Path, days: int, registrations: int, seed: int) -> Year:
             for act in acts:
                 act(day)
             year.hand_over(day)
-            year.writer.forget(day=day, at_s=0)
             if number == days // 2:
                 year.back_up()
             if number == days * 2 // 3:
                 year.restore()
+            year.writer.forget(day=day, at_s=0)
             if number % 30 == 0:
                 year.check()
         year.check()
