@@ -149,8 +149,8 @@ def note_report(connection: Connection, report: OutcomeReport, day: str) -> bool
     """
     noting = _INSERT[connection.dialect.name](schema.reports).on_conflict_do_nothing()
     values = {"organisation": report.organisation, "match": report.match, "day": day}
-    noted = connection.execute(noting.values(**values, outcome=report.outcome))
-    if not noted.rowcount:
+    noting = noting.values(**values, outcome=report.outcome).returning(schema.reports.c.number)
+    if connection.scalar(noting) is None:
         return False
     days = days_between(report.matched_on or day, day)
     labels = (report.organisation, report.outcome.name.lower(), days)
