@@ -35,6 +35,7 @@ from disrupt.core.policy import ApiKey
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.core.review import Done, ItemFilter
 from disrupt.core.states import ItemState
+from disrupt.core.tallies import Closing
 from disrupt.data_directory import HEAD_NOTE, JOURNAL, RESERVE
 from disrupt.errors import (
     DisruptError,
@@ -64,6 +65,7 @@ from disrupt.registry.sql import (
     queries,
     statements,
     states,
+    tallies,
     turns,
 )
 from disrupt.registry.sql.database import Database, WritableDatabase
@@ -149,6 +151,8 @@ class RegistryReader:
     disputes = _reading(disputes.disputes)
     turn_queues = _reading(turns.turn_queues)
     next_turns = _reading(turns.next_turns)
+    counted_until = _reading(tallies.counted_until)
+    tallies = _reading(tallies.tallies)
 
     def lacks(self) -> Cursor | None:
         """Return the head noted beside the registry, if the registry does not know it; else None.
@@ -431,6 +435,7 @@ class RegistryWriter(RegistryReader):
         with self._writing, self._transaction() as connection:
             return bulk.set_all(connection, numbers, wanted, state, act)
 
+    count_uploads = _changing(tallies.count_uploads)
     undo = _changing(bulk.undo)
     forget = _changing(bulk.forget)
     set_states = _changing(states.set_states)
@@ -501,7 +506,7 @@ class RegistryWriter(RegistryReader):
             number = case_erasures.next_due(connection, at_s)
             if number is None:
                 return [], False
-            erased = statements.withdraw(connection, number, None, (), day)
+            erased = statements.withdraw(connection, number, None, (), day, Closing.ERASED)
             case_erasures.note_erased(connection, number, at_s)
             return [removed for removed, _ in erased], True
 

@@ -27,7 +27,7 @@ from disrupt.errors import (
 from disrupt.registry import opening
 from disrupt.registry.registry import RegistryReader, RegistryWriter
 from disrupt.server.edge.today import today
-from disrupt.services import banks, keys
+from disrupt.services import banks, keys, tallies
 from disrupt.wire import admin as wire
 from disrupt.wire import banks as wire_banks
 
@@ -95,6 +95,13 @@ class Desk:
         self.registry.note_key_uses(tuple(request.key_ids), day=today())
         return admin_pb2.NoteKeyUsesResponse()
 
+    def CountUploads(
+        self, request: admin_pb2.CountUploadsRequest
+    ) -> admin_pb2.CountUploadsResponse:
+        """Add what a worker counted."""
+        tallies.count_uploads(self.registry, wire.upload_batch(request), day=today())
+        return admin_pb2.CountUploadsResponse()
+
     def SetQuota(self, request: admin_pb2.SetQuotaRequest) -> admin_pb2.SetQuotaResponse:
         """Set the quota of an organisation."""
         quota = wire.quota(request)
@@ -139,8 +146,8 @@ class Desk:
         self, request: admin_pb2.RecordOutcomeRequest
     ) -> admin_pb2.RecordOutcomeResponse:
         """Note what came of a match."""
-        self.registry.report(wire.outcome_report(request), day=today())
-        return admin_pb2.RecordOutcomeResponse()
+        first = self.registry.report(wire.outcome_report(request), day=today())
+        return wire.recorded_answer(first=first)
 
     def Checkpoint(self, _request: admin_pb2.CheckpointRequest) -> admin_pb2.CheckpointResponse:
         """Clear the registry's log."""

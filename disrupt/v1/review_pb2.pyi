@@ -1491,8 +1491,9 @@ class ListTalliesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     first_day: _builtins.str
-    """The days: ISO dates, UTC. Both are needed."""
+    """The first day: an ISO date, UTC. A month is listed where its first day is one of the days."""
     last_day: _builtins.str
+    """The last one."""
     page_size: _builtins.int
     """Most counts in the page, 1-10 000. 0: 1 000."""
     page: _builtins.str
@@ -1529,7 +1530,9 @@ class ListTalliesResponse(_message.Message):
     next_page: _builtins.str
     """`page` of the next page; empty: nothing follows."""
     @_builtins.property
-    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___TallyCount]: ...
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___TallyCount]:
+        """In that order."""
+
     def __init__(
         self,
         *,
@@ -1546,7 +1549,7 @@ Global___ListTalliesResponse: _TypeAlias = ListTalliesResponse  # noqa: Y015
 
 @_typing.final
 class TallyCount(_message.Message):
-    """How often something happened on a day, or in a month."""
+    """How often something happened on a day, or in a month: then rounded to the nearest 5, and left out where that is 0."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1559,6 +1562,7 @@ class TallyCount(_message.Message):
     tally: _builtins.str
     """What: a name of docs/tallies.md. Names may be added."""
     count: _builtins.int
+    """How often."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Values of its labels, in the order of that page."""

@@ -32,6 +32,7 @@ from disrupt.core.review import (
 )
 from disrupt.core.states import ItemState, WaitReason
 from disrupt.v1 import match_pb2, review_pb2
+from disrupt.wire.fields import day as _day
 from disrupt.wire.fields import invalid
 from disrupt.wire.match import variant
 from disrupt.wire.registration import media_fingerprints
@@ -193,13 +194,6 @@ def _state(field: str, number: int) -> ItemState:
         return ItemState(number)
     except ValueError:
         raise invalid(field, "no state of this version") from None
-
-
-def _day(field: str, text: str) -> str:
-    try:
-        return date.fromisoformat(text).isoformat() if text else ""
-    except ValueError:
-        raise invalid(field, "no day: write YYYY-MM-DD") from None
 
 
 def items_answer(

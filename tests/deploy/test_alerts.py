@@ -280,7 +280,6 @@ NOTHING_TO_SHOW = {
     "Lookups by picture: time to the answer",  # there were no pictures, matches, refusals
     "Calls a second that were not answered OK",  # refused before they were let in
     "Matches a second",
-    "Outcomes that platforms reported, in an hour",
     "Shares refused a second",
     "Media not hashed, a second",
     "Registrations: time in the writer",

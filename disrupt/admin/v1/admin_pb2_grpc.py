@@ -65,6 +65,11 @@ class AdminServiceStub:
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesRequest.SerializeToString,
                 response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesResponse.FromString,
                 _registered_method=True)
+        self.CountUploads = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/CountUploads',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CountUploadsRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CountUploadsResponse.FromString,
+                _registered_method=True)
         self.SetQuota = channel.unary_unary(
                 '/disrupt.admin.v1.AdminService/SetQuota',
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaRequest.SerializeToString,
@@ -143,6 +148,13 @@ class AdminServiceServicer:
 
     def NoteKeyUses(self, request, context):
         """Notes that keys were used today (UTC). Workers call it, at most once a day for each key.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CountUploads(self, request, context):
+        """Adds what a worker counted of lookups. Workers call it once a minute. Safe to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -229,6 +241,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.NoteKeyUses,
                     request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesRequest.FromString,
                     response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesResponse.SerializeToString,
+            ),
+            'CountUploads': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountUploads,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CountUploadsRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CountUploadsResponse.SerializeToString,
             ),
             'SetQuota': grpc.unary_unary_rpc_method_handler(
                     servicer.SetQuota,
@@ -429,6 +446,33 @@ class AdminService:
             '/disrupt.admin.v1.AdminService/NoteKeyUses',
             disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesRequest.SerializeToString,
             disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountUploads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/CountUploads',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.CountUploadsRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.CountUploadsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.outcomes import MatchOutcome, OutcomeReport
 from disrupt.core.states import ItemState, WaitReason
+from disrupt.core.tallies import Tally
 from disrupt.errors import NotFoundError
 from disrupt.registry.records import RELEASED_AT_ONCE, ItemReports, ReportedOutcome
-from disrupt.registry.sql import api_keys, disputes, narrowings, schema, states
+from disrupt.registry.sql import api_keys, disputes, narrowings, schema, states, tallies
 
 _LATEST = ("outcome", "day", "match")
 """Columns of the latest outcome; those of an earlier day have ``earlier_`` before them."""
@@ -72,8 +73,11 @@ def item_reports(
     )
 
 
-def report(connection: Connection, report: OutcomeReport, *, day: str) -> None:
+def report(connection: Connection, report: OutcomeReport, *, day: str) -> bool:
     """Note the outcome of a match, in place of what its organisation reported of it before.
+
+    Returns whether it is the first report of this outcome of this match, as far as that is
+    remembered (``REPORTS_KEPT``): only that is counted.
 
     A false positive is a dispute of the versions that matched; of one organisation and item
     ``DISPUTED_MATCHES`` matches are kept. Versions that staff have widened for the organisation
@@ -83,12 +87,15 @@ def report(connection: Connection, report: OutcomeReport, *, day: str) -> None:
     NotFoundError if there is no such item, or it was withdrawn.
     """
     number = _number(connection, report.item_id)
+    is_first = tallies.note_report(connection, report, day)
     if report.outcome == MatchOutcome.FALSE_POSITIVE:
         _take_back(connection, number, report.organisation, report.match, day)
-        disputes.add(connection, number, report, day=day)
+        if disputes.add(connection, number, report, day=day) and is_first:
+            tallies.count(connection, day, Tally.DISPUTES, report.organisation)
     else:
         disputes.remove(connection, number, report, day=day)
         _note(connection, number, report, day)
+    return is_first
 
 
 def _note(connection: Connection, number: int, report: OutcomeReport, day: str) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    UniqueConstraint,
     text,
 )
 
@@ -352,6 +353,40 @@ acts = Table(
     Column("undone", _NUMBER),
     CheckConstraint("item IS NULL OR case_id IS NULL", name="unlinked"),
     sqlite_autoincrement=True,
+)
+
+# What happened, counted when it did (``core.tallies``). ``labels`` is a list of texts, in JSON.
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("day", _DAY, primary_key=True),
+    Column("tally", String, primary_key=True),
+    Column("labels", String, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+# Outcomes that were reported and counted: ``match`` is the nonce of the match id, which names
+# neither item nor upload, so that a report that is repeated counts once.
+reports = Table(
+    "reports",
+    metadata,
+    Column("number", _NUMBER, primary_key=True),
+    Column("organisation", String, nullable=False),
+    Column("match", LargeBinary, nullable=False),
+    Column("outcome", Integer, nullable=False),
+    Column("day", _DAY, nullable=False, index=True),
+    UniqueConstraint("match", "outcome"),
+    Index("ix_reports_organisation", "organisation", "number"),
+    sqlite_autoincrement=True,
+)
+
+# The last batch of uploads that was counted of a worker's run, which 16 random bytes name.
+worker_runs = Table(
+    "worker_runs",
+    metadata,
+    Column("run", LargeBinary, primary_key=True),
+    Column("batch", BigInteger, nullable=False),
+    Column("day", _DAY, nullable=False),
 )
 
 # The states that items had before an act on many, for as long as it can be undone.

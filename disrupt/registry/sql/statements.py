@@ -10,8 +10,9 @@ from disrupt.core import media
 from disrupt.core.acts import Act
 from disrupt.core.cases import CaseStatus, advance
 from disrupt.core.changes import EPOCH_BYTES, MARK_BYTES
-from disrupt.core.policy import COMMON, FIRST_BANKS
+from disrupt.core.policy import COMMON, FIRST_BANKS, age_of
 from disrupt.core.registrations import Outcome, WithdrawnItem
+from disrupt.core.tallies import Closing, Tally
 from disrupt.errors import (
     CaseErasingError,
     InvalidRequestError,
@@ -32,6 +33,7 @@ from disrupt.registry.sql import (
     schema,
     states,
     tags,
+    tallies,
 )
 from disrupt.registry.sql.renewals import CaseUpdate, note_identities, plan_update
 
@@ -102,9 +104,22 @@ def register(
         )
     )
     _note_answer(connection, registration.request_id, changed.held)
+    _tally(connection, registration, changed, day)
     pictures = (changed.live_pictures, changed.paid_pictures)
     held = tuple(changed.held)
     return Registered(case.number, CaseStatus.ACTIVE, held, head, *pictures), replaced
+
+
+def _tally(
+    connection: Connection, registration: Registration, changed: CaseUpdate, day: str
+) -> None:
+    """Count what is new: an item that the case had before was counted then."""
+    if registration.statement is None:
+        return
+    new = {item.item_id for item in changed.held if item.outcome == Outcome.ADDED}
+    kinds = [added.item.kind for added in changed.added if added.item.item_id in new]
+    opens = isinstance(registration.case, NewCase)
+    tallies.registered(connection, registration.statement, kinds, day, opens=opens)
 
 
 def _is_taken(connection: Connection, request_id: bytes) -> bool:
@@ -296,14 +311,14 @@ def withdraw(
     item_ids: Sequence[bytes] | None,
     numbers: Sequence[int],
     day: str,
+    closing: Closing = Closing.WITHDRAWN,
 ) -> list[tuple[Removed, WithdrawnItem]]:
     """Erase items of a case, all for None; return those that it erased."""
     case = _case(connection, number)
     items = schema.items.c
+    columns = [items.number, items.item_id, items.number_in_case, items.kind, items.bank]
     linked = connection.execute(
-        select(items.number, items.item_id, items.number_in_case)
-        .where(items.case_id == case.id)
-        .order_by(items.number)
+        select(*columns).where(items.case_id == case.id).order_by(items.number)
     ).all()
     living = {row.number for row in linked}
     if item_ids is None:
@@ -317,8 +332,10 @@ def withdraw(
         raise _not_found()
     erased = [row for row in linked if row.number in wanted]
     _erase(connection, [row.number for row in erased], secrets.token_bytes(MARK_BYTES))
+    _tally_erased(connection, erased, day, closing)
     if len(erased) == len(linked) and case.status != CaseStatus.WITHDRAWN:
         _set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
+        tallies.count(connection, day, Tally.CASES_CLOSED, closing)
     return [
         (
             Removed(row.number, row.item_id),
@@ -326,6 +343,14 @@ def withdraw(
         )
         for row in erased
     ]
+
+
+def _tally_erased(
+    connection: Connection, erased: Collection[Row[Any]], day: str, closing: Closing
+) -> None:
+    """Count erased items of persons, by the age as which their banks treat them."""
+    tally = Tally.ITEMS_ERASED if closing == Closing.ERASED else Tally.ITEMS_WITHDRAWN
+    tallies.items(connection, tally, [(row.kind, age_of(row.bank)) for row in erased], day)
 
 
 def _named(
@@ -373,11 +398,14 @@ def _not_found() -> NotFoundError:
 
 
 def erase_again(connection: Connection, item_ids: Sequence[bytes], day: str) -> bool:
-    """Erase items, of whatever case, that were withdrawn before; tell whether any was there."""
-    erased_any = False
+    """Erase items, of whatever case, that were withdrawn before; tell whether any was there.
+
+    They are counted as withdrawn on this day: this copy of the registry has not counted them.
+    """
+    erased = list[Row[Any]]()
     for at in range(0, len(item_ids), _BATCH_IDS):
         rows = connection.execute(
-            select(schema.items.c.number)
+            select(*(schema.items.c[name] for name in ("number", "case_id", "kind", "bank")))
             .where(
                 schema.items.c.item_id.in_(item_ids[at : at + _BATCH_IDS]),
                 schema.items.c.case_id.is_not(None),
@@ -385,20 +413,25 @@ def erase_again(connection: Connection, item_ids: Sequence[bytes], day: str) -> 
             .order_by(schema.items.c.number)
         ).all()
         _erase(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
-        erased_any = erased_any or bool(rows)
-    if erased_any:
-        _close_empty_cases(connection, day)
-    return erased_any
+        erased += rows
+    if erased:
+        closed = set(_close_empty_cases(connection, day))
+        own = [row for row in erased if row.bank != COMMON.number]
+        _tally_erased(connection, own, day, Closing.WITHDRAWN)
+        cases = closed.intersection(row.case_id for row in own)
+        tallies.count(connection, day, Tally.CASES_CLOSED, Closing.WITHDRAWN, by=len(cases))
+    return bool(erased)
 
 
-def _close_empty_cases(connection: Connection, day: str) -> None:
-    """Mark cases without items as withdrawn."""
+def _close_empty_cases(connection: Connection, day: str) -> Sequence[int]:
+    """Mark cases without items as withdrawn; return their internal numbers."""
     is_empty = ~exists().where(schema.items.c.case_id == schema.cases.c.id)
     empty = connection.execute(
         select(schema.cases).where(schema.cases.c.status != CaseStatus.WITHDRAWN, is_empty)
     ).all()
     for case in empty:
         _set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
+    return [case.id for case in empty]
 
 
 def begin_epoch(connection: Connection, timeline: int) -> None:

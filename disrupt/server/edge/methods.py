@@ -134,6 +134,7 @@ _OF_REVIEW = {
     "EraseCase": _relayed(Right.REVIEW),
     "ListErasures": _relayed(Right.REVIEW),
     "ListActs": _relayed(Right.REVIEW),
+    "ListTallies": _relayed(Right.REVIEW),
 }
 
 
@@ -155,7 +156,11 @@ PUBLIC: Mapping[str, Right] = {
 }
 """The calls that a caller may make, and the right that each needs."""
 
-FOR_MACHINES = ("/disrupt.admin.v1.AdminService/NoteKeyUses", "/grpc.health.v1.Health/")
+FOR_MACHINES = (
+    "/disrupt.admin.v1.AdminService/NoteKeyUses",
+    "/disrupt.admin.v1.AdminService/CountUploads",
+    "/grpc.health.v1.Health/",
+)
 """Begins of the calls that other machines make of the writer for no key."""
 
 WITHOUT_KEY = "/grpc.health.v1.Health/"

@@ -1,7 +1,7 @@
 """Every metric of a server. No label has what a caller may choose, nor an address.
 
 A metric is used where something happens, in the event loop of any process of the server, and goes
-to the row of this process. Matches alone are counted in other threads, too.
+to the row of this process. Matches and uploads alone are counted in other threads, too.
 """
 
 from __future__ import annotations
@@ -84,12 +84,20 @@ class Counter(Family):
     """A number that grows, summed over processes."""
 
     def add(self, *labels: str, amount: float = 1.0) -> None:
-        """Add to it. Adding 0 shows the series before it grows, as Prometheus needs to see it."""
+        """Add to it."""
         try:
             place = self._places[labels]
         except KeyError:
             place = self._begin(labels)
         self._numbers[place] += amount
+
+    def show(self, *labels: str) -> None:
+        """Show a series at 0, before it grows: from then on Prometheus sees by how much.
+
+        For any thread.
+        """
+        if labels not in self._places:
+            self._begin(labels)
 
 
 class Gauge(Family):
@@ -171,9 +179,15 @@ MATCHES = Counter("disrupt_matches", "Matches that were answered.", "bank", "dis
 COMMON_MATCHES = Counter(
     "disrupt_common_matches", "Matches among them that something in common use explains."
 )
+UPLOADS_LOOKED_UP = Counter(
+    "disrupt_uploads_looked_up",
+    "Uploads that were looked up, but for lookups of what is new.",
+    "organisation",
+)
+UPLOADS_MATCHED = Counter("disrupt_uploads_matched", "Uploads that matched.", "organisation")
 OUTCOMES = Counter(
     "disrupt_outcomes",
-    "Outcomes of matches that platforms reported.",
+    "Outcomes of matches that platforms reported for the first time.",
     "outcome",
     "organisation",
 )
@@ -326,6 +340,14 @@ DISTANCES = ("0-7", "8-15", "16-23", "24-31", "32-")
 
 
 _counting_matches = threading.Lock()
+
+
+def count_uploads(organisation: str, looked_up: int, matched: int) -> None:
+    """Count uploads of an organisation. For any thread."""
+    with _counting_matches:
+        UPLOADS_LOOKED_UP.add(organisation, amount=looked_up)
+        if matched:
+            UPLOADS_MATCHED.add(organisation, amount=matched)
 
 
 def count_matches(matches: Iterable[tuple[str, int, bool]]) -> None:

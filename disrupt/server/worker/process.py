@@ -13,6 +13,7 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from disrupt.core.outcomes import MatchOutcome
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import ConfigurationError
 from disrupt.hashing import ImageLimits
@@ -49,6 +50,7 @@ from disrupt.server.worker.relay import Relay, writer_channel
 from disrupt.server.worker.review import RelayingReviewServicer
 from disrupt.server.worker.revocation import OpenCalls
 from disrupt.server.worker.state import WorkerState
+from disrupt.server.worker.upload_counts import HAND_OVER_S, hand_over
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.keys import KeyRing
 from disrupt.services.tokens import MatchTokens
@@ -206,8 +208,9 @@ async def _serve(
 
     tasks = [
         vital("changes", state.follow_changes()),
-        vital("keys", state.follow_keys(calls.end_changed, quotas.follow, _show_names)),
+        vital("keys", state.follow_keys(calls.end_changed, quotas.follow, _show_keys)),
         vital("key uses", forever(partial(tell_writer, state.uses, channel), TELL_S)),
+        vital("uploads", forever(partial(hand_over, state.uploads, channel), HAND_OVER_S)),
         vital("freshness", forever(index, config.follow_interval_s)),
         vital("writer's health", forever(writer, WRITER_CHECK_S)),
     ]
@@ -239,10 +242,17 @@ async def _serve(
     finally:
         for task in tasks:
             task.cancel()
+        await hand_over(state.uploads, channel)
         await channel.close()
 
 
-def _show_names(ring: KeyRing) -> None:
+def _show_keys(ring: KeyRing) -> None:
+    """Show the names of keys, and what platforms with a valid one have not done yet: at 0."""
+    for organisation in ring.platforms:
+        families.UPLOADS_LOOKED_UP.show(organisation)
+        families.UPLOADS_MATCHED.show(organisation)
+        for outcome in MatchOutcome:
+            families.OUTCOMES.show(outcome.name.lower(), organisation)
     for key_id, name in ({"": "no key"} | ring.names).items():
         families.KEY_INFO.set(key_id, name, value=1)
 

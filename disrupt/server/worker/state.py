@@ -25,6 +25,7 @@ from disrupt.registry.registry import RegistryReader
 from disrupt.server.edge.part_failure import forever
 from disrupt.server.metrics import families
 from disrupt.services.keys import KeyRing, KeyUses
+from disrupt.services.upload_counts import UploadCounts
 from disrupt.upkeep import erasure
 
 _LEAST_PAUSE_S = 0.02
@@ -61,6 +62,8 @@ class WorkerState:
         self._ring = KeyRing(day=_today())
         self.uses = KeyUses()
         """Days on which keys were used here."""
+        self.uploads = UploadCounts()
+        """Uploads that were looked up here, and that the writer was not told of yet."""
         self._ring_s = -math.inf
         self._revoked: set[str] | None = None
         """Ids of all keys ever revoked, where the registry may be replaced by an older copy."""

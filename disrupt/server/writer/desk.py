@@ -1,6 +1,6 @@
 """AdminService for operators, answered by the writer on its Unix socket.
 
-Two of its calls are answered to other machines, too, see ``edge.internal``.
+Three of its calls are answered to other machines, too, see ``edge.internal``.
 """
 
 from __future__ import annotations

@@ -299,6 +299,34 @@ def upgrade() -> None:
     op.create_index(op.f("ix_acts_at_s"), "acts", ["at_s"])
     op.create_index(op.f("ix_acts_item"), "acts", ["item"])
     op.create_table(
+        "tallies",
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.Column("tally", sa.String, nullable=False),
+        sa.Column("labels", sa.String, nullable=False),
+        sa.Column("count", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("day", "tally", "labels", name=op.f("pk_tallies")),
+    )
+    op.create_table(
+        "reports",
+        sa.Column("number", _NUMBER, nullable=False),
+        sa.Column("organisation", sa.String, nullable=False),
+        sa.Column("match", sa.LargeBinary, nullable=False),
+        sa.Column("outcome", sa.Integer, nullable=False),
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_reports")),
+        sa.UniqueConstraint("match", "outcome", name=op.f("uq_reports_match")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_reports_day"), "reports", ["day"])
+    op.create_index(op.f("ix_reports_organisation"), "reports", ["organisation", "number"])
+    op.create_table(
+        "worker_runs",
+        sa.Column("run", sa.LargeBinary, nullable=False),
+        sa.Column("batch", sa.BigInteger, nullable=False),
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.PrimaryKeyConstraint("run", name=op.f("pk_worker_runs")),
+    )
+    op.create_table(
         "undoable",
         sa.Column("act", _NUMBER, nullable=False),
         sa.Column("item", _NUMBER, nullable=False),
