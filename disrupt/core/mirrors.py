@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from disrupt.core.media import Assurance, MediaKind
+    from disrupt.core.policy import ApiKey
 
 VERSION_CHARACTERS_MAX = 40
 
@@ -123,3 +124,18 @@ class MirrorReport:
     level_s: int
     clean_s: int
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorStatus:
+    """A program that reads the feed: its key, and the report of it, None where it never reported.
+
+    ``behind_s`` bounds the age of the oldest withdrawn hash that its files may hold. Who reports
+    nothing is as late as its key is old: nobody knows what it holds. ``has_ended``: the key is
+    valid no more.
+    """
+
+    key: ApiKey
+    report: MirrorReport | None
+    behind_s: int
+    has_ended: bool

@@ -155,12 +155,9 @@ async def _serve(
         outlives_registry=directory.registry_url is not None,
         mirror_max_age_s=config.mirror_max_age_s if is_mirror else None,
     )
-    calls, quotas, statuses, channel = (
-        *(OpenCalls(), LookupQuotas(), Health()),
-        writer_channel(config),
-    )
+    calls, quotas, statuses = OpenCalls(), LookupQuotas(), Health()
     secret = directory.match_tokens()
-    tokens, cursors = MatchTokens(secret), SealedCursors(secret)
+    tokens, cursors, channel = MatchTokens(secret), SealedCursors(secret), writer_channel(config)
 
     admission = Admission(
         capacities(config),

@@ -73,6 +73,8 @@ _REGISTERING = 2
 _RELEASE_S = 60.0
 """Pause between two looks for items whose time for a review is over, for cases to erase, and for
 what staff have hidden."""
+_MIRRORS_S = 10.0
+"""Pause between two looks at how late mirrors are."""
 _TURN_S = 10.0
 """Pause between two looks for items whose turn it is to go live."""
 _CLEAR_LOG_S = 3600.0
@@ -196,6 +198,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         vital("turns", forever(partial(duties.give_turns, turns, pool), _TURN_S)),
         vital("erasures", forever(partial(duties.erase_due_cases, registry, pool), _RELEASE_S)),
         vital("hidden", forever(partial(duties.count_hidden, registry, pool), _RELEASE_S)),
+        vital("mirrors", forever(partial(duties.show_mirrors, registry, pool, set()), _MIRRORS_S)),
         vital("forgetting", forever(partial(duties.forget, registry, pool), _CLEAR_LOG_S)),
         vital("log", forever(partial(duties.clear_log, registry, pool), _CLEAR_LOG_S)),
         vital("storage", forever(storage, STORAGE_CHECK_S)),
