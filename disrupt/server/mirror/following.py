@@ -45,8 +45,18 @@ _log = structlog.get_logger(__name__)
 class Following:
     """Makes the calls of a mirror, and applies what comes, in threads."""
 
-    def __init__(self, mirror: Mirror, hotline: Hotline, outcomes: DurableQueue) -> None:
+    def __init__(
+        self,
+        mirror: Mirror,
+        hotline: Hotline,
+        outcomes: DurableQueue,
+        *,
+        hashes_at_once: int = _HASHES_AT_ONCE,
+        retry_s: float = _RETRY_S,
+    ) -> None:
         self._mirror = mirror
+        self._hashes_at_once = hashes_at_once
+        self._retry_s = retry_s
         self._hotline = hotline
         self._outcomes = outcomes
         self._applying = asyncio.Lock()
@@ -75,9 +85,11 @@ class Following:
         asked = now()
         try:
             page = await self._hotline.page(self._mirror.cursor)
-            while not page.caught_up and _hashes(page) < _HASHES_AT_ONCE:
+            while not page.caught_up and _hashes(page) < self._hashes_at_once:
                 page = page.joined(await self._hotline.page(page.cursor))
-        except CursorExpiredError:
+        except (CursorExpiredError, InvalidRequestError) as error:
+            if not self._mirror.cursor or not _is_of_cursor(error):
+                raise
             async with self._applying:
                 await asyncio.to_thread(self._mirror.start_over)
             return False
@@ -133,7 +145,7 @@ class Following:
             await work
         except (DisruptError, OSError) as error:
             self._log_once(event, str(error))
-            await asyncio.sleep(_RETRY_S)
+            await asyncio.sleep(self._retry_s)
         else:
             self._faults.pop(event, None)
 
@@ -141,6 +153,13 @@ class Following:
         if self._faults.get(event) != reason:
             self._faults[event] = reason
             _log.error(event, reason=reason)
+
+
+def _is_of_cursor(error: DisruptError) -> bool:
+    """Tell whether the hotline does not know the cursor, of this registry or of any."""
+    return isinstance(error, CursorExpiredError) or any(
+        violation.field == "cursor" for violation in error.violations
+    )
 
 
 def _hashes(page: FeedPage) -> int:
