@@ -124,7 +124,8 @@ class Mirror:
         self._state, self._page = state, page
         if page.caught_up and state.cursor:
             self._level = asked
-            self._note(page, asked)
+            if state.level is None or asked.boot_s - self._noted_s >= _NOTE_S:
+                self._note()
 
     def start_over(self) -> None:
         """Begin the feed anew, as the hotline does not know the cursor any more.
@@ -140,6 +141,7 @@ class Mirror:
 
         Empty where that is not known yet. Empties the database's log, or returns the one before.
         """
+        self._note()
         sequence = self._registry.head().sequence  # first: what comes meanwhile is not counted
         if not self._registry.checkpoint() or generations.unfinished_s(self._index_dir):
             return self._erased_cursor
@@ -148,9 +150,10 @@ class Mirror:
         self._erased_cursor = self._registry.mirror_cursor(sequence) or self._erased_cursor
         return self._erased_cursor
 
-    def _note(self, page: FeedPage, asked: Moment) -> None:
-        """Note that this mirror is level: at first, and again now and then."""
-        if self._state.level and asked.boot_s - self._noted_s < _NOTE_S:
+    def _note(self) -> None:
+        """Note that this mirror was level, if it was since it began."""
+        page, asked = self._page, self._level
+        if page is None or asked is None or not page.caught_up or not self._state.cursor:
             return
         is_building = bool(generations.unfinished_s(self._index_dir))
         held = None if is_building else erasure.sequences(self._index_dir)

@@ -26,7 +26,7 @@ from disrupt.v1 import feed_pb2, match_pb2
 
 POLL_S = 0.3
 """Pause between two pages once all has been read: a change matches within a second."""
-REPORT_S = 30.0
+REPORT_S = 10.0
 """Pause between two reports."""
 SEND_S = 1.0
 """Pause between two looks at outcomes to pass on."""
