@@ -16,7 +16,7 @@ from rig.callers.acts import found, match_id, registered, report
 from rig.callers.caller import Caller, calling, distinctive, refusal
 from rig.callers.shell import typed
 from rig.ports import free_port
-from rig.processes.metrics import samples
+from rig.processes.metrics import counted
 from rig.servers.deployment import FEW_DECODERS, Deployment
 from rig.waiting import eventually
 
@@ -91,7 +91,8 @@ def test_it_answers_while_the_hotline_is_away_and_keeps_outcomes_for_it(
     pair.hotline.kill()
     assert found(platform, value)
     report(platform, token, match_pb2.OUTCOME_FALSE_POSITIVE)
-    assert samples(pair.mirror, "disrupt_mirror_outcomes_waiting") is not None
+    metrics = pair.mirror.metrics_address()
+    eventually(lambda: counted(metrics, "disrupt_mirror_outcomes_waiting") == 1)
     pair.hotline = pair.start_hotline()
     eventually(lambda: pair.outcomes() == ["mirror"])
 
@@ -119,11 +120,10 @@ def test_its_banks_are_the_hotlines(pair: Pair) -> None:
         assert typed("banks", *words, "--data-dir", pair.mirror.data_dir).code
 
 
-def test_staff_see_how_late_it_is(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DISRUPT_KEY", pair.staff_key)
-
+def test_staff_see_how_late_it_is(pair: Pair) -> None:
     def row() -> Any:
-        done = typed("review", "mirrors", "--json", "--server", pair.hotline.address)
+        words = ("review", "mirrors", "--json", "--server", pair.hotline.address)
+        done = typed(*words, DISRUPT_KEY=pair.staff_key)
         return done.json if done.out else None
 
     eventually(lambda: (row() or {}).get("reported_at"))
