@@ -11,7 +11,7 @@ from disrupt.core.hashes import HASH_BITS, MAX_DISTANCE_BITS
 from disrupt.core.lookups import MATCHED_VERSIONS_MAX
 from disrupt.core.media import ITEM_ID_BYTES, NOT_NARROWED, Assurance, MediaKind
 from disrupt.core.mirrors import VERSION_CHARACTERS_MAX, FeedBank, FeedItem, FeedPage
-from disrupt.core.outcomes import MatchedVersion, OutcomeReport
+from disrupt.core.outcomes import MatchedVersion, MatchOutcome, OutcomeReport
 from disrupt.core.policy import Bank
 from disrupt.v1 import feed_pb2
 from disrupt.wire.fields import fingerprints, fingerprints_message, invalid
@@ -106,6 +106,34 @@ def _item(message: feed_pb2.ItemAdded, path: str) -> FeedItem:
         below_bits[:] = narrowed
     item_id = _item_id(message.item_id, path)
     return FeedItem(item_id, message.bank, kind, assurance, columns, below_bits)
+
+
+def page_request(cursor: str) -> feed_pb2.ListChangesRequest:
+    """Make the request for the page after a cursor, as large as it may be."""
+    return feed_pb2.ListChangesRequest(cursor=cursor, page_size=_PAGE_SIZE_MAX)
+
+
+def mirror_request(applied: str, erased: str, version: str) -> feed_pb2.ReportMirrorRequest:
+    """Make the report of a mirror, of two cursors."""
+    return feed_pb2.ReportMirrorRequest(
+        applied_cursor=applied, erased_cursor=erased, version=version
+    )
+
+
+def mirror_answer() -> feed_pb2.ReportMirrorResponse:
+    """Make the answer to a report that is kept."""
+    return feed_pb2.ReportMirrorResponse()
+
+
+def item_outcome_answer() -> feed_pb2.ReportItemOutcomeResponse:
+    """Make the answer to an outcome that is noted."""
+    return feed_pb2.ReportItemOutcomeResponse()
+
+
+def queued_outcome(entry: bytes) -> tuple[feed_pb2.ReportItemOutcomeRequest, bool]:
+    """Return a request of ``item_outcome_request`` from its bytes, and whether it disputes."""
+    request = feed_pb2.ReportItemOutcomeRequest.FromString(entry)
+    return request, request.outcome == MatchOutcome.FALSE_POSITIVE.value
 
 
 def mirror_version(message: feed_pb2.ReportMirrorRequest) -> str:

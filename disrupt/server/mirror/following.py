@@ -22,7 +22,7 @@ from disrupt.errors import (
 from disrupt.feed.mirror import Mirror, now
 from disrupt.server.metrics import families
 from disrupt.server.mirror.hotline import Hotline
-from disrupt.v1 import feed_pb2, match_pb2
+from disrupt.wire import feed as wire
 
 POLL_S = 0.3
 """Pause between two pages once all has been read: a change matches within a second."""
@@ -106,9 +106,7 @@ class Following:
                 return
             async with self._applying:
                 erased = await asyncio.to_thread(self._mirror.erased_cursor)
-            request = feed_pb2.ReportMirrorRequest(
-                applied_cursor=cursor, erased_cursor=erased, version=disrupt.__version__
-            )
+            request = wire.mirror_request(cursor, erased, disrupt.__version__)
             try:
                 await self._hotline.call("ReportMirror", request)
             except CursorExpiredError:
@@ -121,8 +119,7 @@ class Following:
 
         async def once() -> None:
             for entry in await asyncio.to_thread(self._outcomes.entries):
-                request = feed_pb2.ReportItemOutcomeRequest.FromString(entry)
-                is_dispute = request.outcome == match_pb2.OUTCOME_FALSE_POSITIVE
+                request, is_dispute = wire.queued_outcome(entry)
                 if is_dispute and time.monotonic() < self._disputes_s:
                     continue
                 try:

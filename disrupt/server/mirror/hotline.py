@@ -13,12 +13,10 @@ from disrupt.client.failures import failure
 from disrupt.core.mirrors import FeedPage
 from disrupt.errors import ConfigurationError, UnauthenticatedError
 from disrupt.server.config import Config
-from disrupt.v1 import feed_pb2
 from disrupt.v1.feed_pb2_grpc import FeedServiceStub
 from disrupt.wire import feed as wire
 
 _CALL_S = 30.0
-_PAGE_CHANGES = 1000
 
 
 def connection(config: Config) -> Connection:
@@ -39,8 +37,7 @@ class Hotline:
 
     async def page(self, cursor: str) -> FeedPage:
         """Return the page after a cursor; InvalidRequestError where it is none."""
-        request = feed_pb2.ListChangesRequest(cursor=cursor, page_size=_PAGE_CHANGES)
-        return wire.read_page(await self.call("ListChanges", request))
+        return wire.read_page(await self.call("ListChanges", wire.page_request(cursor)))
 
     async def call(self, method: str, request: Message) -> Any:  # noqa: ANN401 the method's response
         """Return the answer to a call."""

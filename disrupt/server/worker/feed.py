@@ -72,7 +72,7 @@ class FeedServicer:
         version, key = wire.mirror_version(request), caller.get()
         report = await self._reading.run(self._report, request, version, key)
         await self._relay(_NOTE, wire_admin.mirror_request(report).SerializeToString(), context)
-        return feed_pb2.ReportMirrorResponse()
+        return wire.mirror_answer()
 
     async def ReportItemOutcome(
         self, request: feed_pb2.ReportItemOutcomeRequest, context: Context
@@ -84,7 +84,7 @@ class FeedServicer:
         if report.item_id not in EXAMPLE_IDS:  # which are in no statistic
             await self._relay(_RECORD, relayed, context)
             families.OUTCOMES.add(report.outcome.name.lower(), report.organisation)
-        return feed_pb2.ReportItemOutcomeResponse()
+        return wire.item_outcome_answer()
 
     def _banks(self, key: ApiKey) -> frozenset[int]:
         return key.banks & self._state.ring.bank_names.keys()
