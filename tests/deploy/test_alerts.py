@@ -288,6 +288,9 @@ NOTHING_TO_SHOW = {
     "Certificate valid for",
     "Up for",  # there was no maintenance
     "Left of quotas",
+    "Withdrawn hashes that mirrors may hold",  # there was no mirror, and this is none
+    "Age of a mirror",
+    "Outcomes of a mirror, waiting and passed on in an hour",
 }
 
 SHOWN_AT_TIMES = {"Held by calls under way"}  # a scrape may meet a call, or none
