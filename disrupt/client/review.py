@@ -202,6 +202,24 @@ class ReviewClient:
             if not page or len(rows) >= limit:
                 return rows, bool(page)
 
+    def mirrors(self) -> list[Row]:
+        """Return who reads the feed, the latest first."""
+        request = review_pb2.ListMirrorsRequest()
+        answer: review_pb2.ListMirrorsResponse = self._call("ListMirrors", request)
+        return [
+            {
+                "key": mirror.key_id,
+                "name": mirror.name,
+                "organisation": mirror.organisation,
+                "behind_s": mirror.behind_s,
+                "reported_at": _time(mirror.reported_at_s) if mirror.reported_at_s else None,
+                "level_at": _time(mirror.level_at_s) if mirror.level_at_s else None,
+                "version": mirror.version or None,
+                "has_ended": mirror.has_ended,
+            }
+            for mirror in answer.mirrors
+        ]
+
     def acts(self, request: review_pb2.ListActsRequest, limit: int) -> tuple[list[Row], bool]:
         """Return the newest ``limit`` acts that the request asks for, and whether more follow."""
         rows = list[Row]()

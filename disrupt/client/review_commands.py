@@ -31,6 +31,7 @@ from disrupt.hashing import fingerprint_image
 from disrupt.v1 import review_pb2
 
 _RETRIES = RetryPolicy(attempts=4)
+_H = 3600.0
 _LISTED = [outcome for outcome in MatchOutcome if outcome != MatchOutcome.FALSE_POSITIVE]
 """Outcomes by which items are listed; false positives are disputes."""
 
@@ -675,6 +676,31 @@ def pending(*, client: ReviewClient, limit: int, as_json: bool) -> None:
             )
             click.echo("  ".join(cells))
     _print_more(more)
+
+
+@review.command()
+@_reviewing
+def mirrors(*, client: ReviewClient, as_json: bool) -> None:
+    """Lister qui garde une copie des empreintes, et avec quel retard ce qui est retiré y disparaît.
+
+    List who keeps a copy of the fingerprints, and how late what is withdrawn goes there.
+
+    \b
+    Exemple · Example: disrupt review mirrors
+    """
+    for row in client.mirrors():
+        if as_json:
+            terminal.print_json(row)
+            continue
+        cells = (
+            _text("mirror.name", organisation=row["organisation"], name=row["name"]),
+            _text("mirror.behind", hours=f"{row['behind_s'] / _H:.1f}"),
+            _text("mirror.reported", at=row["reported_at"])
+            if row["reported_at"]
+            else _text("mirror.silent"),
+            *((_text("mirror.ended"),) if row["has_ended"] else ()),
+        )
+        click.echo("  ".join(cells))
 
 
 @review.command()

@@ -30,6 +30,7 @@ from sqlalchemy import Connection, Engine
 from disrupt.core.acts import Act
 from disrupt.core.case_erasures import day_of
 from disrupt.core.changes import Cursor
+from disrupt.core.mirrors import FeedPage
 from disrupt.core.outcomes import NarrowingPolicy
 from disrupt.core.policy import ApiKey
 from disrupt.core.registrations import Outcome, WithdrawnItem
@@ -61,6 +62,8 @@ from disrupt.registry.sql import (
     bulk,
     case_erasures,
     disputes,
+    mirror_reports,
+    mirroring,
     outcomes,
     queries,
     statements,
@@ -153,6 +156,9 @@ class RegistryReader:
     next_turns = _reading(turns.next_turns)
     counted_until = _reading(tallies.counted_until)
     tallies = _reading(tallies.tallies)
+    mirror = _reading(mirroring.state)
+    mirror_cursor = _reading(mirroring.marked_cursor)
+    mirror_reports = _reading(mirror_reports.reports)
 
     def lacks(self) -> Cursor | None:
         """Return the head noted beside the registry, if the registry does not know it; else None.
@@ -453,6 +459,22 @@ class RegistryWriter(RegistryReader):
     note_key_uses = _changing(api_keys.note_key_uses)
     set_quota = _changing(api_keys.set_quota)
     set_partner = _changing(api_keys.set_partner)
+    report_mirrored = _changing(outcomes.report_mirrored)
+    note_mirror_report = _changing(mirror_reports.note_report)
+    begin_mirror = _changing(mirroring.begin)
+    start_feed_over = _changing(mirroring.start_over)
+    note_feed_level = _changing(mirroring.note_level)
+
+    def follow_feed(self, page: FeedPage, *, day: str) -> None:
+        """Do what a page of the feed says, wholly or not at all, see ``mirroring.follow``.
+
+        Items that are gone are erased as by ``withdraw``.
+        """
+
+        def follow(connection: Connection) -> tuple[_Removals, None]:
+            return mirroring.follow(connection, page, day), None
+
+        self._remove(follow)
 
     def add_key(self, key: ApiKey, *, act: Act, replaced: ApiKey | None = None) -> None:
         """Add a key; with ``replaced``, change that one in the same transaction.

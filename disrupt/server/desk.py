@@ -1,4 +1,8 @@
-"""The operators' desk: keys, banks and the database's log, by the writer or, without one, here."""
+"""The operators' desk: keys, banks and the database's log, by the writer or, without one, here.
+
+Who writes the registry answers as AdminService, on its Unix socket; and four of the calls to other
+machines, too, see ``edge.internal``.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +12,41 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import grpc
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from disrupt.admin.v1 import admin_pb2
 from disrupt.admin.v1.admin_pb2_grpc import AdminServiceStub
 from disrupt.core.acts import OPERATOR, Act, Action
-from disrupt.core.policy import TEST_BANK, ApiKey
+from disrupt.core.policy import TEST_BANK, ApiKey, Right
 from disrupt.data_directory import DataDirectory
+from disrupt.durable_queue import DurableQueue
 from disrupt.errors import (
     DataDirectoryError,
     DataDirectoryInUseError,
     DisruptError,
+    InvalidRequestError,
     UnavailableError,
+    Violation,
 )
 from disrupt.registry import opening
 from disrupt.registry.registry import RegistryReader, RegistryWriter
+from disrupt.server.edge.handlers import answering
+from disrupt.server.edge.interceptors import Handler, caller
+from disrupt.server.edge.pool import Pool
+from disrupt.server.edge.receiving import Context
 from disrupt.server.edge.today import today
 from disrupt.services import banks, keys, tallies
 from disrupt.wire import admin as wire
 from disrupt.wire import banks as wire_banks
+from disrupt.wire import feed as wire_feed
 
 _TIMEOUT_S = 10.0
+_OF_MIRRORS = frozenset({Right.MATCH, Right.OPERATOR})
+"""Rights of keys of a mirror."""
 
 _Response = TypeVar("_Response")
 
@@ -41,10 +56,13 @@ class Desk:
     """Answer the calls of AdminService from the registry, whose lock this process holds."""
 
     registry: RegistryWriter
+    mirror_disputes_per_day: int = 0
+    outcomes: DurableQueue | None = None
+    """Of a mirror: outcomes that the hotline is to be told."""
 
     def CreateKey(self, request: admin_pb2.CreateKeyRequest) -> admin_pb2.CreateKeyResponse:
         """Make a key."""
-        rights = wire.rights(request)
+        rights = self._checked(wire.rights(request))
         key, secret = keys.create_key(
             self.registry,
             request.name,
@@ -84,7 +102,7 @@ class Desk:
             request.key_id,
             day=today(),
             act=_act(Action.KEY_CHANGED),
-            rights=wire.rights(request),
+            rights=self._checked(wire.rights(request)),
             bank_names=tuple(request.banks),
             expires_on=request.expires_on if request.HasField("expires_on") else None,
         )
@@ -118,6 +136,7 @@ class Desk:
 
     def CreateBank(self, request: admin_pb2.CreateBankRequest) -> admin_pb2.CreateBankResponse:
         """Make a bank, or complete the test bank."""
+        self._refuse_of_mirror()
         policy, act = wire_banks.policy(request.policy), _act(Action.BANK_ADDED)
         if request.name == TEST_BANK:
             bank = banks.create_test_bank(self.registry, policy, day=today(), act=act)
@@ -131,6 +150,7 @@ class Desk:
 
     def SetBank(self, request: admin_pb2.SetBankRequest) -> admin_pb2.SetBankResponse:
         """Change a bank."""
+        self._refuse_of_mirror()
         policy, act = wire_banks.policy(request.policy), _act(Action.BANK_CHANGED)
         bank = banks.set_bank(self.registry, request.name, policy, act=act)
         return admin_pb2.SetBankResponse(bank=wire_banks.bank(bank))
@@ -146,12 +166,43 @@ class Desk:
         self, request: admin_pb2.RecordOutcomeRequest
     ) -> admin_pb2.RecordOutcomeResponse:
         """Note what came of a match."""
-        first = self.registry.report(wire.outcome_report(request), day=today())
+        report, first = wire.outcome_report(request), True
+        if self.outcomes is not None:
+            self.outcomes.add([wire_feed.item_outcome_request(report).SerializeToString()])
+        elif request.HasField("mirrored"):
+            first = self.registry.report_mirrored(
+                report,
+                day=today(),
+                banks=frozenset(request.mirrored.banks),
+                disputes_max=self.mirror_disputes_per_day,
+            )
+        else:
+            first = self.registry.report(report, day=today())
         return wire.recorded_answer(first=first)
+
+    def NoteMirror(self, request: admin_pb2.NoteMirrorRequest) -> admin_pb2.NoteMirrorResponse:
+        """Keep what a mirror reports of itself."""
+        self.registry.note_mirror_report(wire.mirror_report(request, int(time.time())))
+        return admin_pb2.NoteMirrorResponse()
 
     def Checkpoint(self, _request: admin_pb2.CheckpointRequest) -> admin_pb2.CheckpointResponse:
         """Clear the registry's log."""
         return admin_pb2.CheckpointResponse(done=self.registry.checkpoint())
+
+    def _checked(self, rights: tuple[Right, ...]) -> tuple[Right, ...]:
+        """Return rights that keys may have here. Raises InvalidRequestError for others."""
+        if not _OF_MIRRORS.issuperset(rights) and self.registry.mirror() is not None:
+            raise InvalidRequestError.of(
+                Violation("rights", "a mirror answers lookups alone: give match, or operator")
+            )
+        return rights
+
+    def _refuse_of_mirror(self) -> None:
+        """Raise InvalidRequestError where the hotline says which banks there are."""
+        if self.registry.mirror() is not None:
+            raise InvalidRequestError.of(
+                Violation("name", "a mirror has the banks of its hotline: ask there for a change")
+            )
 
     def _key(self, key: ApiKey) -> admin_pb2.Key:
         return wire.key(key, _bank_names(self.registry))
@@ -165,6 +216,21 @@ class _Remote:
 
     def __getattr__(self, name: str) -> Callable[[Message], object]:
         return partial(_answer, getattr(self._stub, name))
+
+
+def desk_handler(desk: Desk, pool: Pool, method: MethodDescriptor) -> Handler:
+    """Return a handler that answers a call from the desk, in a thread."""
+    answer = getattr(desk, method.name)
+
+    async def call(request: Any, _context: Context) -> Any:  # noqa: ANN401 any message
+        if (key := caller.get(None)) is not None:  # another machine asks in this key's name
+            if method.name == "RecordOutcome":
+                request.organisation = key.organisation
+            elif method.name == "NoteMirror":
+                request.key_id = key.key_id
+        return await pool.run(answer, request)
+
+    return answering(method, call)
 
 
 @contextmanager

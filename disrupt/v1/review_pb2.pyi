@@ -1648,3 +1648,94 @@ class ReviewAct(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReviewAct: _TypeAlias = ReviewAct  # noqa: Y015
+
+@_typing.final
+class ListMirrorsRequest(_message.Message):
+    """Asks for the mirrors. Of all organisations: they hold hashes, whatever banks they are of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMirrorsRequest: _TypeAlias = ListMirrorsRequest  # noqa: Y015
+
+@_typing.final
+class ListMirrorsResponse(_message.Message):
+    """The mirrors, the latest first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MIRRORS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def mirrors(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mirror]:
+        """One for each key."""
+
+    def __init__(
+        self,
+        *,
+        mirrors: _abc.Iterable[Global___Mirror] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mirrors", b"mirrors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMirrorsResponse: _TypeAlias = ListMirrorsResponse  # noqa: Y015
+
+@_typing.final
+class Mirror(_message.Message):
+    """A mirror, or another program that reads the feed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    BEHIND_S_FIELD_NUMBER: _builtins.int
+    REPORTED_AT_S_FIELD_NUMBER: _builtins.int
+    LEVEL_AT_S_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    HAS_ENDED_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """Id of its key."""
+    name: _builtins.str
+    """Name of the key."""
+    organisation: _builtins.str
+    """Organisation that answers for it."""
+    behind_s: _builtins.int
+    """Bound on the age of the oldest withdrawn hash that its files may hold, in seconds. Without reports: since the key was made."""
+    reported_at_s: _builtins.int
+    """When it reported last, in seconds since 1970 (UTC); 0: never."""
+    level_at_s: _builtins.int
+    """When it had all changes, as of that report; 0: never."""
+    version: _builtins.str
+    """Version of its program."""
+    has_ended: _builtins.bool
+    """The key is revoked or has expired: it reports no more, and what it holds is to be deleted there."""
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        organisation: _builtins.str = ...,
+        behind_s: _builtins.int = ...,
+        reported_at_s: _builtins.int = ...,
+        level_at_s: _builtins.int = ...,
+        version: _builtins.str = ...,
+        has_ended: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind_s", b"behind_s", "has_ended", b"has_ended", "key_id", b"key_id", "level_at_s", b"level_at_s", "name", b"name", "organisation", b"organisation", "reported_at_s", b"reported_at_s", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Mirror: _TypeAlias = Mirror  # noqa: Y015

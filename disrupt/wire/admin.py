@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 
 from disrupt.admin.v1 import admin_pb2
+from disrupt.core.mirrors import MirrorReport
 from disrupt.core.outcomes import MatchedVersion, MatchOutcome, OutcomeReport
 from disrupt.core.partners import Partner
 from disrupt.core.policy import ApiKey, LookupQuota, Right
@@ -125,8 +126,13 @@ def revoke_request(key_id: str) -> admin_pb2.RevokeKeyRequest:
         return admin_pb2.RevokeKeyRequest(key_id=key_id)
 
 
-def record_request(report: OutcomeReport) -> admin_pb2.RecordOutcomeRequest:
-    """Make the request that notes what came of a match."""
+def record_request(
+    report: OutcomeReport, mirrored_banks: Iterable[int] | None = None
+) -> admin_pb2.RecordOutcomeRequest:
+    """Make the request that notes what came of a match.
+
+    ``mirrored_banks`` are the banks of the key with which a mirror passes it on, else None.
+    """
     return admin_pb2.RecordOutcomeRequest(
         item_id=report.item_id,
         organisation=report.organisation,
@@ -134,6 +140,24 @@ def record_request(report: OutcomeReport) -> admin_pb2.RecordOutcomeRequest:
         match=report.match,
         versions=[admin_pb2.MatchedVersion(**each._asdict()) for each in report.versions],
         matched_on=report.matched_on,
+        mirrored=None if mirrored_banks is None else admin_pb2.Mirrored(banks=mirrored_banks),
+    )
+
+
+def mirror_request(report: MirrorReport) -> admin_pb2.NoteMirrorRequest:
+    """Make the request that keeps what a mirror reports; its time is the writer's."""
+    return admin_pb2.NoteMirrorRequest(
+        key_id=report.key_id,
+        level_s=report.level_s,
+        clean_s=report.clean_s,
+        version=report.version,
+    )
+
+
+def mirror_report(message: admin_pb2.NoteMirrorRequest, reported_s: int) -> MirrorReport:
+    """Return what a mirror reports."""
+    return MirrorReport(
+        message.key_id, reported_s, message.level_s, message.clean_s, message.version
     )
 
 

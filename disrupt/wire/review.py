@@ -13,6 +13,7 @@ from disrupt.core.acts import ActFilter, Action, ActRecord
 from disrupt.core.case_erasures import CONFIRM_WITHIN_S, CaseErasure, day_of
 from disrupt.core.cases import parse_case_number
 from disrupt.core.media import ITEM_ID_BYTES, MediaKind
+from disrupt.core.mirrors import MirrorStatus
 from disrupt.core.outcomes import (
     Dispute,
     DisputeSummary,
@@ -412,6 +413,25 @@ def erasures_answer(
             for erasure in erasures
         ],
         next_page=next_page,
+    )
+
+
+def mirrors_answer(statuses: Iterable[MirrorStatus]) -> review_pb2.ListMirrorsResponse:
+    """Make the list of who reads the feed."""
+    return review_pb2.ListMirrorsResponse(
+        mirrors=[
+            review_pb2.Mirror(
+                key_id=status.key.key_id,
+                name=status.key.name,
+                organisation=status.key.organisation,
+                behind_s=status.behind_s,
+                reported_at_s=status.report.reported_s if status.report else 0,
+                level_at_s=status.report.level_s if status.report else 0,
+                version=status.report.version if status.report else "",
+                has_ended=status.has_ended,
+            )
+            for status in statuses
+        ]
     )
 
 

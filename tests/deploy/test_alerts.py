@@ -91,6 +91,7 @@ CAUSES = {
     "DisruptProcessesEnd": {'disrupt_process_ends_total{role="writer", cause="hung"}': "0+1x240"},
     "DisruptIndexBehind": {'disrupt_index_lag_seconds{process="worker 2"}': "0+60x240"},
     "DisruptErasureLate": {"disrupt_oldest_withdrawn_seconds": "72000+60x240"},
+    "DisruptMirrorLate": {'disrupt_mirror_behind_seconds{organisation="a"}': "86400+60x240"},
     "DisruptDiskFills": {"disrupt_disk_free_bytes": "30e9-50e6x240"},
     "DisruptStorageFull": {'disrupt_refusals_total{reason="STORAGE_FULL", key="a"}': "3x231 4x9"},
     "DisruptItemsHidden": {"disrupt_items_hidden": "0x233 600x7"},
@@ -286,6 +287,9 @@ NOTHING_TO_SHOW = {
     "Certificate valid for",
     "Up for",  # there was no maintenance
     "Left of quotas",
+    "Withdrawn hashes that mirrors may hold",  # there was no mirror, and this is none
+    "Age of a mirror",
+    "Outcomes of a mirror, waiting and passed on in an hour",
 }
 
 SHOWN_AT_TIMES = {"Held by calls under way"}  # a scrape may meet a call, or none

@@ -100,6 +100,11 @@ class AdminServiceStub:
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeRequest.SerializeToString,
                 response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeResponse.FromString,
                 _registered_method=True)
+        self.NoteMirror = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/NoteMirror',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteMirrorRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteMirrorResponse.FromString,
+                _registered_method=True)
         self.Checkpoint = channel.unary_unary(
                 '/disrupt.admin.v1.AdminService/Checkpoint',
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CheckpointRequest.SerializeToString,
@@ -202,6 +207,13 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def NoteMirror(self, request, context):
+        """Keeps what a mirror reports of itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Checkpoint(self, request, context):
         """Clears the registry's log, so that what was withdrawn before is in no file of the registry any more.
         """
@@ -276,6 +288,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RecordOutcome,
                     request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeRequest.FromString,
                     response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeResponse.SerializeToString,
+            ),
+            'NoteMirror': grpc.unary_unary_rpc_method_handler(
+                    servicer.NoteMirror,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteMirrorRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteMirrorResponse.SerializeToString,
             ),
             'Checkpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.Checkpoint,
@@ -635,6 +652,33 @@ class AdminService:
             '/disrupt.admin.v1.AdminService/RecordOutcome',
             disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeRequest.SerializeToString,
             disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NoteMirror(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/NoteMirror',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteMirrorRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteMirrorResponse.FromString,
             options,
             channel_credentials,
             insecure,

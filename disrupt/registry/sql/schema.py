@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -397,4 +398,42 @@ undoable = Table(
     Column("item", ForeignKey(items.c.number), primary_key=True, index=True),
     Column("state", Integer, nullable=False),
     Column("state_since_s", BigInteger),
+)
+
+# Of a mirror alone, where the feed of a hotline is the only writer of items: how far it has come
+# (``core.mirrors.MirrorState``). ``level_boot``, ``level_boot_s`` and ``level_clock_s`` are one
+# moment by its clocks, NULL before it first had all changes.
+mirror = Table(
+    "mirror",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("cursor", String, nullable=False),
+    Column("bank_names", JSON, nullable=False),
+    Column("passed", BigInteger, nullable=False),
+    Column("level_boot", String),
+    Column("level_boot_s", Float),
+    Column("level_clock_s", Float),
+    Column("level_at_s", BigInteger, nullable=False),
+    Column("max_age_s", Integer, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+# Changes of a mirror's own, and the hotline's cursor up to which they are: from what its files hold
+# no more, it finds the cursor to report.
+mirror_marks = Table(
+    "mirror_marks",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("cursor", String, nullable=False),
+)
+
+# What mirrors report to this registry (``core.mirrors.MirrorReport``), the newest of each key.
+mirror_reports = Table(
+    "mirror_reports",
+    metadata,
+    Column("key_id", String, primary_key=True),
+    Column("reported_s", BigInteger, nullable=False),
+    Column("level_s", BigInteger, nullable=False),
+    Column("clean_s", BigInteger, nullable=False),
+    Column("version", String, nullable=False),
 )

@@ -92,7 +92,7 @@ def register(
         for number in numbers:
             acts.note(connection, registration.act, item=number, bank=registration.bank)
     mark = secrets.token_bytes(MARK_BYTES)
-    _add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
+    add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
     # Removals come second: between the two, a lookup finds both rather than neither.
     replaced = _replace(connection, changed.replaced, mark, day)
     head = queries.head(connection)
@@ -189,7 +189,7 @@ def _replace(
     for successor, rows in replaced.items():
         outcomes.hand_over(connection, [row.number for row in rows], successor)
         disputes.hand_over(connection, rows, successor, day=day)
-    _erase(connection, [item.number for item in erased], mark)
+    erase_items(connection, [item.number for item in erased], mark)
     _name_successors(connection, replaced, schema.items.c.number)
     return erased
 
@@ -296,7 +296,7 @@ def _note_answer(connection: Connection, request_id: bytes, held: Sequence[HeldI
     )
 
 
-def _add_changes(
+def add_changes(
     connection: Connection, numbers: Sequence[int], kind: schema.ChangeKind, mark: bytes
 ) -> None:
     """Store one change per item."""
@@ -331,7 +331,7 @@ def withdraw(
     if not wanted <= living:
         raise _not_found()
     erased = [row for row in linked if row.number in wanted]
-    _erase(connection, [row.number for row in erased], secrets.token_bytes(MARK_BYTES))
+    erase_items(connection, [row.number for row in erased], secrets.token_bytes(MARK_BYTES))
     _tally_erased(connection, erased, day, closing)
     if len(erased) == len(linked) and case.status != CaseStatus.WITHDRAWN:
         _set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
@@ -385,7 +385,7 @@ def remove_common(
     rows = states.named(connection, item_ids, {COMMON.number})
     for row in rows:
         acts.note(connection, act, item=row.number, bank=row.bank)
-    _erase(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
+    erase_items(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
     _close_empty_cases(connection, day)
     return [Removed(row.number, row.item_id) for row in rows]
 
@@ -412,7 +412,7 @@ def erase_again(connection: Connection, item_ids: Sequence[bytes], day: str) -> 
             )
             .order_by(schema.items.c.number)
         ).all()
-        _erase(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
+        erase_items(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
         erased += rows
     if erased:
         closed = set(_close_empty_cases(connection, day))
@@ -446,8 +446,11 @@ def note_pepper(connection: Connection, check: bytes) -> None:
     connection.execute(update(schema.registry).where(missing).values(pepper_check=check))
 
 
-def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
-    """Clear from items, and from requests whose answers name them, what tells of hashes or case."""
+def erase_items(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
+    """Clear from items, and from requests whose answers name them, what tells of hashes or case.
+
+    Of 5 000 items at most, as they are all named in a statement.
+    """
     if not numbers:
         return
     items, answers = schema.items.c, schema.answers.c
@@ -476,4 +479,4 @@ def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
     connection.execute(
         update(schema.items).where(items.replaced_by.in_(numbers)).values(replaced_by=None)
     )
-    _add_changes(connection, numbers, schema.ChangeKind.REMOVAL, mark)
+    add_changes(connection, numbers, schema.ChangeKind.REMOVAL, mark)

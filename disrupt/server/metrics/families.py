@@ -285,6 +285,25 @@ BACKUP_TIME = Gauge(
     "When the newest backup in backups_dir was made; 0 without any.",
     of_each_process=False,
 )
+MIRROR_BEHIND = Gauge(
+    "disrupt_mirror_behind_seconds",
+    "Bound on the age of the oldest withdrawn hash in files of mirrors, by organisation.",
+    "organisation",
+    of_each_process=False,
+)
+MIRROR_AGE = Gauge(
+    "disrupt_mirror_age_seconds",
+    "On a mirror: time since it had all that the hotline has.",
+    of_each_process=False,
+)
+MIRROR_OUTCOMES = Gauge(
+    "disrupt_mirror_outcomes_waiting",
+    "On a mirror: outcomes that the hotline was not told yet.",
+    of_each_process=False,
+)
+MIRROR_OUTCOMES_PASSED = Counter(
+    "disrupt_mirror_outcomes", "On a mirror: outcomes sent to the hotline, or dropped.", "result"
+)
 INFO = Gauge("disrupt_info", "1, with the version.", "version", of_each_process=False)
 STARTED = Gauge("disrupt_start_timestamp_seconds", "Start of the server.", of_each_process=False)
 PROCESS_UP = Gauge(

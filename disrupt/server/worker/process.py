@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
 import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from grpc import aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -28,7 +29,7 @@ from disrupt.server.config import Config
 from disrupt.server.edge import methods
 from disrupt.server.edge.handlers import add_service, by_name
 from disrupt.server.edge.health import Health
-from disrupt.server.edge.interceptors import Authentication, Errors
+from disrupt.server.edge.interceptors import Authentication, Errors, Handler
 from disrupt.server.edge.limits import Queue, by_delay, capacities
 from disrupt.server.edge.memory import keep_little, trim
 from disrupt.server.edge.methods import METHODS, message_limit
@@ -44,6 +45,7 @@ from disrupt.server.worker.feed import FeedServicer
 from disrupt.server.worker.health_checks import WRITER_CHECK_S, check_index, check_writer
 from disrupt.server.worker.key_uses import TELL_S, tell_writer
 from disrupt.server.worker.matching import MatchServicer
+from disrupt.server.worker.mirrored import of_hotline
 from disrupt.server.worker.quotas import LookupQuotas
 from disrupt.server.worker.registration import RelayingRegistrationServicer
 from disrupt.server.worker.relay import Relay, writer_channel
@@ -145,6 +147,7 @@ async def _serve(
     4. Look at what health reports, then listen.
     5. Follow the registry and health until told to stop.
     """
+    is_mirror = config.role == "mirror"
     state = WorkerState(
         reader,
         directory,
@@ -152,11 +155,11 @@ async def _serve(
         config.stale_closes_s,
         checked_from=checked_from,
         outlives_registry=directory.registry_url is not None,
+        mirror_max_age_s=config.mirror_max_age_s if is_mirror else None,
     )
     calls, quotas, statuses = OpenCalls(), LookupQuotas(), Health()
     secret = directory.match_tokens()
-    tokens, cursors = MatchTokens(secret), SealedCursors(secret)
-    channel = writer_channel(config)
+    tokens, cursors, channel = MatchTokens(secret), SealedCursors(secret), writer_channel(config)
 
     admission = Admission(
         capacities(config),
@@ -187,10 +190,9 @@ async def _serve(
         methods.MATCH: by_name(matching),
         methods.REGISTRATION: registration.handler,
         methods.REVIEW: review.handler,
-        methods.FEED: by_name(FeedServicer(reader, state, cursors)),
+        methods.FEED: by_name(FeedServicer(config, reader, state, relay, cursors)),
     }
-    for service, handler in handlers.items():
-        add_service(server, service, handler)
+    _add_services(server, handlers, is_mirror=is_mirror)
     health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
     reflection.enable_server_reflection(_REFLECTED, server)
 
@@ -198,10 +200,12 @@ async def _serve(
     trim()
 
     async def writer() -> None:
-        if not pause.is_on:
+        if not (pause.is_on or is_mirror):
             await check_writer(statuses, channel)
 
-    index = partial(check_index, statuses, state, hashing, config.stale_not_ready_s)
+    index = partial(
+        *(check_index, statuses, state, hashing, config.stale_not_ready_s), feeds=not is_mirror
+    )
     await index()  # raises where the registry could not be read
     await writer()
     _listen(server, config)
@@ -244,6 +248,18 @@ async def _serve(
             task.cancel()
         await hand_over(state.uploads, channel)
         await channel.close()
+
+
+def _add_services(
+    server: aio.Server,
+    handlers: Mapping[ServiceDescriptor, Callable[[MethodDescriptor], Handler | None]],
+    *,
+    is_mirror: bool,
+) -> None:
+    """Let a server answer services; a mirror answers MatchService alone, and refuses the others."""
+    for service, handler in handlers.items():
+        refused = is_mirror and service is not methods.MATCH
+        add_service(server, service, of_hotline if refused else handler)
 
 
 def _show_keys(ring: KeyRing) -> None:

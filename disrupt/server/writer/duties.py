@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import suppress
 
@@ -14,6 +15,7 @@ from disrupt.server.config import Config
 from disrupt.server.edge.pool import Pool
 from disrupt.server.edge.today import today
 from disrupt.server.metrics import families
+from disrupt.services import mirrors
 from disrupt.services.turns import Turns
 
 _H, _DAY_S = 3600.0, 86_400
@@ -54,6 +56,23 @@ async def count_hidden(registry: RegistryWriter, pool: Pool) -> None:
     with suppress(DisruptError):
         hidden = await pool.run(registry.count_hidden, since_s=int(time.time()) - _DAY_S)
         families.ITEMS_HIDDEN.set(value=hidden)
+
+
+async def show_mirrors(registry: RegistryWriter, pool: Pool, shown: set[str]) -> None:
+    """Tell how late the mirrors of each organisation are; ``shown`` are those told of before."""
+    with suppress(DisruptError):
+        keys = await pool.run(registry.keys)
+        reports = await pool.run(registry.mirror_reports)
+        late_s = dict.fromkeys(shown, math.nan)
+        # the latest of an organisation comes last
+        for status in reversed(
+            mirrors.statuses(keys, reports, day=today(), now_s=int(time.time()))
+        ):
+            if not status.has_ended:
+                late_s[status.key.organisation] = status.behind_s
+        for organisation, behind_s in late_s.items():
+            families.MIRROR_BEHIND.set(organisation, value=behind_s)
+        shown.update(late_s)
 
 
 async def forget(registry: RegistryWriter, pool: Pool) -> None:

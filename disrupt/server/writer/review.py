@@ -14,7 +14,7 @@ from disrupt.server.edge.pool import Pool
 from disrupt.server.edge.receiving import Context
 from disrupt.server.edge.shares import holder
 from disrupt.server.edge.today import today
-from disrupt.services import tallies
+from disrupt.services import mirrors, tallies
 from disrupt.services.common_bank import CommonBank
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.review import Decided, Reviewer, act_of
@@ -122,6 +122,19 @@ class ReviewServicer:
         size, before = wire.page_size(request), wire.before(request.page)
         page = self._registry.erasures(size, before, banks=key.banks, at_s=int(time.time()))
         return wire.erasures_answer(page.erasures, page.before)
+
+    async def ListMirrors(
+        self, request: review_pb2.ListMirrorsRequest, _context: Context
+    ) -> review_pb2.ListMirrorsResponse:
+        """List who reads the feed."""
+        return await self._run(self._list_mirrors, request)
+
+    def _list_mirrors(
+        self, _key: ApiKey, _request: review_pb2.ListMirrorsRequest
+    ) -> review_pb2.ListMirrorsResponse:
+        keys, reports = self._registry.keys(), self._registry.mirror_reports()
+        now_s = int(time.time())
+        return wire.mirrors_answer(mirrors.statuses(keys, reports, day=today(), now_s=now_s))
 
     async def MoveItems(
         self, request: review_pb2.MoveItemsRequest, _context: Context

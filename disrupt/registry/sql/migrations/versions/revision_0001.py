@@ -337,3 +337,32 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_undoable_item")),
     )
     op.create_index(op.f("ix_undoable_item"), "undoable", ["item"])
+    op.create_table(
+        "mirror",
+        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("cursor", sa.String, nullable=False),
+        sa.Column("bank_names", sa.JSON, nullable=False),
+        sa.Column("passed", sa.BigInteger, nullable=False),
+        sa.Column("level_boot", sa.String),
+        sa.Column("level_boot_s", sa.Float),
+        sa.Column("level_clock_s", sa.Float),
+        sa.Column("level_at_s", sa.BigInteger, nullable=False),
+        sa.Column("max_age_s", sa.Integer, nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_mirror_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mirror")),
+    )
+    op.create_table(
+        "mirror_marks",
+        sa.Column("sequence", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.Column("cursor", sa.String, nullable=False),
+        sa.PrimaryKeyConstraint("sequence", name=op.f("pk_mirror_marks")),
+    )
+    op.create_table(
+        "mirror_reports",
+        sa.Column("key_id", sa.String, nullable=False),
+        sa.Column("reported_s", sa.BigInteger, nullable=False),
+        sa.Column("level_s", sa.BigInteger, nullable=False),
+        sa.Column("clean_s", sa.BigInteger, nullable=False),
+        sa.Column("version", sa.String, nullable=False),
+        sa.PrimaryKeyConstraint("key_id", name=op.f("pk_mirror_reports")),
+    )
