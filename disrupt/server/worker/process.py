@@ -204,7 +204,9 @@ async def _serve(
             await check_writer(statuses, channel)
 
     index = partial(
-        *(check_index, statuses, state, hashing, config.stale_not_ready_s), feeds=not is_mirror
+        check_index,
+        *(statuses, state, hashing, config.stale_not_ready_s),
+        feeds=not is_mirror,
     )
     await index()  # raises where the registry could not be read
     await writer()
