@@ -36,6 +36,8 @@ PACKAGES = {
     ),
     "archives": ("pyarrow",),
     "ray": ("ray",),
+    "lists": ("defusedxml", "httpcore"),
+    "threatexchange": ("threatexchange",),
 }
 """Packages of each extra, by import name."""
 

@@ -79,20 +79,20 @@ def register(
             " withdrawn or replaced since. Nothing was registered. Use a new request id to register"
             " more."
         )
-    case = _open_case(connection, registration.case, day)
+    case = open_case(connection, registration.case, day)
     changed = plan_update(connection, case, registration, day)
     if items_per_case is not None:
         _check_room(connection, case.id, changed.growth, items_per_case)
     if changed.added:
         tags.of_case(connection, case.id, day)
-    numbers = _add_items(connection, registration, case, changed, make_room, day)
+    numbers = add_items(connection, registration, case, changed, make_room, day)
     if registration.act is not None:
         for number in numbers:
             acts.note(connection, registration.act, item=number, bank=registration.bank)
     mark = secrets.token_bytes(MARK_BYTES)
-    _add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
+    add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
     # Removals come second: between the two, a lookup finds both rather than neither.
-    replaced = _replace(connection, changed.replaced, mark, day)
+    replaced = replace(connection, changed.replaced, mark, day)
     head = queries.head(connection)
     connection.execute(
         insert(schema.requests).values(
@@ -112,7 +112,7 @@ def _is_taken(connection: Connection, request_id: bytes) -> bool:
     return connection.execute(query).first() is not None
 
 
-def _open_case(connection: Connection, case: NewCase | str, day: str) -> Row[Any]:
+def open_case(connection: Connection, case: NewCase | str, day: str) -> Row[Any]:
     """Return the row of the case, new or not, that is ACTIVE now."""
     if isinstance(case, NewCase):
         connection.execute(
@@ -132,7 +132,7 @@ def _open_case(connection: Connection, case: NewCase | str, day: str) -> Row[Any
             " first. Nothing was registered."
         )
     if row.status != CaseStatus.ACTIVE:
-        _set_status(connection, row, CaseStatus.ACTIVE)
+        set_status(connection, row, CaseStatus.ACTIVE)
     return row
 
 
@@ -143,7 +143,7 @@ def _case(connection: Connection, number: str) -> Row[Any]:
     return row
 
 
-def _set_status(
+def set_status(
     connection: Connection, case: Row[Any], to: CaseStatus, closed_on: str = ""
 ) -> None:
     status = advance(CaseStatus(case.status), to)
@@ -160,7 +160,7 @@ def _set_status(
     )
 
 
-def _replace(
+def replace(
     connection: Connection, replaced: Mapping[bytes, Sequence[Row[Any]]], mark: bytes, day: str
 ) -> list[Removed]:
     """Erase stored items whose place others take, and note which; return the erased ones."""
@@ -174,9 +174,17 @@ def _replace(
     for successor, rows in replaced.items():
         outcomes.hand_over(connection, [row.number for row in rows], successor)
         disputes.hand_over(connection, rows, successor, day=day)
-    _erase(connection, [item.number for item in erased], mark)
+        _hand_over_entries(connection, [row.number for row in rows], successor)
+    erase(connection, [item.number for item in erased], mark)
     _name_successors(connection, replaced, schema.items.c.number)
     return erased
+
+
+def _hand_over_entries(connection: Connection, numbers: Sequence[int], item_id: bytes) -> None:
+    """Let an item stand for the entries of lists for which those stood that it replaces."""
+    item = select(schema.items.c.number).where(schema.items.c.item_id == item_id).scalar_subquery()
+    entries = schema.list_entries
+    connection.execute(update(entries).where(entries.c.item.in_(numbers)).values(item=item))
 
 
 def _name_successors(
@@ -186,10 +194,9 @@ def _name_successors(
     items = schema.items.c
     for item_id, rows in replaced.items():
         successor = select(items.number).where(items.item_id == item_id).scalar_subquery()
+        numbers = [row.number for row in rows]
         connection.execute(
-            update(schema.items)
-            .where(column.in_([row.number for row in rows]))
-            .values(replaced_by=successor)
+            update(schema.items).where(column.in_(numbers)).values(replaced_by=successor)
         )
 
 
@@ -203,7 +210,7 @@ def _check_room(connection: Connection, case_id: int, growth: int, items_per_cas
         )
 
 
-def _add_items(
+def add_items(
     connection: Connection,
     registration: Registration,
     case: Row[Any],
@@ -226,7 +233,7 @@ def _add_items(
             "item_id": added.item.item_id,
             "bank": added.bank,
             "case_id": case.id,
-            "request_id": registration.request_id,
+            "request_id": registration.request_id or None,
             "state": added.standing.state,
             "state_since_s": added.standing.since_s,
             "wait_reason": added.standing.wait_reason,
@@ -281,7 +288,7 @@ def _note_answer(connection: Connection, request_id: bytes, held: Sequence[HeldI
     )
 
 
-def _add_changes(
+def add_changes(
     connection: Connection, numbers: Sequence[int], kind: schema.ChangeKind, mark: bytes
 ) -> None:
     """Store one change per item."""
@@ -316,9 +323,9 @@ def withdraw(
     if not wanted <= living:
         raise _not_found()
     erased = [row for row in linked if row.number in wanted]
-    _erase(connection, [row.number for row in erased], secrets.token_bytes(MARK_BYTES))
+    erase(connection, [row.number for row in erased], secrets.token_bytes(MARK_BYTES))
     if len(erased) == len(linked) and case.status != CaseStatus.WITHDRAWN:
-        _set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
+        set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
     return [
         (
             Removed(row.number, row.item_id),
@@ -360,7 +367,7 @@ def remove_common(
     rows = states.named(connection, item_ids, {COMMON.number})
     for row in rows:
         acts.note(connection, act, item=row.number, bank=row.bank)
-    _erase(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
+    erase(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
     _close_empty_cases(connection, day)
     return [Removed(row.number, row.item_id) for row in rows]
 
@@ -384,7 +391,7 @@ def erase_again(connection: Connection, item_ids: Sequence[bytes], day: str) -> 
             )
             .order_by(schema.items.c.number)
         ).all()
-        _erase(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
+        erase(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
         erased_any = erased_any or bool(rows)
     if erased_any:
         _close_empty_cases(connection, day)
@@ -392,13 +399,15 @@ def erase_again(connection: Connection, item_ids: Sequence[bytes], day: str) -> 
 
 
 def _close_empty_cases(connection: Connection, day: str) -> None:
-    """Mark cases without items as withdrawn."""
-    is_empty = ~exists().where(schema.items.c.case_id == schema.cases.c.id)
+    """Mark cases without items as withdrawn, but for those of lists, which may get items again."""
+    cases = schema.cases.c
+    is_empty = ~exists().where(schema.items.c.case_id == cases.id)
+    of_list = exists().where(schema.lists.c.case_id == cases.id)
     empty = connection.execute(
-        select(schema.cases).where(schema.cases.c.status != CaseStatus.WITHDRAWN, is_empty)
+        select(schema.cases).where(cases.status != CaseStatus.WITHDRAWN, is_empty, ~of_list)
     ).all()
     for case in empty:
-        _set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
+        set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
 
 
 def begin_epoch(connection: Connection, timeline: int) -> None:
@@ -413,7 +422,7 @@ def note_pepper(connection: Connection, check: bytes) -> None:
     connection.execute(update(schema.registry).where(missing).values(pepper_check=check))
 
 
-def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
+def erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
     """Clear from items, and from requests whose answers name them, what tells of hashes or case."""
     if not numbers:
         return
@@ -435,7 +444,10 @@ def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
     connection.execute(delete(schema.identities).where(schema.identities.c.item.in_(numbers)))
     fingerprints = schema.fingerprints.c
     connection.execute(delete(schema.fingerprints).where(fingerprints.number.in_(numbers)))
-    for about in (schema.outcomes, schema.disputes, schema.narrowings, schema.undoable):
+    for about in (
+        *(schema.outcomes, schema.disputes, schema.narrowings, schema.undoable),
+        schema.list_entries,
+    ):
         connection.execute(delete(about).where(about.c.item.in_(numbers)))
     connection.execute(
         update(schema.items).where(items.number.in_(numbers)).values(dict.fromkeys(_ERASED))
@@ -443,4 +455,4 @@ def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
     connection.execute(
         update(schema.items).where(items.replaced_by.in_(numbers)).values(replaced_by=None)
     )
-    _add_changes(connection, numbers, schema.ChangeKind.REMOVAL, mark)
+    add_changes(connection, numbers, schema.ChangeKind.REMOVAL, mark)
