@@ -42,9 +42,7 @@ class PartnerLists:
     registry: RegistryWriter
     common: CommonBank
 
-    def add(
-        self, name: str, source: str, policy: BankPolicy, *, act: Act, day: str
-    ) -> PartnerList:
+    def add(self, name: str, source: str, policy: BankPolicy, *, act: Act, day: str) -> PartnerList:
         """Add a list with its bank of the same name, which is made unless there is one.
 
         Nobody has the PIN of its case: what is hashed is random, under a pepper that is forgotten.
@@ -92,16 +90,14 @@ class PartnerLists:
             raise LimitExceededError(
                 f"At most {ENTRIES_AT_ONCE} entries at once.", limit=str(ENTRIES_AT_ONCE)
             )
-        skipped, taken, items = Counter[str](), list[ListEntry](), list[NewItem | None]()
-        is_common = iter(self._are_common(entries))
+        skipped, taken = Counter[str](), list[ListEntry]()
         for entry in entries:
-            is_near = next(is_common)
             reason = _objection(entry)
-            if reason is not None:
+            if reason is None:
+                taken.append(entry)
+            else:
                 skipped[reason] += 1
-                continue
-            taken.append(entry)
-            items.append(_new_item(entry, is_common=is_near))
+        items = self._new_items(taken)
         part = ListPart(name, taken, items, checkpoint, withdrawn_before_s)
         applied = self.registry.apply_list(part, day=day)
         skipped[Skipped.STALE] += applied.stale
@@ -113,21 +109,41 @@ class PartnerLists:
             raise InvalidRequestError.of(Violation("failure", "not a code of a-z and _"))
         self.registry.note_list_run(name, failure, skipped, at_s)
 
-    def _are_common(self, entries: Sequence[ListEntry]) -> list[bool]:
-        """Tell which entries are pictures near to one in common use."""
-        pictures = [
-            at
-            for at, entry in enumerate(entries)
-            if entry.fingerprints is not None and entry.kind == MediaKind.IMAGE
+    def _new_items(self, entries: Sequence[ListEntry]) -> list[NewItem | None]:
+        """Return the item of each entry, None of those that were withdrawn."""
+        items = [
+            None
+            if entry.fingerprints is None
+            else NewItem(
+                secrets.token_bytes(ITEM_ID_BYTES),
+                entry.kind,
+                sufficient(MediaItem(entry.kind, entry.fingerprints)).fingerprints,
+            )
+            for entry in entries
         ]
-        answers = [False] * len(entries)
+        pictures = [at for at, item in enumerate(items) if item and item.kind == MediaKind.IMAGE]
         if pictures:
-            hashes = np.concatenate([_fingerprints(entries[at])["hash"][:1] for at in pictures])
-            for at, is_near in zip(pictures, self.common.are_near(hashes), strict=True):
-                answers[at] = bool(is_near)
-        return answers
+            hashes = np.stack([items[at].fingerprints["hash"][0] for at in pictures])  # type: ignore[union-attr]
+            are_common = self.common.are_near(hashes)
+            for at in np.array(pictures)[are_common]:
+                items[at] = replace(items[at], is_common=True)
+        return items
 
 
-def _fingerprints(entry: ListEntry) -> np.ndarray:  # type: ignore[type-arg]
-    assert entry.fingerprints is not None  # noqa: S101 the caller has looked
-    return entry.fingerprints
+def _is_source(source: str) -> bool:
+    try:
+        return len(source.encode()) <= SOURCE_BYTES_MAX and isinstance(json.loads(source), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _objection(entry: ListEntry) -> Skipped | None:
+    """Say why an entry is not registered; None where it is, or where it was withdrawn."""
+    if not 1 <= len(entry.source_id) <= SOURCE_ID_BYTES_MAX:
+        return Skipped.MALFORMED
+    if entry.fingerprints is None:
+        return None
+    kept = sufficient(MediaItem(entry.kind, entry.fingerprints)).fingerprints
+    if not len(kept):
+        return Skipped.INDISTINCT
+    return Skipped.MALFORMED if misfit(entry.kind, kept) else None

@@ -43,13 +43,10 @@ def add_list(
     if connection.execute(taken).first() is not None:
         raise InvalidRequestError.of(Violation("name", f"there is a list {name!r} already"))
     row = statements.open_case(connection, case, day)
-    connection.execute(
-        insert(schema.lists).values(
-            **{"name": name, "bank": bank, "case_id": row.id, "source": source},
-            **{"checkpoint": "", "added_s": act.at_s, "read_s": 0, "tried_s": 0},
-            **{"failure": "", "failures": 0, "skipped": {}, "is_removed": False},
-        )
-    )
+    values = {"name": name, "bank": bank, "case_id": row.id, "source": source, "checkpoint": ""}
+    times = {"added_s": act.at_s, "read_s": 0, "tried_s": 0}
+    runs = {"failure": "", "failures": 0, "skipped": {}, "is_removed": False}
+    connection.execute(insert(schema.lists).values(values | times | runs))
     acts.note(connection, act, bank=bank)
 
 
@@ -183,9 +180,7 @@ def _drop(connection: Connection, number: int, *, before_s: int | None) -> list[
     return [row.item for row in rows]
 
 
-def _erase_unnamed(
-    connection: Connection, case_id: int, numbers: Collection[int]
-) -> list[Removed]:
+def _erase_unnamed(connection: Connection, case_id: int, numbers: Collection[int]) -> list[Removed]:
     """Erase those living items of a list that no entry of it names any more; return them."""
     items, entries = schema.items.c, schema.list_entries.c
     named = select(entries.item).where(entries.item == items.number).exists()
@@ -194,9 +189,7 @@ def _erase_unnamed(
         .where(items.number.in_(numbers), items.case_id == case_id, ~named)
         .order_by(items.number)
     ).all()
-    statements.erase(
-        connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES)
-    )
+    statements.erase(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
     return [Removed(row.number, row.item_id) for row in rows]
 
 
@@ -205,14 +198,8 @@ def note_list_run(
 ) -> None:
     """Note how a run ended: well where ``failure`` is empty."""
     row = _list(connection, name)
-    ended: dict[str, object] = {"failures": row.failures + 1}
-    if not failure:
-        ended = {"failures": 0, "read_s": at_s}
-    _change(
-        *(connection, row.number),
-        **{"tried_s": at_s, "failure": failure, "skipped": dict(skipped)},
-        **ended,
-    )
+    ended = {"failures": row.failures + 1} if failure else {"failures": 0, "read_s": at_s}
+    _change(connection, row.number, tried_s=at_s, failure=failure, skipped=dict(skipped), **ended)
 
 
 def remove_some(
@@ -287,9 +274,7 @@ def _not_found(name: str) -> NotFoundError:
 
 
 def _change(connection: Connection, number: int, **values: object) -> None:
-    connection.execute(
-        update(schema.lists).where(schema.lists.c.number == number).values(**values)
-    )
+    connection.execute(update(schema.lists).where(schema.lists.c.number == number).values(**values))
 
 
 def _stored(
@@ -308,7 +293,5 @@ def _delete(connection: Connection, number: int, source_ids: Collection[bytes]) 
     entries = schema.list_entries
     if source_ids:
         connection.execute(
-            delete(entries).where(
-                entries.c["list"] == number, entries.c.source_id.in_(source_ids)
-            )
+            delete(entries).where(entries.c["list"] == number, entries.c.source_id.in_(source_ids))
         )

@@ -250,8 +250,8 @@ lists = Table(
     Column("is_removed", Boolean, nullable=False),
 )
 
-# What entries of lists are registered as; several may be one item. ``source_id`` may be made from a
-# hash. ``told`` is the outcome that the source was last told of.
+# What entries of lists are registered as; several may be one item. ``source_id`` may be made from
+# a hash. ``told`` is the outcome that the source was last told of.
 list_entries = Table(
     "list_entries",
     metadata,

@@ -143,9 +143,7 @@ def _case(connection: Connection, number: str) -> Row[Any]:
     return row
 
 
-def set_status(
-    connection: Connection, case: Row[Any], to: CaseStatus, closed_on: str = ""
-) -> None:
+def set_status(connection: Connection, case: Row[Any], to: CaseStatus, closed_on: str = "") -> None:
     status = advance(CaseStatus(case.status), to)
     if to == CaseStatus.WITHDRAWN:
         case_erasures.forget(connection, case.id)

@@ -148,7 +148,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     registration = RegistrationServicer(registrar, decode, pool, registering, cursors)
     tokens = MatchTokens(secrets.match_tokens)
     review = ReviewServicer(Reviewer(registry), common, pool, cursors, tokens)
-    desk = partial(desk_handler, Desk(registry), pool)
+    desk = partial(desk_handler, Desk(registry, common), pool)
 
     def answering(relayed: RelayedCalls, *first: aio.ServerInterceptor) -> aio.Server:
         errors = Errors(
