@@ -28,6 +28,7 @@ READERS = {
 _COMPILED_FROM = 2_000
 """Hashes from which it pays to load the compiled comparison."""
 _SHRUNK = 2
+"""Part of its entries, one of so many, that a whole list has to keep."""
 
 Apply = Callable[[list[ListEntry], str | None, int], tuple[Mapping[str, int], bool]]
 """``apply(entries, checkpoint, withdrawn_before_s)`` returns what it skipped, and whether more is
@@ -43,6 +44,7 @@ class Run:
     may_shrink: bool
     skipped: Counter[str]
     _read: int = 0
+    _compared: int = 0
 
     def take(self, pages: Iterable[Page]) -> None:
         """Apply pages in parts; the checkpoint comes with the last part of its page.
@@ -53,21 +55,16 @@ class Run:
         gone = dict[bytes, int]()
         for page in pages:
             self.skipped.update(page.skipped)
-            entries = list(self._distinct(self._not_gone(page.entries, gone)))
+            entries = self._distinct(list(self._not_gone(page.entries, gone)))
             self._read += len(entries)
-            if page.withdrawn_before_s and self._read * _SHRUNK < self.stored:
-                if not self.may_shrink:
-                    raise ListReadError(
-                        "shrunk", f"The list had {self.stored} entries, and has {self._read}."
-                    )
-            parts = [
-                entries[at : at + ENTRIES_AT_ONCE] for at in range(0, len(entries), ENTRIES_AT_ONCE)
-            ]
-            for part in parts[:-1]:
-                self._apply(part, None, 0)
-            if parts or page.checkpoint is not None:
-                last = parts[-1] if parts else []
-                self._apply(last, page.checkpoint, page.withdrawn_before_s)
+            is_less = page.withdrawn_before_s and self._read * _SHRUNK < self.stored
+            if is_less and not self.may_shrink:
+                text = f"The list had {self.stored} entries, and has {self._read} now."
+                raise ListReadError("shrunk", f"{text} Give --accept-shrink where that is right.")
+            for at in range(0, max(len(entries), 1), ENTRIES_AT_ONCE):
+                is_last = at + ENTRIES_AT_ONCE >= len(entries)
+                end = (page.checkpoint, page.withdrawn_before_s) if is_last else (None, 0)
+                self._apply(entries[at : at + ENTRIES_AT_ONCE], *end)
 
     def _apply(self, entries: list[ListEntry], checkpoint: str | None, before_s: int) -> None:
         is_more = True
@@ -88,9 +85,8 @@ class Run:
                 continue
             yield entry
 
-    def _distinct(self, entries: Iterable[ListEntry]) -> Iterable[ListEntry]:
+    def _distinct(self, entries: list[ListEntry]) -> list[ListEntry]:
         """Leave out pictures that lookups would never answer."""
-        entries = list(entries)
         pictures = [
             at
             for at, entry in enumerate(entries)
@@ -99,7 +95,8 @@ class Run:
         if not pictures:
             return entries
         hashes = np.stack([entries[at].fingerprints["hash"][0] for at in pictures])  # type: ignore[index]
-        limits = limits_bits(hashes, compiled=len(hashes) >= _COMPILED_FROM)
+        self._compared += len(hashes)
+        limits = limits_bits(hashes, compiled=self._compared >= _COMPILED_FROM)
         blank = set(np.array(pictures)[limits < 0].tolist())
         self.skipped[Skipped.INDISTINCT] += len(blank)
         return [entry for at, entry in enumerate(entries) if at not in blank]

@@ -285,8 +285,11 @@ def _stored(
         select(entries.source_id, entries.item, entries.changed_s).where(
             entries["list"] == number, entries.source_id.in_(source_ids)
         )
-    )
-    return {row.source_id: row for row in rows}
+    ).all()
+    stored = dict[bytes, Row[Any]]()
+    for row in rows:
+        stored[row.source_id] = row
+    return stored
 
 
 def _delete(connection: Connection, number: int, source_ids: Collection[bytes]) -> None:

@@ -229,8 +229,9 @@ IS_COMMON = text("bank = 3")
 """Condition under which a query finds the items of the bank ``policy.COMMON`` in an index."""
 Index(None, items.c.bank, sqlite_where=IS_COMMON, postgresql_where=IS_COMMON)
 
-# Lists of partners. ``source`` is JSON, of ``disrupt.lists``; ``checkpoint`` is how far it was read,
-# in the source's own words. Times are in seconds since 1970; 0: never. A list that is removed stays
+# Lists of partners. ``source`` is JSON, of ``disrupt.lists``; ``checkpoint`` is how far it was
+# read, in the source's own words. Times are in seconds since 1970; 0: never. A list that is removed
+# stays
 # until none of its items is left.
 lists = Table(
     "lists",

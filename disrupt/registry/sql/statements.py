@@ -144,6 +144,7 @@ def _case(connection: Connection, number: str) -> Row[Any]:
 
 
 def set_status(connection: Connection, case: Row[Any], to: CaseStatus, closed_on: str = "") -> None:
+    """Set the status of a case. Raises CaseClosedError where that step is not allowed."""
     status = advance(CaseStatus(case.status), to)
     if to == CaseStatus.WITHDRAWN:
         case_erasures.forget(connection, case.id)

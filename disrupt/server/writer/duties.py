@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import suppress
 
 import structlog
 
+from disrupt.core.lists import Skipped
 from disrupt.core.outcomes import NarrowingPolicy
 from disrupt.errors import DisruptError
 from disrupt.registry.registry import RegistryWriter
@@ -54,6 +56,31 @@ async def count_hidden(registry: RegistryWriter, pool: Pool) -> None:
     with suppress(DisruptError):
         hidden = await pool.run(registry.count_hidden, since_s=int(time.time()) - _DAY_S)
         families.ITEMS_HIDDEN.set(value=hidden)
+
+
+class Lists:
+    """Tells how old partners' lists are, and what was wrong with them."""
+
+    def __init__(self, registry: RegistryWriter, pool: Pool) -> None:
+        self._registry = registry
+        self._pool = pool
+        self._shown = set[tuple[families.Gauge, tuple[str, ...]]]()
+
+    async def look(self) -> None:
+        """Look at all lists, and hide those that were removed."""
+        with suppress(DisruptError):
+            lists = await self._pool.run(self._registry.lists)
+            values = dict[tuple[families.Gauge, tuple[str, ...]], float]()
+            for kept in lists:
+                values[families.LIST_READ, (kept.name,)] = kept.read_s or kept.added_s
+                values[families.LIST_FAILURES, (kept.name,)] = kept.failures
+                for reason in Skipped:
+                    skipped = kept.skipped.get(reason, 0)
+                    values[families.LIST_SKIPPED, (kept.name, reason)] = skipped
+            hidden = dict.fromkeys(self._shown - set(values), math.nan)
+            for (gauge, labels), value in (values | hidden).items():
+                gauge.set(*labels, value=value)
+            self._shown = set(values)
 
 
 async def forget(registry: RegistryWriter, pool: Pool) -> None:

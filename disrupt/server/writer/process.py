@@ -197,6 +197,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         vital("turns", forever(partial(duties.give_turns, turns, pool), _TURN_S)),
         vital("erasures", forever(partial(duties.erase_due_cases, registry, pool), _RELEASE_S)),
         vital("hidden", forever(partial(duties.count_hidden, registry, pool), _RELEASE_S)),
+        vital("lists", forever(duties.Lists(registry, pool).look, _RELEASE_S)),
         vital("forgetting", forever(partial(duties.forget, registry, pool), _CLEAR_LOG_S)),
         vital("log", forever(partial(duties.clear_log, registry, pool), _CLEAR_LOG_S)),
         vital("storage", forever(storage, STORAGE_CHECK_S)),
