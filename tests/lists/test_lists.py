@@ -28,7 +28,10 @@ from rig.model.list_source import ListSource
 
 SOURCE = {"url": "https://example.org", "group": "1"}
 SECRETS = dict.fromkeys(("subscription_key", "fetch_key", "user", "password", "access_token"), "x")
-TE = b'{"data": [{"id": "1", "type": "HASH_PDQ", "last_updated": 1500000001, "should_delete": true}]}'
+TE = (
+    b'{"data": [{"id": "1", "type": "HASH_PDQ", "last_updated": 1500000001,'
+    b' "should_delete": true}]}'
+)
 SETTINGS = settings(
     max_examples=6,
     stateful_step_count=10,
@@ -38,7 +41,7 @@ SETTINGS = settings(
 
 
 def test_a_list_is_as_its_source_after_each_run_that_ends_well() -> None:
-    run_state_machine_as_test(ListMachine, settings=SETTINGS)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(ListMachine, settings=SETTINGS)
 
 
 def test_withdrawals_that_are_read_as_live_are_noticed() -> None:
@@ -52,7 +55,7 @@ def test_withdrawals_that_are_read_as_live_are_noticed() -> None:
             return body.replace(b"deletedImage", b"video")
 
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(
             Sabotaged, settings=settings(SETTINGS, max_examples=50, phases=[Phase.generate])
         )
 

@@ -279,17 +279,14 @@ def _change(connection: Connection, number: int, **values: object) -> None:
 
 def _stored(
     connection: Connection, number: int, source_ids: Collection[bytes]
-) -> dict[bytes, Row[Any]]:
+) -> Mapping[bytes, Row[Any]]:
     entries = schema.list_entries.c
     rows = connection.execute(
         select(entries.source_id, entries.item, entries.changed_s).where(
             entries["list"] == number, entries.source_id.in_(source_ids)
         )
     ).all()
-    stored = dict[bytes, Row[Any]]()
-    for row in rows:
-        stored[row.source_id] = row
-    return stored
+    return dict(zip((row.source_id for row in rows), rows, strict=True))
 
 
 def _delete(connection: Connection, number: int, source_ids: Collection[bytes]) -> None:
