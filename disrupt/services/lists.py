@@ -90,14 +90,15 @@ class PartnerLists:
             raise LimitExceededError(
                 f"At most {ENTRIES_AT_ONCE} entries at once.", limit=str(ENTRIES_AT_ONCE)
             )
-        skipped, taken = Counter[str](), list[ListEntry]()
+        skipped, taken, items = Counter[str](), list[ListEntry](), list[NewItem | None]()
         for entry in entries:
-            reason = _objection(entry)
-            if reason is None:
-                taken.append(entry)
+            item = _item(entry)
+            if isinstance(item, Skipped):
+                skipped[item] += 1
             else:
-                skipped[reason] += 1
-        items = self._new_items(taken)
+                taken.append(entry)
+                items.append(item)
+        self._mark_common(items)
         part = ListPart(name, taken, items, checkpoint, withdrawn_before_s)
         applied = self.registry.apply_list(part, day=day)
         skipped[Skipped.STALE] += applied.stale
@@ -109,25 +110,17 @@ class PartnerLists:
             raise InvalidRequestError.of(Violation("failure", "not a code of a-z and _"))
         self.registry.note_list_run(name, failure, skipped, at_s)
 
-    def _new_items(self, entries: Sequence[ListEntry]) -> list[NewItem | None]:
-        """Return the item of each entry, None of those that were withdrawn."""
-        items = [
-            None
-            if entry.fingerprints is None
-            else NewItem(
-                secrets.token_bytes(ITEM_ID_BYTES),
-                entry.kind,
-                sufficient(MediaItem(entry.kind, entry.fingerprints)).fingerprints,
-            )
-            for entry in entries
-        ]
-        pictures = [at for at, item in enumerate(items) if item and item.kind == MediaKind.IMAGE]
+    def _mark_common(self, items: list[NewItem | None]) -> None:
+        """Mark those of the items that are pictures near to one in common use."""
+        pictures = {
+            at: item.fingerprints["hash"][0]
+            for at, item in enumerate(items)
+            if item is not None and item.kind == MediaKind.IMAGE
+        }
         if pictures:
-            hashes = np.stack([items[at].fingerprints["hash"][0] for at in pictures])  # type: ignore[union-attr]
-            are_common = self.common.are_near(hashes)
-            for at in np.array(pictures)[are_common]:
+            are_near = self.common.are_near(np.stack(list(pictures.values())))
+            for at in np.array(list(pictures))[are_near]:
                 items[at] = replace(items[at], is_common=True)
-        return items
 
 
 def _is_source(source: str) -> bool:
@@ -137,8 +130,8 @@ def _is_source(source: str) -> bool:
         return False
 
 
-def _objection(entry: ListEntry) -> Skipped | None:
-    """Say why an entry is not registered; None where it is, or where it was withdrawn."""
+def _item(entry: ListEntry) -> NewItem | Skipped | None:
+    """Return the item of an entry, None of one that was withdrawn, or why it gets none."""
     if not 1 <= len(entry.source_id) <= SOURCE_ID_BYTES_MAX:
         return Skipped.MALFORMED
     if entry.fingerprints is None:
@@ -146,4 +139,6 @@ def _objection(entry: ListEntry) -> Skipped | None:
     kept = sufficient(MediaItem(entry.kind, entry.fingerprints)).fingerprints
     if not len(kept):
         return Skipped.INDISTINCT
-    return Skipped.MALFORMED if misfit(entry.kind, kept) else None
+    if misfit(entry.kind, kept):
+        return Skipped.MALFORMED
+    return NewItem(secrets.token_bytes(ITEM_ID_BYTES), entry.kind, kept)

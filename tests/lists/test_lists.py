@@ -33,8 +33,8 @@ TE = (
     b' "should_delete": true}]}'
 )
 SETTINGS = settings(
-    max_examples=6,
-    stateful_step_count=10,
+    max_examples=20,
+    stateful_step_count=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
