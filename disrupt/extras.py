@@ -37,7 +37,6 @@ PACKAGES = {
     "archives": ("pyarrow",),
     "ray": ("ray",),
     "lists": ("defusedxml", "httpcore"),
-    "threatexchange": ("threatexchange",),
 }
 """Packages of each extra, by import name."""
 

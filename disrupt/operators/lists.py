@@ -34,6 +34,7 @@ from disrupt.wire import lists as wire
 _BACKOFF_S, _BACKOFF_MAX_S = 60, 6 * 3600
 """Pause after a failed run of all lists, doubled with each further one."""
 _SECRETS_BYTES_MAX = 10_000
+_LOCK = "lists.lock"
 _H = 3600.0
 
 _log = structlog.get_logger(__name__)
@@ -179,14 +180,14 @@ def run(
 @contextmanager
 def _alone(data_dir: Path) -> Iterator[None]:
     """Keep another run from bringing back what this one withdraws."""
-    directory = os.open(data_dir, os.O_RDONLY)
+    lock = os.open(data_dir / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError:
         raise UnavailableError("Lists are being read already.") from None
     finally:
-        os.close(directory)
+        os.close(lock)
 
 
 def _run_all(data_dir: Path, names: tuple[str, ...], *, feedback: bool, may_shrink: bool) -> bool:
