@@ -227,7 +227,7 @@ def run_list(
         entries: list[ListEntry], checkpoint: str | None, before_s: int
     ) -> tuple[Mapping[str, int], bool]:
         answer = desk.ApplyList(wire.apply_request(kept.name, entries, checkpoint, before_s))
-        return answer.skipped, answer.is_more
+        return wire.skipped(answer.skipped), answer.is_more
 
     skipped, failure = Counter[str](), ""
     try:
@@ -243,7 +243,9 @@ def run_list(
         failure = error.code if isinstance(error, ListReadError) else error.reason.lower()
         _log.warning("list_not_read", list=kept.name, failure=failure)
         click.echo(f"{kept.name}: {clean(error.message)}", err=True)
-    note = admin_pb2.NoteListRunRequest(name=kept.name, failure=failure, skipped=+skipped)
+    note = admin_pb2.NoteListRunRequest(
+        name=kept.name, failure=failure, skipped=wire.skipped_messages(+skipped)
+    )
     desk.NoteListRun(note)
     return not failure
 
@@ -287,7 +289,7 @@ def _row(kept: admin_pb2.List) -> dict[str, Any]:
         "age_s": None if read_s is None else max(int(time.time()) - read_s, 0),
         "failure": kept.failure,
         "failures": kept.failures,
-        "skipped": dict(kept.skipped),
+        "skipped": wire.skipped(kept.skipped),
         "is_removed": kept.is_removed,
     }
 

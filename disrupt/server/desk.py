@@ -166,12 +166,16 @@ class Desk:
             request.withdrawn_before_s,
             day=today(),
         )
-        return admin_pb2.ApplyListResponse(skipped=skipped, is_more=is_more)
+        return admin_pb2.ApplyListResponse(
+            skipped=wire_lists.skipped_messages(skipped), is_more=is_more
+        )
 
     def NoteListRun(self, request: admin_pb2.NoteListRunRequest) -> admin_pb2.NoteListRunResponse:
         """Note how a run of a list ended."""
         ended_s = int(time.time())
-        self._lists.note_run(request.name, request.failure, dict(request.skipped), at_s=ended_s)
+        self._lists.note_run(
+            request.name, request.failure, wire_lists.skipped(request.skipped), at_s=ended_s
+        )
         return admin_pb2.NoteListRunResponse()
 
     def RemoveList(self, request: admin_pb2.RemoveListRequest) -> admin_pb2.RemoveListResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from disrupt.admin.v1 import admin_pb2
 from disrupt.core import media
@@ -24,9 +24,21 @@ def partner_list(kept: PartnerList) -> admin_pb2.List:
         tried_s=kept.tried_s,
         failure=kept.failure,
         failures=kept.failures,
-        skipped=kept.skipped,
+        skipped=skipped_messages(kept.skipped),
         is_removed=kept.is_removed,
     )
+
+
+def skipped_messages(skipped: Mapping[str, int]) -> list[admin_pb2.SkippedEntries]:
+    """Return the messages of how many entries were skipped, by reason."""
+    return [
+        admin_pb2.SkippedEntries(reason=reason, entries=count) for reason, count in skipped.items()
+    ]
+
+
+def skipped(messages: Iterable[admin_pb2.SkippedEntries]) -> dict[str, int]:
+    """Return how many entries were skipped, by reason."""
+    return {message.reason: message.entries for message in messages}
 
 
 def apply_request(

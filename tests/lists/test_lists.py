@@ -110,7 +110,7 @@ def test_a_file_is_the_whole_list(tmp_path: Path) -> None:
 
         assert read(1200, 100)
         assert lists()[0].entries == 1200
-        assert lists()[0].skipped == {"malformed": 1}
+        assert [(row.reason, row.entries) for row in lists()[0].skipped] == [("malformed", 1)]
         assert not read(500, 100)
         assert lists()[0].failure == "shrunk"
         assert lists()[0].entries == 1200

@@ -993,26 +993,6 @@ class List(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    @_typing.final
-    class SkippedEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.int
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.int = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
     NAME_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     CHECKPOINT_FIELD_NUMBER: _builtins.int
@@ -1045,8 +1025,8 @@ class List(_message.Message):
     is_removed: _builtins.bool
     """Whether it is being removed: nothing is read of it any more."""
     @_builtins.property
-    def skipped(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Entries that the last run did not register, by reason, a code of small letters and underscores."""
+    def skipped(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkippedEntries]:
+        """Entries that the last run did not register."""
 
     def __init__(
         self,
@@ -1060,7 +1040,7 @@ class List(_message.Message):
         tried_s: _builtins.int = ...,
         failure: _builtins.str = ...,
         failures: _builtins.int = ...,
-        skipped: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        skipped: _abc.Iterable[Global___SkippedEntries] | None = ...,
         is_removed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -1070,6 +1050,32 @@ class List(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___List: _TypeAlias = List  # noqa: Y015
+
+@_typing.final
+class SkippedEntries(_message.Message):
+    """How many entries of a list were not registered for one reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """The reason, a code of small letters and underscores."""
+    entries: _builtins.int
+    """How many."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        entries: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SkippedEntries: _TypeAlias = SkippedEntries  # noqa: Y015
 
 @_typing.final
 class ListEntry(_message.Message):
@@ -1246,38 +1252,18 @@ class ApplyListResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    @_typing.final
-    class SkippedEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.int
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.int = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
     SKIPPED_FIELD_NUMBER: _builtins.int
     IS_MORE_FIELD_NUMBER: _builtins.int
     is_more: _builtins.bool
     """Whether more is to be withdrawn: then the checkpoint stays, and the call is to be repeated."""
     @_builtins.property
-    def skipped(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Entries that were not registered, by reason."""
+    def skipped(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkippedEntries]:
+        """Entries that were not registered."""
 
     def __init__(
         self,
         *,
-        skipped: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        skipped: _abc.Iterable[Global___SkippedEntries] | None = ...,
         is_more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -1294,26 +1280,6 @@ class NoteListRunRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    @_typing.final
-    class SkippedEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.int
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.int = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
     NAME_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     SKIPPED_FIELD_NUMBER: _builtins.int
@@ -1322,15 +1288,15 @@ class NoteListRunRequest(_message.Message):
     failure: _builtins.str
     """Why it failed, as List has it."""
     @_builtins.property
-    def skipped(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Entries that it did not register, by reason."""
+    def skipped(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkippedEntries]:
+        """Entries that it did not register."""
 
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
         failure: _builtins.str = ...,
-        skipped: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        skipped: _abc.Iterable[Global___SkippedEntries] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
