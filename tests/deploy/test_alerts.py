@@ -280,6 +280,9 @@ def under_load(folder: Path, sabotage: str | None = None) -> tuple[set[str], dic
 
 
 NOTHING_TO_SHOW = {
+    "Age of partners' lists",
+    "Failed runs of partners' lists",
+    "Entries that partners' lists skipped",
     "Lookups by picture: time to the answer",  # there were no pictures, matches, refusals
     "Calls a second that were not answered OK",  # refused before they were let in
     "Matches a second",

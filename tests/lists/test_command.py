@@ -16,7 +16,7 @@ def test_lists_run_beside_a_server(tmp_path: Path) -> None:
     with Deployment.start(tmp_path / "data") as server:
 
         def lists(*words: str) -> subprocess.CompletedProcess[str]:
-            command = [BIN / "disrupt", "lists", *words, "--data-dir", server.data_dir]
+            command = [str(BIN / "disrupt"), "lists", *words, "--data-dir", str(server.data_dir)]
             return subprocess.run(command, capture_output=True, text=True, check=False)
 
         def status() -> dict[str, object]:
