@@ -15,6 +15,7 @@ from disrupt.core.case_erasures import CaseErasure
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Cursor
 from disrupt.core.disputes import Version
+from disrupt.core.lists import ListEntry
 from disrupt.core.media import Assurance, MediaKind
 from disrupt.core.outcomes import (
     Dispute,
@@ -102,6 +103,29 @@ class Registration:
     paid_pictures: float = 0.0
     act: Act | None = None
     statement: Statement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListPart:
+    """A part of a partner's list: at most ENTRIES_AT_ONCE entries, of each id one that counts.
+
+    ``items`` has the item of each of ``entries``, None of one that was withdrawn. ``checkpoint`` is
+    how far the list is read with them; None: as before. Entries that changed before
+    ``withdrawn_before_s`` are withdrawn, too.
+    """
+
+    name: str
+    entries: Sequence[ListEntry]
+    items: Sequence[NewItem | None]
+    checkpoint: str | None = None
+    withdrawn_before_s: int = 0
+
+
+class ListApplied(NamedTuple):
+    """The result of a part: how many entries were stale, and whether more is to be withdrawn."""
+
+    stale: int
+    is_more: bool
 
 
 class HeldItem(NamedTuple):

@@ -49,6 +49,8 @@ from disrupt.registry import head_note, journal
 from disrupt.registry.journal import Epoch, Journal
 from disrupt.registry.records import (
     ITEMS_OF_ACT_MAX,
+    ListApplied,
+    ListPart,
     Registered,
     Registration,
     Removed,
@@ -62,6 +64,7 @@ from disrupt.registry.sql import (
     bulk,
     case_erasures,
     disputes,
+    lists,
     mirror_reports,
     mirroring,
     outcomes,
@@ -159,6 +162,7 @@ class RegistryReader:
     mirror = _reading(mirroring.state)
     mirror_cursor = _reading(mirroring.marked_cursor)
     mirror_reports = _reading(mirror_reports.reports)
+    lists = _reading(lists.lists)
 
     def lacks(self) -> Cursor | None:
         """Return the head noted beside the registry, if the registry does not know it; else None.
@@ -475,6 +479,35 @@ class RegistryWriter(RegistryReader):
             return mirroring.follow(connection, page, day), None
 
         self._remove(follow)
+
+    add_list = _changing(lists.add_list)
+    note_list_run = _changing(lists.note_list_run)
+    list_feedback = _changing(lists.list_feedback)
+
+    def apply_list(self, part: ListPart, *, day: str) -> ListApplied:
+        """Apply a part of a partner's list; what it removes goes as ``withdraw`` removes it.
+
+        In one transaction, which has exactly the changes that its checkpoint covers. Errors as
+        ``lists.apply_list`` raises; of what is not a success, repeat the same part.
+        """
+
+        def apply(connection: Connection) -> tuple[_Removals, ListApplied]:
+            applied, removed = lists.apply_list(connection, part, day, self._writable.make_room)
+            return removed, applied
+
+        return self._remove(apply)
+
+    def remove_list(self, name: str, act: Act, *, day: str) -> bool:
+        """Withdraw some items of a list, and tell whether nothing is left of it: else call again.
+
+        NotFoundError if there is no such list.
+        """
+
+        def remove(connection: Connection) -> tuple[_Removals, bool]:
+            is_done, removed = lists.remove_some(connection, name, act=act, day=day)
+            return removed, is_done
+
+        return self._remove(remove)
 
     def add_key(self, key: ApiKey, *, act: Act, replaced: ApiKey | None = None) -> None:
         """Add a key; with ``replaced``, change that one in the same transaction.

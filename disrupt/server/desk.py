@@ -40,9 +40,12 @@ from disrupt.server.edge.pool import Pool
 from disrupt.server.edge.receiving import Context
 from disrupt.server.edge.today import today
 from disrupt.services import banks, keys, tallies
+from disrupt.services.common_bank import CommonBank
+from disrupt.services.lists import PartnerLists
 from disrupt.wire import admin as wire
 from disrupt.wire import banks as wire_banks
 from disrupt.wire import feed as wire_feed
+from disrupt.wire import lists as wire_lists
 
 _TIMEOUT_S = 10.0
 _OF_MIRRORS = frozenset({Right.MATCH, Right.OPERATOR})
@@ -56,6 +59,7 @@ class Desk:
     """Answer the calls of AdminService from the registry, whose lock this process holds."""
 
     registry: RegistryWriter
+    common: CommonBank
     mirror_disputes_per_day: int = 0
     outcomes: DurableQueue | None = None
     """Of a mirror: outcomes that the hotline is to be told."""
@@ -185,6 +189,56 @@ class Desk:
         self.registry.note_mirror_report(wire.mirror_report(request, int(time.time())))
         return admin_pb2.NoteMirrorResponse()
 
+    def AddList(self, request: admin_pb2.AddListRequest) -> admin_pb2.AddListResponse:
+        """Add a partner's list, and its bank."""
+        self._refuse_of_mirror()
+        policy, act = wire_banks.policy(request.policy), _act(Action.LIST_ADDED)
+        added = self._lists.add(request.name, request.source, policy, act=act, day=today())
+        return admin_pb2.AddListResponse(list=wire_lists.partner_list(added))
+
+    def ListLists(self, _request: admin_pb2.ListListsRequest) -> admin_pb2.ListListsResponse:
+        """List partners' lists."""
+        lists = map(wire_lists.partner_list, self.registry.lists())
+        return admin_pb2.ListListsResponse(lists=lists)
+
+    def ApplyList(self, request: admin_pb2.ApplyListRequest) -> admin_pb2.ApplyListResponse:
+        """Apply a part of a list."""
+        skipped, is_more = self._lists.apply(
+            request.name,
+            wire_lists.entries(request),
+            request.checkpoint if request.HasField("checkpoint") else None,
+            request.withdrawn_before_s,
+            day=today(),
+        )
+        return admin_pb2.ApplyListResponse(
+            skipped=wire_lists.skipped_messages(skipped), is_more=is_more
+        )
+
+    def NoteListRun(self, request: admin_pb2.NoteListRunRequest) -> admin_pb2.NoteListRunResponse:
+        """Note how a run of a list ended."""
+        ended_s = int(time.time())
+        self._lists.note_run(
+            request.name, request.failure, wire_lists.skipped(request.skipped), at_s=ended_s
+        )
+        return admin_pb2.NoteListRunResponse()
+
+    def RemoveList(self, request: admin_pb2.RemoveListRequest) -> admin_pb2.RemoveListResponse:
+        """Withdraw a part of a list."""
+        act = _act(Action.LIST_REMOVED)
+        return admin_pb2.RemoveListResponse(
+            is_done=self.registry.remove_list(request.name, act, day=today())
+        )
+
+    def ReadListFeedback(
+        self, request: admin_pb2.ReadListFeedbackRequest
+    ) -> admin_pb2.ReadListFeedbackResponse:
+        """Note what the source of a list was told, and return what it was not."""
+        told = [wire_lists.feedback(feedback) for feedback in request.told]
+        waiting = self.registry.list_feedback(request.name, told)
+        return admin_pb2.ReadListFeedbackResponse(
+            feedback=map(wire_lists.feedback_message, waiting)
+        )
+
     def Checkpoint(self, _request: admin_pb2.CheckpointRequest) -> admin_pb2.CheckpointResponse:
         """Clear the registry's log."""
         return admin_pb2.CheckpointResponse(done=self.registry.checkpoint())
@@ -203,6 +257,10 @@ class Desk:
             raise InvalidRequestError.of(
                 Violation("name", "a mirror has the banks of its hotline: ask there for a change")
             )
+
+    @property
+    def _lists(self) -> PartnerLists:
+        return PartnerLists(self.registry, self.common)
 
     def _key(self, key: ApiKey) -> admin_pb2.Key:
         return wire.key(key, _bank_names(self.registry))
@@ -254,7 +312,7 @@ def open_desk(data_dir: Path) -> Iterator[Desk]:
             yield cast("Desk", _Remote(AdminServiceStub(stack.enter_context(channel))))
         else:
             registry = stack.enter_context(opening.writing(directory))
-            yield Desk(registry)
+            yield Desk(registry, CommonBank(registry))
 
 
 def clear_log(desk: Desk) -> bool:

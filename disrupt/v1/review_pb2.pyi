@@ -142,6 +142,10 @@ class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueTy
     """A bank was added."""
     ACTION_BANK_CHANGED: _Action.ValueType  # 61
     """A bank was changed."""
+    ACTION_LIST_ADDED: _Action.ValueType  # 62
+    """An operator added a partner's list."""
+    ACTION_LIST_REMOVED: _Action.ValueType  # 63
+    """An operator removed a partner's list, whose items are withdrawn."""
 
 class Action(_Action, metaclass=_ActionEnumTypeWrapper):
     """What somebody did."""
@@ -196,6 +200,10 @@ ACTION_BANK_ADDED: Action.ValueType  # 60
 """A bank was added."""
 ACTION_BANK_CHANGED: Action.ValueType  # 61
 """A bank was changed."""
+ACTION_LIST_ADDED: Action.ValueType  # 62
+"""An operator added a partner's list."""
+ACTION_LIST_REMOVED: Action.ValueType  # 63
+"""An operator removed a partner's list, whose items are withdrawn."""
 Global___Action: _TypeAlias = Action  # noqa: Y015
 
 @_typing.final

@@ -49,6 +49,7 @@ HEALTHY = {
     "disrupt_open_files_max": "20000x240",
     "disrupt_faults_total": "3x240",
     "disrupt_backup_timestamp_seconds": "0x240",
+    "disrupt_list_read_timestamp_seconds": "0x240",
     "disrupt_certificate_expiry_timestamp_seconds": "2e6x240",
     'disrupt_decoder_ends_total{media="pictures", cause="CRASH"}': "0x120 5x120",
     'disrupt_refusals_total{reason="OVERLOADED", key="a"}': "0+10x240",
@@ -101,6 +102,7 @@ CAUSES = {
         'disrupt_process_ends_total{role="maintenance", cause="died"}': "0x120 1x120"
     },
     "DisruptBackupOld": {"disrupt_backup_timestamp_seconds": "-1e6x240"},
+    "DisruptListOld": {"disrupt_list_read_timestamp_seconds": "-1e6x240"},
     "DisruptReloadRefused": {'disrupt_reloads_total{outcome="refused"}': "0x200 1x40"},
     "DisruptCertificateEnds": {"disrupt_certificate_expiry_timestamp_seconds": "1e6x240"},
     "DisruptDecodersDie": {
@@ -138,6 +140,7 @@ BRIDGED = {
     },
     "DisruptDiskFills": {"disrupt_disk_free_bytes": "1e9x227 stale _x3 1e9x8"},
     "DisruptBackupOld": {"disrupt_backup_timestamp_seconds": "-1e6x227 stale _x12"},
+    "DisruptListOld": {"disrupt_list_read_timestamp_seconds": "-1e6x227 stale _x12"},
     "DisruptReviewWaits": {'disrupt_items{state="waiting"}': "120x227 stale _x3 120x8"},
     "DisruptMinorDisputed": {'disrupt_disputes{reason="minor"}': "1x227 stale _x12"},
     "DisruptItemsHidden": {"disrupt_items_hidden": "600x227 stale _x3 600x8"},
@@ -278,6 +281,9 @@ def under_load(folder: Path, sabotage: str | None = None) -> tuple[set[str], dic
 
 
 NOTHING_TO_SHOW = {
+    "Age of partners' lists",
+    "Failed runs of partners' lists",
+    "Entries that partners' lists skipped",
     "Lookups by picture: time to the answer",  # there were no pictures, matches, refusals
     "Calls a second that were not answered OK",  # refused before they were let in
     "Matches a second",

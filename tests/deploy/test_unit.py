@@ -14,7 +14,10 @@ from rig.servers.deployment import BIN
 DEPLOY = Path(__file__).parents[2] / "deploy"
 UNITS = [
     DEPLOY / f"disrupt{name}"
-    for name in (".service", "-mirror.service", "-web.service", "-backup.service", "-backup.timer")
+    for name in (
+        *(".service", "-mirror.service", "-web.service", "-backup.service", "-lists.service"),
+        *("-backup.timer", "-lists.timer"),
+    )
 ]
 
 

@@ -1164,3 +1164,465 @@ class SetBankResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetBankResponse: _TypeAlias = SetBankResponse  # noqa: Y015
+
+@_typing.final
+class List(_message.Message):
+    """A partner's list of hashes, each of whose entries is an item of one bank."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    ADDED_S_FIELD_NUMBER: _builtins.int
+    READ_S_FIELD_NUMBER: _builtins.int
+    TRIED_S_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    IS_REMOVED_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name, as that of its bank."""
+    source: _builtins.str
+    """Where it comes from: a JSON object, as `disrupt lists` makes it. Without credentials."""
+    checkpoint: _builtins.str
+    """Up to where it was read, as its source says it; empty before the first run that ended."""
+    entries: _builtins.int
+    """Entries that are registered. Several of one hash are one item."""
+    added_s: _builtins.int
+    """When it was added, in seconds since 1970, UTC."""
+    read_s: _builtins.int
+    """When a run last ended well, likewise; 0: never."""
+    tried_s: _builtins.int
+    """When a run last ended, likewise; 0: never."""
+    failure: _builtins.str
+    """Why the last run failed, a code of small letters and underscores; empty: it did not."""
+    failures: _builtins.int
+    """Runs that failed since one ended well."""
+    is_removed: _builtins.bool
+    """Whether it is being removed: nothing is read of it any more."""
+    @_builtins.property
+    def skipped(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkippedEntries]:
+        """Entries that the last run did not register."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        source: _builtins.str = ...,
+        checkpoint: _builtins.str = ...,
+        entries: _builtins.int = ...,
+        added_s: _builtins.int = ...,
+        read_s: _builtins.int = ...,
+        tried_s: _builtins.int = ...,
+        failure: _builtins.str = ...,
+        failures: _builtins.int = ...,
+        skipped: _abc.Iterable[Global___SkippedEntries] | None = ...,
+        is_removed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["added_s", b"added_s", "checkpoint", b"checkpoint", "entries", b"entries", "failure", b"failure", "failures", b"failures", "is_removed", b"is_removed", "name", b"name", "read_s", b"read_s", "skipped", b"skipped", "source", b"source", "tried_s", b"tried_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___List: _TypeAlias = List  # noqa: Y015
+
+@_typing.final
+class SkippedEntries(_message.Message):
+    """How many entries of a list were not registered for one reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """The reason, a code of small letters and underscores."""
+    entries: _builtins.int
+    """How many."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        entries: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SkippedEntries: _TypeAlias = SkippedEntries  # noqa: Y015
+
+@_typing.final
+class ListEntry(_message.Message):
+    """An entry of a list: one picture or video, or that it was withdrawn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    CHANGED_S_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    FINGERPRINTS_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.bytes
+    """Id at the source, 1-200 bytes; an entry takes the place of an earlier one of its id."""
+    changed_s: _builtins.int
+    """When the source changed it, seconds since 1970, UTC; an older one than that stored is ignored."""
+    kind: _builtins.int
+    """Number of disrupt.v1.MediaKind. 0: the entry was withdrawn."""
+    fingerprints: _builtins.bytes
+    """Fingerprints as the registry packs them; empty where it was withdrawn."""
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.bytes = ...,
+        changed_s: _builtins.int = ...,
+        kind: _builtins.int = ...,
+        fingerprints: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_s", b"changed_s", "fingerprints", b"fingerprints", "kind", b"kind", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEntry: _TypeAlias = ListEntry  # noqa: Y015
+
+@_typing.final
+class AddListRequest(_message.Message):
+    """Adds a list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name, as that of Bank, and no other list's; not that of a bank of own cases, `test` or `common`."""
+    source: _builtins.str
+    """Source, as List has it, at most 4000 bytes."""
+    @_builtins.property
+    def policy(self) -> Global___BankPolicy:
+        """What is set of a new bank."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        source: _builtins.str = ...,
+        policy: Global___BankPolicy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "policy", b"policy", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddListRequest: _TypeAlias = AddListRequest  # noqa: Y015
+
+@_typing.final
+class AddListResponse(_message.Message):
+    """The list is added."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def list(self) -> Global___List:
+        """The list."""
+
+    def __init__(
+        self,
+        *,
+        list: Global___List | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["list", b"list"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["list", b"list"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddListResponse: _TypeAlias = AddListResponse  # noqa: Y015
+
+@_typing.final
+class ListListsRequest(_message.Message):
+    """Asks for the lists."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListListsRequest: _TypeAlias = ListListsRequest  # noqa: Y015
+
+@_typing.final
+class ListListsResponse(_message.Message):
+    """The lists."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LISTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def lists(self) -> _containers.RepeatedCompositeFieldContainer[Global___List]:
+        """By name."""
+
+    def __init__(
+        self,
+        *,
+        lists: _abc.Iterable[Global___List] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lists", b"lists"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListListsResponse: _TypeAlias = ListListsResponse  # noqa: Y015
+
+@_typing.final
+class ApplyListRequest(_message.Message):
+    """Applies entries of a list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    CHECKPOINT_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_BEFORE_S_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the list."""
+    checkpoint: _builtins.str
+    """Up to where the list is read with these entries. Absent: as before."""
+    withdrawn_before_s: _builtins.int
+    """Withdraws entries that changed before, at most 500: those that a whole list has no more. 0: none."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListEntry]:
+        """At most 500."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        entries: _abc.Iterable[Global___ListEntry] | None = ...,
+        checkpoint: _builtins.str | None = ...,
+        withdrawn_before_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_checkpoint", b"_checkpoint", "checkpoint", b"checkpoint"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_checkpoint", b"_checkpoint", "checkpoint", b"checkpoint", "entries", b"entries", "name", b"name", "withdrawn_before_s", b"withdrawn_before_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__checkpoint: _TypeAlias = _typing.Literal["checkpoint"]  # noqa: Y015
+    _WhichOneofArgType__checkpoint: _TypeAlias = _typing.Literal["_checkpoint", b"_checkpoint"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__checkpoint) -> _WhichOneofReturnType__checkpoint | None: ...
+
+Global___ApplyListRequest: _TypeAlias = ApplyListRequest  # noqa: Y015
+
+@_typing.final
+class ApplyListResponse(_message.Message):
+    """The entries are applied."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    IS_MORE_FIELD_NUMBER: _builtins.int
+    is_more: _builtins.bool
+    """Whether more is to be withdrawn: then the checkpoint stays, and the call is to be repeated."""
+    @_builtins.property
+    def skipped(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkippedEntries]:
+        """Entries that were not registered."""
+
+    def __init__(
+        self,
+        *,
+        skipped: _abc.Iterable[Global___SkippedEntries] | None = ...,
+        is_more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_more", b"is_more", "skipped", b"skipped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ApplyListResponse: _TypeAlias = ApplyListResponse  # noqa: Y015
+
+@_typing.final
+class NoteListRunRequest(_message.Message):
+    """Notes how a run ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    SKIPPED_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the list."""
+    failure: _builtins.str
+    """Why it failed, as List has it."""
+    @_builtins.property
+    def skipped(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkippedEntries]:
+        """Entries that it did not register."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        failure: _builtins.str = ...,
+        skipped: _abc.Iterable[Global___SkippedEntries] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "name", b"name", "skipped", b"skipped"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoteListRunRequest: _TypeAlias = NoteListRunRequest  # noqa: Y015
+
+@_typing.final
+class NoteListRunResponse(_message.Message):
+    """The end of the run is noted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NoteListRunResponse: _TypeAlias = NoteListRunResponse  # noqa: Y015
+
+@_typing.final
+class RemoveListRequest(_message.Message):
+    """Removes a list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the list."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveListRequest: _TypeAlias = RemoveListRequest  # noqa: Y015
+
+@_typing.final
+class RemoveListResponse(_message.Message):
+    """A part of the list is removed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IS_DONE_FIELD_NUMBER: _builtins.int
+    is_done: _builtins.bool
+    """Whether nothing of it is left. Its bank stays, empty."""
+    def __init__(
+        self,
+        *,
+        is_done: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_done", b"is_done"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveListResponse: _TypeAlias = RemoveListResponse  # noqa: Y015
+
+@_typing.final
+class ListFeedback(_message.Message):
+    """What platforms did with matches of an entry."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    source_id: _builtins.bytes
+    """Id at the source."""
+    hash: _builtins.bytes
+    """First hash of the item, 32 bytes."""
+    outcome: _builtins.int
+    """Number of disrupt.v1.Outcome: BLOCKED where any organisation blocked it, else the latest."""
+    def __init__(
+        self,
+        *,
+        source_id: _builtins.bytes = ...,
+        hash: _builtins.bytes = ...,
+        outcome: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hash", b"hash", "outcome", b"outcome", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFeedback: _TypeAlias = ListFeedback  # noqa: Y015
+
+@_typing.final
+class ReadListFeedbackRequest(_message.Message):
+    """Asks for what the source of a list was not told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TOLD_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name of the list."""
+    @_builtins.property
+    def told(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListFeedback]:
+        """What it was told since the last call."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        told: _abc.Iterable[Global___ListFeedback] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "told", b"told"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadListFeedbackRequest: _TypeAlias = ReadListFeedbackRequest  # noqa: Y015
+
+@_typing.final
+class ReadListFeedbackResponse(_message.Message):
+    """What the source was not told."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FEEDBACK_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def feedback(self) -> _containers.RepeatedCompositeFieldContainer[Global___ListFeedback]:
+        """At most 500."""
+
+    def __init__(
+        self,
+        *,
+        feedback: _abc.Iterable[Global___ListFeedback] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["feedback", b"feedback"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadListFeedbackResponse: _TypeAlias = ReadListFeedbackResponse  # noqa: Y015

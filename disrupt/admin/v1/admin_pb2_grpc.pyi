@@ -60,6 +60,18 @@ class AdminServiceStub:
     """Lists banks."""
     SetBank: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SetBankRequest, _admin_pb2.SetBankResponse]
     """Replaces parts of a bank's policy; every worker follows within a second."""
+    AddList: _grpc.UnaryUnaryMultiCallable[_admin_pb2.AddListRequest, _admin_pb2.AddListResponse]
+    """Adds a partner's list, and its bank unless there is one of its name; nothing is read yet."""
+    ListLists: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListListsRequest, _admin_pb2.ListListsResponse]
+    """Lists partners' lists."""
+    ApplyList: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ApplyListRequest, _admin_pb2.ApplyListResponse]
+    """Applies a part of a list, with what has been read up to then, in one transaction. Safe to repeat."""
+    NoteListRun: _grpc.UnaryUnaryMultiCallable[_admin_pb2.NoteListRunRequest, _admin_pb2.NoteListRunResponse]
+    """Notes how a run of a list ended."""
+    RemoveList: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RemoveListRequest, _admin_pb2.RemoveListResponse]
+    """Withdraws some items of a list, or forgets it once it has none: call it until done."""
+    ReadListFeedback: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ReadListFeedbackRequest, _admin_pb2.ReadListFeedbackResponse]
+    """Returns what platforms reported of a list's items and its source was not told of, after noting what it was."""
     RecordOutcome: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RecordOutcomeRequest, _admin_pb2.RecordOutcomeResponse]
     """Notes what came of a match, durably. Workers call it for ReportOutcome, whose match id they have opened."""
     NoteMirror: _grpc.UnaryUnaryMultiCallable[_admin_pb2.NoteMirrorRequest, _admin_pb2.NoteMirrorResponse]
@@ -96,6 +108,18 @@ class AdminServiceAsyncStub(AdminServiceStub):
     """Lists banks."""
     SetBank: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetBankRequest, _admin_pb2.SetBankResponse]  # type: ignore[assignment]
     """Replaces parts of a bank's policy; every worker follows within a second."""
+    AddList: _aio.UnaryUnaryMultiCallable[_admin_pb2.AddListRequest, _admin_pb2.AddListResponse]  # type: ignore[assignment]
+    """Adds a partner's list, and its bank unless there is one of its name; nothing is read yet."""
+    ListLists: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListListsRequest, _admin_pb2.ListListsResponse]  # type: ignore[assignment]
+    """Lists partners' lists."""
+    ApplyList: _aio.UnaryUnaryMultiCallable[_admin_pb2.ApplyListRequest, _admin_pb2.ApplyListResponse]  # type: ignore[assignment]
+    """Applies a part of a list, with what has been read up to then, in one transaction. Safe to repeat."""
+    NoteListRun: _aio.UnaryUnaryMultiCallable[_admin_pb2.NoteListRunRequest, _admin_pb2.NoteListRunResponse]  # type: ignore[assignment]
+    """Notes how a run of a list ended."""
+    RemoveList: _aio.UnaryUnaryMultiCallable[_admin_pb2.RemoveListRequest, _admin_pb2.RemoveListResponse]  # type: ignore[assignment]
+    """Withdraws some items of a list, or forgets it once it has none: call it until done."""
+    ReadListFeedback: _aio.UnaryUnaryMultiCallable[_admin_pb2.ReadListFeedbackRequest, _admin_pb2.ReadListFeedbackResponse]  # type: ignore[assignment]
+    """Returns what platforms reported of a list's items and its source was not told of, after noting what it was."""
     RecordOutcome: _aio.UnaryUnaryMultiCallable[_admin_pb2.RecordOutcomeRequest, _admin_pb2.RecordOutcomeResponse]  # type: ignore[assignment]
     """Notes what came of a match, durably. Workers call it for ReportOutcome, whose match id they have opened."""
     NoteMirror: _aio.UnaryUnaryMultiCallable[_admin_pb2.NoteMirrorRequest, _admin_pb2.NoteMirrorResponse]  # type: ignore[assignment]
@@ -201,6 +225,54 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.SetBankResponse, _abc.Awaitable[_admin_pb2.SetBankResponse]]:
         """Replaces parts of a bank's policy; every worker follows within a second."""
+
+    @_abc_1.abstractmethod
+    def AddList(
+        self,
+        request: _admin_pb2.AddListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.AddListResponse, _abc.Awaitable[_admin_pb2.AddListResponse]]:
+        """Adds a partner's list, and its bank unless there is one of its name; nothing is read yet."""
+
+    @_abc_1.abstractmethod
+    def ListLists(
+        self,
+        request: _admin_pb2.ListListsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListListsResponse, _abc.Awaitable[_admin_pb2.ListListsResponse]]:
+        """Lists partners' lists."""
+
+    @_abc_1.abstractmethod
+    def ApplyList(
+        self,
+        request: _admin_pb2.ApplyListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ApplyListResponse, _abc.Awaitable[_admin_pb2.ApplyListResponse]]:
+        """Applies a part of a list, with what has been read up to then, in one transaction. Safe to repeat."""
+
+    @_abc_1.abstractmethod
+    def NoteListRun(
+        self,
+        request: _admin_pb2.NoteListRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.NoteListRunResponse, _abc.Awaitable[_admin_pb2.NoteListRunResponse]]:
+        """Notes how a run of a list ended."""
+
+    @_abc_1.abstractmethod
+    def RemoveList(
+        self,
+        request: _admin_pb2.RemoveListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.RemoveListResponse, _abc.Awaitable[_admin_pb2.RemoveListResponse]]:
+        """Withdraws some items of a list, or forgets it once it has none: call it until done."""
+
+    @_abc_1.abstractmethod
+    def ReadListFeedback(
+        self,
+        request: _admin_pb2.ReadListFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ReadListFeedbackResponse, _abc.Awaitable[_admin_pb2.ReadListFeedbackResponse]]:
+        """Returns what platforms reported of a list's items and its source was not told of, after noting what it was."""
 
     @_abc_1.abstractmethod
     def RecordOutcome(

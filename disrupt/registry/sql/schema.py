@@ -231,6 +231,40 @@ IS_COMMON = text("bank = 3")
 """Condition under which a query finds the items of the bank ``policy.COMMON`` in an index."""
 Index(None, items.c.bank, sqlite_where=IS_COMMON, postgresql_where=IS_COMMON)
 
+# Lists of partners. ``source`` is JSON, of ``disrupt.lists``; ``checkpoint`` is how far it was
+# read, in the source's own words. Times are in seconds since 1970; 0: never. A list that is removed
+# stays
+# until none of its items is left.
+lists = Table(
+    "lists",
+    metadata,
+    Column("number", _NUMBER, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("bank", ForeignKey(banks.c.number), nullable=False, unique=True),
+    Column("case_id", ForeignKey(cases.c.id), nullable=False),
+    Column("source", String, nullable=False),
+    Column("checkpoint", String, nullable=False),
+    Column("added_s", BigInteger, nullable=False),
+    Column("read_s", BigInteger, nullable=False),
+    Column("tried_s", BigInteger, nullable=False),
+    Column("failure", String, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("skipped", JSON, nullable=False),
+    Column("is_removed", Boolean, nullable=False),
+)
+
+# What entries of lists are registered as; several may be one item. ``source_id`` may be made from
+# a hash. ``told`` is the outcome that the source was last told of.
+list_entries = Table(
+    "list_entries",
+    metadata,
+    Column("list", ForeignKey(lists.c.number), primary_key=True),
+    Column("source_id", LargeBinary, primary_key=True),
+    Column("item", ForeignKey(items.c.number), nullable=False, index=True),
+    Column("changed_s", BigInteger, nullable=False),
+    Column("told", Integer),
+)
+
 # The fingerprints of each item that is not erased, packed (``core.media``). Apart from items, so
 # that these are quick to read, and a database can rewrite what was erased by itself.
 fingerprints = Table(

@@ -81,20 +81,20 @@ def register(
             " withdrawn or replaced since. Nothing was registered. Use a new request id to register"
             " more."
         )
-    case = _open_case(connection, registration.case, day)
+    case = open_case(connection, registration.case, day)
     changed = plan_update(connection, case, registration, day)
     if items_per_case is not None:
         _check_room(connection, case.id, changed.growth, items_per_case)
     if changed.added:
         tags.of_case(connection, case.id, day)
-    numbers = _add_items(connection, registration, case, changed, make_room, day)
+    numbers = add_items(connection, registration, case, changed, make_room, day)
     if registration.act is not None:
         for number in numbers:
             acts.note(connection, registration.act, item=number, bank=registration.bank)
     mark = secrets.token_bytes(MARK_BYTES)
     add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
     # Removals come second: between the two, a lookup finds both rather than neither.
-    replaced = _replace(connection, changed.replaced, mark, day)
+    replaced = replace(connection, changed.replaced, mark, day)
     head = queries.head(connection)
     connection.execute(
         insert(schema.requests).values(
@@ -127,7 +127,7 @@ def _is_taken(connection: Connection, request_id: bytes) -> bool:
     return connection.execute(query).first() is not None
 
 
-def _open_case(connection: Connection, case: NewCase | str, day: str) -> Row[Any]:
+def open_case(connection: Connection, case: NewCase | str, day: str) -> Row[Any]:
     """Return the row of the case, new or not, that is ACTIVE now."""
     if isinstance(case, NewCase):
         connection.execute(
@@ -147,7 +147,7 @@ def _open_case(connection: Connection, case: NewCase | str, day: str) -> Row[Any
             " first. Nothing was registered."
         )
     if row.status != CaseStatus.ACTIVE:
-        _set_status(connection, row, CaseStatus.ACTIVE)
+        set_status(connection, row, CaseStatus.ACTIVE)
     return row
 
 
@@ -158,9 +158,8 @@ def _case(connection: Connection, number: str) -> Row[Any]:
     return row
 
 
-def _set_status(
-    connection: Connection, case: Row[Any], to: CaseStatus, closed_on: str = ""
-) -> None:
+def set_status(connection: Connection, case: Row[Any], to: CaseStatus, closed_on: str = "") -> None:
+    """Set the status of a case. Raises CaseClosedError where that step is not allowed."""
     status = advance(CaseStatus(case.status), to)
     if to == CaseStatus.WITHDRAWN:
         case_erasures.forget(connection, case.id)
@@ -175,7 +174,7 @@ def _set_status(
     )
 
 
-def _replace(
+def replace(
     connection: Connection, replaced: Mapping[bytes, Sequence[Row[Any]]], mark: bytes, day: str
 ) -> list[Removed]:
     """Erase stored items whose place others take, and note which; return the erased ones."""
@@ -189,9 +188,17 @@ def _replace(
     for successor, rows in replaced.items():
         outcomes.hand_over(connection, [row.number for row in rows], successor)
         disputes.hand_over(connection, rows, successor, day=day)
+        _hand_over_entries(connection, [row.number for row in rows], successor)
     erase_items(connection, [item.number for item in erased], mark)
     _name_successors(connection, replaced, schema.items.c.number)
     return erased
+
+
+def _hand_over_entries(connection: Connection, numbers: Sequence[int], item_id: bytes) -> None:
+    """Let an item stand for the entries of lists for which those stood that it replaces."""
+    item = select(schema.items.c.number).where(schema.items.c.item_id == item_id).scalar_subquery()
+    entries = schema.list_entries
+    connection.execute(update(entries).where(entries.c.item.in_(numbers)).values(item=item))
 
 
 def _name_successors(
@@ -201,10 +208,9 @@ def _name_successors(
     items = schema.items.c
     for item_id, rows in replaced.items():
         successor = select(items.number).where(items.item_id == item_id).scalar_subquery()
+        numbers = [row.number for row in rows]
         connection.execute(
-            update(schema.items)
-            .where(column.in_([row.number for row in rows]))
-            .values(replaced_by=successor)
+            update(schema.items).where(column.in_(numbers)).values(replaced_by=successor)
         )
 
 
@@ -218,7 +224,7 @@ def _check_room(connection: Connection, case_id: int, growth: int, items_per_cas
         )
 
 
-def _add_items(
+def add_items(
     connection: Connection,
     registration: Registration,
     case: Row[Any],
@@ -241,7 +247,7 @@ def _add_items(
             "item_id": added.item.item_id,
             "bank": added.bank,
             "case_id": case.id,
-            "request_id": registration.request_id,
+            "request_id": registration.request_id or None,
             "state": added.standing.state,
             "state_since_s": added.standing.since_s,
             "wait_reason": added.standing.wait_reason,
@@ -334,7 +340,7 @@ def withdraw(
     erase_items(connection, [row.number for row in erased], secrets.token_bytes(MARK_BYTES))
     _tally_erased(connection, erased, day, closing)
     if len(erased) == len(linked) and case.status != CaseStatus.WITHDRAWN:
-        _set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
+        set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
         tallies.count(connection, day, Tally.CASES_CLOSED, closing)
     return [
         (
@@ -424,13 +430,18 @@ def erase_again(connection: Connection, item_ids: Sequence[bytes], day: str) -> 
 
 
 def _close_empty_cases(connection: Connection, day: str) -> Sequence[int]:
-    """Mark cases without items as withdrawn; return their internal numbers."""
-    is_empty = ~exists().where(schema.items.c.case_id == schema.cases.c.id)
+    """Mark cases without items as withdrawn; return their internal numbers.
+
+    But for those of lists, which may get items again.
+    """
+    cases = schema.cases.c
+    is_empty = ~exists().where(schema.items.c.case_id == cases.id)
+    of_list = exists().where(schema.lists.c.case_id == cases.id)
     empty = connection.execute(
-        select(schema.cases).where(schema.cases.c.status != CaseStatus.WITHDRAWN, is_empty)
+        select(schema.cases).where(cases.status != CaseStatus.WITHDRAWN, is_empty, ~of_list)
     ).all()
     for case in empty:
-        _set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
+        set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
     return [case.id for case in empty]
 
 
@@ -471,7 +482,10 @@ def erase_items(connection: Connection, numbers: Sequence[int], mark: bytes) -> 
     connection.execute(delete(schema.identities).where(schema.identities.c.item.in_(numbers)))
     fingerprints = schema.fingerprints.c
     connection.execute(delete(schema.fingerprints).where(fingerprints.number.in_(numbers)))
-    for about in (schema.outcomes, schema.disputes, schema.narrowings, schema.undoable):
+    for about in (
+        *(schema.outcomes, schema.disputes, schema.narrowings, schema.undoable),
+        schema.list_entries,
+    ):
         connection.execute(delete(about).where(about.c.item.in_(numbers)))
     connection.execute(
         update(schema.items).where(items.number.in_(numbers)).values(dict.fromkeys(_ERASED))

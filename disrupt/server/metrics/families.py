@@ -304,6 +304,25 @@ MIRROR_OUTCOMES = Gauge(
 MIRROR_OUTCOMES_PASSED = Counter(
     "disrupt_mirror_outcomes", "On a mirror: outcomes sent to the hotline, or dropped.", "result"
 )
+LIST_READ = Gauge(
+    "disrupt_list_read_timestamp_seconds",
+    "When a partner's list was last read to its end, or was added.",
+    "list",
+    of_each_process=False,
+)
+LIST_FAILURES = Gauge(
+    "disrupt_list_failures",
+    "Runs of a partner's list that failed since one ended well.",
+    "list",
+    of_each_process=False,
+)
+LIST_SKIPPED = Gauge(
+    "disrupt_list_skipped_entries",
+    "Entries that the last run of a partner's list did not register.",
+    "list",
+    "reason",
+    of_each_process=False,
+)
 INFO = Gauge("disrupt_info", "1, with the version.", "version", of_each_process=False)
 STARTED = Gauge("disrupt_start_timestamp_seconds", "Start of the server.", of_each_process=False)
 PROCESS_UP = Gauge(

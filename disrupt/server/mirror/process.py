@@ -31,6 +31,7 @@ from disrupt.server.mirror.following import POLL_S, REPORT_S, SEND_S, Following
 from disrupt.server.mirror.hotline import Hotline
 from disrupt.server.upkeep import maintenance
 from disrupt.server.upkeep.storage import LOOK_S, Storage
+from disrupt.services.common_bank import CommonBank
 
 OUTCOMES_MAX = 100_000
 """Most outcomes that wait for the hotline; the oldest are lost beyond."""
@@ -65,9 +66,8 @@ async def _serve(
         interceptors=[RelayedCalls(Admission(capacities(config))), errors],
         options=internal.options(config),
     )
-    add_service(
-        server, methods.ADMIN, partial(desk_handler, Desk(registry, outcomes=outcomes), pool)
-    )
+    desk = Desk(registry, CommonBank(registry), outcomes=outcomes)
+    add_service(server, methods.ADMIN, partial(desk_handler, desk, pool))
     directory.socket.unlink(missing_ok=True)  # what a killed one left
     mask = os.umask(0o177)  # the socket is for this user alone
     server.add_insecure_port(directory.socket_address)

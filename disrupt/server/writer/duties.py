@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import structlog
 
+from disrupt.core.lists import Skipped
 from disrupt.core.outcomes import NarrowingPolicy
 from disrupt.errors import DisruptError
 from disrupt.registry.registry import RegistryWriter
@@ -73,6 +74,31 @@ async def show_mirrors(registry: RegistryWriter, pool: Pool, shown: set[str]) ->
         for organisation, behind_s in late_s.items():
             families.MIRROR_BEHIND.set(organisation, value=behind_s)
         shown.update(late_s)
+
+
+class Lists:
+    """Tells how old partners' lists are, and what was wrong with them."""
+
+    def __init__(self, registry: RegistryWriter, pool: Pool) -> None:
+        self._registry = registry
+        self._pool = pool
+        self._shown = set[tuple[families.Gauge, tuple[str, ...]]]()
+
+    async def look(self) -> None:
+        """Look at all lists, and hide those that were removed."""
+        with suppress(DisruptError):
+            lists = await self._pool.run(self._registry.lists)
+            values = dict[tuple[families.Gauge, tuple[str, ...]], float]()
+            for kept in lists:
+                values[families.LIST_READ, (kept.name,)] = kept.read_s or kept.added_s
+                values[families.LIST_FAILURES, (kept.name,)] = kept.failures
+                for reason in Skipped:
+                    skipped = kept.skipped.get(reason, 0)
+                    values[families.LIST_SKIPPED, (kept.name, reason)] = skipped
+            hidden = dict.fromkeys(self._shown - set(values), math.nan)
+            for (gauge, labels), value in (values | hidden).items():
+                gauge.set(*labels, value=value)
+            self._shown = set(values)
 
 
 async def forget(registry: RegistryWriter, pool: Pool) -> None:

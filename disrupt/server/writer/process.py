@@ -149,7 +149,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     registration = RegistrationServicer(registrar, decode, pool, registering, cursors)
     tokens = MatchTokens(secrets.match_tokens)
     review = ReviewServicer(Reviewer(registry), common, pool, cursors, tokens)
-    desk = partial(desk_handler, Desk(registry, config.mirror_disputes_per_day), pool)
+    desk = partial(desk_handler, Desk(registry, common, config.mirror_disputes_per_day), pool)
 
     def answering(relayed: RelayedCalls, *first: aio.ServerInterceptor) -> aio.Server:
         errors = Errors(
@@ -199,6 +199,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         vital("erasures", forever(partial(duties.erase_due_cases, registry, pool), _RELEASE_S)),
         vital("hidden", forever(partial(duties.count_hidden, registry, pool), _RELEASE_S)),
         vital("mirrors", forever(partial(duties.show_mirrors, registry, pool, set()), _MIRRORS_S)),
+        vital("lists", forever(duties.Lists(registry, pool).look, _RELEASE_S)),
         vital("forgetting", forever(partial(duties.forget, registry, pool), _CLEAR_LOG_S)),
         vital("log", forever(partial(duties.clear_log, registry, pool), _CLEAR_LOG_S)),
         vital("storage", forever(storage, STORAGE_CHECK_S)),

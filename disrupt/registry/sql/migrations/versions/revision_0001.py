@@ -202,6 +202,39 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_case_erasures_case_id")),
     )
     op.create_table(
+        "lists",
+        sa.Column("number", _NUMBER, nullable=False),
+        sa.Column("name", sa.String, nullable=False),
+        sa.Column("bank", sa.Integer, nullable=False),
+        sa.Column("case_id", _NUMBER, nullable=False),
+        sa.Column("source", sa.String, nullable=False),
+        sa.Column("checkpoint", sa.String, nullable=False),
+        sa.Column("added_s", sa.BigInteger, nullable=False),
+        sa.Column("read_s", sa.BigInteger, nullable=False),
+        sa.Column("tried_s", sa.BigInteger, nullable=False),
+        sa.Column("failure", sa.String, nullable=False),
+        sa.Column("failures", sa.Integer, nullable=False),
+        sa.Column("skipped", sa.JSON, nullable=False),
+        sa.Column("is_removed", sa.Boolean, nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_lists")),
+        sa.UniqueConstraint("name", name=op.f("uq_lists_name")),
+        sa.UniqueConstraint("bank", name=op.f("uq_lists_bank")),
+        sa.ForeignKeyConstraint(["bank"], ["banks.number"], name=op.f("fk_lists_bank")),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_lists_case_id")),
+    )
+    op.create_table(
+        "list_entries",
+        sa.Column("list", _NUMBER, nullable=False),
+        sa.Column("source_id", sa.LargeBinary, nullable=False),
+        sa.Column("item", _NUMBER, nullable=False),
+        sa.Column("changed_s", sa.BigInteger, nullable=False),
+        sa.Column("told", sa.Integer),
+        sa.PrimaryKeyConstraint("list", "source_id", name=op.f("pk_list_entries")),
+        sa.ForeignKeyConstraint(["list"], ["lists.number"], name=op.f("fk_list_entries_list")),
+        sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_list_entries_item")),
+    )
+    op.create_index(op.f("ix_list_entries_item"), "list_entries", ["item"])
+    op.create_table(
         "identities",
         sa.Column("item", _NUMBER, nullable=False),
         sa.Column("case_id", _NUMBER, nullable=False),
