@@ -50,6 +50,10 @@ _COMMANDS = {
     "config": ("disrupt.operators.config:config", "Show settings, and where they come from."),
     "keys": ("disrupt.operators.keys:keys", "Make, list and revoke the keys of callers."),
     "banks": ("disrupt.operators.banks:banks", "Make, list and change banks."),
+    "lists": (
+        "disrupt.operators.lists:lists",
+        "Read partners' lists of hashes, each into a bank of its own.",
+    ),
     "erase": ("disrupt.operators.data:erase", "Erase every byte of what was withdrawn, now."),
     "backup": ("disrupt.operators.data:backup", "Back up the registry and the secrets."),
     "restore": (
@@ -86,6 +90,7 @@ _COMMANDS = {
 """Where each command is, and what the list of commands says of it, without importing it."""
 
 _EXTRAS = {
+    "disrupt.operators.lists": ("server", "lists"),
     "disrupt.operators.": ("server",),
     "disrupt.doctor.": ("server",),
     "disrupt.archives.commands": ("server", "archives"),
@@ -103,7 +108,7 @@ Personnes concernées · people affected:  submit, status, keep, withdraw
 Platforms:                               match, examples, report, door
 Staff of the hotline:                    review
 Operators:                               serve, reload, config, web, keys, banks,
-                                         erase, backup, restore, registry, doctor, health,
+                                         lists, erase, backup, restore, registry, doctor, health,
                                          top, scan, hash; disrupt-index
 """
 

@@ -28,6 +28,7 @@ HEAD_NOTE = "registry.head"
 REGISTRY_URL = "registry.url"
 WAL_OWNER = "registry.wal-owner"
 FOLLOWED = "followed"
+OUTCOMES = "outcomes.queue"
 _INDEX = "index"
 
 _SECRET_BYTES = 32
@@ -98,6 +99,11 @@ class DataDirectory:
     def journal(self) -> Path:
         """The journal of removals."""
         return self.path / JOURNAL
+
+    @property
+    def outcomes(self) -> Path:
+        """Of a mirror: the queue of outcomes that the hotline was not told yet."""
+        return self.path / OUTCOMES
 
     @property
     def followed(self) -> Path:

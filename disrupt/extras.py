@@ -36,6 +36,7 @@ PACKAGES = {
     ),
     "archives": ("pyarrow",),
     "ray": ("ray",),
+    "lists": ("defusedxml", "httpcore"),
 }
 """Packages of each extra, by import name."""
 

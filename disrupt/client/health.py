@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -48,13 +49,16 @@ Exit codes:
   2  the command is used wrongly
 """
 
-_SERVICES = (
+SERVICES = (
     "",
     "disrupt.v1.MatchService",
     "disrupt.v1.FeedService",
     "disrupt.v1.RegistrationService",
 )
 """Services that are checked; the empty name stands for the server."""
+
+OF_MIRROR = SERVICES[:2]
+"""Those of a mirror."""
 
 
 @click.command("health", help=_HELP)
@@ -108,6 +112,7 @@ def health(
     processes: list[dict[str, Any]] = []
     report: dict[str, Any] = {"asked": "one worker"}
     of_this_machine, is_called = False, True
+    services: Sequence[str] = SERVICES
     source = click.get_current_context().get_parameter_source("server")
     if data_dir is not None and source is not ParameterSource.COMMANDLINE:
         states = _ask_supervisor(data_dir, timeout_s)
@@ -116,13 +121,17 @@ def health(
         server = _reachable(states["address"])
         of_this_machine = bool(states["tls_cert"])
         is_called = states["role"] != "writer"  # which other machines call alone
+        if states["role"] == "mirror":
+            services = OF_MIRROR
     lines = [_line(process) for process in processes]
     error: DisruptError | None = None
     try:
         _check_processes(processes)
         if is_called:
             lines += _check_as_caller(
-                server, tls_ca, certificate_days, give_up_s, report, of_this_machine=of_this_machine
+                *(server, tls_ca, certificate_days, give_up_s, report),
+                of_this_machine=of_this_machine,
+                services=services,
             )
     except DisruptError as failed:
         error = failed
@@ -148,6 +157,7 @@ def _check_as_caller(
     report: dict[str, Any],
     *,
     of_this_machine: bool,
+    services: Sequence[str],
 ) -> list[str]:
     """Check certificate and services as a caller sees them; return lines, and add to ``report``.
 
@@ -173,7 +183,7 @@ def _check_as_caller(
             " your own."
         )
     left_s = max(give_up_s - time.monotonic(), 0)
-    check_health(server, tls_ca=tls_ca, own=own, timeout_s=left_s)
+    check_health(server, tls_ca=tls_ca, own=own, timeout_s=left_s, services=services)
     return lines
 
 
@@ -251,8 +261,9 @@ def check_health(
     tls_ca: Path | None = None,
     own: x509.Certificate | None = None,
     timeout_s: float = 5.0,
+    services: Sequence[str] = SERVICES,
 ) -> None:
-    """Return if every service of the server serves; raise a class of disrupt.errors otherwise.
+    """Return if all ``services`` of the server serve; raise a class of disrupt.errors otherwise.
 
     ``own`` is the certificate of a server of this machine, trusted as it is and under whatever name
     it bears; else ``tls_ca`` are authorities to trust, as in ``connect_without_key``.
@@ -272,7 +283,7 @@ def check_health(
                 service: check(
                     HealthCheckRequest(service=service), timeout=give_up_s - time.monotonic()
                 ).status
-                for service in _SERVICES
+                for service in services
             }
         except grpc.RpcError as error:
             raise failure(error, connection.server) from None

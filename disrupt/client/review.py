@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import operator
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
@@ -30,6 +31,16 @@ Say: TypeAlias = Callable[[Phrase], str]
 
 ITEMS_AT_ONCE = 500
 """Most items that one call changes, and most entries of a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class TallyRow:
+    """How often something happened on a day, or in the month that it begins."""
+
+    day: str
+    tally: str
+    labels: tuple[str, ...]
+    count: int
 
 
 class ReviewClient:
@@ -191,6 +202,24 @@ class ReviewClient:
             if not page or len(rows) >= limit:
                 return rows, bool(page)
 
+    def mirrors(self) -> list[Row]:
+        """Return who reads the feed, the latest first."""
+        request = review_pb2.ListMirrorsRequest()
+        answer: review_pb2.ListMirrorsResponse = self._call("ListMirrors", request)
+        return [
+            {
+                "key": mirror.key_id,
+                "name": mirror.name,
+                "organisation": mirror.organisation,
+                "behind_s": mirror.behind_s,
+                "reported_at": _time(mirror.reported_at_s) if mirror.reported_at_s else None,
+                "level_at": _time(mirror.level_at_s) if mirror.level_at_s else None,
+                "version": mirror.version or None,
+                "has_ended": mirror.has_ended,
+            }
+            for mirror in answer.mirrors
+        ]
+
     def acts(self, request: review_pb2.ListActsRequest, limit: int) -> tuple[list[Row], bool]:
         """Return the newest ``limit`` acts that the request asks for, and whether more follow."""
         rows = list[Row]()
@@ -201,6 +230,24 @@ class ReviewClient:
             request.before = answer.next_before
             if not request.before or len(rows) >= limit:
                 return rows, bool(request.before)
+
+    def list_tallies(
+        self, first_day: str, last_day: str, tallies: Sequence[str] = ()
+    ) -> Iterator[TallyRow]:
+        """Yield the counts of days (ISO, UTC), by day, name and labels; of no names all.
+
+        docs/tallies.md defines them. Counts of a month are of its first day, rounded to 5.
+        """
+        request = review_pb2.ListTalliesRequest(
+            first_day=first_day, last_day=last_day, tallies=tallies
+        )
+        while True:
+            answer: review_pb2.ListTalliesResponse = self._call("ListTallies", request)
+            for each in answer.counts:
+                yield TallyRow(each.day, each.tally, tuple(each.labels), each.count)
+            request.page = answer.next_page
+            if not request.page:
+                return
 
     def _call(self, method: str, request: object) -> Any:  # noqa: ANN401 of any message
         return calls.call(lambda: getattr(self._stub, method), request, self._settings)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import functools
+import io
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from enum import IntEnum
@@ -22,11 +25,13 @@ from disrupt.core.outcomes import MatchOutcome, Settlement
 from disrupt.core.policy import COMMON
 from disrupt.core.review import TAG_BYTES
 from disrupt.core.states import ItemState, WaitReason
+from disrupt.core.tallies import LABELS, Tally
 from disrupt.errors import DisruptError, InvalidMediaError
 from disrupt.hashing import fingerprint_image
 from disrupt.v1 import review_pb2
 
 _RETRIES = RetryPolicy(attempts=4)
+_H = 3600.0
 _LISTED = [outcome for outcome in MatchOutcome if outcome != MatchOutcome.FALSE_POSITIVE]
 """Outcomes by which items are listed; false positives are disputes."""
 
@@ -674,6 +679,31 @@ def pending(*, client: ReviewClient, limit: int, as_json: bool) -> None:
 
 
 @review.command()
+@_reviewing
+def mirrors(*, client: ReviewClient, as_json: bool) -> None:
+    """Lister qui garde une copie des empreintes, et avec quel retard ce qui est retiré y disparaît.
+
+    List who keeps a copy of the fingerprints, and how late what is withdrawn goes there.
+
+    \b
+    Exemple · Example: disrupt review mirrors
+    """
+    for row in client.mirrors():
+        if as_json:
+            terminal.print_json(row)
+            continue
+        cells = (
+            _text("mirror.name", organisation=row["organisation"], name=row["name"]),
+            _text("mirror.behind", hours=f"{row['behind_s'] / _H:.1f}"),
+            _text("mirror.reported", at=row["reported_at"])
+            if row["reported_at"]
+            else _text("mirror.silent"),
+            *((_text("mirror.ended"),) if row["has_ended"] else ()),
+        )
+        click.echo("  ".join(cells))
+
+
+@review.command()
 @click.option(
     *("--since", "first_day"),
     metavar="YYYY-MM-DD",
@@ -733,6 +763,86 @@ def log(
             )
             click.echo(terminal.clean(line))
     _print_more(more)
+
+
+@review.command()
+@click.option(
+    *("--since", "first_day"),
+    metavar="YYYY-MM-DD",
+    callback=_day,
+    required=True,
+    help="Premier jour · First day, UTC.",
+)
+@click.option(
+    *("--until", "last_day"),
+    metavar="YYYY-MM-DD",
+    callback=_day,
+    required=True,
+    help="Dernier jour · Last day, UTC.",
+)
+@click.option(
+    *("--tally", "names"),
+    multiple=True,
+    type=click.Choice([*Tally]),
+    help="Ce compte · Only this tally.",
+)
+@click.option(
+    *("--by", "period"),
+    type=click.Choice(["day", "month"]),
+    default="day",
+    help="Par jour ou par mois · By day or month.",
+)
+@click.option("--csv", "as_csv", is_flag=True, help="En CSV, avec en-tête · Print CSV.")
+@_reviewing
+def tallies(
+    *,
+    client: ReviewClient,
+    first_day: str,
+    last_day: str,
+    names: Sequence[str],
+    period: str,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """Montrer les comptes : dossiers, images, recherches, décisions.
+
+    Show tallies: how often what happened, by day (UTC).
+
+    docs/tallies.md defines each. Doors and languages are of a month, rounded to 5, and listed where
+    its first day is asked for. For a key that names all banks.
+
+    \b
+    Exemple · Example: disrupt review tallies --since 2026-01-01 --until 2026-12-31 --by month --csv
+    """
+    if as_csv and as_json:
+        raise click.UsageError(_text("usage.csv_or_json"))
+    counts = Counter[tuple[str, str, tuple[str, ...]]]()
+    for row in client.list_tallies(first_day, last_day, names):
+        day = row.day[:7] if period == "month" else row.day
+        counts[day, row.tally, row.labels] += row.count
+    if as_csv:
+        columns = max(map(len, LABELS.values()))
+        table = io.StringIO()
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow([period, "tally", *(f"label_{at + 1}" for at in range(columns)), "count"])
+        for (day, tally, labels), number in counts.items():
+            writer.writerow([day, tally, *labels, *[""] * (columns - len(labels)), number])
+        click.echo(table.getvalue(), nl=False)
+        return
+    for (day, tally, labels), number in counts.items():
+        if as_json:
+            of = dict(zip(_label_names(tally, len(labels)), labels, strict=True))
+            terminal.print_json({period: day, "tally": tally, "labels": of, "count": number})
+        else:
+            cells = (day, tally, *(label for label in labels if label), str(number))
+            click.echo(terminal.clean("  ".join(cells)))
+    if not counts:
+        _say("no_counts", err=True)
+
+
+def _label_names(tally: str, count: int) -> Sequence[str]:
+    """Return the names of a tally's labels; their numbers if this version does not know it."""
+    return LABELS[Tally(tally)] if tally in {*Tally} else [*map(str, range(1, count + 1))]
 
 
 def _print_items(rows: Sequence[Row], *, as_json: bool) -> None:

@@ -54,6 +54,9 @@ class Action(IntEnum):
     """An organisation is named to people affected in another way, or no more."""
     BANK_ADDED = 60
     BANK_CHANGED = 61
+    LIST_ADDED = 62
+    LIST_REMOVED = 63
+    """A partner's list was removed; its items are withdrawn."""
 
 
 @dataclass(frozen=True, slots=True)

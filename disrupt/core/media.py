@@ -152,6 +152,8 @@ def folded(fingerprints: NDArray[np.void]) -> NDArray[np.void]:
     Fingerprints (dtype FINGERPRINT) are equal if they differ at most in times and quality. The
     first of them in the array is kept and gets the times; the order and all others stay.
     """
+    if len(fingerprints) < 2:  # noqa: PLR2004 as of a million entries of a list
+        return fingerprints
     identical = rows_of(fingerprints, ["hash", "profile", "plan", "ordinal"])
     _, equal = np.unique(identical, return_inverse=True)
     order = np.lexsort((fingerprints["start_ms"], equal))

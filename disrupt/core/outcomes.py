@@ -33,7 +33,8 @@ class OutcomeReport:
     """The outcome of one match, as an organisation reports it.
 
     ``match`` is the nonce of the match id, which tells matches of an item apart; ``versions`` are
-    those that the id names, nearest first, each (plan, ordinal) once.
+    those that the id names, nearest first, each (plan, ordinal) once. ``matched_on`` is the day of
+    the match (ISO, UTC), empty where that is not known.
     """
 
     item_id: bytes
@@ -41,6 +42,7 @@ class OutcomeReport:
     outcome: MatchOutcome
     match: bytes
     versions: tuple[MatchedVersion, ...]
+    matched_on: str = ""
 
 
 class Settlement(IntEnum):

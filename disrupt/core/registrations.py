@@ -13,6 +13,7 @@ from disrupt.core.changes import Cursor
 from disrupt.core.hashes import MIN_QUALITY
 from disrupt.core.media import LowQuality, MediaKind, folded
 from disrupt.core.states import WaitReason
+from disrupt.core.tallies import OTHER, Door
 
 REQUEST_ID_BYTES = 16
 ORIGIN_TOKEN_BYTES_MAX = 64
@@ -66,7 +67,7 @@ class RegistrationRequest:
     """A registration, into a new case where ``access.case_number`` is empty.
 
     ``request_id`` are 16 bytes made by the device; at least one item. ``proof_of_work`` is the
-    solution of a challenge, empty for none.
+    solution of a challenge, empty for none. ``door`` and ``language`` are counted, and no more.
     """
 
     request_id: bytes
@@ -74,6 +75,8 @@ class RegistrationRequest:
     age_band: AgeBand
     items: tuple[MediaItem, ...]
     proof_of_work: str = ""
+    door: Door = Door.OTHER
+    language: str = OTHER
 
 
 class Outcome(IntEnum):

@@ -13,7 +13,7 @@ import click
 
 from disrupt import logs
 from disrupt.doctor import backups as of_backups
-from disrupt.doctor import data, disk, machine, private_keys
+from disrupt.doctor import data, disk, lists, machine, private_keys
 from disrupt.doctor.findings import Check, Finding, Verdict, fail, findings
 
 _HELP = """Check that this machine, and this data directory, are fit to serve.
@@ -98,7 +98,7 @@ def _of_data(data_dir: Path | None) -> Iterable[Check]:
         advice = "Check --data-dir, or start `disrupt serve` once."
         missing = fail(f"There is no directory {data_dir}.", advice)
         return [Check("data directory", lambda: [missing], advice)]
-    return (*disk.checks(data_dir), *data.checks(data_dir))
+    return (*disk.checks(data_dir), *data.checks(data_dir), *lists.checks(data_dir))
 
 
 def _print_json(reported: Iterable[Finding]) -> Counter[Verdict]:

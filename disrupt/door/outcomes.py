@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
 from pathlib import Path
 from typing import Self
 
@@ -14,7 +12,14 @@ import structlog
 from disrupt.core.outcomes import MatchOutcome
 from disrupt.door.hotline import Hotline
 from disrupt.door.metrics import Metrics
-from disrupt.errors import ConfigurationError, DisruptError, InvalidRequestError, NotFoundError
+from disrupt.durable_queue import DurableQueue
+from disrupt.errors import (
+    ConfigurationError,
+    DisruptError,
+    InvalidRequestError,
+    NotFoundError,
+    UnavailableError,
+)
 
 WAITING_MAX = 100_000
 """Most outcomes that wait; the oldest are lost beyond."""
@@ -33,15 +38,10 @@ class Outcomes:
     def __init__(self, path: Path, metrics: Metrics) -> None:
         """Open or make the file. Raises ConfigurationError where that cannot be."""
         try:
-            self._file = sqlite3.connect(path, isolation_level=None)
-            self._file.execute("PRAGMA journal_mode = WAL")
-            self._file.execute("PRAGMA synchronous = FULL")
-            self._file.execute("PRAGMA secure_delete = ON")
-            self._file.execute("CREATE TABLE IF NOT EXISTS blocked (match_id BLOB PRIMARY KEY)")
-        except sqlite3.Error as error:
+            self._queue = DurableQueue(path, entries_max=WAITING_MAX)
+        except UnavailableError as error:
             raise ConfigurationError(
-                f"The queue of outcomes in --state-dir cannot be used: {error}.",
-                setting="state_dir",
+                f"Check --state-dir. {error.message}", setting="state_dir"
             ) from error
         self._metrics = metrics
         self._new = asyncio.Event()
@@ -49,32 +49,24 @@ class Outcomes:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+    def __exit__(self, *error: object) -> None:
+        self._queue.__exit__(*error)
 
     @property
     def waiting(self) -> int:
         """Number of outcomes that were not sent yet."""
-        return int(self._file.execute("SELECT count(*) FROM blocked").fetchone()[0])
+        return len(self._queue)
 
     def add(self, match_ids: Iterable[bytes]) -> None:
         """Queue matches that were blocked; on disk when it returns, or lost and counted."""
-        rows = [(match_id,) for match_id in match_ids]
-        if not rows:
+        entries = list(match_ids)
+        if not entries:
             return
         try:
-            with self._file:
-                self._file.execute("BEGIN IMMEDIATE")
-                self._file.executemany("INSERT OR IGNORE INTO blocked VALUES (?)", rows)
-                lost = max(0, self.waiting - WAITING_MAX)
-                self._file.execute(
-                    "DELETE FROM blocked WHERE rowid IN"
-                    " (SELECT rowid FROM blocked ORDER BY rowid LIMIT ?)",
-                    (lost,),
-                )
-        except sqlite3.Error as error:  # the upload is refused all the same
-            lost = len(rows)
-            _log.error("outcomes_not_queued", problem=str(error))
+            lost = self._queue.add(entries)
+        except UnavailableError as error:  # the upload is refused all the same
+            lost = len(entries)
+            _log.error("outcomes_not_queued", problem=error.message)
         self._metrics.outcomes.labels("lost").inc(lost)
         self._new.set()
 
@@ -84,16 +76,14 @@ class Outcomes:
             self._new.clear()
             try:
                 is_done = await self._send_waiting(hotline)
-            except sqlite3.Error as error:
-                _log.error("outcomes_not_read", problem=str(error))
+            except UnavailableError as error:  # of the queue: the hotline's are caught below
+                _log.error("outcomes_not_read", problem=error.message)
                 is_done = False
             await (self._new.wait() if is_done else asyncio.sleep(_PAUSE_S))
 
     async def _send_waiting(self, hotline: Hotline) -> bool:
         """Send all; tell whether none is left that has to be tried again."""
-        with closing(self._file.execute("SELECT match_id FROM blocked ORDER BY rowid")) as waiting:
-            match_ids = [match_id for (match_id,) in waiting]
-        for match_id in match_ids:
+        for match_id in self._queue.entries():
             try:
                 await hotline.report_outcome(match_id, MatchOutcome.BLOCKED)
                 result = "sent"
@@ -102,6 +92,6 @@ class Outcomes:
             except DisruptError as error:
                 _log.warning("outcomes_wait", reason=error.reason, waiting=self.waiting)
                 return False
-            self._file.execute("DELETE FROM blocked WHERE match_id = ?", (match_id,))
+            self._queue.remove(match_id)
             self._metrics.outcomes.labels(result).inc()
         return True

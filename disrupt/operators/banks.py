@@ -23,7 +23,7 @@ _Command = TypeVar("_Command", bound=Callable[..., None])
 _LIVE, _WAIT = "live", "wait"
 
 
-def _policy_options(command: _Command) -> _Command:
+def policy_options(command: _Command) -> _Command:
     """Add the options that say what is set of a bank."""
     for option in (
         click.option(
@@ -50,13 +50,14 @@ def _policy_options(command: _Command) -> _Command:
     return command
 
 
-def _policy(
+def policy_of(
     distance: int | None,
     registrations: str | None,
     organisations: tuple[str, ...],
     *,
     all_organisations: bool,
 ) -> BankPolicy:
+    """Return what the options of ``policy_options`` set."""
     if organisations and all_organisations:
         raise click.UsageError("Give --organisation or --all-organisations, not both.")
     names = frozenset(organisations) if organisations or all_organisations else None
@@ -82,7 +83,7 @@ def banks() -> None:
 @banks.command()
 @click.argument("name")
 @data_dir_option
-@_policy_options
+@policy_options
 @json_option
 def create(
     name: str,
@@ -102,7 +103,7 @@ def create(
     \b
     Example: disrupt banks create test --data-dir data
     """
-    policy = _policy(distance, registrations, organisations, all_organisations=all_organisations)
+    policy = policy_of(distance, registrations, organisations, all_organisations=all_organisations)
     request = wire.create_request(name, policy)
     with open_desk(data_dir) as desk:
         bank = desk.CreateBank(request).bank
@@ -119,7 +120,7 @@ def create(
 @banks.command(name="set")
 @click.argument("name")
 @data_dir_option
-@_policy_options
+@policy_options
 @json_option
 def set_command(
     name: str,
@@ -138,7 +139,7 @@ def set_command(
     \b
     Example: disrupt banks set adults --registrations wait --data-dir data
     """
-    policy = _policy(distance, registrations, organisations, all_organisations=all_organisations)
+    policy = policy_of(distance, registrations, organisations, all_organisations=all_organisations)
     if policy == BankPolicy():
         raise click.UsageError(
             "Name what to change: --distance, --registrations, --organisation or"

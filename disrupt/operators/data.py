@@ -218,6 +218,11 @@ def _restore_backup(
             "Renewed since, and in no version in the backup:"
             f" {restored.renewed_missing} items. They match again once they are registered again."
         )
+    if restored.counted_until:
+        report(
+            f"Tallies are those of the backup: from {restored.counted_until} until today, counts"
+            " are lower than they were."
+        )
     if restored.erasures_stopped:
         report(removing.stopped(restored.erasures_stopped))
     if not restored.removals_known:

@@ -24,8 +24,8 @@ class Restored:
     and so is done again. If not, ``unsure_keys`` are ids of valid keys that may have been revoked.
     ``renewals_undone`` items were renewed since, and match as they were before that;
     ``renewed_missing`` were renewed since, and no version of them is in the backup.
-    ``erasures_stopped`` are those of UpToDate. ``made_s`` is when the backup was begun, in seconds
-    since 1970.
+    ``erasures_stopped`` and ``counted_until`` are those of UpToDate. ``made_s`` is when the backup
+    was begun, in seconds since 1970.
     """
 
     made_s: int
@@ -37,6 +37,7 @@ class Restored:
     renewals_undone: int
     renewed_missing: int
     erasures_stopped: tuple[str, ...]
+    counted_until: str
 
 
 def restore(
@@ -137,6 +138,7 @@ def _make_ready(
         renewals_undone=done.renewals_undone,
         renewed_missing=done.renewed_missing,
         erasures_stopped=done.erasures_stopped,
+        counted_until=done.counted_until,
     )
 
 

@@ -22,7 +22,7 @@ _OPTIONS = (
         "--role",
         envvar="DISRUPT_ROLE",
         show_envvar=True,
-        type=click.Choice(["all", "writer", "match"]),
+        type=click.Choice(["all", "writer", "match", "mirror"]),
         help="What this machine does, beside others.  [all]",
     ),
     click.option(

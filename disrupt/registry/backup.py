@@ -322,13 +322,15 @@ class UpToDate:
     ``renewals_undone`` items were renewed since, and are as they were before that.
     ``renewed_missing`` were renewed, are not withdrawn, and no version of them is here.
     ``erasures_stopped`` has the tag, in hex, of each case whose erasure staff had asked for and
-    the new epoch has stopped; empty where the case has none any more.
+    the new epoch has stopped; empty where the case has none any more. ``counted_until`` is the
+    newest day of its tallies (ISO, UTC), empty if there is none.
     """
 
     valid_keys: tuple[ApiKey, ...]
     renewals_undone: int
     renewed_missing: int
     erasures_stopped: tuple[str, ...]
+    counted_until: str
 
 
 def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> UpToDate:
@@ -343,6 +345,7 @@ def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> UpToD
     with opening.reading(DataDirectory(unpacked)) as registry:
         together = dict.fromkeys([*records, *registry.journaled()])
         newest = [record.number for record in registry.acts(1)]
+        counted_until = registry.counted_until()
     journal.write(unpacked / JOURNAL, together)
     with opening.writing(DataDirectory(unpacked), restoring=True) as writer:
         writer.begin_epoch()
@@ -356,7 +359,7 @@ def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> UpToD
         sync(unpacked / REGISTRY)
     sync(unpacked)
     valid = tuple(key for key in keys if not key.revoked_on)
-    return UpToDate(valid, undone, lost, tuple(stopped))
+    return UpToDate(valid, undone, lost, tuple(stopped), counted_until)
 
 
 def _renewals(registry: RegistryReader, records: Iterable[journal.Record]) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from disrupt.core.case_erasures import CaseErasure
 from disrupt.core.cases import CaseStatus
 from disrupt.core.changes import Cursor
 from disrupt.core.disputes import Version
+from disrupt.core.lists import ListEntry
 from disrupt.core.media import Assurance, MediaKind
 from disrupt.core.outcomes import (
     Dispute,
@@ -23,6 +24,7 @@ from disrupt.core.outcomes import (
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.core.review import ReviewedItem
 from disrupt.core.states import ItemState, WaitReason
+from disrupt.core.tallies import Statement
 
 NUMBERS_AT_ONCE = 5_000
 """Most items that a read of items for review looks at: some tens of milliseconds."""
@@ -30,6 +32,11 @@ NUMBERS_AT_ONCE = 5_000
 DISPUTED_MATCHES = 64
 """Most matches of one item that an organisation disputes; a further one takes the place of the
 farthest."""
+
+REPORTS_KEPT = 100_000
+"""Reported outcomes of an organisation that are remembered, so that a repeated report counts once:
+what one holder of a key can make the registry keep."""
+REPORTS_KEPT_DAYS = 30
 
 RELEASED_AT_ONCE = 500
 """Most items that one call releases: some tens of milliseconds, in which nobody else writes."""
@@ -79,7 +86,8 @@ class Registration:
     it, of which only a tag is stored; both may be empty. ``live_pictures`` is how many pictures may
     go live at once, by ``core.plausibility.pictures``. Of its items that wait for their turns,
     ``paid_pictures`` have them before others: the first that are worth no more. ``act`` is noted on
-    each item that is added.
+    each item that is added. ``statement`` is what it is counted as; None: in no tally, as it is of
+    no person.
     """
 
     request_id: bytes
@@ -94,6 +102,30 @@ class Registration:
     live_pictures: float = math.inf
     paid_pictures: float = 0.0
     act: Act | None = None
+    statement: Statement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListPart:
+    """A part of a partner's list: at most ENTRIES_AT_ONCE entries, of each id one that counts.
+
+    ``items`` has the item of each of ``entries``, None of one that was withdrawn. ``checkpoint`` is
+    how far the list is read with them; None: as before. Entries that changed before
+    ``withdrawn_before_s`` are withdrawn, too.
+    """
+
+    name: str
+    entries: Sequence[ListEntry]
+    items: Sequence[NewItem | None]
+    checkpoint: str | None = None
+    withdrawn_before_s: int = 0
+
+
+class ListApplied(NamedTuple):
+    """The result of a part: how many entries were stale, and whether more is to be withdrawn."""
+
+    stale: int
+    is_more: bool
 
 
 class HeldItem(NamedTuple):

@@ -30,11 +30,13 @@ from sqlalchemy import Connection, Engine
 from disrupt.core.acts import Act
 from disrupt.core.case_erasures import day_of
 from disrupt.core.changes import Cursor
+from disrupt.core.mirrors import FeedPage
 from disrupt.core.outcomes import NarrowingPolicy
 from disrupt.core.policy import ApiKey
 from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.core.review import Done, ItemFilter
 from disrupt.core.states import ItemState
+from disrupt.core.tallies import Closing
 from disrupt.data_directory import HEAD_NOTE, JOURNAL, RESERVE
 from disrupt.errors import (
     DisruptError,
@@ -47,6 +49,8 @@ from disrupt.registry import head_note, journal
 from disrupt.registry.journal import Epoch, Journal
 from disrupt.registry.records import (
     ITEMS_OF_ACT_MAX,
+    ListApplied,
+    ListPart,
     Registered,
     Registration,
     Removed,
@@ -60,10 +64,14 @@ from disrupt.registry.sql import (
     bulk,
     case_erasures,
     disputes,
+    lists,
+    mirror_reports,
+    mirroring,
     outcomes,
     queries,
     statements,
     states,
+    tallies,
     turns,
 )
 from disrupt.registry.sql.database import Database, WritableDatabase
@@ -149,6 +157,12 @@ class RegistryReader:
     disputes = _reading(disputes.disputes)
     turn_queues = _reading(turns.turn_queues)
     next_turns = _reading(turns.next_turns)
+    counted_until = _reading(tallies.counted_until)
+    tallies = _reading(tallies.tallies)
+    mirror = _reading(mirroring.state)
+    mirror_cursor = _reading(mirroring.marked_cursor)
+    mirror_reports = _reading(mirror_reports.reports)
+    lists = _reading(lists.lists)
 
     def lacks(self) -> Cursor | None:
         """Return the head noted beside the registry, if the registry does not know it; else None.
@@ -431,6 +445,7 @@ class RegistryWriter(RegistryReader):
         with self._writing, self._transaction() as connection:
             return bulk.set_all(connection, numbers, wanted, state, act)
 
+    count_uploads = _changing(tallies.count_uploads)
     undo = _changing(bulk.undo)
     forget = _changing(bulk.forget)
     set_states = _changing(states.set_states)
@@ -448,6 +463,51 @@ class RegistryWriter(RegistryReader):
     note_key_uses = _changing(api_keys.note_key_uses)
     set_quota = _changing(api_keys.set_quota)
     set_partner = _changing(api_keys.set_partner)
+    report_mirrored = _changing(outcomes.report_mirrored)
+    note_mirror_report = _changing(mirror_reports.note_report)
+    begin_mirror = _changing(mirroring.begin)
+    start_feed_over = _changing(mirroring.start_over)
+    note_feed_level = _changing(mirroring.note_level)
+
+    def follow_feed(self, page: FeedPage, *, day: str) -> None:
+        """Do what a page of the feed says, wholly or not at all, see ``mirroring.follow``.
+
+        Items that are gone are erased as by ``withdraw``.
+        """
+
+        def follow(connection: Connection) -> tuple[_Removals, None]:
+            return mirroring.follow(connection, page, day), None
+
+        self._remove(follow)
+
+    add_list = _changing(lists.add_list)
+    note_list_run = _changing(lists.note_list_run)
+    list_feedback = _changing(lists.list_feedback)
+
+    def apply_list(self, part: ListPart, *, day: str) -> ListApplied:
+        """Apply a part of a partner's list; what it removes goes as ``withdraw`` removes it.
+
+        In one transaction, which has exactly the changes that its checkpoint covers. Errors as
+        ``lists.apply_list`` raises; of what is not a success, repeat the same part.
+        """
+
+        def apply(connection: Connection) -> tuple[_Removals, ListApplied]:
+            applied, removed = lists.apply_list(connection, part, day, self._writable.make_room)
+            return removed, applied
+
+        return self._remove(apply)
+
+    def remove_list(self, name: str, act: Act, *, day: str) -> bool:
+        """Withdraw some items of a list, and tell whether nothing is left of it: else call again.
+
+        NotFoundError if there is no such list.
+        """
+
+        def remove(connection: Connection) -> tuple[_Removals, bool]:
+            is_done, removed = lists.remove_some(connection, name, act=act, day=day)
+            return removed, is_done
+
+        return self._remove(remove)
 
     def add_key(self, key: ApiKey, *, act: Act, replaced: ApiKey | None = None) -> None:
         """Add a key; with ``replaced``, change that one in the same transaction.
@@ -501,7 +561,7 @@ class RegistryWriter(RegistryReader):
             number = case_erasures.next_due(connection, at_s)
             if number is None:
                 return [], False
-            erased = statements.withdraw(connection, number, None, (), day)
+            erased = statements.withdraw(connection, number, None, (), day, Closing.ERASED)
             case_erasures.note_erased(connection, number, at_s)
             return [removed for removed, _ in erased], True
 

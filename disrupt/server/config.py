@@ -33,9 +33,10 @@ class Config(BaseModel):
 
     data_dir: Path
     """Data directory; created where missing."""
-    role: Literal["all", "writer", "match"] = "all"
+    role: Literal["all", "writer", "match", "mirror"] = "all"
     """What this machine does: ``all``; ``writer`` writes the registry for other machines, and
-    answers no lookups; ``match`` answers lookups, and has the rest done by a writer."""
+    answers no lookups; ``match`` answers lookups, and has the rest done by a writer; ``mirror``
+    answers a platform's lookups from a copy of banks that it reads from the hotline's feed."""
     registry: str | None = None
     """URL of a PostgreSQL database, ``postgresql://…``, for the registry of a data directory that
     has none yet, which notes it in ``registry.url``. None: as noted there, else SQLite."""
@@ -45,6 +46,18 @@ class Config(BaseModel):
     nodes: tuple[str, ...] = ()
     """Internal addresses, HOST:PORT, of all machines of role ``match``, whose lists of removals
     ``disrupt restore --removals`` reads."""
+    hotline: str | None = None
+    """Of role ``mirror``: HOST:PORT of the hotline's server. Beyond loopback over TLS."""
+    hotline_key: Path | None = None
+    """Of role ``mirror``: file of the key of right ``feed`` that the hotline has given."""
+    hotline_ca: Path | None = None
+    """Of role ``mirror``: authorities to trust instead of the system's, PEM."""
+    mirror_max_age_s: Annotated[float, Field(ge=60, le=7 * 86_400)] = 86_400.0
+    """Age at which a mirror stops answering. A hotline tells its mirrors; a mirror stops at that
+    age, or at its own where this is less."""
+    mirror_disputes_per_day: Annotated[int, Field(ge=0)] = 500
+    """Matches that one organisation may dispute in a day through its mirrors, which can name any
+    item of their banks; further ones are RESOURCE_EXHAUSTED."""
     listen: str = "127.0.0.1:50051"
     """HOST:PORT; port 0 picks a free one. Beyond loopback only with TLS."""
     workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=_cores)
@@ -204,7 +217,7 @@ class Config(BaseModel):
             )
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key belong together: give both or none")
-        if self.tls_cert is None and not _is_loopback(host):
+        if self.tls_cert is None and not is_loopback(host):
             raise ValueError(
                 f"listen {self.listen!r} is reachable from other machines: give tls_cert and"
                 " tls_key, or listen on 127.0.0.1"
@@ -221,7 +234,7 @@ class Config(BaseModel):
                 "internal_listen, internal_cert, internal_key and internal_ca belong together: give"
                 " all four or none"
             )
-        if self.role != "all" and self.internal_listen is None:
+        if self.role in {"writer", "match"} and self.internal_listen is None:
             raise ValueError(
                 f"role {self.role} needs internal_listen, and the settings that go with it"
             )
@@ -231,6 +244,18 @@ class Config(BaseModel):
             raise ValueError("nodes needs internal_listen, and the settings that go with it")
         if (self.role == "match") != (self.writers is not None):
             raise ValueError("role match needs writers, and no other role has them")
+        of_mirror = (self.hotline, self.hotline_key)
+        if {setting is not None for setting in of_mirror} != {self.role == "mirror"}:
+            raise ValueError("role mirror needs hotline and hotline_key, no other role has them")
+        if self.hotline is not None:
+            parsed_address("hotline", self.hotline)
+        if self.role == "mirror" and (
+            self.registry is not None or self.internal_listen is not None
+        ):
+            raise ValueError(
+                "a mirror has a registry of its own and is no part of a fleet: leave"
+                " out registry and internal_listen"
+            )
         return self
 
     @property
@@ -257,7 +282,8 @@ def parsed_address(setting: str, text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches a host."""
     if host == "localhost":
         return True
     try:

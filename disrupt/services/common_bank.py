@@ -100,15 +100,19 @@ class CommonBank:
 
         ``fingerprints`` are of dtype FINGERPRINT, shape (n,).
         """
+        return bool(self.are_near(fingerprints["hash"][fingerprints["plan"] == _OWN]).any())
+
+    def are_near(self, hashes: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Tell which hashes, shape (n, 32), match one of the bank, shape (n,)."""
         with self._changing:
             stored = self._loaded()
-        own = fingerprints["hash"][fingerprints["plan"] == _OWN]
-        if not len(stored) or not len(own):
-            return False
-        near = stored.neighbours(own, MAX_DISTANCE_BITS)
-        return bool(
-            len(near.query) and are_within(own, near.query, near.distance, compiled=False).any()
-        )
+        are_near = np.zeros(len(hashes), np.bool_)
+        if len(stored) and len(hashes):
+            near = stored.neighbours(hashes, MAX_DISTANCE_BITS)
+            if len(near.query):
+                within = are_within(hashes, near.query, near.distance, compiled=False)
+                are_near[near.query[within]] = True
+        return are_near
 
     def _loaded(self) -> FlatIndex:
         """Return the hashes of the bank, read from the registry where they may have changed."""

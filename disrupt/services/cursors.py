@@ -23,6 +23,7 @@ also bounds how far back such cursors tell when something was registered."""
 _KEY_BYTES = 64
 _SALT_BYTES = 8
 _SAME = bytes(_SALT_BYTES)
+_TIME_BYTES = 4
 _DAY_BYTES = 4
 _DIGEST_BYTES = 8
 
@@ -40,20 +41,27 @@ class SealedCursors:
         key = HKDFExpand(SHA256(), _KEY_BYTES, b"disrupt since").derive(secret)
         self._new_cipher = AESSIV(key)
 
-    def seal(self, cursor: Cursor, *, same: bool = False) -> str:
-        """Return 76 characters; with ``same``, always the same, for a replayed answer."""
+    def seal(self, cursor: Cursor, *, same: bool = False, newest_at_s: int = 0) -> str:
+        """Return 80 characters; with ``same``, always the same, for a replayed answer.
+
+        ``newest_at_s`` is a time at which no change followed (s since 1970), 0 where one did.
+        """
         salt = _SAME if same else os.urandom(_SALT_BYTES)
-        body = self._cipher.encrypt(cursor.to_bytes(), [salt])
+        body = self._cipher.encrypt(cursor.to_bytes() + newest_at_s.to_bytes(_TIME_BYTES), [salt])
         return base64.urlsafe_b64encode(salt + body).decode()
 
     def open(self, text: str) -> Cursor:
         """Invert ``seal``. Raises InvalidRequestError for what was not sealed here."""
+        return self.open_dated(text)[0]
+
+    def open_dated(self, text: str) -> tuple[Cursor, int]:
+        """Return the cursor, and its ``newest_at_s``. Raises as ``open``."""
         try:
             raw = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
             body = self._cipher.decrypt(raw[_SALT_BYTES:], [raw[:_SALT_BYTES]])
         except (UnicodeEncodeError, binascii.Error, InvalidTag):
             raise not_a_cursor() from None
-        return Cursor.from_bytes(body)
+        return Cursor.from_bytes(body[:-_TIME_BYTES]), int.from_bytes(body[-_TIME_BYTES:])
 
     def seal_since(self, day: int, epoch: bytes, key_id: str, scope: Scope) -> str:
         """Return the text for a lookup that had all that was new before a day, always the same.

@@ -287,6 +287,10 @@ class KeyRing:
         """Partner platforms that may be named, by name."""
         self.organisations = {key.key_id: key.organisation for key in keys}
         """Organisations by the ids of their keys, invalid ones too."""
+        self.platforms = {
+            key.organisation for key in self._by_digest.values() if Right.MATCH in key.rights
+        }
+        """Organisations with a valid key of right MATCH."""
         self.names = {key.key_id: key.name for key in keys}
         """Names of keys by their ids, invalid ones too."""
         self.banks = banks

@@ -37,6 +37,7 @@ from disrupt.core.registrations import (
     sufficient,
 )
 from disrupt.core.states import ItemState
+from disrupt.core.tallies import Statement
 from disrupt.errors import (
     CaseClosedError,
     CaseRefusedError,
@@ -152,6 +153,7 @@ class Registrar:
             keeps_banks=request.age_band == AgeBand.UNSURE,
             key_id=caller,
             origin=request.access.widest_origin,
+            statement=Statement(request.age_band, request.door, request.language),
         )
         registered = self._store(registration, request, caller, now_s, day)
         return _receipt(registered, accepted, rejected)

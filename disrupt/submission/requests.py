@@ -35,6 +35,7 @@ def register(
             access=opens,
             new_case_number="" if opens.case_number else new_case_number(request_id),
             age_band=age.value,  # type: ignore[arg-type]  # the numbers are the same
+            door=registration_pb2.DOOR_HELPLINE,
         ),
         items=[
             registration_pb2.MediaItem(

@@ -87,6 +87,34 @@ def oldest_withdrawn_s(
     )
 
 
+def held_since(reader: RegistryReader, index_dir: Path) -> int | None:
+    """Return the sequence up to which no file of the index holds what was withdrawn; None: any.
+
+    That is of the oldest generation that holds a withdrawn item, as such a removal came after it;
+    0 where its state is unknown.
+    """
+    return min(
+        (
+            _sequence(index_dir, generation)
+            for generation in generations(index_dir)
+            if _holds_removed(reader, index_dir, generation)
+        ),
+        default=None,
+    )
+
+
+def sequences(index_dir: Path) -> list[int]:
+    """Return the sequence of the state that each generation on disk has, 0 where it is unknown."""
+    return [_sequence(index_dir, generation) for generation in generations(index_dir)]
+
+
+def _sequence(index_dir: Path, generation: int) -> int:
+    try:
+        return manifests.read(directory_of(index_dir, generation)).sequence
+    except (SnapshotRefusedError, UnavailableError):
+        return 0
+
+
 def _holds_removed(
     reader: RegistryReader,
     index_dir: Path,

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from disrupt.v1 import match_pb2 as disrupt_dot_v1_dot_match__pb2
 from disrupt.v1 import types_pb2 as disrupt_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64isrupt/v1/feed.proto\x12\ndisrupt.v1\x1a\x16\x64isrupt/v1/types.proto\"7\n\x12ListChangesRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\"b\n\x13ListChangesResponse\x12#\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x12.disrupt.v1.Change\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\x12\x11\n\tcaught_up\x18\x03 \x01(\x08\"f\n\x06\x43hange\x12&\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\x0b\x32\x15.disrupt.v1.ItemAddedH\x00\x12*\n\x07removed\x18\x02 \x01(\x0b\x32\x17.disrupt.v1.ItemRemovedH\x00\x42\x08\n\x06\x63hange\"\xa9\x01\n\tItemAdded\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\t\x12(\n\tassurance\x18\x03 \x01(\x0e\x32\x15.disrupt.v1.Assurance\x12#\n\x04kind\x18\x04 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12.\n\x0c\x66ingerprints\x18\x05 \x01(\x0b\x32\x18.disrupt.v1.Fingerprints\"\x1e\n\x0bItemRemoved\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x32]\n\x0b\x46\x65\x65\x64Service\x12N\n\x0bListChanges\x12\x1e.disrupt.v1.ListChangesRequest\x1a\x1f.disrupt.v1.ListChangesResponseBA\n\ndisrupt.v1P\x01Z$disrupt.example/disrupt/v1;disruptv1\xaa\x02\nDisrupt.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x64isrupt/v1/feed.proto\x12\ndisrupt.v1\x1a\x16\x64isrupt/v1/match.proto\x1a\x16\x64isrupt/v1/types.proto\"7\n\x12ListChangesRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\"\xb1\x01\n\x13ListChangesResponse\x12#\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x12.disrupt.v1.Change\x12\x13\n\x0bnext_cursor\x18\x02 \x01(\t\x12\x11\n\tcaught_up\x18\x03 \x01(\x08\x12#\n\x05\x62\x61nks\x18\x04 \x03(\x0b\x32\x14.disrupt.v1.FeedBank\x12\x15\n\ranswered_at_s\x18\x05 \x01(\x03\x12\x11\n\tmax_age_s\x18\x06 \x01(\r\"3\n\x08\x46\x65\x65\x64\x42\x61nk\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x19\n\x11max_distance_bits\x18\x02 \x01(\r\"f\n\x06\x43hange\x12&\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\x0b\x32\x15.disrupt.v1.ItemAddedH\x00\x12*\n\x07removed\x18\x02 \x01(\x0b\x32\x17.disrupt.v1.ItemRemovedH\x00\x42\x08\n\x06\x63hange\"\xa9\x01\n\tItemAdded\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62\x61nk\x18\x02 \x01(\t\x12(\n\tassurance\x18\x03 \x01(\x0e\x32\x15.disrupt.v1.Assurance\x12#\n\x04kind\x18\x04 \x01(\x0e\x32\x15.disrupt.v1.MediaKind\x12.\n\x0c\x66ingerprints\x18\x05 \x01(\x0b\x32\x18.disrupt.v1.Fingerprints\"\x1e\n\x0bItemRemoved\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\"U\n\x13ReportMirrorRequest\x12\x16\n\x0e\x61pplied_cursor\x18\x01 \x01(\t\x12\x15\n\rerased_cursor\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\"\x16\n\x14ReportMirrorResponse\"\x8c\x01\n\x18ReportItemOutcomeRequest\x12\x0f\n\x07item_id\x18\x01 \x01(\x0c\x12$\n\x07outcome\x18\x02 \x01(\x0e\x32\x13.disrupt.v1.Outcome\x12\r\n\x05match\x18\x03 \x01(\x0c\x12*\n\x08versions\x18\x04 \x03(\x0b\x32\x18.disrupt.v1.NamedVersion\"D\n\x0cNamedVersion\x12\x0c\n\x04plan\x18\x01 \x01(\r\x12\x0f\n\x07ordinal\x18\x02 \x01(\r\x12\x15\n\rdistance_bits\x18\x03 \x01(\r\"\x1b\n\x19ReportItemOutcomeResponse2\x92\x02\n\x0b\x46\x65\x65\x64Service\x12N\n\x0bListChanges\x12\x1e.disrupt.v1.ListChangesRequest\x1a\x1f.disrupt.v1.ListChangesResponse\x12Q\n\x0cReportMirror\x12\x1f.disrupt.v1.ReportMirrorRequest\x1a .disrupt.v1.ReportMirrorResponse\x12`\n\x11ReportItemOutcome\x12$.disrupt.v1.ReportItemOutcomeRequest\x1a%.disrupt.v1.ReportItemOutcomeResponseBA\n\ndisrupt.v1P\x01Z$disrupt.example/disrupt/v1;disruptv1\xaa\x02\nDisrupt.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,16 +34,28 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'disrupt.v1.feed_pb2', _glob
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\ndisrupt.v1P\001Z$disrupt.example/disrupt/v1;disruptv1\252\002\nDisrupt.V1'
-  _globals['_LISTCHANGESREQUEST']._serialized_start=61
-  _globals['_LISTCHANGESREQUEST']._serialized_end=116
-  _globals['_LISTCHANGESRESPONSE']._serialized_start=118
-  _globals['_LISTCHANGESRESPONSE']._serialized_end=216
-  _globals['_CHANGE']._serialized_start=218
-  _globals['_CHANGE']._serialized_end=320
-  _globals['_ITEMADDED']._serialized_start=323
-  _globals['_ITEMADDED']._serialized_end=492
-  _globals['_ITEMREMOVED']._serialized_start=494
-  _globals['_ITEMREMOVED']._serialized_end=524
-  _globals['_FEEDSERVICE']._serialized_start=526
-  _globals['_FEEDSERVICE']._serialized_end=619
+  _globals['_LISTCHANGESREQUEST']._serialized_start=85
+  _globals['_LISTCHANGESREQUEST']._serialized_end=140
+  _globals['_LISTCHANGESRESPONSE']._serialized_start=143
+  _globals['_LISTCHANGESRESPONSE']._serialized_end=320
+  _globals['_FEEDBANK']._serialized_start=322
+  _globals['_FEEDBANK']._serialized_end=373
+  _globals['_CHANGE']._serialized_start=375
+  _globals['_CHANGE']._serialized_end=477
+  _globals['_ITEMADDED']._serialized_start=480
+  _globals['_ITEMADDED']._serialized_end=649
+  _globals['_ITEMREMOVED']._serialized_start=651
+  _globals['_ITEMREMOVED']._serialized_end=681
+  _globals['_REPORTMIRRORREQUEST']._serialized_start=683
+  _globals['_REPORTMIRRORREQUEST']._serialized_end=768
+  _globals['_REPORTMIRRORRESPONSE']._serialized_start=770
+  _globals['_REPORTMIRRORRESPONSE']._serialized_end=792
+  _globals['_REPORTITEMOUTCOMEREQUEST']._serialized_start=795
+  _globals['_REPORTITEMOUTCOMEREQUEST']._serialized_end=935
+  _globals['_NAMEDVERSION']._serialized_start=937
+  _globals['_NAMEDVERSION']._serialized_end=1005
+  _globals['_REPORTITEMOUTCOMERESPONSE']._serialized_start=1007
+  _globals['_REPORTITEMOUTCOMERESPONSE']._serialized_end=1034
+  _globals['_FEEDSERVICE']._serialized_start=1037
+  _globals['_FEEDSERVICE']._serialized_end=1311
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from disrupt.v1 import match_pb2 as _match_pb2
 from disrupt.v1 import types_pb2 as _types_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -28,7 +29,7 @@ class ListChangesRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
-    """Where the last page ended, from `next_cursor`; sealed by the server, 76 characters of which none can be told or made
+    """Where the last page ended, from `next_cursor`; sealed by the server, 80 characters of which none can be told or made
     up. Empty: from the beginning. A cursor of an earlier epoch (the registry was restored since) fails with
     FAILED_PRECONDITION, reason CURSOR_EXPIRED: start over.
     """
@@ -57,13 +58,26 @@ class ListChangesResponse(_message.Message):
     CHANGES_FIELD_NUMBER: _builtins.int
     NEXT_CURSOR_FIELD_NUMBER: _builtins.int
     CAUGHT_UP_FIELD_NUMBER: _builtins.int
+    BANKS_FIELD_NUMBER: _builtins.int
+    ANSWERED_AT_S_FIELD_NUMBER: _builtins.int
+    MAX_AGE_S_FIELD_NUMBER: _builtins.int
     next_cursor: _builtins.str
     """Where to go on; also when nothing came. It differs in every answer."""
     caught_up: _builtins.bool
     """Nothing followed when this was answered."""
+    answered_at_s: _builtins.int
+    """When this was answered, by the server's clock: seconds since 1970 (UTC)."""
+    max_age_s: _builtins.int
+    """Age, in seconds, at which a mirror has to stop answering: since a page was asked for that said `caught_up`."""
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Change]:
         """The changes in banks of the key, oldest first. May be empty though more follow."""
+
+    @_builtins.property
+    def banks(self) -> _containers.RepeatedCompositeFieldContainer[Global___FeedBank]:
+        """The banks of the key, by name. Where one comes that a mirror did not have, it starts over, to have all of its items;
+        those of a bank that is gone it deletes.
+        """
 
     def __init__(
         self,
@@ -71,14 +85,43 @@ class ListChangesResponse(_message.Message):
         changes: _abc.Iterable[Global___Change] | None = ...,
         next_cursor: _builtins.str = ...,
         caught_up: _builtins.bool = ...,
+        banks: _abc.Iterable[Global___FeedBank] | None = ...,
+        answered_at_s: _builtins.int = ...,
+        max_age_s: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "changes", b"changes", "next_cursor", b"next_cursor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered_at_s", b"answered_at_s", "banks", b"banks", "caught_up", b"caught_up", "changes", b"changes", "max_age_s", b"max_age_s", "next_cursor", b"next_cursor"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListChangesResponse: _TypeAlias = ListChangesResponse  # noqa: Y015
+
+@_typing.final
+class FeedBank(_message.Message):
+    """A bank that a key may read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MAX_DISTANCE_BITS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    max_distance_bits: _builtins.int
+    """Largest distance of a match, in bits, inclusive, 0-31."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        max_distance_bits: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_distance_bits", b"max_distance_bits", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FeedBank: _TypeAlias = FeedBank  # noqa: Y015
 
 @_typing.final
 class Change(_message.Message):
@@ -175,3 +218,135 @@ class ItemRemoved(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ItemRemoved: _TypeAlias = ItemRemoved  # noqa: Y015
+
+@_typing.final
+class ReportMirrorRequest(_message.Message):
+    """How far a mirror has come."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPLIED_CURSOR_FIELD_NUMBER: _builtins.int
+    ERASED_CURSOR_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    applied_cursor: _builtins.str
+    """A `next_cursor` of this registry: the mirror answers from all changes before it."""
+    erased_cursor: _builtins.str
+    """A `next_cursor` of this registry: no file of the mirror holds hashes of what was withdrawn before it. Empty: not known
+    yet.
+    """
+    version: _builtins.str
+    """Version of the mirror's program, at most 40 printable characters of ASCII."""
+    def __init__(
+        self,
+        *,
+        applied_cursor: _builtins.str = ...,
+        erased_cursor: _builtins.str = ...,
+        version: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied_cursor", b"applied_cursor", "erased_cursor", b"erased_cursor", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportMirrorRequest: _TypeAlias = ReportMirrorRequest  # noqa: Y015
+
+@_typing.final
+class ReportMirrorResponse(_message.Message):
+    """The report is kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportMirrorResponse: _TypeAlias = ReportMirrorResponse  # noqa: Y015
+
+@_typing.final
+class ReportItemOutcomeRequest(_message.Message):
+    """What came of a match."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    MATCH_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.bytes
+    """The item that matched, 16 bytes, in a bank of the key. NOT_FOUND once it is not matched any more: drop the report."""
+    outcome: _match_pb2.Outcome.ValueType
+    """What was done."""
+    match: _builtins.bytes
+    """12 random bytes that tell this match from others of the item: another report with the same ones corrects it."""
+    @_builtins.property
+    def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___NamedVersion]:
+        """Versions of the item that matched, 1-8, each once, the nearest first."""
+
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.bytes = ...,
+        outcome: _match_pb2.Outcome.ValueType = ...,
+        match: _builtins.bytes = ...,
+        versions: _abc.Iterable[Global___NamedVersion] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "match", b"match", "outcome", b"outcome", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportItemOutcomeRequest: _TypeAlias = ReportItemOutcomeRequest  # noqa: Y015
+
+@_typing.final
+class NamedVersion(_message.Message):
+    """A version of an item that matched: a place in a variant plan."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLAN_FIELD_NUMBER: _builtins.int
+    ORDINAL_FIELD_NUMBER: _builtins.int
+    DISTANCE_BITS_FIELD_NUMBER: _builtins.int
+    plan: _builtins.int
+    """Number of the plan, 0-65535."""
+    ordinal: _builtins.int
+    """Place in the plan, 0-65535."""
+    distance_bits: _builtins.int
+    """Bits in which the upload differed, 0-256."""
+    def __init__(
+        self,
+        *,
+        plan: _builtins.int = ...,
+        ordinal: _builtins.int = ...,
+        distance_bits: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["distance_bits", b"distance_bits", "ordinal", b"ordinal", "plan", b"plan"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NamedVersion: _TypeAlias = NamedVersion  # noqa: Y015
+
+@_typing.final
+class ReportItemOutcomeResponse(_message.Message):
+    """The outcome is noted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportItemOutcomeResponse: _TypeAlias = ReportItemOutcomeResponse  # noqa: Y015

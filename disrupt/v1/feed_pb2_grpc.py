@@ -41,6 +41,16 @@ class FeedServiceStub:
                 request_serializer=disrupt_dot_v1_dot_feed__pb2.ListChangesRequest.SerializeToString,
                 response_deserializer=disrupt_dot_v1_dot_feed__pb2.ListChangesResponse.FromString,
                 _registered_method=True)
+        self.ReportMirror = channel.unary_unary(
+                '/disrupt.v1.FeedService/ReportMirror',
+                request_serializer=disrupt_dot_v1_dot_feed__pb2.ReportMirrorRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_feed__pb2.ReportMirrorResponse.FromString,
+                _registered_method=True)
+        self.ReportItemOutcome = channel.unary_unary(
+                '/disrupt.v1.FeedService/ReportItemOutcome',
+                request_serializer=disrupt_dot_v1_dot_feed__pb2.ReportItemOutcomeRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_feed__pb2.ReportItemOutcomeResponse.FromString,
+                _registered_method=True)
 
 
 class FeedServiceServicer:
@@ -55,6 +65,23 @@ class FeedServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReportMirror(self, request, context):
+        """Says how far a mirror has come, and up to where its files hold nothing that was withdrawn. The server keeps the newest
+        report of each key, and shows staff which mirrors are late. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportItemOutcome(self, request, context):
+        """Passes on what came of a match that a mirror answered, for the key's organisation. ReportOutcome of MatchService says
+        what follows. Of disputes an organisation may pass on so many in a day (UTC); more are RESOURCE_EXHAUSTED, reason
+        QUOTA_EXCEEDED: pass them on the day after. Safe to repeat on one day.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FeedServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -62,6 +89,16 @@ def add_FeedServiceServicer_to_server(servicer, server):
                     servicer.ListChanges,
                     request_deserializer=disrupt_dot_v1_dot_feed__pb2.ListChangesRequest.FromString,
                     response_serializer=disrupt_dot_v1_dot_feed__pb2.ListChangesResponse.SerializeToString,
+            ),
+            'ReportMirror': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportMirror,
+                    request_deserializer=disrupt_dot_v1_dot_feed__pb2.ReportMirrorRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_feed__pb2.ReportMirrorResponse.SerializeToString,
+            ),
+            'ReportItemOutcome': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportItemOutcome,
+                    request_deserializer=disrupt_dot_v1_dot_feed__pb2.ReportItemOutcomeRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_feed__pb2.ReportItemOutcomeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -93,6 +130,60 @@ class FeedService:
             '/disrupt.v1.FeedService/ListChanges',
             disrupt_dot_v1_dot_feed__pb2.ListChangesRequest.SerializeToString,
             disrupt_dot_v1_dot_feed__pb2.ListChangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportMirror(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.FeedService/ReportMirror',
+            disrupt_dot_v1_dot_feed__pb2.ReportMirrorRequest.SerializeToString,
+            disrupt_dot_v1_dot_feed__pb2.ReportMirrorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportItemOutcome(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.FeedService/ReportItemOutcome',
+            disrupt_dot_v1_dot_feed__pb2.ReportItemOutcomeRequest.SerializeToString,
+            disrupt_dot_v1_dot_feed__pb2.ReportItemOutcomeResponse.FromString,
             options,
             channel_credentials,
             insecure,

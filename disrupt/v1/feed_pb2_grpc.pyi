@@ -37,6 +37,15 @@ class FeedServiceStub:
     def __new__(cls, channel: _aio.Channel) -> FeedServiceAsyncStub: ...
     ListChanges: _grpc.UnaryUnaryMultiCallable[_feed_pb2.ListChangesRequest, _feed_pb2.ListChangesResponse]
     """Lists changes after a cursor, a page at a time."""
+    ReportMirror: _grpc.UnaryUnaryMultiCallable[_feed_pb2.ReportMirrorRequest, _feed_pb2.ReportMirrorResponse]
+    """Says how far a mirror has come, and up to where its files hold nothing that was withdrawn. The server keeps the newest
+    report of each key, and shows staff which mirrors are late. Safe to repeat.
+    """
+    ReportItemOutcome: _grpc.UnaryUnaryMultiCallable[_feed_pb2.ReportItemOutcomeRequest, _feed_pb2.ReportItemOutcomeResponse]
+    """Passes on what came of a match that a mirror answered, for the key's organisation. ReportOutcome of MatchService says
+    what follows. Of disputes an organisation may pass on so many in a day (UTC); more are RESOURCE_EXHAUSTED, reason
+    QUOTA_EXCEEDED: pass them on the day after. Safe to repeat on one day.
+    """
 
 @_typing.type_check_only
 class FeedServiceAsyncStub(FeedServiceStub):
@@ -47,6 +56,15 @@ class FeedServiceAsyncStub(FeedServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListChanges: _aio.UnaryUnaryMultiCallable[_feed_pb2.ListChangesRequest, _feed_pb2.ListChangesResponse]  # type: ignore[assignment]
     """Lists changes after a cursor, a page at a time."""
+    ReportMirror: _aio.UnaryUnaryMultiCallable[_feed_pb2.ReportMirrorRequest, _feed_pb2.ReportMirrorResponse]  # type: ignore[assignment]
+    """Says how far a mirror has come, and up to where its files hold nothing that was withdrawn. The server keeps the newest
+    report of each key, and shows staff which mirrors are late. Safe to repeat.
+    """
+    ReportItemOutcome: _aio.UnaryUnaryMultiCallable[_feed_pb2.ReportItemOutcomeRequest, _feed_pb2.ReportItemOutcomeResponse]  # type: ignore[assignment]
+    """Passes on what came of a match that a mirror answered, for the key's organisation. ReportOutcome of MatchService says
+    what follows. Of disputes an organisation may pass on so many in a day (UTC); more are RESOURCE_EXHAUSTED, reason
+    QUOTA_EXCEEDED: pass them on the day after. Safe to repeat on one day.
+    """
 
 class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
     """For entitled mirrors, which keep a copy of the list: additions and removals, in order. Every call needs a key with
@@ -60,5 +78,26 @@ class FeedServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_feed_pb2.ListChangesResponse, _abc.Awaitable[_feed_pb2.ListChangesResponse]]:
         """Lists changes after a cursor, a page at a time."""
+
+    @_abc_1.abstractmethod
+    def ReportMirror(
+        self,
+        request: _feed_pb2.ReportMirrorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feed_pb2.ReportMirrorResponse, _abc.Awaitable[_feed_pb2.ReportMirrorResponse]]:
+        """Says how far a mirror has come, and up to where its files hold nothing that was withdrawn. The server keeps the newest
+        report of each key, and shows staff which mirrors are late. Safe to repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def ReportItemOutcome(
+        self,
+        request: _feed_pb2.ReportItemOutcomeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_feed_pb2.ReportItemOutcomeResponse, _abc.Awaitable[_feed_pb2.ReportItemOutcomeResponse]]:
+        """Passes on what came of a match that a mirror answered, for the key's organisation. ReportOutcome of MatchService says
+        what follows. Of disputes an organisation may pass on so many in a day (UTC); more are RESOURCE_EXHAUSTED, reason
+        QUOTA_EXCEEDED: pass them on the day after. Safe to repeat on one day.
+        """
 
 def add_FeedServiceServicer_to_server(servicer: FeedServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

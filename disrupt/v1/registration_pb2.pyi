@@ -144,6 +144,38 @@ days.
 """
 Global___WaitReason: _TypeAlias = WaitReason  # noqa: Y015
 
+class _Door:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DoorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Door.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DOOR_UNSPECIFIED: _Door.ValueType  # 0
+    """None of these, or not said."""
+    DOOR_PAGE: _Door.ValueType  # 1
+    """The page for people affected."""
+    DOOR_HELPLINE: _Door.ValueType  # 2
+    """A helpline, as by `disrupt submit`."""
+    DOOR_STAFF: _Door.ValueType  # 3
+    """Staff: RegisterImage and RegisterVideo."""
+    DOOR_LIST: _Door.ValueType  # 4
+    """A list of somebody who keeps hashes."""
+
+class Door(_Door, metaclass=_DoorEnumTypeWrapper):
+    """The way that a registration came. It is counted by month (docs/tallies.md), and decides nothing."""
+
+DOOR_UNSPECIFIED: Door.ValueType  # 0
+"""None of these, or not said."""
+DOOR_PAGE: Door.ValueType  # 1
+"""The page for people affected."""
+DOOR_HELPLINE: Door.ValueType  # 2
+"""A helpline, as by `disrupt submit`."""
+DOOR_STAFF: Door.ValueType  # 3
+"""Staff: RegisterImage and RegisterVideo."""
+DOOR_LIST: Door.ValueType  # 4
+"""A list of somebody who keeps hashes."""
+Global___Door: _TypeAlias = Door  # noqa: Y015
+
 class _RegistrationOutcome:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -275,6 +307,8 @@ class RegistrationContext(_message.Message):
     AGE_BAND_FIELD_NUMBER: _builtins.int
     NEW_CASE_NUMBER_FIELD_NUMBER: _builtins.int
     PROOF_OF_WORK_FIELD_NUMBER: _builtins.int
+    DOOR_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.bytes
     """16 random bytes made by the device. The same id with the same content replays the first answer; with other
     content it is refused, as it is once an item of that answer was withdrawn or renewed. The number of a new case
@@ -296,6 +330,12 @@ class RegistrationContext(_message.Message):
     the network, as far as what is left of it suffices. Of no effect if it is wrong, spent, of another network, or not
     needed. Empty: none.
     """
+    door: Global___Door.ValueType
+    """The way that it came. The gateway of the page sets it, and the server where it hashes for staff."""
+    language: _builtins.str
+    """The language in which the page was shown, a tag of BCP 47. Counted by month; one that the page does not have counts
+    as "other".
+    """
     @_builtins.property
     def access(self) -> Global___CaseAccess:
         """The case: its PIN always; its number only to add to an existing case. Empty number: a new case."""
@@ -308,10 +348,12 @@ class RegistrationContext(_message.Message):
         age_band: Global___AgeBand.ValueType = ...,
         new_case_number: _builtins.str = ...,
         proof_of_work: _builtins.str = ...,
+        door: Global___Door.ValueType = ...,
+        language: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "age_band", b"age_band", "new_case_number", b"new_case_number", "proof_of_work", b"proof_of_work", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "age_band", b"age_band", "door", b"door", "language", b"language", "new_case_number", b"new_case_number", "proof_of_work", b"proof_of_work", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

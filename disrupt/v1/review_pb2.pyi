@@ -142,6 +142,10 @@ class _ActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Action.ValueTy
     """A bank was added."""
     ACTION_BANK_CHANGED: _Action.ValueType  # 61
     """A bank was changed."""
+    ACTION_LIST_ADDED: _Action.ValueType  # 62
+    """An operator added a partner's list."""
+    ACTION_LIST_REMOVED: _Action.ValueType  # 63
+    """An operator removed a partner's list, whose items are withdrawn."""
 
 class Action(_Action, metaclass=_ActionEnumTypeWrapper):
     """What somebody did."""
@@ -196,6 +200,10 @@ ACTION_BANK_ADDED: Action.ValueType  # 60
 """A bank was added."""
 ACTION_BANK_CHANGED: Action.ValueType  # 61
 """A bank was changed."""
+ACTION_LIST_ADDED: Action.ValueType  # 62
+"""An operator added a partner's list."""
+ACTION_LIST_REMOVED: Action.ValueType  # 63
+"""An operator removed a partner's list, whose items are withdrawn."""
 Global___Action: _TypeAlias = Action  # noqa: Y015
 
 @_typing.final
@@ -1491,8 +1499,9 @@ class ListTalliesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     first_day: _builtins.str
-    """The days: ISO dates, UTC. Both are needed."""
+    """The first day: an ISO date, UTC. A month is listed where its first day is one of the days."""
     last_day: _builtins.str
+    """The last one."""
     page_size: _builtins.int
     """Most counts in the page, 1-10 000. 0: 1 000."""
     page: _builtins.str
@@ -1529,7 +1538,9 @@ class ListTalliesResponse(_message.Message):
     next_page: _builtins.str
     """`page` of the next page; empty: nothing follows."""
     @_builtins.property
-    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___TallyCount]: ...
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___TallyCount]:
+        """In that order."""
+
     def __init__(
         self,
         *,
@@ -1546,7 +1557,7 @@ Global___ListTalliesResponse: _TypeAlias = ListTalliesResponse  # noqa: Y015
 
 @_typing.final
 class TallyCount(_message.Message):
-    """How often something happened on a day, or in a month."""
+    """How often something happened on a day, or in a month: then rounded to the nearest 5, and left out where that is 0."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1559,6 +1570,7 @@ class TallyCount(_message.Message):
     tally: _builtins.str
     """What: a name of docs/tallies.md. Names may be added."""
     count: _builtins.int
+    """How often."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Values of its labels, in the order of that page."""
@@ -1644,3 +1656,94 @@ class ReviewAct(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReviewAct: _TypeAlias = ReviewAct  # noqa: Y015
+
+@_typing.final
+class ListMirrorsRequest(_message.Message):
+    """Asks for the mirrors. Of all organisations: they hold hashes, whatever banks they are of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMirrorsRequest: _TypeAlias = ListMirrorsRequest  # noqa: Y015
+
+@_typing.final
+class ListMirrorsResponse(_message.Message):
+    """The mirrors, the latest first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MIRRORS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def mirrors(self) -> _containers.RepeatedCompositeFieldContainer[Global___Mirror]:
+        """One for each key."""
+
+    def __init__(
+        self,
+        *,
+        mirrors: _abc.Iterable[Global___Mirror] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["mirrors", b"mirrors"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMirrorsResponse: _TypeAlias = ListMirrorsResponse  # noqa: Y015
+
+@_typing.final
+class Mirror(_message.Message):
+    """A mirror, or another program that reads the feed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    BEHIND_S_FIELD_NUMBER: _builtins.int
+    REPORTED_AT_S_FIELD_NUMBER: _builtins.int
+    LEVEL_AT_S_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    HAS_ENDED_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """Id of its key."""
+    name: _builtins.str
+    """Name of the key."""
+    organisation: _builtins.str
+    """Organisation that answers for it."""
+    behind_s: _builtins.int
+    """Bound on the age of the oldest withdrawn hash that its files may hold, in seconds. Without reports: since the key was made."""
+    reported_at_s: _builtins.int
+    """When it reported last, in seconds since 1970 (UTC); 0: never."""
+    level_at_s: _builtins.int
+    """When it had all changes, as of that report; 0: never."""
+    version: _builtins.str
+    """Version of its program."""
+    has_ended: _builtins.bool
+    """The key is revoked or has expired: it reports no more, and what it holds is to be deleted there."""
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        organisation: _builtins.str = ...,
+        behind_s: _builtins.int = ...,
+        reported_at_s: _builtins.int = ...,
+        level_at_s: _builtins.int = ...,
+        version: _builtins.str = ...,
+        has_ended: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind_s", b"behind_s", "has_ended", b"has_ended", "key_id", b"key_id", "level_at_s", b"level_at_s", "name", b"name", "organisation", b"organisation", "reported_at_s", b"reported_at_s", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Mirror: _TypeAlias = Mirror  # noqa: Y015

@@ -93,6 +93,11 @@ class ReviewServiceStub:
                 request_serializer=disrupt_dot_v1_dot_review__pb2.ListErasuresRequest.SerializeToString,
                 response_deserializer=disrupt_dot_v1_dot_review__pb2.ListErasuresResponse.FromString,
                 _registered_method=True)
+        self.ListMirrors = channel.unary_unary(
+                '/disrupt.v1.ReviewService/ListMirrors',
+                request_serializer=disrupt_dot_v1_dot_review__pb2.ListMirrorsRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_review__pb2.ListMirrorsResponse.FromString,
+                _registered_method=True)
         self.AddCommonPicture = channel.unary_unary(
                 '/disrupt.v1.ReviewService/AddCommonPicture',
                 request_serializer=disrupt_dot_v1_dot_review__pb2.AddCommonPictureRequest.SerializeToString,
@@ -202,6 +207,13 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMirrors(self, request, context):
+        """Lists the keys of right FEED that were used, and how late each mirror is with erasing what was withdrawn.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AddCommonPicture(self, request, context):
         """Adds a picture to the bank `common`, of what everybody has: templates, logos, app screens, letterheads, watermarks;
         never a room, a face or a body. Matches that it explains as well are marked from then on (`Match.common`), and what is
@@ -290,6 +302,11 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.ListErasures,
                     request_deserializer=disrupt_dot_v1_dot_review__pb2.ListErasuresRequest.FromString,
                     response_serializer=disrupt_dot_v1_dot_review__pb2.ListErasuresResponse.SerializeToString,
+            ),
+            'ListMirrors': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMirrors,
+                    request_deserializer=disrupt_dot_v1_dot_review__pb2.ListMirrorsRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_review__pb2.ListMirrorsResponse.SerializeToString,
             ),
             'AddCommonPicture': grpc.unary_unary_rpc_method_handler(
                     servicer.AddCommonPicture,
@@ -613,6 +630,33 @@ class ReviewService:
             '/disrupt.v1.ReviewService/ListErasures',
             disrupt_dot_v1_dot_review__pb2.ListErasuresRequest.SerializeToString,
             disrupt_dot_v1_dot_review__pb2.ListErasuresResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMirrors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.ReviewService/ListMirrors',
+            disrupt_dot_v1_dot_review__pb2.ListMirrorsRequest.SerializeToString,
+            disrupt_dot_v1_dot_review__pb2.ListMirrorsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -64,6 +64,8 @@ class ReviewServiceStub:
     """
     ListErasures: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListErasuresRequest, _review_pb2.ListErasuresResponse]
     """Lists the erasures that wait for a second key, and those that are to come."""
+    ListMirrors: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListMirrorsRequest, _review_pb2.ListMirrorsResponse]
+    """Lists the keys of right FEED that were used, and how late each mirror is with erasing what was withdrawn."""
     AddCommonPicture: _grpc.UnaryUnaryMultiCallable[_review_pb2.AddCommonPictureRequest, _review_pb2.AddCommonPictureResponse]
     """Adds a picture to the bank `common`, of what everybody has: templates, logos, app screens, letterheads, watermarks;
     never a room, a face or a body. Matches that it explains as well are marked from then on (`Match.common`), and what is
@@ -113,6 +115,8 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     """
     ListErasures: _aio.UnaryUnaryMultiCallable[_review_pb2.ListErasuresRequest, _review_pb2.ListErasuresResponse]  # type: ignore[assignment]
     """Lists the erasures that wait for a second key, and those that are to come."""
+    ListMirrors: _aio.UnaryUnaryMultiCallable[_review_pb2.ListMirrorsRequest, _review_pb2.ListMirrorsResponse]  # type: ignore[assignment]
+    """Lists the keys of right FEED that were used, and how late each mirror is with erasing what was withdrawn."""
     AddCommonPicture: _aio.UnaryUnaryMultiCallable[_review_pb2.AddCommonPictureRequest, _review_pb2.AddCommonPictureResponse]  # type: ignore[assignment]
     """Adds a picture to the bank `common`, of what everybody has: templates, logos, app screens, letterheads, watermarks;
     never a room, a face or a body. Matches that it explains as well are marked from then on (`Match.common`), and what is
@@ -225,6 +229,14 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.ListErasuresResponse, _abc.Awaitable[_review_pb2.ListErasuresResponse]]:
         """Lists the erasures that wait for a second key, and those that are to come."""
+
+    @_abc_1.abstractmethod
+    def ListMirrors(
+        self,
+        request: _review_pb2.ListMirrorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.ListMirrorsResponse, _abc.Awaitable[_review_pb2.ListMirrorsResponse]]:
+        """Lists the keys of right FEED that were used, and how late each mirror is with erasing what was withdrawn."""
 
     @_abc_1.abstractmethod
     def AddCommonPicture(

@@ -249,13 +249,15 @@ async def _turn(places: FairQueue, origin: bytes, wait_s: float) -> Turn:
 
 
 async def _with_origin(call: _Call, body: bytes, tokens: tuple[bytes, ...]) -> tuple[bytes, int]:
-    """Return a request with the tokens of its origin, in place of what the caller wrote there.
+    """Return a request with its door and the tokens of its origin, whatever the caller wrote there.
 
     The number is that of the hashes that it registers.
     """
 
     def encoded() -> tuple[bytes, int]:
         message = call.decode(body)
+        if isinstance(message, registration_pb2.RegisterHashesRequest):
+            message.context.door = registration_pb2.DOOR_PAGE
         access = call.access(message)
         access.origin_token, access.wider_origin_tokens[:] = tokens[0], tokens[1:]
         whole: bytes = message.SerializeToString()

@@ -7,10 +7,18 @@ from contextlib import contextmanager
 from dataclasses import asdict
 
 from disrupt.admin.v1 import admin_pb2
+from disrupt.core.mirrors import MirrorReport
 from disrupt.core.outcomes import MatchedVersion, MatchOutcome, OutcomeReport
 from disrupt.core.partners import Partner
 from disrupt.core.policy import ApiKey, LookupQuota, Right
-from disrupt.wire.fields import invalid
+from disrupt.core.tallies import BY_WORKERS, LABELS, Count, Tally, UploadBatch
+from disrupt.wire.fields import day, invalid
+
+RUN_BYTES = 16
+COUNTS_AT_ONCE = 5000
+"""Most counts of a batch."""
+_NUMBER_MAX = 2**63 - 1
+_COUNT_MAX = 2**40
 
 
 def rights(
@@ -118,14 +126,38 @@ def revoke_request(key_id: str) -> admin_pb2.RevokeKeyRequest:
         return admin_pb2.RevokeKeyRequest(key_id=key_id)
 
 
-def record_request(report: OutcomeReport) -> admin_pb2.RecordOutcomeRequest:
-    """Make the request that notes what came of a match."""
+def record_request(
+    report: OutcomeReport, mirrored_banks: Iterable[int] | None = None
+) -> admin_pb2.RecordOutcomeRequest:
+    """Make the request that notes what came of a match.
+
+    ``mirrored_banks`` are the banks of the key with which a mirror passes it on, else None.
+    """
     return admin_pb2.RecordOutcomeRequest(
         item_id=report.item_id,
         organisation=report.organisation,
         outcome=report.outcome.value,
         match=report.match,
         versions=[admin_pb2.MatchedVersion(**each._asdict()) for each in report.versions],
+        matched_on=report.matched_on,
+        mirrored=None if mirrored_banks is None else admin_pb2.Mirrored(banks=mirrored_banks),
+    )
+
+
+def mirror_request(report: MirrorReport) -> admin_pb2.NoteMirrorRequest:
+    """Make the request that keeps what a mirror reports; its time is the writer's."""
+    return admin_pb2.NoteMirrorRequest(
+        key_id=report.key_id,
+        level_s=report.level_s,
+        clean_s=report.clean_s,
+        version=report.version,
+    )
+
+
+def mirror_report(message: admin_pb2.NoteMirrorRequest, reported_s: int) -> MirrorReport:
+    """Return what a mirror reports."""
+    return MirrorReport(
+        message.key_id, reported_s, message.level_s, message.clean_s, message.version
     )
 
 
@@ -139,7 +171,50 @@ def outcome_report(message: admin_pb2.RecordOutcomeRequest) -> OutcomeReport:
         tuple(
             MatchedVersion(each.plan, each.ordinal, each.distance_bits) for each in message.versions
         ),
+        day("matched_on", message.matched_on),
     )
+
+
+def recorded_answer(*, first: bool) -> admin_pb2.RecordOutcomeResponse:
+    """Make the answer to an outcome that is noted."""
+    return admin_pb2.RecordOutcomeResponse(first=first)
+
+
+def is_first_report(answer: bytes) -> bool:
+    """Tell whether what a writer answered is that an outcome of a match is new."""
+    return admin_pb2.RecordOutcomeResponse.FromString(answer).first
+
+
+def uploads_request(batch: UploadBatch) -> admin_pb2.CountUploadsRequest:
+    """Make the request that hands a batch over."""
+    return admin_pb2.CountUploadsRequest(
+        run=batch.run,
+        batch=batch.number,
+        counts=[
+            admin_pb2.UploadCount(
+                day=each.day, tally=each.tally, labels=each.labels, count=each.count
+            )
+            for each in batch.counts
+        ],
+    )
+
+
+def upload_batch(message: admin_pb2.CountUploadsRequest) -> UploadBatch:
+    """Return a batch that a worker hands over."""
+    if len(message.run) != RUN_BYTES or not 1 <= message.batch <= _NUMBER_MAX:
+        raise invalid("run", f"{RUN_BYTES} bytes, and a batch from 1 on")
+    if len(message.counts) > COUNTS_AT_ONCE:
+        raise invalid("counts", f"at most {COUNTS_AT_ONCE}")
+    return UploadBatch(message.run, message.batch, tuple(map(_upload_count, message.counts)))
+
+
+def _upload_count(message: admin_pb2.UploadCount) -> Count:
+    of_day, labels = day("counts.day", message.day), tuple(message.labels)
+    if message.tally not in BY_WORKERS or len(labels) != len(LABELS[Tally(message.tally)]):
+        raise invalid("counts.tally", "no tally that workers count, or not with these labels")
+    if not of_day or not 1 <= message.count <= _COUNT_MAX:
+        raise invalid("counts.count", f"a day, and a count of 1-{_COUNT_MAX}")
+    return Count(of_day, Tally(message.tally), labels, message.count)
 
 
 def list_answer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +82,14 @@ def fingerprints_message(array: NDArray[np.void], kind: MediaKind) -> types_pb2.
 def invalid(field: str, description: str) -> InvalidRequestError:
     """Make the error about one field."""
     return InvalidRequestError.of(Violation(field, description))
+
+
+def day(field: str, text: str) -> str:
+    """Return an ISO date, or an empty text as it is. Raises InvalidRequestError for another."""
+    try:
+        return date.fromisoformat(text).isoformat() if text else ""
+    except ValueError:
+        raise invalid(field, "no day: write YYYY-MM-DD") from None
 
 
 def _column(

@@ -23,8 +23,10 @@ from disrupt.core.registrations import (
     ShownCase,
     WithdrawnItem,
 )
+from disrupt.core.tallies import OTHER, Door
 from disrupt.core.transforms import PLANS
 from disrupt.errors import InvalidRequestError
+from disrupt.texts import LANGUAGES
 from disrupt.v1 import registration_pb2, types_pb2
 from disrupt.wire.fields import fingerprints, fingerprints_message, invalid, low_quality_message
 
@@ -72,7 +74,12 @@ def context(message: registration_pb2.RegistrationContext) -> RegistrationReques
     proof = message.proof_of_work
     if len(proof) > PROOF_BYTES_MAX:
         raise invalid("context.proof_of_work", f"at most {PROOF_BYTES_MAX} bytes")
-    return RegistrationRequest(message.request_id, opened, age_band, (), proof)
+    try:
+        door = Door(message.door)
+    except ValueError:
+        door = Door.OTHER
+    language = message.language if message.language in LANGUAGES else OTHER
+    return RegistrationRequest(message.request_id, opened, age_band, (), proof, door, language)
 
 
 def _check_new_case_number(message: registration_pb2.RegistrationContext) -> None:
@@ -132,8 +139,9 @@ def _check_plans(plans: NDArray[np.uint16], path: str) -> None:
 def registration_message(
     context: registration_pb2.RegistrationContext, item: MediaItem
 ) -> registration_pb2.RegisterHashesRequest:
-    """Make the request that registers one item hashed in this server."""
+    """Make the request that registers one item hashed in this server, for staff."""
     request = registration_pb2.RegisterHashesRequest(context=context)
+    request.context.door = registration_pb2.DOOR_STAFF
     request.items.add(
         kind=item.kind.value,
         fingerprints=fingerprints_message(item.fingerprints, item.kind),

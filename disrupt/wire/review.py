@@ -13,6 +13,7 @@ from disrupt.core.acts import ActFilter, Action, ActRecord
 from disrupt.core.case_erasures import CONFIRM_WITHIN_S, CaseErasure, day_of
 from disrupt.core.cases import parse_case_number
 from disrupt.core.media import ITEM_ID_BYTES, MediaKind
+from disrupt.core.mirrors import MirrorStatus
 from disrupt.core.outcomes import (
     Dispute,
     DisputeSummary,
@@ -32,6 +33,7 @@ from disrupt.core.review import (
 )
 from disrupt.core.states import ItemState, WaitReason
 from disrupt.v1 import match_pb2, review_pb2
+from disrupt.wire.fields import day as _day
 from disrupt.wire.fields import invalid
 from disrupt.wire.match import variant
 from disrupt.wire.registration import media_fingerprints
@@ -193,13 +195,6 @@ def _state(field: str, number: int) -> ItemState:
         return ItemState(number)
     except ValueError:
         raise invalid(field, "no state of this version") from None
-
-
-def _day(field: str, text: str) -> str:
-    try:
-        return date.fromisoformat(text).isoformat() if text else ""
-    except ValueError:
-        raise invalid(field, "no day: write YYYY-MM-DD") from None
 
 
 def items_answer(
@@ -418,6 +413,25 @@ def erasures_answer(
             for erasure in erasures
         ],
         next_page=next_page,
+    )
+
+
+def mirrors_answer(statuses: Iterable[MirrorStatus]) -> review_pb2.ListMirrorsResponse:
+    """Make the list of who reads the feed."""
+    return review_pb2.ListMirrorsResponse(
+        mirrors=[
+            review_pb2.Mirror(
+                key_id=status.key.key_id,
+                name=status.key.name,
+                organisation=status.key.organisation,
+                behind_s=status.behind_s,
+                reported_at_s=status.report.reported_s if status.report else 0,
+                level_at_s=status.report.level_s if status.report else 0,
+                version=status.report.version if status.report else "",
+                has_ended=status.has_ended,
+            )
+            for status in statuses
+        ]
     )
 
 

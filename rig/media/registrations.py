@@ -13,6 +13,7 @@ from disrupt.core.cases import CASE_NUMBERS, case_number
 from disrupt.core.changes import Addition, Change, Cursor, shown_item
 from disrupt.core.media import FINGERPRINT, Assurance, MediaKind, StoredItems
 from disrupt.core.policy import ADULTS, ApiKey, Right
+from disrupt.core.tallies import Statement
 from disrupt.registry.records import NewCase, NewItem, Registration
 from disrupt.registry.registry import RegistryReader, RegistryWriter
 
@@ -55,6 +56,7 @@ def registration(
     case: NewCase | str | None = None,
     *items: NewItem,
     bank: int = ADULTS.number,
+    statement: Statement | None = None,
 ) -> Registration:
     """Return a registration: into a new case, of one random item, unless given."""
     return Registration(
@@ -64,6 +66,7 @@ def registration(
         bank,
         Assurance.SELF_REPORTED,
         items or (new_item(chance),),
+        statement=statement,
     )
 
 

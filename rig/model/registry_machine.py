@@ -1,6 +1,7 @@
 """A registry against a plain model: subclass the machine, and define ``open_writer``."""
 
 import random
+from collections import Counter
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -10,13 +11,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
 from disrupt.core import media
-from disrupt.core.cases import CaseStatus
+from disrupt.core.cases import AgeBand, CaseStatus
 from disrupt.core.changes import NO_MARK, Cursor
 from disrupt.core.media import MediaKind
 from disrupt.core.policy import FIRST_BANKS, Bank
 from disrupt.core.registrations import Outcome
 from disrupt.core.renewals import identity_of
 from disrupt.core.states import ItemState
+from disrupt.core.tallies import Door, Statement, Tally
 from disrupt.errors import (
     CaseClosedError,
     LimitExceededError,
@@ -48,6 +50,7 @@ SHOWN = st.lists(
     min_size=1,
     max_size=3,
 )
+SAID = {AgeBand.ADULT: "adults", AgeBand.MINOR: "minors", AgeBand.UNSURE: "unsure"}
 Shown = list[tuple[int, list[Row], MediaKind]]
 """Contents of a registration: few pictures and videos, with any of few hashes of later plans."""
 
@@ -113,6 +116,8 @@ class RegistryMachine(RuleBasedStateMachine):
         """Item ids; the first mention of one is its addition, the second its removal."""
         self.banks: dict[bytes, int] = {}
         self.numbers: dict[bytes, object] = {}
+        self.tallies = Counter[tuple[str, Tally, tuple[str, ...]]]()
+        """What happened, by day, name and labels."""
 
     def open_writer(self) -> AbstractContextManager[RegistryWriter]:
         """Open the one registry of this run."""
@@ -136,6 +141,9 @@ class RegistryMachine(RuleBasedStateMachine):
         self._open()
         assert self.writer.head() == head
 
+    def _count(self, day: str, tally: Tally, *labels: str) -> None:
+        self.tallies[day, tally, labels] += 1
+
     @rule()
     def checkpoint(self) -> None:
         assert self.writer.checkpoint()
@@ -151,9 +159,22 @@ class RegistryMachine(RuleBasedStateMachine):
     def _open_case(self, items: list[NewItem], bank: Bank) -> str:
         case = new_case(self.chance)
         self.cases[case.number] = ModelCase(case.pin_hash)
-        request = registration(self.chance, case, *items, bank=bank.number)
+        request = registration(
+            self.chance, case, *items, bank=bank.number, statement=self._statement()
+        )
         self._register(request, case.number)
+        statement = request.statement
+        assert statement is not None
+        self._count(DAY, Tally.CASES_OPENED)
+        self._count(f"{DAY[:7]}-01", Tally.DOORS, statement.door.name.lower())
+        if statement.door == Door.PAGE:
+            self._count(f"{DAY[:7]}-01", Tally.LANGUAGES, statement.language)
         return case.number
+
+    def _statement(self) -> Statement:
+        ages, doors = [*AgeBand], [*Door]
+        language = self.chance.choice(["fr", "en", "other"])
+        return Statement(self.chance.choice(ages), self.chance.choice(doors), language)
 
     @rule(number=case_numbers, items=HOW_MANY, bank=BANKS)
     def add_to_case(self, number: str, items: int, bank: Bank) -> None:
@@ -164,7 +185,9 @@ class RegistryMachine(RuleBasedStateMachine):
         self._add(number, self._pictures(shown), bank, room)
 
     def _add(self, number: str, items: list[NewItem], bank: Bank, room: int | None = None) -> None:
-        request = registration(self.chance, number, *items, bank=bank.number)
+        request = registration(
+            self.chance, number, *items, bank=bank.number, statement=self._statement()
+        )
         case = self.cases[number]
         added, gone, *_ = self._arranged(request, case)
         growth = len(added) - len(gone)
@@ -224,6 +247,14 @@ class RegistryMachine(RuleBasedStateMachine):
         assert result.case_number == number
         assert result.cursor == self.writer.head()
         assert result.items == tuple(held)
+        assert request.statement is not None
+        new = {holding.item_id for holding in held if holding.outcome == Outcome.ADDED}
+        if new:
+            self._count(DAY, Tally.REGISTRATIONS)
+        for item in added:
+            if item.item_id in new:
+                age = SAID[request.statement.age]
+                self._count(DAY, Tally.ITEMS_REGISTERED, item.kind.name.lower(), age)
         for item in added:
             case.items[item.item_id] = item
             case.numbers[item.item_id] = next(
@@ -250,6 +281,7 @@ class RegistryMachine(RuleBasedStateMachine):
                 request.bank,
                 request.assurance,
                 request.items,
+                statement=request.statement,
             )
         if same_digest and not known.erased:
             assert self.writer.register(request, day=NEXT_DAY) == known.result
@@ -279,14 +311,14 @@ class RegistryMachine(RuleBasedStateMachine):
         } == {
             (item_id, case.numbers[item_id], frozenset(older.get(item_id, ()))) for item_id in gone
         }
-        self._forget(number, gone)
+        self._withdrawn(number, gone)
 
     @rule(number=case_numbers)
     def withdraw_all(self, number: str) -> None:
         items = list(self.cases[number].items)
         done = self.writer.withdraw(number, None, day=NEXT_DAY)
         assert {item.item_id for item in done.items} == set(items)
-        self._forget(number, items)
+        self._withdrawn(number, items)
 
     @rule(number=case_numbers, pick=st.randoms(use_true_random=False))
     def withdraw_what_is_not_there(self, number: str, pick: random.Random) -> None:
@@ -309,6 +341,17 @@ class RegistryMachine(RuleBasedStateMachine):
         living = {case.numbers[item_id] for item_id in case.items}
         again = self.writer.withdraw(number, [*gone], numbers=[*numbers - living], day=NEXT_DAY)
         assert (again.items, again.cursor) == ((), self.writer.head())
+
+    def _withdrawn(self, number: str, gone: list[bytes]) -> None:
+        case = self.cases[number]
+        for item_id in gone:
+            age = "adults" if self.banks[item_id] == FIRST_BANKS[0].number else "minors"
+            kind = case.items[item_id].kind.name.lower()
+            self._count(NEXT_DAY, Tally.ITEMS_WITHDRAWN, kind, age)
+        was_open = not case.closed_on
+        self._forget(number, gone)
+        if was_open and case.closed_on:
+            self._count(NEXT_DAY, Tally.CASES_CLOSED, "withdrawn")
 
     def _forget(self, number: str, gone: list[bytes]) -> None:
         case = self.cases[number]
@@ -381,6 +424,11 @@ class RegistryMachine(RuleBasedStateMachine):
                 )
             )
             assert record.numbers_given == (0 if closed else case.given())
+
+    @invariant()
+    def tallies_are_as_in_the_model(self) -> None:
+        counts = self.writer.tallies("0001-01-01", "9999-12-31", limit=10_000)
+        assert {(each.day, each.tally, each.labels): each.count for each in counts} == self.tallies
 
     @invariant()
     def requests_are_as_in_the_model(self) -> None:

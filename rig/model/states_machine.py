@@ -82,7 +82,7 @@ class Mirror:
         """Read a page; tell whether more follows."""
         after = self._cursor or Cursor(registry.head().epoch, 0)
         changes, self._cursor = registry.changes(after, size, self.banks)
-        for change in wire.page(changes, _BANK_NAMES, "", caught_up=False).changes:
+        for change in [wire.change(value, _BANK_NAMES) for value in changes]:
             if change.HasField("added"):
                 assert change.added.item_id not in self.items, "a mirror is given what it has"
                 self.items.add(change.added.item_id)

@@ -49,6 +49,7 @@ HEALTHY = {
     "disrupt_open_files_max": "20000x240",
     "disrupt_faults_total": "3x240",
     "disrupt_backup_timestamp_seconds": "0x240",
+    "disrupt_list_read_timestamp_seconds": "0x240",
     "disrupt_certificate_expiry_timestamp_seconds": "2e6x240",
     'disrupt_decoder_ends_total{media="pictures", cause="CRASH"}': "0x120 5x120",
     'disrupt_refusals_total{reason="OVERLOADED", key="a"}': "0+10x240",
@@ -91,6 +92,7 @@ CAUSES = {
     "DisruptProcessesEnd": {'disrupt_process_ends_total{role="writer", cause="hung"}': "0+1x240"},
     "DisruptIndexBehind": {'disrupt_index_lag_seconds{process="worker 2"}': "0+60x240"},
     "DisruptErasureLate": {"disrupt_oldest_withdrawn_seconds": "72000+60x240"},
+    "DisruptMirrorLate": {'disrupt_mirror_behind_seconds{organisation="a"}': "86400+60x240"},
     "DisruptDiskFills": {"disrupt_disk_free_bytes": "30e9-50e6x240"},
     "DisruptStorageFull": {'disrupt_refusals_total{reason="STORAGE_FULL", key="a"}': "3x231 4x9"},
     "DisruptItemsHidden": {"disrupt_items_hidden": "0x233 600x7"},
@@ -100,6 +102,7 @@ CAUSES = {
         'disrupt_process_ends_total{role="maintenance", cause="died"}': "0x120 1x120"
     },
     "DisruptBackupOld": {"disrupt_backup_timestamp_seconds": "-1e6x240"},
+    "DisruptListOld": {"disrupt_list_read_timestamp_seconds": "-1e6x240"},
     "DisruptReloadRefused": {'disrupt_reloads_total{outcome="refused"}': "0x200 1x40"},
     "DisruptCertificateEnds": {"disrupt_certificate_expiry_timestamp_seconds": "1e6x240"},
     "DisruptDecodersDie": {
@@ -137,6 +140,7 @@ BRIDGED = {
     },
     "DisruptDiskFills": {"disrupt_disk_free_bytes": "1e9x227 stale _x3 1e9x8"},
     "DisruptBackupOld": {"disrupt_backup_timestamp_seconds": "-1e6x227 stale _x12"},
+    "DisruptListOld": {"disrupt_list_read_timestamp_seconds": "-1e6x227 stale _x12"},
     "DisruptReviewWaits": {'disrupt_items{state="waiting"}': "120x227 stale _x3 120x8"},
     "DisruptMinorDisputed": {'disrupt_disputes{reason="minor"}': "1x227 stale _x12"},
     "DisruptItemsHidden": {"disrupt_items_hidden": "600x227 stale _x3 600x8"},
@@ -277,16 +281,21 @@ def under_load(folder: Path, sabotage: str | None = None) -> tuple[set[str], dic
 
 
 NOTHING_TO_SHOW = {
+    "Age of partners' lists",
+    "Failed runs of partners' lists",
+    "Entries that partners' lists skipped",
     "Lookups by picture: time to the answer",  # there were no pictures, matches, refusals
     "Calls a second that were not answered OK",  # refused before they were let in
     "Matches a second",
-    "Outcomes that platforms reported, in an hour",
     "Shares refused a second",
     "Media not hashed, a second",
     "Registrations: time in the writer",
     "Certificate valid for",
     "Up for",  # there was no maintenance
     "Left of quotas",
+    "Withdrawn hashes that mirrors may hold",  # there was no mirror, and this is none
+    "Age of a mirror",
+    "Outcomes of a mirror, waiting and passed on in an hour",
 }
 
 SHOWN_AT_TIMES = {"Held by calls under way"}  # a scrape may meet a call, or none

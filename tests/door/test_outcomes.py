@@ -22,7 +22,7 @@ from tests.door.sites import Site
 
 def waiting(path: Path) -> list[bytes]:
     with sqlite3.connect(path) as file:
-        rows = [row for (row,) in file.execute("SELECT match_id FROM blocked ORDER BY rowid")]
+        rows = [row for (row,) in file.execute("SELECT entry FROM entries ORDER BY rowid")]
     file.close()
     return rows
 
@@ -43,7 +43,7 @@ def test_outcomes_outlive_the_door(tmp_path: Path) -> None:
         outcomes.add([b"a", b"b", b"a"])
     with Outcomes(path, Metrics()) as outcomes:
         assert outcomes.waiting == 2
-    assert waiting(path) == [b"a", b"b"]
+    assert waiting(path) == [b"b", b"a"]
 
 
 def test_the_oldest_are_lost_beyond_the_bound(
@@ -63,7 +63,7 @@ def test_a_queue_that_cannot_be_written_fails_no_refusal_and_is_used_again(tmp_p
     with Outcomes(path, metrics) as outcomes:
         with sqlite3.connect(path) as other:
             other.execute(
-                "CREATE TRIGGER full BEFORE INSERT ON blocked BEGIN SELECT raise(FAIL, 'full'); END"
+                "CREATE TRIGGER full BEFORE INSERT ON entries BEGIN SELECT raise(FAIL, 'full'); END"
             )
         outcomes.add([b"a"])
         assert b'disrupt_door_outcomes_total{result="lost"} 1.0' in metrics.text()

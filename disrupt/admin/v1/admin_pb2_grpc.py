@@ -65,6 +65,11 @@ class AdminServiceStub:
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesRequest.SerializeToString,
                 response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesResponse.FromString,
                 _registered_method=True)
+        self.CountUploads = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/CountUploads',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CountUploadsRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CountUploadsResponse.FromString,
+                _registered_method=True)
         self.SetQuota = channel.unary_unary(
                 '/disrupt.admin.v1.AdminService/SetQuota',
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaRequest.SerializeToString,
@@ -90,10 +95,45 @@ class AdminServiceStub:
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetBankRequest.SerializeToString,
                 response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetBankResponse.FromString,
                 _registered_method=True)
+        self.AddList = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/AddList',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.AddListRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.AddListResponse.FromString,
+                _registered_method=True)
+        self.ListLists = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/ListLists',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListListsRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListListsResponse.FromString,
+                _registered_method=True)
+        self.ApplyList = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/ApplyList',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ApplyListRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ApplyListResponse.FromString,
+                _registered_method=True)
+        self.NoteListRun = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/NoteListRun',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteListRunRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteListRunResponse.FromString,
+                _registered_method=True)
+        self.RemoveList = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/RemoveList',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RemoveListRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RemoveListResponse.FromString,
+                _registered_method=True)
+        self.ReadListFeedback = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/ReadListFeedback',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ReadListFeedbackRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ReadListFeedbackResponse.FromString,
+                _registered_method=True)
         self.RecordOutcome = channel.unary_unary(
                 '/disrupt.admin.v1.AdminService/RecordOutcome',
                 request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeRequest.SerializeToString,
                 response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeResponse.FromString,
+                _registered_method=True)
+        self.NoteMirror = channel.unary_unary(
+                '/disrupt.admin.v1.AdminService/NoteMirror',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteMirrorRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteMirrorResponse.FromString,
                 _registered_method=True)
         self.Checkpoint = channel.unary_unary(
                 '/disrupt.admin.v1.AdminService/Checkpoint',
@@ -148,6 +188,13 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountUploads(self, request, context):
+        """Adds what a worker counted of lookups. Workers call it once a minute. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetQuota(self, request, context):
         """Sets the quota of an organisation; every worker follows within a second.
         """
@@ -183,8 +230,57 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddList(self, request, context):
+        """Adds a partner's list, and its bank unless there is one of its name; nothing is read yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLists(self, request, context):
+        """Lists partners' lists.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyList(self, request, context):
+        """Applies a part of a list, with what has been read up to then, in one transaction. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NoteListRun(self, request, context):
+        """Notes how a run of a list ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveList(self, request, context):
+        """Withdraws some items of a list, or forgets it once it has none: call it until done.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadListFeedback(self, request, context):
+        """Returns what platforms reported of a list's items and its source was not told of, after noting what it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordOutcome(self, request, context):
         """Notes what came of a match, durably. Workers call it for ReportOutcome, whose match id they have opened.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NoteMirror(self, request, context):
+        """Keeps what a mirror reports of itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -230,6 +326,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesRequest.FromString,
                     response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteKeyUsesResponse.SerializeToString,
             ),
+            'CountUploads': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountUploads,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CountUploadsRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.CountUploadsResponse.SerializeToString,
+            ),
             'SetQuota': grpc.unary_unary_rpc_method_handler(
                     servicer.SetQuota,
                     request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetQuotaRequest.FromString,
@@ -255,10 +356,45 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetBankRequest.FromString,
                     response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.SetBankResponse.SerializeToString,
             ),
+            'AddList': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddList,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.AddListRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.AddListResponse.SerializeToString,
+            ),
+            'ListLists': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLists,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListListsRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ListListsResponse.SerializeToString,
+            ),
+            'ApplyList': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyList,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ApplyListRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ApplyListResponse.SerializeToString,
+            ),
+            'NoteListRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.NoteListRun,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteListRunRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteListRunResponse.SerializeToString,
+            ),
+            'RemoveList': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveList,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RemoveListRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RemoveListResponse.SerializeToString,
+            ),
+            'ReadListFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadListFeedback,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ReadListFeedbackRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.ReadListFeedbackResponse.SerializeToString,
+            ),
             'RecordOutcome': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordOutcome,
                     request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeRequest.FromString,
                     response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeResponse.SerializeToString,
+            ),
+            'NoteMirror': grpc.unary_unary_rpc_method_handler(
+                    servicer.NoteMirror,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteMirrorRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteMirrorResponse.SerializeToString,
             ),
             'Checkpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.Checkpoint,
@@ -440,6 +576,33 @@ class AdminService:
             _registered_method=True)
 
     @staticmethod
+    def CountUploads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/CountUploads',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.CountUploadsRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.CountUploadsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def SetQuota(request,
             target,
             options=(),
@@ -575,6 +738,168 @@ class AdminService:
             _registered_method=True)
 
     @staticmethod
+    def AddList(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/AddList',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.AddListRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.AddListResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLists(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/ListLists',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.ListListsRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.ListListsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyList(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/ApplyList',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.ApplyListRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.ApplyListResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NoteListRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/NoteListRun',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteListRunRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteListRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveList(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/RemoveList',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.RemoveListRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.RemoveListResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadListFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/ReadListFeedback',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.ReadListFeedbackRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.ReadListFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def RecordOutcome(request,
             target,
             options=(),
@@ -591,6 +916,33 @@ class AdminService:
             '/disrupt.admin.v1.AdminService/RecordOutcome',
             disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeRequest.SerializeToString,
             disrupt_dot_admin_dot_v1_dot_admin__pb2.RecordOutcomeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NoteMirror(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.AdminService/NoteMirror',
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteMirrorRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_admin__pb2.NoteMirrorResponse.FromString,
             options,
             channel_credentials,
             insecure,

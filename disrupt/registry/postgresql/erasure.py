@@ -25,13 +25,16 @@ read of the feed has to lock."""
 
 _LOCK_WITHIN_MS = 1000
 _HELD_UP_S, _RETRY_S = 1.0, 0.05
-_ALSO = ("requests", "identities")
+_ALSO = ("requests", "identities", "list_entries")
 """Tables with what is made from hashes, beside the partitions."""
 
 
 def prepare(connection: Connection) -> None:
     """Keep bytes made from hashes out of the statistics of new tables."""
-    columns = (("fingerprints", "fingerprints"), ("requests", "digest"), ("identities", "identity"))
+    columns = (
+        *(("fingerprints", "fingerprints"), ("requests", "digest"), ("identities", "identity")),
+        ("list_entries", "source_id"),
+    )
     for table, column in columns:
         connection.execute(text(f"ALTER TABLE {table} ALTER {column} SET STATISTICS 0"))
 

@@ -61,9 +61,7 @@ def _entry(
         entry["item"] = (item_id or b"").hex()
     if decided:  # nothing links a withdrawn item to its case
         entry.pop("case_id", None)
-    entry |= {
-        f"items_{state.name.lower()}": b"".join(ids).hex() for state, ids in decided.items()
-    }
+    entry |= {f"items_{state.name.lower()}": b"".join(ids).hex() for state, ids in decided.items()}
     return {"kind": entries.ACT, "number": number, **entry}
 
 

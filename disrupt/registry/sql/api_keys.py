@@ -3,6 +3,7 @@
 Each function runs in one transaction of its caller.
 """
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import asdict, replace
 
@@ -12,7 +13,7 @@ from disrupt.core.acts import Act, Action
 from disrupt.core.partners import Partner
 from disrupt.core.policy import ApiKey, LookupQuota, Right
 from disrupt.errors import NotFoundError
-from disrupt.registry.sql import acts, schema
+from disrupt.registry.sql import acts, schema, tallies
 
 
 def keys(connection: Connection, key_id: str | None = None) -> tuple[ApiKey, ...]:
@@ -89,6 +90,12 @@ def revoke_key(
 
 def note_key_uses(connection: Connection, key_ids: Collection[str], *, day: str) -> None:
     """Note that keys were used on a day; of ids that there are not, nothing is noted."""
+    columns, active = schema.keys.c, defaultdict[str, set[Right]](set)
+    for organisation, rights in connection.execute(
+        select(columns.organisation, columns.rights).where(columns.key_id.in_(key_ids))
+    ):
+        active[organisation].update(map(Right, rights))
+    tallies.note_active(connection, active, day)
     connection.execute(
         update(schema.keys)
         .where(schema.keys.c.key_id.in_(key_ids), schema.keys.c.last_used_on < day)

@@ -38,10 +38,7 @@ def size(connection: Connection) -> int:
 def leaves(connection: Connection, first: int, limit: int) -> Sequence[Leaf]:
     """Return up to ``limit`` leaves of numbers from ``first`` on, ascending."""
     rows = connection.execute(
-        select(schema.audit)
-        .where(_columns.number >= first)
-        .order_by(_columns.number)
-        .limit(limit)
+        select(schema.audit).where(_columns.number >= first).order_by(_columns.number).limit(limit)
     )
     return [_leaf(row) for row in rows]
 

@@ -43,13 +43,18 @@ def change_bank(connection: Connection, bank: Bank, act: Act) -> None:
 
     NotFoundError if there is none.
     """
+    if not store_policy(connection, bank):
+        raise NotFoundError("There is no bank of this number.")
+    acts.note(connection, act, bank=bank.number)
+
+
+def store_policy(connection: Connection, bank: Bank) -> bool:
+    """Store all of a bank but its name, by its number; tell whether there is one."""
     stored = _stored(bank)
     del stored["number"], stored["name"]
     table = schema.banks
     changed = connection.execute(update(table).where(table.c.number == bank.number).values(stored))
-    if not changed.rowcount:
-        raise NotFoundError("There is no bank of this number.")
-    acts.note(connection, act, bank=bank.number)
+    return bool(changed.rowcount)
 
 
 def insert_bank(connection: Connection, bank: Bank) -> None:

@@ -13,7 +13,7 @@ from disrupt.core.review import BY_STAFF, UNDO_WITHIN_S, Done, ItemCounts, ItemF
 from disrupt.core.states import SHOWN, ItemState
 from disrupt.errors import NotFoundError, UndoTooLateError
 from disrupt.registry.records import ITEMS_OF_ACT_MAX
-from disrupt.registry.sql import acts, queries, schema, states, tags
+from disrupt.registry.sql import acts, queries, schema, states, tags, tallies
 
 _AT_ONCE = 5_000
 """Numbers in one statement, which has a bounded number of variables."""
@@ -52,17 +52,17 @@ def set_all(
 ) -> Done:
     """Set the state of items, of which those that were withdrawn meanwhile are left out."""
     items, cases, undoable = schema.items.c, schema.cases.c, schema.undoable.c
+    columns = [items.number, items.item_id, items.bank, items.state_since_s, items.registered_on]
     changed = [
         row
         for some in _batches(numbers)
         for row in connection.execute(
-            select(items.number, items.item_id, items.bank).where(
-                items.number.in_(some), items.state != state
-            )
+            select(*columns).where(items.number.in_(some), items.state != state)
         )
     ]
     if not changed:
         return Done(0, 0, queries.head(connection))
+    tallies.reviewed(connection, act, changed)
     banks = {row.bank for row in changed}
     number = acts.note(
         *(connection, act),
@@ -131,6 +131,7 @@ def undo(connection: Connection, number: int, act: Act, *, banks: Collection[int
     )
     if not count:
         return Done(0, 0, queries.head(connection))
+    tallies.reviews(connection, act, [day_of(row.at_s)] * count)
     same = {"case_id": row.case_id, "bank": row.bank, "key_id": row.key_id}
     noted = acts.note(connection, act, **same, items=count, undone=number, decided=returned)
     return Done(noted, count, queries.head(connection))
@@ -182,11 +183,12 @@ def count_hidden(connection: Connection, *, since_s: int) -> int:
 
 
 def forget(connection: Connection, *, day: str, at_s: int) -> bool:
-    """Erase what is kept for some days: tags, and what acts would need to be undone.
+    """Erase what is kept for some days: tags, what acts would need to be undone, reported matches.
 
-    ``TAGGED_DAYS`` before a day (ISO date, UTC), and ``UNDO_WITHIN_S`` before a time. Tells
-    whether more is left: then call again.
+    ``TAGGED_DAYS`` before a day (ISO date, UTC), ``UNDO_WITHIN_S`` before a time, and see
+    ``tallies.forget``. Tells whether more is left: then call again.
     """
+    tallies.forget(connection, day=day)
     done = schema.acts.c
     old = select(done.number).where(done["items"].is_not(None), done.at_s <= at_s - UNDO_WITHIN_S)
     connection.execute(delete(schema.undoable).where(schema.undoable.c.act.in_(old)))

@@ -42,7 +42,7 @@ from disrupt.core.outcomes import (
 from disrupt.core.policy import age_of
 from disrupt.core.states import SHOWN, ItemState
 from disrupt.registry.records import DISPUTED_MATCHES, StatesSet
-from disrupt.registry.sql import acts, api_keys, narrowings, queries, schema, states
+from disrupt.registry.sql import acts, api_keys, narrowings, queries, schema, states, tallies
 
 _ITEMS_AT_ONCE = 500
 _POLICY = {name: f"dispute_{name}" for name in ("organisations", "floor_bits", "silent_permille")}
@@ -116,8 +116,11 @@ def is_disputed(connection: Connection, number: int, organisation: str, match: b
     )
 
 
-def add(connection: Connection, number: int, report: OutcomeReport, *, day: str) -> None:
-    """Note that a match is disputed, in place of the farthest one where there are many."""
+def add(connection: Connection, number: int, report: OutcomeReport, *, day: str) -> bool:
+    """Note that a match is disputed, in place of the farthest one where there are many.
+
+    Returns whether the organisation disputes the item now, and did not before.
+    """
     columns = schema.disputes.c
     of_match = _is_of(number, report.organisation, report.match)
     known = {
@@ -128,7 +131,16 @@ def add(connection: Connection, number: int, report: OutcomeReport, *, day: str)
     }
     versions = [version for version in report.versions if version[:2] not in known]
     if not versions or any(settled != Settlement.WIDENED for settled in known.values()):
-        return
+        return False
+    was_disputed = connection.scalar(
+        select(
+            exists().where(
+                columns.item == number,
+                columns.organisation == report.organisation,
+                columns.settlement.is_distinct_from(Settlement.WIDENED),
+            )
+        )
+    )
     _make_room(connection, number, report.organisation)
     widened = connection.execute(
         select(columns.plan, columns.ordinal, func.min(columns.distance_bits))
@@ -152,6 +164,7 @@ def add(connection: Connection, number: int, report: OutcomeReport, *, day: str)
     ]
     connection.execute(insert(schema.disputes), rows)
     refresh(connection, [number], day, told=[number])
+    return not was_disputed and any(row["settlement"] is None for row in rows)
 
 
 def remove(connection: Connection, number: int, report: OutcomeReport, *, day: str) -> None:
@@ -200,19 +213,22 @@ def settle_disputes(
     All are widened, or those upheld that are not settled yet: what staff have widened stays so.
     Idempotent; errors as for ``set_states``.
     """
-    columns, settled = schema.disputes.c, list[Row[Any]]()
+    columns, settled, disputed_since = schema.disputes.c, list[Row[Any]](), list[str]()
     is_left: ColumnElement[bool] = columns.settlement.is_(None)
     if settlement == Settlement.WIDENED:
         is_left = columns.settlement.is_distinct_from(settlement)
     for row in states.named(connection, item_ids, banks):
-        changed = connection.execute(
+        changed = connection.scalars(
             update(schema.disputes)
             .where(columns.item == row.number, is_left)
             .values(settlement=settlement)
-        )
-        if changed.rowcount:
+            .returning(columns.day)
+        ).all()
+        if changed:
             acts.note(connection, act, item=row.number, bank=row.bank)
             settled.append(row)
+            disputed_since.append(min(changed))
+    tallies.reviews(connection, act, disputed_since)
     numbers = [row.number for row in settled]
     refresh(connection, numbers, day_of(act.at_s), told=numbers)
     return StatesSet(tuple(row.item_id for row in settled), queries.head(connection))

@@ -69,6 +69,18 @@ def below_bits_of(fingerprints: NDArray[np.void], narrowed: bytes | None) -> NDA
     return below
 
 
+def blob_of(fingerprints: NDArray[np.void], below_bits: NDArray[np.uint8]) -> bytes:
+    """Invert ``below_bits_of``; of a version with several distances the least is taken."""
+    keys = _keys(fingerprints)
+    order = np.lexsort((below_bits, keys))
+    keys, bits = keys[order], below_bits[order]
+    least = np.append(True, keys[1:] != keys[:-1]) & (bits != NOT_NARROWED)
+    rows = np.empty(int(least.sum()), NARROWED)
+    rows["plan"], rows["ordinal"] = np.divmod(keys[least], 1 << 16)
+    rows["below_bits"] = bits[least]
+    return rows.tobytes()
+
+
 def versions_of(fingerprints: NDArray[np.void]) -> frozenset[Version]:
     """Return the versions that an item has."""
     plans, ordinals = np.divmod(np.unique(_keys(fingerprints)), 1 << 16)

@@ -5,14 +5,15 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
 
 from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.outcomes import MatchOutcome, OutcomeReport
-from disrupt.core.states import ItemState, WaitReason
-from disrupt.errors import NotFoundError
+from disrupt.core.states import SHOWN, ItemState, WaitReason
+from disrupt.core.tallies import Tally
+from disrupt.errors import InvalidRequestError, NotFoundError, QuotaExceededError, Violation
 from disrupt.registry.records import RELEASED_AT_ONCE, ItemReports, ReportedOutcome
-from disrupt.registry.sql import api_keys, disputes, narrowings, schema, states
+from disrupt.registry.sql import api_keys, disputes, narrowings, queries, schema, states, tallies
 
 _LATEST = ("outcome", "day", "match")
 """Columns of the latest outcome; those of an earlier day have ``earlier_`` before them."""
@@ -72,8 +73,11 @@ def item_reports(
     )
 
 
-def report(connection: Connection, report: OutcomeReport, *, day: str) -> None:
+def report(connection: Connection, report: OutcomeReport, *, day: str) -> bool:
     """Note the outcome of a match, in place of what its organisation reported of it before.
+
+    Returns whether it is the first report of this outcome of this match, as far as that is
+    remembered (``REPORTS_KEPT``): only that is counted.
 
     A false positive is a dispute of the versions that matched; of one organisation and item
     ``DISPUTED_MATCHES`` matches are kept. Versions that staff have widened for the organisation
@@ -83,12 +87,70 @@ def report(connection: Connection, report: OutcomeReport, *, day: str) -> None:
     NotFoundError if there is no such item, or it was withdrawn.
     """
     number = _number(connection, report.item_id)
+    is_first = tallies.note_report(connection, report, day)
     if report.outcome == MatchOutcome.FALSE_POSITIVE:
         _take_back(connection, number, report.organisation, report.match, day)
-        disputes.add(connection, number, report, day=day)
+        if disputes.add(connection, number, report, day=day) and is_first:
+            tallies.count(connection, day, Tally.DISPUTES, report.organisation)
     else:
         disputes.remove(connection, number, report, day=day)
         _note(connection, number, report, day)
+    return is_first
+
+
+def report_mirrored(
+    connection: Connection,
+    mirrored: OutcomeReport,
+    *,
+    day: str,
+    banks: Collection[int],
+    disputes_max: int,
+) -> bool:
+    """Note an outcome that a mirror passes on, which names the match in its own words.
+
+    No match id shows that the organisation had such a match. So the item has to be matched now, in
+    one of ``banks`` (NotFoundError), and near enough for its bank, in versions that it has
+    (InvalidRequestError); and of its disputes on a day there may be ``disputes_max``, those by
+    match id included (QuotaExceededError).
+    """
+    items, stored = schema.items.c, schema.fingerprints.c
+    number = _number(connection, mirrored.item_id)
+    row = connection.execute(
+        select(items.number, items.bank, schema.banks.c.max_distance_bits, stored.fingerprints)
+        .join_from(schema.items, schema.banks, schema.banks.c.number == items.bank)
+        .join(schema.fingerprints, stored.number == items.number)
+        .where(items.number == number, items.state.in_(SHOWN), items.bank.in_(banks))
+    ).first()
+    if row is None:
+        raise _no_item()
+    has = narrowings.versions_of(queries.unpacked(number, row.fingerprints))
+    if not mirrored.versions or any(
+        version[:2] not in has or version.distance_bits > row.max_distance_bits
+        for version in mirrored.versions
+    ):
+        raise InvalidRequestError.of(
+            Violation("versions", "no match of this item: versions that it has, near enough")
+        )
+    if mirrored.outcome == MatchOutcome.FALSE_POSITIVE and not disputes.is_disputed(
+        connection, number, mirrored.organisation, mirrored.match
+    ):
+        columns = schema.disputes.c
+        of_day = select(columns.item, columns.match).where(
+            columns.organisation == mirrored.organisation, columns.day == day
+        )
+        if _count(connection, of_day.distinct()) >= disputes_max:
+            raise QuotaExceededError(
+                f"Mirrors pass on {disputes_max} disputes a day for one organisation. Pass this one"
+                " on tomorrow (UTC).",
+                retry_after_s=3600.0,
+                organisation=mirrored.organisation,
+                quota="mirror_disputes_per_day",
+            )
+    return report(connection, mirrored, day=day)
+
+
+def _count(connection: Connection, rows: Select[Any]) -> int:
+    return connection.execute(select(func.count()).select_from(rows.subquery())).scalar_one()
 
 
 def _note(connection: Connection, number: int, report: OutcomeReport, day: str) -> None:
@@ -192,8 +254,12 @@ def _number(connection: Connection, item_id: bytes) -> int:
         select(items.number).where(items.state.is_not(None), named)
     ).scalar()
     if number is None:
-        raise NotFoundError(
-            "The item of this match is not registered any more: nothing was noted, and nothing is"
-            " to be reported of it."
-        )
+        raise _no_item()
     return number
+
+
+def _no_item() -> NotFoundError:
+    return NotFoundError(
+        "The item of this match is not registered any more: nothing was noted, and nothing is to be"
+        " reported of it."
+    )

@@ -8,10 +8,11 @@ import structlog
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from disrupt.core.tallies import Tally
 from disrupt.registry import journal
 from disrupt.registry.journal import Contents, Epoch
 from disrupt.registry.records import Revoked
-from disrupt.registry.sql import api_keys, case_erasures, queries, schema, statements
+from disrupt.registry.sql import api_keys, case_erasures, queries, schema, statements, tallies
 from disrupt.registry.sql.database import WritableDatabase
 from disrupt.registry.versions import ids_of, versions_of
 
@@ -40,9 +41,11 @@ def reconcile(
        begin a new epoch: cursors given out since that copy are invalid. Not for a renewal that the
        journal lists before the present epoch: the restore that began it has undone that. Begin one
        too where another copy of the database has taken the place of the one before.
-    4. Collect what only the registry knows: the writer was killed between its commit and the
+    4. Count the restore of a copy, by the newest day that this copy has counted.
+    5. Collect what only the registry knows: the writer was killed between its commit and the
        journal. Append that to the journal's good records.
     """
+    counted_until = tallies.counted_until(connection)
     contents = journal.read(path)
     listed = journal.pack(()) if contents is None else contents.packed
     if contents is not None and contents.damaged_records:
@@ -72,7 +75,10 @@ def reconcile(
     newest = max((item.number for item in only_listed.removed), default=0)
     is_unknown = newest > database.last_number(connection, schema.items.name)
     is_older = bool(erased or undone or revoked_ids or is_unknown)
-    if is_older or database.timeline(connection) != queries.timeline(connection):
+    is_copy = is_older or database.timeline(connection) != queries.timeline(connection)
+    if is_copy or restoring:
+        tallies.count(connection, day, Tally.RESTORES, counted_until)
+    if is_copy:
         begin_epoch(connection, database, newest)
         if is_older and not restoring:
             _log.error("registry_older_than_its_journal")

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    UniqueConstraint,
     text,
 )
 
@@ -229,6 +231,40 @@ IS_COMMON = text("bank = 3")
 """Condition under which a query finds the items of the bank ``policy.COMMON`` in an index."""
 Index(None, items.c.bank, sqlite_where=IS_COMMON, postgresql_where=IS_COMMON)
 
+# Lists of partners. ``source`` is JSON, of ``disrupt.lists``; ``checkpoint`` is how far it was
+# read, in the source's own words. Times are in seconds since 1970; 0: never. A list that is removed
+# stays
+# until none of its items is left.
+lists = Table(
+    "lists",
+    metadata,
+    Column("number", _NUMBER, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("bank", ForeignKey(banks.c.number), nullable=False, unique=True),
+    Column("case_id", ForeignKey(cases.c.id), nullable=False),
+    Column("source", String, nullable=False),
+    Column("checkpoint", String, nullable=False),
+    Column("added_s", BigInteger, nullable=False),
+    Column("read_s", BigInteger, nullable=False),
+    Column("tried_s", BigInteger, nullable=False),
+    Column("failure", String, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("skipped", JSON, nullable=False),
+    Column("is_removed", Boolean, nullable=False),
+)
+
+# What entries of lists are registered as; several may be one item. ``source_id`` may be made from
+# a hash. ``told`` is the outcome that the source was last told of.
+list_entries = Table(
+    "list_entries",
+    metadata,
+    Column("list", ForeignKey(lists.c.number), primary_key=True),
+    Column("source_id", LargeBinary, primary_key=True),
+    Column("item", ForeignKey(items.c.number), nullable=False, index=True),
+    Column("changed_s", BigInteger, nullable=False),
+    Column("told", Integer),
+)
+
 # The fingerprints of each item that is not erased, packed (``core.media``). Apart from items, so
 # that these are quick to read, and a database can rewrite what was erased by itself.
 fingerprints = Table(
@@ -354,6 +390,40 @@ acts = Table(
     sqlite_autoincrement=True,
 )
 
+# What happened, counted when it did (``core.tallies``). ``labels`` is a list of texts, in JSON.
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("day", _DAY, primary_key=True),
+    Column("tally", String, primary_key=True),
+    Column("labels", String, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+# Outcomes that were reported and counted: ``match`` is the nonce of the match id, which names
+# neither item nor upload, so that a report that is repeated counts once.
+reports = Table(
+    "reports",
+    metadata,
+    Column("number", _NUMBER, primary_key=True),
+    Column("organisation", String, nullable=False),
+    Column("match", LargeBinary, nullable=False),
+    Column("outcome", Integer, nullable=False),
+    Column("day", _DAY, nullable=False, index=True),
+    UniqueConstraint("match", "outcome"),
+    Index("ix_reports_organisation", "organisation", "number"),
+    sqlite_autoincrement=True,
+)
+
+# The last batch of uploads that was counted of a worker's run, which 16 random bytes name.
+worker_runs = Table(
+    "worker_runs",
+    metadata,
+    Column("run", LargeBinary, primary_key=True),
+    Column("batch", BigInteger, nullable=False),
+    Column("day", _DAY, nullable=False),
+)
+
 # The states that items had before an act on many, for as long as it can be undone.
 undoable = Table(
     "undoable",
@@ -374,4 +444,42 @@ audit = Table(
     Column("salt", LargeBinary),
     Column("entry", String),
     CheckConstraint("(salt IS NULL) = (entry IS NULL)", name="erased"),
+)
+
+# Of a mirror alone, where the feed of a hotline is the only writer of items: how far it has come
+# (``core.mirrors.MirrorState``). ``level_boot``, ``level_boot_s`` and ``level_clock_s`` are one
+# moment by its clocks, NULL before it first had all changes.
+mirror = Table(
+    "mirror",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("cursor", String, nullable=False),
+    Column("bank_names", JSON, nullable=False),
+    Column("passed", BigInteger, nullable=False),
+    Column("level_boot", String),
+    Column("level_boot_s", Float),
+    Column("level_clock_s", Float),
+    Column("level_at_s", BigInteger, nullable=False),
+    Column("max_age_s", Integer, nullable=False),
+    CheckConstraint("id = 1", name="one_row"),
+)
+
+# Changes of a mirror's own, and the hotline's cursor up to which they are: from what its files hold
+# no more, it finds the cursor to report.
+mirror_marks = Table(
+    "mirror_marks",
+    metadata,
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("cursor", String, nullable=False),
+)
+
+# What mirrors report to this registry (``core.mirrors.MirrorReport``), the newest of each key.
+mirror_reports = Table(
+    "mirror_reports",
+    metadata,
+    Column("key_id", String, primary_key=True),
+    Column("reported_s", BigInteger, nullable=False),
+    Column("level_s", BigInteger, nullable=False),
+    Column("clean_s", BigInteger, nullable=False),
+    Column("version", String, nullable=False),
 )

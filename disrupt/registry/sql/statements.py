@@ -11,8 +11,9 @@ from disrupt.core import media
 from disrupt.core.acts import Act
 from disrupt.core.cases import CaseStatus, advance
 from disrupt.core.changes import EPOCH_BYTES, MARK_BYTES
-from disrupt.core.policy import COMMON, FIRST_BANKS
+from disrupt.core.policy import COMMON, FIRST_BANKS, age_of
 from disrupt.core.registrations import Outcome, WithdrawnItem
+from disrupt.core.tallies import Closing, Tally
 from disrupt.errors import (
     CaseErasingError,
     InvalidRequestError,
@@ -34,6 +35,7 @@ from disrupt.registry.sql import (
     schema,
     states,
     tags,
+    tallies,
 )
 from disrupt.registry.sql.renewals import CaseUpdate, note_identities, plan_update
 
@@ -81,20 +83,20 @@ def register(
             " withdrawn or replaced since. Nothing was registered. Use a new request id to register"
             " more."
         )
-    case = _open_case(connection, registration.case, day)
+    case = open_case(connection, registration.case, day)
     changed = plan_update(connection, case, registration, day)
     if items_per_case is not None:
         _check_room(connection, case.id, changed.growth, items_per_case)
     if changed.added:
         tags.of_case(connection, case.id, day)
-    numbers = _add_items(connection, registration, case, changed, make_room, day)
+    numbers = add_items(connection, registration, case, changed, make_room, day)
     if registration.act is not None:
         for number in numbers:
             acts.note(connection, registration.act, item=number, bank=registration.bank)
     mark = secrets.token_bytes(MARK_BYTES)
-    _add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
+    add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
     # Removals come second: between the two, a lookup finds both rather than neither.
-    replaced = _replace(connection, changed.replaced, mark, day)
+    replaced = replace(connection, changed.replaced, mark, day)
     if numbers:
         counts = {"items": len(numbers), "replaced": len(replaced), "day": day}
         audit.append(connection, {"kind": entries.REGISTRATION, **counts})
@@ -107,9 +109,22 @@ def register(
         )
     )
     _note_answer(connection, registration.request_id, changed.held)
+    _tally(connection, registration, changed, day)
     pictures = (changed.live_pictures, changed.paid_pictures)
     held = tuple(changed.held)
     return Registered(case.number, CaseStatus.ACTIVE, held, head, *pictures), replaced
+
+
+def _tally(
+    connection: Connection, registration: Registration, changed: CaseUpdate, day: str
+) -> None:
+    """Count what is new: an item that the case had before was counted then."""
+    if registration.statement is None:
+        return
+    new = {item.item_id for item in changed.held if item.outcome == Outcome.ADDED}
+    kinds = [added.item.kind for added in changed.added if added.item.item_id in new]
+    opens = isinstance(registration.case, NewCase)
+    tallies.registered(connection, registration.statement, kinds, day, opens=opens)
 
 
 def _is_taken(connection: Connection, request_id: bytes) -> bool:
@@ -117,7 +132,7 @@ def _is_taken(connection: Connection, request_id: bytes) -> bool:
     return connection.execute(query).first() is not None
 
 
-def _open_case(connection: Connection, case: NewCase | str, day: str) -> Row[Any]:
+def open_case(connection: Connection, case: NewCase | str, day: str) -> Row[Any]:
     """Return the row of the case, new or not, that is ACTIVE now."""
     if isinstance(case, NewCase):
         connection.execute(
@@ -137,7 +152,7 @@ def _open_case(connection: Connection, case: NewCase | str, day: str) -> Row[Any
             " first. Nothing was registered."
         )
     if row.status != CaseStatus.ACTIVE:
-        _set_status(connection, row, CaseStatus.ACTIVE)
+        set_status(connection, row, CaseStatus.ACTIVE)
     return row
 
 
@@ -148,9 +163,8 @@ def _case(connection: Connection, number: str) -> Row[Any]:
     return row
 
 
-def _set_status(
-    connection: Connection, case: Row[Any], to: CaseStatus, closed_on: str = ""
-) -> None:
+def set_status(connection: Connection, case: Row[Any], to: CaseStatus, closed_on: str = "") -> None:
+    """Set the status of a case. Raises CaseClosedError where that step is not allowed."""
     status = advance(CaseStatus(case.status), to)
     if to == CaseStatus.WITHDRAWN:
         case_erasures.forget(connection, case.id)
@@ -165,7 +179,7 @@ def _set_status(
     )
 
 
-def _replace(
+def replace(
     connection: Connection, replaced: Mapping[bytes, Sequence[Row[Any]]], mark: bytes, day: str
 ) -> list[Removed]:
     """Erase stored items whose place others take, and note which; return the erased ones."""
@@ -179,9 +193,17 @@ def _replace(
     for successor, rows in replaced.items():
         outcomes.hand_over(connection, [row.number for row in rows], successor)
         disputes.hand_over(connection, rows, successor, day=day)
-    _erase(connection, [item.number for item in erased], mark)
+        _hand_over_entries(connection, [row.number for row in rows], successor)
+    erase_items(connection, [item.number for item in erased], mark)
     _name_successors(connection, replaced, schema.items.c.number)
     return erased
+
+
+def _hand_over_entries(connection: Connection, numbers: Sequence[int], item_id: bytes) -> None:
+    """Let an item stand for the entries of lists for which those stood that it replaces."""
+    item = select(schema.items.c.number).where(schema.items.c.item_id == item_id).scalar_subquery()
+    entries = schema.list_entries
+    connection.execute(update(entries).where(entries.c.item.in_(numbers)).values(item=item))
 
 
 def _name_successors(
@@ -191,10 +213,9 @@ def _name_successors(
     items = schema.items.c
     for item_id, rows in replaced.items():
         successor = select(items.number).where(items.item_id == item_id).scalar_subquery()
+        numbers = [row.number for row in rows]
         connection.execute(
-            update(schema.items)
-            .where(column.in_([row.number for row in rows]))
-            .values(replaced_by=successor)
+            update(schema.items).where(column.in_(numbers)).values(replaced_by=successor)
         )
 
 
@@ -208,7 +229,7 @@ def _check_room(connection: Connection, case_id: int, growth: int, items_per_cas
         )
 
 
-def _add_items(
+def add_items(
     connection: Connection,
     registration: Registration,
     case: Row[Any],
@@ -231,7 +252,7 @@ def _add_items(
             "item_id": added.item.item_id,
             "bank": added.bank,
             "case_id": case.id,
-            "request_id": registration.request_id,
+            "request_id": registration.request_id or None,
             "state": added.standing.state,
             "state_since_s": added.standing.since_s,
             "wait_reason": added.standing.wait_reason,
@@ -286,7 +307,7 @@ def _note_answer(connection: Connection, request_id: bytes, held: Sequence[HeldI
     )
 
 
-def _add_changes(
+def add_changes(
     connection: Connection, numbers: Sequence[int], kind: schema.ChangeKind, mark: bytes
 ) -> None:
     """Store one change per item."""
@@ -301,14 +322,14 @@ def withdraw(
     item_ids: Sequence[bytes] | None,
     numbers: Sequence[int],
     day: str,
+    closing: Closing = Closing.WITHDRAWN,
 ) -> list[tuple[Removed, WithdrawnItem]]:
     """Erase items of a case, all for None; return those that it erased."""
     case = _case(connection, number)
     items = schema.items.c
+    columns = [items.number, items.item_id, items.number_in_case, items.kind, items.bank]
     linked = connection.execute(
-        select(items.number, items.item_id, items.number_in_case)
-        .where(items.case_id == case.id)
-        .order_by(items.number)
+        select(*columns).where(items.case_id == case.id).order_by(items.number)
     ).all()
     living = {row.number for row in linked}
     if item_ids is None:
@@ -321,11 +342,13 @@ def withdraw(
     if not wanted <= living:
         raise _not_found()
     erased = [row for row in linked if row.number in wanted]
-    _erase(connection, [row.number for row in erased], secrets.token_bytes(MARK_BYTES))
+    erase_items(connection, [row.number for row in erased], secrets.token_bytes(MARK_BYTES))
+    _tally_erased(connection, erased, day, closing)
     if erased:
         audit.append(connection, _removal(entries.WITHDRAWAL, len(erased), day))
     if len(erased) == len(linked) and case.status != CaseStatus.WITHDRAWN:
-        _set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
+        set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
+        tallies.count(connection, day, Tally.CASES_CLOSED, closing)
     return [
         (
             Removed(row.number, row.item_id),
@@ -337,6 +360,14 @@ def withdraw(
 
 def _removal(kind: str, items: int, day: str) -> entries.Entry:
     return {"kind": kind, "items": items, "day": day}
+
+
+def _tally_erased(
+    connection: Connection, erased: Collection[Row[Any]], day: str, closing: Closing
+) -> None:
+    """Count erased items of persons, by the age as which their banks treat them."""
+    tally = Tally.ITEMS_ERASED if closing == Closing.ERASED else Tally.ITEMS_WITHDRAWN
+    tallies.items(connection, tally, [(row.kind, age_of(row.bank)) for row in erased], day)
 
 
 def _named(
@@ -371,7 +402,7 @@ def remove_common(
     rows = states.named(connection, item_ids, {COMMON.number})
     for row in rows:
         acts.note(connection, act, item=row.number, bank=row.bank)
-    _erase(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
+    erase_items(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
     _close_empty_cases(connection, day)
     return [Removed(row.number, row.item_id) for row in rows]
 
@@ -384,33 +415,46 @@ def _not_found() -> NotFoundError:
 
 
 def erase_again(connection: Connection, item_ids: Sequence[bytes], day: str) -> bool:
-    """Erase items, of whatever case, that were withdrawn before; tell whether any was there."""
-    erased = 0
+    """Erase items, of whatever case, that were withdrawn before; tell whether any was there.
+
+    They are counted as withdrawn on this day: this copy of the registry has not counted them.
+    """
+    erased = list[Row[Any]]()
     for at in range(0, len(item_ids), _BATCH_IDS):
         rows = connection.execute(
-            select(schema.items.c.number)
+            select(*(schema.items.c[name] for name in ("number", "case_id", "kind", "bank")))
             .where(
                 schema.items.c.item_id.in_(item_ids[at : at + _BATCH_IDS]),
                 schema.items.c.case_id.is_not(None),
             )
             .order_by(schema.items.c.number)
         ).all()
-        _erase(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
-        erased += len(rows)
+        erase_items(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
+        erased += rows
     if erased:
-        audit.append(connection, _removal(entries.ERASURE, erased, day))
-        _close_empty_cases(connection, day)
+        audit.append(connection, _removal(entries.ERASURE, len(erased), day))
+        closed = set(_close_empty_cases(connection, day))
+        own = [row for row in erased if row.bank != COMMON.number]
+        _tally_erased(connection, own, day, Closing.WITHDRAWN)
+        cases = closed.intersection(row.case_id for row in own)
+        tallies.count(connection, day, Tally.CASES_CLOSED, Closing.WITHDRAWN, by=len(cases))
     return bool(erased)
 
 
-def _close_empty_cases(connection: Connection, day: str) -> None:
-    """Mark cases without items as withdrawn."""
-    is_empty = ~exists().where(schema.items.c.case_id == schema.cases.c.id)
+def _close_empty_cases(connection: Connection, day: str) -> Sequence[int]:
+    """Mark cases without items as withdrawn; return their internal numbers.
+
+    But for those of lists, which may get items again.
+    """
+    cases = schema.cases.c
+    is_empty = ~exists().where(schema.items.c.case_id == cases.id)
+    of_list = exists().where(schema.lists.c.case_id == cases.id)
     empty = connection.execute(
-        select(schema.cases).where(schema.cases.c.status != CaseStatus.WITHDRAWN, is_empty)
+        select(schema.cases).where(cases.status != CaseStatus.WITHDRAWN, is_empty, ~of_list)
     ).all()
     for case in empty:
-        _set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
+        set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
+    return [case.id for case in empty]
 
 
 def begin_epoch(connection: Connection, timeline: int) -> None:
@@ -425,8 +469,11 @@ def note_pepper(connection: Connection, check: bytes) -> None:
     connection.execute(update(schema.registry).where(missing).values(pepper_check=check))
 
 
-def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
-    """Clear from items, and from requests whose answers name them, what tells of hashes or case."""
+def erase_items(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
+    """Clear from items, and from requests whose answers name them, what tells of hashes or case.
+
+    Of 5 000 items at most, as they are all named in a statement.
+    """
     if not numbers:
         return
     items, answers = schema.items.c, schema.answers.c
@@ -447,7 +494,10 @@ def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
     connection.execute(delete(schema.identities).where(schema.identities.c.item.in_(numbers)))
     fingerprints = schema.fingerprints.c
     connection.execute(delete(schema.fingerprints).where(fingerprints.number.in_(numbers)))
-    for about in (schema.outcomes, schema.disputes, schema.narrowings, schema.undoable):
+    for about in (
+        *(schema.outcomes, schema.disputes, schema.narrowings, schema.undoable),
+        schema.list_entries,
+    ):
         connection.execute(delete(about).where(about.c.item.in_(numbers)))
     connection.execute(
         update(schema.items).where(items.number.in_(numbers)).values(dict.fromkeys(_ERASED))
@@ -455,4 +505,4 @@ def _erase(connection: Connection, numbers: Sequence[int], mark: bytes) -> None:
     connection.execute(
         update(schema.items).where(items.replaced_by.in_(numbers)).values(replaced_by=None)
     )
-    _add_changes(connection, numbers, schema.ChangeKind.REMOVAL, mark)
+    add_changes(connection, numbers, schema.ChangeKind.REMOVAL, mark)

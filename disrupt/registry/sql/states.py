@@ -33,7 +33,7 @@ from disrupt.core.review import ALL_STATES, ItemFilter, ReviewedItem
 from disrupt.core.states import SHOWN, ItemState, WaitReason
 from disrupt.errors import NotFoundError
 from disrupt.registry.records import NUMBERS_AT_ONCE, ReviewPage, StatesSet
-from disrupt.registry.sql import acts, narrowings, queries, schema
+from disrupt.registry.sql import acts, narrowings, queries, schema, tallies
 
 _URGENT = 1 << 62
 """Added to the places of pages with items that staff have to decide about: over all numbers."""
@@ -86,6 +86,7 @@ def move_items(
         if ItemState(row.state).matches:
             steps.append((row.number, bank))
         acts.note(connection, act, item=row.number, bank=bank)
+    tallies.reviewed(connection, act, moved)
     _add_changes(connection, steps, day_of(act.at_s))
     return StatesSet(tuple(row.item_id for row in moved), queries.head(connection))
 
@@ -112,6 +113,7 @@ def confirm_items(
     )
     for row in confirmed:
         acts.note(connection, act, item=row.number, bank=row.bank)
+    tallies.reviewed(connection, act, confirmed)
     shown = [row.number for row in confirmed if ItemState(row.state).matches]
     show_again(connection, shown, day_of(act.at_s))
     return StatesSet(tuple(row.item_id for row in confirmed), queries.head(connection))
@@ -127,8 +129,9 @@ def named(
     ).all()
     numbers = {row.replaced_by if row.state is None else row.number for row in rows}
     columns = [items.number, items.item_id, items.bank, items.state, items.assurance]
+    since = [items.state_since_s, items.registered_on]
     living = connection.execute(
-        select(*columns).where(items.number.in_(numbers)).order_by(items.number)
+        select(*columns, *since).where(items.number.in_(numbers)).order_by(items.number)
     ).all()
     is_foreign = banks is not None and not {row.bank for row in living} <= set(banks)
     if len(rows) != len(set(item_ids)) or None in numbers or is_foreign:
@@ -150,6 +153,7 @@ def change(
     items = schema.items.c
     changed = connection.execute(
         select(items.number, items.item_id, items.bank, items.state)
+        .add_columns(items.state_since_s, items.registered_on)
         .where(items.number.in_(numbers), items.state.in_(from_states), items.state != state)
         .order_by(items.number)
     ).all()
@@ -166,6 +170,7 @@ def change(
     _add_changes(connection, [(number, None) for number in flipped], day_of(act.at_s))
     for row in changed:
         acts.note(connection, act, item=row.number, bank=row.bank)
+    tallies.reviewed(connection, act, changed)
     return tuple(row.item_id for row in changed)
 
 

@@ -133,7 +133,20 @@ _OF_REVIEW = {
     "RemoveCommonPictures": _relayed(Right.REVIEW),
     "EraseCase": _relayed(Right.REVIEW),
     "ListErasures": _relayed(Right.REVIEW),
+    "ListMirrors": _relayed(Right.REVIEW),
     "ListActs": _relayed(Right.REVIEW),
+    "ListTallies": _relayed(Right.REVIEW),
+}
+
+
+_OF_FEED = {
+    "ListChanges": Method(Right.FEED),
+    "ReportMirror": Method(Right.FEED),  # reaches the writer as NoteMirror
+    "ReportItemOutcome": Method(Right.FEED),  # reaches the writer as RecordOutcome
+}
+_OF_ADMIN = {
+    "RecordOutcome": Method(relayed_for=(Right.MATCH, Right.FEED)),
+    "NoteMirror": Method(relayed_for=(Right.FEED,)),
 }
 
 
@@ -144,9 +157,9 @@ def _named(service: ServiceDescriptor, methods: Mapping[str, Method]) -> dict[st
 METHODS: Mapping[str, Method] = {
     **_named(MATCH, _OF_MATCH),
     **_named(REGISTRATION, _OF_REGISTRATION),
-    **_named(FEED, {"ListChanges": Method(Right.FEED)}),
+    **_named(FEED, _OF_FEED),
     **_named(REVIEW, _OF_REVIEW),
-    **_named(ADMIN, {"RecordOutcome": Method(relayed_for=(Right.MATCH,))}),
+    **_named(ADMIN, _OF_ADMIN),
 }
 """The public calls, and those of AdminService that other machines make for a key, by path."""
 
@@ -155,7 +168,11 @@ PUBLIC: Mapping[str, Right] = {
 }
 """The calls that a caller may make, and the right that each needs."""
 
-FOR_MACHINES = ("/disrupt.admin.v1.AdminService/NoteKeyUses", "/grpc.health.v1.Health/")
+FOR_MACHINES = (
+    "/disrupt.admin.v1.AdminService/NoteKeyUses",
+    "/disrupt.admin.v1.AdminService/CountUploads",
+    "/grpc.health.v1.Health/",
+)
 """Begins of the calls that other machines make of the writer for no key."""
 
 WITHOUT_KEY = "/grpc.health.v1.Health/"

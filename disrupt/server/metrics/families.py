@@ -1,7 +1,7 @@
 """Every metric of a server. No label has what a caller may choose, nor an address.
 
 A metric is used where something happens, in the event loop of any process of the server, and goes
-to the row of this process. Matches alone are counted in other threads, too.
+to the row of this process. Matches and uploads alone are counted in other threads, too.
 """
 
 from __future__ import annotations
@@ -84,12 +84,20 @@ class Counter(Family):
     """A number that grows, summed over processes."""
 
     def add(self, *labels: str, amount: float = 1.0) -> None:
-        """Add to it. Adding 0 shows the series before it grows, as Prometheus needs to see it."""
+        """Add to it."""
         try:
             place = self._places[labels]
         except KeyError:
             place = self._begin(labels)
         self._numbers[place] += amount
+
+    def show(self, *labels: str) -> None:
+        """Show a series at 0, before it grows: from then on Prometheus sees by how much.
+
+        For any thread.
+        """
+        if labels not in self._places:
+            self._begin(labels)
 
 
 class Gauge(Family):
@@ -171,9 +179,15 @@ MATCHES = Counter("disrupt_matches", "Matches that were answered.", "bank", "dis
 COMMON_MATCHES = Counter(
     "disrupt_common_matches", "Matches among them that something in common use explains."
 )
+UPLOADS_LOOKED_UP = Counter(
+    "disrupt_uploads_looked_up",
+    "Uploads that were looked up, but for lookups of what is new.",
+    "organisation",
+)
+UPLOADS_MATCHED = Counter("disrupt_uploads_matched", "Uploads that matched.", "organisation")
 OUTCOMES = Counter(
     "disrupt_outcomes",
-    "Outcomes of matches that platforms reported.",
+    "Outcomes of matches that platforms reported for the first time.",
     "outcome",
     "organisation",
 )
@@ -271,6 +285,44 @@ BACKUP_TIME = Gauge(
     "When the newest backup in backups_dir was made; 0 without any.",
     of_each_process=False,
 )
+MIRROR_BEHIND = Gauge(
+    "disrupt_mirror_behind_seconds",
+    "Bound on the age of the oldest withdrawn hash in files of mirrors, by organisation.",
+    "organisation",
+    of_each_process=False,
+)
+MIRROR_AGE = Gauge(
+    "disrupt_mirror_age_seconds",
+    "On a mirror: time since it had all that the hotline has.",
+    of_each_process=False,
+)
+MIRROR_OUTCOMES = Gauge(
+    "disrupt_mirror_outcomes_waiting",
+    "On a mirror: outcomes that the hotline was not told yet.",
+    of_each_process=False,
+)
+MIRROR_OUTCOMES_PASSED = Counter(
+    "disrupt_mirror_outcomes", "On a mirror: outcomes sent to the hotline, or dropped.", "result"
+)
+LIST_READ = Gauge(
+    "disrupt_list_read_timestamp_seconds",
+    "When a partner's list was last read to its end, or was added.",
+    "list",
+    of_each_process=False,
+)
+LIST_FAILURES = Gauge(
+    "disrupt_list_failures",
+    "Runs of a partner's list that failed since one ended well.",
+    "list",
+    of_each_process=False,
+)
+LIST_SKIPPED = Gauge(
+    "disrupt_list_skipped_entries",
+    "Entries that the last run of a partner's list did not register.",
+    "list",
+    "reason",
+    of_each_process=False,
+)
 INFO = Gauge("disrupt_info", "1, with the version.", "version", of_each_process=False)
 STARTED = Gauge("disrupt_start_timestamp_seconds", "Start of the server.", of_each_process=False)
 PROCESS_UP = Gauge(
@@ -326,6 +378,14 @@ DISTANCES = ("0-7", "8-15", "16-23", "24-31", "32-")
 
 
 _counting_matches = threading.Lock()
+
+
+def count_uploads(organisation: str, looked_up: int, matched: int) -> None:
+    """Count uploads of an organisation. For any thread."""
+    with _counting_matches:
+        UPLOADS_LOOKED_UP.add(organisation, amount=looked_up)
+        if matched:
+            UPLOADS_MATCHED.add(organisation, amount=matched)
 
 
 def count_matches(matches: Iterable[tuple[str, int, bool]]) -> None:

@@ -127,6 +127,11 @@ def consequence(role: str) -> str:
             "Lookups are answered by the new version; registrations and withdrawals are not, until"
             " a writer starts. The start is repeated."
         )
+    if role == "mirror":
+        return (
+            "Lookups are answered by the new version, as of now, until they are too old; outcomes"
+            " are refused. The start is repeated."
+        )
     if role == "node":
         return (
             "Lookups are answered by the new version; what is withdrawn is not listed on this"

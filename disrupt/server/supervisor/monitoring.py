@@ -120,7 +120,8 @@ def unready(processes: States, role: str) -> dict[str, list[str]]:
         if process["role"] == "worker" and process["state"] not in {"down", "starting", DRAINING}
     ]
     wrong: dict[str, list[str]] = {}
-    for service in (*([LOOKUPS] if role == "match" else []), MATCH, FEED, REGISTRATION):
+    others = () if role == "mirror" else (FEED, REGISTRATION)
+    for service in (*([LOOKUPS] if role == "match" else []), MATCH, *others):
         wrong[service] = [] if workers else ["no worker runs"]
         for process in workers:
             name = f"worker {process['number']}"

@@ -13,6 +13,7 @@ import structlog
 from disrupt.data_directory import DataDirectory
 from disrupt.distinctiveness.limits import check_limits
 from disrupt.errors import ConfigurationError, SnapshotRefusedError, UnavailableError
+from disrupt.feed.mirror import check_role
 from disrupt.feed.node import Node, refuse_older, wipe_if_away
 from disrupt.feed.removals import RemovalList
 from disrupt.index.generations import check_history, create_first, known_whole_from, open_current
@@ -49,7 +50,11 @@ def choose_registry(config: Config) -> None:
                 " registry. Nothing was changed: `disrupt registry copy` moves one."
             )
         directory.note_registry_url(config.registry)
-    if config.role != "all" and directory.registry_url is None:
+    if config.role == "mirror" and directory.registry_url is not None:
+        raise ConfigurationError(
+            "A mirror keeps its registry in SQLite: give a data directory of its own."
+        )
+    if config.role in {"writer", "match"} and directory.registry_url is None:
         raise ConfigurationError(
             f"Role {config.role} is for registries in PostgreSQL: give the setting registry."
         )
@@ -99,6 +104,7 @@ def load(config: Config) -> int:
         with opening.reading(directory) as reader:
             return known_whole_from(directory.index, _load_index(directory, reader))
     with opening.writing(directory) as registry:
+        check_role(registry, mirrors=config.role == "mirror")
         check_history(directory.index, registry)
         create_first(directory.index, registry.head().epoch)
         opened = _load_index(directory, registry)

@@ -227,7 +227,7 @@ class _Supervisor:
             if self._stop.is_set():
                 break
         if not self._stop.is_set():
-            if keeper.role == "writer":
+            if keeper.role in {"writer", "mirror"}:
                 self._pause.begin()
             # where no writer begins, calls and health should say so
             ending = asyncio.get_running_loop().call_later(LONGEST_S, self._pause.end)

@@ -7,11 +7,19 @@ from functools import partial
 
 from disrupt.server.config import Config
 from disrupt.server.edge.writer_pause import WriterPause
+from disrupt.server.mirror import process as mirror
 from disrupt.server.node import process as node
 from disrupt.server.supervisor.children import Child
 from disrupt.server.upkeep import maintenance
 from disrupt.server.worker import process as worker
 from disrupt.server.writer import process as writer
+
+_KEEPERS = {
+    "all": ("writer", writer.run),
+    "match": ("node", node.run),
+    "mirror": ("mirror", mirror.run),
+}
+"""Name and program of the keeper, by role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +27,8 @@ class Parts:
     """The processes of a server. Where it answers no lookups, there are only the first."""
 
     keeper: Child
-    """The process that the others need first: the writer or, where other machines write, the node,
-    which keeps the list of removals."""
+    """The process that the others need first: the writer; where other machines write, the node,
+    which keeps the list of removals; or the mirror, which writes what the hotline's feed brings."""
     workers: tuple[Child, ...] = ()
     maintainer: Child | None = None
 
@@ -39,10 +47,9 @@ def parts(config: Config, checked_from: int | None, pause: WriterPause, row_end:
     """Return the processes of a server, none of which runs yet."""
     if config.role == "writer":
         return Parts(Child("writer", partial(writer.run, config), watched=True, row_end=row_end))
+    name, run = _KEEPERS[config.role]
     return Parts(
-        Child("node", partial(node.run, config), row_end=row_end)
-        if config.role == "match"
-        else Child("writer", partial(writer.run, config), row_end=row_end),
+        Child(name, partial(run, config), row_end=row_end),
         tuple(
             Child(
                 "worker",

@@ -23,22 +23,31 @@ _WITHOUT_DECODER_S = 10.0
 
 
 async def check_index(
-    health: Health, state: WorkerState, hashing: IsolatedHashing, most_behind_s: float
+    health: Health,
+    state: WorkerState,
+    hashing: IsolatedHashing,
+    most_behind_s: float,
+    *,
+    feeds: bool,
 ) -> None:
     """Check that index and keys are not older than ``most_behind_s``.
 
-    Lookups and the feed need both, and lookups a decoder of pictures. Raises UnavailableError where
-    index or keys are too old to serve on.
+    Lookups need both, a decoder of pictures, and on a mirror a hotline that was followed not too
+    long ago; the feed, where this server ``feeds``, needs index and keys. Raises
+    UnavailableError where these are too old to serve on.
     """
     behind_s = state.behind_s()
     state.check_fresh()
-    health.set(LOOKUPS, serving=state.serving, reason="There is no index.")
+    reason = state.mirror_fault or "There is no index."
+    answers = state.serving and not state.mirror_fault
+    health.set(LOOKUPS, serving=answers, reason=reason)
     fresh = behind_s <= most_behind_s
-    reason = f"The registry was last followed {behind_s:.0f} s ago."
-    health.set(FEED, serving=fresh, reason=reason)
-    if fresh and not state.serving:
-        reason = "There is no index."
-    serving = fresh and state.serving
+    stale = f"The registry was last followed {behind_s:.0f} s ago."
+    if feeds:
+        health.set(FEED, serving=fresh, reason=stale)
+    if not fresh:
+        reason = stale
+    serving = fresh and answers
     without_s = max(hashing.without_decoder_s(), hashing.silent_s())
     if serving and without_s > _WITHOUT_DECODER_S:
         serving = False

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.core.case_erasures import day_of
 from disrupt.core.changes import Cursor
 from disrupt.core.examples import EXAMPLE_IDS
 from disrupt.core.hashes import stack
@@ -38,6 +39,7 @@ from disrupt.services.keys import KeyRing
 from disrupt.services.matching import Allowance, Steps, advance
 from disrupt.services.own_disputes import disputed_last
 from disrupt.services.tokens import MatchTokens, not_a_match_id
+from disrupt.services.upload_counts import NONE_MATCHED, Pair, matched_uploads
 from disrupt.services.video_matching import VideoLookup
 from disrupt.v1 import match_pb2
 from disrupt.wire import admin as wire_admin
@@ -141,15 +143,17 @@ class MatchServicer:
                     lookup.options.max_matches,
                     allowance,
                 )
+            self._count(
+                key, searched, charge.uploads, self._pairs(matches), again=since is not None
+            )
             return wire.hashes_answer(
                 *(lookup, matches, self._seal(matches, key), self._state.ring.bank_names),
                 *(cursor, next_since),
             )
 
-        by = holder.get()
+        by, charge = holder.get(), charged(lookup)
         allowance = self._allowance(context)
         steps = answer(allowance)
-        charge = charged(lookup)
         self._quotas.take(key.organisation, charge)
         # what is new may have to be copied first, which takes a thread's time
         response = None if since is not None else self._inline(steps, len(queries), searched)
@@ -176,6 +180,7 @@ class MatchServicer:
             query = await self._hashing.hash_image(request.image, options.effort)
         cursor = self._cursor()
         if isinstance(query, LowQuality):
+            self._count(key, searched, 1, ())
             return wire.low_quality_answer(query, cursor)
         queries = stack(hash_bytes for hash_bytes, _ in query.hashes)
         transforms = [transform for _, transform in query.hashes]
@@ -202,6 +207,7 @@ class MatchServicer:
                     options.max_matches,
                     allowance,
                 )
+            self._count(key, searched, 1, self._pairs(matches))
             return wire.picture_answer(
                 query.quality,
                 transforms,
@@ -275,7 +281,18 @@ class MatchServicer:
                 key.key_id,
                 int(time.time()),
             )
-            self._count((match.bank, match.distance_bits, False) for match in result.matches)
+            self._count_matches(
+                (match.bank, match.distance_bits, False) for match in result.matches
+            )
+            names = self._state.ring.bank_names
+            pairs = (
+                Pair(
+                    *(names[match.bank], 0, match.distance_bits),
+                    *(match.query_area_permille, match.stored_area_permille),
+                )
+                for match in result.matches
+            )
+            self._count(key, searched, 1, pairs)
             return wire_videos.video_answer(result, match_ids, self._state.ring.bank_names)
 
         try:
@@ -305,11 +322,15 @@ class MatchServicer:
         organisation = caller.get().organisation
         if self._state.ring.organisations.get(token.key_id) != organisation:
             raise not_a_match_id()
-        report = OutcomeReport(token.item_id, organisation, outcome, token.match, token.versions)
+        report = OutcomeReport(
+            *(token.item_id, organisation, outcome, token.match, token.versions),
+            matched_on=day_of(token.time_s),
+        )
         if token.item_id not in EXAMPLE_IDS:  # which are in no statistic
             relayed = wire_admin.record_request(report).SerializeToString()
-            await self._relay(_RECORD, relayed, context)
-            families.OUTCOMES.add(outcome.name.lower(), organisation)
+            answer = await self._relay(_RECORD, relayed, context)
+            if wire_admin.is_first_report(answer):
+                families.OUTCOMES.add(outcome.name.lower(), organisation)
         return wire.reported_answer()
 
     async def matches_any(self, fingerprints: NDArray[np.void], context: Context) -> bool:
@@ -367,7 +388,43 @@ class MatchServicer:
             raise
         return answer
 
-    def _count(self, matches: Iterable[tuple[int, int, bool]]) -> None:
+    def _count(
+        self,
+        key: ApiKey,
+        searched: Scope,
+        uploads: int,
+        pairs: Iterable[Pair],
+        *,
+        again: bool = False,
+    ) -> None:
+        """Count uploads, and those that match: once they are answered, for any thread.
+
+        None of lookups of the test bank alone.
+        """
+        ring = self._state.ring
+        if all(ring.bank_names[bank] == TEST_BANK for bank in searched.limits):
+            return
+        matched = matched_uploads(pairs, uploads) if pairs else NONE_MATCHED
+        self._state.uploads.add(ring.day, key.organisation, uploads, matched, again=again)
+        families.count_uploads(key.organisation, 0 if again else uploads, matched.uploads)
+
+    def _pairs(self, matches: Matches) -> Sequence[Pair]:
+        if not len(matches):
+            return ()
+        names = self._state.ring.bank_names
+        columns = (
+            *(matches.query, matches.distance_bits),
+            *(matches.query_area_permille, matches.stored_area_permille),
+        )
+        return [
+            Pair(names[bank], *of_pair)
+            for bank, *of_pair in zip(
+                matches.bank.tolist(), *(column.tolist() for column in columns), strict=True
+            )
+            if names[bank] != TEST_BANK
+        ]
+
+    def _count_matches(self, matches: Iterable[tuple[int, int, bool]]) -> None:
         """Count matches: of each its bank's number, its distance, its mark ``common``.
 
         None of the test bank.
@@ -384,7 +441,7 @@ class MatchServicer:
             return []
         item_ids = [item_id.tobytes() for item_id in matches.item_ids]
         columns = (matches.bank, matches.distance_bits, matches.is_common)
-        self._count(zip(*(column.tolist() for column in columns), strict=True))
+        self._count_matches(zip(*(column.tolist() for column in columns), strict=True))
         versions = matches.matched_versions()
         return self._tokens.seal(item_ids, versions, key.key_id, int(time.time()))
 

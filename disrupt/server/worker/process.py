@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
 import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from grpc import aio
 from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from disrupt.core.outcomes import MatchOutcome
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import ConfigurationError
 from disrupt.hashing import ImageLimits
@@ -27,7 +29,7 @@ from disrupt.server.config import Config
 from disrupt.server.edge import methods
 from disrupt.server.edge.handlers import add_service, by_name
 from disrupt.server.edge.health import Health
-from disrupt.server.edge.interceptors import Authentication, Errors
+from disrupt.server.edge.interceptors import Authentication, Errors, Handler
 from disrupt.server.edge.limits import Queue, by_delay, capacities
 from disrupt.server.edge.memory import keep_little, trim
 from disrupt.server.edge.methods import METHODS, message_limit
@@ -43,12 +45,14 @@ from disrupt.server.worker.feed import FeedServicer
 from disrupt.server.worker.health_checks import WRITER_CHECK_S, check_index, check_writer
 from disrupt.server.worker.key_uses import TELL_S, tell_writer
 from disrupt.server.worker.matching import MatchServicer
+from disrupt.server.worker.mirrored import of_hotline
 from disrupt.server.worker.quotas import LookupQuotas
 from disrupt.server.worker.registration import RelayingRegistrationServicer
 from disrupt.server.worker.relay import Relay, writer_channel
 from disrupt.server.worker.review import RelayingReviewServicer
 from disrupt.server.worker.revocation import OpenCalls
 from disrupt.server.worker.state import WorkerState
+from disrupt.server.worker.upload_counts import HAND_OVER_S, hand_over
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.keys import KeyRing
 from disrupt.services.tokens import MatchTokens
@@ -143,6 +147,7 @@ async def _serve(
     4. Look at what health reports, then listen.
     5. Follow the registry and health until told to stop.
     """
+    is_mirror = config.role == "mirror"
     state = WorkerState(
         reader,
         directory,
@@ -150,11 +155,11 @@ async def _serve(
         config.stale_closes_s,
         checked_from=checked_from,
         outlives_registry=directory.registry_url is not None,
+        mirror_max_age_s=config.mirror_max_age_s if is_mirror else None,
     )
     calls, quotas, statuses = OpenCalls(), LookupQuotas(), Health()
     secret = directory.match_tokens()
-    tokens, cursors = MatchTokens(secret), SealedCursors(secret)
-    channel = writer_channel(config)
+    tokens, cursors, channel = MatchTokens(secret), SealedCursors(secret), writer_channel(config)
 
     admission = Admission(
         capacities(config),
@@ -185,10 +190,9 @@ async def _serve(
         methods.MATCH: by_name(matching),
         methods.REGISTRATION: registration.handler,
         methods.REVIEW: review.handler,
-        methods.FEED: by_name(FeedServicer(reader, state, cursors)),
+        methods.FEED: by_name(FeedServicer(config, reader, state, relay, cursors)),
     }
-    for service, handler in handlers.items():
-        add_service(server, service, handler)
+    _add_services(server, handlers, is_mirror=is_mirror)
     health_pb2_grpc.add_HealthServicer_to_server(statuses, server)
     reflection.enable_server_reflection(_REFLECTED, server)
 
@@ -196,18 +200,23 @@ async def _serve(
     trim()
 
     async def writer() -> None:
-        if not pause.is_on:
+        if not (pause.is_on or is_mirror):
             await check_writer(statuses, channel)
 
-    index = partial(check_index, statuses, state, hashing, config.stale_not_ready_s)
+    index = partial(
+        check_index,
+        *(statuses, state, hashing, config.stale_not_ready_s),
+        feeds=not is_mirror,
+    )
     await index()  # raises where the registry could not be read
     await writer()
     _listen(server, config)
 
     tasks = [
         vital("changes", state.follow_changes()),
-        vital("keys", state.follow_keys(calls.end_changed, quotas.follow, _show_names)),
+        vital("keys", state.follow_keys(calls.end_changed, quotas.follow, _show_keys)),
         vital("key uses", forever(partial(tell_writer, state.uses, channel), TELL_S)),
+        vital("uploads", forever(partial(hand_over, state.uploads, channel), HAND_OVER_S)),
         vital("freshness", forever(index, config.follow_interval_s)),
         vital("writer's health", forever(writer, WRITER_CHECK_S)),
     ]
@@ -239,10 +248,29 @@ async def _serve(
     finally:
         for task in tasks:
             task.cancel()
+        await hand_over(state.uploads, channel)
         await channel.close()
 
 
-def _show_names(ring: KeyRing) -> None:
+def _add_services(
+    server: aio.Server,
+    handlers: Mapping[ServiceDescriptor, Callable[[MethodDescriptor], Handler | None]],
+    *,
+    is_mirror: bool,
+) -> None:
+    """Let a server answer services; a mirror answers MatchService alone, and refuses the others."""
+    for service, handler in handlers.items():
+        refused = is_mirror and service is not methods.MATCH
+        add_service(server, service, of_hotline if refused else handler)
+
+
+def _show_keys(ring: KeyRing) -> None:
+    """Show the names of keys, and what platforms with a valid one have not done yet: at 0."""
+    for organisation in ring.platforms:
+        families.UPLOADS_LOOKED_UP.show(organisation)
+        families.UPLOADS_MATCHED.show(organisation)
+        for outcome in MatchOutcome:
+            families.OUTCOMES.show(outcome.name.lower(), organisation)
     for key_id, name in ({"": "no key"} | ring.names).items():
         families.KEY_INFO.set(key_id, name, value=1)
 

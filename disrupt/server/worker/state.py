@@ -18,6 +18,7 @@ from disrupt.core.policy import COMMON, ApiKey
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError, UnauthenticatedError, UnavailableError
 from disrupt.feed.follower import Follower
+from disrupt.feed.mirror import mirror_fault
 from disrupt.feed.wakeups import wake_at_commits
 from disrupt.index.live import LiveIndex
 from disrupt.registry import journal
@@ -25,6 +26,7 @@ from disrupt.registry.registry import RegistryReader
 from disrupt.server.edge.part_failure import forever
 from disrupt.server.metrics import families
 from disrupt.services.keys import KeyRing, KeyUses
+from disrupt.services.upload_counts import UploadCounts
 from disrupt.upkeep import erasure
 
 _LEAST_PAUSE_S = 0.02
@@ -55,12 +57,21 @@ class WorkerState:
         *,
         checked_from: int | None = None,
         outlives_registry: bool = False,
+        mirror_max_age_s: float | None = None,
     ) -> None:
-        """Follow a registry; ``checked_from`` and ``outlives_registry`` are those of Follower."""
+        """Follow a registry; ``checked_from`` and ``outlives_registry`` are those of Follower.
+
+        ``mirror_max_age_s`` is the most of this machine's own, where the registry is a mirror's.
+        """
+        self._mirror_max_age_s = mirror_max_age_s
+        self.mirror_fault = ""
+        """Why lookups are not answered here though index and keys are fresh; empty: they are."""
         self._live = LiveIndex()
         self._ring = KeyRing(day=_today())
         self.uses = KeyUses()
         """Days on which keys were used here."""
+        self.uploads = UploadCounts()
+        """Uploads that were looked up here, and that the writer was not told of yet."""
         self._ring_s = -math.inf
         self._revoked: set[str] | None = None
         """Ids of all keys ever revoked, where the registry may be replaced by an older copy."""
@@ -86,8 +97,10 @@ class WorkerState:
 
     @property
     def live(self) -> LiveIndex:
-        """The live index; UnavailableError where it is stale."""
+        """The live index; UnavailableError where it is stale, or a mirror is too old."""
         self.check_fresh()
+        if self.mirror_fault:
+            raise UnavailableError(self.mirror_fault, retry_after_s=60.0)
         return self._live
 
     @property
@@ -175,6 +188,8 @@ class WorkerState:
                 raise UnavailableError("The registry is not the one that the index follows.")
             if self._revoked is not None:
                 self._check_revoked(keys, self._revoked)
+            if self._mirror_max_age_s is not None:
+                self.mirror_fault = mirror_fault(reader, self._mirror_max_age_s)
             self._ring = ring
         except DisruptError as error:
             if error.message != self._fault:  # log a fault when it begins, not at every read

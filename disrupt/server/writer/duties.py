@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import suppress
 
 import structlog
 
+from disrupt.core.lists import Skipped
 from disrupt.core.outcomes import NarrowingPolicy
 from disrupt.errors import DisruptError
 from disrupt.registry.registry import RegistryWriter
@@ -14,6 +16,7 @@ from disrupt.server.config import Config
 from disrupt.server.edge.pool import Pool
 from disrupt.server.edge.today import today
 from disrupt.server.metrics import families
+from disrupt.services import mirrors
 from disrupt.services.turns import Turns
 
 _H, _DAY_S = 3600.0, 86_400
@@ -54,6 +57,48 @@ async def count_hidden(registry: RegistryWriter, pool: Pool) -> None:
     with suppress(DisruptError):
         hidden = await pool.run(registry.count_hidden, since_s=int(time.time()) - _DAY_S)
         families.ITEMS_HIDDEN.set(value=hidden)
+
+
+async def show_mirrors(registry: RegistryWriter, pool: Pool, shown: set[str]) -> None:
+    """Tell how late the mirrors of each organisation are; ``shown`` are those told of before."""
+    with suppress(DisruptError):
+        keys = await pool.run(registry.keys)
+        reports = await pool.run(registry.mirror_reports)
+        late_s = dict.fromkeys(shown, math.nan)
+        # the latest of an organisation comes last
+        for status in reversed(
+            mirrors.statuses(keys, reports, day=today(), now_s=int(time.time()))
+        ):
+            if not status.has_ended:
+                late_s[status.key.organisation] = status.behind_s
+        for organisation, behind_s in late_s.items():
+            families.MIRROR_BEHIND.set(organisation, value=behind_s)
+        shown.update(late_s)
+
+
+class Lists:
+    """Tells how old partners' lists are, and what was wrong with them."""
+
+    def __init__(self, registry: RegistryWriter, pool: Pool) -> None:
+        self._registry = registry
+        self._pool = pool
+        self._shown = set[tuple[families.Gauge, tuple[str, ...]]]()
+
+    async def look(self) -> None:
+        """Look at all lists, and hide those that were removed."""
+        with suppress(DisruptError):
+            lists = await self._pool.run(self._registry.lists)
+            values = dict[tuple[families.Gauge, tuple[str, ...]], float]()
+            for kept in lists:
+                values[families.LIST_READ, (kept.name,)] = kept.read_s or kept.added_s
+                values[families.LIST_FAILURES, (kept.name,)] = kept.failures
+                for reason in Skipped:
+                    skipped = kept.skipped.get(reason, 0)
+                    values[families.LIST_SKIPPED, (kept.name, reason)] = skipped
+            hidden = dict.fromkeys(self._shown - set(values), math.nan)
+            for (gauge, labels), value in (values | hidden).items():
+                gauge.set(*labels, value=value)
+            self._shown = set(values)
 
 
 async def forget(registry: RegistryWriter, pool: Pool) -> None:

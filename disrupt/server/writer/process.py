@@ -28,7 +28,7 @@ from disrupt.feed.node import Node, refuse_older
 from disrupt.registry import opening
 from disrupt.registry.registry import RegistryReader, RegistryWriter
 from disrupt.server.config import Config
-from disrupt.server.desk import Desk
+from disrupt.server.desk import Desk, desk_handler
 from disrupt.server.edge import internal, methods
 from disrupt.server.edge.handlers import add_service, by_name
 from disrupt.server.edge.health import Health
@@ -48,7 +48,6 @@ from disrupt.server.upkeep import maintenance
 from disrupt.server.upkeep.following import Following
 from disrupt.server.upkeep.storage import LOOK_S, Storage
 from disrupt.server.writer import duties
-from disrupt.server.writer.desk import desk_handler
 from disrupt.server.writer.health_checks import STORAGE_CHECK_S, check_storage
 from disrupt.server.writer.registration import RegistrationServicer
 from disrupt.server.writer.review import ReviewServicer
@@ -74,6 +73,8 @@ _REGISTERING = 2
 _RELEASE_S = 60.0
 """Pause between two looks for items whose time for a review is over, for cases to erase, and for
 what staff have hidden."""
+_MIRRORS_S = 10.0
+"""Pause between two looks at how late mirrors are."""
 _TURN_S = 10.0
 """Pause between two looks for items whose turn it is to go live."""
 _CLEAR_LOG_S = 3600.0
@@ -148,7 +149,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     registration = RegistrationServicer(registrar, decode, pool, registering, cursors)
     tokens = MatchTokens(secrets.match_tokens)
     review = ReviewServicer(Reviewer(registry), common, pool, cursors, tokens)
-    desk = partial(desk_handler, Desk(registry), pool)
+    desk = partial(desk_handler, Desk(registry, common, config.mirror_disputes_per_day), pool)
 
     def answering(relayed: RelayedCalls, *first: aio.ServerInterceptor) -> aio.Server:
         errors = Errors(
@@ -197,6 +198,8 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         vital("turns", forever(partial(duties.give_turns, turns, pool), _TURN_S)),
         vital("erasures", forever(partial(duties.erase_due_cases, registry, pool), _RELEASE_S)),
         vital("hidden", forever(partial(duties.count_hidden, registry, pool), _RELEASE_S)),
+        vital("mirrors", forever(partial(duties.show_mirrors, registry, pool, set()), _MIRRORS_S)),
+        vital("lists", forever(duties.Lists(registry, pool).look, _RELEASE_S)),
         vital("forgetting", forever(partial(duties.forget, registry, pool), _CLEAR_LOG_S)),
         vital("log", forever(partial(duties.clear_log, registry, pool), _CLEAR_LOG_S)),
         vital("storage", forever(storage, STORAGE_CHECK_S)),

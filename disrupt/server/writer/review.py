@@ -14,12 +14,14 @@ from disrupt.server.edge.pool import Pool
 from disrupt.server.edge.receiving import Context
 from disrupt.server.edge.shares import holder
 from disrupt.server.edge.today import today
+from disrupt.services import mirrors, tallies
 from disrupt.services.common_bank import CommonBank
 from disrupt.services.cursors import SealedCursors
 from disrupt.services.review import Decided, Reviewer, act_of
 from disrupt.services.tokens import MatchTokens
 from disrupt.v1 import review_pb2
 from disrupt.wire import review as wire
+from disrupt.wire import tallies as wire_tallies
 
 _Response = TypeVar("_Response")
 
@@ -121,6 +123,19 @@ class ReviewServicer:
         page = self._registry.erasures(size, before, banks=key.banks, at_s=int(time.time()))
         return wire.erasures_answer(page.erasures, page.before)
 
+    async def ListMirrors(
+        self, request: review_pb2.ListMirrorsRequest, _context: Context
+    ) -> review_pb2.ListMirrorsResponse:
+        """List who reads the feed."""
+        return await self._run(self._list_mirrors, request)
+
+    def _list_mirrors(
+        self, _key: ApiKey, _request: review_pb2.ListMirrorsRequest
+    ) -> review_pb2.ListMirrorsResponse:
+        keys, reports = self._registry.keys(), self._registry.mirror_reports()
+        now_s = int(time.time())
+        return wire.mirrors_answer(mirrors.statuses(keys, reports, day=today(), now_s=now_s))
+
     async def MoveItems(
         self, request: review_pb2.MoveItemsRequest, _context: Context
     ) -> review_pb2.MoveItemsResponse:
@@ -193,6 +208,23 @@ class ReviewServicer:
         wanted = wire.act_filter(request)
         acts = self._reviewer.acts(key, size, wire.before(request.before), wanted)
         return wire.acts_answer(acts, size, self._bank_names())
+
+    async def ListTallies(
+        self, request: review_pb2.ListTalliesRequest, _context: Context
+    ) -> review_pb2.ListTalliesResponse:
+        """List tallies."""
+        return await self._run(self._list_tallies, request)
+
+    def _list_tallies(
+        self, key: ApiKey, request: review_pb2.ListTalliesRequest
+    ) -> review_pb2.ListTalliesResponse:
+        names, size = wire_tallies.names(request), wire_tallies.page_size(request)
+        counts = tallies.tallies(
+            *(self._registry, key, *wire_tallies.days(request), names),
+            limit=size,
+            after=wire_tallies.after(request.page),
+        )
+        return wire_tallies.answer(counts, size)
 
     async def AddCommonPicture(
         self, request: review_pb2.AddCommonPictureRequest, _context: Context

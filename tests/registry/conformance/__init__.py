@@ -13,6 +13,7 @@ from tests.registry.conformance.registering import RegisteringConformance
 from tests.registry.conformance.renewing import RenewingConformance
 from tests.registry.conformance.reviewing import ReviewingConformance
 from tests.registry.conformance.states import StatesConformance
+from tests.registry.conformance.tallies import TalliesConformance
 from tests.registry.conformance.turns import TurnsConformance
 from tests.registry.conformance.withdrawing import WithdrawingConformance
 
@@ -32,6 +33,7 @@ class RegistryConformance(
     OutcomesConformance,
     DisputesConformance,
     TurnsConformance,
+    TalliesConformance,
     KeysConformance,
     BanksConformance,
 ):

@@ -6,8 +6,11 @@ from itertools import product
 
 import pytest
 
+from disrupt.core.acts import OPERATOR, Act, Action
 from disrupt.core.outcomes import MatchedVersion, MatchOutcome, OutcomeReport
-from disrupt.errors import NotFoundError
+from disrupt.core.policy import ADULTS, MINORS
+from disrupt.core.states import ItemState
+from disrupt.errors import InvalidRequestError, NotFoundError, QuotaExceededError
 from disrupt.registry.registry import RegistryReader, RegistryWriter
 from rig.media.registrations import (
     ACT,
@@ -195,3 +198,42 @@ class OutcomesConformance(Opened):
         assert writer.outcomes(number, before=NEXT_DAY) == {
             second.item_id: {BLOCKED: DAY, NOT_BLOCKED: DAY}
         }
+
+    def test_a_mirror_reports_what_may_be_matched_in_its_banks_and_so_much_a_day(
+        self, writer: RegistryWriter, chance: random.Random
+    ) -> None:
+        item = new_item(chance, 1)
+        writer.register(registration(chance, None, item), day=DAY)
+        ensure_key(writer, "platform")
+        plan, ordinal = (int(item.fingerprints[name][0]) for name in ("plan", "ordinal"))
+
+        def passed_on(
+            outcome: MatchOutcome,
+            bits: int = 20,
+            *,
+            place: int = ordinal,
+            bank: int = ADULTS.number,
+            match: bytes = b"a",
+            day: str = DAY,
+        ) -> None:
+            versions = (MatchedVersion(plan, place, bits),)
+            mirrored = OutcomeReport(item.item_id, "platform", outcome, match, versions)
+            writer.report_mirrored(mirrored, day=day, banks={bank}, disputes_max=2)
+
+        passed_on(BLOCKED, ADULTS.max_distance_bits)
+        with pytest.raises(NotFoundError):
+            passed_on(BLOCKED, bank=MINORS.number)
+        with pytest.raises(InvalidRequestError):
+            passed_on(BLOCKED, ADULTS.max_distance_bits + 1)
+        with pytest.raises(InvalidRequestError):
+            passed_on(BLOCKED, place=(ordinal + 1) % 2**16)
+        for match in b"a", b"b", b"a":
+            passed_on(FALSE_POSITIVE, match=match)
+        with pytest.raises(QuotaExceededError):
+            passed_on(FALSE_POSITIVE, match=b"c")
+        passed_on(BLOCKED, match=b"c")
+        passed_on(FALSE_POSITIVE, match=b"c", day=NEXT_DAY)
+        disabled = Act(OPERATOR, "", Action.DISABLE, 1)
+        writer.set_states([item.item_id], ItemState.DISABLED, disabled)
+        with pytest.raises(NotFoundError):
+            passed_on(BLOCKED)

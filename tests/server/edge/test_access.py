@@ -87,15 +87,20 @@ def takes_banks(message: Descriptor) -> bool:
 def answers(
     server: Deployment, words: str | None, requests: dict[str, bytes]
 ) -> set[tuple[grpc.StatusCode, str]]:
-    """Make each call at once, ``words`` in the header of the key; return codes and reasons."""
+    """Make each call, ``words`` in the header of the key; return codes and reasons.
+
+    Few at once: a worker lets only so many wait for a key that it does not know yet.
+    """
     metadata = [] if words is None else [("authorization", words)]
+    places = asyncio.Semaphore(16)
 
     async def make(channel: aio.Channel, method: str, request: bytes) -> Any:
         # sent at once, also of a call that takes a stream
         stub: Any = channel.unary_stream(method)
-        call = stub(request, metadata=metadata, timeout=TIMEOUT_S, wait_for_ready=True)
         try:
-            await call.read()
+            async with places:
+                call = stub(request, metadata=metadata, timeout=TIMEOUT_S, wait_for_ready=True)
+                await call.read()
         except grpc.RpcError as error:
             refused = refused_of(error)
             return refused.code, refused.reason

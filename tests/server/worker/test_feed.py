@@ -14,6 +14,8 @@ from disrupt.core.acts import OPERATOR, Act, Action
 from disrupt.core.policy import ADULTS, ApiKey, Right
 from disrupt.core.states import ItemState
 from disrupt.registry import sqlite
+from disrupt.registry.registry import RegistryReader
+from disrupt.server.config import Config
 from disrupt.server.edge.interceptors import caller
 from disrupt.server.worker.feed import FeedServicer
 from disrupt.services.cursors import SealedCursors
@@ -25,7 +27,15 @@ _MIB = 2**20
 _KEY = ApiKey(
     "k", "mirror", "o", bytes(32), frozenset([Right.FEED]), frozenset([ADULTS.number]), DAY
 )
-_FOLLOWING: Any = SimpleNamespace(ring=SimpleNamespace(bank_names={ADULTS.number: ADULTS.name}))
+_FOLLOWING: Any = SimpleNamespace(
+    ring=SimpleNamespace(bank_names={ADULTS.number: ADULTS.name}, banks=(ADULTS,))
+)
+_NO_RELAY: Any = None
+
+
+def feed_of(reader: RegistryReader) -> FeedServicer:
+    cursors = SealedCursors(secrets.token_bytes(32))
+    return FeedServicer(Config(data_dir=Path()), reader, _FOLLOWING, _NO_RELAY, cursors)
 
 
 def test_a_page_of_the_largest_items_takes_memory_for_few_of_them(tmp_path: Path) -> None:
@@ -36,7 +46,7 @@ def test_a_page_of_the_largest_items_takes_memory_for_few_of_them(tmp_path: Path
             largest = [new_item(chance, 8000) for _ in range(8)]
             writer.register(registration(chance, None, *largest), day=DAY)
     with sqlite.open_reader(path) as reader:
-        servicer = FeedServicer(reader, _FOLLOWING, SealedCursors(secrets.token_bytes(32)))
+        servicer = feed_of(reader)
         caller.set(_KEY)
         items, pages, cursor = set[bytes](), 0, ""
         tracemalloc.start()
@@ -60,7 +70,7 @@ def test_a_mirror_sees_a_hidden_item_go_and_a_shown_one_come(tmp_path: Path) -> 
     item, seen = new_item(random.Random(2)), list[str | None]()
     with sqlite.open_writer(tmp_path / "registry.db") as writer:
         writer.register(registration(random.Random(3), None, item), day=DAY)
-        servicer = FeedServicer(writer, _FOLLOWING, SealedCursors(secrets.token_bytes(32)))
+        servicer = feed_of(writer)
         caller.set(_KEY)
         cursor = ""
         for state in (ItemState.WAITING, ItemState.REJECTED, ItemState.ENABLED, ItemState.LIVE):

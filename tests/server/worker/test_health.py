@@ -25,11 +25,13 @@ def test_lookups_are_not_served_where_no_picture_can_be_decoded(
 ) -> None:
     async def statuses() -> list[bool]:
         health = Health()
-        following: Any = SimpleNamespace(behind_s=float, check_fresh=lambda: None, serving=True)
+        following: Any = SimpleNamespace(
+            behind_s=float, check_fresh=lambda: None, serving=True, mirror_fault=""
+        )
         hashing: Any = SimpleNamespace(
             without_decoder_s=lambda: without_s, silent_s=lambda: silent_s
         )
-        await check_index(health, following, hashing, 30.0)
+        await check_index(health, following, hashing, 30.0, feeds=True)
         context: Any = None
         return [
             (await health.Check(health_pb2.HealthCheckRequest(service=name), context)).status
@@ -47,4 +49,4 @@ def test_where_index_or_keys_are_too_old_to_serve_on_that_is_an_error() -> None:
     following: Any = SimpleNamespace(behind_s=lambda: 301.0, check_fresh=check, serving=True)
     hashing: Any = SimpleNamespace(without_decoder_s=float)
     with pytest.raises(UnavailableError):
-        asyncio.run(check_index(Health(), following, hashing, 30.0))
+        asyncio.run(check_index(Health(), following, hashing, 30.0, feeds=True))

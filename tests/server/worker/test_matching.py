@@ -27,6 +27,7 @@ from disrupt.server.worker import matching
 from disrupt.server.worker.matching import MatchServicer
 from disrupt.server.worker.quotas import LookupQuotas
 from disrupt.services.matching import BLOCK_QUERIES
+from disrupt.services.upload_counts import UploadCounts
 from rig.callers.caller import lookup
 
 CONFIG = Config(data_dir="data", search_threads=1)  # type: ignore[arg-type]
@@ -53,7 +54,8 @@ class Recorded(LiveIndex):
 def servicer(index: LiveIndex, monkeypatch: pytest.MonkeyPatch) -> MatchServicer:
     following: Any = SimpleNamespace(
         live=index,
-        ring=SimpleNamespace(bank_names={}),
+        ring=SimpleNamespace(bank_names={ADULTS.number: ADULTS.name}, day="2026-01-01"),
+        uploads=UploadCounts(),
         settled=Cursor(bytes(16), 0),
         disputes=lambda _: {},
     )

@@ -7,6 +7,7 @@
 import { registerHashes } from '../messages/calls.js';
 import { newRequestId } from '../messages/cases.js';
 import { Failure, patiently } from './calling.js';
+import { currentLanguage } from './texts.js';
 
 /** Most files in one request, as the command line sends them. */
 const ITEMS_PER_REQUEST = 8;
@@ -106,6 +107,7 @@ export class Sending {
       ageBand,
       newCaseNumber: hasCase ? '' : access.caseNumber,
       proofOfWork: proof?.text ?? '',
+      language: currentLanguage().tag,
       items: items.flatMap(({ media }) => media ?? []),
     };
     const receipt = await patiently((options) => registerHashes(request, options), {

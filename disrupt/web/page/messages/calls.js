@@ -22,6 +22,7 @@ import { decode, encode } from './protobuf.js';
  * @property {string} ageBand of AGE_BAND
  * @property {string} newCaseNumber
  * @property {string} [proofOfWork]
+ * @property {string} [language] a tag of a language of the page
  * @property {Media[]} items
  */
 

@@ -74,7 +74,7 @@ export const REGISTRATION_OUTCOME = ['UNSPECIFIED', 'ADDED', 'RENEWED', 'KEPT'];
 /** Number of the enumeration Profile for the canonical hash. */
 const PDQ_512 = 1;
 
-/** The origin token is left out: the gateway sets it. @type {Fields} */
+/** The origin token and the door are left out: the gateway sets them. @type {Fields} */
 export const CaseAccess = { caseNumber: [1, 'string'], pin: [2, 'string'] };
 
 /** @type {Fields} */
@@ -84,6 +84,7 @@ export const RegistrationContext = {
   ageBand: [3, AGE_BAND],
   newCaseNumber: [4, 'string'],
   proofOfWork: [5, 'string'],
+  language: [7, 'string'],
 };
 
 /** @type {Fields} */

@@ -202,6 +202,39 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_case_erasures_case_id")),
     )
     op.create_table(
+        "lists",
+        sa.Column("number", _NUMBER, nullable=False),
+        sa.Column("name", sa.String, nullable=False),
+        sa.Column("bank", sa.Integer, nullable=False),
+        sa.Column("case_id", _NUMBER, nullable=False),
+        sa.Column("source", sa.String, nullable=False),
+        sa.Column("checkpoint", sa.String, nullable=False),
+        sa.Column("added_s", sa.BigInteger, nullable=False),
+        sa.Column("read_s", sa.BigInteger, nullable=False),
+        sa.Column("tried_s", sa.BigInteger, nullable=False),
+        sa.Column("failure", sa.String, nullable=False),
+        sa.Column("failures", sa.Integer, nullable=False),
+        sa.Column("skipped", sa.JSON, nullable=False),
+        sa.Column("is_removed", sa.Boolean, nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_lists")),
+        sa.UniqueConstraint("name", name=op.f("uq_lists_name")),
+        sa.UniqueConstraint("bank", name=op.f("uq_lists_bank")),
+        sa.ForeignKeyConstraint(["bank"], ["banks.number"], name=op.f("fk_lists_bank")),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_lists_case_id")),
+    )
+    op.create_table(
+        "list_entries",
+        sa.Column("list", _NUMBER, nullable=False),
+        sa.Column("source_id", sa.LargeBinary, nullable=False),
+        sa.Column("item", _NUMBER, nullable=False),
+        sa.Column("changed_s", sa.BigInteger, nullable=False),
+        sa.Column("told", sa.Integer),
+        sa.PrimaryKeyConstraint("list", "source_id", name=op.f("pk_list_entries")),
+        sa.ForeignKeyConstraint(["list"], ["lists.number"], name=op.f("fk_list_entries_list")),
+        sa.ForeignKeyConstraint(["item"], ["items.number"], name=op.f("fk_list_entries_item")),
+    )
+    op.create_index(op.f("ix_list_entries_item"), "list_entries", ["item"])
+    op.create_table(
         "identities",
         sa.Column("item", _NUMBER, nullable=False),
         sa.Column("case_id", _NUMBER, nullable=False),
@@ -299,6 +332,34 @@ def upgrade() -> None:
     op.create_index(op.f("ix_acts_at_s"), "acts", ["at_s"])
     op.create_index(op.f("ix_acts_item"), "acts", ["item"])
     op.create_table(
+        "tallies",
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.Column("tally", sa.String, nullable=False),
+        sa.Column("labels", sa.String, nullable=False),
+        sa.Column("count", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("day", "tally", "labels", name=op.f("pk_tallies")),
+    )
+    op.create_table(
+        "reports",
+        sa.Column("number", _NUMBER, nullable=False),
+        sa.Column("organisation", sa.String, nullable=False),
+        sa.Column("match", sa.LargeBinary, nullable=False),
+        sa.Column("outcome", sa.Integer, nullable=False),
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_reports")),
+        sa.UniqueConstraint("match", "outcome", name=op.f("uq_reports_match")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_reports_day"), "reports", ["day"])
+    op.create_index(op.f("ix_reports_organisation"), "reports", ["organisation", "number"])
+    op.create_table(
+        "worker_runs",
+        sa.Column("run", sa.LargeBinary, nullable=False),
+        sa.Column("batch", sa.BigInteger, nullable=False),
+        sa.Column("day", sa.String(10), nullable=False),
+        sa.PrimaryKeyConstraint("run", name=op.f("pk_worker_runs")),
+    )
+    op.create_table(
         "undoable",
         sa.Column("act", _NUMBER, nullable=False),
         sa.Column("item", _NUMBER, nullable=False),
@@ -317,4 +378,33 @@ def upgrade() -> None:
         sa.Column("entry", sa.String),
         sa.CheckConstraint("(salt IS NULL) = (entry IS NULL)", name=op.f("ck_audit_erased")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_audit")),
+    )
+    op.create_table(
+        "mirror",
+        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("cursor", sa.String, nullable=False),
+        sa.Column("bank_names", sa.JSON, nullable=False),
+        sa.Column("passed", sa.BigInteger, nullable=False),
+        sa.Column("level_boot", sa.String),
+        sa.Column("level_boot_s", sa.Float),
+        sa.Column("level_clock_s", sa.Float),
+        sa.Column("level_at_s", sa.BigInteger, nullable=False),
+        sa.Column("max_age_s", sa.Integer, nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_mirror_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mirror")),
+    )
+    op.create_table(
+        "mirror_marks",
+        sa.Column("sequence", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.Column("cursor", sa.String, nullable=False),
+        sa.PrimaryKeyConstraint("sequence", name=op.f("pk_mirror_marks")),
+    )
+    op.create_table(
+        "mirror_reports",
+        sa.Column("key_id", sa.String, nullable=False),
+        sa.Column("reported_s", sa.BigInteger, nullable=False),
+        sa.Column("level_s", sa.BigInteger, nullable=False),
+        sa.Column("clean_s", sa.BigInteger, nullable=False),
+        sa.Column("version", sa.String, nullable=False),
+        sa.PrimaryKeyConstraint("key_id", name=op.f("pk_mirror_reports")),
     )

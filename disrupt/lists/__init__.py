@@ -1,0 +1,1 @@
+"""Read the lists of hashes that partners hand out."""
