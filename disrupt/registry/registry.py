@@ -60,6 +60,7 @@ from disrupt.registry.records import (
 from disrupt.registry.sql import (
     acts,
     api_keys,
+    audit,
     banks,
     bulk,
     case_erasures,
@@ -150,6 +151,7 @@ class RegistryReader:
     count_items = _reading(bulk.count_items)
     count_hidden = _reading(bulk.count_hidden)
     acts = _reading(acts.acts)
+    leaves = _reading(audit.leaves)
     erasures = _reading(case_erasures.erasures)
     item_reports = _reading(outcomes.item_reports)
     outcomes = _reading(outcomes.outcomes)
