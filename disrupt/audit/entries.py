@@ -79,6 +79,11 @@ class Leaf:
         return made
 
 
+def decided(state: str) -> str:
+    """Return the name under which an entry has the items to which an act on many gave a state."""
+    return f"items_{state.lower()}"
+
+
 def canonical(entry: Entry) -> str:
     """Return the one text of an entry: JSON in ASCII, keys in order, no spaces."""
     return json.dumps(entry, sort_keys=True, separators=(",", ":"))

@@ -43,13 +43,12 @@ def note(  # noqa: PLR0913 a row of the record
     number: int = connection.scalars(
         insert(schema.acts).returning(schema.acts.c.number).values(row)
     ).one()
-    audit.append(connection, _entry(connection, number, row, decided or {}))
+    audit.append(connection, _entry(connection, row, decided or {}))
     return number
 
 
 def _entry(
     connection: Connection,
-    number: int,
     row: Mapping[str, object],
     decided: Mapping[ItemState, Sequence[bytes]],
 ) -> entries.Entry:
@@ -61,8 +60,8 @@ def _entry(
         entry["item"] = (item_id or b"").hex()
     if decided:  # nothing links a withdrawn item to its case
         entry.pop("case_id", None)
-    entry |= {f"items_{state.name.lower()}": b"".join(ids).hex() for state, ids in decided.items()}
-    return {"kind": entries.ACT, "number": number, **entry}
+    entry |= {entries.decided(state.name): b"".join(ids).hex() for state, ids in decided.items()}
+    return {"kind": entries.ACT, **entry}
 
 
 def acts(

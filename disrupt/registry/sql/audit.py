@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from disrupt.audit.entries import Entry, Leaf
 from disrupt.registry.sql import schema
@@ -33,6 +33,11 @@ def size(connection: Connection) -> int:
     """Return how many leaves there are."""
     newest: int | None = connection.scalar(select(func.max(_columns.number)))
     return 0 if newest is None else newest + 1
+
+
+def cut_off(connection: Connection, first: int) -> None:
+    """Delete the leaves from a number on: a restore puts others in their place."""
+    connection.execute(delete(schema.audit).where(_columns.number >= first))
 
 
 def leaves(connection: Connection, first: int, limit: int) -> Sequence[Leaf]:
