@@ -1,7 +1,8 @@
 """Files of the audit log: a copy of its leaves, apart from the database, and signed checkpoints.
 
 ``leaves`` has a line for each leaf, in order, ``checkpoint`` the newest note, and ``checkpoints``
-each note by its size. None but the first is secret: others mirror them as they are.
+each note by its size: others mirror these as they are. ``access`` says who may do what, as of the
+newest leaves, so that a restore need not forget it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from disrupt.audit.tree import Frontier
 from disrupt.data_directory import sync, write_private
 from disrupt.errors import DataDirectoryError, UnavailableError
 
-LEAVES, CHECKPOINT, CHECKPOINTS = "leaves", "checkpoint", "checkpoints"
+LEAVES, CHECKPOINT, CHECKPOINTS, ACCESS = "leaves", "checkpoint", "checkpoints", "access"
 
 
 class AuditFiles:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from grpc import aio
 
 from disrupt.admin.v1 import removals_pb2_grpc
 from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.errors import DataDirectoryError, DisruptError
-from disrupt.registry import backup, journal
+from disrupt.registry import backup, decided, journal, opening
 from disrupt.registry.journal import Contents
 from disrupt.server.config import Config
 from disrupt.server.edge import internal
@@ -35,6 +36,8 @@ class Restored:
     renewals_undone: int
     renewed_missing: int
     erasures_stopped: tuple[str, ...] = ()
+    decisions_doubt: str = ""
+    decisions_lost: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -65,7 +68,9 @@ def restore(config: Config) -> Restored:
         together = dict.fromkeys(
             record for contents in lists.values() for record in contents.records
         )
-        done = backup.bring_up_to_date(directory.path, together)
+        with opening.reading(directory) as reader:
+            decisions = decided.since(reader, directory.path)
+        done = backup.bring_up_to_date(directory.path, together, decisions)
         directory.followed.unlink(missing_ok=True)  # this registry is right, whatever was before
     return Restored(
         answered=tuple(name for name in lists if name != JOURNAL),
@@ -74,6 +79,8 @@ def restore(config: Config) -> Restored:
         renewals_undone=done.renewals_undone,
         renewed_missing=done.renewed_missing,
         erasures_stopped=done.erasures_stopped,
+        decisions_doubt=decisions.doubt,
+        decisions_lost=done.decisions_lost,
     )
 
 
@@ -137,7 +144,35 @@ def text(restored: Restored) -> str:
         )
     if restored.erasures_stopped:
         lines.append(stopped(restored.erasures_stopped))
+    if forgets(restored):
+        lines.append(decisions(restored))
     return "\n".join(lines)
+
+
+class Decisions(Protocol):
+    """What a restore says of decisions of staff and operators."""
+
+    @property
+    def decisions_doubt(self) -> str: ...
+
+    @property
+    def decisions_lost(self) -> tuple[str, ...]: ...
+
+
+def forgets(restored: Decisions) -> bool:
+    """Tell whether something that was decided since may not hold any more."""
+    return bool(restored.decisions_doubt or restored.decisions_lost)
+
+
+def decisions(restored: Decisions) -> str:
+    """Describe the decisions that a restore could not do again."""
+    if restored.decisions_doubt:
+        return (
+            "What staff and operators decided since the backup is not known, and holds no more:"
+            f" {restored.decisions_doubt}. Look at states, banks and keys."
+        )
+    lost = "\n  ".join(restored.decisions_lost)
+    return f"Decided since the backup, and not done again, as it does not have what it is on:\n  {lost}"
 
 
 def stopped(case_tags: Sequence[str]) -> str:

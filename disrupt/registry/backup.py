@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,14 +21,16 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from disrupt import ownership
+from disrupt.audit.entries import Leaf
 from disrupt.core.acts import ActFilter, Action
 from disrupt.core.policy import ApiKey
 from disrupt.data_directory import HEAD_NOTE, JOURNAL, REGISTRY, SECRETS, DataDirectory, sync
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
 from disrupt.registry import head_note, journal, opening
+from disrupt.registry.decided import Decided
 from disrupt.registry.journal import Contents, Epoch
 from disrupt.registry.records import Removed, Revoked
-from disrupt.registry.registry import RegistryReader
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from disrupt.registry.sqlite.copying import copy_database, described
 from disrupt.registry.versions import missing, spread, versions_of
 
@@ -323,7 +326,8 @@ class UpToDate:
     ``renewed_missing`` were renewed, are not withdrawn, and no version of them is here.
     ``erasures_stopped`` has the tag, in hex, of each case whose erasure staff had asked for and
     the new epoch has stopped; empty where the case has none any more. ``counted_until`` is the
-    newest day of its tallies (ISO, UTC), empty if there is none.
+    newest day of its tallies (ISO, UTC), empty if there is none. ``decisions_lost`` are those that
+    could not be done again, in words.
     """
 
     valid_keys: tuple[ApiKey, ...]
@@ -331,10 +335,15 @@ class UpToDate:
     renewed_missing: int
     erasures_stopped: tuple[str, ...]
     counted_until: str
+    decisions_lost: tuple[str, ...]
 
 
-def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> UpToDate:
+def bring_up_to_date(
+    unpacked: Path, records: Iterable[journal.Record], decided: Decided | None = None
+) -> UpToDate:
     """Erase and revoke in an unpacked backup what ``records`` and the backup itself list.
+
+    And do again what was ``decided`` since.
 
     Or in a data directory whose registry was restored by other means; the caller holds its lock.
 
@@ -349,6 +358,7 @@ def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> UpToD
     journal.write(unpacked / JOURNAL, together)
     with opening.writing(DataDirectory(unpacked), restoring=True) as writer:
         writer.begin_epoch()
+        forgotten = _decide_again(writer, decided) if decided else ()
         writer.checkpoint()
         keys, epoch = writer.keys(), Epoch(writer.head().epoch)
         undone, lost = _renewals(writer, together)
@@ -359,7 +369,26 @@ def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> UpToD
         sync(unpacked / REGISTRY)
     sync(unpacked)
     valid = tuple(key for key in keys if not key.revoked_on)
-    return UpToDate(valid, undone, lost, tuple(stopped), counted_until)
+    return UpToDate(valid, undone, lost, tuple(stopped), counted_until, forgotten)
+
+
+def _decide_again(writer: RegistryWriter, decided: Decided) -> tuple[str, ...]:
+    """Take over what was decided since; return what could not be, in words."""
+    if decided.access is not None:
+        writer.put_access(decided.access)
+    if decided.doubt:
+        return ()
+    return tuple(map(_in_words, writer.take_over(decided.first, decided.leaves)))
+
+
+def _in_words(leaf: Leaf) -> str:
+    act = leaf.content
+    at = datetime.fromtimestamp(act["at_s"], UTC)
+    on = f" on item {act['item']}" if "item" in act else ""
+    many = f" on {act['items']} items" if "items" in act else ""
+    return (
+        f"{at:%Y-%m-%d %H:%M} UTC, {act['actor']}: {Action(act['action']).name.lower()}{on}{many}"
+    )
 
 
 def _renewals(registry: RegistryReader, records: Iterable[journal.Record]) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Table, case, delete, insert, select, update
 
 from disrupt.registry.sql import schema
 
@@ -49,7 +49,11 @@ def put(connection: Connection, kept: Access) -> None:
         if table not in _LASTING:
             connection.execute(delete(table))
         for row in rows:
-            changed = connection.execute(update(table).where(column == row[key]).values(row))
+            now = dict(row)
+            if table is schema.keys:  # the journal may know of a revocation that is newer
+                was = table.c.revoked_on
+                now["revoked_on"] = case((was != "", was), else_=row["revoked_on"])
+            changed = connection.execute(update(table).where(column == row[key]).values(now))
             if not changed.rowcount:
                 connection.execute(insert(table).values(row))
 

@@ -48,5 +48,10 @@ def leaves(connection: Connection, first: int, limit: int) -> Sequence[Leaf]:
     return [_leaf(row) for row in rows]
 
 
+def newest_leaf(connection: Connection) -> Leaf | None:
+    """Return the leaf of the largest number; None where there is none."""
+    return next(iter(leaves(connection, size(connection) - 1, 1)), None)
+
+
 def _leaf(row: Row[tuple[int, bytes, bytes | None, str | None]]) -> Leaf:
     return Leaf(row.number, row.leaf, row.salt, row.entry)

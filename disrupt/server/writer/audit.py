@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from disrupt.audit import files
-from disrupt.audit.files import AuditFiles
-from disrupt.data_directory import DataDirectory
+from disrupt.audit.files import ACCESS, AuditFiles
+from disrupt.core.acts import Action
+from disrupt.data_directory import DataDirectory, write_private
 from disrupt.errors import DisruptError
 from disrupt.registry.registry import RegistryWriter
 from disrupt.server.edge.pool import Pool
@@ -17,6 +19,14 @@ from disrupt.server.edge.pool import Pool
 COPY_S = 1.0
 SIGN_S = 3600.0
 _AT_ONCE = 1000
+_OF_ACCESS = frozenset(
+    {
+        *(Action.KEY_ADDED, Action.KEY_CHANGED, Action.KEY_REVOKED),
+        *(Action.QUOTA_SET, Action.PARTNER_SET, Action.BANK_ADDED, Action.BANK_CHANGED),
+        *(Action.LIST_ADDED, Action.LIST_REMOVED),
+    }
+)
+"""Acts after which somebody may do something else."""
 
 _log = structlog.get_logger(__name__)
 
@@ -36,6 +46,7 @@ class AuditKeeper:
         self._files: AuditFiles | None = None
         self._sign_at_s = time.monotonic()
         self._failure = ""
+        self._access_due = True
 
     async def step(self) -> None:
         """Copy what is new, and sign where it is time."""
@@ -55,6 +66,10 @@ class AuditKeeper:
             self._check(self._files)
         while leaves := self._registry.leaves(self._files.size, _AT_ONCE):
             self._files.add(leaves)
+            self._access_due |= any(leaf.content.get("action") in _OF_ACCESS for leaf in leaves)
+        if self._access_due:
+            write_private(self._directory.audit / ACCESS, json.dumps(self._registry.access()))
+            self._access_due = False
         if time.monotonic() >= self._sign_at_s:
             self._files.sign(self._key, self._name)
             self._sign_at_s = time.monotonic() + SIGN_S
