@@ -184,7 +184,7 @@ def restore(
         report(json.dumps(asdict(done)) if as_json else removing.text(done))
         if not done.complete:
             click.get_current_context().exit(_EXIT_INCOMPLETE)
-        if removing.forgets(done):
+        if removing.forgotten(done.decisions_doubt, done.decisions_lost):
             click.get_current_context().exit(_EXIT_FORGETS)
     elif source:
         _restore_backup(
@@ -203,9 +203,10 @@ def _restore_backup(
     restored = restoring.restore(
         source, data_dir, accept_unknown_removals=accept_unknown_removals, url=url
     )
+    lost = removing.forgotten(restored.decisions_doubt, restored.decisions_lost)
     if as_json:
         report(json.dumps(asdict(restored)))
-        click.get_current_context().exit(_EXIT_FORGETS if removing.forgets(restored) else 0)
+        click.get_current_context().exit(_EXIT_FORGETS if lost else 0)
     made = datetime.fromtimestamp(restored.made_s, UTC)
     report(
         f"Restored: {restored.items} items, {restored.hashes} hashes, of the backup made"
@@ -238,6 +239,6 @@ def _restore_backup(
     else:
         report("The backup has no configuration: put it where the server reads it.")
     report("No backup has the TLS certificate and key, nor files of the proxy and of systemd.")
-    if removing.forgets(restored):
-        report(removing.decisions(restored))
+    if lost:
+        report(lost)
         click.get_current_context().exit(_EXIT_FORGETS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from grpc import aio
 
@@ -144,35 +143,20 @@ def text(restored: Restored) -> str:
         )
     if restored.erasures_stopped:
         lines.append(stopped(restored.erasures_stopped))
-    if forgets(restored):
-        lines.append(decisions(restored))
-    return "\n".join(lines)
+    lines.append(forgotten(restored.decisions_doubt, restored.decisions_lost))
+    return "\n".join(filter(None, lines))
 
 
-class Decisions(Protocol):
-    """What a restore says of decisions of staff and operators."""
-
-    @property
-    def decisions_doubt(self) -> str: ...
-
-    @property
-    def decisions_lost(self) -> tuple[str, ...]: ...
-
-
-def forgets(restored: Decisions) -> bool:
-    """Tell whether something that was decided since may not hold any more."""
-    return bool(restored.decisions_doubt or restored.decisions_lost)
-
-
-def decisions(restored: Decisions) -> str:
-    """Describe the decisions that a restore could not do again."""
-    if restored.decisions_doubt:
+def forgotten(doubt: str, lost: Sequence[str]) -> str:
+    """Describe what a restore could not do again of what was decided; empty if it is nothing."""
+    if doubt:
         return (
             "What staff and operators decided since the backup is not known, and holds no more:"
-            f" {restored.decisions_doubt}. Look at states, banks and keys."
+            f" {doubt}. Look at states, banks and keys."
         )
-    lost = "\n  ".join(restored.decisions_lost)
-    return f"Decided since the backup, and not done again, as it does not have what it is on:\n  {lost}"
+    if lost:
+        return "\n  ".join(["Decided since on what the backup does not have, and lost:", *lost])
+    return ""
 
 
 def stopped(case_tags: Sequence[str]) -> str:

@@ -376,8 +376,6 @@ def _decide_again(writer: RegistryWriter, decided: Decided) -> tuple[str, ...]:
     """Take over what was decided since; return what could not be, in words."""
     if decided.access is not None:
         writer.put_access(decided.access)
-    if decided.doubt:
-        return ()
     return tuple(map(_in_words, writer.take_over(decided.first, decided.leaves)))
 
 

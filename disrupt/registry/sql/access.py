@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, case, delete, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from disrupt.registry.sql import schema
 
@@ -35,9 +35,9 @@ def access(connection: Connection) -> Access:
                 for name, value in row.items()
                 if name != "id"
             }
-            for row in connection.execute(select(table)).mappings()
+            for row in connection.execute(select(table).order_by(table.c[key])).mappings()
         ]
-        for table in _TABLES
+        for table, key in _TABLES.items()
     }
 
 
@@ -50,9 +50,8 @@ def put(connection: Connection, kept: Access) -> None:
             connection.execute(delete(table))
         for row in rows:
             now = dict(row)
-            if table is schema.keys:  # the journal may know of a revocation that is newer
-                was = table.c.revoked_on
-                now["revoked_on"] = case((was != "", was), else_=row["revoked_on"])
+            if not row.get("revoked_on", "-"):  # the journal may know of a revocation
+                del now["revoked_on"]
             changed = connection.execute(update(table).where(column == row[key]).values(now))
             if not changed.rowcount:
                 connection.execute(insert(table).values(row))
