@@ -80,7 +80,7 @@ class Leaf:
 
 
 def decided(state: str) -> str:
-    """Return the name under which an entry has the items to which an act on many gave a state."""
+    """Return the name under which an entry has the ids of items that an act gave a state."""
     return f"items_{state.lower()}"
 
 

@@ -358,12 +358,12 @@ def bring_up_to_date(
     journal.write(unpacked / JOURNAL, together)
     with opening.writing(DataDirectory(unpacked), restoring=True) as writer:
         writer.begin_epoch()
+        stops = writer.acts(_MOST_ACTS, wanted=ActFilter(actions=frozenset({Action.ERASE_STOPPED})))
+        stopped = [stop.case_tag.hex() for stop in stops if [stop.number] > newest]
         forgotten = _decide_again(writer, decided) if decided else ()
         writer.checkpoint()
         keys, epoch = writer.keys(), Epoch(writer.head().epoch)
         undone, lost = _renewals(writer, together)
-        stops = writer.acts(_MOST_ACTS, wanted=ActFilter(actions=frozenset({Action.ERASE_STOPPED})))
-        stopped = [stop.case_tag.hex() for stop in stops if [stop.number] > newest]
     journal.write(unpacked / JOURNAL, [*together, epoch])
     if (unpacked / REGISTRY).exists():
         sync(unpacked / REGISTRY)

@@ -24,8 +24,8 @@ def note(  # noqa: PLR0913 a row of the record
 ) -> int:
     """Add an act to the record, on an item or a case, not both: in the transaction of the act.
 
-    ``decided`` has the ids of the items to which an act on many gave a state; the audit log alone
-    keeps them. Returns its number.
+    ``decided`` has the ids of the items to which it gave a state; the audit log alone keeps them.
+    Returns its number.
     """
     row = {
         "at_s": act.at_s,

@@ -11,11 +11,10 @@ from disrupt.audit import entries
 from disrupt.audit.entries import Leaf
 from disrupt.core.acts import Act, Action
 from disrupt.core.outcomes import Settlement
-from disrupt.core.review import ALL_STATES, BY_STAFF
+from disrupt.core.review import ALL_STATES
 from disrupt.core.states import ItemState
 from disrupt.registry.sql import audit, disputes, schema, states
 
-_STATES = {action: state for state, action in BY_STAFF.items()}
 _NOT_AGAIN = frozenset(
     {Action.COMMON_ADDED, Action.COMMON_ADDED_ALTHOUGH_MATCHED, Action.LIST_ADDED}
 )
@@ -73,7 +72,7 @@ def _again(connection: Connection, content: dict[str, Any]) -> bool:
 
 
 def _decide(connection: Connection, item_id: bytes, bank: int, act: Act) -> None:
-    """Do what staff did with one item; nothing for what the server does by its own rules."""
+    """Do what staff did with an item, but for its state."""
     match act.action:
         case Action.MOVE:
             disputes.move_items(connection, [item_id], bank, act)
@@ -83,8 +82,6 @@ def _decide(connection: Connection, item_id: bytes, bank: int, act: Act) -> None
             disputes.settle_disputes(connection, [item_id], Settlement.WIDENED, act)
         case Action.UPHOLD:
             disputes.settle_disputes(connection, [item_id], Settlement.UPHELD, act)
-        case action if action in _STATES:
-            states.set_states(connection, [item_id], _STATES[action], act)
 
 
 def _living(connection: Connection, item_id: bytes) -> int | None:
