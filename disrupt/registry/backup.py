@@ -22,9 +22,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from disrupt import ownership
 from disrupt.audit.entries import Leaf
+from disrupt.audit.files import ACCESS, LEAVES
 from disrupt.core.acts import ActFilter, Action
 from disrupt.core.policy import ApiKey
-from disrupt.data_directory import HEAD_NOTE, JOURNAL, REGISTRY, SECRETS, DataDirectory, sync
+from disrupt.data_directory import AUDIT, HEAD_NOTE, JOURNAL, REGISTRY, SECRETS, DataDirectory, sync
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
 from disrupt.registry import head_note, journal, opening
 from disrupt.registry.decided import Decided
@@ -37,6 +38,8 @@ from disrupt.registry.versions import missing, spread, versions_of
 MANIFEST = "backup.json"
 CONFIG = "disrupt.toml"
 """Name in a backup of the server's configuration; a server without one has none."""
+COPIED_AUDIT = ".audit"
+"""End of the name of the directory beside a copied journal that has the audit log."""
 DUMP = "registry.dump"
 """Name in a backup of the dump of a PostgreSQL database, in place of REGISTRY."""
 _FILES = ({REGISTRY, SECRETS}, {DUMP, SECRETS})
@@ -125,6 +128,8 @@ def copy_journal(data_dir: Path, target: Path) -> None:
 
     DataDirectoryError where that lies in the data directory or in a backup, where the journal is
     missing or damaged, or lacks something that the present copy has: that copy is kept then.
+
+    What a restore needs of the audit log goes into the directory ``target`` + COPIED_AUDIT.
     """
     ownership.check(data_dir)
     inside = Path(os.path.realpath(target)).is_relative_to(os.path.realpath(data_dir))
@@ -155,11 +160,24 @@ def copy_journal(data_dir: Path, target: Path) -> None:
                 " stopped, or give another name."
             )
         aside.rename(target)
+        _copy_audit(data_dir / AUDIT, target.with_name(f"{target.name}{COPIED_AUDIT}"))
         sync(target.parent)
     except OSError as error:
         raise DataDirectoryError(f"{JOURNAL} cannot be copied: {error}") from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _copy_audit(source: Path, target: Path) -> None:
+    """Copy what a restore needs of the audit log; a last line may be torn, as after a crash."""
+    if not (source / LEAVES).exists():
+        return
+    target.mkdir(mode=0o700, exist_ok=True)
+    for name in (LEAVES, ACCESS):
+        aside = target / f"{name}.new"
+        _copy(source / name, aside)
+        aside.rename(target / name)
+    sync(target)
 
 
 def read_manifest(directory: Path) -> BackupManifest:

@@ -27,8 +27,10 @@ _OF_ACCESS = frozenset(
 class AuditCopy:
     """Copies what a registry adds to its log. One process at a time."""
 
-    def __init__(self, registry: RegistryReader, directory: DataDirectory, name: str = "") -> None:
-        """Go on with the files of a log; its ``name`` is that of its key where it is empty.
+    def __init__(
+        self, registry: RegistryReader, directory: DataDirectory, name: str | None = None
+    ) -> None:
+        """Go on with the files of a log; without a ``name`` it has that of its key.
 
         DataDirectoryError where the files are damaged, or not of this registry: an older copy has
         taken its place, and they prove what it had.

@@ -22,7 +22,7 @@ class AuditKeeper:
     """Keeps the files up to date. What fails is tried again, and nothing waits for it."""
 
     def __init__(
-        self, registry: RegistryWriter, directory: DataDirectory, pool: Pool, name: str
+        self, registry: RegistryWriter, directory: DataDirectory, pool: Pool, name: str | None
     ) -> None:
         """Keep the log of a name, see ``AuditCopy``."""
         self._registry = registry
