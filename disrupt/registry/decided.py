@@ -15,8 +15,8 @@ from disrupt.audit.files import ACCESS, LEAVES
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DataDirectoryError, DisruptError
 from disrupt.registry import opening
+from disrupt.registry.records import Access
 from disrupt.registry.registry import RegistryReader
-from disrupt.registry.sql.access import Access
 
 _AT_ONCE = 10_000
 

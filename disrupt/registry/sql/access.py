@@ -5,11 +5,12 @@ Each function runs in one transaction of its caller.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
+from disrupt.registry.records import Access
 from disrupt.registry.sql import schema
 
 _TABLES = {
@@ -21,9 +22,6 @@ _TABLES = {
 """The tables, and the column by which a row is the same."""
 _LASTING = {schema.banks, schema.keys}
 """Tables whose rows are never deleted."""
-
-Access = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Rows of each table, as JSON has them: bytes in hex, no internal ids."""
 
 
 def access(connection: Connection) -> Access:
