@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
 
 from disrupt.audit.entries import Entry, Leaf
 from disrupt.registry.sql import schema
@@ -12,11 +12,20 @@ from disrupt.registry.sql import schema
 _columns = schema.audit.c
 
 
-def append(connection: Connection, entry: Entry) -> int:
-    """Add the leaf of an entry, in the transaction of what it tells; return its number."""
-    leaf = Leaf.of(size(connection), entry)
-    add(connection, [leaf])
-    return leaf.number
+_next = select(func.coalesce(func.max(_columns.number) + 1, 0)).scalar_subquery()
+_APPEND = insert(schema.audit).values(
+    number=_next,
+    leaf=bindparam("leaf"),
+    salt=bindparam("salt"),
+    entry=bindparam("entry"),
+)
+
+
+def append(connection: Connection, entry: Entry) -> None:
+    """Add the leaf of an entry, in the transaction of what it tells."""
+    leaf = Leaf.of(0, entry)  # the number is no part of it
+    row = {"leaf": leaf.leaf, "salt": leaf.salt, "entry": leaf.entry}
+    connection.execute(_APPEND, row)
 
 
 def add(connection: Connection, leaves: Iterable[Leaf]) -> None:
