@@ -60,6 +60,10 @@ _COMMANDS = {
         "disrupt.operators.data:restore",
         "Put a backup in place of the data directory's content.",
     ),
+    "audit": (
+        "disrupt.audit.commands:audit",
+        "Check the log of what was done, which nobody can rewrite unseen.",
+    ),
     "registry": (
         "disrupt.operators.registry:registry",
         "Move the registry to PostgreSQL, for more than one machine.",
@@ -108,8 +112,8 @@ Personnes concernées · people affected:  submit, status, keep, withdraw
 Platforms:                               match, examples, report, door
 Staff of the hotline:                    review
 Operators:                               serve, reload, config, web, keys, banks,
-                                         lists, erase, backup, restore, registry, doctor, health,
-                                         top, scan, hash; disrupt-index
+                                         lists, erase, backup, restore, registry, audit, doctor,
+                                         health, top, scan, hash; disrupt-index
 """
 
 _EPILOG = """\b

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.core.review import ReviewedItem
 from disrupt.core.states import ItemState, WaitReason
 from disrupt.core.tallies import Statement
+
+Access = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Who may do what: rows of each table, as JSON has them, bytes in hex, without internal ids."""
 
 NUMBERS_AT_ONCE = 5_000
 """Most items that a read of items for review looks at: some tens of milliseconds."""

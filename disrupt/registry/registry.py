@@ -58,11 +58,14 @@ from disrupt.registry.records import (
     Withdrawn,
 )
 from disrupt.registry.sql import (
+    access,
     acts,
     api_keys,
+    audit,
     banks,
     bulk,
     case_erasures,
+    decisions,
     disputes,
     lists,
     mirror_reports,
@@ -150,6 +153,9 @@ class RegistryReader:
     count_items = _reading(bulk.count_items)
     count_hidden = _reading(bulk.count_hidden)
     acts = _reading(acts.acts)
+    leaves = _reading(audit.leaves)
+    newest_leaf = _reading(audit.newest_leaf)
+    access = _reading(access.access)
     erasures = _reading(case_erasures.erasures)
     item_reports = _reading(outcomes.item_reports)
     outcomes = _reading(outcomes.outcomes)
@@ -446,6 +452,8 @@ class RegistryWriter(RegistryReader):
             return bulk.set_all(connection, numbers, wanted, state, act)
 
     count_uploads = _changing(tallies.count_uploads)
+    put_access = _changing(access.put)
+    take_over = _changing(decisions.take_over)
     undo = _changing(bulk.undo)
     forget = _changing(bulk.forget)
     set_states = _changing(states.set_states)

@@ -1,14 +1,16 @@
 """The record of acts. Each function runs in one transaction of its caller."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection, insert, or_, select
 
+from disrupt.audit import entries
 from disrupt.core.acts import ANY_ACT, Act, ActFilter, Action, ActRecord
-from disrupt.registry.sql import schema
+from disrupt.core.states import ItemState
+from disrupt.registry.sql import audit, schema
 
 
-def note(
+def note(  # noqa: PLR0913 a row of the record
     connection: Connection,
     act: Act,
     *,
@@ -18,29 +20,48 @@ def note(
     key_id: str | None = None,
     items: int | None = None,
     undone: int | None = None,
+    decided: Mapping[ItemState, Sequence[bytes]] | None = None,
 ) -> int:
     """Add an act to the record, on an item or a case, not both: in the transaction of the act.
 
+    ``decided`` has the ids of the items to which it gave a state; the audit log alone keeps them.
     Returns its number.
     """
+    row = {
+        "at_s": act.at_s,
+        "actor": act.actor,
+        "organisation": act.organisation,
+        "action": act.action,
+        "reason": act.reason,
+        "item": item,
+        "case_id": case_id,
+        "bank": bank,
+        "key_id": key_id,
+        "items": items,
+        "undone": undone,
+    }
     number: int = connection.scalars(
-        insert(schema.acts)
-        .returning(schema.acts.c.number)
-        .values(
-            at_s=act.at_s,
-            actor=act.actor,
-            organisation=act.organisation,
-            action=act.action,
-            reason=act.reason,
-            item=item,
-            case_id=case_id,
-            bank=bank,
-            key_id=key_id,
-            items=items,
-            undone=undone,
-        )
+        insert(schema.acts).returning(schema.acts.c.number).values(row)
     ).one()
+    audit.append(connection, _entry(connection, row, decided or {}))
     return number
+
+
+def _entry(
+    connection: Connection,
+    row: Mapping[str, object],
+    decided: Mapping[ItemState, Sequence[bytes]],
+) -> entries.Entry:
+    """Return what the audit log says of an act: its row, with the id of its item."""
+    entry = {name: value for name, value in row.items() if value is not None}
+    item = schema.items.c
+    if "item" in entry:
+        item_id = connection.scalar(select(item.item_id).where(item.number == entry["item"]))
+        entry["item"] = (item_id or b"").hex()
+    if decided:  # nothing links a withdrawn item to its case
+        entry.pop("case_id", None)
+    entry |= {entries.decided(state.name): b"".join(ids).hex() for state, ids in decided.items()}
+    return {"kind": entries.ACT, **entry}
 
 
 def acts(
