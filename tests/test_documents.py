@@ -25,7 +25,7 @@ from tests.document import run_examples, table
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 BIN = Path(sys.executable).parent
-DECISIONS, MEASUREMENTS = DOCS / "decisions", DOCS / "measurements"
+MEASUREMENTS = DOCS / "measurements"
 PAGES = sorted(DOCS.glob("*.md"))
 MARKDOWN = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
@@ -220,7 +220,7 @@ def test_files_that_pages_name_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in MARKDOWN if page.parent not in {DECISIONS, MEASUREMENTS}], ids=name
+    "page", [page for page in MARKDOWN if page.parent != MEASUREMENTS], ids=name
 )
 def test_modules_that_a_page_names_exist(page: Path) -> None:
     if page.name == "CHANGELOG.md":
@@ -253,20 +253,6 @@ def test_every_page_is_reached_from_the_index() -> None:
     }
     assert reached | {index} >= set(DOCS.rglob("*.md"))
     assert index in {target for target, _ in links(ROOT / "README.md")}
-
-
-@pytest.mark.parametrize("record", records(DECISIONS), ids=name)
-def test_a_decision_gives_its_context_options_choice_and_consequences(record: Path) -> None:
-    number, _, _ = record.stem.partition("-")
-    text = record.read_text("utf-8")
-    assert text.startswith(f"# {int(number)}. ")
-    headings = re.findall(r"^## (\w+)", text, re.MULTILINE)
-    assert headings == ["Context", "Options", "Decision", "Consequences"]
-
-
-def test_no_two_decisions_have_the_same_number() -> None:
-    numbers = [int(record.stem.partition("-")[0]) for record in records(DECISIONS)]
-    assert numbers == list(range(1, len(numbers) + 1))
 
 
 @pytest.mark.parametrize("record", records(MEASUREMENTS), ids=name)
