@@ -29,6 +29,7 @@ Records = Mapping[str, Record]
 
 _MARKED = re.compile(r"(<!-- figures: ([\w -]+) -->\n)(.*?)(<!-- end of figures -->)", re.DOTALL)
 _COLUMNS = 100
+_MOST_ROWS = 20  # a longer table is one to compute with, or stands in the page of its subject
 _EFFORTS = ("FAST", "STANDARD", "THOROUGH")
 
 
@@ -79,6 +80,25 @@ def _percent(share: float | None) -> str | None:
     return None if share is None else f"{100 * share:.0f} %"
 
 
+def alike(of: Records) -> str:
+    """Return what pictures of one kind matched by, and the kinds of which none did."""
+    rows = of["alike"]["figures"]["rows"]
+    matched = [row for row in rows if row["matched"]]
+    none = "; ".join(row["kind"] for row in rows if not row["matched"])
+    return f"{table([_matches(row) for row in matched])}\n\n{_wrapped(f'None matched of: {none}.')}"
+
+
+def _matches(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": row["kind"],
+        "matched": f"{row['matched']} of {row['looked_up']}",
+        "as whole": row["whole"],
+        "as part": row["part"],
+        "shares, ‰": f"{row['query_permille']:.0f}, {row['stored_permille']:.0f}",
+        "bits": row["nearest_bits"],
+    }
+
+
 def all_records(of: Records) -> str:
     """Return a section for each record: what, when, by which command, its tables."""
     return "\n\n".join(_section(name, record) for name, record in of.items())
@@ -90,13 +110,26 @@ def _section(name: str, record: Record) -> str:
         f"Measured at {record['commit']} on {day.day} {day:%B %Y}, on"
         f" {record['machine']['cores']} cores ({record['machine']['os'].partition('-')[0]}), by"
     )
-    parts = [f"## {name}", _wrapped(record["what"]), measured, f"    {record['command']}"]
+    parts = [
+        f"## {name}",
+        _wrapped(record["what"]),
+        measured,
+        f"    {_shortened(record['command'])}",
+    ]
     for title, rows in record["figures"].items():
         if len(record["figures"]) > 1:
             parts.append(f"### {name}: {title.replace('_', ' ')}")
-        parts.append(table(rows))
+        if len(rows) > _MOST_ROWS:
+            parts.append(f"{len(rows)} rows in `benchmarks/results/{name}.json`.")
+        else:
+            parts.append(table(rows))
     parts.append(_wrapped(f"**What it cannot show:** {record['cannot_show']}"))
     return "\n\n".join(parts)
+
+
+def _shortened(command: str) -> str:
+    """Return a command with one of a run of the same option; the record has it whole."""
+    return re.sub(r"( (--[\w-]+) \S+)(?: \2 \S+){3,}", r"\1 \2 …", command)
 
 
 def _wrapped(text: str) -> str:
@@ -104,6 +137,7 @@ def _wrapped(text: str) -> str:
 
 
 TABLES: dict[str, Callable[[Records], str]] = {
+    "alike": alike,
     "all": all_records,
     "recall and promises": recall_and_promises,
 }
