@@ -99,6 +99,31 @@ def _matches(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def searches(of: Records) -> str:
+    """Return what a lookup takes in each engine, by the hashes it searches."""
+    rows: list[dict[str, Any]] = []
+    for name in ("search", "search-10m"):
+        measured = of[name]["figures"]["rows"]
+        ours = {row["distribution"]: row for row in measured if row["engine"] == "disrupt"}
+        rows += [_search(row, ours[row["distribution"]]) for row in measured]
+    return table(rows)
+
+
+def _search(row: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "hashes": row["size"],
+        "of": row["distribution"],
+        "engine": row["engine"],
+        "lookups/s": round(row["lookups_per_s"]),
+        "slower by": f"{ours['lookups_per_s'] / row['lookups_per_s']:.1f}",
+        "p50 µs": row["p50_us"],
+        "p99 µs": row["p99_us"],
+        "recall": row["recall"],
+        "build CPU s": row["build_cpu_s"],
+        "PSS MB": round(row["pss_mb"]),
+    }
+
+
 def all_records(of: Records) -> str:
     """Return a section for each record: what, when, by which command, its tables."""
     return "\n\n".join(_section(name, record) for name, record in of.items())
@@ -140,6 +165,7 @@ TABLES: dict[str, Callable[[Records], str]] = {
     "alike": alike,
     "all": all_records,
     "recall and promises": recall_and_promises,
+    "searches": searches,
 }
 """Functions that write the text between two markers, by the name in the markers."""
 
