@@ -7,10 +7,13 @@ import json
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from disrupt.audit import files
+from disrupt.audit.entries import WITHDRAWAL, LeafId
 from disrupt.audit.files import ACCESS, AuditFiles
 from disrupt.audit.notes import Checkpoint
+from disrupt.audit.receipts import WithdrawalReceipt
 from disrupt.core.acts import Action
 from disrupt.data_directory import DataDirectory, write_private
+from disrupt.errors import NotFoundError, UnavailableError
 from disrupt.registry.registry import RegistryReader
 
 _AT_ONCE = 1000
@@ -58,3 +61,32 @@ class AuditCopy:
     def sign(self) -> Checkpoint:
         """Sign a checkpoint of what was copied."""
         return self._files.sign(self._key, self._name)
+
+    def receipt(self, withdrawal: LeafId) -> WithdrawalReceipt:
+        """Return the receipt of a withdrawal. NotFoundError where the log has no such one.
+
+        UnavailableError while no checkpoint has it: it will be in the next one.
+        """
+        size, note = self._files.signed
+        number = withdrawal.number
+        leaf = next(iter(self._registry.leaves(number, 1)), None)
+        if (
+            leaf is None
+            or (leaf.number, leaf.leaf) != (number, withdrawal.digest)
+            or leaf.content.get("kind") != WITHDRAWAL
+        ):
+            raise NotFoundError("There is no such receipt.")
+        if number >= size:
+            raise UnavailableError("The withdrawal is in no checkpoint yet: ask within the hour.")
+        at = self._files.cleared(number, size)
+        cleared = None if at is None else self._registry.leaves(at, 1)[0]
+        return WithdrawalReceipt(
+            withdrawal,
+            tuple(self._files.proof(number, size, self._leaves)),
+            cleared,
+            () if at is None else tuple(self._files.proof(at, size, self._leaves)),
+            note,
+        )
+
+    def _leaves(self, first: int, last: int) -> list[bytes]:
+        return [leaf.leaf for leaf in self._registry.leaves(first, last - first)]

@@ -6,26 +6,39 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
 
-from disrupt.audit.entries import Entry, Leaf
+from disrupt.audit import entries
+from disrupt.audit.entries import Entry, Leaf, LeafId
 from disrupt.registry.sql import schema
 
 _columns = schema.audit.c
 
 
 _next = select(func.coalesce(func.max(_columns.number) + 1, 0)).scalar_subquery()
-_APPEND = insert(schema.audit).values(
-    number=_next,
-    leaf=bindparam("leaf"),
-    salt=bindparam("salt"),
-    entry=bindparam("entry"),
+_APPEND = (
+    insert(schema.audit)
+    .values(
+        number=_next,
+        leaf=bindparam("leaf"),
+        salt=bindparam("salt"),
+        entry=bindparam("entry"),
+    )
+    .returning(_columns.number)
 )
 
 
-def append(connection: Connection, entry: Entry) -> None:
+def append(connection: Connection, entry: Entry) -> LeafId:
     """Add the leaf of an entry, in the transaction of what it tells."""
     leaf = Leaf.of(0, entry)  # the number is no part of it
     row = {"leaf": leaf.leaf, "salt": leaf.salt, "entry": leaf.entry}
-    connection.execute(_APPEND, row)
+    return LeafId(connection.execute(_APPEND, row).scalar_one(), leaf.leaf)
+
+
+def note_cleared(
+    connection: Connection, before: int, day: str, *, mirrors: int, silent: int
+) -> None:
+    """Note that what leaves before a number tell of is erased, see ``receipts.Cleared``."""
+    of = {"before": before, "day": day, "mirrors": mirrors, "silent": silent}
+    append(connection, {"kind": entries.CLEARED, **of})
 
 
 def add(connection: Connection, leaves: Iterable[Leaf]) -> None:
