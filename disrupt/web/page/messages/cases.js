@@ -76,13 +76,13 @@ export function parsePin(text) {
 }
 
 /**
- * Parse the typed code of a receipt; spaces, dashes and letter case do not matter.
+ * Parse the typed code of a receipt; spaces, the kind of dash and letter case do not matter.
  * @param {string} text
  * @returns {string | undefined} as NUMBER-DIGEST; undefined for what is no code
  */
 export function parseReceiptCode(text) {
-  const code = /^(0|[1-9][0-9]{0,17})([0-9a-f]{64})$/.exec(withoutSeparators(text.toLowerCase()));
-  return code ? `${code[1]}-${code[2]}` : undefined;
+  const code = text.toLowerCase().split(/\p{Pd}/u).map(withoutSeparators).join('-');
+  return /^(0|[1-9][0-9]{0,17})-[0-9a-f]{64}$/.test(code) ? code : undefined;
 }
 
 /**
