@@ -10,7 +10,7 @@ import { button, element, fill, paragraph } from '../elements.js';
 import { counted, dayInWords } from '../texts.js';
 import { text } from '../voice.js';
 import { field, form } from './fields.js';
-import { copied, download } from './parts.js';
+import { actions, copied, download } from './parts.js';
 import { asking } from './waiting.js';
 
 /** @typedef {import('../page.js').Page} Page */
@@ -34,8 +34,9 @@ export function codePart(page) {
     'erasure.receipt',
     paragraph(text('erasure.keep')),
     element('p', { class: 'code', dir: 'ltr', translate: 'no', id: 'receipt-code' }, code),
-    element('div', { class: 'keeping' }, button(text('number.copy'), copy), done),
     element('p', { class: 'hint' }, text('erasure.traces')),
+    actions(button(text('number.copy'), copy)),
+    done,
     paragraph(text('erasure.where', where)),
   );
 }
@@ -79,7 +80,7 @@ export function checkPart(page) {
     'erasure.check',
     paragraph(text('erasure.check.lead')),
     form(submit, keep, code),
-    submit,
+    actions(submit),
     part,
     answer,
     saving,
@@ -112,7 +113,8 @@ function savingParts(proofs) {
   return [
     paragraph(text('erasure.proofs')),
     element('p', { class: 'hint' }, text('erasure.traces')),
-    element('div', { class: 'keeping' }, button(text('number.save'), save), done),
+    actions(button(text('number.save'), save)),
+    done,
   ];
 }
 
