@@ -11,9 +11,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from disrupt.core.lookups import Matches, VideoMatches
 
 MOST_DELAY_S = 2.0
 """Longest that one call waits."""
@@ -33,6 +38,43 @@ class Sighting(NamedTuple):
     ordinal: int
     start_ms: int
     queried: bytes
+
+
+def sightings(
+    matches: Matches,
+    queries: NDArray[np.uint8],
+    rows: NDArray[np.uint32],
+    untold: Collection[int],
+) -> list[Sighting]:
+    """Return what matched which rows of ``queries``, uint8 (n, 32); ``untold`` banks are left out.
+
+    So are pictures in common use, which unlike pictures match.
+    """
+    item_ids, queried = matches.item_ids.tobytes(), queries[rows].tobytes()
+    columns = (
+        *(matches.bank, matches.is_common),
+        *(matches.plan, matches.ordinal, matches.start_ms),
+    )
+    return [
+        Sighting(
+            item_ids[16 * at : 16 * at + 16],
+            *(plan, ordinal, start_ms),
+            queried[32 * at : 32 * at + 32],
+        )
+        for at, (bank, is_common, plan, ordinal, start_ms) in enumerate(
+            zip(*(column.tolist() for column in columns), strict=True)
+        )
+        if not is_common and bank not in untold
+    ]
+
+
+def sightings_of_video(result: VideoMatches, untold: Collection[int]) -> list[Sighting]:
+    """Return the nearest pair of frames of each match but those of ``untold`` banks."""
+    return [
+        Sighting(each.item_id, each.plan, each.ordinal, each.stored_start_ms, each.queried)
+        for each in result.matches
+        if each.bank not in untold
+    ]
 
 
 class Noted(NamedTuple):
@@ -89,12 +131,19 @@ class Probing:
         """Tell whether it notices anything."""
         return self._varied_bits > 0
 
+    @property
+    def kept(self) -> int:
+        """Return of how many stored hashes it keeps something."""
+        return len(self._around)
+
     def note(self, organisation: str, sightings: Iterable[Sighting]) -> Noted:
         """Note what one call of an organisation matched.
 
         An item counts once in an hour: when the hashes that matched one of its stored hashes vary
         as many bits as are noticed. Further hashes that match the item wait in turn, each once.
         """
+        if not self.is_on:
+            return NOTHING
         with self._noting:
             now_s = self._clock()
             if now_s // _HOUR_S != self._hour:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,13 @@ from disrupt.server.edge.interceptors import allowed_s
 from disrupt.server.edge.receiving import Context
 from disrupt.server.metrics import families
 from disrupt.server.worker.state import WorkerState
-from disrupt.services.probing import NOTHING, Probing, Sighting
+from disrupt.services.probing import NOTHING, Probing, Sighting, sightings, sightings_of_video
 
 
 class ProbingWatch:
     """Notes the matches of a worker's lookups. Its methods return how long an answer waits, in s.
 
-    Not those of the test bank, nor of pictures in common use, which unlike pictures match.
+    Not those of the test bank.
     """
 
     def __init__(self, config: Config, state: WorkerState) -> None:
@@ -40,43 +40,20 @@ class ProbingWatch:
         """Note matches, each of its row of ``queries``, uint8 (n, 32). For any thread."""
         if not len(matches) or not self._probing.is_on:
             return 0.0
-        names = self._state.ring.bank_names
-        columns = (
-            *(matches.bank, matches.is_common),
-            *(matches.plan, matches.ordinal, matches.start_ms),
-        )
-        item_ids, queried = matches.item_ids.tobytes(), queries[rows].tobytes()
-        return self._noted(
-            key,
-            [
-                Sighting(
-                    item_ids[16 * at : 16 * at + 16],
-                    *(plan, ordinal, start_ms),
-                    queried[32 * at : 32 * at + 32],
-                )
-                for at, (bank, is_common, plan, ordinal, start_ms) in enumerate(
-                    zip(*(column.tolist() for column in columns), strict=True)
-                )
-                if not is_common and names[bank] != TEST_BANK
-            ],
-        )
+        return self._noted(key, sightings(matches, queries, rows, self._untold()))
 
     def video(self, key: ApiKey, result: VideoMatches) -> float:
         """Note the nearest pair of frames of each match. For any thread."""
         if not self._probing.is_on:
             return 0.0
-        names = self._state.ring.bank_names
-        return self._noted(
-            key,
-            [
-                Sighting(each.item_id, each.plan, each.ordinal, each.stored_start_ms, each.queried)
-                for each in result.matches
-                if names[each.bank] != TEST_BANK
-            ],
-        )
+        return self._noted(key, sightings_of_video(result, self._untold()))
 
-    def _noted(self, key: ApiKey, sightings: Iterable[Sighting]) -> float:
-        noted = self._probing.note(key.organisation, sightings)
+    def _untold(self) -> Collection[int]:
+        names = self._state.ring.bank_names
+        return [bank for bank, name in names.items() if name == TEST_BANK]
+
+    def _noted(self, key: ApiKey, seen: Iterable[Sighting]) -> float:
+        noted = self._probing.note(key.organisation, seen)
         if noted is NOTHING:
             return 0.0
         if noted.probed:
