@@ -36,7 +36,7 @@ from disrupt.index.live import LiveIndex
 from disrupt.server.config import Config
 from disrupt.services.distance_bands import banded
 from disrupt.services.matching import UNBOUNDED, complete, hash_steps, picture_steps
-from disrupt.services.probing import Probing, Sighting, sightings
+from disrupt.services.probing import Place, Probing, Sighting, sightings
 from rig.media.codes import flipped, item, published
 from rig.media.edits import EDITS, Scene, upload
 from rig.model.brute_force import Codes
@@ -248,12 +248,11 @@ def variety(name: str, seen: Sequence[tuple[Seen, Seen]]) -> Iterator[Variety]:
     """Yield the variety of the first eighth, quarter and half of the copies, and of all."""
     marks = {len(seen) // part for part in (8, 4, 2, 1)}
     for at, looked_up_as in enumerate(("picture", "hashes")):
-        around, matched = dict[tuple[object, ...], list[int]](), 0
+        around, matched = dict[Place, list[int]](), 0
         for number, ways in enumerate(seen, 1):
             matched += len(ways[at])
-            for sighting in ways[at]:
-                asked = around.setdefault(sighting[:4], [])
-                asked.append(int.from_bytes(sighting.queried))
+            for place, queried in ways[at]:
+                around.setdefault(place, []).append(int.from_bytes(queried))
             if number in marks and around:
                 yield Variety(
                     *(name, looked_up_as, number),
@@ -307,7 +306,7 @@ def ordinary(
 
     def note(way: int, item_id: bytes, ways: tuple[Seen, Seen]) -> None:
         nonlocal counted, seen, waited_s
-        of_item = [sighting._replace(item_id=item_id) for sighting in ways[way]]
+        of_item = [((item_id, *place[1:]), queried) for place, queried in ways[way]]
         noted = probing.note(("pictures", "hashes")[way], of_item)
         counted, seen = counted + noted.probed, seen + len(of_item)
         waited_s += noted.wait_s
@@ -323,7 +322,7 @@ def ordinary(
         if sabotage is not None and at == hits // 2:
             for place_bit in range(HASH_BITS):
                 turned = _turned(sabotage, [place_bit]).tobytes()
-                attacked = Sighting(bytes(15) + b"x", 0, 0, 0, turned)
+                attacked = (bytes(15) + b"x", 0, 0, 0), turned
                 counted += probing.note("attacker", [attacked]).probed
     return Ordinary(lookups, hits, len(pools[0]), seen, probing.kept, counted, waited_s)
 
@@ -358,7 +357,7 @@ def main(
             for each, count in zip(used, (viral, *[n_copies] * len(used)), strict=False)
         ]
         pools = [[seen for part in of_one for seen in part.result()] for of_one in parts]
-    stored = np.frombuffer(pools[0][0][1][0].queried, np.uint8)
+    stored = np.frombuffer(pools[0][0][1][0][1], np.uint8)
     with tempfile.TemporaryDirectory(prefix="disrupt-probing-") as work:
         index = LiveIndex(published(Path(work), [item(1, stored[None])], 1))
         gained = [*attacks(index, stored)]

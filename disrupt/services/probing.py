@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,14 +30,11 @@ digests of hashes that were delayed. The stored hash that nobody asked for longe
 _HOUR_S = 3600.0
 
 
-class Sighting(NamedTuple):
-    """A stored hash that was matched, as its item and place in it, and the hash that matched it."""
+Place: TypeAlias = tuple[bytes, int, int, int]
+"""A stored hash, as the id of its item, its plan and ordinal, and where its frame begins, in ms."""
 
-    item_id: bytes
-    plan: int
-    ordinal: int
-    start_ms: int
-    queried: bytes
+Sighting: TypeAlias = tuple[Place, bytes]
+"""A stored hash that matched, and the hash that was asked for, 32 bytes."""
 
 
 def sightings(
@@ -56,9 +53,8 @@ def sightings(
         *(matches.plan, matches.ordinal, matches.start_ms),
     )
     return [
-        Sighting(
-            item_ids[16 * at : 16 * at + 16],
-            *(plan, ordinal, start_ms),
+        (
+            (item_ids[16 * at : 16 * at + 16], plan, ordinal, start_ms),
             queried[32 * at : 32 * at + 32],
         )
         for at, (bank, is_common, plan, ordinal, start_ms) in enumerate(
@@ -71,7 +67,7 @@ def sightings(
 def sightings_of_video(result: VideoMatches, untold: Collection[int]) -> list[Sighting]:
     """Return the nearest pair of frames of each match but those of ``untold`` banks."""
     return [
-        Sighting(each.item_id, each.plan, each.ordinal, each.stored_start_ms, each.queried)
+        ((each.item_id, each.plan, each.ordinal, each.stored_start_ms), each.queried)
         for each in result.matches
         if each.bank not in untold
     ]
@@ -121,7 +117,7 @@ class Probing:
         self._varied_bits, self._delay_s = varied_bits, delay_s
         self._most, self._clock = most, clock
         self._hour, self._salt = -1, b""
-        self._around = dict[tuple[str, bytes, int, int, int], _Surroundings]()
+        self._around = dict[tuple[str, Place], _Surroundings]()
         self._probed = dict[tuple[str, bytes], _Probed]()
         self._digests = 0
         self._noting = threading.Lock()
@@ -149,13 +145,16 @@ class Probing:
             if now_s // _HOUR_S != self._hour:
                 self._forget(now_s)
             probed, until_s = 0, now_s
-            for sighting in sightings:
-                pair = organisation, sighting.item_id
-                if self._varies(organisation, sighting) and pair not in self._probed:
+            for place, queried in sightings:
+                varies = self._varies((organisation, place), queried)
+                if not (varies or self._probed):
+                    continue
+                pair = organisation, place[0]
+                if varies and pair not in self._probed:
                     self._probed[pair] = _Probed()
                     probed += 1
                 if self._delay_s and (known := self._probed.get(pair)):
-                    until_s = max(until_s, self._turn(known, sighting.queried, now_s))
+                    until_s = max(until_s, self._turn(known, queried, now_s))
             return Noted(probed, until_s - now_s) if probed or until_s > now_s else NOTHING
 
     def _forget(self, now_s: float) -> None:
@@ -164,17 +163,16 @@ class Probing:
         self._probed.clear()
         self._digests = 0
 
-    def _varies(self, organisation: str, sighting: Sighting) -> bool:
+    def _varies(self, place: tuple[str, Place], queried: bytes) -> bool:
         """Note a hash, and tell whether enough bits vary around the stored one that it matched."""
-        place = (organisation, *sighting[:4])
-        queried = int.from_bytes(sighting.queried)
+        value = int.from_bytes(queried)
         around = self._around.pop(place, None)
         if around is None:
             if len(self._around) >= self._most:
                 del self._around[next(iter(self._around))]
-            around = _Surroundings(queried)
+            around = _Surroundings(value)
         self._around[place] = around  # the newest is last
-        around.varied |= around.first ^ queried
+        around.varied |= around.first ^ value
         return around.varied.bit_count() >= self._varied_bits
 
     def _turn(self, probed: _Probed, queried: bytes, now_s: float) -> float:

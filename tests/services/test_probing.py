@@ -17,7 +17,7 @@ DELAY_S = 0.25
 
 
 def sighting(value: int, item_id: bytes = ITEMS[0], ordinal: int = 0) -> Sighting:
-    return Sighting(item_id, 0, ordinal, 0, value.to_bytes(32))
+    return (item_id, 0, ordinal, 0), value.to_bytes(32)
 
 
 SIGHTINGS = st.lists(
@@ -43,10 +43,10 @@ class AgreesWithAllThatWasAsked(RuleBasedStateMachine):
     @rule(organisation=st.sampled_from(ORGANISATIONS), seen=SIGHTINGS)
     def look_up(self, organisation: str, seen: list[Sighting]) -> None:
         new, waits = set[tuple[str, bytes]](), False
-        for each in seen:
-            pair = organisation, each.item_id
-            asked = self.asked[organisation, *each[:4]]
-            asked.add(int.from_bytes(each.queried))
+        for place, queried in seen:
+            pair = organisation, place[0]
+            asked = self.asked[organisation, place]
+            asked.add(int.from_bytes(queried))
             differ = 0
             for one in asked:
                 for other in asked:
@@ -54,8 +54,8 @@ class AgreesWithAllThatWasAsked(RuleBasedStateMachine):
             if differ.bit_count() >= VARIED_BITS and pair not in self.probed:
                 new.add(pair)
                 self.probed.add(pair)
-            if pair in self.probed and (*pair, each.queried) not in self.delayed:
-                self.delayed.add((*pair, each.queried))
+            if pair in self.probed and (*pair, queried) not in self.delayed:
+                self.delayed.add((*pair, queried))
                 waits = True
         noted = self.probing.note(organisation, seen)
         assert noted.probed == len(new)
