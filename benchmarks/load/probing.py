@@ -16,10 +16,10 @@ With ``--sabotage`` an attacker asks in the midst of them, and not to count it i
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -158,36 +158,37 @@ class Attack:
     counted: int
 
 
-_ATTACKS: dict[str, tuple[Callable[[Sequence[Caller], Codes], dict[int, int]], bool]] = {
-    "every bit": (every_bit, False),
-    "below the rule": (below_the_rule, False),
-    "at the edge": (at_the_edge, False),
-    "at the edge, banded": (at_the_edge, True),
-}
+_ATTACKS = (
+    ("every bit", every_bit, 0, False),
+    ("every bit", every_bit, VARIED_BITS, False),
+    ("below the rule", below_the_rule, VARIED_BITS, False),
+    ("at the edge", at_the_edge, 0, False),
+    ("at the edge", at_the_edge, VARIED_BITS, False),
+    ("at the edge", at_the_edge, VARIED_BITS, True),
+)
+"""Name, attack, rule, and whether distances are banded."""
 
 
 def attacks(index: LiveIndex, stored: Codes) -> Iterator[Attack]:
     """Yield what each attacker gains, with the rule and without, by one key and by ten."""
     copy, truth = flipped(stored, _COPY_BITS), np.unpackbits(stored)
-    for name, (attack, is_banded) in _ATTACKS.items():
-        for rule in (0, VARIED_BITS):
-            for keys in (1, 10):
-                clock = [0.0]
-                probing = Probing(rule, DELAY_S, clock=lambda clock=clock: clock[0])  # type: ignore[misc]
-                callers = [
-                    Caller(index, probing, f"organisation {number}", clock, is_banded)
-                    for number in range(keys)
-                ]
-                learnt = attack(callers, copy)
-                wrong = sum(truth[place] != bit for place, bit in learnt.items())
-                yield Attack(
-                    *(name, keys, rule, "banded" if is_banded else "exact"),
-                    bits=len(learnt) - int(wrong),
-                    wrong=int(wrong),
-                    hashes_asked=sum(caller.asked for caller in callers),
-                    seconds=clock[0],
-                    counted=sum(caller.counted for caller in callers),
-                )
+    for (name, attack, rule, is_banded), keys in product(_ATTACKS, (1, 10)):
+        clock = [0.0]
+        probing = Probing(rule, DELAY_S, clock=lambda clock=clock: clock[0])  # type: ignore[misc]
+        callers = [
+            Caller(index, probing, f"organisation {number}", clock, is_banded)
+            for number in range(keys)
+        ]
+        learnt = attack(callers, copy)
+        wrong = sum(int(truth[place]) != bit for place, bit in learnt.items())
+        yield Attack(
+            *(name, keys, rule, "banded" if is_banded else "exact"),
+            bits=len(learnt) - wrong,
+            wrong=wrong,
+            hashes_asked=sum(caller.asked for caller in callers),
+            seconds=clock[0],
+            counted=sum(caller.counted for caller in callers),
+        )
 
 
 # Copies of one picture
