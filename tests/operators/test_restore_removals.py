@@ -84,14 +84,16 @@ class Site:
         errors = Errors(Receiver(partial(message_limit, config=config)), 30, 30)
         first = internal.InternalCalls(internal.WRITER, (f"/{SERVICE.full_name}/",))
         server = aio.server(interceptors=[first, errors], options=internal.options(config))
-        servicer = RemovalsServicer(RemovalList(self.node.journal))
-        add_service(server, SERVICE, by_name(servicer))
-        internal.listen(server, config)
-        await server.start()
-        try:
-            yield
-        finally:
-            await server.stop(0)
+        with opening.reading(self.data) as reader:
+            removals = RemovalList(self.node.journal)
+            servicer = RemovalsServicer(removals, reader, self.node.index)
+            add_service(server, SERVICE, by_name(servicer))
+            internal.listen(server, config)
+            await server.start()
+            try:
+                yield
+            finally:
+                await server.stop(0)
 
     def restore(self) -> dict[str, Any]:
         """Run the command beside the machine that answers; return what it reports.
