@@ -29,6 +29,10 @@ _COMMANDS = {
         "disrupt.submission.commands:withdraw",
         "Retirer un dossier, ou certaines de ses images avec --item.",
     ),
+    "receipt": (
+        "disrupt.submission.commands:receipt",
+        "Vérifier le reçu d'un retrait.",
+    ),
     "match": (
         "disrupt.archives.asking:match",
         "Look pictures and videos up: is this a registered one?",
@@ -108,7 +112,7 @@ _HELP = """Enregistrer des images intimes pour bloquer leur diffusion.
 Register intimate pictures so that their sharing is stopped, and look pictures up.
 
 \b
-Personnes concernées · people affected:  submit, status, keep, withdraw
+Personnes concernées · people affected:  submit, status, keep, withdraw, receipt
 Platforms:                               match, examples, report, door
 Staff of the hotline:                    review
 Operators:                               serve, reload, config, web, keys, banks,
