@@ -90,8 +90,12 @@ def _family(notices: object) -> Family:
     return family(
         NOTICES,
         (
-            ((label,), [((_value(row, label),), row["count"]) for row in rows])
-            for label in ("provider", "content", "action")
+            (("provider",), [((row["provider"],), row["count"]) for row in rows]),
+            (
+                ("content",),
+                [((row.get("keyword", row["category"]),), row["count"]) for row in rows],
+            ),
+            (("measure",), [((row["action"],), row["count"]) for row in rows]),
         ),
     )
 
@@ -101,18 +105,14 @@ def _is_notice(row: Any) -> bool:  # noqa: ANN401 whatever TOML can hold
         *("provider", "category", "action", "count")
     }:
         return False
-    codes = {name: row.get(name, "") for name in ("provider", "category", "keyword", "action")}
+    codes = {name: row.get(name, "KEYWORD_") for name in ("provider", "category", "keyword", "action")}
     return (
         all(isinstance(code, str) for code in codes.values())
         and bool(row["provider"].strip())
         and row["category"].startswith("STATEMENT_CATEGORY_")
-        and codes["keyword"].startswith(("KEYWORD_", "") if "keyword" not in row else "KEYWORD_")
+        and codes["keyword"].startswith("KEYWORD_")
         and row["action"] in {*ProviderAction}
         and type(row["count"]) is int
         and row["count"] > 0
     )
 
-
-def _value(row: Mapping[str, Any], label: str) -> str:
-    """Return a label's value of a notice; content is named by its keyword, else its category."""
-    return str(row.get("keyword", row["category"]) if label == "content" else row[label])

@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure as Drawing
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from disrupt.reports.disclosure import Figure
+from disrupt.reports.disclosure import SMALL, Figure
 
 _INK = "#1a1a1a"
 _FILL = "#5b6770"
@@ -41,7 +41,7 @@ def months(names: Sequence[str], figures: Sequence[Figure], thousands: str) -> b
         axes.yaxis.set_major_formatter(
             FuncFormatter(lambda value, _: f"{value:,.0f}".replace(",", thousands))
         )
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, max(SMALL, axes.get_ylim()[1]))
         axes.grid(axis="y", color="#d0d0d0", linewidth=0.5)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
