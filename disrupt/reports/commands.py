@@ -49,12 +49,8 @@ def _text(key: str, **fields: object) -> str:
 
 @click.command("yearly-report", help=_HELP, no_args_is_help=True)
 @click.argument("year", type=click.IntRange(2000, 9998), required=False)
-@click.option(
-    "--since", type=click.DateTime(["%Y-%m-%d"]), help="Premier jour · First day, UTC."
-)
-@click.option(
-    "--until", type=click.DateTime(["%Y-%m-%d"]), help="Dernier jour · Last day, UTC."
-)
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="Premier jour · First day, UTC.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="Dernier jour · Last day, UTC.")
 @click.option(
     *("--language", "languages"),
     type=click.Choice(Phrase._fields),

@@ -52,11 +52,14 @@ def _of_json(lines: Iterable[str]) -> Iterator[tuple[str, Count]]:
         try:
             row: dict[str, Any] = json.loads(line)
             when = row["day"] if "day" in row else row["month"]
-            labels = tuple(row["labels"][name] for name in LABELS[Tally(row["tally"])])
-            tally, count = row["tally"], row["count"]
+            tally, labels, count = row["tally"], row["labels"], row["count"]
+            values = tuple(labels[name] for name in LABELS[Tally(tally)])
+            is_fit = isinstance(labels, dict) and len(labels) == len(values)
         except (ValueError, TypeError, KeyError, RecursionError):
-            raise _refused(f"line {number}") from None
-        yield when, _count(when, tally, labels, count, f"line {number}")
+            is_fit = False
+        if not is_fit:
+            raise _refused(f"line {number}")
+        yield when, _count(when, tally, values, count, f"line {number}")
 
 
 def _of_csv(header: str, lines: Iterator[str]) -> Iterator[tuple[str, Count]]:

@@ -105,7 +105,9 @@ def _is_notice(row: Any) -> bool:  # noqa: ANN401 whatever TOML can hold
         *("provider", "category", "action", "count")
     }:
         return False
-    codes = {name: row.get(name, "KEYWORD_") for name in ("provider", "category", "keyword", "action")}
+    codes = {
+        name: row.get(name, "KEYWORD_") for name in ("provider", "category", "keyword", "action")
+    }
     return (
         all(isinstance(code, str) for code in codes.values())
         and bool(row["provider"].strip())
@@ -115,4 +117,3 @@ def _is_notice(row: Any) -> bool:  # noqa: ANN401 whatever TOML can hold
         and type(row["count"]) is int
         and row["count"] > 0
     )
-

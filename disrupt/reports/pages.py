@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from weasyprint import HTML
 from weasyprint.urls import URLFetcher
 
-from disrupt.core.tallies import Tally
+from disrupt.core.tallies import MONTHLY, Tally
 from disrupt.reports import plots
 from disrupt.reports.disclosure import Figure
 from disrupt.reports.figures import MONTH, Family, Period, Table
@@ -94,7 +94,7 @@ def html(report: Report, operator: OperatorFile, language: str) -> str:
         words=words,
         report=report,
         sections=SECTIONS,
-        summary=[family for names in SECTIONS.values() for family in names],
+        summary=[each for names in SECTIONS.values() for each in names if each not in MONTHLY],
         own=operator.texts.get(language, {}),
         missing=operator.missing(language),
         notices=operator.notices,
