@@ -51,7 +51,8 @@ def connection_options(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add ``--server``, ``--key-file`` and ``--tls-ca`` with these texts, as one ``target``.
 
-    Without a key the command says ``no_key``; where that is None it runs, with an empty one. The key is never an argument: the process list would show it to everybody on the machine.
+    Without a key the command says ``no_key``; where that is None it runs, with an empty key. The
+    key is never an argument: the process list would show it to everybody on the machine.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:

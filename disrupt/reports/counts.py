@@ -27,7 +27,7 @@ def of_server(client: ReviewClient, period: Period) -> list[Count]:
 
 
 def of_file(lines: Iterable[str], period: Period) -> list[Count]:
-    """Return the counts of a file, one JSON object a line, or CSV; those of other days are left out.
+    """Return the counts of a file, JSON Lines or CSV; those of other days are left out.
 
     Counts by month are taken for a period of whole months.
     """

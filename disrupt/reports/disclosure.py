@@ -45,10 +45,11 @@ class Figure:
         return SMALL // 2 if self.is_small else (self.most + BASE // 2) // BASE * BASE
 
 
-def publish(partitions: Sequence[Sequence[int]]) -> list[list[Figure] | None]:
-    """Return the figures of partitions of one total, most important first; None: left out.
+def publish(partitions: Sequence[Sequence[int]]) -> list[list[Figure]]:
+    """Return the figures of partitions of one total: of the first ones, if not of all.
 
-    Each has the counts, 0 or more, of disjoint parts of what the total counts.
+    Each has the counts, 0 or more, of disjoint parts of what the total counts; most important
+    first.
     """
     if not any(0 < count < SMALL for counts in partitions for count in counts):
         return [[Figure(count, count) for count in counts] for counts in partitions]
@@ -56,7 +57,7 @@ def publish(partitions: Sequence[Sequence[int]]) -> list[list[Figure] | None]:
     kept = len(rounded)
     while kept > 1 and not _is_open(rounded[:kept]):
         kept -= 1
-    return [*rounded[:kept], *[None] * (len(rounded) - kept)]
+    return rounded[:kept]
 
 
 def _rounded(count: int) -> Figure:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeAlias
 
 from disrupt.core.media import MediaKind
 from disrupt.core.outcomes import MatchOutcome
@@ -24,6 +25,9 @@ from disrupt.core.tallies import (
     Tally,
 )
 from disrupt.reports.disclosure import Figure, publish
+
+_Counted: TypeAlias = tuple[tuple[str, ...], int]
+"""Values of labels, and how often they were counted."""
 
 MONTH = "month"
 """Label of the table of months."""
@@ -111,9 +115,7 @@ class Family:
         return any(not figure.is_exact for figure in (self.total, *figures))
 
 
-def family(
-    name: str, parts: Iterable[tuple[tuple[str, ...], Sequence[tuple[tuple[str, ...], int]]]]
-) -> Family:
+def family(name: str, parts: Iterable[tuple[tuple[str, ...], Sequence[_Counted]]]) -> Family:
     """Make the family of tables, each given by its labels and by counts of their values."""
     counted = []
     for labels, counts in parts:
@@ -122,27 +124,26 @@ def family(
             sums[values] += count
         counted.append((labels, {values: sums[values] for values in _combinations(labels, sums)}))
     total = sum(counted[0][1].values())
-    (total_figure,), *figures = publish([[total], *(list(sums.values()) for _, sums in counted)])
+    of_total, *figures = publish([[total], *(list(sums.values()) for _, sums in counted)])
     return Family(
         name,
-        total_figure,
+        of_total[0],
         tuple(
-            Table(labels, dict(zip(sums, row or (), strict=False)), withheld=row is None)
-            for (labels, sums), row in zip(counted, figures, strict=True)
+            Table(labels, dict(zip(sums, row, strict=True)) if row else {}, withheld=row is None)
+            for (labels, sums), row in itertools.zip_longest(counted, figures)
         ),
     )
 
 
 def families(counts: Sequence[Count], period: Period) -> dict[Tally, Family]:
     """Return the family of each tally, from the counts of a period."""
-    months = [(month,) for month in period.months]
+    months: list[_Counted] = [((month,), 0) for month in period.months]
     result = {}
     for tally, tables in _TABLES.items():
         own = [count for count in counts if count.tally == tally]
         parts = [(labels, _by(own, tally, labels)) for labels in tables]
         if tally not in MONTHLY:
-            by_month = [*((month, 0) for month in months), *(((c.day[:7],), c.count) for c in own)]
-            parts.append(((MONTH,), by_month))
+            parts.append(((MONTH,), [*months, *(((each.day[:7],), each.count) for each in own)]))
         result[tally] = family(tally, parts)
     return result
 
@@ -162,9 +163,7 @@ def restores(counts: Iterable[Count]) -> list[tuple[str, str]]:
     return [(each.day, each.labels[0]) for each in counts if each.tally == Tally.RESTORES]
 
 
-def _by(
-    counts: Iterable[Count], tally: Tally, labels: tuple[str, ...]
-) -> list[tuple[tuple[str, ...], int]]:
+def _by(counts: Iterable[Count], tally: Tally, labels: tuple[str, ...]) -> list[_Counted]:
     places = [LABELS[tally].index(label) for label in labels]
     return [(tuple(each.labels[at] for at in places), each.count) for each in counts]
 

@@ -40,7 +40,7 @@ class ProviderAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OperatorFile:
-    """Texts by language and name, of which any may be missing, and notices; None: none were given."""
+    """Texts by language and name, of which any may be missing, and notices; None: not given."""
 
     texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     notices: Family | None = None
@@ -80,7 +80,7 @@ def _unfit(texts: object) -> list[str]:
 
 def _family(notices: object) -> Family:
     """Sum notices up by each of the three things that the article names."""
-    rows = notices if isinstance(notices, list) else [notices]
+    rows: list[Any] = notices if isinstance(notices, list) else [notices]
     for number, row in enumerate(rows, 1):
         if not _is_notice(row):
             raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""Write a report: an HTML page that needs no other file, the same as PDF, and a CSV of all figures."""
+"""Write a report: an HTML page that needs no other file, the same as PDF, and figures as CSV."""
 
 from __future__ import annotations
 
@@ -105,25 +105,22 @@ def html(report: Report, operator: OperatorFile, language: str) -> str:
 def pdf(page: str) -> bytes:
     """Return a page of ``html`` as PDF/UA; nothing is loaded from elsewhere."""
     document = HTML(string=page, url_fetcher=URLFetcher(allowed_protocols={"data"}))
-    written = document.write_pdf(pdf_variant="pdf/ua-1")
-    assert written is not None  # as no target is given  # noqa: S101
+    written: bytes = document.write_pdf(pdf_variant="pdf/ua-1")
     return written
 
 
 def table(families: Sequence[Family]) -> str:
-    """Return all figures as CSV: what is counted, by which labels, and from ``least`` to ``most``."""
+    """Return figures as CSV: what is counted, by which labels, and from ``least`` to ``most``."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("of", "by_1", "value_1", "by_2", "value_2", "shown", "least", "most"))
     for family in families:
-        rows = [((), (), family.total)]
-        for each in family.tables:
-            rows += [(each.labels, values, figure) for values, figure in each.rows.items()]
-        for labels, values, figure in rows:
-            cells = [_cell(cell) for pair in zip(labels, values, strict=True) for cell in pair]
-            shown = f"<{figure.most + 1}" if figure.is_small else figure.nearest
-            cells += [""] * (4 - len(cells))
-            writer.writerow((family.name, *cells, shown, figure.least, figure.most))
+        for each in (Table((), {(): family.total}), *family.tables):
+            for values, figure in each.rows.items():
+                cells = [name for pair in zip(each.labels, values, strict=True) for name in pair]
+                cells = [*map(_cell, cells), *[""] * (4 - len(cells))]
+                shown = f"<{figure.most + 1}" if figure.is_small else figure.nearest
+                writer.writerow((family.name, *cells, shown, figure.least, figure.most))
     return text.getvalue()
 
 

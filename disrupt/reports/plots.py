@@ -16,19 +16,19 @@ _FILL = "#5b6770"
 _MOST_NAMES = 14
 """Months whose names fit under the bars; of more, each second, third and so on is named."""
 
-_STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "svg.fonttype": "path",  # shown alike wherever it is opened; the words are in the page
-    "svg.hashsalt": "disrupt",  # the same figures give the same bytes
-    "axes.edgecolor": _INK,
-    "text.color": _INK,
-}
-
 
 def months(names: Sequence[str], figures: Sequence[Figure], thousands: str) -> bytes:
     """Return a bar of each month as SVG; small counts are hatched, at half of their largest."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(
+        {
+            "font.family": "DejaVu Sans",
+            "font.size": 8,
+            "svg.fonttype": "path",  # shown alike wherever it is opened; the words are in the page
+            "svg.hashsalt": "disrupt",  # the same figures give the same bytes
+            "axes.edgecolor": _INK,
+            "text.color": _INK,
+        }
+    ):
         drawing = Drawing(figsize=(4.6, 2.4), layout="constrained")
         axes = drawing.add_subplot()
         bars = axes.bar(range(len(names)), [figure.nearest for figure in figures], color=_FILL)
