@@ -1,9 +1,9 @@
 """The Dockerfile: what it may say, and its steps, run in roots of their own.
 
 Exercised: COPY and RUN, without a network where the step says so, and the server that comes of
-them. Not exercised: what apt-get installs, and
-the base images (this machine's /usr and Python stand for them; the libraries
-loaded are compared with what the slim one is known to have), layers and the engine.
+them. Not exercised: what apt-get installs, the base images (this machine's /usr and Python stand
+for both; the libraries loaded are compared with what the slim one is known to have), layers and the
+engine.
 tests/deploy/test_compose.py runs the last stage as the compose file has it.
 """
 
