@@ -77,7 +77,7 @@ class _Words:
         """Return an ISO day in words."""
         of = date.fromisoformat(day)
         number = "1er" if self.language == "fr" and of.day == 1 else str(of.day)
-        return f"{number} {self.value(MONTH, day[:7])}"
+        return f"{number} {self.value(MONTH, day[:7])}".replace(" ", "\N{NO-BREAK SPACE}")
 
     def figure(self, figure: Figure) -> str:
         """Return a figure as it is shown."""
