@@ -57,7 +57,8 @@ def test_a_server_and_its_kept_counts_make_the_same_report(
 def test_a_report_says_what_it_lacks_and_is_done_once_it_has_it(tmp_path: Path) -> None:
     counts, own = tmp_path / "counts.jsonl", tmp_path / "own.toml"
     counts.write_text("".join(f"{line(each)}\n" for each in year(1, days=3)))
-    words = ("yearly-report", "2026", "--language", "fr", "--counts", counts, "--texts", own)
+    period = ("--since", "2026-01-01", "--until", "2026-01-31")
+    words = ("yearly-report", *period, "--language", "fr", "--counts", counts, "--texts", own)
     own.write_text('[fr]\noperator = "x"\nintroduction = "y"\n')
     done = typed(*words, "--output", tmp_path)
     assert done.code == 3

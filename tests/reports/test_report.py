@@ -90,6 +90,11 @@ def year() -> list[Count]:
 
 
 @pytest.fixture(scope="module")
+def quarter() -> pages.Report:
+    return report(simulated.year(3, days=90), Period("2026-01-01", "2026-03-31"))
+
+
+@pytest.fixture(scope="module")
 def own() -> operator.OperatorFile:
     texts = "".join(
         f"[{language}]\n" + "".join(f'{name} = "{name} {language}"\n' for name in operator.TEXTS)
@@ -135,10 +140,9 @@ def test_each_table_adds_up_to_its_total_where_nothing_is_rounded(year: list[Cou
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_page_is_whole_in_its_language(
-    year: list[Count], own: operator.OperatorFile, language: str
+    quarter: pages.Report, own: operator.OperatorFile, language: str
 ) -> None:
-    made = report(year)
-    text = pages.html(made, own, language)
+    text = pages.html(quarter, own, language)
     page = Page(text)
     assert page.language == language
     assert all(page.cells)
@@ -148,7 +152,7 @@ def test_a_page_is_whole_in_its_language(
     for words in own.texts[language].values():
         assert words in page.texts
     said = read_texts("report", language)
-    for tally in made.families:
+    for tally in quarter.families:
         assert said[f"definition.{tally}"] in page.texts
     assert said["draft"] not in page.texts
     assert not {*re.findall(r"\b[a-z]+(?:\.[a-z_]+)+\b", " ".join(page.texts))} & {*said}
@@ -162,10 +166,11 @@ def test_a_page_is_whole_in_its_language(
     assert "".join(said["section.independence"].split()) in in_pdf
 
 
-def test_the_table_has_every_figure_that_the_pages_show_and_no_other(year: list[Count]) -> None:
-    made = report(year)
-    page = Page(pages.html(made, operator.OperatorFile(), "en"))
-    published = rows(pages.table([*made.families.values()]))
+def test_the_table_has_every_figure_that_the_pages_show_and_no_other(
+    quarter: pages.Report,
+) -> None:
+    page = Page(pages.html(quarter, operator.OperatorFile(), "en"))
+    published = rows(pages.table([*quarter.families.values()]))
     shown = set[str]()
     for row in published:
         about = "" if row["least"] == row["most"] else "≈\N{NO-BREAK SPACE}"
@@ -202,26 +207,27 @@ def test_no_small_number_of_a_report_can_be_worked_out(counted: list[Count]) -> 
                 assert len(possible_counts((of, at), figures)) > 1
 
 
-def test_what_the_operator_has_not_written_is_marked(year: list[Count]) -> None:
+def test_what_the_operator_has_not_written_is_marked(quarter: pages.Report) -> None:
     empty = operator.OperatorFile()
     assert empty.missing("fr") == [*operator.TEXTS]
-    page = Page(pages.html(report(year), empty, "fr"))
+    page = Page(pages.html(quarter, empty, "fr"))
     said = read_texts("report", "fr")
     for key in ("draft", "notices.none_given", *(f"missing.{name}" for name in operator.TEXTS)):
         assert said[key] in page.texts
 
 
 def test_names_of_strangers_are_text_wherever_they_stand() -> None:
+    period = Period("2026-01-01", "2026-01-31")
     counted = simulated.year(5, days=20, platforms=HOSTILE)
     own = operator.OperatorFile({"en": dict.fromkeys(operator.TEXTS, HOSTILE[0])})
-    text = pages.html(report(counted), own, "en")
+    text = pages.html(report(counted, period), own, "en")
     page = Page(text)
     assert "script" not in re.findall(r"<(\w+)", text)
     assert all(each.startswith("data:image/svg+xml") for each in page.loads)
     assert {*HOSTILE} <= {*page.cells}
     assert page.texts.count(HOSTILE[0]) > len(operator.TEXTS)
     assert pages.pdf(text)
-    values = [row["value_1"] for row in rows(pages.table([*families(counted, YEAR).values()]))]
+    values = [row["value_1"] for row in rows(pages.table([*families(counted, period).values()]))]
     assert HOSTILE[0] in values
     assert not [value for value in values if value.startswith("=")]
 
