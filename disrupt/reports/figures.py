@@ -21,7 +21,6 @@ from disrupt.core.tallies import (
     MORE_DAYS,
     Closing,
     Count,
-    Door,
     Tally,
 )
 from disrupt.reports.disclosure import Figure, publish
@@ -59,7 +58,7 @@ _VALUES: Mapping[str, tuple[str, ...]] = {
     "extent": ("whole", "part", "unknown"),
     "outcome": tuple(outcome.name.lower() for outcome in MatchOutcome),
     "days": (*(label for _, label in DAYS), MORE_DAYS),
-    "door": (*(door.name.lower() for door in Door if door not in {Door.OTHER, Door.LIST}), "other"),
+    "door": ("page", "helpline", "staff", "other"),
 }
 """Values of labels that have a vocabulary, in the order in which they are shown."""
 
