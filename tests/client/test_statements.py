@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+from contextlib import redirect_stdout
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -111,3 +114,20 @@ def test_what_the_database_would_refuse_is_refused(
     assert statement(**{name: fits})
     with pytest.raises(InvalidRequestError):
         statement(**{name: does_not})
+
+
+def test_the_page_shows_what_its_example_prints() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "statement-of-reasons.md").read_text("utf-8")
+    example, shown = (
+        page.partition(f"```{language}\n")[2].partition("```")[0] for language in ("python", "json")
+    )
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        exec(example, {})  # noqa: S102 the project's own page
+    made = json.loads(printed.getvalue())
+    for name, value in json.loads(shown).items():
+        if isinstance(value, str) and value.endswith(" …"):
+            assert made[name].startswith(value.removesuffix(" …"))
+        else:
+            assert made[name] == value
+    assert made.keys() == json.loads(shown).keys()
