@@ -29,6 +29,10 @@ _COMMANDS = {
         "disrupt.submission.commands:withdraw",
         "Retirer un dossier, ou certaines de ses images avec --item.",
     ),
+    "receipt": (
+        "disrupt.submission.commands:receipt",
+        "Vérifier le reçu d'un retrait.",
+    ),
     "match": (
         "disrupt.archives.asking:match",
         "Look pictures and videos up: is this a registered one?",
@@ -63,6 +67,10 @@ _COMMANDS = {
     "restore": (
         "disrupt.operators.data:restore",
         "Put a backup in place of the data directory's content.",
+    ),
+    "audit": (
+        "disrupt.audit.commands:audit",
+        "Check the log of what was done, which nobody can rewrite unseen.",
     ),
     "registry": (
         "disrupt.operators.registry:registry",
@@ -109,12 +117,12 @@ _HELP = """Enregistrer des images intimes pour bloquer leur diffusion.
 Register intimate pictures so that their sharing is stopped, and look pictures up.
 
 \b
-Personnes concernées · people affected:  submit, status, keep, withdraw
+Personnes concernées · people affected:  submit, status, keep, withdraw, receipt
 Platforms:                               match, examples, report, door
 Staff of the hotline:                    review, yearly-report
 Operators:                               serve, reload, config, web, keys, banks,
-                                         lists, erase, backup, restore, registry, doctor, health,
-                                         top, scan, hash; disrupt-index
+                                         lists, erase, backup, restore, registry, audit, doctor,
+                                         health, top, scan, hash; disrupt-index
 """
 
 _EPILOG = """\b

@@ -28,6 +28,7 @@ HEAD_NOTE = "registry.head"
 REGISTRY_URL = "registry.url"
 WAL_OWNER = "registry.wal-owner"
 FOLLOWED = "followed"
+AUDIT = "audit"
 OUTCOMES = "outcomes.queue"
 _INDEX = "index"
 
@@ -48,6 +49,11 @@ class Secrets:
     def pepper_check(self) -> bytes:
         """Key check value: tells the pepper from others, and nothing else of it."""
         return hmac.digest(self.pepper, b"disrupt pepper check", hashlib.sha256)
+
+    @property
+    def audit_seed(self) -> bytes:
+        """Ed25519 seed of the key that signs the checkpoints of the audit log."""
+        return hmac.digest(self.pepper, b"disrupt audit log", hashlib.sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,11 @@ class DataDirectory:
     def outcomes(self) -> Path:
         """Of a mirror: the queue of outcomes that the hotline was not told yet."""
         return self.path / OUTCOMES
+
+    @property
+    def audit(self) -> Path:
+        """The copy of the audit log, and its checkpoints, see ``audit.files``."""
+        return self.path / AUDIT
 
     @property
     def followed(self) -> Path:
@@ -340,7 +351,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write an ASCII file in place of any present one, atomically and durably; mode 0600.
+    """Write a file in UTF-8 in place of any present one, atomically and durably; mode 0600.
 
     Processes that write the same file take turns.
     """
@@ -348,7 +359,7 @@ def write_private(file: Path, text: str) -> None:
     with ExitStack() as stack:
         descriptor = _opened_alone(stack, aside)
         os.ftruncate(descriptor, 0)  # what a killed writer left
-        with os.fdopen(descriptor, "w", encoding="ascii", closefd=False) as opened:
+        with os.fdopen(descriptor, "w", encoding="utf-8", closefd=False) as opened:
             opened.write(text)
         os.fsync(descriptor)
         aside.rename(file)

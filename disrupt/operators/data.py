@@ -20,7 +20,7 @@ from disrupt.server.upkeep import erasure
 
 _PATH = click.Path(path_type=Path)
 _H = 3600.0
-_EXIT_INCOMPLETE = 3
+_EXIT_INCOMPLETE, _EXIT_FORGETS = 3, 4
 
 
 @click.command()
@@ -168,7 +168,8 @@ def restore(
 
     \b
     Exit codes: 0 restored, 1 not restored, 2 wrong usage, 3 restored, but with --removals no nodes
-    are named, or not all of their lists were read.
+    are named, or not all of their lists were read; 4 restored, but not all that was decided since
+    the backup.
 
     \b
     Example: disrupt restore --from backups/monday --data-dir data
@@ -183,6 +184,8 @@ def restore(
         report(json.dumps(asdict(done)) if as_json else removing.text(done))
         if not done.complete:
             click.get_current_context().exit(_EXIT_INCOMPLETE)
+        if removing.forgotten(done.decisions_doubt, done.decisions_lost):
+            click.get_current_context().exit(_EXIT_FORGETS)
     elif source:
         _restore_backup(
             source,
@@ -200,9 +203,10 @@ def _restore_backup(
     restored = restoring.restore(
         source, data_dir, accept_unknown_removals=accept_unknown_removals, url=url
     )
+    lost = removing.forgotten(restored.decisions_doubt, restored.decisions_lost)
     if as_json:
         report(json.dumps(asdict(restored)))
-        return
+        click.get_current_context().exit(_EXIT_FORGETS if lost else 0)
     made = datetime.fromtimestamp(restored.made_s, UTC)
     report(
         f"Restored: {restored.items} items, {restored.hashes} hashes, of the backup made"
@@ -235,3 +239,6 @@ def _restore_backup(
     else:
         report("The backup has no configuration: put it where the server reads it.")
     report("No backup has the TLS certificate and key, nor files of the proxy and of systemd.")
+    if lost:
+        report(lost)
+        click.get_current_context().exit(_EXIT_FORGETS)

@@ -11,7 +11,7 @@ from grpc import aio
 from disrupt.admin.v1 import removals_pb2_grpc
 from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.errors import DataDirectoryError, DisruptError
-from disrupt.registry import backup, journal
+from disrupt.registry import backup, decided, journal, opening
 from disrupt.registry.journal import Contents
 from disrupt.server.config import Config
 from disrupt.server.edge import internal
@@ -35,6 +35,8 @@ class Restored:
     renewals_undone: int
     renewed_missing: int
     erasures_stopped: tuple[str, ...] = ()
+    decisions_doubt: str = ""
+    decisions_lost: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -65,7 +67,9 @@ def restore(config: Config) -> Restored:
         together = dict.fromkeys(
             record for contents in lists.values() for record in contents.records
         )
-        done = backup.bring_up_to_date(directory.path, together)
+        with opening.reading(directory) as reader:
+            decisions = decided.since(reader, directory.path)
+        done = backup.bring_up_to_date(directory.path, together, decisions)
         directory.followed.unlink(missing_ok=True)  # this registry is right, whatever was before
     return Restored(
         answered=tuple(name for name in lists if name != JOURNAL),
@@ -74,6 +78,8 @@ def restore(config: Config) -> Restored:
         renewals_undone=done.renewals_undone,
         renewed_missing=done.renewed_missing,
         erasures_stopped=done.erasures_stopped,
+        decisions_doubt=decisions.doubt,
+        decisions_lost=done.decisions_lost,
     )
 
 
@@ -137,7 +143,20 @@ def text(restored: Restored) -> str:
         )
     if restored.erasures_stopped:
         lines.append(stopped(restored.erasures_stopped))
-    return "\n".join(lines)
+    lines.append(forgotten(restored.decisions_doubt, restored.decisions_lost))
+    return "\n".join(filter(None, lines))
+
+
+def forgotten(doubt: str, lost: Sequence[str]) -> str:
+    """Describe what a restore could not do again of what was decided; empty if it is nothing."""
+    if doubt:
+        return (
+            "What staff and operators decided since the backup is not known, and holds no more:"
+            f" {doubt}. Look at states, banks and keys."
+        )
+    if lost:
+        return "\n  ".join(["Decided since on what the backup does not have, and lost:", *lost])
+    return ""
 
 
 def stopped(case_tags: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from disrupt.core.policy import ApiKey
 from disrupt.data_directory import JOURNAL, REGISTRY, SECRETS, DataDirectory, sync
 from disrupt.errors import DataDirectoryError
 from disrupt.index import generations
-from disrupt.registry import backup, opening
+from disrupt.registry import backup, decided, opening
 from disrupt.registry.backup import BackupManifest
 from disrupt.upkeep.rebuild import rebuild
 
@@ -25,7 +26,9 @@ class Restored:
     ``renewals_undone`` items were renewed since, and match as they were before that;
     ``renewed_missing`` were renewed since, and no version of them is in the backup.
     ``erasures_stopped`` and ``counted_until`` are those of UpToDate. ``made_s`` is when the backup
-    was begun, in seconds since 1970.
+    was begun, in seconds since 1970. ``decisions_doubt`` says why it is not known what staff and
+    operators decided since the backup, else it is empty; ``decisions_lost`` are those that could
+    not be done again.
     """
 
     made_s: int
@@ -38,6 +41,8 @@ class Restored:
     renewed_missing: int
     erasures_stopped: tuple[str, ...]
     counted_until: str
+    decisions_doubt: str
+    decisions_lost: tuple[str, ...]
 
 
 def restore(
@@ -79,6 +84,9 @@ def restore(
         directory.restoring.rename(directory.restored)
         sync(data_dir)
         directory.complete_restore()
+        if restored.decisions_doubt and directory.audit.exists():  # it is no copy of this log
+            kept = f"{directory.audit.name}-{int(time.time())}"
+            directory.audit.rename(directory.audit.with_name(kept))
         directory.followed.unlink(missing_ok=True)  # this registry is right, whatever was before
     return restored
 
@@ -116,7 +124,9 @@ def _make_ready(
         if not _is_the_same(source, directory.path):
             doubt = "the data directory is that of another server: move all of it away first"
         epochs = () if doubt else since.epochs
-        done = backup.bring_up_to_date(aside, (*since.removals, *epochs))
+        with opening.reading(DataDirectory(aside)) as unpacked:
+            decisions = decided.since(unpacked, directory.path)
+        done = backup.bring_up_to_date(aside, (*since.removals, *epochs), decisions)
         if doubt and not accept_unknown_removals:
             _refuse(doubt, done.valid_keys)
         with opening.reading(DataDirectory(aside)) as reader:
@@ -139,6 +149,8 @@ def _make_ready(
         renewed_missing=done.renewed_missing,
         erasures_stopped=done.erasures_stopped,
         counted_until=done.counted_until,
+        decisions_doubt=decisions.doubt,
+        decisions_lost=done.decisions_lost,
     )
 
 

@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,20 +21,25 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from disrupt import ownership
+from disrupt.audit.entries import Leaf
+from disrupt.audit.files import ACCESS, LEAVES
 from disrupt.core.acts import ActFilter, Action
 from disrupt.core.policy import ApiKey
-from disrupt.data_directory import HEAD_NOTE, JOURNAL, REGISTRY, SECRETS, DataDirectory, sync
+from disrupt.data_directory import AUDIT, HEAD_NOTE, JOURNAL, REGISTRY, SECRETS, DataDirectory, sync
 from disrupt.errors import DataDirectoryError, DisruptError, StorageFullError
 from disrupt.registry import head_note, journal, opening
+from disrupt.registry.decided import Decided
 from disrupt.registry.journal import Contents, Epoch
 from disrupt.registry.records import Removed, Revoked
-from disrupt.registry.registry import RegistryReader
+from disrupt.registry.registry import RegistryReader, RegistryWriter
 from disrupt.registry.sqlite.copying import copy_database, described
 from disrupt.registry.versions import missing, spread, versions_of
 
 MANIFEST = "backup.json"
 CONFIG = "disrupt.toml"
 """Name in a backup of the server's configuration; a server without one has none."""
+COPIED_AUDIT = ".audit"
+"""End of the name of the directory beside a copied journal that has the audit log."""
 DUMP = "registry.dump"
 """Name in a backup of the dump of a PostgreSQL database, in place of REGISTRY."""
 _FILES = ({REGISTRY, SECRETS}, {DUMP, SECRETS})
@@ -122,6 +128,8 @@ def copy_journal(data_dir: Path, target: Path) -> None:
 
     DataDirectoryError where that lies in the data directory or in a backup, where the journal is
     missing or damaged, or lacks something that the present copy has: that copy is kept then.
+
+    What a restore needs of the audit log goes into the directory ``target`` + COPIED_AUDIT.
     """
     ownership.check(data_dir)
     inside = Path(os.path.realpath(target)).is_relative_to(os.path.realpath(data_dir))
@@ -152,11 +160,24 @@ def copy_journal(data_dir: Path, target: Path) -> None:
                 " stopped, or give another name."
             )
         aside.rename(target)
+        _copy_audit(data_dir / AUDIT, target.with_name(f"{target.name}{COPIED_AUDIT}"))
         sync(target.parent)
     except OSError as error:
         raise DataDirectoryError(f"{JOURNAL} cannot be copied: {error}") from error
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _copy_audit(source: Path, target: Path) -> None:
+    """Copy what a restore needs of the audit log; a last line may be torn, as after a crash."""
+    if not (source / LEAVES).exists():
+        return
+    target.mkdir(mode=0o700, exist_ok=True)
+    for name in (LEAVES, ACCESS):
+        aside = target / f"{name}.new"
+        _copy(source / name, aside)
+        aside.rename(target / name)
+    sync(target)
 
 
 def read_manifest(directory: Path) -> BackupManifest:
@@ -323,7 +344,8 @@ class UpToDate:
     ``renewed_missing`` were renewed, are not withdrawn, and no version of them is here.
     ``erasures_stopped`` has the tag, in hex, of each case whose erasure staff had asked for and
     the new epoch has stopped; empty where the case has none any more. ``counted_until`` is the
-    newest day of its tallies (ISO, UTC), empty if there is none.
+    newest day of its tallies (ISO, UTC), empty if there is none. ``decisions_lost`` are those that
+    could not be done again, in words.
     """
 
     valid_keys: tuple[ApiKey, ...]
@@ -331,10 +353,15 @@ class UpToDate:
     renewed_missing: int
     erasures_stopped: tuple[str, ...]
     counted_until: str
+    decisions_lost: tuple[str, ...]
 
 
-def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> UpToDate:
+def bring_up_to_date(
+    unpacked: Path, records: Iterable[journal.Record], decided: Decided | None = None
+) -> UpToDate:
     """Erase and revoke in an unpacked backup what ``records`` and the backup itself list.
+
+    And do again what was ``decided`` since.
 
     Or in a data directory whose registry was restored by other means; the caller holds its lock.
 
@@ -349,17 +376,35 @@ def bring_up_to_date(unpacked: Path, records: Iterable[journal.Record]) -> UpToD
     journal.write(unpacked / JOURNAL, together)
     with opening.writing(DataDirectory(unpacked), restoring=True) as writer:
         writer.begin_epoch()
+        stops = writer.acts(_MOST_ACTS, wanted=ActFilter(actions=frozenset({Action.ERASE_STOPPED})))
+        stopped = [stop.case_tag.hex() for stop in stops if [stop.number] > newest]
+        forgotten = _decide_again(writer, decided) if decided else ()
         writer.checkpoint()
         keys, epoch = writer.keys(), Epoch(writer.head().epoch)
         undone, lost = _renewals(writer, together)
-        stops = writer.acts(_MOST_ACTS, wanted=ActFilter(actions=frozenset({Action.ERASE_STOPPED})))
-        stopped = [stop.case_tag.hex() for stop in stops if [stop.number] > newest]
     journal.write(unpacked / JOURNAL, [*together, epoch])
     if (unpacked / REGISTRY).exists():
         sync(unpacked / REGISTRY)
     sync(unpacked)
     valid = tuple(key for key in keys if not key.revoked_on)
-    return UpToDate(valid, undone, lost, tuple(stopped), counted_until)
+    return UpToDate(valid, undone, lost, tuple(stopped), counted_until, forgotten)
+
+
+def _decide_again(writer: RegistryWriter, decided: Decided) -> tuple[str, ...]:
+    """Take over what was decided since; return what could not be, in words."""
+    if decided.access is not None:
+        writer.put_access(decided.access)
+    return tuple(map(_in_words, writer.take_over(decided.first, decided.leaves)))
+
+
+def _in_words(leaf: Leaf) -> str:
+    act = leaf.content
+    at = datetime.fromtimestamp(act["at_s"], UTC)
+    on = f" on item {act['item']}" if "item" in act else ""
+    many = f" on {act['items']} items" if "items" in act else ""
+    return (
+        f"{at:%Y-%m-%d %H:%M} UTC, {act['actor']}: {Action(act['action']).name.lower()}{on}{many}"
+    )
 
 
 def _renewals(registry: RegistryReader, records: Iterable[journal.Record]) -> tuple[int, int]:

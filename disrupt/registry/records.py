@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.audit.entries import LeafId
 from disrupt.core.acts import Act
 from disrupt.core.case_erasures import CaseErasure
 from disrupt.core.cases import CaseStatus
@@ -25,6 +26,9 @@ from disrupt.core.registrations import Outcome, WithdrawnItem
 from disrupt.core.review import ReviewedItem
 from disrupt.core.states import ItemState, WaitReason
 from disrupt.core.tallies import Statement
+
+Access = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Who may do what: rows of each table, as JSON has them, bytes in hex, without internal ids."""
 
 NUMBERS_AT_ONCE = 5_000
 """Most items that a read of items for review looks at: some tens of milliseconds."""
@@ -204,10 +208,14 @@ class CaseRecord:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """The result of a withdrawal: the items that it removed, and a cursor that includes it."""
+    """The result of a withdrawal: the items that it removed, and a cursor that includes it.
+
+    ``receipt`` is its leaf in the audit log; None where it removed nothing.
+    """
 
     items: tuple[WithdrawnItem, ...]
     cursor: Cursor
+    receipt: LeafId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,9 @@ class Config(BaseModel):
     mirror_max_age_s: Annotated[float, Field(ge=60, le=7 * 86_400)] = 86_400.0
     """Age at which a mirror stops answering. A hotline tells its mirrors; a mirror stops at that
     age, or at its own where this is less."""
+    audit_name: Annotated[str, Field(pattern=r"^[^\s+]{0,200}$")] | None = None
+    """Name of the audit log, which its checkpoints begin with, such as ``hotline.example/audit``.
+    None: one made from its key."""
     mirror_disputes_per_day: Annotated[int, Field(ge=0)] = 500
     """Matches that one organisation may dispute in a day through its mirrors, which can name any
     item of their banks; further ones are RESOURCE_EXHAUSTED."""

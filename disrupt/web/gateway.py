@@ -113,6 +113,7 @@ _CALLS = {
     ),
     "GetCase": _Call(_decoder(registration_pb2.GetCaseRequest)),
     "KeepCase": _Call(_decoder(registration_pb2.KeepCaseRequest)),
+    "GetReceipt": _Call(_decoder(registration_pb2.GetReceiptRequest), lambda message: message),
     "GetChallenge": _Call(_decoder(registration_pb2.GetChallengeRequest), lambda message: message),
     "WithdrawItems": _Call(_decoder(registration_pb2.WithdrawItemsRequest)),
     "WithdrawCase": _Call(_decoder(registration_pb2.WithdrawCaseRequest)),

@@ -14,6 +14,7 @@ from collections import Counter, defaultdict
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
@@ -114,7 +115,9 @@ class HidingMachine(RuleBasedStateMachine):
         self.valid: dict[str, str] = {}
         """The valid key of each organisation that has one."""
         self.withdrawn: set[str] = set()
-        self.backups: list[tuple[Path, Said]] = []
+        self.decided: list[tuple[bytes, dict[str, Any]]] = []
+        """What staff made of pictures, by item, oldest first."""
+        self.backups: list[tuple[Path, Said, int]] = []
         self.opened = ExitStack()
 
     @initialize(seed=st.integers(0, 2**32))
@@ -294,7 +297,7 @@ class HidingMachine(RuleBasedStateMachine):
         picture = self._some(pick)
         item_id = picture.stored.item_id
         self.registry.set_states([item_id], state, self._act(Action.DISABLE))
-        self.said.pictures[item_id] = replace(picture, state=state)
+        self._decide(item_id, state=state)
 
     @precondition(lambda self: self.said.pictures)
     @rule(pick=PICK)
@@ -309,16 +312,20 @@ class HidingMachine(RuleBasedStateMachine):
         picture = self._some(pick)
         item_id = picture.stored.item_id
         self.registry.move_items([item_id], MINORS.number, self._act(Action.MOVE))
-        self.said.pictures[item_id] = replace(picture, bank=MINORS.number)
+        self._decide(item_id, bank=MINORS.number)
 
     @precondition(lambda self: self.said.reports)
     @rule(pick=PICK, settlement=st.sampled_from(Settlement))
     def settle(self, pick: random.Random, settlement: Settlement) -> None:
         self.steps[settlement.name.lower()] += 1
         item_id = pick.choice(sorted(self.said.reports))[0]
-        self.registry.settle_disputes([item_id], settlement, self._act(Action.CONFIRM))
-        picture = self.said.pictures[item_id]
-        self.said.pictures[item_id] = replace(picture, is_decided=True)
+        action = Action.WIDEN if settlement == Settlement.WIDENED else Action.UPHOLD
+        self.registry.settle_disputes([item_id], settlement, self._act(action))
+        self._decide(item_id, is_decided=True)
+
+    def _decide(self, item_id: bytes, **values: Any) -> None:
+        self.said.pictures[item_id] = replace(self.said.pictures[item_id], **values)
+        self.decided.append((item_id, values))
 
     def _act(self, action: Action) -> Act:
         return Act("reviewer", "hotline", action, self.steps.total())
@@ -347,16 +354,16 @@ class HidingMachine(RuleBasedStateMachine):
     def _back_up(self) -> None:
         target = self.folder / f"backup-{self.steps.total()}"
         back_up(self.directory.path, target)
-        self.backups.append((target, self.said.copy()))
-        for old, _ in self.backups[:-3]:
+        self.backups.append((target, self.said.copy(), len(self.decided)))
+        for old, *_ in self.backups[:-3]:
             shutil.rmtree(old)
         del self.backups[:-3]
 
     def _restore(self) -> None:
-        """Restore reports and states of a backup; revoked keys and withdrawals stay so."""
+        """Restore the reports of a backup; decisions, keys and withdrawals are those of now."""
         if not self.backups:
             self._back_up()
-        source, said = self.chance.choice(self.backups)
+        source, said, decided = self.chance.choice(self.backups)
         self.reading.close()
         self.opened.close()
         restore(source, self.directory.path, accept_unknown_removals=False)
@@ -365,8 +372,15 @@ class HidingMachine(RuleBasedStateMachine):
         for item_id, picture in said.pictures.items():
             if picture.case in self.withdrawn or not self.registry.living([item_id]):
                 self._forget(item_id)
+        for item_id, values in self.decided[decided:]:
+            is_disputed = any(of[0] == item_id for of in self.said.reports)
+            if item_id in self.said.pictures and (is_disputed or "is_decided" not in values):
+                picture = self.said.pictures[item_id]
+                self.said.pictures[item_id] = replace(picture, **values)
         keys = self.registry.keys()
-        self.valid = {key.organisation: key.key_id for key in keys if key.valid_on(NEXT_DAY)}
+        assert self.valid == {
+            key.organisation: key.key_id for key in keys if key.valid_on(NEXT_DAY)
+        }
         self.start_worker()
 
     # What has to hold after each step

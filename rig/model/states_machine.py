@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -127,7 +128,10 @@ class StatesMachine(RuleBasedStateMachine):
         """Pictures of which some version was withdrawn: none ever matches again."""
         self.acts: list[tuple[bytes, int]] = []
         """Item and time of each act, oldest first; times are counted."""
-        self.backups: list[tuple[Path, dict[bytes, ModelItem], list[tuple[bytes, int]]]] = []
+        self.decided: list[tuple[bytes, str, int]] = []
+        """Item, attribute and value of each thing that was decided of an item, oldest first."""
+        self.backups: list[tuple[Path, dict[bytes, ModelItem], int, int, set[bytes]]] = []
+        """Items, numbers of acts and decisions, and the ids that there ever were."""
         self.opened = ExitStack()
         self.workers: list[Worker] = []
 
@@ -237,7 +241,7 @@ class StatesMachine(RuleBasedStateMachine):
         assert sorted(done.item_ids) == sorted(changed)
         self.acts += [(item_id, act.at_s) for item_id in done.item_ids]
         for item_id in changed:
-            self.items[item_id] = replace(self.items[item_id], state=state)
+            self._decide(item_id, state=state)
 
     @precondition(lambda self: self.items)
     @rule(pick=PICK, state=st.sampled_from([*BY_STAFF]), is_undone=st.booleans())
@@ -254,14 +258,15 @@ class StatesMachine(RuleBasedStateMachine):
         done = self.registry.set_all_states(wanted, state, act, expected=len(of_case))
         changed = {item_id: item for item_id, item in of_case.items() if item.state != state}
         assert done.items == len(changed)
-        for item_id, item in changed.items():
-            self.items[item_id] = replace(item, state=state)
+        for item_id in changed:
+            self._decide(item_id, state=state)
         self.acts += [(b"", act.at_s)] * bool(changed)
         if changed and is_undone:
             self.follow(0)
             act = self._act()
             assert self.registry.undo(done.act, act, banks=banks).items == len(changed)
-            self.items |= changed
+            for item_id, item in changed.items():
+                self._decide(item_id, state=item.state)
             self.acts.append((b"", act.at_s))
 
     @precondition(lambda self: self.items)
@@ -269,20 +274,20 @@ class StatesMachine(RuleBasedStateMachine):
     def move(self, pick: random.Random, bank: Bank) -> None:
         """Move items, shown or hidden ones, to a bank, where some are already."""
         self.steps["move"] += 1
-        item_ids, act = self._some(pick), self._act()
+        item_ids, act = self._some(pick), self._act(Action.MOVE)
         done = self.registry.move_items(item_ids, bank.number, act)
         moved = [item_id for item_id in item_ids if self.items[item_id].bank != bank.number]
         assert sorted(done.item_ids) == sorted(moved)
         self.acts += [(item_id, act.at_s) for item_id in done.item_ids]
         for item_id in done.item_ids:
-            self.items[item_id] = replace(self.items[item_id], bank=bank.number)
+            self._decide(item_id, bank=bank.number)
 
     @precondition(lambda self: self.items)
     @rule(pick=PICK)
     def confirm(self, pick: random.Random) -> None:
         """Confirm items: readers are shown them anew."""
         self.steps["confirm"] += 1
-        item_ids, act = self._some(pick), self._act()
+        item_ids, act = self._some(pick), self._act(Action.CONFIRM)
         done = self.registry.confirm_items(item_ids, act)
         assert set(done.item_ids) <= set(item_ids)
         self.acts += [(item_id, act.at_s) for item_id in done.item_ids]
@@ -337,8 +342,12 @@ class StatesMachine(RuleBasedStateMachine):
             self.registry.set_states([*self.items, pick.randbytes(16)], state, self._act())
         assert self.registry.head() == head
 
-    def _act(self) -> Act:
-        return Act(SERVER, "", Action.DISABLE, self.steps.total())
+    def _act(self, action: Action = Action.DISABLE) -> Act:
+        return Act(SERVER, "", action, self.steps.total())
+
+    def _decide(self, item_id: bytes, **values: Any) -> None:
+        self.items[item_id] = replace(self.items[item_id], **values)
+        self.decided += [(item_id, name, value) for name, value in values.items()]
 
     # What workers, mirrors and operators do
 
@@ -408,16 +417,17 @@ class StatesMachine(RuleBasedStateMachine):
     def _back_up(self) -> None:
         target = self.folder / f"backup-{self.steps.total()}"
         back_up(self.directory.path, target)
-        self.backups.append((target, dict(self.items), [*self.acts]))
+        ever = {*self.items, *(item.item_id for item in self.gone)}
+        self.backups.append((target, dict(self.items), len(self.acts), len(self.decided), ever))
         for old, *_ in self.backups[:-3]:
             shutil.rmtree(old)
         del self.backups[:-3]
 
     def _restore(self) -> None:
-        """States and acts are those of the backup; what was withdrawn since stays so."""
+        """States and acts are those of now; what was withdrawn since stays so."""
         if not self.backups:
             self._back_up()
-        source, items, acts = self.chance.choice(self.backups)
+        source, items, acts, decided, ever = self.chance.choice(self.backups)
         self.opened.close()
         restore(source, self.directory.path, accept_unknown_removals=False)
         self.open()
@@ -426,7 +436,11 @@ class StatesMachine(RuleBasedStateMachine):
             item_id: item for item_id, item in items.items() if item.picture not in self.withdrawn
         }
         self.gone = [item for item in self.gone if item.item_id not in self.items]
-        self.acts = [*acts]
+        for item_id, name, value in self.decided[decided:]:
+            if item_id in self.items:
+                self.items[item_id] = replace(self.items[item_id], **{name: value})  # type: ignore[arg-type]
+        since = [(item_id if item_id in ever else b"", at) for item_id, at in self.acts[acts:]]
+        self.acts = self.acts[:acts] + since
         self.start_readers()
 
     # What has to hold after each step

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from disrupt.core.acts import Action
+from disrupt.core.media import Assurance
+from disrupt.core.review import ItemFilter
 from disrupt.data_directory import JOURNAL, REGISTRY_URL, DataDirectory
 from disrupt.doctor import backups
 from disrupt.doctor.findings import Verdict, findings
 from disrupt.errors import CursorExpiredError, DataDirectoryError
 from disrupt.operators.restore import restore
 from disrupt.registry import opening
-from disrupt.registry.backup import CONFIG, DUMP, back_up, check
+from disrupt.registry.backup import CONFIG, COPIED_AUDIT, DUMP, back_up, check, copy_journal
 from disrupt.registry.postgresql import dumping
 from disrupt.registry.records import Registration
+from disrupt.upkeep.audit import AuditCopy
 from indexer.verify import verify
 from rig.callers.shell import typed
 from rig.media.registrations import ACT, DAY, api_key, new_item, registration
@@ -32,8 +37,8 @@ PASSWORD = "nobody-sees-it"  # noqa: S105 of a server that lasts as long as the 
 class Site:
     """A data directory whose registry is in a database; a backup of it with three cases.
 
-    Since then ``gone`` was withdrawn, the key revoked, and ``lost`` registered. The user owns the
-    databases and is no superuser.
+    Since then ``gone`` was withdrawn, the key revoked, an item confirmed, and ``lost`` registered.
+    The user owns the databases and is no superuser.
     """
 
     def __init__(self, folder: Path, server: PostgreSql) -> None:
@@ -58,6 +63,8 @@ class Site:
             back_up(self.data.path, self.backup, settings)
             writer.withdraw(number, None, day=DAY)
             writer.revoke_key("a2345678", day=DAY, act=ACT)
+            writer.confirm_items(item_ids(self.kept)[:1], replace(ACT, action=Action.CONFIRM))
+            AuditCopy(writer, self.data).copy()
             self.newest = writer.register(self.lost, day=DAY).cursor
 
     def new_url(self) -> str:
@@ -90,10 +97,12 @@ def test_what_was_withdrawn_since_the_backup_is_erased_again_and_the_rest_is_as_
     assert {path.name: path.stat().st_mode & 0o777 for path in site.backup.iterdir()} == (
         dict.fromkeys([DUMP, "secrets.json", CONFIG, "backup.json"], 0o600)
     )
-    shutil.copy(site.data.journal, site.backup.parent / JOURNAL)
+    copied = site.backup.parent / JOURNAL
+    copy_journal(site.data.path, copied)
     shutil.rmtree(site.data.path)  # disk and database are lost, the copy of the journal is not
     site.data.make()
-    shutil.copy(site.backup.parent / JOURNAL, site.data.journal)
+    shutil.copy(copied, site.data.journal)
+    shutil.copytree(f"{copied}{COPIED_AUDIT}", site.data.audit)
     url = site.new_url()
     words = ("--from", site.backup, "--data-dir", site.data.path)
     refused = typed("restore", *words)
@@ -108,6 +117,9 @@ def test_what_was_withdrawn_since_the_backup_is_erased_again_and_the_rest_is_as_
             writer.changes(site.newest, 1)
         (key,) = writer.keys()
         assert key.revoked_on
+        kept = writer.items_for_review(ItemFilter(frozenset({1, 2})), 9).items
+        confirmed = [item.item_id for item in kept if item.assurance == Assurance.REVIEWED]
+        assert confirmed == item_ids(site.kept)[:1]
         assert verify(writer, site.data.index).differences == ()
         again = writer.register(site.lost, day=DAY)
         assert set(item_ids(site.lost)) <= set(writer.living(item_ids(site.lost)))

@@ -1,14 +1,18 @@
 """The record of acts. Each function runs in one transaction of its caller."""
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, insert, or_, select
 
+from disrupt.audit import entries
 from disrupt.core.acts import ANY_ACT, Act, ActFilter, Action, ActRecord
-from disrupt.registry.sql import schema
+from disrupt.core.states import ItemState
+from disrupt.registry.sql import audit, schema
 
 
-def note(
+def note(  # noqa: PLR0913 a row of the record
     connection: Connection,
     act: Act,
     *,
@@ -18,29 +22,74 @@ def note(
     key_id: str | None = None,
     items: int | None = None,
     undone: int | None = None,
+    decided: Mapping[ItemState, Sequence[bytes]] | None = None,
 ) -> int:
     """Add an act to the record, on an item or a case, not both: in the transaction of the act.
 
+    ``decided`` has the ids of the items to which it gave a state; the audit log alone keeps them.
     Returns its number.
     """
+    row = {
+        "at_s": act.at_s,
+        "actor": act.actor,
+        "organisation": act.organisation,
+        "action": act.action,
+        "reason": act.reason,
+        "item": item,
+        "case_id": case_id,
+        "bank": bank,
+        "key_id": key_id,
+        "items": items,
+        "undone": undone,
+    }
     number: int = connection.scalars(
-        insert(schema.acts)
-        .returning(schema.acts.c.number)
-        .values(
-            at_s=act.at_s,
-            actor=act.actor,
-            organisation=act.organisation,
-            action=act.action,
-            reason=act.reason,
-            item=item,
-            case_id=case_id,
-            bank=bank,
-            key_id=key_id,
-            items=items,
-            undone=undone,
-        )
+        insert(schema.acts).returning(schema.acts.c.number).values(row)
     ).one()
+    audit.append(connection, _entry(connection, row, decided or {}))
     return number
+
+
+def _entry(
+    connection: Connection,
+    row: Mapping[str, object],
+    decided: Mapping[ItemState, Sequence[bytes]],
+) -> entries.Entry:
+    """Return what the audit log says of an act: its row, with the id of its item."""
+    entry = {name: value for name, value in row.items() if value is not None}
+    item = schema.items.c
+    if "item" in entry:
+        item_id = connection.scalar(select(item.item_id).where(item.number == entry["item"]))
+        entry["item"] = (item_id or b"").hex()
+    if decided:  # nothing links a withdrawn item to its case
+        entry.pop("case_id", None)
+    entry |= {entries.decided(state.name): b"".join(ids).hex() for state, ids in decided.items()}
+    return {"kind": entries.ACT, **entry}
+
+
+def unlogged(connection: Connection) -> list[int]:
+    """Return the numbers of the acts that no leaf of the audit log tells of as they are."""
+    told = Counter(
+        _told(leaf.content)
+        for leaf in audit.every_leaf(connection)
+        if leaf.content.get("kind") == entries.ACT
+    )
+    rows = connection.execute(
+        select(schema.acts, schema.items.c.item_id)
+        .join_from(schema.acts, schema.items, isouter=True)
+        .order_by(schema.acts.c.number)
+    )
+    unlogged = []
+    for row in rows.mappings():
+        act = _told({**row, "item": row["item_id"] and row["item_id"].hex()})
+        if not told[act]:
+            unlogged.append(row["number"])
+        told[act] -= 1
+    return unlogged
+
+
+def _told(content: Mapping[Any, Any]) -> tuple[Any, ...]:
+    names = ("at_s", "actor", "organisation", "action", "reason", "item", "bank", "key_id", "items")
+    return tuple(content.get(name) for name in names)
 
 
 def acts(

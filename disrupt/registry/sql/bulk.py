@@ -1,7 +1,7 @@
 """Acts on all items that conditions name. Each function runs in one transaction of its caller."""
 
 import secrets
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 
 from sqlalchemy import Connection, Select, and_, delete, func, insert, literal, or_, select, update
@@ -52,7 +52,7 @@ def set_all(
 ) -> Done:
     """Set the state of items, of which those that were withdrawn meanwhile are left out."""
     items, cases, undoable = schema.items.c, schema.cases.c, schema.undoable.c
-    columns = [items.number, items.bank, items.state_since_s, items.registered_on]
+    columns = [items.number, items.item_id, items.bank, items.state_since_s, items.registered_on]
     changed = [
         row
         for some in _batches(numbers)
@@ -70,6 +70,7 @@ def set_all(
         bank=banks.pop() if len(banks) == 1 else None,
         key_id=wanted.key_id or None,
         items=len(changed),
+        decided={state: [row.item_id for row in changed]},
     )
     before = (literal(number), items.number, items.state, items.state_since_s)
     for some in _batches([row.number for row in changed]):
@@ -116,6 +117,9 @@ def undo(connection: Connection, number: int, act: Act, *, banks: Collection[int
     back = (*of_act, items.state == gave, items.state_since_s == row.at_s)
     flipped = select(items.number).where(*back, undoable.state.in_(SHOWN) != literal(gave.matches))
     _tell(connection, flipped, act)
+    returned = defaultdict[ItemState, list[bytes]](list)
+    for item in connection.execute(select(items.item_id, undoable.state).where(*back)):
+        returned[ItemState(item.state)].append(item.item_id)
     count = connection.execute(
         update(schema.items)
         .where(*back)
@@ -129,7 +133,7 @@ def undo(connection: Connection, number: int, act: Act, *, banks: Collection[int
         return Done(0, 0, queries.head(connection))
     tallies.reviews(connection, act, [day_of(row.at_s)] * count)
     same = {"case_id": row.case_id, "bank": row.bank, "key_id": row.key_id}
-    noted = acts.note(connection, act, **same, items=count, undone=number)
+    noted = acts.note(connection, act, **same, items=count, undone=number, decided=returned)
     return Done(noted, count, queries.head(connection))
 
 

@@ -434,6 +434,18 @@ undoable = Table(
     Column("state_since_s", BigInteger),
 )
 
+# The audit log: a leaf for each act, and for what else happened, as kinds and counts. Rows are only
+# ever added. Salt and entry may be erased, and nothing that the leaf proves.
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", _NUMBER, primary_key=True, autoincrement=False),
+    Column("leaf", LargeBinary, nullable=False),
+    Column("salt", LargeBinary),
+    Column("entry", String),
+    CheckConstraint("(salt IS NULL) = (entry IS NULL)", name="erased"),
+)
+
 # Of a mirror alone, where the feed of a hotline is the only writer of items: how far it has come
 # (``core.mirrors.MirrorState``). ``level_boot``, ``level_boot_s`` and ``level_clock_s`` are one
 # moment by its clocks, NULL before it first had all changes.

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Row, delete, exists, func, insert, select, update
 
+from disrupt.audit import entries
 from disrupt.core import media
 from disrupt.core.acts import Act
 from disrupt.core.cases import CaseStatus, advance
@@ -24,6 +25,7 @@ from disrupt.errors import (
 from disrupt.registry.records import HeldItem, NewCase, Registered, Registration, Removed
 from disrupt.registry.sql import (
     acts,
+    audit,
     banks,
     case_erasures,
     disputes,
@@ -95,6 +97,9 @@ def register(
     add_changes(connection, numbers, schema.ChangeKind.ADDITION, mark)
     # Removals come second: between the two, a lookup finds both rather than neither.
     replaced = replace(connection, changed.replaced, mark, day)
+    if numbers:
+        counts = {"items": len(numbers), "replaced": len(replaced), "day": day}
+        audit.append(connection, {"kind": entries.REGISTRATION, **counts})
     head = queries.head(connection)
     connection.execute(
         insert(schema.requests).values(
@@ -318,8 +323,11 @@ def withdraw(
     numbers: Sequence[int],
     day: str,
     closing: Closing = Closing.WITHDRAWN,
-) -> list[tuple[Removed, WithdrawnItem]]:
-    """Erase items of a case, all for None; return those that it erased."""
+) -> tuple[list[tuple[Removed, WithdrawnItem]], entries.LeafId | None]:
+    """Erase items of a case, all for None; return those that it erased, and the leaf of that.
+
+    Nothing stored links the leaf to the case: whose withdrawal it tells of, only the person knows.
+    """
     case = _case(connection, number)
     items = schema.items.c
     columns = [items.number, items.item_id, items.number_in_case, items.kind, items.bank]
@@ -339,6 +347,9 @@ def withdraw(
     erased = [row for row in linked if row.number in wanted]
     erase_items(connection, [row.number for row in erased], secrets.token_bytes(MARK_BYTES))
     _tally_erased(connection, erased, day, closing)
+    leaf = None
+    if erased:
+        leaf = audit.append(connection, _removal(entries.WITHDRAWAL, len(erased), day))
     if len(erased) == len(linked) and case.status != CaseStatus.WITHDRAWN:
         set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
         tallies.count(connection, day, Tally.CASES_CLOSED, closing)
@@ -348,7 +359,11 @@ def withdraw(
             WithdrawnItem(row.item_id, row.number_in_case, tuple(older.get(row.number, ()))),
         )
         for row in erased
-    ]
+    ], leaf
+
+
+def _removal(kind: str, items: int, day: str) -> entries.Entry:
+    return {"kind": kind, "items": items, "day": day}
 
 
 def _tally_erased(
@@ -421,6 +436,7 @@ def erase_again(connection: Connection, item_ids: Sequence[bytes], day: str) -> 
         erase_items(connection, [row.number for row in rows], secrets.token_bytes(MARK_BYTES))
         erased += rows
     if erased:
+        audit.append(connection, _removal(entries.ERASURE, len(erased), day))
         closed = set(_close_empty_cases(connection, day))
         own = [row for row in erased if row.bank != COMMON.number]
         _tally_erased(connection, own, day, Closing.WITHDRAWN)

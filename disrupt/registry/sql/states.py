@@ -169,7 +169,8 @@ def change(
     flipped = [row.number for row in changed if ItemState(row.state).matches != state.matches]
     _add_changes(connection, [(number, None) for number in flipped], day_of(act.at_s))
     for row in changed:
-        acts.note(connection, act, item=row.number, bank=row.bank)
+        decided = {state: [row.item_id]}
+        acts.note(connection, act, item=row.number, bank=row.bank, decided=decided)
     tallies.reviewed(connection, act, changed)
     return tuple(row.item_id for row in changed)
 

@@ -371,6 +371,15 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_undoable_item"), "undoable", ["item"])
     op.create_table(
+        "audit",
+        sa.Column("number", _NUMBER, nullable=False),
+        sa.Column("leaf", sa.LargeBinary, nullable=False),
+        sa.Column("salt", sa.LargeBinary),
+        sa.Column("entry", sa.String),
+        sa.CheckConstraint("(salt IS NULL) = (entry IS NULL)", name=op.f("ck_audit_erased")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_audit")),
+    )
+    op.create_table(
         "mirror",
         sa.Column("id", sa.Integer, nullable=False),
         sa.Column("cursor", sa.String, nullable=False),
