@@ -41,6 +41,10 @@ _COMMANDS = {
         "disrupt.client.review_commands:review",
         "Voir ce qui est enregistré, et décider de ce que les recherches trouvent.",
     ),
+    "yearly-report": (
+        "disrupt.reports.commands:yearly_report",
+        "Faire le rapport d'une année, comme un signaleur de confiance le doit.",
+    ),
     "examples": (
         "disrupt.client.examples_command:examples",
         "Write the pictures of the test bank as files, to try uploads with.",
@@ -104,6 +108,7 @@ _EXTRAS = {
     "disrupt.archives.commands": ("server", "archives"),
     "disrupt.web.": ("web",),
     "disrupt.door.": ("door",),
+    "disrupt.reports.": ("report",),
 }
 """Rooms and modules whose commands need extras."""
 
@@ -114,7 +119,7 @@ Register intimate pictures so that their sharing is stopped, and look pictures u
 \b
 Personnes concernées · people affected:  submit, status, keep, withdraw, receipt
 Platforms:                               match, examples, report, door
-Staff of the hotline:                    review
+Staff of the hotline:                    review, yearly-report
 Operators:                               serve, reload, config, web, keys, banks,
                                          lists, erase, backup, restore, registry, audit, doctor,
                                          health, top, scan, hash; disrupt-index
