@@ -91,7 +91,7 @@ class Leaf:
 
     @classmethod
     def parse(cls, line: str) -> Self:
-        """Return the leaf of a line. ValueError where it is none."""
+        """Return the leaf of a line that ``line`` wrote. ValueError for any other."""
         match json.loads(line):
             case [int(number), str(leaf), (str() | None) as salt, (str() | None) as entry]:
                 drawn = None if salt is None else bytes.fromhex(salt)
@@ -100,6 +100,8 @@ class Leaf:
                 raise ValueError("It is not a list of number, leaf, salt and entry.")
         if len(made.leaf) != LEAF_BYTES or made.number < 0:
             raise ValueError(f"A leaf has {LEAF_BYTES} bytes, and a number from 0 on.")
+        if made.line() != line:
+            raise ValueError("A line is not as it was written.")
         return made
 
 
@@ -128,7 +130,7 @@ def read(path: Path) -> Iterator[Leaf]:
     A last line that was not written to its end is left out.
     """
     try:
-        with path.open(encoding="ascii") as file:
+        with path.open(encoding="ascii", newline="\n") as file:
             for line in file:
                 if line.endswith("\n"):
                     yield Leaf.parse(line)

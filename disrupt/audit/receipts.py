@@ -68,7 +68,7 @@ class WithdrawalReceipt:
             {
                 "withdrawal": str(self.withdrawal),
                 "proof": [node.hex() for node in self.proof],
-                "cleared": self.cleared.line().strip() if self.cleared else None,
+                "cleared": self.cleared.line() if self.cleared else None,
                 "cleared_proof": [node.hex() for node in self.cleared_proof],
                 "checkpoint": self.checkpoint,
             }

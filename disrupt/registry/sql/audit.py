@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
 
@@ -68,6 +68,12 @@ def leaves(connection: Connection, first: int, limit: int) -> Sequence[Leaf]:
         select(schema.audit).where(_columns.number >= first).order_by(_columns.number).limit(limit)
     )
     return [_leaf(row) for row in rows]
+
+
+def every_leaf(connection: Connection) -> Iterator[Leaf]:
+    """Yield all leaves, ascending."""
+    for row in connection.execute(select(schema.audit).order_by(_columns.number)):
+        yield _leaf(row)
 
 
 def newest_leaf(connection: Connection) -> Leaf | None:

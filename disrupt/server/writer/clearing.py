@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass
 
 from grpc import aio
@@ -45,13 +45,19 @@ class Clearing:
     """Notes in the log up to where all is erased that leaves tell of. Marks are kept in a file."""
 
     def __init__(
-        self, config: Config, registry: RegistryWriter, directory: DataDirectory, pool: Pool
+        self,
+        config: Config,
+        registry: RegistryWriter,
+        directory: DataDirectory,
+        pool: Pool,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
         self._registry = registry
         self._index_dir = directory.index
         self._path = directory.audit / "clearing"
         self._pool = pool
+        self._clock = clock
 
     async def step(self) -> None:
         """Mark the present, and note the newest mark before which all is erased. DisruptError."""
@@ -72,7 +78,7 @@ class Clearing:
         if newest and self._has_removals(marks[-1].before):
             reports = (report.reported_s for report in self._registry.mirror_reports())
             # a clock that was set back must not let an older report pass for a newer one
-            at_s = max(time.time(), marks[-1].at_s, *reports, 0.0)
+            at_s = max(self._clock(), marks[-1].at_s, *reports, 0.0)
             marks = [
                 marks[0],
                 *marks[1:][-_MARKS_MAX:],
@@ -106,7 +112,7 @@ class Clearing:
         if any(machine is None or machine[0] != epoch for machine in machines):
             return
         sequence = min(machine[1] for machine in machines if machine)
-        now_s = time.time()
+        now_s = self._clock()
         # a worker that is further behind serves no more
         least_s = max(self._config.stale_closes_s, self._registry.erased_within_s())
         keys, reports = self._registry.keys(), self._registry.mirror_reports()
