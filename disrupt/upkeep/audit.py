@@ -15,7 +15,7 @@ from disrupt.audit.receipts import WithdrawalReceipt
 from disrupt.audit.verification import verify
 from disrupt.core.acts import Action
 from disrupt.data_directory import DataDirectory, write_private
-from disrupt.errors import NotFoundError, UnavailableError
+from disrupt.errors import NotFoundError, NotSignedYetError
 from disrupt.registry.registry import RegistryReader
 
 _AT_ONCE = 1000
@@ -67,7 +67,7 @@ class AuditCopy:
     def receipt(self, withdrawal: LeafId) -> WithdrawalReceipt:
         """Return the receipt of a withdrawal. NotFoundError where the log has no such one.
 
-        UnavailableError while no checkpoint has it: it will be in the next one.
+        NotSignedYetError while no checkpoint has it: it will be in the next one.
         """
         size, note = self._files.signed
         number = withdrawal.number
@@ -79,7 +79,7 @@ class AuditCopy:
         ):
             raise NotFoundError("There is no such receipt.")
         if number >= size:
-            raise UnavailableError("The withdrawal is in no checkpoint yet: ask within the hour.")
+            raise NotSignedYetError("The withdrawal is in no checkpoint yet: ask in an hour.")
         at = self._files.cleared(number, size)
         cleared = None if at is None else self._registry.leaves(at, 1)[0]
         return WithdrawalReceipt(

@@ -149,8 +149,8 @@ class RegistrationServiceServicer:
 
     def GetReceipt(self, request, context):
         """Shows the receipt of a withdrawal: that it is in the audit log, and, from about a day on, that all files are erased.
-        Whoever has its code may ask: it tells no case and no item. NOT_FOUND for a code of no withdrawal, UNAVAILABLE for
-        up to an hour after it.
+        Whoever has its code may ask: it tells no case and no item. NOT_FOUND for a code of no withdrawal, UNAVAILABLE with
+        reason NOT_SIGNED_YET for up to an hour after it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

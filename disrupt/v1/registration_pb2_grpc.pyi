@@ -57,8 +57,8 @@ class RegistrationServiceStub:
     """
     GetReceipt: _grpc.UnaryUnaryMultiCallable[_registration_pb2.GetReceiptRequest, _registration_pb2.GetReceiptResponse]
     """Shows the receipt of a withdrawal: that it is in the audit log, and, from about a day on, that all files are erased.
-    Whoever has its code may ask: it tells no case and no item. NOT_FOUND for a code of no withdrawal, UNAVAILABLE for
-    up to an hour after it.
+    Whoever has its code may ask: it tells no case and no item. NOT_FOUND for a code of no withdrawal, UNAVAILABLE with
+    reason NOT_SIGNED_YET for up to an hour after it.
     """
     GetChallenge: _grpc.UnaryUnaryMultiCallable[_registration_pb2.GetChallengeRequest, _registration_pb2.GetChallengeResponse]
     """Gives a challenge whose solution lets new items that have to wait go live before those of others who share the
@@ -96,8 +96,8 @@ class RegistrationServiceAsyncStub(RegistrationServiceStub):
     """
     GetReceipt: _aio.UnaryUnaryMultiCallable[_registration_pb2.GetReceiptRequest, _registration_pb2.GetReceiptResponse]  # type: ignore[assignment]
     """Shows the receipt of a withdrawal: that it is in the audit log, and, from about a day on, that all files are erased.
-    Whoever has its code may ask: it tells no case and no item. NOT_FOUND for a code of no withdrawal, UNAVAILABLE for
-    up to an hour after it.
+    Whoever has its code may ask: it tells no case and no item. NOT_FOUND for a code of no withdrawal, UNAVAILABLE with
+    reason NOT_SIGNED_YET for up to an hour after it.
     """
     GetChallenge: _aio.UnaryUnaryMultiCallable[_registration_pb2.GetChallengeRequest, _registration_pb2.GetChallengeResponse]  # type: ignore[assignment]
     """Gives a challenge whose solution lets new items that have to wait go live before those of others who share the
@@ -180,8 +180,8 @@ class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registration_pb2.GetReceiptResponse, _abc.Awaitable[_registration_pb2.GetReceiptResponse]]:
         """Shows the receipt of a withdrawal: that it is in the audit log, and, from about a day on, that all files are erased.
-        Whoever has its code may ask: it tells no case and no item. NOT_FOUND for a code of no withdrawal, UNAVAILABLE for
-        up to an hour after it.
+        Whoever has its code may ask: it tells no case and no item. NOT_FOUND for a code of no withdrawal, UNAVAILABLE with
+        reason NOT_SIGNED_YET for up to an hour after it.
         """
 
     @_abc_1.abstractmethod
