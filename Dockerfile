@@ -37,6 +37,11 @@ FROM python:3.11-slim-trixie
 LABEL org.opencontainers.image.title="Disrupt" \
       org.opencontainers.image.description="Hash database for stopping the sharing of intimate images without consent" \
       org.opencontainers.image.licenses="Apache-2.0 AND GPL-2.0-or-later"
+# Pango, which sets `disrupt yearly-report` as PDF, and its font.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends \
+        fonts-dejavu-core libharfbuzz-subset0 libpango-1.0-0 libpangoft2-1.0-0 \
+    && rm -rf /var/lib/apt/lists/*
 # The uid is fixed, so that the owner of a volume's files is the same in every version.
 RUN groupadd --gid 10001 disrupt \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin disrupt \

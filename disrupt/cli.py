@@ -29,6 +29,10 @@ _COMMANDS = {
         "disrupt.submission.commands:withdraw",
         "Retirer un dossier, ou certaines de ses images avec --item.",
     ),
+    "receipt": (
+        "disrupt.submission.commands:receipt",
+        "Vérifier le reçu d'un retrait.",
+    ),
     "match": (
         "disrupt.archives.asking:match",
         "Look pictures and videos up: is this a registered one?",
@@ -36,6 +40,10 @@ _COMMANDS = {
     "review": (
         "disrupt.client.review_commands:review",
         "Voir ce qui est enregistré, et décider de ce que les recherches trouvent.",
+    ),
+    "yearly-report": (
+        "disrupt.reports.commands:yearly_report",
+        "Faire le rapport d'une année, comme un signaleur de confiance le doit.",
     ),
     "examples": (
         "disrupt.client.examples_command:examples",
@@ -100,6 +108,7 @@ _EXTRAS = {
     "disrupt.archives.commands": ("server", "archives"),
     "disrupt.web.": ("web",),
     "disrupt.door.": ("door",),
+    "disrupt.reports.": ("report",),
 }
 """Rooms and modules whose commands need extras."""
 
@@ -108,9 +117,9 @@ _HELP = """Enregistrer des images intimes pour bloquer leur diffusion.
 Register intimate pictures so that their sharing is stopped, and look pictures up.
 
 \b
-Personnes concernées · people affected:  submit, status, keep, withdraw
+Personnes concernées · people affected:  submit, status, keep, withdraw, receipt
 Platforms:                               match, examples, report, door
-Staff of the hotline:                    review
+Staff of the hotline:                    review, yearly-report
 Operators:                               serve, reload, config, web, keys, banks,
                                          lists, erase, backup, restore, registry, audit, doctor,
                                          health, top, scan, hash; disrupt-index

@@ -227,6 +227,12 @@ class RegistryReplacedError(UnavailableError):
     reason = "REGISTRY_REPLACED"
 
 
+class NotSignedYetError(UnavailableError):
+    """The withdrawal is in no signed checkpoint of the audit log yet: ask in an hour."""
+
+    reason = "NOT_SIGNED_YET"
+
+
 class LeadershipLostError(UnavailableError):
     """The one connection that may write to the registry's database was lost.
 

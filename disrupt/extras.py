@@ -37,6 +37,7 @@ PACKAGES = {
     "archives": ("pyarrow",),
     "ray": ("ray",),
     "lists": ("defusedxml", "httpcore"),
+    "report": ("jinja2", "matplotlib", "weasyprint"),
 }
 """Packages of each extra, by import name."""
 

@@ -1,4 +1,4 @@
-"""Measure the stages of MatchHashes in one process: decoding, search, rule, answer, encoding.
+"""Measure the stages of MatchHashes in one process: decoding, search, rules, answer, encoding.
 
 It takes the stages of the server one after the other over the same calls, without gRPC, on one
 core, in µs of processor time a call: the fastest of several passes.
@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from disrupt.core.hashes import MAX_DISTANCE_BITS
+from disrupt.core.hashes import HASH_BITS, MAX_DISTANCE_BITS
 from disrupt.core.lookups import HashLookup, Matches
 from disrupt.core.policy import FIRST_BANKS, Scope
 from disrupt.index.columns import NearestHits
 from disrupt.index.live import LiveIndex
 from disrupt.services.matching import UNBOUNDED, complete, hash_steps, limits_bits_of
 from disrupt.services.nearness import near_enough
+from disrupt.services.probing import NOTHING, Noted, Probing, sightings
 from disrupt.services.tokens import MatchTokens
 from disrupt.v1 import match_pb2
 from disrupt.wire import match as wire
@@ -47,6 +48,7 @@ class Row:
     search_us: float
     near_rule_us: float
     matches_us: float
+    probing_us: float
     match_ids_us: float
     answer_us: float
     encode_us: float
@@ -55,6 +57,7 @@ class Row:
 def measure(live: LiveIndex, asked: Codes, hashes: int, passes: int) -> Row:
     """Measure the stages of calls of so many hashes, over all of ``asked``."""
     limits_bits, tokens = limits_bits_of(_SCOPE), MatchTokens(bytes(32))
+    probing = Probing(HASH_BITS, 0)
     parts = [asked[at : at + hashes] for at in range(0, len(asked) - hashes + 1, hashes)]
     parts = parts[:_CALLS_MAX]
     messages = [
@@ -76,6 +79,12 @@ def measure(live: LiveIndex, asked: Codes, hashes: int, passes: int) -> Row:
         )
         return complete(steps)
 
+    def note(call: tuple[Matches, Codes]) -> Noted:
+        if not len(call[0]):
+            return NOTHING
+        matches, part = call
+        return probing.note("platform", sightings(matches, part, matches.query, ()))
+
     def seal(matches: Matches) -> list[bytes]:
         item_ids = [item_id.tobytes() for item_id in matches.item_ids]
         return tokens.seal(item_ids, matches.matched_versions(), "00000000", 0)
@@ -88,6 +97,7 @@ def measure(live: LiveIndex, asked: Codes, hashes: int, passes: int) -> Row:
     found, search_us = timed(search, parts)
     _, near_rule_us = timed(judge, list(zip(found, parts, strict=True)))
     matches, look_up_us = timed(look_up, parts)
+    _, probing_us = timed(note, list(zip(matches, parts, strict=True)))
     match_ids, match_ids_us = timed(seal, matches)
     answers, answer_us = timed(answer, list(zip(lookups, matches, match_ids, strict=True)))
     _, encode_us = timed(match_pb2.MatchHashesResponse.SerializeToString, answers)
@@ -98,6 +108,7 @@ def measure(live: LiveIndex, asked: Codes, hashes: int, passes: int) -> Row:
         search_us,
         near_rule_us,
         max(0.0, look_up_us - search_us - near_rule_us),
+        probing_us,
         match_ids_us,
         answer_us,
         encode_us,

@@ -10,6 +10,8 @@ import click
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from disrupt.audit import entries, files, notes
+from disrupt.audit.receipts import WithdrawalReceipt
+from disrupt.audit.receipts import verify as verify_receipt
 from disrupt.audit.verification import Fault, Finding, Verified, verify
 from disrupt.data_directory import DataDirectory
 from disrupt.errors import DisruptError
@@ -91,6 +93,43 @@ def verify_command(leaves: Path, key_file: Path, kept: tuple[Path, ...], *, as_j
         raise click.ClickException(error.message) from error
     _show(verified, len(checkpoints), as_json=as_json)
     sys.exit(bool(verified.findings))
+
+
+@audit.command("receipt")
+@click.argument("receipt", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--key",
+    "key_file",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with what `disrupt audit key` printed, from somebody whom you trust.",
+)
+def receipt_command(receipt: Path, key_file: Path) -> None:
+    """Check RECEIPT, which `disrupt receipt --save` wrote. Needs no server and no network.
+
+    \b
+    Exit codes: 0 it shows that all is erased; 1 it shows nothing, or cannot be
+    read; 2 wrong usage; 3 it shows that the withdrawal is logged, and no more.
+
+    \b
+    Example: disrupt audit receipt receipt.json --key audit.key
+    """
+    try:
+        verifier = notes.Verifier.parse(key_file.read_text(encoding="utf-8"))
+        read = WithdrawalReceipt.parse(receipt.read_text(encoding="utf-8"))
+        cleared = verify_receipt(read, verifier)
+    except UnicodeDecodeError as error:
+        raise click.ClickException("Key and receipt are text.") from error
+    except DisruptError as error:
+        raise click.ClickException(error.message) from error
+    click.echo(f"Withdrawal {read.withdrawal.number} is in the log.")
+    if cleared is None:
+        click.echo("The log does not say yet that it is erased everywhere.")
+        sys.exit(3)
+    click.echo(
+        f"On {cleared.day} all files were free of it, but for backups: those of the service, and of"
+        f" {cleared.mirrors} mirrors. {cleared.silent} others that may have a copy do not report."
+    )
 
 
 def _show(verified: Verified, checkpoints: int, *, as_json: bool) -> None:

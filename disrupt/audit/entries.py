@@ -7,6 +7,7 @@ the proofs that it is part of stay valid.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,29 @@ ACT, REGISTRATION, WITHDRAWAL, ERASURE, DISPUTE, MIRROR, CLEARED, RESTORED = (
 was withdrawn."""
 
 Entry = Mapping[str, Any]
+
+
+_ID = re.compile(r"(0|[1-9][0-9]{0,17})-([0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True)
+class LeafId:
+    """Number and digest (32 bytes) by which a person names the leaf of a withdrawal."""
+
+    number: int
+    digest: bytes
+
+    def __str__(self) -> str:
+        """Return it as ``NUMBER-DIGEST``, the digest in hexadecimal."""
+        return f"{self.number}-{self.digest.hex()}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return what ``str`` wrote, in any case and amid space. ValueError for anything else."""
+        match = _ID.fullmatch("".join(text.split()).lower())
+        if match is None:
+            raise ValueError("A receipt is of the form NUMBER-DIGEST.")
+        return cls(int(match[1]), bytes.fromhex(match[2]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +91,7 @@ class Leaf:
 
     @classmethod
     def parse(cls, line: str) -> Self:
-        """Return the leaf of a line. ValueError where it is none."""
+        """Return the leaf of a line that ``line`` wrote. ValueError for any other."""
         match json.loads(line):
             case [int(number), str(leaf), (str() | None) as salt, (str() | None) as entry]:
                 drawn = None if salt is None else bytes.fromhex(salt)
@@ -76,7 +100,13 @@ class Leaf:
                 raise ValueError("It is not a list of number, leaf, salt and entry.")
         if len(made.leaf) != LEAF_BYTES or made.number < 0:
             raise ValueError(f"A leaf has {LEAF_BYTES} bytes, and a number from 0 on.")
+        if made.line() != line:
+            raise ValueError("A line is not as it was written.")
         return made
+
+
+REMOVALS = frozenset({WITHDRAWAL, ERASURE})
+"""Kinds of entries after which bytes have to go from files."""
 
 
 def decided(state: str) -> str:
@@ -100,7 +130,7 @@ def read(path: Path) -> Iterator[Leaf]:
     A last line that was not written to its end is left out.
     """
     try:
-        with path.open(encoding="ascii") as file:
+        with path.open(encoding="ascii", newline="\n") as file:
             for line in file:
                 if line.endswith("\n"):
                     yield Leaf.parse(line)

@@ -8,14 +8,16 @@ newest leaves, so that a restore need not forget it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from disrupt.audit.entries import Leaf, read
+from disrupt.audit.entries import CLEARED, Leaf, read
 from disrupt.audit.notes import Checkpoint, Verifier
-from disrupt.audit.tree import Frontier
+from disrupt.audit.tree import Frontier, inclusion_proof, subtrees
 from disrupt.data_directory import sync, write_private
 from disrupt.errors import DataDirectoryError, UnavailableError
 
@@ -32,7 +34,10 @@ class AuditFiles:
         """
         self._directory = directory
         self._frontier = Frontier()
-        self._signed = -1
+        self.signed = (0, "")
+        """Size of the newest checkpoint that was signed here, and its note."""
+        self._cleared = list[tuple[int, int]]()
+        """For each leaf that says so: before which one all is erased; and its own number."""
         try:
             (directory / CHECKPOINTS).mkdir(mode=0o700, parents=True, exist_ok=True)
             (directory / LEAVES).touch(mode=0o600)
@@ -66,15 +71,28 @@ class AuditFiles:
     def sign(self, key: Ed25519PrivateKey, origin: str) -> Checkpoint:
         """Sign a checkpoint of what is there, unless the newest is of it; return it."""
         checkpoint = Checkpoint(origin, self.size, self._frontier.root())
-        if self._signed != self.size:
+        if self.signed[0] != self.size or not self.signed[1]:
             note = checkpoint.signed(key)
             for path in (
                 self._directory / CHECKPOINTS / f"{self.size:012}",
                 self._directory / CHECKPOINT,
             ):
                 write_private(path, note)
-            self._signed = self.size
+            self.signed = (self.size, note)
         return checkpoint
+
+    def cleared(self, number: int, before: int) -> int | None:
+        """Return the first leaf, ``before`` another, that says that what a leaf tells is erased."""
+        index = bisect_right(self._cleared, number, key=itemgetter(0))
+        if index == len(self._cleared) or self._cleared[index][1] >= before:
+            return None
+        return self._cleared[index][1]
+
+    def proof(
+        self, number: int, size: int, leaves: Callable[[int, int], Iterable[bytes]]
+    ) -> list[bytes]:
+        """Prove that the tree of a size has a leaf; ``leaves`` returns some hundreds by number."""
+        return inclusion_proof(number, size, subtrees(leaves, self._frontier.blocks))
 
     def _take(self, leaf: Leaf) -> None:
         if leaf.number != self.size:
@@ -84,6 +102,8 @@ class AuditFiles:
             )
         self._frontier.add(leaf.leaf)
         self.newest = leaf
+        if leaf.entry and CLEARED in leaf.entry and leaf.content.get("kind") == CLEARED:
+            self._cleared.append((leaf.content["before"], leaf.number))
 
 
 def _drop_torn(path: Path) -> None:

@@ -69,6 +69,7 @@ from disrupt.client.results import (
     VideoAnswer,
 )
 from disrupt.client.retries import RetryPolicy
+from disrupt.client.statements import Automation, Ground, statement_of_reasons
 from disrupt.client.sync import MatchClient
 from disrupt.core.hashes import PdqHash
 from disrupt.core.lookups import Effort, Extent, Segment
@@ -79,8 +80,10 @@ from disrupt.core.status import Limits
 __all__ = [
     "Assurance",
     "AsyncMatchClient",
+    "Automation",
     "Effort",
     "Extent",
+    "Ground",
     "HashAnswer",
     "ImageAnswer",
     "IndexStatus",
@@ -94,4 +97,5 @@ __all__ = [
     "RetryPolicy",
     "Segment",
     "VideoAnswer",
+    "statement_of_reasons",
 ]

@@ -46,12 +46,13 @@ def connection_options(
     server: str = "Server to ask, HOST:PORT; several between commas. TLS beyond this machine.",
     key_file: str = "File that holds the key.  [default: the environment variable DISRUPT_KEY]",
     tls_ca: str = "PEM file of the authorities to trust.  [default: the system's]",
-    no_key: str = "There is no key, or its file cannot be read: name a file with --key-file, or set"
-    " DISRUPT_KEY.",
+    no_key: str | None = "There is no key, or its file cannot be read: name a file with --key-file,"
+    " or set DISRUPT_KEY.",
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add ``--server``, ``--key-file`` and ``--tls-ca`` with these texts, as one ``target``.
 
-    The key is never an argument: the process list would show it to everybody on the machine.
+    Without a key the command says ``no_key``; where that is None it runs, with an empty key. The
+    key is never an argument: the process list would show it to everybody on the machine.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -169,7 +170,7 @@ class Progress:
         self._move(self._done)
 
 
-def _key(file: Path | None, no_key: str) -> str:
+def _key(file: Path | None, no_key: str | None) -> str:
     if file is None:
         key = os.environ.get("DISRUPT_KEY", "")
     else:
@@ -177,6 +178,6 @@ def _key(file: Path | None, no_key: str) -> str:
             key = file.read_text("utf-8-sig")  # some editors begin a file with a mark
         except (OSError, UnicodeDecodeError):
             key = ""
-    if not key.strip():
+    if no_key is not None and not key.strip():
         raise click.UsageError(no_key)
     return key.strip()

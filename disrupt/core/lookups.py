@@ -252,7 +252,8 @@ class Matches:
     ``kind`` u8, ``assurance`` u8, ``plan`` u16, ``ordinal`` u16 as stored.
     The areas, u16, are those of the pair of versions that shows the largest share of either
     side, in thousandths, 0 where not known: of the item's nearest entry to each version.
-    ``number`` u64 is the item's number in the index. ``versions`` u16 (n, v, 3), 1 ≤ v ≤ 8: plan,
+    ``number`` u64 is the item's number in the index, ``start_ms`` u32 where the stored hash's frame
+    begins. ``versions`` u16 (n, v, 3), 1 ≤ v ≤ 8: plan,
     ordinal and distance of the stored versions that its match id names, the nearest first, see
     ``matched_versions``. ``is_common``: a picture in common use is as near to every query hash as
     the item is. ``is_disputed``: the caller's organisation disputes it.
@@ -271,6 +272,7 @@ class Matches:
     query_area_permille: NDArray[np.uint16]
     stored_area_permille: NDArray[np.uint16]
     number: NDArray[np.uint64]
+    start_ms: NDArray[np.uint32]
     versions: NDArray[np.uint16]
     is_common: NDArray[np.bool_]
     is_disputed: NDArray[np.bool_]
@@ -344,7 +346,7 @@ class VideoMatch:
     that shows the largest share of a frame of either side. ``common_only``: the evidence is
     moments that many videos of its bank have, as an intro. ``versions`` are the stored versions
     that its match id names, the nearest first; ``is_disputed``: the caller's organisation disputes
-    all that is near.
+    all that is near. ``queried``, 32 bytes, and ``stored_start_ms`` are of the nearest pair.
     """
 
     item_id: bytes
@@ -363,6 +365,8 @@ class VideoMatch:
     stored_area_permille: int
     versions: tuple[MatchedVersion, ...]
     is_disputed: bool
+    queried: bytes
+    stored_start_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,9 @@ class BankPolicy:
         return {name: value for name, value in given.items() if value is not None}
 
 
+BAND_ENDS_BITS = (0, 15, 23, 31, OPERATOR_MAX_DISTANCE_BITS)
+"""Ends of the bands of distances, inclusive: those that tallies count, and 0, which copies have."""
+
 TEST_BANK = "test"
 """Name of the bank of ``core.examples``: searched only by this name, by every key of right MATCH,
 and counted in no statistic of matches."""
@@ -111,7 +114,8 @@ class ApiKey:
 
     ``organisation`` is who answers for it: what is counted by organisation is counted for all keys
     that name the same. ``banks`` are bank numbers. Days are ISO dates (UTC), empty for none;
-    ``expires_on`` is the first day on which the key is refused.
+    ``expires_on`` is the first day on which the key is refused. With ``distance_bands`` answers
+    have the ends of BAND_ENDS_BITS for distances.
     """
 
     key_id: str
@@ -124,6 +128,7 @@ class ApiKey:
     revoked_on: str = ""
     expires_on: str = ""
     last_used_on: str = ""
+    distance_bands: bool = False
 
     def valid_on(self, day: str) -> bool:
         """Tell whether it was neither revoked, nor has expired on a day."""
@@ -190,7 +195,8 @@ def scope(
     ``names`` empty: every bank of the key but the test bank, or that where the key has no other;
     every key may name it. Nobody may name the bank of pictures in common use: it is as unknown as
     any. A threshold above a searched
-    bank's own is refused, not lowered (operators: above 63). Raises InvalidRequestError for a
+    bank's own is refused, not lowered (operators: above 63), and so is one within a band for a key
+    with bands, which would tell distances apart. Raises InvalidRequestError for a
     threshold out of range or an unknown bank, and PermissionDeniedError for a bank that the key may
     not search.
     """
@@ -215,6 +221,14 @@ def scope(
                 Violation(
                     "options.max_distance_bits",
                     f"{max_distance_bits} is outside 0-{largest_bits} (inclusive)",
+                )
+            )
+        if key.distance_bands and max_distance_bits not in {*BAND_ENDS_BITS, *limits.values()}:
+            ends = ", ".join(str(end) for end in BAND_ENDS_BITS if end <= largest_bits)
+            raise InvalidRequestError.of(
+                Violation(
+                    "options.max_distance_bits",
+                    f"this key gets distances in bands: give the end of one, {ends}",
                 )
             )
         limits = dict.fromkeys(limits, max_distance_bits)

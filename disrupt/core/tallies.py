@@ -28,6 +28,8 @@ class Tally(StrEnum):
     UPLOADS_LOOKED_UP_AGAIN = "uploads_looked_up_again"
     """Uploads of lookups that asked only for what is new since an earlier one."""
     UPLOADS_MATCHED = "uploads_matched"
+    PROBING = "probing"
+    """Items that an organisation explored bit by bit, once in an hour each."""
     OUTCOMES = "outcomes"
     """First reports of an outcome; ``days`` are those from the match to it."""
     DISPUTES = "disputes"
@@ -54,6 +56,7 @@ LABELS: Mapping[Tally, tuple[str, ...]] = {
     Tally.UPLOADS_LOOKED_UP: ("organisation",),
     Tally.UPLOADS_LOOKED_UP_AGAIN: ("organisation",),
     Tally.UPLOADS_MATCHED: ("organisation", "bank", "distance", "extent"),
+    Tally.PROBING: ("organisation",),
     Tally.OUTCOMES: ("organisation", "outcome", "days"),
     Tally.DISPUTES: ("organisation",),
     Tally.REVIEWS: ("action", "days"),
@@ -71,7 +74,12 @@ ROUNDED_TO = 5
 """Counts of MONTHLY are answered as the nearest multiple of this."""
 
 BY_WORKERS = frozenset(
-    {Tally.UPLOADS_LOOKED_UP, Tally.UPLOADS_LOOKED_UP_AGAIN, Tally.UPLOADS_MATCHED}
+    {
+        Tally.UPLOADS_LOOKED_UP,
+        Tally.UPLOADS_LOOKED_UP_AGAIN,
+        Tally.UPLOADS_MATCHED,
+        Tally.PROBING,
+    }
 )
 """Tallies that workers count, and hand over to the writer."""
 

@@ -24,10 +24,15 @@ from disrupt.registry import head_note, journal, opening
 from disrupt.registry.registry import RegistryReader
 from disrupt.registry.sqlite.integrity import integrity_problems
 from disrupt.registry.versions import missing
-from disrupt.upkeep import erasure
+from disrupt.upkeep import audit, erasure
 
 _RESTORE = "Stop the server and restore from a backup: docs/operations.md."
 _ERASE = "Run `disrupt erase`, and find `erasure_failed` in the log."
+_AUDIT = (
+    "Keep data/audit and a copy of the registry as they are, and ask who has changed it; compare"
+    " with a checkpoint kept elsewhere: docs/audit.md."
+)
+_DOUBTS_SHOWN = 5
 _H = 3600.0
 _NO_INDEX = "There is none yet; the first start makes it."
 _PATIENCE_S, _RETRY_S = 5.0, 0.1
@@ -44,6 +49,7 @@ def checks(data_dir: Path) -> tuple[Check, ...]:
         Check("removals", lambda: removals(data_dir), _RESTORE),
         Check("index", lambda: index(data_dir), "Run `disrupt-index rebuild`."),
         Check("erasure", lambda: withdrawn(data_dir), _ERASE),
+        Check("audit log", lambda: audit_log(data_dir), _AUDIT),
     )
 
 
@@ -271,6 +277,21 @@ def withdrawn(data_dir: Path) -> Iterator[Finding]:
         )
     else:
         yield ok("No file of the index holds anything withdrawn.")
+
+
+def audit_log(data_dir: Path) -> Iterator[Finding]:
+    """Check that the audit log is as its copy, its checkpoints and the record of acts have it."""
+    directory = DataDirectory(data_dir)
+    if not (directory.has_registry and directory.has_pepper):
+        yield ok("There is no registry that is written here, and so no audit log.")
+        return
+    with opening.reading(directory) as reader:
+        doubts = audit.doubts(reader, directory)
+    if doubts:
+        more = f", and {len(doubts) - _DOUBTS_SHOWN} more" if len(doubts) > _DOUBTS_SHOWN else ""
+        yield fail(f"Something was rewritten: {'; '.join(doubts[:_DOUBTS_SHOWN])}{more}.", _AUDIT)
+    else:
+        yield ok("The audit log is as its copy, its checkpoints and the record of acts have it.")
 
 
 def _newest_sound(index_dir: Path, reader: RegistryReader) -> Finding:

@@ -80,9 +80,10 @@ def keys() -> None:
 @click.option("--bank", "banks", multiple=True, help="Banks it may search.  [all there are now]")
 @click.option("--organisation", default="", help="Organisation that answers for it.  [NAME]")
 @_expires_option
+@click.option("--distance-bands", is_flag=True, help="Answer it distances in bands.")
 @_secret_file_option
 @json_option
-def create(
+def create(  # noqa: PLR0913 one for each option
     name: str,
     data_dir: Path,
     rights: tuple[str, ...],
@@ -91,6 +92,7 @@ def create(
     expires_on: str | None,
     secret_file: Path | None,
     *,
+    distance_bands: bool,
     as_json: bool,
 ) -> None:
     """Make a key for the holder NAME. Its secret is shown this once.
@@ -101,7 +103,10 @@ def create(
     Example: disrupt keys create platform --right match --data-dir data
     """
     request = wire.create_request(
-        name, _granted(rights), banks, organisation=organisation, expires_on=expires_on or ""
+        *(name, _granted(rights), banks),
+        organisation=organisation,
+        expires_on=expires_on or "",
+        distance_bands=distance_bands,
     )
     with open_desk(data_dir) as desk, _secret_file(secret_file) as opened:
         created = desk.CreateKey(request)
@@ -219,6 +224,11 @@ def _made(key: admin_pb2.Key, more: dict[str, Any], secret: str, *, as_json: boo
     callback=_day,
     help="First day on which it is refused, UTC.",
 )
+@click.option(
+    "--distance-bands/--exact-distances",
+    default=None,
+    help="Answer it distances in bands, or as they are.",
+)
 @json_option
 def set_command(
     key_id: str,
@@ -227,19 +237,25 @@ def set_command(
     banks: tuple[str, ...],
     expires_on: str | None,
     *,
+    distance_bands: bool | None,
     as_json: bool,
 ) -> None:
-    """Change rights, banks or expiry of the key KEY_ID. What is not named stays.
+    """Change rights, banks, expiry or distances of the key KEY_ID. What is not named stays.
 
     The secret stays the same. A key always has a right: to take all away, revoke it.
 
     \b
     Example: disrupt keys set 0a1b2c3d --bank adults --data-dir data
     """
-    if not (rights or banks or expires_on is not None):
-        raise click.UsageError("Name what to change: --right, --bank or --expires.")
+    if not (rights or banks or expires_on is not None or distance_bands is not None):
+        raise click.UsageError(
+            "Name what to change: --right, --bank, --expires, --distance-bands or"
+            " --exact-distances."
+        )
     with open_desk(data_dir) as desk:
-        request = wire.change_request(key_id, _granted(rights), banks, expires_on)
+        request = wire.change_request(
+            key_id, _granted(rights), banks, expires_on, distance_bands=distance_bands
+        )
         row = _row(desk.ChangeKey(request).key)
     if as_json:
         report(json.dumps(row))
@@ -247,7 +263,7 @@ def set_command(
     end = f"expires on {row['expires_on']}" if row["expires_on"] else "does not expire"
     report(
         f"Changed the key {row['key_id']} of {row['name']}: rights {','.join(row['rights'])}; banks"
-        f" {','.join(row['banks'])}; {end}."
+        f" {','.join(row['banks'])}; {end}; distances {_distances(row)}."
     )
 
 
@@ -342,13 +358,14 @@ def list_command(data_dir: Path, *, as_json: bool) -> None:
     if as_json:
         show(json.dumps({"keys": rows, "quotas": limits, "partners": partners}))
         return
-    lines = [("key", "state", "used", "rights", "banks", "organisation", "name")]
+    lines = [("key", "state", "used", "rights", "banks", "distances", "organisation", "name")]
     day = today()
     for row in rows:
         rights, banks = ",".join(row["rights"]), ",".join(row["banks"])
         used = row["last_used_on"] or _NEVER
         key_id, state = row["key_id"], _state(row, day)
-        lines.append((key_id, state, used, rights, banks, row["organisation"], row["name"]))
+        holder = row["organisation"], row["name"]
+        lines.append((key_id, state, used, rights, banks, _distances(row), *holder))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ([*map(str.ljust, line, widths)] for line in lines)
     quotas = (f"Quota of {name}: {_limits(**limit)}." for name, limit in limits.items())
@@ -357,6 +374,10 @@ def list_command(data_dir: Path, *, as_json: bool) -> None:
         for partner in listed.partners
     )
     show("\n".join(["  ".join(cells).rstrip() for cells in padded] + [*quotas, *named]))
+
+
+def _distances(row: dict[str, Any]) -> str:
+    return "banded" if row["distance_bands"] else "exact"
 
 
 def _state(row: dict[str, Any], day: str) -> str:
@@ -396,6 +417,7 @@ def _row(key: admin_pb2.Key) -> dict[str, Any]:
         "organisation": key.organisation,
         "expires_on": key.expires_on,
         "last_used_on": key.last_used_on,
+        "distance_bands": key.distance_bands,
     }
 
 

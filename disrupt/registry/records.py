@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.audit.entries import LeafId
 from disrupt.core.acts import Act
 from disrupt.core.case_erasures import CaseErasure
 from disrupt.core.cases import CaseStatus
@@ -207,10 +208,14 @@ class CaseRecord:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """The result of a withdrawal: the items that it removed, and a cursor that includes it."""
+    """The result of a withdrawal: the items that it removed, and a cursor that includes it.
+
+    ``receipt`` is its leaf in the audit log; None where it removed nothing.
+    """
 
     items: tuple[WithdrawnItem, ...]
     cursor: Cursor
+    receipt: LeafId | None = None
 
 
 @dataclass(frozen=True, slots=True)

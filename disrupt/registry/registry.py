@@ -15,6 +15,7 @@ the journal. Opening a writer makes registry and journal agree, whichever a cras
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
@@ -27,6 +28,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import structlog
 from sqlalchemy import Connection, Engine
 
+from disrupt.audit.entries import LeafId
 from disrupt.core.acts import Act
 from disrupt.core.case_erasures import day_of
 from disrupt.core.changes import Cursor
@@ -152,6 +154,7 @@ class RegistryReader:
     count_states = _reading(states.count_states)
     count_items = _reading(bulk.count_items)
     count_hidden = _reading(bulk.count_hidden)
+    unlogged_acts = _reading(acts.unlogged)
     acts = _reading(acts.acts)
     leaves = _reading(audit.leaves)
     newest_leaf = _reading(audit.newest_leaf)
@@ -307,14 +310,16 @@ class RegistryWriter(RegistryReader):
         """
         # A second attempt, in the reserve, removes nothing that the first has committed.
         withdrawn = dict[int, WithdrawnItem]()
+        receipts = list[LeafId]()
 
         def withdraw(connection: Connection) -> tuple[_Removals, Cursor]:
-            erased = statements.withdraw(connection, number, item_ids, numbers, day)
+            erased, leaf = statements.withdraw(connection, number, item_ids, numbers, day)
             withdrawn.update({removed.number: item for removed, item in erased})
+            receipts[:] = [leaf] if leaf else receipts
             return [removed for removed, _ in erased], queries.head(connection)
 
         cursor = self._remove(withdraw)
-        return Withdrawn(tuple(withdrawn.values()), cursor)
+        return Withdrawn(tuple(withdrawn.values()), cursor, next(iter(receipts), None))
 
     def remove_common(self, item_ids: Collection[bytes], act: Act, *, day: str) -> Cursor:
         """Remove items of the bank ``policy.COMMON`` as ``withdraw`` does, with an act on each.
@@ -398,6 +403,15 @@ class RegistryWriter(RegistryReader):
         with self._writable.translated_errors(), self._writable.reader.begin() as connection:
             return self._writable.uncleared_s(connection)
 
+    def erased_within_s(self) -> float:
+        """Return a time: no file of the database holds what was erased earlier than that ago.
+
+        Clears the log of SQLite for that, see ``checkpoint``; infinite while that is held up.
+        """
+        if self._writable.clears_at_once:
+            return 0.0 if self.checkpoint() else math.inf
+        return self.uncleared_s()
+
     def check_leadership(self) -> None:
         """Raise LeadershipLostError where this process can write no more. Waits for nothing."""
         self._writable.check_leadership()
@@ -453,6 +467,7 @@ class RegistryWriter(RegistryReader):
 
     count_uploads = _changing(tallies.count_uploads)
     put_access = _changing(access.put)
+    note_cleared = _changing(audit.note_cleared)
     take_over = _changing(decisions.take_over)
     undo = _changing(bulk.undo)
     forget = _changing(bulk.forget)
@@ -569,7 +584,7 @@ class RegistryWriter(RegistryReader):
             number = case_erasures.next_due(connection, at_s)
             if number is None:
                 return [], False
-            erased = statements.withdraw(connection, number, None, (), day, Closing.ERASED)
+            erased, _ = statements.withdraw(connection, number, None, (), day, Closing.ERASED)
             case_erasures.note_erased(connection, number, at_s)
             return [removed for removed, _ in erased], True
 

@@ -121,6 +121,12 @@ class Config(BaseModel):
     for a tenth of the versions that show only a part."""
     review_within_h: Annotated[float, Field(ge=48)] = 72.0
     """Hours after which what waits for a review takes its turn without one, at midnight."""
+    probing_varied_bits: Annotated[int, Field(ge=0, le=256)] = 192
+    """Bits of a stored hash from which on an organisation is counted as probing it: those in which
+    its hashes that matched it within an hour differ. 0: nobody is, and nobody waits."""
+    probing_delay_s: Annotated[float, Field(ge=0, le=2)] = 0.25
+    """Time that each further hash near such an item waits, one after the other, and a call at most
+    2 s. 0: none waits."""
     max_concurrent_calls: Annotated[int, Field(ge=1)] = 1000
     """Calls at once in one worker; more are RESOURCE_EXHAUSTED."""
 

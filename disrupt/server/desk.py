@@ -76,6 +76,7 @@ class Desk:
             act=_act(Action.KEY_ADDED),
             organisation=request.organisation,
             expires_on=request.expires_on,
+            distance_bands=request.distance_bands,
         )
         return admin_pb2.CreateKeyResponse(key=self._key(key), secret=secret)
 
@@ -109,6 +110,7 @@ class Desk:
             rights=self._checked(wire.rights(request)),
             bank_names=tuple(request.banks),
             expires_on=request.expires_on if request.HasField("expires_on") else None,
+            distance_bands=(request.distance_bands if request.HasField("distance_bands") else None),
         )
         return admin_pb2.ChangeKeyResponse(key=self._key(key))
 

@@ -27,7 +27,7 @@ QUOTA_MAX = 2**53
 """Largest quota: counts are float64."""
 
 
-def create_key(
+def create_key(  # noqa: PLR0913 all but four by name
     registry: RegistryWriter,
     name: str,
     rights: Iterable[Right],
@@ -37,6 +37,7 @@ def create_key(
     act: Act,
     organisation: str = "",
     expires_on: str = "",
+    distance_bands: bool = False,
 ) -> tuple[ApiKey, str]:
     """Make a key; return it with its secret, of which only the SHA-256 is stored.
 
@@ -60,6 +61,7 @@ def create_key(
         _bank_numbers(registry, bank_names),
         created_on=day,
         expires_on=expires_on,
+        distance_bands=distance_bands,
     )
     registry.add_key(key, act=act)
     return key, secret
@@ -77,8 +79,8 @@ def rotate_key(
     """Make a key like another, which expires after an overlap; return old and new with its secret.
 
     The old key expires ``overlap_days`` (1-366) after ``day``, unless it does so before. The new
-    one is of the same name, organisation, rights and banks, and expires on ``expires_on``. Raises
-    what ``change_key`` does.
+    one is of the same name, organisation, rights, banks and bands, and expires on ``expires_on``.
+    Raises what ``change_key`` does.
     """
     if not 1 <= overlap_days <= OVERLAP_DAYS_MAX:
         raise InvalidRequestError.of(
@@ -110,8 +112,9 @@ def change_key(
     rights: Iterable[Right] = (),
     bank_names: Sequence[str] = (),
     expires_on: str | None = None,
+    distance_bands: bool | None = None,
 ) -> ApiKey:
-    """Replace rights, banks or expiry of a key; what is empty or None stays.
+    """Replace rights, banks, expiry or bands of a key; what is empty or None stays.
 
     An empty ``expires_on`` is no expiry. The act gets what was named as its reason. Raises
     NotFoundError if no key has that id, and InvalidRequestError for a key that was revoked, and as
@@ -126,8 +129,14 @@ def change_key(
         rights=granted or key.rights,
         banks=_bank_numbers(registry, bank_names) if bank_names else key.banks,
         expires_on=key.expires_on if expires_on is None else expires_on,
+        distance_bands=key.distance_bands if distance_bands is None else distance_bands,
     )
-    given = {"rights": granted, "banks": bank_names, "expiry": expires_on is not None}
+    given = {
+        "rights": granted,
+        "banks": bank_names,
+        "expiry": expires_on is not None,
+        "distance_bands": distance_bands is not None,
+    }
     reason = "_".join(part for part, is_given in given.items() if is_given)
     registry.change_key(changed, act=replace(act, reason=reason))
     return changed

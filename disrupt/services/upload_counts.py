@@ -92,6 +92,11 @@ class UploadCounts:
             for labels, number in matched.by.items():
                 self._counts[day, Tally.UPLOADS_MATCHED, (organisation, *labels)] += number
 
+    def add_probed(self, day: str, organisation: str, items: int) -> None:
+        """Count items that an organisation probes."""
+        with self._counting:
+            self._counts[day, Tally.PROBING, (organisation,)] += items
+
     def batch(self, most: int) -> UploadBatch | None:
         """Return up to ``most`` counts to hand over, the same again until they are ``added``."""
         with self._counting:

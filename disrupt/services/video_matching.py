@@ -419,4 +419,6 @@ class VideoLookup:
             stored_area_permille=evidence.stored_area_permille,
             versions=(left or evidence.versions)[:MATCHED_VERSIONS_MAX],
             is_disputed=not left,
+            queried=evidence.query_row["hash"].tobytes(),
+            stored_start_ms=int(evidence.stored_entry["start_ms"]),
         )

@@ -49,6 +49,7 @@ from disrupt.submission.results import (
     Rejected,
     Submission,
     Withdrawal,
+    WithdrawalReceipt,
 )
 from disrupt.submission.waiting import Waiting
 from disrupt.v1 import registration_pb2
@@ -297,6 +298,15 @@ class SubmissionClient:
         """Keep a case that is about to be erased, since somebody said that its PIN is lost."""
         request = registration_pb2.KeepCaseRequest(access=requests.access(case_number, pin))
         return results.case(self._call(self._stub.KeepCase, request).case)
+
+    def receipt(self, code: str) -> WithdrawalReceipt:
+        """Return the receipt of a withdrawal, by its code.
+
+        NotFoundError where no withdrawal has that code, UnavailableError while the audit log has no
+        checkpoint with it, for up to an hour.
+        """
+        request = registration_pb2.GetReceiptRequest(code=code)
+        return results.withdrawal_receipt(self._call(self._stub.GetReceipt, request))
 
     def withdraw(
         self, case_number: str, pin: str, items: Sequence[str] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 import click
 from click.core import ParameterSource
@@ -114,6 +115,20 @@ with --yes.
 Exemples · Examples:
   disrupt withdraw ABCD-EFGH-JKM
   disrupt withdraw ABCD-EFGH-JKM --item 2
+"""
+
+_RECEIPT = """Vérifier le reçu d'un retrait, par le code que « disrupt withdraw --receipt » affiche.
+
+Le reçu montre que le retrait est inscrit au registre public du service, et, à partir du lendemain,
+que plus aucun fichier ne contient les empreintes. Il ne dit rien du dossier ni des images.
+
+Check the receipt of a withdrawal, by the code that `disrupt withdraw --receipt` has shown. It shows
+that the withdrawal is in the audit log of the service and, about a day later, that no file has the
+fingerprints any more. It tells nothing of the case or the pictures.
+
+\b
+Exemple · Example:
+  disrupt receipt 1042-9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 """
 
 _AGES = {"adult": AgeBand.ADULT, "minor": AgeBand.MINOR, "unsure": AgeBand.UNSURE}
@@ -307,6 +322,11 @@ def keep(*, case_number: str, pin_file: str | None, as_json: bool, target: termi
     is_flag=True,
     help="Retirer sans question · Withdraw without a question.",
 )
+@click.option(
+    "--receipt",
+    is_flag=True,
+    help="Afficher le code d'un reçu · Show the code of a receipt.",
+)
 @_pin_file
 @_json
 @speaking
@@ -316,6 +336,7 @@ def withdraw(
     case_number: str,
     items: tuple[str, ...],
     yes: bool,
+    receipt: bool,
     pin_file: str | None,
     as_json: bool,
     target: terminal.Target,
@@ -340,7 +361,7 @@ def withdraw(
             elif not yes:
                 _ask_whether_to_withdraw_items(client.case(number, pin), items)
             withdrawal = client.withdraw(number, pin, items or None)
-            _show_withdrawn(withdrawal, whole=not items, as_json=as_json)
+            _show_withdrawn(withdrawal, whole=not items, receipt=receipt, as_json=as_json)
             is_shown = True
     except (DisruptError, KeyboardInterrupt) as failure:
         if not client.may_have_changed:
@@ -348,6 +369,39 @@ def withdraw(
         if not is_shown:
             unknown = texts.WITHDRAWAL_NOT_KNOWN.format(number=number)
             raise EndedError(unknown, terminal.EXIT_NOT_KNOWN) from failure
+
+
+@click.command(
+    "receipt",
+    cls=BilingualCommand,
+    help=_RECEIPT + _EXIT_CODES,
+    advice={"NOT_FOUND": texts.NO_SUCH_RECEIPT},
+)
+@click.argument("code", metavar="CODE")
+@click.option(
+    "--save",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Enregistrer le reçu, pour « disrupt audit receipt » · "
+    "Save the receipt, for `disrupt audit receipt`.",
+)
+@_json
+@speaking
+@_connection
+def receipt(*, code: str, save: Path | None, as_json: bool, target: terminal.Target) -> None:
+    """Check the receipt of a withdrawal."""
+    with _client(target) as client:
+        shown = client.receipt(code)
+    if save:
+        save.write_text(f"{shown.document}\n", encoding="utf-8")
+    if as_json:
+        of_erasure = {
+            "erased_on": shown.erased_on or None,
+            "mirrors": shown.mirrors,
+            "silent": shown.silent,
+        }
+        terminal.print_json(of_erasure)
+        return
+    showing.show_receipt(terminal.output(), shown)
 
 
 def _ask_whether_to_withdraw_items(case: Case, items: Sequence[str]) -> None:
@@ -372,10 +426,12 @@ def _ask_whether_to_withdraw_items(case: Case, items: Sequence[str]) -> None:
     _ask_whether_to_withdraw(question.format(number=case.number))
 
 
-def _show_withdrawn(withdrawal: Withdrawal, *, whole: bool, as_json: bool) -> None:
+def _show_withdrawn(withdrawal: Withdrawal, *, whole: bool, receipt: bool, as_json: bool) -> None:
+    code = withdrawal.receipt_code if receipt else ""
     with showing.shown(texts.WITHDRAWN_NOT_SHOWN):
         if as_json:
-            terminal.print_json(showing.withdrawal_json(withdrawal))
+            with_code = {"receipt": code or None} if receipt else {}
+            terminal.print_json(showing.withdrawal_json(withdrawal) | with_code)
             return
         console = terminal.output()
         if whole:
@@ -383,6 +439,8 @@ def _show_withdrawn(withdrawal: Withdrawal, *, whole: bool, as_json: bool) -> No
         else:
             showing.show_withdrawn(console, withdrawal)
         showing.show_case(console, withdrawal.case, _given_options())
+        if code:
+            showing.show_receipt_code(console, code)
         say(console, texts.COME_BACK)
         showing.say_help(console, (item.age for item in withdrawal.case.items))
 

@@ -123,10 +123,28 @@ class WithdrawnItem:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """A case after a withdrawal, and the items that this one withdrew."""
+    """A case after a withdrawal, the items that this one withdrew, and the code of its receipt.
+
+    The code is empty where nothing was withdrawn.
+    """
 
     case: Case
     items: tuple[WithdrawnItem, ...]
+    receipt_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalReceipt:
+    """What the receipt of a withdrawal shows. ``document`` is for `disrupt audit receipt`.
+
+    ``erased_on`` (ISO, UTC) is the day by which all files were free of it, also those of
+    ``mirrors`` of platforms; empty: not yet. ``silent`` others may hold a copy and say nothing.
+    """
+
+    document: str
+    erased_on: str
+    mirrors: int
+    silent: int
 
 
 def outcome(value: int) -> Outcome:
@@ -172,4 +190,10 @@ def withdrawal(
             WithdrawnItem(item.number, item.item_id.hex(), bool(item.replaced_ids))
             for item in sorted(message.withdrawn, key=lambda item: item.number)
         ),
+        message.receipt_code,
     )
+
+
+def withdrawal_receipt(message: registration_pb2.GetReceiptResponse) -> WithdrawalReceipt:
+    """Convert the receipt of a withdrawal."""
+    return WithdrawalReceipt(message.document, message.erased_on, message.mirrors, message.silent)

@@ -29,6 +29,7 @@ from disrupt.submission.results import (
     Rejected,
     Submission,
     Withdrawal,
+    WithdrawalReceipt,
 )
 from disrupt.texts import Phrase
 
@@ -195,6 +196,25 @@ def show_withdrawn(console: Console, withdrawal: Withdrawal) -> None:
             say(console, texts.BY_OLDER_ID, indent="    ")
     if withdrawal.case.status == CaseStatus.WITHDRAWN:
         say(console, texts.CASE_WITHDRAWN_TOO, style="bold")
+
+
+def show_receipt_code(console: Console, code: str) -> None:
+    """Print the code of the receipt of a withdrawal."""
+    say(console, texts.RECEIPT_CODE)
+    _whole(console, f"  {code}")
+    say(console, texts.RECEIPT_LATER)
+
+
+def show_receipt(console: Console, receipt: WithdrawalReceipt) -> None:
+    """Print what the receipt of a withdrawal shows."""
+    say(console, texts.RECEIPT_LOGGED, style="bold")
+    if receipt.erased_on:
+        say(console, texts.RECEIPT_ERASED.format(day=receipt.erased_on), style="bold green")
+        say(console, texts.RECEIPT_MIRRORS.format(count=receipt.mirrors))
+        if receipt.silent:
+            say(console, texts.RECEIPT_SILENT.format(count=receipt.silent))
+    else:
+        say(console, texts.RECEIPT_NOT_YET)
 
 
 def show_items(console: Console, items: Iterable[CaseItem], ids: Iterable[bytes]) -> None:

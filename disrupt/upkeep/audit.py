@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from disrupt.audit import files
+from disrupt.audit.entries import WITHDRAWAL, Leaf, LeafId, read
 from disrupt.audit.files import ACCESS, AuditFiles
-from disrupt.audit.notes import Checkpoint
+from disrupt.audit.notes import Checkpoint, opened
+from disrupt.audit.receipts import WithdrawalReceipt
+from disrupt.audit.verification import verify
 from disrupt.core.acts import Action
 from disrupt.data_directory import DataDirectory, write_private
+from disrupt.errors import NotFoundError, NotSignedYetError
 from disrupt.registry.registry import RegistryReader
 
 _AT_ONCE = 1000
@@ -58,3 +63,64 @@ class AuditCopy:
     def sign(self) -> Checkpoint:
         """Sign a checkpoint of what was copied."""
         return self._files.sign(self._key, self._name)
+
+    def receipt(self, withdrawal: LeafId) -> WithdrawalReceipt:
+        """Return the receipt of a withdrawal. NotFoundError where the log has no such one.
+
+        NotSignedYetError while no checkpoint has it: it will be in the next one.
+        """
+        size, note = self._files.signed
+        number = withdrawal.number
+        leaf = next(iter(self._registry.leaves(number, 1)), None)
+        if (
+            leaf is None
+            or (leaf.number, leaf.leaf) != (number, withdrawal.digest)
+            or leaf.content.get("kind") != WITHDRAWAL
+        ):
+            raise NotFoundError("There is no such receipt.")
+        if number >= size:
+            raise NotSignedYetError("The withdrawal is in no checkpoint yet: ask in an hour.")
+        at = self._files.cleared(number, size)
+        cleared = None if at is None else self._registry.leaves(at, 1)[0]
+        return WithdrawalReceipt(
+            withdrawal,
+            tuple(self._files.proof(number, size, self._leaves)),
+            cleared,
+            () if at is None else tuple(self._files.proof(at, size, self._leaves)),
+            note,
+        )
+
+    def _leaves(self, first: int, last: int) -> list[bytes]:
+        return [leaf.leaf for leaf in self._registry.leaves(first, last - first)]
+
+
+def doubts(registry: RegistryReader, directory: DataDirectory) -> list[str]:
+    """Return what in a registry is not as its audit log, the log's copy or checkpoints have it.
+
+    DataDirectoryError where the copy or a checkpoint cannot be read, or is not of this registry.
+    """
+    paths = sorted((directory.audit / files.CHECKPOINTS).glob("*"))
+    signing = Ed25519PrivateKey.from_private_bytes(directory.secrets().audit_seed)
+    checkpoints = [
+        opened(note, files.verifier_of(signing, note.partition("\n")[0]))
+        for note in files.checkpoints(paths)
+    ]
+    verified = verify(_every_leaf(registry), checkpoints)
+    said = [
+        f"{finding.fault}: leaves {finding.first}-{max(finding.first, finding.last - 1)}"
+        for finding in verified.findings
+    ]
+    copy = directory.audit / files.LEAVES
+    pairs = zip(_every_leaf(registry), read(copy) if copy.exists() else (), strict=False)
+    differing = next((ours.number for ours, theirs in pairs if ours != theirs), None)
+    if differing is not None:
+        said.append(f"leaf {differing} of the database is not that of {copy}")
+    said += [f"act {number} is in no leaf as it is" for number in registry.unlogged_acts()]
+    return said
+
+
+def _every_leaf(registry: RegistryReader) -> Iterator[Leaf]:
+    first = 0
+    while leaves := registry.leaves(first, _AT_ONCE):
+        yield from leaves
+        first = leaves[-1].number + 1

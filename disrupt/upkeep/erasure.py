@@ -103,6 +103,16 @@ def held_since(reader: RegistryReader, index_dir: Path) -> int | None:
     )
 
 
+def clean_up_to(reader: RegistryReader, index_dir: Path) -> tuple[bytes, int]:
+    """Return the epoch, and the sequence up to which what was withdrawn is in no file of the index.
+
+    At most that of the head, as the reader has it.
+    """
+    head = reader.head()
+    held = held_since(reader, index_dir)
+    return head.epoch, head.sequence if held is None else min(head.sequence, held)
+
+
 def sequences(index_dir: Path) -> list[int]:
     """Return the sequence of the state that each generation on disk has, 0 where it is unknown."""
     return [_sequence(index_dir, generation) for generation in generations(index_dir)]

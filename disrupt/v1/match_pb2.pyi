@@ -72,7 +72,7 @@ class MatchOptions(_message.Message):
     """Largest distance that is a match, in bits, inclusive. Absent: each bank's own threshold. A platform may ask
     for 0 up to the bank's threshold (a larger value is refused), an operator's key for up to 63. A query whose hash
     is near that of a simple shape, as a circle or an edge, matches nearer or not at all, unless more than 31 are
-    asked for, or a video is looked up and found.
+    asked for, or a video is looked up and found. A key whose distances are banded may ask for the ends of bands alone.
     """
     max_matches: _builtins.int
     """Most media items answered per query, nearest first, 1-1000. 0: 10. The nearest item of every searched bank is answered
@@ -141,7 +141,9 @@ class Match(_message.Message):
     assurance: _types_pb2.Assurance.ValueType
     """What stands behind it."""
     distance_bits: _builtins.int
-    """Bits in which the nearest pair of hashes differs, 0-256."""
+    """Bits in which the nearest pair of hashes differs, 0-256. For a key whose distances are banded the end of its band: 0,
+    15, 23, 31 or the bank's threshold, where that is less.
+    """
     kind: _types_pb2.MediaKind.ValueType
     """What the item is."""
     match_id: _builtins.bytes
@@ -291,7 +293,7 @@ class MatchColumns(_message.Message):
 
     @_builtins.property
     def distances_bits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Bits apart, 0-256."""
+        """Bits apart, 0-256, or the end of a band, see `Match.distance_bits`."""
 
     @_builtins.property
     def bank_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -953,8 +953,13 @@ class WithdrawItemsResponse(_message.Message):
     CASE_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     WITHDRAWN_FIELD_NUMBER: _builtins.int
+    RECEIPT_CODE_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """State of the registry that includes the withdrawal; opaque, see GetIndexStatus."""
+    receipt_code: _builtins.str
+    """Code of a receipt, see GetReceipt, to be kept by the person alone: it is stored nowhere with the case. Empty where this
+    request withdrew nothing.
+    """
     @_builtins.property
     def case(self) -> Global___Case:
         """The case, after it."""
@@ -969,10 +974,11 @@ class WithdrawItemsResponse(_message.Message):
         case: Global___Case | None = ...,
         cursor: _builtins.str = ...,
         withdrawn: _abc.Iterable[Global___WithdrawnItem] | None = ...,
+        receipt_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["case", b"case"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "cursor", b"cursor", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "cursor", b"cursor", "receipt_code", b"receipt_code", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1011,8 +1017,13 @@ class WithdrawCaseResponse(_message.Message):
     CASE_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     WITHDRAWN_FIELD_NUMBER: _builtins.int
+    RECEIPT_CODE_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """State of the registry that includes the withdrawal; opaque, see GetIndexStatus."""
+    receipt_code: _builtins.str
+    """Code of a receipt, see GetReceipt, to be kept by the person alone: it is stored nowhere with the case. Empty where this
+    request withdrew nothing.
+    """
     @_builtins.property
     def case(self) -> Global___Case:
         """The case, after it."""
@@ -1027,14 +1038,73 @@ class WithdrawCaseResponse(_message.Message):
         case: Global___Case | None = ...,
         cursor: _builtins.str = ...,
         withdrawn: _abc.Iterable[Global___WithdrawnItem] | None = ...,
+        receipt_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["case", b"case"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "cursor", b"cursor", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case", b"case", "cursor", b"cursor", "receipt_code", b"receipt_code", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WithdrawCaseResponse: _TypeAlias = WithdrawCaseResponse  # noqa: Y015
+
+@_typing.final
+class GetReceiptRequest(_message.Message):
+    """Asks for a receipt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """The code that the withdrawal was answered with."""
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReceiptRequest: _TypeAlias = GetReceiptRequest  # noqa: Y015
+
+@_typing.final
+class GetReceiptResponse(_message.Message):
+    """The receipt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    ERASED_ON_FIELD_NUMBER: _builtins.int
+    MIRRORS_FIELD_NUMBER: _builtins.int
+    SILENT_FIELD_NUMBER: _builtins.int
+    document: _builtins.str
+    """Proofs as a JSON object, which `disrupt audit receipt` checks without a server."""
+    erased_on: _builtins.str
+    """Day by which all files were free of what was withdrawn, YYYY-MM-DD, UTC: those of the hotline's machines and of
+    platforms' mirrors, but for backups. Empty: not yet.
+    """
+    mirrors: _builtins.int
+    """Mirrors of platforms of which that is so."""
+    silent: _builtins.int
+    """Other organisations that may hold a copy, and do not report what they erase."""
+    def __init__(
+        self,
+        *,
+        document: _builtins.str = ...,
+        erased_on: _builtins.str = ...,
+        mirrors: _builtins.int = ...,
+        silent: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "erased_on", b"erased_on", "mirrors", b"mirrors", "silent", b"silent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReceiptResponse: _TypeAlias = GetReceiptResponse  # noqa: Y015
 
 @_typing.final
 class GetChallengeRequest(_message.Message):

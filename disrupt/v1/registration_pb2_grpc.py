@@ -72,6 +72,11 @@ class RegistrationServiceStub:
                 request_serializer=disrupt_dot_v1_dot_registration__pb2.KeepCaseRequest.SerializeToString,
                 response_deserializer=disrupt_dot_v1_dot_registration__pb2.KeepCaseResponse.FromString,
                 _registered_method=True)
+        self.GetReceipt = channel.unary_unary(
+                '/disrupt.v1.RegistrationService/GetReceipt',
+                request_serializer=disrupt_dot_v1_dot_registration__pb2.GetReceiptRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_registration__pb2.GetReceiptResponse.FromString,
+                _registered_method=True)
         self.GetChallenge = channel.unary_unary(
                 '/disrupt.v1.RegistrationService/GetChallenge',
                 request_serializer=disrupt_dot_v1_dot_registration__pb2.GetChallengeRequest.SerializeToString,
@@ -142,6 +147,15 @@ class RegistrationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReceipt(self, request, context):
+        """Shows the receipt of a withdrawal: that it is in the audit log, and, from about a day on, that all files are erased.
+        Whoever has its code may ask: it tells no case and no item. NOT_FOUND for a code of no withdrawal, UNAVAILABLE with
+        reason NOT_SIGNED_YET for up to an hour after it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetChallenge(self, request, context):
         """Gives a challenge whose solution lets new items that have to wait go live before those of others who share the
         network (docs/live-limits.md). Changes nothing.
@@ -194,6 +208,11 @@ def add_RegistrationServiceServicer_to_server(servicer, server):
                     servicer.KeepCase,
                     request_deserializer=disrupt_dot_v1_dot_registration__pb2.KeepCaseRequest.FromString,
                     response_serializer=disrupt_dot_v1_dot_registration__pb2.KeepCaseResponse.SerializeToString,
+            ),
+            'GetReceipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReceipt,
+                    request_deserializer=disrupt_dot_v1_dot_registration__pb2.GetReceiptRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_registration__pb2.GetReceiptResponse.SerializeToString,
             ),
             'GetChallenge': grpc.unary_unary_rpc_method_handler(
                     servicer.GetChallenge,
@@ -398,6 +417,33 @@ class RegistrationService:
             '/disrupt.v1.RegistrationService/KeepCase',
             disrupt_dot_v1_dot_registration__pb2.KeepCaseRequest.SerializeToString,
             disrupt_dot_v1_dot_registration__pb2.KeepCaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReceipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.RegistrationService/GetReceipt',
+            disrupt_dot_v1_dot_registration__pb2.GetReceiptRequest.SerializeToString,
+            disrupt_dot_v1_dot_registration__pb2.GetReceiptResponse.FromString,
             options,
             channel_credentials,
             insecure,

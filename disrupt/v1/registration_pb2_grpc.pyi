@@ -55,6 +55,11 @@ class RegistrationServiceStub:
     """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on). Safe to repeat,
     and of other cases changes nothing.
     """
+    GetReceipt: _grpc.UnaryUnaryMultiCallable[_registration_pb2.GetReceiptRequest, _registration_pb2.GetReceiptResponse]
+    """Shows the receipt of a withdrawal: that it is in the audit log, and, from about a day on, that all files are erased.
+    Whoever has its code may ask: it tells no case and no item. NOT_FOUND for a code of no withdrawal, UNAVAILABLE with
+    reason NOT_SIGNED_YET for up to an hour after it.
+    """
     GetChallenge: _grpc.UnaryUnaryMultiCallable[_registration_pb2.GetChallengeRequest, _registration_pb2.GetChallengeResponse]
     """Gives a challenge whose solution lets new items that have to wait go live before those of others who share the
     network (docs/live-limits.md). Changes nothing.
@@ -88,6 +93,11 @@ class RegistrationServiceAsyncStub(RegistrationServiceStub):
     KeepCase: _aio.UnaryUnaryMultiCallable[_registration_pb2.KeepCaseRequest, _registration_pb2.KeepCaseResponse]  # type: ignore[assignment]
     """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on). Safe to repeat,
     and of other cases changes nothing.
+    """
+    GetReceipt: _aio.UnaryUnaryMultiCallable[_registration_pb2.GetReceiptRequest, _registration_pb2.GetReceiptResponse]  # type: ignore[assignment]
+    """Shows the receipt of a withdrawal: that it is in the audit log, and, from about a day on, that all files are erased.
+    Whoever has its code may ask: it tells no case and no item. NOT_FOUND for a code of no withdrawal, UNAVAILABLE with
+    reason NOT_SIGNED_YET for up to an hour after it.
     """
     GetChallenge: _aio.UnaryUnaryMultiCallable[_registration_pb2.GetChallengeRequest, _registration_pb2.GetChallengeResponse]  # type: ignore[assignment]
     """Gives a challenge whose solution lets new items that have to wait go live before those of others who share the
@@ -161,6 +171,17 @@ class RegistrationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_registration_pb2.KeepCaseResponse, _abc.Awaitable[_registration_pb2.KeepCaseResponse]]:
         """Keeps a case that is about to be erased because its PIN was said to be lost (Case.erased_on). Safe to repeat,
         and of other cases changes nothing.
+        """
+
+    @_abc_1.abstractmethod
+    def GetReceipt(
+        self,
+        request: _registration_pb2.GetReceiptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registration_pb2.GetReceiptResponse, _abc.Awaitable[_registration_pb2.GetReceiptResponse]]:
+        """Shows the receipt of a withdrawal: that it is in the audit log, and, from about a day on, that all files are erased.
+        Whoever has its code may ask: it tells no case and no item. NOT_FOUND for a code of no withdrawal, UNAVAILABLE with
+        reason NOT_SIGNED_YET for up to an hour after it.
         """
 
     @_abc_1.abstractmethod

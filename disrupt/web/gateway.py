@@ -92,10 +92,13 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A call: how its request is decoded, where its tokens go, its largest body, its hashes."""
+    """A call: how its request is decoded, where its tokens go, its largest body, its hashes.
+
+    Without ``access`` its request has no tokens.
+    """
 
     decode: Callable[[bytes], Any]
-    access: Callable[[Any], Any] = lambda message: message.access
+    access: Callable[[Any], Any] | None = lambda message: message.access
     bytes_max: int = ENVELOPE_BYTES_MAX
     hashes: Callable[[Any], int] = lambda _message: 0
 
@@ -113,6 +116,7 @@ _CALLS = {
     ),
     "GetCase": _Call(_decoder(registration_pb2.GetCaseRequest)),
     "KeepCase": _Call(_decoder(registration_pb2.KeepCaseRequest)),
+    "GetReceipt": _Call(_decoder(registration_pb2.GetReceiptRequest), access=None),
     "GetChallenge": _Call(_decoder(registration_pb2.GetChallengeRequest), lambda message: message),
     "WithdrawItems": _Call(_decoder(registration_pb2.WithdrawItemsRequest)),
     "WithdrawCase": _Call(_decoder(registration_pb2.WithdrawCaseRequest)),
@@ -258,8 +262,9 @@ async def _with_origin(call: _Call, body: bytes, tokens: tuple[bytes, ...]) -> t
         message = call.decode(body)
         if isinstance(message, registration_pb2.RegisterHashesRequest):
             message.context.door = registration_pb2.DOOR_PAGE
-        access = call.access(message)
-        access.origin_token, access.wider_origin_tokens[:] = tokens[0], tokens[1:]
+        if call.access:
+            access = call.access(message)
+            access.origin_token, access.wider_origin_tokens[:] = tokens[0], tokens[1:]
         whole: bytes = message.SerializeToString()
         return whole, call.hashes(message)
 

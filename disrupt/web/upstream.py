@@ -14,6 +14,7 @@ from disrupt.client.connection import Connection
 from disrupt.client.failures import failure
 from disrupt.errors import (
     DisruptError,
+    NotSignedYetError,
     PermissionDeniedError,
     UnauthenticatedError,
     UnavailableError,
@@ -76,7 +77,7 @@ class Upstream:
     def _for_caller(self, error: DisruptError) -> DisruptError:
         if isinstance(error, UnauthenticatedError | PermissionDeniedError):
             self._report("gateway_key_refused", error.reason)
-        elif isinstance(error, UnavailableError):
+        elif isinstance(error, UnavailableError) and not isinstance(error, NotSignedYetError):
             self._report("server_unavailable", error.reason)
         else:
             return error

@@ -47,6 +47,7 @@ def create_request(
     *,
     organisation: str = "",
     expires_on: str = "",
+    distance_bands: bool = False,
 ) -> admin_pb2.CreateKeyRequest:
     """Make the request for a new key."""
     with _text("name, bank or organisation"):
@@ -56,6 +57,7 @@ def create_request(
             banks=banks,
             organisation=organisation,
             expires_on=expires_on,
+            distance_bands=distance_bands,
         )
 
 
@@ -74,6 +76,8 @@ def change_request(
     granted: tuple[Right, ...] = (),
     banks: tuple[str, ...] = (),
     expires_on: str | None = None,
+    *,
+    distance_bands: bool | None = None,
 ) -> admin_pb2.ChangeKeyRequest:
     """Make the request to change a key; what is empty or None stays."""
     with _text("key_id or bank"):
@@ -82,6 +86,7 @@ def change_request(
             rights=[right.value for right in granted],  # type: ignore[misc]  # same numbers
             banks=banks,
             expires_on=expires_on,
+            distance_bands=distance_bands,
         )
 
 
@@ -243,6 +248,7 @@ def key(value: ApiKey, bank_names: Mapping[int, str]) -> admin_pb2.Key:
         organisation=value.organisation,
         expires_on=value.expires_on,
         last_used_on=value.last_used_on,
+        distance_bands=value.distance_bands,
     )
 
 

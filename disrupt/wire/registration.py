@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from disrupt.audit.entries import LeafId
+from disrupt.audit.receipts import WithdrawalReceipt
 from disrupt.core.cases import AgeBand, new_case_number, parse_case_number, parse_pin
 from disrupt.core.media import ITEM_ID_BYTES, MediaKind
 from disrupt.core.partners import Partner
@@ -25,7 +27,7 @@ from disrupt.core.registrations import (
 )
 from disrupt.core.tallies import OTHER, Door
 from disrupt.core.transforms import PLANS
-from disrupt.errors import InvalidRequestError
+from disrupt.errors import InvalidRequestError, Violation
 from disrupt.texts import LANGUAGES
 from disrupt.v1 import registration_pb2, types_pb2
 from disrupt.wire.fields import fingerprints, fingerprints_message, invalid, low_quality_message
@@ -251,21 +253,44 @@ def kept_answer(value: ShownCase) -> registration_pb2.KeepCaseResponse:
     return registration_pb2.KeepCaseResponse(case=case(value))
 
 
+def receipt_id(message: registration_pb2.GetReceiptRequest) -> LeafId:
+    """Return the leaf that the code of a receipt names. InvalidRequestError."""
+    try:
+        return LeafId.parse(message.code)
+    except ValueError as error:
+        raise InvalidRequestError.of(Violation("code", str(error))) from error
+
+
+def receipt_answer(receipt: WithdrawalReceipt) -> registration_pb2.GetReceiptResponse:
+    """Make the answer that shows a receipt."""
+    message = registration_pb2.GetReceiptResponse(document=receipt.to_json())
+    if cleared := receipt.told:
+        message.erased_on = cleared.day
+        message.mirrors, message.silent = cleared.mirrors, cleared.silent
+    return message
+
+
 def items_withdrawn_answer(
-    value: ShownCase, withdrawn: Iterable[WithdrawnItem], cursor: str
+    value: ShownCase, withdrawn: Iterable[WithdrawnItem], cursor: str, receipt: LeafId | None
 ) -> registration_pb2.WithdrawItemsResponse:
     """Make the answer to a withdrawal of items; ``cursor`` is sealed."""
     return registration_pb2.WithdrawItemsResponse(
-        case=case(value), cursor=cursor, withdrawn=map(_withdrawn_item, withdrawn)
+        case=case(value),
+        cursor=cursor,
+        withdrawn=map(_withdrawn_item, withdrawn),
+        receipt_code=str(receipt or ""),
     )
 
 
 def case_withdrawn_answer(
-    value: ShownCase, withdrawn: Iterable[WithdrawnItem], cursor: str
+    value: ShownCase, withdrawn: Iterable[WithdrawnItem], cursor: str, receipt: LeafId | None
 ) -> registration_pb2.WithdrawCaseResponse:
     """Make the answer to a withdrawal of a case; ``cursor`` is sealed."""
     return registration_pb2.WithdrawCaseResponse(
-        case=case(value), cursor=cursor, withdrawn=map(_withdrawn_item, withdrawn)
+        case=case(value),
+        cursor=cursor,
+        withdrawn=map(_withdrawn_item, withdrawn),
+        receipt_code=str(receipt or ""),
     )
 
 

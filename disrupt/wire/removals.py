@@ -14,6 +14,16 @@ def request() -> removals_pb2.ReadRemovalsRequest:
     return removals_pb2.ReadRemovalsRequest()
 
 
+def erased_request() -> removals_pb2.GetErasedRequest:
+    """Make the request that asks what a machine has erased."""
+    return removals_pb2.GetErasedRequest()
+
+
+def erased_answer(epoch: bytes, sequence: int) -> removals_pb2.GetErasedResponse:
+    """Make the answer that says what a machine has erased."""
+    return removals_pb2.GetErasedResponse(epoch=epoch, sequence=sequence)
+
+
 def parts(content: bytes) -> Iterator[removals_pb2.ReadRemovalsResponse]:
     """Yield a list, which is as the journal of removals has it, in messages of up to 1 MiB."""
     for first in range(0, len(content), _PART_BYTES):

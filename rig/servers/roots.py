@@ -20,7 +20,7 @@ from pathlib import Path
 BASE_PATH = "/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ACCOUNTS = ("passwd", "group", "shadow", "gshadow", "login.defs")
 _NETWORK = ("hosts", "resolv.conf", "nsswitch.conf", "ssl")
-_LIBRARIES = ("ld.so.conf", "ld.so.conf.d", "alternatives")
+_LIBRARIES = ("ld.so.conf", "ld.so.conf.d", "alternatives", "fonts")
 _CERTIFICATES = {"NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "PIP_CERT"}
 _MADE = ("opt", "root", "run", "tmp", "var/log", "etc", "proc", "dev", "usr")
 

@@ -41,8 +41,9 @@ def test_a_root_is_that_of_the_definition_at_each_size(leaves: list[bytes]) -> N
 @given(leaf_lists.filter(bool), st.data())
 def test_a_proof_holds_for_its_leaf_alone(leaves: list[bytes], data: st.DataObject) -> None:
     index = data.draw(st.integers(0, len(leaves) - 1))
-    proof, root = tree.inclusion_proof(leaves, index), tree.root_of(leaves)
-    size = len(leaves)
+    size, root = len(leaves), tree.root_of(leaves)
+    subtrees = tree.subtrees(lambda first, last: leaves[first:last], ())
+    proof = tree.inclusion_proof(index, size, subtrees)
     assert tree.is_included(leaves[index], index, size, proof, root)
     InclusionProof(index, size, proof).check(tree.leaf_hash(leaves[index]), root)
     other = bytes([leaves[index][0] ^ 1]) + leaves[index][1:]

@@ -11,6 +11,7 @@ from typing import Any, Self
 import click
 import pytest
 
+from benchmarks.load import probing
 from benchmarks.recall import narrowing, recall
 from benchmarks.speed import archives, hashing, lifecycle, search
 
@@ -52,7 +53,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
     Of its report it returns figures, details, failures and parameters beside each other.
     """
-    for module in (archives, hashing, lifecycle, narrowing, recall, search):
+    for module in (archives, hashing, lifecycle, narrowing, probing, recall, search):
         monkeypatch.setattr(module, "ProcessPoolExecutor", InProcess)
 
     def run(command: click.Command, *words: str | Path) -> tuple[int, Any]:

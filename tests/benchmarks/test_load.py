@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.load import load, turns
+from benchmarks.load import load, probing, turns
 from benchmarks.load.arrivals import OK, Call, Called, open_loop
 from benchmarks.load.calls import SHARES
 from benchmarks.load.soak import Sample, growth_bytes, judged
@@ -148,3 +148,14 @@ def test_callers_are_answered_rightly_beside_an_attack(bench: Bench) -> None:
     assert row["health"]
     assert " 8" in row["attackers_answers"], "the proxy refuses RESOURCE_EXHAUSTED"
     assert code == bool(row["broken"]) == bool(report["failures"])
+
+
+@pytest.mark.parametrize("sabotage", [False, True])
+def test_attackers_gain_a_stored_hash_and_only_a_walk_among_ordinary_lookups_is_counted(
+    sabotage: bool, bench: Bench
+) -> None:
+    sizes = ("--lookups", "2000", "--viral", "4", "--copies", "2", "--photographs", "1")
+    code, report = bench(probing.main, *sizes, *(["--sabotage"] if sabotage else []))
+    assert (code, report["failures"]) == (0, [])
+    assert {row["bits"] for row in report["attacks"]} == {256}
+    assert report["ordinary"][0]["counted"] == sabotage

@@ -74,6 +74,7 @@ HEALTHY = {
     'disrupt_disputes{reason="minor"}': "0x240",
     'disrupt_disputes{reason="near_tenth"}': "0x240",
     "disrupt_turns_waiting": "90x240",
+    'disrupt_probing_total{organisation="b"}': "0x100 1x140",
     'disrupt_matches_total{bank="adults", distance_bits="0-7"}': "0+10x240",
     'disrupt_matches_total{bank="minors", distance_bits="8-15"}': "0+1x240",
     "disrupt_common_matches_total": "0+2x240",
@@ -122,6 +123,7 @@ CAUSES = {
     "DisruptPinsGuessed": {
         'disrupt_refusals_total{reason="TOO_MANY_ATTEMPTS", key="a"}': "0+20x240"
     },
+    "DisruptProbing": {'disrupt_probing_total{organisation="a"}': "0x200 1x40"},
     "DisruptReviewWaits": {'disrupt_items{state="waiting"}': "120x240"},
     "DisruptManyCommon": {"disrupt_common_matches_total": "0+3x240"},
     "DisruptPictureDisputed": {'disrupt_disputes{reason="within_floor"}': "0x233 1x7"},

@@ -129,7 +129,7 @@ def test_the_report_for_programs_holds_all_findings_and_fails_with_one(
     code, is_ok, verdicts = report(data_dir)
     assert (code, is_ok) == (0, True)
     of_disk, of_data = {"file system", "free space"}, {"permissions", "secrets", "registry"}
-    assert verdicts.keys() == of_disk | of_data | {"removals", "index", "erasure"}
+    assert verdicts.keys() == of_disk | of_data | {"removals", "index", "erasure", "audit log"}
     code, is_ok, verdicts = report(data_dir / "elsewhere")
     assert (code, is_ok, verdicts) == (1, False, {"data directory": Verdict.FAIL})
 

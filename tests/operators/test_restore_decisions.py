@@ -98,7 +98,8 @@ class Site:
         writer.change_bank(replace(bank, organisations=frozenset({"a"})), act(Action.BANK_CHANGED))
         writer.add_key(LATER, act=act(Action.KEY_ADDED))
         writer.change_key(
-            replace(EARLIER, banks=frozenset({bank.number})), act=act(Action.KEY_CHANGED)
+            replace(EARLIER, banks=frozenset({bank.number}), distance_bands=True),
+            act=act(Action.KEY_CHANGED),
         )
         writer.revoke_key(OTHER.key_id, day=DAY, act=act(Action.KEY_REVOKED))
         writer.set_quota(LookupQuota("a", 60, 0, 0, 0), act=act(Action.QUOTA_SET))

@@ -21,12 +21,14 @@ from disrupt.admin.v1 import removals_pb2
 from disrupt.admin.v1.removals_pb2_grpc import (
     RemovalsServiceStub,
 )
+from disrupt.audit import entries
 from disrupt.core.policy import MINORS
 from disrupt.data_directory import JOURNAL, DataDirectory
 from disrupt.feed.node import Node
 from disrupt.feed.removals import RemovalList
+from disrupt.index.generations import create_first
 from disrupt.operators import removals
-from disrupt.registry import journal, sqlite
+from disrupt.registry import journal, opening, sqlite
 from disrupt.registry.records import Removed
 from disrupt.registry.registry import RegistryReader
 from disrupt.server.config import Config
@@ -34,8 +36,12 @@ from disrupt.server.edge import internal
 from disrupt.server.edge.handlers import add_service, by_name
 from disrupt.server.edge.interceptors import Errors
 from disrupt.server.edge.methods import message_limit
+from disrupt.server.edge.pool import Pool
 from disrupt.server.edge.receiving import Receiver
 from disrupt.server.node.removals import SERVICE, RemovalsServicer
+from disrupt.server.writer.clearing import Clearing
+from disrupt.upkeep.erasure import erase
+from disrupt.upkeep.rebuild import rebuild
 from rig.callers.caller import TIMEOUT_S, outcome
 from rig.callers.shell import Done, run
 from rig.media.registrations import ACT, DAY, api_key, item_of, new_item, registration
@@ -84,14 +90,16 @@ class Site:
         errors = Errors(Receiver(partial(message_limit, config=config)), 30, 30)
         first = internal.InternalCalls(internal.WRITER, (f"/{SERVICE.full_name}/",))
         server = aio.server(interceptors=[first, errors], options=internal.options(config))
-        servicer = RemovalsServicer(RemovalList(self.node.journal))
-        add_service(server, SERVICE, by_name(servicer))
-        internal.listen(server, config)
-        await server.start()
-        try:
-            yield
-        finally:
-            await server.stop(0)
+        with sqlite.open_reader(self.data.registry) as reader:
+            removals = RemovalList(self.node.journal)
+            servicer = RemovalsServicer(removals, reader, self.node.index)
+            add_service(server, SERVICE, by_name(servicer))
+            internal.listen(server, config)
+            await server.start()
+            try:
+                yield
+            finally:
+                await server.stop(0)
 
     def restore(self) -> dict[str, Any]:
         """Run the command beside the machine that answers; return what it reports.
@@ -209,6 +217,9 @@ def test_where_every_list_was_read_it_succeeds() -> None:
 
 
 def test_the_list_is_shown_to_writers_only(site: Site) -> None:
+    with opening.writing(site.data):
+        pass  # makes it
+
     async def ask(name: str) -> grpc.StatusCode:
         request = removals_pb2.ReadRemovalsRequest()
         async with site.answering():
@@ -220,3 +231,29 @@ def test_the_list_is_shown_to_writers_only(site: Site) -> None:
 
     assert asyncio.run(ask("writer-1")) is grpc.StatusCode.OK
     assert asyncio.run(ask("node-1")) is grpc.StatusCode.PERMISSION_DENIED
+
+
+def test_a_writer_asks_a_machine_what_it_has_erased(site: Site) -> None:
+    now_s = [1_800_000_000.0]
+    config = Config.load(site.config, data_dir=site.data.path, nodes=(f"127.0.0.1:{site.port}",))
+    with opening.writing(site.data) as registry:
+        create_first(site.node.index, registry.head().epoch)
+        site.data.audit.mkdir()
+        chance = random.Random(5)
+        number = registry.register(registration(chance, None, new_item(chance)), day=DAY)
+        rebuild(registry, site.node.index)
+        registry.withdraw(number.case_number, None, day=DAY)
+        pool = Pool("writer", threads=1, queued=10)
+        clearing = Clearing(config, registry, site.data, pool, lambda: now_s[0])
+
+        async def look() -> bool:
+            async with site.answering():
+                await clearing.step()
+            newest = registry.newest_leaf()
+            return newest is not None and newest.content["kind"] == entries.CLEARED
+
+        assert not asyncio.run(look())
+        now_s[0] += 1000
+        assert not asyncio.run(look()), "a generation of the machine holds it"
+        erase(registry, site.node.index)
+        assert asyncio.run(look())

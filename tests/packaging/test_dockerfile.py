@@ -1,8 +1,9 @@
 """The Dockerfile: what it may say, and its steps, run in roots of their own.
 
 Exercised: COPY and RUN, without a network where the step says so, and the server that comes of
-them. Not exercised: the base images (this machine's /usr and Python stand for them; the libraries
-loaded are compared with what the slim one is known to have), layers and the engine.
+them. Not exercised: what apt-get installs, the base images (this machine's /usr and Python stand
+for both; the libraries loaded are compared with what the slim one is known to have), layers and the
+engine.
 tests/deploy/test_compose.py runs the last stage as the compose file has it.
 """
 
@@ -95,6 +96,8 @@ def copy(root: Root, rest: str, of_stages: dict[str, Root]) -> None:
 
 def run(root: Root, rest: str) -> None:
     """Follow RUN; its one kind of mount is this machine's cache."""
+    if "apt-get install" in rest:
+        return
     options, command = re.fullmatch(r"((?:--\S+ +)*)(.*)", rest).groups()  # type: ignore[union-attr]
     cached = "--mount=type=cache,target=/root/.cache" in options
     assert options.count("--") == cached + ("--network=none" in options), options
@@ -180,3 +183,16 @@ assert "HEIC" in FORMATS
 assert {f"/libraries/{name}" for name in LIBRARIES} < read_page().keys()
 """
     image.run("/opt/disrupt/bin/python", "-c", script)
+
+
+def test_the_image_has_what_it_takes_to_make_a_report(image: Root) -> None:
+    (installed,) = (rest for name, rest in STEPS if name == "RUN" and "apt-get install" in rest)
+    packages = installed.partition("--no-install-recommends")[2].partition("&&")[0].split()
+    on_this_machine = (ROOT / "scripts" / "system-packages").read_text()
+    assert packages
+    assert not [name for name in packages if not re.search(rf":{name}\b", on_this_machine)]
+    image.run(
+        *("/bin/sh", "-c"),
+        "disrupt yearly-report 2026 --counts /dev/null --output /tmp/report; test $? = 3"
+        " && grep -q PDF /tmp/report/disrupt-2026.fr.pdf",
+    )

@@ -18,7 +18,7 @@ PACKAGES = {
     for name, _, package in (
         entry.partition(":")
         for entry in re.findall(
-            r"^    ([a-z0-9./-]+(?::[a-z0-9-]+)?)(?: #.*)?$",
+            r"^    ([A-Za-z0-9./-]+(?::[a-z0-9.-]+)?)(?: #.*)?$",
             SCRIPT.read_text().partition("needed=(")[2].partition("\n)")[0],
             re.MULTILINE,
         )
@@ -48,7 +48,7 @@ def test_what_is_missing_is_installed_or_named(
         [bash, SCRIPT],
         env={
             "PATH": str(folder),
-            **dict.fromkeys(("LIBRARIES", "POSTGRESQL", "GOCODE"), str(tmp_path)),
+            **dict.fromkeys(("LIBRARIES", "FONTS", "POSTGRESQL", "GOCODE"), str(tmp_path)),
         },
         capture_output=True,
         text=True,

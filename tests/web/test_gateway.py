@@ -29,6 +29,7 @@ from disrupt.errors import (
     DisruptError,
     InvalidRequestError,
     LimitExceededError,
+    NotSignedYetError,
     OverloadedError,
     PermissionDeniedError,
     TooManyAttemptsError,
@@ -173,6 +174,20 @@ def test_trouble_with_key_or_server_is_unavailable_to_people_and_in_the_log(
     events = [(line["event"], line["reason"]) for line in lines]
     assert ("gateway_key_refused", "RIGHT_MISSING") in events
     assert ("server_unavailable", "UNAVAILABLE") in events
+
+
+def test_a_receipt_is_asked_for_without_an_origin_and_one_that_is_not_signed_is_no_trouble(
+    lines: list[dict[str, Any]],
+) -> None:
+    request = registration_pb2.GetReceiptRequest(code=f"7-{bytes(32).hex()}").SerializeToString()
+    shown = registration_pb2.GetReceiptResponse(document="{}", erased_on="2026-12-03", mirrors=2)
+    later = NotSignedYetError("Ask in an hour.")
+    with scripted(status_of(later), shown) as server, running(server.address) as page:
+        refusal, answer = (page.call("GetReceipt", request) for _ in range(2))
+        assert [seen.request for seen in server.seen] == [request] * 2
+    assert (refusal.status, reason_of(refusal)) == (503, NotSignedYetError.reason)
+    assert answer.body == shown.SerializeToString()
+    assert "server_unavailable" not in [line["event"] for line in lines]
 
 
 def test_nothing_else_is_answered(server: ScriptedServer, page: Running) -> None:

@@ -77,6 +77,7 @@ class Key(_message.Message):
     ORGANISATION_FIELD_NUMBER: _builtins.int
     EXPIRES_ON_FIELD_NUMBER: _builtins.int
     LAST_USED_ON_FIELD_NUMBER: _builtins.int
+    DISTANCE_BANDS_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """Id, 8 lowercase hex digits."""
     name: _builtins.str
@@ -91,6 +92,8 @@ class Key(_message.Message):
     """First day on which it is refused; empty: it does not expire."""
     last_used_on: _builtins.str
     """Day on which it was last used; empty if never."""
+    distance_bands: _builtins.bool
+    """Whether distances in its answers are the ends of bands: 0, 15, 23, 31 and 63 bits."""
     @_builtins.property
     def rights(self) -> _containers.RepeatedScalarFieldContainer[Global___Right.ValueType]:
         """What it allows."""
@@ -111,10 +114,11 @@ class Key(_message.Message):
         organisation: _builtins.str = ...,
         expires_on: _builtins.str = ...,
         last_used_on: _builtins.str = ...,
+        distance_bands: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["banks", b"banks", "created_on", b"created_on", "expires_on", b"expires_on", "key_id", b"key_id", "last_used_on", b"last_used_on", "name", b"name", "organisation", b"organisation", "revoked_on", b"revoked_on", "rights", b"rights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["banks", b"banks", "created_on", b"created_on", "distance_bands", b"distance_bands", "expires_on", b"expires_on", "key_id", b"key_id", "last_used_on", b"last_used_on", "name", b"name", "organisation", b"organisation", "revoked_on", b"revoked_on", "rights", b"rights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -199,12 +203,15 @@ class CreateKeyRequest(_message.Message):
     BANKS_FIELD_NUMBER: _builtins.int
     ORGANISATION_FIELD_NUMBER: _builtins.int
     EXPIRES_ON_FIELD_NUMBER: _builtins.int
+    DISTANCE_BANDS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name of its holder, 1-100 characters."""
     organisation: _builtins.str
     """Organisation that answers for it, at most 100 characters. Empty: the one named as its holder."""
     expires_on: _builtins.str
     """First day on which it is refused, YYYY-MM-DD, UTC, after today. Empty: it does not expire."""
+    distance_bands: _builtins.bool
+    """Whether distances in its answers are the ends of bands."""
     @_builtins.property
     def rights(self) -> _containers.RepeatedScalarFieldContainer[Global___Right.ValueType]:
         """What it allows, at least one."""
@@ -221,10 +228,11 @@ class CreateKeyRequest(_message.Message):
         banks: _abc.Iterable[_builtins.str] | None = ...,
         organisation: _builtins.str = ...,
         expires_on: _builtins.str = ...,
+        distance_bands: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["banks", b"banks", "expires_on", b"expires_on", "name", b"name", "organisation", b"organisation", "rights", b"rights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["banks", b"banks", "distance_bands", b"distance_bands", "expires_on", b"expires_on", "name", b"name", "organisation", b"organisation", "rights", b"rights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -313,7 +321,7 @@ Global___ListKeysResponse: _TypeAlias = ListKeysResponse  # noqa: Y015
 
 @_typing.final
 class RotateKeyRequest(_message.Message):
-    """Makes a key like another: of the same name, organisation, rights and banks."""
+    """Makes a key like another: of the same name, organisation, rights, banks and bands of distances."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -385,10 +393,13 @@ class ChangeKeyRequest(_message.Message):
     RIGHTS_FIELD_NUMBER: _builtins.int
     BANKS_FIELD_NUMBER: _builtins.int
     EXPIRES_ON_FIELD_NUMBER: _builtins.int
+    DISTANCE_BANDS_FIELD_NUMBER: _builtins.int
     key_id: _builtins.str
     """Id of the key."""
     expires_on: _builtins.str
     """First day on which it is refused, YYYY-MM-DD, UTC, after today. Empty: it does not expire. Absent: as before."""
+    distance_bands: _builtins.bool
+    """Whether distances in its answers are the ends of bands from now on. Absent: as before."""
     @_builtins.property
     def rights(self) -> _containers.RepeatedScalarFieldContainer[Global___Right.ValueType]:
         """What it allows from now on. Empty: as before."""
@@ -404,13 +415,19 @@ class ChangeKeyRequest(_message.Message):
         rights: _abc.Iterable[Global___Right.ValueType] | None = ...,
         banks: _abc.Iterable[_builtins.str] | None = ...,
         expires_on: _builtins.str | None = ...,
+        distance_bands: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_on", b"_expires_on", "expires_on", b"expires_on"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_distance_bands", b"_distance_bands", "_expires_on", b"_expires_on", "distance_bands", b"distance_bands", "expires_on", b"expires_on"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_on", b"_expires_on", "banks", b"banks", "expires_on", b"expires_on", "key_id", b"key_id", "rights", b"rights"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance_bands", b"_distance_bands", "_expires_on", b"_expires_on", "banks", b"banks", "distance_bands", b"distance_bands", "expires_on", b"expires_on", "key_id", b"key_id", "rights", b"rights"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__distance_bands: _TypeAlias = _typing.Literal["distance_bands"]  # noqa: Y015
+    _WhichOneofArgType__distance_bands: _TypeAlias = _typing.Literal["_distance_bands", b"_distance_bands"]  # noqa: Y015
     _WhichOneofReturnType__expires_on: _TypeAlias = _typing.Literal["expires_on"]  # noqa: Y015
     _WhichOneofArgType__expires_on: _TypeAlias = _typing.Literal["_expires_on", b"_expires_on"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__distance_bands) -> _WhichOneofReturnType__distance_bands | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_on) -> _WhichOneofReturnType__expires_on | None: ...
 
 Global___ChangeKeyRequest: _TypeAlias = ChangeKeyRequest  # noqa: Y015

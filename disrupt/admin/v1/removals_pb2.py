@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x64isrupt/admin/v1/removals.proto\x12\x10\x64isrupt.admin.v1\"\x15\n\x13ReadRemovalsRequest\"$\n\x14ReadRemovalsResponse\x12\x0c\n\x04part\x18\x01 \x01(\x0c\x32r\n\x0fRemovalsService\x12_\n\x0cReadRemovals\x12%.disrupt.admin.v1.ReadRemovalsRequest\x1a&.disrupt.admin.v1.ReadRemovalsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x64isrupt/admin/v1/removals.proto\x12\x10\x64isrupt.admin.v1\"\x15\n\x13ReadRemovalsRequest\"\x12\n\x10GetErasedRequest\"4\n\x11GetErasedResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x0c\x12\x10\n\x08sequence\x18\x02 \x01(\x03\"$\n\x14ReadRemovalsResponse\x12\x0c\n\x04part\x18\x01 \x01(\x0c\x32\xc8\x01\n\x0fRemovalsService\x12_\n\x0cReadRemovals\x12%.disrupt.admin.v1.ReadRemovalsRequest\x1a&.disrupt.admin.v1.ReadRemovalsResponse0\x01\x12T\n\tGetErased\x12\".disrupt.admin.v1.GetErasedRequest\x1a#.disrupt.admin.v1.GetErasedResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,8 +33,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_READREMOVALSREQUEST']._serialized_start=53
   _globals['_READREMOVALSREQUEST']._serialized_end=74
-  _globals['_READREMOVALSRESPONSE']._serialized_start=76
-  _globals['_READREMOVALSRESPONSE']._serialized_end=112
-  _globals['_REMOVALSSERVICE']._serialized_start=114
-  _globals['_REMOVALSSERVICE']._serialized_end=228
+  _globals['_GETERASEDREQUEST']._serialized_start=76
+  _globals['_GETERASEDREQUEST']._serialized_end=94
+  _globals['_GETERASEDRESPONSE']._serialized_start=96
+  _globals['_GETERASEDRESPONSE']._serialized_end=148
+  _globals['_READREMOVALSRESPONSE']._serialized_start=150
+  _globals['_READREMOVALSRESPONSE']._serialized_end=186
+  _globals['_REMOVALSSERVICE']._serialized_start=189
+  _globals['_REMOVALSSERVICE']._serialized_end=389
 # @@protoc_insertion_point(module_scope)

@@ -34,6 +34,49 @@ class ReadRemovalsRequest(_message.Message):
 Global___ReadRemovalsRequest: _TypeAlias = ReadRemovalsRequest  # noqa: Y015
 
 @_typing.final
+class GetErasedRequest(_message.Message):
+    """Asks what the machine has erased."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetErasedRequest: _TypeAlias = GetErasedRequest  # noqa: Y015
+
+@_typing.final
+class GetErasedResponse(_message.Message):
+    """What the machine has erased."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.bytes
+    """Epoch of the registry that it follows, 16 bytes."""
+    sequence: _builtins.int
+    """What was withdrawn up to this change is in no file of its index."""
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.bytes = ...,
+        sequence: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetErasedResponse: _TypeAlias = GetErasedResponse  # noqa: Y015
+
+@_typing.final
 class ReadRemovalsResponse(_message.Message):
     """A part of the list."""
 

@@ -40,6 +40,11 @@ class RemovalsServiceStub:
                 request_serializer=disrupt_dot_admin_dot_v1_dot_removals__pb2.ReadRemovalsRequest.SerializeToString,
                 response_deserializer=disrupt_dot_admin_dot_v1_dot_removals__pb2.ReadRemovalsResponse.FromString,
                 _registered_method=True)
+        self.GetErased = channel.unary_unary(
+                '/disrupt.admin.v1.RemovalsService/GetErased',
+                request_serializer=disrupt_dot_admin_dot_v1_dot_removals__pb2.GetErasedRequest.SerializeToString,
+                response_deserializer=disrupt_dot_admin_dot_v1_dot_removals__pb2.GetErasedResponse.FromString,
+                _registered_method=True)
 
 
 class RemovalsServiceServicer:
@@ -53,6 +58,13 @@ class RemovalsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetErased(self, request, context):
+        """Says up to where the machine's files hold nothing that was withdrawn.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RemovalsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +72,11 @@ def add_RemovalsServiceServicer_to_server(servicer, server):
                     servicer.ReadRemovals,
                     request_deserializer=disrupt_dot_admin_dot_v1_dot_removals__pb2.ReadRemovalsRequest.FromString,
                     response_serializer=disrupt_dot_admin_dot_v1_dot_removals__pb2.ReadRemovalsResponse.SerializeToString,
+            ),
+            'GetErased': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetErased,
+                    request_deserializer=disrupt_dot_admin_dot_v1_dot_removals__pb2.GetErasedRequest.FromString,
+                    response_serializer=disrupt_dot_admin_dot_v1_dot_removals__pb2.GetErasedResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +107,33 @@ class RemovalsService:
             '/disrupt.admin.v1.RemovalsService/ReadRemovals',
             disrupt_dot_admin_dot_v1_dot_removals__pb2.ReadRemovalsRequest.SerializeToString,
             disrupt_dot_admin_dot_v1_dot_removals__pb2.ReadRemovalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetErased(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.admin.v1.RemovalsService/GetErased',
+            disrupt_dot_admin_dot_v1_dot_removals__pb2.GetErasedRequest.SerializeToString,
+            disrupt_dot_admin_dot_v1_dot_removals__pb2.GetErasedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,8 @@ class RemovalsServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RemovalsServiceAsyncStub: ...
     ReadRemovals: _grpc.UnaryStreamMultiCallable[_removals_pb2.ReadRemovalsRequest, _removals_pb2.ReadRemovalsResponse]
     """Returns the list, so that a registry that was restored to an earlier time can be brought up to date."""
+    GetErased: _grpc.UnaryUnaryMultiCallable[_removals_pb2.GetErasedRequest, _removals_pb2.GetErasedResponse]
+    """Says up to where the machine's files hold nothing that was withdrawn."""
 
 @_typing.type_check_only
 class RemovalsServiceAsyncStub(RemovalsServiceStub):
@@ -43,6 +45,8 @@ class RemovalsServiceAsyncStub(RemovalsServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReadRemovals: _aio.UnaryStreamMultiCallable[_removals_pb2.ReadRemovalsRequest, _removals_pb2.ReadRemovalsResponse]  # type: ignore[assignment]
     """Returns the list, so that a registry that was restored to an earlier time can be brought up to date."""
+    GetErased: _aio.UnaryUnaryMultiCallable[_removals_pb2.GetErasedRequest, _removals_pb2.GetErasedResponse]  # type: ignore[assignment]
+    """Says up to where the machine's files hold nothing that was withdrawn."""
 
 class RemovalsServiceServicer(metaclass=_abc_1.ABCMeta):
     """The list of removals of a machine that answers lookups. Callers show a certificate of the role `writer`."""
@@ -54,5 +58,13 @@ class RemovalsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_removals_pb2.ReadRemovalsResponse], _abc.AsyncIterator[_removals_pb2.ReadRemovalsResponse]]:
         """Returns the list, so that a registry that was restored to an earlier time can be brought up to date."""
+
+    @_abc_1.abstractmethod
+    def GetErased(
+        self,
+        request: _removals_pb2.GetErasedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_removals_pb2.GetErasedResponse, _abc.Awaitable[_removals_pb2.GetErasedResponse]]:
+        """Says up to where the machine's files hold nothing that was withdrawn."""
 
 def add_RemovalsServiceServicer_to_server(servicer: RemovalsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,6 +1,8 @@
 """The record of acts. Each function runs in one transaction of its caller."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, insert, or_, select
 
@@ -62,6 +64,32 @@ def _entry(
         entry.pop("case_id", None)
     entry |= {entries.decided(state.name): b"".join(ids).hex() for state, ids in decided.items()}
     return {"kind": entries.ACT, **entry}
+
+
+def unlogged(connection: Connection) -> list[int]:
+    """Return the numbers of the acts that no leaf of the audit log tells of as they are."""
+    told = Counter(
+        _told(leaf.content)
+        for leaf in audit.every_leaf(connection)
+        if leaf.content.get("kind") == entries.ACT
+    )
+    rows = connection.execute(
+        select(schema.acts, schema.items.c.item_id)
+        .join_from(schema.acts, schema.items, isouter=True)
+        .order_by(schema.acts.c.number)
+    )
+    unlogged = []
+    for row in rows.mappings():
+        act = _told({**row, "item": row["item_id"] and row["item_id"].hex()})
+        if not told[act]:
+            unlogged.append(row["number"])
+        told[act] -= 1
+    return unlogged
+
+
+def _told(content: Mapping[Any, Any]) -> tuple[Any, ...]:
+    names = ("at_s", "actor", "organisation", "action", "reason", "item", "bank", "key_id", "items")
+    return tuple(content.get(name) for name in names)
 
 
 def acts(

@@ -33,6 +33,7 @@ def keys(connection: Connection, key_id: str | None = None) -> tuple[ApiKey, ...
             row.revoked_on,
             row.expires_on,
             row.last_used_on,
+            row.distance_bands,
         )
         for row in connection.execute(query)
     )
@@ -57,11 +58,16 @@ def add_key(
 
 
 def change_key(connection: Connection, key: ApiKey, *, act: Act) -> None:
-    """Change rights, banks and expiry of the key of this id. NotFoundError if there is none."""
+    """Change what a key allows, its expiry and bands. NotFoundError if there is none."""
     changed = connection.execute(
         update(schema.keys)
         .where(schema.keys.c.key_id == key.key_id)
-        .values(rights=sorted(key.rights), banks=sorted(key.banks), expires_on=key.expires_on)
+        .values(
+            rights=sorted(key.rights),
+            banks=sorted(key.banks),
+            expires_on=key.expires_on,
+            distance_bands=key.distance_bands,
+        )
     )
     if not changed.rowcount:
         raise _no_key()

@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
 
-from disrupt.audit.entries import Entry, Leaf
+from disrupt.audit import entries
+from disrupt.audit.entries import Entry, Leaf, LeafId
 from disrupt.registry.sql import schema
 
 _columns = schema.audit.c
 
 
 _next = select(func.coalesce(func.max(_columns.number) + 1, 0)).scalar_subquery()
-_APPEND = insert(schema.audit).values(
-    number=_next,
-    leaf=bindparam("leaf"),
-    salt=bindparam("salt"),
-    entry=bindparam("entry"),
+_APPEND = (
+    insert(schema.audit)
+    .values(
+        number=_next,
+        leaf=bindparam("leaf"),
+        salt=bindparam("salt"),
+        entry=bindparam("entry"),
+    )
+    .returning(_columns.number)
 )
 
 
-def append(connection: Connection, entry: Entry) -> None:
+def append(connection: Connection, entry: Entry) -> LeafId:
     """Add the leaf of an entry, in the transaction of what it tells."""
     leaf = Leaf.of(0, entry)  # the number is no part of it
     row = {"leaf": leaf.leaf, "salt": leaf.salt, "entry": leaf.entry}
-    connection.execute(_APPEND, row)
+    return LeafId(connection.execute(_APPEND, row).scalar_one(), leaf.leaf)
+
+
+def note_cleared(
+    connection: Connection, before: int, day: str, *, mirrors: int, silent: int
+) -> None:
+    """Note that what leaves before a number tell of is erased, see ``receipts.Cleared``."""
+    of = {"before": before, "day": day, "mirrors": mirrors, "silent": silent}
+    append(connection, {"kind": entries.CLEARED, **of})
 
 
 def add(connection: Connection, leaves: Iterable[Leaf]) -> None:
@@ -55,6 +68,12 @@ def leaves(connection: Connection, first: int, limit: int) -> Sequence[Leaf]:
         select(schema.audit).where(_columns.number >= first).order_by(_columns.number).limit(limit)
     )
     return [_leaf(row) for row in rows]
+
+
+def every_leaf(connection: Connection) -> Iterator[Leaf]:
+    """Yield all leaves, ascending."""
+    for row in connection.execute(select(schema.audit).order_by(_columns.number)):
+        yield _leaf(row)
 
 
 def newest_leaf(connection: Connection) -> Leaf | None:

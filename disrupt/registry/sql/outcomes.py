@@ -7,13 +7,23 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
 
+from disrupt.audit import entries
 from disrupt.core.acts import SERVER, Act, Action
 from disrupt.core.outcomes import MatchOutcome, OutcomeReport
 from disrupt.core.states import SHOWN, ItemState, WaitReason
 from disrupt.core.tallies import Tally
 from disrupt.errors import InvalidRequestError, NotFoundError, QuotaExceededError, Violation
 from disrupt.registry.records import RELEASED_AT_ONCE, ItemReports, ReportedOutcome
-from disrupt.registry.sql import api_keys, disputes, narrowings, queries, schema, states, tallies
+from disrupt.registry.sql import (
+    api_keys,
+    audit,
+    disputes,
+    narrowings,
+    queries,
+    schema,
+    states,
+    tallies,
+)
 
 _LATEST = ("outcome", "day", "match")
 """Columns of the latest outcome; those of an earlier day have ``earlier_`` before them."""
@@ -92,6 +102,8 @@ def report(connection: Connection, report: OutcomeReport, *, day: str) -> bool:
         _take_back(connection, number, report.organisation, report.match, day)
         if disputes.add(connection, number, report, day=day) and is_first:
             tallies.count(connection, day, Tally.DISPUTES, report.organisation)
+            of = {"organisation": report.organisation, "item": report.item_id.hex(), "day": day}
+            audit.append(connection, {"kind": entries.DISPUTE, **of})
     else:
         disputes.remove(connection, number, report, day=day)
         _note(connection, number, report, day)

@@ -104,6 +104,8 @@ keys = Table(
     # The first day on which the key is valid no more; empty: it does not expire.
     Column("expires_on", _DAY, nullable=False),
     Column("last_used_on", _DAY, nullable=False),
+    # Distances in answers are rounded up to the ends of bands.
+    Column("distance_bands", Boolean, nullable=False),
 )
 
 # Quotas of those organisations that have one; 0 in a column: none.

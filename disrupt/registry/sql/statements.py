@@ -323,8 +323,11 @@ def withdraw(
     numbers: Sequence[int],
     day: str,
     closing: Closing = Closing.WITHDRAWN,
-) -> list[tuple[Removed, WithdrawnItem]]:
-    """Erase items of a case, all for None; return those that it erased."""
+) -> tuple[list[tuple[Removed, WithdrawnItem]], entries.LeafId | None]:
+    """Erase items of a case, all for None; return those that it erased, and the leaf of that.
+
+    Nothing stored links the leaf to the case: whose withdrawal it tells of, only the person knows.
+    """
     case = _case(connection, number)
     items = schema.items.c
     columns = [items.number, items.item_id, items.number_in_case, items.kind, items.bank]
@@ -344,8 +347,9 @@ def withdraw(
     erased = [row for row in linked if row.number in wanted]
     erase_items(connection, [row.number for row in erased], secrets.token_bytes(MARK_BYTES))
     _tally_erased(connection, erased, day, closing)
+    leaf = None
     if erased:
-        audit.append(connection, _removal(entries.WITHDRAWAL, len(erased), day))
+        leaf = audit.append(connection, _removal(entries.WITHDRAWAL, len(erased), day))
     if len(erased) == len(linked) and case.status != CaseStatus.WITHDRAWN:
         set_status(connection, case, CaseStatus.WITHDRAWN, closed_on=day)
         tallies.count(connection, day, Tally.CASES_CLOSED, closing)
@@ -355,7 +359,7 @@ def withdraw(
             WithdrawnItem(row.item_id, row.number_in_case, tuple(older.get(row.number, ()))),
         )
         for row in erased
-    ]
+    ], leaf
 
 
 def _removal(kind: str, items: int, day: str) -> entries.Entry:

@@ -116,6 +116,7 @@ _OF_REGISTRATION = {
     ),
     "WithdrawCase": _relayed(Right.REGISTER),
     "KeepCase": _relayed(Right.REGISTER),
+    "GetReceipt": _relayed(Right.REGISTER),
     "GetChallenge": _relayed(Right.REGISTER),
     "ListPartners": Method(Right.REGISTER),  # a worker knows the keys, and so the partners
 }

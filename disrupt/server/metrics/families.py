@@ -185,6 +185,11 @@ UPLOADS_LOOKED_UP = Counter(
     "organisation",
 )
 UPLOADS_MATCHED = Counter("disrupt_uploads_matched", "Uploads that matched.", "organisation")
+PROBING = Counter(
+    "disrupt_probing",
+    "Items whose hash an organisation explored bit by bit within an hour.",
+    "organisation",
+)
 OUTCOMES = Counter(
     "disrupt_outcomes",
     "Outcomes of matches that platforms reported for the first time.",
@@ -386,6 +391,12 @@ def count_uploads(organisation: str, looked_up: int, matched: int) -> None:
         UPLOADS_LOOKED_UP.add(organisation, amount=looked_up)
         if matched:
             UPLOADS_MATCHED.add(organisation, amount=matched)
+
+
+def count_probed(organisation: str, items: int) -> None:
+    """Count items that an organisation probes. For any thread."""
+    with _counting_matches:
+        PROBING.add(organisation, amount=items)
 
 
 def count_matches(matches: Iterable[tuple[str, int, bool]]) -> None:

@@ -53,7 +53,7 @@ async def _serve(config: Config, directory: DataDirectory, reader: RegistryReade
         interceptors=[InternalCalls(internal.WRITER, (f"/{SERVICE.full_name}/",)), errors],
         options=internal.options(config),
     )
-    add_service(server, SERVICE, by_name(RemovalsServicer(removals)))
+    add_service(server, SERVICE, by_name(RemovalsServicer(removals, reader, directory.index)))
     internal.listen(server, config)
 
     disk = Storage(config, reader)

@@ -29,12 +29,14 @@ from disrupt.server.edge.pool import Pool
 from disrupt.server.edge.receiving import Context
 from disrupt.server.edge.shares import Resource, holder
 from disrupt.server.metrics import families
+from disrupt.server.worker.probing import ProbingWatch, wait
 from disrupt.server.worker.quotas import LookupQuotas, charged
 from disrupt.server.worker.relay import Relay
 from disrupt.server.worker.state import WorkerState
 from disrupt.server.worker.videos import VideoSearch, first_part, in_time
 from disrupt.services import matching
 from disrupt.services.cursors import SealedCursors
+from disrupt.services.distance_bands import banded, banded_videos
 from disrupt.services.keys import KeyRing
 from disrupt.services.matching import Allowance, Steps, advance
 from disrupt.services.own_disputes import disputed_last
@@ -86,6 +88,7 @@ class MatchServicer:
         self._config = config
         self._quotas = quotas
         self._state = state
+        self._probing = ProbingWatch(config, state)
         self._relay = relay
         self._tokens = tokens
         self._hashing = hashing
@@ -120,7 +123,7 @@ class MatchServicer:
         since, next_since = self._since(lookup, key, searched)
         queries = lookup.queries
 
-        def answer(allowance: Allowance) -> Steps[match_pb2.MatchHashesResponse]:
+        def answer(allowance: Allowance) -> Steps[tuple[match_pb2.MatchHashesResponse, float]]:
             matches, index = matching.NO_MATCHES, self._state.live
             if since is not None:
                 index = index.since(since)
@@ -146,25 +149,31 @@ class MatchServicer:
             self._count(
                 key, searched, charge.uploads, self._pairs(matches), again=since is not None
             )
-            return wire.hashes_answer(
+            wait_s = self._probing.hashes(key, matches, queries, matches.query)
+            if key.distance_bands:
+                matches = banded(matches, searched)
+            response = wire.hashes_answer(
                 *(lookup, matches, self._seal(matches, key), self._state.ring.bank_names),
                 *(cursor, next_since),
             )
+            return response, wait_s
 
         by, charge = holder.get(), charged(lookup)
         allowance = self._allowance(context)
         steps = answer(allowance)
         self._quotas.take(key.organisation, charge)
         # what is new may have to be copied first, which takes a thread's time
-        response = None if since is not None else self._inline(steps, len(queries), searched)
-        if response is not None:
-            return response
-        try:
-            with by.holding(Resource.HASHES, len(queries)):
-                return await self._search(steps, allowance)
-        except OverloadedError:
-            self._quotas.give_back(key.organisation, charge)
-            raise
+        answered = None if since is not None else self._inline(steps, len(queries), searched)
+        if answered is None:
+            try:
+                with by.holding(Resource.HASHES, len(queries)):
+                    answered = await self._search(steps, allowance)
+            except OverloadedError:
+                self._quotas.give_back(key.organisation, charge)
+                raise
+        response, wait_s = answered
+        await wait(wait_s, context)
+        return response
 
     async def MatchImage(
         self,
@@ -185,7 +194,7 @@ class MatchServicer:
         queries = stack(hash_bytes for hash_bytes, _ in query.hashes)
         transforms = [transform for _, transform in query.hashes]
 
-        def answer(allowance: Allowance) -> Steps[match_pb2.MatchImageResponse]:
+        def answer(allowance: Allowance) -> Steps[tuple[match_pb2.MatchImageResponse, float]]:
             matches, index = matching.NO_MATCHES, self._state.live
             if searched.limits:
                 matches = yield from disputed_last(
@@ -208,7 +217,10 @@ class MatchServicer:
                     allowance,
                 )
             self._count(key, searched, 1, self._pairs(matches))
-            return wire.picture_answer(
+            wait_s = self._probing.hashes(key, matches, queries, matches.version)
+            if key.distance_bands:
+                matches = banded(matches, searched)
+            response = wire.picture_answer(
                 query.quality,
                 transforms,
                 matches,
@@ -217,13 +229,16 @@ class MatchServicer:
                 cursor,
                 frames_skipped=query.frames_skipped,
             )
+            return response, wait_s
 
         allowance = self._allowance(context)
         steps = answer(allowance)
-        response = self._inline(steps, len(queries), searched)
-        if response is not None:
-            return response
-        return await self._search(steps, allowance)
+        answered = self._inline(steps, len(queries), searched)
+        if answered is None:
+            answered = await self._search(steps, allowance)
+        response, wait_s = answered
+        await wait(wait_s, context)
+        return response
 
     async def GetIndexStatus(
         self, request: match_pb2.GetIndexStatusRequest, _context: Context
@@ -273,7 +288,7 @@ class MatchServicer:
         lookup = VideoLookup(self._state.live, searched, options, allowance, own)
         search = VideoSearch(lookup, options, self._comparing)
 
-        def answer() -> match_pb2.MatchVideoResponse:
+        def answer() -> tuple[match_pb2.MatchVideoResponse, float]:
             result = lookup.matches()
             match_ids = self._tokens.seal(
                 [match.item_id for match in result.matches],
@@ -293,12 +308,16 @@ class MatchServicer:
                 for match in result.matches
             )
             self._count(key, searched, 1, pairs)
-            return wire_videos.video_answer(result, match_ids, self._state.ring.bank_names)
+            wait_s = self._probing.video(key, result)
+            if key.distance_bands:
+                result = banded_videos(result, searched)
+            response = wire_videos.video_answer(result, match_ids, self._state.ring.bank_names)
+            return response, wait_s
 
         try:
             await search.run(self._videos, parts)
             await search.compare()
-            response = await self._comparing.run(answer)
+            response, wait_s = await self._comparing.run(answer)
         except asyncio.CancelledError:
             allowance.end()
             raise
@@ -312,6 +331,7 @@ class MatchServicer:
         response.incomplete = search.incomplete
         response.answered_early = search.answered_early
         response.index_cursor = cursor
+        await wait(wait_s, context)
         return response
 
     async def ReportOutcome(

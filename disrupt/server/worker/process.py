@@ -269,6 +269,7 @@ def _show_keys(ring: KeyRing) -> None:
     for organisation in ring.platforms:
         families.UPLOADS_LOOKED_UP.show(organisation)
         families.UPLOADS_MATCHED.show(organisation)
+        families.PROBING.show(organisation)
         for outcome in MatchOutcome:
             families.OUTCOMES.show(outcome.name.lower(), organisation)
     for key_id, name in ({"": "no key"} | ring.names).items():

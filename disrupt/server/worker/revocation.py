@@ -88,6 +88,10 @@ def _refusal(ring: KeyRing, key: ApiKey) -> DisruptError | None:
         now = ring.still(key)
     except UnauthenticatedError:
         return UnauthenticatedError("This key was revoked, or expired, during the call.")
-    if key.rights <= now.rights and key.banks <= now.banks:
+    if (
+        key.rights <= now.rights
+        and key.banks <= now.banks
+        and key.distance_bands >= now.distance_bands
+    ):
         return None
     return UnavailableError("This key was changed during the call. Send the call again.")

@@ -6,10 +6,14 @@ import time
 
 import structlog
 
+from disrupt.audit.entries import LeafId
+from disrupt.audit.receipts import WithdrawalReceipt
 from disrupt.data_directory import DataDirectory
-from disrupt.errors import DisruptError
+from disrupt.errors import DisruptError, UnavailableError
 from disrupt.registry.registry import RegistryWriter
+from disrupt.server.config import Config
 from disrupt.server.edge.pool import Pool
+from disrupt.server.writer.clearing import Clearing
 from disrupt.upkeep.audit import AuditCopy
 
 COPY_S = 1.0
@@ -22,21 +26,26 @@ class AuditKeeper:
     """Keeps the files up to date. What fails is tried again, and nothing waits for it."""
 
     def __init__(
-        self, registry: RegistryWriter, directory: DataDirectory, pool: Pool, name: str | None
+        self, config: Config, registry: RegistryWriter, directory: DataDirectory, pool: Pool
     ) -> None:
-        """Keep the log of a name, see ``AuditCopy``."""
         self._registry = registry
         self._directory = directory
         self._pool = pool
-        self._name = name
+        self._name = config.audit_name
+        self._clearing = Clearing(config, registry, directory, pool)
         self._copy: AuditCopy | None = None
         self._sign_at_s = time.monotonic()
         self._failure = ""
 
     async def step(self) -> None:
-        """Copy what is new, and sign where it is time."""
+        """Copy what is new; where it is time, note what is erased, and sign."""
         try:
-            await self._pool.run(self._step)
+            if self._copy is None:
+                self._copy = await self._pool.run(self._open)
+            await self._pool.run(self._copy.copy)
+            if time.monotonic() >= self._sign_at_s:
+                await self._clearing.step()
+                await self._pool.run(self._sign, self._copy)
         except (DisruptError, OSError) as error:
             if str(error) != self._failure:
                 _log.error("audit_log_not_copied", text=str(error))
@@ -44,10 +53,16 @@ class AuditKeeper:
         else:
             self._failure = ""
 
-    def _step(self) -> None:
+    def receipt(self, withdrawal: LeafId) -> WithdrawalReceipt:
+        """Return the receipt of a withdrawal, as ``AuditCopy`` does."""
         if self._copy is None:
-            self._copy = AuditCopy(self._registry, self._directory, self._name)
-        self._copy.copy()
-        if time.monotonic() >= self._sign_at_s:
-            self._copy.sign()
-            self._sign_at_s = time.monotonic() + _SIGN_S
+            raise UnavailableError("The audit log is not ready.")
+        return self._copy.receipt(withdrawal)
+
+    def _open(self) -> AuditCopy:
+        return AuditCopy(self._registry, self._directory, self._name)
+
+    def _sign(self, copy: AuditCopy) -> None:
+        copy.copy()
+        copy.sign()
+        self._sign_at_s = time.monotonic() + _SIGN_S

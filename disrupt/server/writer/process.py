@@ -147,7 +147,10 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
     receiver = Receiver(partial(message_limit, config=config), {_REGISTER: bytes})
     admission = Admission(capacities(config))
     cursors = SealedCursors(secrets.match_tokens)
-    registration = RegistrationServicer(registrar, decode, pool, registering, cursors)
+    audit = AuditKeeper(config, registry, directory, pool)
+    registration = RegistrationServicer(
+        registrar, decode, pool, registering, cursors, audit.receipt
+    )
     tokens = MatchTokens(secrets.match_tokens)
     review = ReviewServicer(Reviewer(registry), common, pool, cursors, tokens)
     desk = partial(desk_handler, Desk(registry, common, config.mirror_disputes_per_day), pool)
@@ -200,9 +203,7 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         vital("erasures", forever(partial(duties.erase_due_cases, registry, pool), _RELEASE_S)),
         vital("hidden", forever(partial(duties.count_hidden, registry, pool), _RELEASE_S)),
         vital("mirrors", forever(partial(duties.show_mirrors, registry, pool, set()), _MIRRORS_S)),
-        vital(
-            "audit", forever(AuditKeeper(registry, directory, pool, config.audit_name).step, COPY_S)
-        ),
+        vital("audit", forever(audit.step, COPY_S)),
         vital("lists", forever(duties.Lists(registry, pool).look, _RELEASE_S)),
         vital("forgetting", forever(partial(duties.forget, registry, pool), _CLEAR_LOG_S)),
         vital("log", forever(partial(duties.clear_log, registry, pool), _CLEAR_LOG_S)),

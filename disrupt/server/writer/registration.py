@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from disrupt.audit.entries import LeafId
+from disrupt.audit.receipts import WithdrawalReceipt
 from disrupt.server.edge.pool import Pool
 from disrupt.server.edge.receiving import Context, Decode
 from disrupt.server.edge.shares import Resource, holder
@@ -32,12 +34,15 @@ class RegistrationServicer:
         pool: Pool,
         registering: Pool,
         cursors: SealedCursors,
+        receipt: Callable[[LeafId], WithdrawalReceipt],
     ) -> None:
+        """``receipt`` is that of ``AuditKeeper``."""
         self._registrar = registrar
         self._decode = decode
         self._pool = pool
         self._registering = registering
         self._cursors = cursors
+        self._receipt = receipt
         self._pin_waits = PinWaits()
 
     async def RegisterHashes(
@@ -74,7 +79,9 @@ class RegistrationServicer:
         """Withdraw some items of a case."""
         access, named = wire.access(request.access), wire.named_items(request)
         case, done = await self._run(self._registrar.withdraw, access, *named, day=today())
-        return wire.items_withdrawn_answer(case, done.items, self._cursors.seal(done.cursor))
+        return wire.items_withdrawn_answer(
+            case, done.items, self._cursors.seal(done.cursor), done.receipt
+        )
 
     async def WithdrawCase(
         self, request: registration_pb2.WithdrawCaseRequest, _context: Context
@@ -82,7 +89,9 @@ class RegistrationServicer:
         """Withdraw a whole case."""
         access = wire.access(request.access)
         case, done = await self._run(self._registrar.withdraw, access, None, day=today())
-        return wire.case_withdrawn_answer(case, done.items, self._cursors.seal(done.cursor))
+        return wire.case_withdrawn_answer(
+            case, done.items, self._cursors.seal(done.cursor), done.receipt
+        )
 
     async def KeepCase(
         self, request: registration_pb2.KeepCaseRequest, _context: Context
@@ -91,6 +100,12 @@ class RegistrationServicer:
         access, at_s = wire.access(request.access), int(time.time())
         case = await self._run(self._registrar.keep, access, day=today(), at_s=at_s)
         return wire.kept_answer(case)
+
+    async def GetReceipt(
+        self, request: registration_pb2.GetReceiptRequest, _context: Context
+    ) -> registration_pb2.GetReceiptResponse:
+        """Show the receipt of a withdrawal."""
+        return wire.receipt_answer(await self._pool.run(self._receipt, wire.receipt_id(request)))
 
     async def GetChallenge(
         self, request: registration_pb2.GetChallengeRequest, _context: Context

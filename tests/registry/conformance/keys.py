@@ -47,7 +47,7 @@ class KeysConformance(Opened):
             with pytest.raises(UnavailableError):
                 writer.add_key(keys[1], act=ACT)
 
-    def test_a_change_replaces_rights_banks_and_expiry_and_nothing_else(
+    def test_a_change_replaces_rights_banks_expiry_and_bands_and_nothing_else(
         self, writer: RegistryWriter
     ) -> None:
         for key in (api_key("00000001"), api_key("00000002")):
@@ -58,6 +58,7 @@ class KeysConformance(Opened):
             rights=frozenset({Right.FEED, Right.REVIEW}),
             banks=frozenset({MINORS.number}),
             expires_on=NEXT_DAY,
+            distance_bands=True,
         )
         writer.revoke_key("00000002", day=DAY, act=ACT)
         writer.change_key(replace(changed, name="x", organisation="x", last_used_on=DAY), act=ACT)

@@ -71,7 +71,7 @@ async def match(
 ) -> None:
     """Look up a batch whose hashes are of one repeated byte."""
     turn_of.set(name)
-    key: Any = SimpleNamespace(key_id=name, organisation=name)
+    key: Any = SimpleNamespace(key_id=name, organisation=name, distance_bands=False)
     caller.set(key)
     holder.set(Admission(capacities(CONFIG)).holder(name))
     hashes = np.full((count, 32), number, np.uint8)

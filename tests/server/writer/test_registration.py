@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 
@@ -45,6 +46,7 @@ async def withdraw_behind_registrations(registrar: Slow) -> list[bool]:
         Pool("writer", threads=4, queued=100),
         Pool("register", threads=2, queued=100),
         SealedCursors(bytes(32)),
+        Mock(),
     )
     context: Any = None
     holder.set(Admission(dict.fromkeys(Resource, 1000000)).holder("key"))

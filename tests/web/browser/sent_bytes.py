@@ -33,6 +33,7 @@ _MESSAGES: dict[str, type[Message]] = {
     f"{SERVICE}/WithdrawItems": registration_pb2.WithdrawItemsRequest,
     f"{SERVICE}/KeepCase": registration_pb2.KeepCaseRequest,
     f"{SERVICE}/WithdrawCase": registration_pb2.WithdrawCaseRequest,
+    f"{SERVICE}/GetReceipt": registration_pb2.GetReceiptRequest,
 }
 _FILE = re.compile(r"/[a-z0-9_./-]*")
 """Paths of the page's files: without a query."""

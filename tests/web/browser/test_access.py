@@ -3,51 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
-from disrupt.texts import LANGUAGES, read_texts
+from disrupt.texts import LANGUAGES
+from tests.web.browser.obstacles import obstacles, violations
 from tests.web.browser.person import Person, photograph
 from tests.web.browser.site import Site
-
-_AXE = Path(__file__).parents[3] / ".cache/page/node_modules/axe-core/axe.min.js"
-"""Where scripts/page-libraries puts axe."""
-
-TITLES = {tag: read_texts("page", tag)["title"] for tag in LANGUAGES}
-
-_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-def _violations(page: Page) -> list[str]:
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(_AXE.read_text("utf-8"))
-    found = page.evaluate("(rules) => axe.run({ runOnly: rules })", _RULES)["violations"]
-    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found]
-
-
-def _obstacles(page: Page) -> list[str]:
-    """Return what keeps somebody from using the step that is shown."""
-    found: list[str] = page.evaluate(
-        """(title) => {
-            const { scrollWidth, clientWidth } = document.documentElement;
-            const targets = [...document.querySelectorAll('button, select, input:not([hidden])')];
-            const small = targets.filter((it) => it.checkVisibility() && it.offsetHeight < 44);
-            const { top, bottom } = document.getElementById('exit').getBoundingClientRect();
-            return [
-                scrollWidth > clientWidth && 'it scrolls sideways',
-                small.length && `small: ${small[0].outerHTML}`,
-                (top < 0 || bottom > innerHeight) && 'the exit is out of view',
-                document.getAnimations().length && 'something moves',
-                document.title !== title && 'the title tells something',
-                location.href !== `${origin}/` && 'so does the address',
-            ].filter(Boolean);
-        }""",
-        TITLES[page.locator("html").get_attribute("lang") or ""],
-    )
-    return found
 
 
 @pytest.mark.parametrize(
@@ -77,7 +41,7 @@ def test_each_step_is_for_everybody_and_tells_nothing_to_others(
     def look(step: str) -> None:
         for language in (*languages, "fr"):
             person.switches(language)
-            found = _obstacles(page) + _violations(page)
+            found = obstacles(page) + violations(page)
             problems.extend(f"{step}, in {language}: {each}" for each in found)
 
     person.at_each_step(look)
@@ -87,7 +51,7 @@ def test_each_step_is_for_everybody_and_tells_nothing_to_others(
 
 def test_axe_would_find_a_picture_without_a_text(person: Person) -> None:
     person.page.evaluate("document.querySelector('main').append(document.createElement('img'))")
-    assert any(each.startswith("image-alt") for each in _violations(person.page))
+    assert any(each.startswith("image-alt") for each in violations(person.page))
 
 
 def test_a_keyboard_is_enough(person: Person) -> None:

@@ -41,6 +41,8 @@ const answers = {
   newCaseNumber: (requestId) => cases.newCaseNumber(requestId),
   parseCaseNumber: (text) => cases.parseCaseNumber(text) ?? null,
   parsePin: (text) => cases.parsePin(text) ?? null,
+  parseReceiptCode: (text) => cases.parseReceiptCode(text) ?? null,
+  groupedReceiptCode: (code) => cases.groupedReceiptCode(code),
   newPins: (count) => Array.from({ length: count }, cases.newPin),
 };
 

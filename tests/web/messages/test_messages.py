@@ -17,6 +17,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 
+from disrupt.audit.entries import LeafId
 from disrupt.core.cases import AgeBand, new_case_number, parse_case_number, parse_pin
 from disrupt.core.media import FINGERPRINT, MediaKind
 from disrupt.core.registrations import MediaItem
@@ -251,6 +252,19 @@ def test_case_numbers_and_pins_are_those_of_the_command_line(ask: Ask) -> None:
     assert all(re.fullmatch(r"[0-9]{12}", pin) for pin in pins)
     assert len(set(pins)) == len(pins)
     assert {pin[0] for pin in pins} == {pin[-1] for pin in pins} == set("0123456789")
+
+
+def test_the_code_of_a_receipt_is_that_of_the_server_however_it_is_typed(ask: Ask) -> None:
+    draw = random.Random(4)
+    for number in (0, 9, 10, 10**8, 10**18 - 1, *(draw.randrange(10**7) for _ in range(20))):
+        code = str(LeafId(number, draw.randbytes(32)))
+        shown: str = ask("groupedReceiptCode", code)
+        assert max(map(len, shown.split(" "))) <= len(f"{number}-") + 8
+        assert str(LeafId.parse(shown)) == code
+        dash = draw.choice(["-", " - ", "\N{NON-BREAKING HYPHEN}"])
+        assert ask("parseReceiptCode", f"\u200b{shown.upper().replace('-', dash)}\n") == code
+        for damaged in (code[:-1], f"0{code}", code[:-1] + "g", f"-{code[-64:]}", ""):
+            assert ask("parseReceiptCode", damaged) is None, damaged
 
 
 def check(ask: Ask, name: str, parse: Callable[[str], str], text: str) -> None:

@@ -55,6 +55,8 @@ export class Page {
    * @type {import('../messages/messages.js').CaseItem | undefined}
    */
   withdrawing;
+  /** Keys of the parts of this step that the person has opened. @type {Set<string>} */
+  opened = new Set();
   #header = part('header');
   #main = part('main');
   #footer = part('footer');
@@ -94,6 +96,7 @@ export class Page {
   go(step, notice) {
     this.step = step;
     this.notice = notice;
+    this.opened.clear();
     this.#render();
     scrollTo(0, 0);
     this.#main.querySelector('h1')?.focus();

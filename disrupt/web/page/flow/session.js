@@ -32,6 +32,12 @@ import { Sending } from './sending.js';
  * @property {import('../messages/messages.js').RegisteredItem} [registered]
  */
 
+/**
+ * What is typed to open a case, or to check a receipt: nothing.
+ * @type {Readonly<{number: string, pin: string, receipt: string}>}
+ */
+export const UNTYPED = Object.freeze({ number: '', pin: '', receipt: '' });
+
 /** Events: `items` when files came or went, `item` when one changed (`detail`). */
 export class Session extends EventTarget {
   /** Whether the person helps somebody else. */
@@ -46,8 +52,10 @@ export class Session extends EventTarget {
   items = [];
   /** Number and PIN of the case; empty until they are drawn or typed. */
   access = { caseNumber: '', pin: '' };
-  /** What was typed to open a case, as long as it is not opened. */
-  typed = { number: '', pin: '' };
+  /** What was typed, as long as no case is opened. */
+  typed = UNTYPED;
+  /** Code of the receipt of the last withdrawal, whose erasure is also that of those before. */
+  receiptCode = '';
   /** Whether the case exists, as an answer said. */
   hasCase = false;
   requestId = newRequestId();
@@ -137,7 +145,8 @@ export class Session extends EventTarget {
     this.hasher.close();
     this.proofs.close();
     this.access = { caseNumber: '', pin: '' };
-    this.typed = { number: '', pin: '' };
+    this.typed = UNTYPED;
+    this.receiptCode = '';
     this.case = undefined;
   }
 

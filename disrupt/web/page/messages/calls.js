@@ -34,6 +34,7 @@ const METHODS = {
   GetChallenge: [messages.GetChallengeRequest, messages.GetChallengeResponse],
   WithdrawItems: [messages.WithdrawItemsRequest, messages.WithdrawResponse],
   WithdrawCase: [messages.WithdrawCaseRequest, messages.WithdrawResponse],
+  GetReceipt: [messages.GetReceiptRequest, messages.GetReceiptResponse],
 };
 
 const SERVICE = '/disrupt.v1.RegistrationService';
@@ -128,6 +129,17 @@ export async function withdrawItems(request, options) {
  */
 export async function withdrawCase(request, options) {
   return call('WithdrawCase', request, options);
+}
+
+/**
+ * Show the receipt of a withdrawal.
+ * @param {{code: string}} request
+ * @param {Options} [options]
+ * @returns {Promise<import('./messages.js').WithdrawalReceipt>}
+ * @throws {CallError} NOT_SIGNED_YET for up to an hour after the withdrawal
+ */
+export async function getReceipt(request, options) {
+  return call('GetReceipt', request, options);
 }
 
 /**

@@ -76,6 +76,24 @@ export function parsePin(text) {
 }
 
 /**
+ * Parse the typed code of a receipt; spaces, the kind of dash and letter case do not matter.
+ * @param {string} text
+ * @returns {string | undefined} as NUMBER-DIGEST; undefined for what is no code
+ */
+export function parseReceiptCode(text) {
+  const code = text.toLowerCase().split(/\p{Pd}/u).map(withoutSeparators).join('-');
+  return /^(0|[1-9][0-9]{0,17})-[0-9a-f]{64}$/.test(code) ? code : undefined;
+}
+
+/**
+ * Write the code of a receipt in groups of eight characters, after its number.
+ * @param {string} code
+ */
+export function groupedReceiptCode(code) {
+  return code.replace(/([0-9a-f]{8})(?=[0-9a-f])/g, '$1 ');
+}
+
+/**
  * Write a PIN in groups of four digits.
  * @param {string} pin
  */

@@ -62,7 +62,21 @@
 
 /** @typedef {{caseNumber: string, status: string, items: RegisteredItem[], rejected: RejectedItem[]}} Receipt */
 
-/** @typedef {{case: Case, withdrawn: {itemId: Uint8Array, number: number}[]}} Withdrawal */
+/**
+ * @typedef {object} Withdrawal
+ * @property {Case} case
+ * @property {{itemId: Uint8Array, number: number}[]} withdrawn
+ * @property {string} receiptCode of a receipt; empty where all was withdrawn before
+ */
+
+/**
+ * What the service's log says of a withdrawal.
+ * @typedef {object} WithdrawalReceipt
+ * @property {string} document its proofs, as JSON
+ * @property {string} erasedOn ISO date (UTC) by which it was erased, or empty
+ * @property {number} mirrors copies of platforms that were erased too
+ * @property {number} silent organisations that may have a copy, and do not report
+ */
 
 export const CASE_STATUS = ['UNSPECIFIED', 'RECEIVED', 'ACTIVE', 'WITHDRAWN', 'REJECTED'];
 export const AGE_BAND = ['UNSPECIFIED', 'ADULT', 'MINOR'];
@@ -193,7 +207,22 @@ export const WithdrawCaseRequest = { access: [1, CaseAccess] };
 export const WithdrawnItem = { itemId: [1, 'bytes'], number: [2, 'number'] };
 
 /** The answer of WithdrawItems and WithdrawCase. @type {Fields} */
-export const WithdrawResponse = { case: [1, Case], withdrawn: [3, WithdrawnItem, 'repeated'] };
+export const WithdrawResponse = {
+  case: [1, Case],
+  withdrawn: [3, WithdrawnItem, 'repeated'],
+  receiptCode: [4, 'string'],
+};
+
+/** @type {Fields} */
+export const GetReceiptRequest = { code: [1, 'string'] };
+
+/** @type {Fields} */
+export const GetReceiptResponse = {
+  document: [1, 'string'],
+  erasedOn: [2, 'string'],
+  mirrors: [3, 'number'],
+  silent: [4, 'number'],
+};
 
 /** google.rpc.ErrorInfo @type {Fields} */
 export const ErrorInfo = { reason: [1, 'string'] };

@@ -62,9 +62,9 @@ def _withdraw(
     day: str,
 ) -> Withdrawn:
     def write(connection: Connection) -> tuple[Withdrawn, list[Removed]]:
-        erased = statements.withdraw(connection, number, item_ids, numbers, day)
+        erased, leaf = statements.withdraw(connection, number, item_ids, numbers, day)
         items = tuple(item for _, item in erased)
-        return Withdrawn(items, queries.head(connection)), [removed for removed, _ in erased]
+        return Withdrawn(items, queries.head(connection), leaf), [removed for removed, _ in erased]
 
     return _early(self, write)
 

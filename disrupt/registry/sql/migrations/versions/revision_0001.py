@@ -48,6 +48,7 @@ def upgrade() -> None:
         sa.Column("revoked_on", sa.String(10), nullable=False),
         sa.Column("expires_on", sa.String(10), nullable=False),
         sa.Column("last_used_on", sa.String(10), nullable=False),
+        sa.Column("distance_bands", sa.Boolean, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_keys")),
         sa.UniqueConstraint("key_id", name=op.f("uq_keys_key_id")),
     )

@@ -7,8 +7,11 @@
 import { getCase, keepCase, withdrawCase, withdrawItems } from '../../messages/calls.js';
 import { parseCaseNumber, parsePin } from '../../messages/cases.js';
 import { button, element, fill, paragraph } from '../elements.js';
+import { UNTYPED } from '../session.js';
 import { counted, dayInWords, firstKey, operator } from '../texts.js';
 import { text } from '../voice.js';
+import { checkPart, codePart } from './erasure.js';
+import { field, form } from './fields.js';
 import {
   actions,
   contactLink,
@@ -26,12 +29,6 @@ import { whichPart } from './which.js';
 /** @typedef {import('../page.js').Page} Page */
 /** @typedef {import('../../messages/messages.js').Case} Case */
 /** @typedef {import('../../messages/messages.js').CaseItem} CaseItem */
-
-/**
- * Where the form of number and PIN leads, which is never sent. For any other form Chromium asks a
- * server of Google what its fields mean, and so says who has opened a case.
- */
-const SEARCH = '/search';
 
 /** A second tap at the place of the first, also a slow one, withdraws nothing. */
 const ARMED_AFTER_MS = 1500;
@@ -89,15 +86,13 @@ export function openStep(page) {
   });
   // The step is shown anew in another language, and after the help.
   const keep = () => {
-    session.typed = { number: number.input.value, pin: pin.input.value };
+    const typed = { number: number.input.value, pin: pin.input.value };
+    session.typed = { ...session.typed, ...typed };
   };
-  const back = () => {
-    session.typed = { number: '', pin: '' };
-    page.go('welcome');
-  };
-  const again = () => {
-    session.typed = { number: '', pin: '' };
-    page.go('who');
+  /** @param {import('../page.js').Step} step */
+  const leave = (step) => {
+    session.typed = UNTYPED;
+    page.go(step);
   };
   const open = async () => {
     const caseNumber = parseCaseNumber(number.input.value);
@@ -120,55 +115,22 @@ export function openStep(page) {
     number.input.focus();
   };
   const submit = button(text('open.open'), open, { class: 'primary' });
-  const enter = (/** @type {KeyboardEvent} */ event) => event.key === 'Enter' && submit.click();
   return [
     heading(page, text('open.title')),
     paragraph(text('open.lead')),
-    element('form', { action: SEARCH, keydown: enter, input: keep }, number.part, pin.part),
+    form(submit, keep, number, pin),
     part,
     refused,
-    actions(submit, button(text('back'), back, { id: 'back', class: 'plain' })),
+    actions(
+      submit,
+      button(text('back'), () => leave('welcome'), { id: 'back', class: 'plain' }),
+    ),
     element('h2', {}, text('open.lost.title')),
     paragraph(text('open.lost')),
     element('p', {}, text('open.lost.old'), ' ', operator.name && askOperator('open.lost.ask')),
-    actions(button(text('open.again'), again)),
+    actions(button(text('open.again'), () => leave('who'))),
+    checkPart(page),
   ];
-}
-
-/**
- * A labelled input that browsers neither keep, correct nor send to be checked.
- * @param {string} label key of a text
- * @param {string} id
- * @param {string} hint
- * @param {{[name: string]: string}} attributes
- */
-function field(label, id, hint, attributes) {
-  const input = element('input', {
-    id,
-    type: 'text',
-    autocomplete: 'off',
-    autocorrect: 'off',
-    spellcheck: 'false',
-    translate: 'no',
-    dir: 'ltr',
-    'aria-describedby': `${id}-hint ${id}-problem`,
-    ...attributes,
-  });
-  const problem = element('p', { class: 'field-problem', id: `${id}-problem`, role: 'alert' });
-  /** @param {string} what */
-  const say = (what) => {
-    fill(problem, what);
-    input.setAttribute('aria-invalid', String(what !== ''));
-  };
-  const part = element(
-    'div',
-    { class: 'field' },
-    element('label', { for: id }, text(label)),
-    element('p', { class: 'hint', id: `${id}-hint` }, hint),
-    input,
-    problem,
-  );
-  return { input, say, part };
 }
 
 /** @param {Page} page */
@@ -232,6 +194,7 @@ export function caseStep(page) {
       isOpen ? button(text('case.withdraw'), () => withdraw()) : null,
       button(text('receipt.end'), () => page.end()),
     ),
+    session.receiptCode && codePart(page),
   ];
 }
 
@@ -343,6 +306,8 @@ export function withdrawStep(page) {
       { isChange: true },
     );
     if (!answer) return;
+    // Empty where an earlier attempt withdrew it, whose answer was lost.
+    page.session.receiptCode = answer.receiptCode || page.session.receiptCode;
     const isWhole = answer.case.status === 'WITHDRAWN';
     showCase(page, access, answer.case, isWhole ? 'withdraw.done' : 'withdraw.done.item');
   };

@@ -175,6 +175,31 @@ export function filePicker(take, id) {
   return input;
 }
 
+/**
+ * Copy to the clipboard, and say whether the browser did.
+ * @param {string} words
+ */
+export async function copied(words) {
+  try {
+    await navigator.clipboard.writeText(words);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Save a file among the downloads.
+ * @param {Blob} blob
+ * @param {string} name
+ */
+export function download(blob, name) {
+  const url = URL.createObjectURL(blob);
+  element('a', { href: url, download: name }).click();
+  // The browser reads it after the click.
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
 /** A name that tells nothing to whoever sees it among downloads. */
 const SAVED_AS = 'notes.txt';
 
@@ -190,19 +215,10 @@ export function keeping(page) {
     `${text('number.pin')}: ${isolated(groupedPin(access.pin))}`,
     ...noteLines(page.session),
   ];
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(lines.join('\r\n'));
-      fill(done, text('number.copied'));
-    } catch {
-      fill(done, text('number.not_copied'));
-    }
-  };
+  const copy = async () =>
+    fill(done, text((await copied(lines.join('\r\n'))) ? 'number.copied' : 'number.not_copied'));
   const save = () => {
-    const url = URL.createObjectURL(new Blob([lines.join('\r\n')], { type: 'text/plain' }));
-    element('a', { href: url, download: SAVED_AS }).click();
-    // The browser reads it after the click.
-    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    download(new Blob([lines.join('\r\n')], { type: 'text/plain' }), SAVED_AS);
     fill(done, text('number.saved', { name: SAVED_AS }));
   };
   return element(

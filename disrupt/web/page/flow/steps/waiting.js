@@ -6,6 +6,7 @@
 
 import { Failure, patiently } from '../calling.js';
 import { element, fill } from '../elements.js';
+import { UNTYPED } from '../session.js';
 import { firstKey } from '../texts.js';
 import { text } from '../voice.js';
 import { dialable, warning } from './parts.js';
@@ -47,9 +48,11 @@ export function waitingLine(signal) {
 /**
  * What ended a call, in words.
  * @param {Failure} failure
+ * @param {string} [about] key of the texts that take the place of the general ones
  */
-export function failureText({ reason, minutes }) {
-  return dialable(firstKey(`error.${reason}`, 'error.INTERNAL'), { minutes });
+export function failureText({ reason, minutes }, about = 'error') {
+  const key = firstKey(`${about}.${reason}`, `error.${reason}`, 'error.INTERNAL');
+  return dialable(key, { minutes });
 }
 
 /**
@@ -62,22 +65,24 @@ export function asking({ session, signal }) {
   const problem = element('div', { role: 'alert' });
   const going = element('p', { role: 'status' });
   const part = element('div', {}, going, waiting.line, problem);
-  const show = (/** @type {Failure | undefined} */ failure) =>
+  /** @param {Failure} [failure] @param {string} [about] */
+  const show = (failure, about) =>
     fill(
       problem,
-      failure && warning(failureText(failure)),
+      failure && warning(failureText(failure, about)),
       session.isCaseUnclear && warning(text('case.unclear')),
     );
-  show(undefined);
+  show();
   /**
    * @template Answer
    * @param {(options: {signal?: AbortSignal}) => Promise<Answer>} attempt
    * @param {object} [options]
    * @param {boolean} [options.isChange] whether the call changes the case
+   * @param {string} [options.about] as that of failureText
    * @param {(reason: string) => void} [options.onFailure] called when the step shows why it failed
    * @returns {Promise<Answer | undefined>}
    */
-  const ask = async (attempt, { isChange = false, onFailure = () => {} } = {}) => {
+  const ask = async (attempt, { isChange = false, about, onFailure = () => {} } = {}) => {
     fill(going, text('calling'));
     fill(problem);
     const wasUnclear = session.isCaseUnclear;
@@ -91,7 +96,7 @@ export function asking({ session, signal }) {
       const failure = error instanceof Failure ? error : new Failure('INTERNAL', 0, true);
       if (signal.aborted) return undefined;
       session.isCaseUnclear = wasUnclear || (isChange && failure.isUnclear);
-      show(failure);
+      show(failure, about);
       onFailure(failure.reason);
       return undefined;
     } finally {
@@ -111,7 +116,7 @@ export function asking({ session, signal }) {
  */
 export function showCase(page, access, opened, notice) {
   page.session.access = access;
-  page.session.typed = { number: '', pin: '' };
+  page.session.typed = UNTYPED;
   page.session.hasCase = true;
   page.session.case = opened;
   page.go('case', notice);
