@@ -39,7 +39,7 @@ class Stats:
     bound on the age of the oldest withdrawn byte in all generations, 0 where there is none, and
     counts from 1970 where it is unknown.
     ``memory_bytes`` is what all processes that serve it share. ``expected_lookup_us`` is estimated,
-    at the recommended distance, for the machine of docs/measurements.
+    at the recommended distance, for a core of an AMD EPYC (docs/performance.md).
     """
 
     generation: int

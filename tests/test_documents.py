@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 
 import click
@@ -25,7 +24,6 @@ from tests.document import run_examples, table
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 BIN = Path(sys.executable).parent
-DECISIONS, MEASUREMENTS = DOCS / "decisions", DOCS / "measurements"
 PAGES = sorted(DOCS.glob("*.md"))
 MARKDOWN = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 
@@ -35,11 +33,6 @@ MAX_LINE_COLUMNS = 100
 def name(page: Path) -> str:
     """Return the path of a page below the root, for the names of tests."""
     return str(page.relative_to(ROOT))
-
-
-def records(folder: Path) -> list[Path]:
-    """Return the records of a folder, without its index."""
-    return sorted(page for page in folder.glob("*.md") if page.name != "index.md")
 
 
 def prose(page: Path) -> str:
@@ -210,18 +203,14 @@ def test_links_of_pages_lead_to_files_and_headings_that_exist() -> None:
 
 
 def test_files_that_pages_name_exist() -> None:
-    # pages of measurements name files as of the measured commit
-    pages = [page for page in MARKDOWN if page.parent != MEASUREMENTS]
     pattern = r"`((?:benchmarks|disrupt|indexer|rig|scripts|tests)/[\w./-]+)`"
-    paths = [(name(page), path) for page in pages for path in re.findall(pattern, prose(page))]
+    paths = [(name(page), path) for page in MARKDOWN for path in re.findall(pattern, prose(page))]
     assert paths
     for page, path in paths:
         assert (ROOT / path).exists(), f"{page}: {path}"
 
 
-@pytest.mark.parametrize(
-    "page", [page for page in MARKDOWN if page.parent not in {DECISIONS, MEASUREMENTS}], ids=name
-)
+@pytest.mark.parametrize("page", MARKDOWN, ids=name)
 def test_modules_that_a_page_names_exist(page: Path) -> None:
     if page.name == "CHANGELOG.md":
         return  # it names files as of each version
@@ -253,36 +242,6 @@ def test_every_page_is_reached_from_the_index() -> None:
     }
     assert reached | {index} >= set(DOCS.rglob("*.md"))
     assert index in {target for target, _ in links(ROOT / "README.md")}
-
-
-@pytest.mark.parametrize("record", records(DECISIONS), ids=name)
-def test_a_decision_gives_its_context_options_choice_and_consequences(record: Path) -> None:
-    number, _, _ = record.stem.partition("-")
-    text = record.read_text("utf-8")
-    assert text.startswith(f"# {int(number)}. ")
-    headings = re.findall(r"^## (\w+)", text, re.MULTILINE)
-    assert headings == ["Context", "Options", "Decision", "Consequences"]
-
-
-def test_no_two_decisions_have_the_same_number() -> None:
-    numbers = [int(record.stem.partition("-")[0]) for record in records(DECISIONS)]
-    assert numbers == list(range(1, len(numbers) + 1))
-
-
-@pytest.mark.parametrize("record", records(MEASUREMENTS), ids=name)
-def test_a_measurement_gives_its_date_commit_command_and_machine(record: Path) -> None:
-    date.fromisoformat(record.name[:10])
-    facts = dict(re.findall(r"^\| (\w+) \| (.+) \|$", record.read_text("utf-8"), re.MULTILINE))
-    commit = facts.get("measured") or facts["recorded"]
-    assert re.search(r"\b[0-9a-f]{7}\b", commit)
-    assert facts["command"]
-    assert facts["machine"]
-
-
-@pytest.mark.parametrize("record", records(MEASUREMENTS), ids=name)
-def test_a_measurement_says_what_it_cannot_show(record: Path) -> None:
-    text = record.read_text("utf-8")
-    assert re.search(r"^(## |\*\*)What it cannot show", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -29,6 +29,7 @@ Records = Mapping[str, Record]
 
 _MARKED = re.compile(r"(<!-- figures: ([\w -]+) -->\n)(.*?)(<!-- end of figures -->)", re.DOTALL)
 _COLUMNS = 100
+_MOST_ROWS = 20  # a longer table is one to compute with, or stands in the page of its subject
 _EFFORTS = ("FAST", "STANDARD", "THOROUGH")
 
 
@@ -79,6 +80,50 @@ def _percent(share: float | None) -> str | None:
     return None if share is None else f"{100 * share:.0f} %"
 
 
+def alike(of: Records) -> str:
+    """Return what pictures of one kind matched by, and the kinds of which none did."""
+    rows = of["alike"]["figures"]["rows"]
+    matched = [row for row in rows if row["matched"]]
+    none = "; ".join(row["kind"] for row in rows if not row["matched"])
+    return f"{table([_matches(row) for row in matched])}\n\n{_wrapped(f'None matched of: {none}.')}"
+
+
+def _matches(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "kind": row["kind"],
+        "matched": f"{row['matched']} of {row['looked_up']}",
+        "as whole": row["whole"],
+        "as part": row["part"],
+        "shares, ‰": f"{row['query_permille']:.0f}, {row['stored_permille']:.0f}",
+        "bits": row["nearest_bits"],
+    }
+
+
+def searches(of: Records) -> str:
+    """Return what a lookup takes in each engine, by the hashes it searches."""
+    rows: list[dict[str, Any]] = []
+    for name in ("search", "search-10m"):
+        measured = of[name]["figures"]["rows"]
+        ours = {row["distribution"]: row for row in measured if row["engine"] == "disrupt"}
+        rows += [_search(row, ours[row["distribution"]]) for row in measured]
+    return table(rows)
+
+
+def _search(row: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "hashes": row["size"],
+        "of": row["distribution"],
+        "engine": row["engine"],
+        "lookups/s": round(row["lookups_per_s"]),
+        "slower by": f"{ours['lookups_per_s'] / row['lookups_per_s']:.1f}",
+        "p50 µs": row["p50_us"],
+        "p99 µs": row["p99_us"],
+        "recall": row["recall"],
+        "build CPU s": row["build_cpu_s"],
+        "PSS MB": round(row["pss_mb"]),
+    }
+
+
 def all_records(of: Records) -> str:
     """Return a section for each record: what, when, by which command, its tables."""
     return "\n\n".join(_section(name, record) for name, record in of.items())
@@ -90,13 +135,26 @@ def _section(name: str, record: Record) -> str:
         f"Measured at {record['commit']} on {day.day} {day:%B %Y}, on"
         f" {record['machine']['cores']} cores ({record['machine']['os'].partition('-')[0]}), by"
     )
-    parts = [f"## {name}", _wrapped(record["what"]), measured, f"    {record['command']}"]
+    parts = [
+        f"## {name}",
+        _wrapped(record["what"]),
+        measured,
+        f"    {_shortened(record['command'])}",
+    ]
     for title, rows in record["figures"].items():
         if len(record["figures"]) > 1:
             parts.append(f"### {name}: {title.replace('_', ' ')}")
-        parts.append(table(rows))
+        if len(rows) > _MOST_ROWS:
+            parts.append(f"{len(rows)} rows in `benchmarks/results/{name}.json`.")
+        else:
+            parts.append(table(rows))
     parts.append(_wrapped(f"**What it cannot show:** {record['cannot_show']}"))
     return "\n\n".join(parts)
+
+
+def _shortened(command: str) -> str:
+    """Return a command with one of a run of the same option; the record has it whole."""
+    return re.sub(r"( (--[\w-]+) \S+)(?: \2 \S+){3,}", r"\1 \2 …", command)
 
 
 def _wrapped(text: str) -> str:
@@ -104,8 +162,10 @@ def _wrapped(text: str) -> str:
 
 
 TABLES: dict[str, Callable[[Records], str]] = {
+    "alike": alike,
     "all": all_records,
     "recall and promises": recall_and_promises,
+    "searches": searches,
 }
 """Functions that write the text between two markers, by the name in the markers."""
 

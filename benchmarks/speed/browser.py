@@ -4,7 +4,7 @@ First how many bits fingerprints are apart, of pictures in every kind of file: p
 parts of each. Then time and memory of large files, each in a browser that begins cold: times are
 the least of several, for a machine with other work. In Chromium also how long keys wait for their
 answer meanwhile, the main thread four times as slow. It exits with 1 if fingerprints are farther
-apart than docs/hashing-in-a-browser.md promises.
+apart than docs/hashing-pictures.md promises.
 
     ./scripts/bench browser --json browser.json
 """

@@ -87,7 +87,7 @@ def _steps(cut: int) -> tuple[Crop, ...]:
 
 
 _LIKELY = (WHOLE, *_steps(40))
-"""Variant plan 1 was chosen for these steps (docs/variant-plans.md)."""
+"""Variant plan 1 was chosen for these steps (docs/hashing.md)."""
 
 _ALL = (*_LIKELY, *_steps(60))
 _AXES: tuple[Crop, ...] = tuple(

@@ -1,6 +1,6 @@
 """Crops and turns of variant plan 1, in the order in which a picture takes them.
 
-docs/variant-plans.md says how they were chosen.
+docs/hashing.md says how they were chosen.
 """
 
 VARIANTS: tuple[tuple[int, int, int, int, int], ...] = (

@@ -17,7 +17,7 @@ from disrupt.errors import DataDirectoryError
 _MEMORY_KIB, _PASSES, _LANES = 19 * 1024, 2, 1
 """OWASP's first choice for argon2id; with more, guessers would make the machine spend more.
 
-See docs/decisions/0025.
+See docs/decisions.md, "Hash PINs with 19 MiB".
 """
 
 _log = structlog.get_logger(__name__)

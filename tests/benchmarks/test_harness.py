@@ -96,6 +96,18 @@ def test_marked_tables_of_a_page_are_written_from_records(tmp_path: Path) -> Non
         figures.stale(tmp_path, of)
 
 
+def test_a_long_table_and_a_run_of_one_option_stay_in_the_record() -> None:
+    (record,) = list(figures.records().values())[:1]
+    command = "./scripts/bench a" + "".join(f" --edit e{n}" for n in range(9)) + " --trials 1"
+    rows = {"short": [{"n": 123}], "long": [{"n": 456}] * 50}
+    text = figures.all_records({"a": {**record, "command": command, "figures": rows}})
+    assert "| 123 |" in text
+    assert "| 456 |" not in text
+    assert "50 rows in `benchmarks/results/a.json`" in text
+    assert "--edit e0 --edit … --trials 1" in text
+    assert "e1" not in text
+
+
 def test_pages_have_the_figures_of_the_records() -> None:
     assert not figures.stale(), "run ./scripts/figures"
 
