@@ -267,6 +267,18 @@ class DataDirectoryError(DisruptError):
     reason = "DATA_DIRECTORY"
 
 
+class NoteError(DataDirectoryError):
+    """A signed note is malformed, or its signature is not that of the key."""
+
+    reason = "NOTE"
+
+
+class ReceiptError(DataDirectoryError):
+    """A receipt of a withdrawal is malformed, or shows nothing."""
+
+    reason = "RECEIPT"
+
+
 class DataDirectoryInUseError(DataDirectoryError):
     """Another server or command holds the data directory."""
 

@@ -13,7 +13,7 @@ from typing import Self
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from disrupt.errors import DataDirectoryError
+from disrupt.errors import NoteError
 
 _ED25519 = b"\1"
 _KEY_BYTES, _HASH_BYTES, _ID_BYTES, _SIGNATURE_BYTES = 32, 32, 4, 64
@@ -22,10 +22,6 @@ _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 NAME = re.compile(r"[^\s+]{1,200}")
 """Pattern of the name of a log, which is its origin and that of its key: such as ``host/log``."""
 NOTE_BYTES_MAX = 64 * 1024
-
-
-class NoteError(DataDirectoryError):
-    """A note is malformed, or its signature is not that of the key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,7 @@ from typing import Self
 from disrupt.audit.entries import CLEARED, Leaf, LeafId
 from disrupt.audit.notes import Verifier, opened
 from disrupt.audit.tree import is_included
-from disrupt.errors import DataDirectoryError
-
-
-class ReceiptError(DataDirectoryError):
-    """A receipt is malformed, or shows nothing."""
+from disrupt.errors import ReceiptError
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from PIL import ImageFile
 from weasyprint import HTML
 from weasyprint.urls import URLFetcher
 
@@ -20,6 +21,9 @@ from disrupt.reports.disclosure import Figure
 from disrupt.reports.figures import MONTH, Family, Period, Table
 from disrupt.reports.operator import OperatorFile
 from disrupt.texts import read_texts
+
+# WeasyPrint sets it for the whole process when it is imported.
+ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 SECTIONS: Mapping[str, tuple[Tally, ...]] = {
     "registered": (

@@ -11,7 +11,8 @@ from tlog_scales.tlog import Checkpoint as TheirCheckpoint
 from tlog_scales.tlog import InclusionProof
 
 from disrupt.audit import notes, tree
-from disrupt.audit.notes import Checkpoint, NoteError, Verifier
+from disrupt.audit.notes import Checkpoint, Verifier
+from disrupt.errors import NoteError
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 VERIFIER = Verifier("log.example/audit", KEY.public_key().public_bytes_raw())

@@ -68,6 +68,7 @@ _KNOWN = tuple(
         r"DATA/registry\.reserve",
         r"DATA/removals\.journal(\.new)?",
         r"DATA/index/.*",
+        r"DATA/audit/.*",
         r"WORK/server\.log",
         r"/dev/null",
         r".*\.cpython-\d+\.pyc(\.\d+)?",  # Python's own; searched like all else that is written

@@ -69,6 +69,8 @@ class Year:
         """What each worker has counted that is not in the registry."""
         self.reported: dict[tuple[bytes, bytes, MatchOutcome], str] = {}
         """Day on which each outcome of a match was counted."""
+        self.decided: list[tuple[bytes, str]] = []
+        """Item and day of each move since the backup."""
         self.losses = Counter[str]()
 
     def open(self) -> None:
@@ -142,8 +144,13 @@ class Year:
         item_id = self.any_of(self.living)
         at_s = round((date.fromisoformat(day) - date(1970, 1, 1)).total_seconds())
         act = Act("0a1b2c3d", "hotline", Action.MOVE, at_s)
+        bank = 2 if self.living[item_id][2] else 1
+        self.certainly(lambda writer: writer.move_items([item_id], bank, act))
+        self.moved(item_id, day)
+        self.decided.append((item_id, day))
+
+    def moved(self, item_id: bytes, day: str) -> None:
         case, kind, is_adult = self.living[item_id]
-        self.certainly(lambda writer: writer.move_items([item_id], 2 if is_adult else 1, act))
         self.living[item_id] = case, kind, not is_adult
         self.count(day, Tally.REVIEWS, "move", days_between(self.since[item_id], day))
 
@@ -190,6 +197,7 @@ class Year:
 
     def back_up(self) -> None:
         self.kept = self.counts.copy(), dict(self.living), dict(self.since), dict(self.reported)
+        self.decided.clear()
         back_up(self.data.path, self.backup)
 
     def restore(self) -> None:
@@ -203,6 +211,9 @@ class Year:
         (restored,) = self.writer.tallies("2026-01-01", "9999-12-31", [Tally.RESTORES], limit=9)
         self.count(restored.day, Tally.RESTORES, since)
         self.withdrawn(gone, restored.day)
+        for item_id, day in self.decided:  # done again, with all else that staff decided since
+            if item_id in self.living:
+                self.moved(item_id, day)
 
     def check(self) -> None:
         counts = self.writer.tallies("0001-01-01", "9999-12-31", limit=1_000_000)

@@ -14,6 +14,7 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import ImageFile
 from pypdf import PdfReader
 
 from disrupt.core.tallies import LABELS, MONTHLY, Count, Tally
@@ -104,10 +105,15 @@ def own() -> operator.OperatorFile:
     return operator.read(f'{texts}{notice}action = "removed"\ncount = 48\n')
 
 
+def test_pictures_cut_short_are_still_refused_where_reports_are_made() -> None:
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES  # the PDF's library sets it
+
+
 def test_figures_are_the_sums_of_the_counts_where_they_are_not_rounded(year: list[Count]) -> None:
     published = rows(pages.table([*families(year, YEAR).values()]))
     assert {row["of"] for row in published} == {*Tally} - {
         Tally.ORGANISATIONS_ACTIVE,
+        Tally.PROBING,
         Tally.RESTORES,
     }
     exact = 0

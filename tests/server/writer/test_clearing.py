@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from disrupt.audit import entries, files
 from disrupt.audit.entries import Leaf, LeafId
-from disrupt.audit.receipts import Cleared, ReceiptError, WithdrawalReceipt, verify
+from disrupt.audit.receipts import Cleared, WithdrawalReceipt, verify
 from disrupt.core.mirrors import MirrorReport
 from disrupt.core.policy import Right
 from disrupt.data_directory import DataDirectory
-from disrupt.errors import DataDirectoryError, NotFoundError, UnavailableError
+from disrupt.errors import DataDirectoryError, NotFoundError, ReceiptError, UnavailableError
 from disrupt.index.generations import create_first
 from disrupt.registry import opening
 from disrupt.registry.registry import RegistryWriter

@@ -106,7 +106,7 @@ def test_what_an_organisation_disputes_is_marked_and_last_for_itself_alone(
         # what is disputed takes no other's place
         assert all(found(each, value, max_matches=1) == [other] for each in of_own)
     plain = [(disputed, False), (other, False)]
-    assert answered(disputing[1]) == answered(platform) == plain
+    eventually(lambda: answered(disputing[1]) == answered(platform) == plain)
 
 
 def test_staff_see_who_disputes_what_and_settle_it(
