@@ -88,6 +88,10 @@ _COMMANDS = {
         "disrupt.web.commands:web",
         "Serve the page for people affected until SIGTERM or Ctrl-C.",
     ),
+    "desk": (
+        "disrupt.desk.commands:desk",
+        "Serve the desk, where the hotline's staff review in a browser.",
+    ),
     "door": (
         "disrupt.door.commands:door",
         "Serve beside a platform's uploads: hash there, send hashes alone.",
@@ -107,6 +111,7 @@ _EXTRAS = {
     "disrupt.doctor.": ("server",),
     "disrupt.archives.commands": ("server", "archives"),
     "disrupt.web.": ("web",),
+    "disrupt.desk.": ("desk",),
     "disrupt.door.": ("door",),
     "disrupt.reports.": ("report",),
 }
@@ -120,7 +125,7 @@ Register intimate pictures so that their sharing is stopped, and look pictures u
 Personnes concernées · people affected:  submit, status, keep, withdraw, receipt
 Platforms:                               match, examples, report, door
 Staff of the hotline:                    review, yearly-report
-Operators:                               serve, reload, config, web, keys, banks,
+Operators:                               serve, reload, config, web, desk, keys, banks,
                                          lists, erase, backup, restore, registry, audit, doctor,
                                          health, top, scan, hash; disrupt-index
 """

@@ -14,14 +14,15 @@ class Violation:
 
 
 class DisruptError(Exception):
-    """Root of everything raised on purpose.
+    """Root of everything raised on purpose; itself, that the server failed, and its log says how.
 
-    ``status`` is the name of a gRPC status code, ``reason`` the ErrorInfo reason, which is stable.
     The message is shown to callers: it says what to do, and carries no hash, PIN or picture's path.
     """
 
     status = "INTERNAL"
+    """Name of a gRPC status code."""
     reason = "INTERNAL"
+    """Reason of the ErrorInfo, which is stable."""
 
     def __init__(
         self,
@@ -138,7 +139,7 @@ class PermissionDeniedError(DisruptError):
 
 
 class NotFoundError(DisruptError):
-    """A named object does not exist, or the caller may not see it."""
+    """What was named does not exist, or is not the caller's to see."""
 
     status = "NOT_FOUND"
     reason = "NOT_FOUND"
@@ -168,7 +169,7 @@ class CaseClosedError(DisruptError):
 
 
 class CaseErasingError(CaseClosedError):
-    """The case is about to be erased, as its PIN was said to be lost: stop that first."""
+    """The case is about to be erased, as its PIN was said to be lost: KeepCase ends that."""
 
     reason = "CASE_ERASING"
 
@@ -181,7 +182,10 @@ class ItemsChangedError(DisruptError):
 
 
 class PictureMatchesError(DisruptError):
-    """A picture was not added to those in common use, because it matches a registered one."""
+    """A picture that staff add to those in common use matches a registered one.
+
+    Look whether it is a template that both share, then say so.
+    """
 
     status = "FAILED_PRECONDITION"
     reason = "PICTURE_MATCHES"
@@ -209,7 +213,10 @@ class SnapshotRefusedError(DisruptError):
 
 
 class OtherHistoryError(SnapshotRefusedError):
-    """Registry and index do not share a history: one of them is an older copy, or a foreign one."""
+    """Index and registry do not belong together: one is an older copy, or a foreign one.
+
+    The operator has to restore or rebuild before anything is answered.
+    """
 
     reason = "OTHER_HISTORY"
 
@@ -222,7 +229,10 @@ class UnavailableError(DisruptError):
 
 
 class RegistryReplacedError(UnavailableError):
-    """The registry's file was replaced while it was open: the open file is the old one."""
+    """The registry's file was replaced while it was open: the open file is the old one.
+
+    The server answers nothing until it is started again.
+    """
 
     reason = "REGISTRY_REPLACED"
 
@@ -236,7 +246,8 @@ class NotSignedYetError(UnavailableError):
 class LeadershipLostError(UnavailableError):
     """The one connection that may write to the registry's database was lost.
 
-    The process has to end: another may write already.
+    The process has to end: another may write already. Whether the change took effect is not known:
+    send the same request again.
     """
 
     reason = "LEADERSHIP_LOST"

@@ -24,6 +24,7 @@ PACKAGES = {
     ),
     "postgresql": ("psycopg",),
     "web": ("starlette", "structlog", "uvicorn"),
+    "desk": ("starlette", "structlog", "uvicorn", "webauthn"),
     "door": (
         "httpcore",
         "httptools",

@@ -10,15 +10,12 @@ root_doc = "index"
 exclude_patterns = ["_sphinx"]
 extensions = [
     "myst_parser",
-    "sphinx.ext.autodoc",
     "docs._sphinx.contents",
     "docs._sphinx.reference",
     "docs._sphinx.self_contained",
 ]
 
 myst_heading_anchors = 6  # as GitHub gives them to headings
-
-autodoc_member_order = "bysource"
 
 html_theme = "furo"
 html_title = "Disrupt"

@@ -11,10 +11,11 @@ import pytest
 from disrupt import cli, client
 from disrupt.server.config import Config
 from docs._sphinx.contents import contents, without_outside_links
-from docs._sphinx.reference import api, commands, sdk, settings
+from docs._sphinx.reference import PAGES, api, commands, filled, log_events, sdk, settings
 from docs._sphinx.self_contained import problems
 
-PROTO = Path(__file__).parents[1] / "proto"
+ROOT = Path(__file__).parents[1]
+PROTO = ROOT / "proto"
 
 
 def test_the_contents_list_each_page_once_under_the_heading_that_names_it_first() -> None:
@@ -49,7 +50,7 @@ def test_the_reference_has_every_command() -> None:
 
 
 def test_the_reference_has_every_public_name_of_the_sdk() -> None:
-    assert re.findall(r"disrupt\.client\.(\w+)", sdk()) == client.__all__
+    assert re.findall(r"^## (\w+)$", sdk(), re.MULTILINE) == client.__all__
 
 
 def test_the_reference_has_every_call_and_type_with_its_comment() -> None:
@@ -61,6 +62,22 @@ def test_the_reference_has_every_call_and_type_with_its_comment() -> None:
     assert not re.search(r"^\| .* \|  \|$", text, re.MULTILINE), "a field without a comment"
     assert "| `max_distance_bits` = 1 | optional `uint32` | Largest distance" in text
     assert "Takes stream of [MatchVideoRequest](#disrupt.v1.MatchVideoRequest)" in text
+
+
+def test_the_reference_has_every_event_that_is_logged_as_a_warning_or_an_error() -> None:
+    modules = [*(ROOT / "disrupt").rglob("*.py"), *(ROOT / "indexer").rglob("*.py")]
+    code = "\n".join(module.read_text("utf-8") for module in modules)
+    logged = re.findall(r"_log\.(?:warning|error|critical)\(\s*\"(\w+)\"", code)
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", log_events(), re.MULTILINE)
+    described = set(re.findall(r"\w+", " ".join(rows)))
+    assert described >= set(logged)
+    assert all(f'"{event}"' in code for event in described)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_generated_page_is_as_it_would_be_written(page: str) -> None:
+    text = (ROOT / f"docs/reference/{page}.md").read_text("utf-8")
+    assert text == filled(text, PAGES[page]()), "run ./scripts/reference"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Write docs/figures.md, and tables in other pages, from the records in benchmarks/results/.
+"""Write docs/reference/figures.md, and tables in other pages, from benchmarks/results/.
 
 A page has a table between ``<!-- figures: NAME -->`` and ``<!-- end of figures -->``; what is
 between them is replaced. With --check compare only; the exit code is 1 if a page is stale.

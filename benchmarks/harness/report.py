@@ -34,7 +34,7 @@ import click
 from click.core import ParameterSource
 
 RESULTS = Path(__file__).parents[1] / "results"
-"""The newest report of each benchmark, of which docs/figures.md is made."""
+"""The newest report of each benchmark, of which docs/reference/figures.md is made."""
 
 SCHEMA = 1
 

@@ -69,6 +69,10 @@ class ReviewClient:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
         self._channel.close()
 
     def items(self, request: review_pb2.ListItemsRequest, limit: int) -> tuple[list[Row], bool]:

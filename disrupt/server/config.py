@@ -32,14 +32,16 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     data_dir: Path
-    """Data directory; created where missing."""
+    """Data directory; made if missing."""
     role: Literal["all", "writer", "match", "mirror"] = "all"
     """What this machine does: ``all``; ``writer`` writes the registry for other machines, and
     answers no lookups; ``match`` answers lookups, and has the rest done by a writer; ``mirror``
     answers a platform's lookups from a copy of banks that it reads from the hotline's feed."""
     registry: str | None = None
-    """URL of a PostgreSQL database, ``postgresql://…``, for the registry of a data directory that
-    has none yet, which notes it in ``registry.url``. None: as noted there, else SQLite."""
+    """URL of a PostgreSQL database, ``postgresql://USER@HOST:PORT/DATABASE``, for the registry of a
+    data directory that has none yet, which notes it in ``registry.url``. None: as noted there, else
+    SQLite. Passwords, certificates and several hosts as libpq takes them; of several hosts the
+    primary is used."""
     writers: str | None = None
     """Of role ``match``: the internal addresses of the writers, as a target of gRPC, such as
     ``ipv4:10.0.0.2:7000,10.0.0.3:7000``. The first that listens is asked."""
@@ -60,7 +62,7 @@ class Config(BaseModel):
     None: one made from its key."""
     mirror_disputes_per_day: Annotated[int, Field(ge=0)] = 500
     """Matches that one organisation may dispute in a day through its mirrors, which can name any
-    item of their banks; further ones are RESOURCE_EXHAUSTED."""
+    item of their banks (docs/mirror.md#outcomes); further ones are RESOURCE_EXHAUSTED."""
     listen: str = "127.0.0.1:50051"
     """HOST:PORT; port 0 picks a free one. Beyond loopback only with TLS."""
     workers: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=_cores)
@@ -70,8 +72,8 @@ class Config(BaseModel):
     tls_key: Path | None = None
     """Its private key, PEM."""
     metrics_listen: str = "127.0.0.1:9464"
-    """HOST:PORT of metrics, /livez and /readyz, over plain HTTP; port 0 picks a free one. Empty:
-    nowhere. Whoever reaches it may read them."""
+    """HOST:PORT of metrics (docs/watch.md), /livez and /readyz, over plain HTTP; port 0 picks a
+    free one. Empty: nowhere. Whoever reaches it may read them."""
     traces_endpoint: str | None = None
     """URL of a collector of OpenTelemetry that takes OTLP over gRPC, for spans of calls; needs the
     extra ``traces``. None: no spans are made."""
@@ -90,22 +92,24 @@ class Config(BaseModel):
     max_message_bytes: Annotated[int, Field(ge=512 * 1024, le=512 * _MIB)] = 33 * _MIB
     """Largest message. Pictures have up to 32 MiB."""
     max_hashes_per_lookup: Annotated[int, Field(ge=10_000, le=1_000_000)] = 10_000
-    """Most hashes in one lookup; a picture has up to 9272."""
+    """Most hashes in one lookup, at least 10 000; a picture has up to 9272."""
     max_matches_per_answer: Annotated[int, Field(ge=1000)] = 100_000
     """Most matches in one answer to a batch; by default, clients take answers of 4 MiB."""
     max_items_per_registration: Annotated[int, Field(ge=1)] = 64
     """Most items in one registration."""
     max_hashes_per_item: Annotated[int, Field(ge=1)] = 8000
-    """A video has up to 2000 for each hour."""
+    """Most hashes of one item; a video has up to 2000 for each hour."""
     max_hashes_per_registration: Annotated[int, Field(ge=1)] = 64_000
     """Hashes of all items together: eight of the largest, or a thousand for each of 64."""
     max_items_per_case: Annotated[int, Field(ge=1, le=20_000)] = 1000
     """Most items in one case; more could not be withdrawn at once in every database."""
     max_registered_hashes_per_h: Annotated[int, Field(ge=1)] = 2_000_000
-    """Hashes that one key may register in an hour; more are RESOURCE_EXHAUSTED."""
+    """Hashes that one key may register in an hour, all at once if it likes: 15 000 pictures of 130.
+    More are RESOURCE_EXHAUSTED, with a time to try again (docs/settings.md#who-shares-a-key)."""
     live_pictures_per_origin: Annotated[int, Field(ge=1)] = 200
-    """Pictures of one network that go live at once in a day (UTC); further ones take turns. The
-    wider networks of an IPv6 address, /56 and /48, have twice and four times as many."""
+    """Pictures of one network that go live at once in a day (UTC); further ones take turns
+    (docs/live-limits.md). The wider networks of an IPv6 address, /56 and /48, have twice and four
+    times as many."""
     live_pictures_per_key: Annotated[int, Field(ge=1)] = 2000
     """Like live_pictures_per_origin, of the calls of one key that name no network."""
     turns_per_h: Annotated[float, Field(ge=1, le=3600)] = 60.0
@@ -120,22 +124,25 @@ class Config(BaseModel):
     """Distance in bits up to which a match is of the same picture: no dispute hides it there, but
     for a tenth of the versions that show only a part."""
     review_within_h: Annotated[float, Field(ge=48)] = 72.0
-    """Hours after which what waits for a review takes its turn without one, at midnight."""
+    """Hours within which a wait for a review ends that nobody makes, at the last midnight (UTC):
+    what was registered to wait takes its turn (docs/live-limits.md), other items go live."""
     probing_varied_bits: Annotated[int, Field(ge=0, le=256)] = 192
     """Bits of a stored hash from which on an organisation is counted as probing it: those in which
-    its hashes that matched it within an hour differ. 0: nobody is, and nobody waits."""
+    its hashes that matched it within an hour differ (docs/probing.md). 0: nobody is, and nobody
+    waits. Not on a mirror."""
     probing_delay_s: Annotated[float, Field(ge=0, le=2)] = 0.25
     """Time that each further hash near such an item waits, one after the other, and a call at most
     2 s. 0: none waits."""
     max_concurrent_calls: Annotated[int, Field(ge=1)] = 1000
-    """Calls at once in one worker; more are RESOURCE_EXHAUSTED."""
+    """Calls at once in one worker; more are RESOURCE_EXHAUSTED. One key alone has half."""
 
     search_threads: Annotated[int, Field(ge=1)] = Field(default_factory=_cores)
     """Searches at once in one worker, beside short ones, which its event loop makes."""
     hashing_workers: Annotated[int, Field(ge=1)] = Field(default_factory=_cores_each)
-    """Processes that decode and hash pictures for one worker; by default a core each."""
+    """Locked-down processes that decode and hash pictures for one worker."""
     hashing_queue: Annotated[int, Field(ge=0)] = 16
-    """Pictures of one key that wait to be hashed; more are RESOURCE_EXHAUSTED."""
+    """Most pictures of one key that wait to be hashed, fewer where decoders are slow
+    (docs/settings.md#by-delay); more are RESOURCE_EXHAUSTED, with a time to try again."""
     hashing_memory_mib: Annotated[int, Field(ge=640)] = 1536
     """Address space of one such process: libraries take 400 MiB, the largest pictures 900 more."""
     hashing_cpu_s: Annotated[int, Field(ge=1)] = 5
@@ -146,13 +153,16 @@ class Config(BaseModel):
     max_video_minutes: Annotated[int, Field(ge=1, le=1440)] = 180
     """Longest video."""
     video_workers: Annotated[int, Field(ge=1)] = Field(default_factory=_cores_each)
-    """Processes that decode and hash videos for one worker, beside those for pictures."""
+    """Locked-down processes that decode and hash videos for one worker, beside those for
+    pictures."""
     video_queue: Annotated[int, Field(ge=0)] = 4
-    """Videos of one key that wait to be hashed; more are RESOURCE_EXHAUSTED."""
+    """Most videos of one key that wait to be hashed, fewer where decoders are slow
+    (docs/settings.md#by-delay); more are RESOURCE_EXHAUSTED, with a time to try again."""
     video_memory_mib: Annotated[int, Field(ge=640)] = 1536
     """Address space of one such process beside the file: frames of 9 megapixels take 600 MiB."""
     video_cpu_s: Annotated[int, Field(ge=1)] = 300
-    """Processor time for one video; an hour of 720p takes about 100 s."""
+    """Processor time for one video; an hour of 720p takes about 100 s. Of it, 60 s once another key
+    waits for a process."""
     max_video_call_s: Annotated[float, Field(gt=0)] = 600.0
     """Like max_call_s, for calls that send a video."""
     video_stall_s: Annotated[float, Field(gt=0)] = 20.0
@@ -175,7 +185,7 @@ class Config(BaseModel):
     has applied all: withdrawn items must not match, nor revoked keys work, for longer."""
     hung_after_s: Annotated[float, Field(ge=2)] = 6.0
     """Time without a heartbeat from the event loop of the writer or of a worker, one a second,
-    after which it is killed and started anew."""
+    after which it is killed and started anew. Give more before a debugger stops a process."""
     compact_after_hashes: Annotated[int, Field(ge=1)] = 50_000
     """Hashes registered after which the index is compacted, beside serving; at least a twentieth of
     those it has. A withdrawal counts as one."""

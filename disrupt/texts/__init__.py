@@ -2,8 +2,9 @@
 
 A catalogue is a file for each language, as in ``NAME.fr.json``: one object of texts by key. French
 says which keys there are, and which ``{fields}`` each text has. ``shared`` is of the commands and
-the page, ``commands`` and ``page`` of one each, ``review`` of the staff's commands, and ``report``
-of the report of a year; all but ``shared`` and ``page`` are in French and English alone.
+the page, ``commands`` and ``page`` of one each, ``review`` of the staff's commands, ``desk`` of
+their page, and ``report`` of the report of a year; all but ``shared`` and ``page`` are in French
+and English alone.
 
 A text that counts has a key for each plural form of its language, as in ``KEY.one`` and
 ``KEY.other``; the forms are categories of CLDR's plural rules, and all but ``other`` may leave out

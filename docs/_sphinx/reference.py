@@ -1,16 +1,26 @@
-"""Write the pages of docs/reference/ from docstrings, options, settings and proto comments.
+"""Write the pages of docs/reference/ from where each thing is defined.
 
-A page opens with what it is. What follows its line ``<!-- generated -->`` is replaced.
+A page opens with what it is. What follows its line ``<!-- generated -->`` is replaced, by a link
+where the text names a page as ``docs/PAGE.md``. With --check compare only; the exit code is 1 if a
+page is stale. The site alone has the reference of the API: proto/ is as readable.
+
+    ./scripts/reference --check
 """
 
 from __future__ import annotations
 
+import inspect
+import re
+import sys
 import tempfile
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator
+from enum import EnumType
 from pathlib import Path
 
 import annotated_types
 import click
+import yaml
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
     EnumDescriptorProto,
@@ -24,35 +34,63 @@ from pydantic.fields import FieldInfo
 from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
 
+import disrupt.errors
 import indexer.commands
 from disrupt import cli, client
+from disrupt.client.retries import RETRYABLE
+from disrupt.errors import DisruptError
 from disrupt.server.config import Config
+from disrupt.server.metrics.families import FAMILIES, Counter, Gauge
 
+ROOT = Path(__file__).parents[2]
+_REFERENCE = ROOT / "docs/reference"
 _MARKER = "<!-- generated -->"
+_PAGE = re.compile(r"(?<!/)docs/(reference/)?([\w-]+(?:\.fr)?)\.md(#[\w-]+)?")
 _HELP_COLUMNS = 90
-_PROTO = Path(__file__).parents[2] / "proto"
+_PROTO = ROOT / "proto"
 _MESSAGES, _ENUMS, _SERVICES, _MEMBERS = 4, 5, 6, 2
 """Numbers of fields of descriptors, of which the paths in SourceCodeInfo are made."""
 
 
 def sdk() -> str:
-    """Return the reference of the public names of disrupt.client, and of the errors."""
-    names = [f".. autoclass:: disrupt.client.{name}\n   :members:\n" for name in client.__all__]
-    return "\n".join(
-        [
-            "```{eval-rst}",
-            ".. automodule:: disrupt.client",
-            "   :no-members:",
-            "",
-            *names,
-            "```",
-            "\n## Errors\n",
-            "```{eval-rst}",
-            ".. automodule:: disrupt.errors",
-            "   :members:",
-            "```",
-        ]
-    )
+    """Return signatures and docstrings of the public names of disrupt.client."""
+    names = (_described(name, getattr(client, name)) for name in client.__all__)
+    return "\n\n".join([_markdown(client), *names])
+
+
+def _described(name: str, value: object) -> str:
+    """Return the section of a class, with its public methods, or of a function."""
+    parts = [f"## {name}"]
+    if not callable(value):
+        return "\n\n".join([*parts, _markdown(value)])
+    if isinstance(value, EnumType):
+        members = ", ".join(f"`{member}`" for member in value.__members__)
+        return "\n\n".join([*parts, _markdown(value), f"One of {members}."])
+    parts += [f"```python\n{_declared(name, value)}\n```", _markdown(value)]
+    for member, defined in vars(value).items() if isinstance(value, type) else ():
+        function = inspect.unwrap(getattr(defined, "fget", defined))
+        if inspect.isfunction(function) and not member.startswith("_") and function.__doc__:
+            parts += [f"### {name}.{member}", _markdown(function)]
+            if not isinstance(defined, property):
+                parts.insert(-1, f"```python\n{_declared(member, function)}\n```")
+    return "\n\n".join(parts)
+
+
+def _declared(name: str, value: Callable[..., object]) -> str:
+    """Return name and signature, a line for each argument."""
+    signature = inspect.signature(value)
+    arguments = str(signature.replace(return_annotation=signature.empty))[1:-1]
+    separated = re.split(r", (?=\*|/|\w+:|\w+,|\w+$|self)", arguments)
+    lines = "".join(f"    {argument},\n" for argument in separated if argument != "self")
+    returned = f" -> {signature.return_annotation}" if "->" in str(signature) else ""
+    opening = "\n" if lines else ""
+    declared = f"{name}({opening}{lines}){returned}".replace("'", "").replace(" -> None", "")
+    return re.sub(r"<(\w+\.\w+): \d+>", r"\1", re.sub(r"<function .*? at .*?>", "...", declared))
+
+
+def _markdown(documented: object) -> str:
+    """Return a docstring as Markdown."""
+    return (inspect.getdoc(documented) or "").replace("``", "`").replace("::\n", ":\n")
 
 
 def commands() -> str:
@@ -91,8 +129,8 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "needed"
     if field.default_factory:
-        return "cores"
-    return "none" if field.default is None else f"`{field.default}`"
+        return "cores ÷ workers" if field.default_factory_takes_validated_data else "cores"
+    return "none" if field.default in {None, ()} else f"`{field.default}`"
 
 
 def _bounds(field: FieldInfo) -> str:
@@ -102,7 +140,77 @@ def _bounds(field: FieldInfo) -> str:
         annotated_types.Le: "≤ {0.le}",
         annotated_types.Lt: "< {0.lt}",
     }
-    return ", ".join(signs[type(bound)].format(bound) for bound in field.metadata)
+    return ", ".join(
+        signs[type(bound)].format(bound) for bound in field.metadata if type(bound) in signs
+    )
+
+
+def errors() -> str:
+    """Return a table of the reasons for errors, from the classes of disrupt.errors."""
+    rows = [
+        "| reason | status | class | tried again | meaning |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    classes = [
+        value
+        for value in vars(disrupt.errors).values()
+        if isinstance(value, type) and issubclass(value, DisruptError)
+    ]
+    for class_ in sorted(classes, key=lambda class_: class_.reason):
+        cells = (
+            f"`{class_.reason}`",
+            f"`{class_.status}`",
+            f"`{class_.__name__}`",
+            "yes" if issubclass(class_, RETRYABLE) else "no",
+            _cell(" ".join(_markdown(class_).split())),
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def metrics() -> str:
+    """Return a table of the metrics, from their definitions."""
+    rows = ["| metric | kind | labels | what it is |", "| --- | --- | --- | --- |"]
+    for name, family in FAMILIES.items():
+        labels = list(family.labels)
+        if isinstance(family, Gauge) and family.of_each_process:
+            labels.insert(0, "process")
+        cells = (
+            f"`{name}{'_total' if isinstance(family, Counter) else ''}`",
+            type(family).__name__.lower(),
+            ", ".join(f"`{label}`" for label in labels),
+            _cell(family.description),
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def alerts() -> str:
+    """Return a table of the alerts of each severity, from the rules of Prometheus."""
+    (group,) = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text("utf-8"))["groups"]
+    tables = []
+    for severity, heading in (("page", "Look now"), ("ticket", "Look today")):
+        rows = [
+            f"## {heading}\n",
+            "| alert | meaning | where the cause shows | what to do |",
+            "| --- | --- | --- | --- |",
+        ]
+        for rule in group["rules"]:
+            if rule["labels"]["severity"] == severity:
+                said = (_cell(rule["annotations"][key]) for key in ("meaning", "cause", "remedy"))
+                rows.append(f"| {rule['alert']} | {' | '.join(said)} |")
+        tables.append("\n".join(rows))
+    return "\n\n".join(tables)
+
+
+def log_events() -> str:
+    """Return a table of the events that are logged as warnings or errors."""
+    rows = ["| event | meaning | what to do |", "| --- | --- | --- |"]
+    events = tomllib.loads((ROOT / "disrupt/log_events.toml").read_text("utf-8"))["event"]
+    for event in sorted(events, key=lambda event: event["names"]):
+        names = ", ".join(f"`{name}`" for name in event["names"])
+        rows.append(f"| {names} | {_cell(event['meaning'])} | {_cell(event['remedy'])} |")
+    return "\n".join(rows)
 
 
 def api() -> str:
@@ -169,7 +277,7 @@ class _File:
 
 def _cell(text: str) -> str:
     """Return a text as it can stand in a cell of a table."""
-    return text.replace("|", "\\|").replace("``", "`").strip()
+    return " ".join(text.replace("|", "\\|").replace("``", "`").split())
 
 
 def _link(name: str) -> str:
@@ -193,21 +301,56 @@ def _type(field: FieldDescriptorProto) -> str:
     return f"optional {shown}" if field.proto3_optional else shown
 
 
-_PAGES = {
-    "reference/sdk": sdk,
-    "reference/commands": commands,
-    "reference/settings": settings,
-    "reference/api": api,
+PAGES: dict[str, Callable[[], str]] = {
+    "alerts": alerts,
+    "commands": commands,
+    "errors": errors,
+    "log-events": log_events,
+    "metrics": metrics,
+    "sdk": sdk,
+    "settings": settings,
 }
 
 
+def filled(opening: str, generated: str) -> str:
+    """Return a page: its opening up to the marker, and what is generated, with links to pages."""
+    parts = re.split(r"(^```.*?^```$)", generated, flags=re.MULTILINE | re.DOTALL)
+    parts[::2] = [_PAGE.sub(_link_to_page, part) for part in parts[::2]]
+    return f"{opening.partition(_MARKER)[0]}{_MARKER}\n\n{''.join(parts)}\n"
+
+
+def _link_to_page(named: re.Match[str]) -> str:
+    folder, page, anchor = named.groups("")
+    return f"[{page}]({'' if folder else '../'}{page}.md{anchor})"
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Write nothing; fail where a page is stale.")
+def main(*, check: bool) -> None:
+    """Write the generated pages of docs/reference/."""
+    stale = []
+    for name, generate in PAGES.items():
+        path = _REFERENCE / f"{name}.md"
+        before = path.read_text("utf-8")
+        after = filled(before, generate())
+        if after != before:
+            stale.append(path.name)
+            if not check:
+                path.write_text(after, "utf-8")
+    if check and stale:
+        sys.exit(f"Stale, run scripts/reference: {', '.join(stale)}")
+
+
 def _write(_app: Sphinx, page: str, source: list[str]) -> None:
-    if page in _PAGES:
-        opening, _, _ = source[0].partition(_MARKER)
-        source[0] = opening + _PAGES[page]() + "\n"
+    if page == "reference/api":
+        source[0] = source[0].partition(_MARKER)[0] + api() + "\n"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension."""
     app.connect("source-read", _write)
     return {"parallel_read_safe": True}
+
+
+if __name__ == "__main__":
+    main()

@@ -152,7 +152,8 @@ def layout() -> dict[str, list[Any]]:
 
 CALLS = Histogram(
     "disrupt_call_seconds",
-    "Time from when a worker lets a call in to its answer, by outcome.",
+    "Time from when a worker lets a call in to its answer. outcome: OK, CANCELLED, the reason of"
+    " the error, or RELAYED for an error of the writer.",
     "call",
     "outcome",
 )
@@ -162,8 +163,13 @@ WRITES = Histogram(
     "call",
     "outcome",
 )
-HELD = Counter("disrupt_held", "Calls that waited while the writer was replaced.")
-RELOADS = Counter("disrupt_reloads", "Reloads that were asked for, by outcome.", "outcome")
+HELD = Counter("disrupt_held", "Calls for the writer that waited while it was replaced.")
+RELOADS = Counter(
+    "disrupt_reloads",
+    "Reloads that were asked for: done; refused, which changed nothing; failed, in which a new"
+    " process did not start at first, and which is done once it does.",
+    "outcome",
+)
 KEY_CALLS = Counter("disrupt_key_calls", "Calls that were let in, by key.", "key", "call")
 REFUSALS = Counter(
     "disrupt_refusals",
@@ -173,21 +179,29 @@ REFUSALS = Counter(
 )
 FAULTS = Counter("disrupt_faults", "Calls answered INTERNAL: faults of the server.")
 MEDIA_FAILURES = Counter(
-    "disrupt_media_failures", "Pictures and videos that were not hashed.", "call", "cause"
+    "disrupt_media_failures",
+    "Pictures and videos that were not hashed (docs/isolation.md).",
+    "call",
+    "cause",
 )
 MATCHES = Counter("disrupt_matches", "Matches that were answered.", "bank", "distance_bits")
 COMMON_MATCHES = Counter(
-    "disrupt_common_matches", "Matches among them that something in common use explains."
+    "disrupt_common_matches",
+    "Matches among them that something in common use explains (docs/banks.md). Those that the"
+    " caller left out are in neither.",
 )
 UPLOADS_LOOKED_UP = Counter(
     "disrupt_uploads_looked_up",
-    "Uploads that were looked up, but for lookups of what is new.",
+    "Uploads that were looked up, as tallies count them, but for lookups of what is new; from 0 on"
+    " for each organisation with a valid key of right match.",
     "organisation",
 )
-UPLOADS_MATCHED = Counter("disrupt_uploads_matched", "Uploads that matched.", "organisation")
+UPLOADS_MATCHED = Counter(
+    "disrupt_uploads_matched", "Uploads that matched, in whichever banks.", "organisation"
+)
 PROBING = Counter(
     "disrupt_probing",
-    "Items whose hash an organisation explored bit by bit within an hour.",
+    "Items whose hash an organisation explored bit by bit within an hour (docs/probing.md).",
     "organisation",
 )
 OUTCOMES = Counter(
@@ -205,7 +219,7 @@ ADMISSION_REFUSALS = Counter(
 )
 KEY_INFO = Gauge(
     "disrupt_key_info",
-    "1: the name of a key, beside its id; of calls without one too.",
+    "1: the name of a key, beside its id; of calls without a valid one an empty id.",
     "key",
     "name",
 )
@@ -240,15 +254,18 @@ GENERATION = Gauge("disrupt_index_generation", "Number of the generation that is
 GENERATION_TIME = Gauge("disrupt_index_generation_timestamp_seconds", "When its writing was begun.")
 INDEX_UNFINISHED = Gauge(
     "disrupt_index_unfinished_seconds",
-    "Time since a generation that is not published was written to; 0 without any.",
+    "Time since a generation that is not published was written to; 0 without any. A killed rebuild"
+    " leaves it until the next begins.",
     of_each_process=False,
 )
 CERTIFICATE_EXPIRY = Gauge(
-    "disrupt_certificate_expiry_timestamp_seconds", "End of validity of the served certificate."
+    "disrupt_certificate_expiry_timestamp_seconds",
+    "End of validity of the served certificate; of writer and node that for other machines.",
 )
 REGISTERED = Gauge(
     "disrupt_registered_hashes",
-    "Hashes registered today (UTC): of the case and of the network that have most, and all.",
+    "Hashes registered today (UTC): of the case and of the origin (network) that have most, and"
+    " all; anew after a restart.",
     "of",
     of_each_process=False,
 )
@@ -265,7 +282,7 @@ ITEMS = Gauge(
 )
 DISPUTES = Gauge(
     "disrupt_disputes",
-    "Media items about whose disputes staff have to decide, by reason.",
+    "Media items about whose disputes staff have to decide: within_floor, minor, near_tenth.",
     "reason",
     of_each_process=False,
 )
@@ -276,7 +293,7 @@ ITEMS_HIDDEN = Gauge(
 )
 OLDEST_WITHDRAWN = Gauge(
     "disrupt_oldest_withdrawn_seconds",
-    "Bound on the age of the oldest withdrawn byte in the files of the index or of PostgreSQL.",
+    "Bound on the age of the oldest withdrawn byte in the index or, on a writer, in PostgreSQL.",
     of_each_process=False,
 )
 ERASE_WITHIN = Gauge(
@@ -343,13 +360,18 @@ PROCESS_SILENT = Gauge(
     of_each_process=False,
 )
 PROCESS_ENDS = Counter(
-    "disrupt_process_ends", "Processes that ended untold, or were killed as hung.", "role", "cause"
+    "disrupt_process_ends",
+    "Processes that ended untold (died), or were killed (hung).",
+    "role",
+    "cause",
 )
 SUPERVISOR_STALLED = Counter(
     "disrupt_supervisor_stalled_seconds", "Time for which the supervisor did not run."
 )
 CLOCK_JUMPS = Counter(
-    "disrupt_clock_jumps", "Times that the clock was set by more than 2 s.", "direction"
+    "disrupt_clock_jumps",
+    "Times that the clock was set by more than 2 s, forward or back.",
+    "direction",
 )
 MAINTENANCE_STARTED = Gauge(
     "disrupt_maintenance_start_timestamp_seconds",
