@@ -1,5 +1,5 @@
 -- Rights of the writers' role disrupt and the nodes' role disrupt_match in the registry's database:
--- docs/run-a-fleet.md. Run it by a superuser, in that database.
+-- docs/fleet.md. Run it by a superuser, in that database.
 
 -- To clear tables and log of what was withdrawn, and to end nodes' sessions that are in its way.
 GRANT pg_checkpoint, disrupt_match TO disrupt;

@@ -39,6 +39,7 @@ PACKAGES = {
     "ray": ("ray",),
     "lists": ("defusedxml", "httpcore"),
     "report": ("jinja2", "matplotlib", "weasyprint"),
+    "threatexchange": ("threatexchange",),
 }
 """Packages of each extra, by import name."""
 

@@ -87,14 +87,13 @@ def test_what_operations_says_to_type_works_as_written_when_the_data_directory_i
 ) -> None:
     for name, picture in (("kept.png", "chelsea.png"), ("gone.png", "coffee.png")):
         shutil.copy(Path(skimage.__file__).parent / "data" / picture, tmp_path / name)
-    text = "".join(
-        (DOCS / page).read_text("utf-8") for page in ("install-server.md", "operations.md")
-    )
+    pages = ("install-server.md", "operations.md", "backup-and-restore.md")
+    text = "".join((DOCS / page).read_text("utf-8") for page in pages)
     for heading, before in (
         ("## Back up\n", REGISTERED),
         ("## Restore\n", WITHDRAWN),
         ("$ mkdir -p -m 700 data", "$ rm -r data\n"),
-        ("## Upgrade", FOUND),
+        ("## What a restore knows", FOUND),
     ):
         assert text.count(heading) == 1
         text = text.replace(heading, before + heading)
@@ -107,7 +106,8 @@ def test_what_operations_says_to_type_works_as_written_when_the_data_directory_i
         "reference/alerts",
         "durability",
         "erasure",
-        "one-machine",
+        "fleet",
+        "backup-and-restore",
         "operations",
         "watch",
         "troubleshooting",

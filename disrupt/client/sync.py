@@ -94,7 +94,7 @@ class MatchClient:
 
         ``since`` is for hashes that you keep and ask again: with "" everything is searched, and the
         answers have a cursor, ``next_since``. With that of an earlier lookup, only what became
-        new since is searched, in a fraction of the time (docs/new-items.md). Raises
+        new since is searched, in a fraction of the time (docs/archives.md). Raises
         CursorExpiredError where everything has to be looked up again.
         """
         options = requests.options(

@@ -161,7 +161,7 @@ def _in_database(directory: DataDirectory, url: str, sequence: int) -> Iterator[
         if obstacles:
             yield warn(
                 f"What is withdrawn stays in files of PostgreSQL. {'; '.join(obstacles)}.",
-                "docs/erasure-in-postgresql.md has the settings and rights.",
+                "docs/erasure.md#in-postgresql has the settings and rights.",
             )
     elif opening.reads_cases(directory):
         yield warn(

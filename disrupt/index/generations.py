@@ -42,7 +42,7 @@ _BUILDING = "building"
 _LOCK = "lock"
 _OLDER_COPY = (
     "It may be an older copy. Nothing is served from it, and nothing was changed. In PostgreSQL:"
-    " see docs/several-machines.md. In SQLite: stop the server and put the right registry.db back,"
+    " see docs/fleet.md. In SQLite: stop the server and put the right registry.db back,"
     " or run `disrupt restore`; if there is no newer one, `disrupt-index rebuild --accept-registry`"
     " builds the index from this one."
 )

@@ -83,7 +83,8 @@ def _declared(name: str, value: Callable[..., object]) -> str:
     separated = re.split(r", (?=\*|/|\w+:|\w+,|\w+$|self)", arguments)
     lines = "".join(f"    {argument},\n" for argument in separated if argument != "self")
     returned = f" -> {signature.return_annotation}" if "->" in str(signature) else ""
-    declared = f"{name}(\n{lines}){returned}".replace("'", "").replace(" -> None", "")
+    opening = "\n" if lines else ""
+    declared = f"{name}({opening}{lines}){returned}".replace("'", "").replace(" -> None", "")
     return re.sub(r"<(\w+\.\w+): \d+>", r"\1", re.sub(r"<function .*? at .*?>", "...", declared))
 
 

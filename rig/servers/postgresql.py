@@ -24,7 +24,7 @@ _INSTALLED = Path("/usr/lib/postgresql")
 """Debian keeps the commands of PostgreSQL's server here, in a folder for each version."""
 _OLDEST = 15
 RIGHTS = (Path(__file__).parents[2] / "deploy" / "postgresql.sql").read_text("utf-8")
-"""Statements that docs/run-a-fleet.md has run in the database ``disrupt``."""
+"""Statements that docs/fleet.md has run in the database ``disrupt``."""
 
 SUPERUSER = "postgres"
 _READY_WITHIN_S = 60.0
@@ -177,7 +177,7 @@ class PostgreSql:
         return name
 
     def make_registry(self) -> None:
-        """Make the database of a registry, and its users, as docs/run-a-fleet.md says."""
+        """Make the database of a registry, and its users, as docs/fleet.md says."""
         self._make_users()
         self.sql("CREATE DATABASE disrupt OWNER disrupt")
         self.grant("disrupt")

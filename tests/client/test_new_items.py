@@ -1,4 +1,4 @@
-"""The code of docs/new-items.md, run as it is written, asks for everything and then goes on."""
+"""The code of docs/archives.md, run as it is written, asks for everything and then goes on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from rig.servers.deployment import Deployment
 
-PAGE = (Path(__file__).parents[2] / "docs" / "new-items.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "archives.md").read_text()
 (CODE,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
