@@ -39,6 +39,11 @@ def answer(
     )
 
 
+def answer_of_own_key(own: review_pb2.ServiceKey) -> review_pb2.ShowServiceResponse:
+    """Make the answer for a key that does not see all banks."""
+    return review_pb2.ShowServiceResponse(own_key=own)
+
+
 def service_key(key: ApiKey, bank_names: Mapping[int, str]) -> review_pb2.ServiceKey:
     """Convert a key to a message, without its secret."""
     return review_pb2.ServiceKey(

@@ -242,7 +242,7 @@ class ReviewServicer:
     ) -> review_pb2.ShowServiceResponse:
         own = wire_service.service_key(key, self._bank_names())
         if not self._reviewer.sees_all(key):
-            return review_pb2.ShowServiceResponse(own_key=own)
+            return wire_service.answer_of_own_key(own)
         return wire_service.answer(
             own,
             self._registry.banks(),
