@@ -112,13 +112,17 @@ function welcome() {
   ];
 }
 
-await loadTexts();
-isIn = await resume().then(
-  () => true,
-  () => false,
-);
-addEventListener('hashchange', () => {
-  say('');
-  show();
-});
-await show();
+async function start() {
+  await loadTexts();
+  isIn = await resume().then(
+    () => true,
+    () => false,
+  );
+  addEventListener('hashchange', () => {
+    say('');
+    show();
+  });
+  await show();
+}
+
+start();

@@ -64,7 +64,7 @@ export function heading(words) {
  */
 export function table(caption, heads, rows) {
   const cells = rows.map((row) => row.map((cell) => element('td', {}, cell)));
-  if (!rows.length) return element('p', {}, `${caption} : ${text('none')}`.replace(' :', text('colon')));
+  if (!rows.length) return element('p', {}, `${caption}${text('colon')} ${text('none')}`);
   return element(
     'div',
     { class: 'wide', tabindex: '0', role: 'region', 'aria-label': caption },
@@ -134,6 +134,7 @@ export function form(fields, label, send) {
  */
 export function confirmed(question, shown) {
   return new Promise((resolve) => {
+    /** @type {HTMLDialogElement} */
     const dialog = element(
       'dialog',
       {

@@ -6,14 +6,14 @@
 
 import { button, element, fill } from '../../../web/page/flow/elements.js';
 import { call } from '../calling.js';
-import { code, confirmed, doing, field, form, heading, pages, part, say, table, trying } from '../parts.js';
-import { currentLanguage, hasText, moment, text, written } from '../texts.js';
+import { code, confirmed, doing, field, form, heading, pages, part, say, table } from '../parts.js';
+import { currentLanguage, moment, text, written } from '../texts.js';
 
 /** @typedef {{[name: string]: any}} Conditions */
 
 const STATES = ['live', 'enabled', 'waiting', 'disabled', 'rejected'];
-const OUTCOMES = ['blocked', 'escalated', 'other'];
-const REASONS = ['case', 'origin', 'key', 'policy', 'unlike', 'common'];
+const OUTCOMES = ['blocked', 'not_blocked', 'pending_review'];
+const REASONS = ['limit', 'unlike_a_picture', 'bank', 'common'];
 const TAGS = ['case', 'origin', 'key'];
 /** Without one of these, conditions name too much to change all of it. */
 const NARROW = [...TAGS, 'hashes', 'outcome', 'waits_for', 'disputed', 'needs_staff'];
@@ -153,6 +153,7 @@ export async function showItem(item) {
     report.settlement ? text(`settlement.${report.settlement}`) : '',
   ]);
   const heads = ['day', 'organisation', 'outcome', 'versions', 'settlement'];
+  /** @type {HTMLDialogElement} */
   const dialog = element(
     'dialog',
     { 'aria-labelledby': 'shown', close: () => dialog.remove() },
