@@ -80,11 +80,15 @@ class ReviewClient:
         rows = list[Row]()
         while True:
             request.page_size = min(limit - len(rows), ITEMS_AT_ONCE)
-            answer: review_pb2.ListItemsResponse = self._call("ListItems", request)
-            rows += map(_item_row, answer.items)
-            request.page = answer.next_page
+            page, request.page = self.page_of_items(request)
+            rows += page
             if not request.page or len(rows) >= limit:
                 return rows, bool(request.page)
+
+    def page_of_items(self, request: review_pb2.ListItemsRequest) -> tuple[list[Row], int]:
+        """Return a page of items, and where the next begins; 0: nothing follows."""
+        answer: review_pb2.ListItemsResponse = self._call("ListItems", request)
+        return _item_rows(answer.items), answer.next_page
 
     def set_states(self, item_ids: Sequence[bytes], state: ItemState, reason: str) -> list[Row]:
         """Set the state of items; return them as they are now."""
@@ -149,20 +153,24 @@ class ReviewClient:
         done: review_pb2.SettleDisputesResponse = self._call("SettleDisputes", request)
         return _item_rows(done.items), done.settled_items
 
-    def show(self, name: bytes) -> Row:
-        """Return an item, named by its id or by a match id, with what was reported of it."""
+    def show(self, name: bytes, say: Say | None = None) -> Row:
+        """Return an item, named by its id or by a match id, with what was reported of it.
+
+        ``say`` chooses the language; None: that of the client.
+        """
+        say = say or self._say
         is_item = len(name) == ITEM_ID_BYTES
         request = review_pb2.ShowItemRequest(**{"item_id" if is_item else "match_id": name})
         answer: review_pb2.ShowItemResponse = self._call("ShowItem", request)
         return _item_row(answer.item) | {
-            "matched": [_version_row(version, self._say) for version in answer.matched],
+            "matched": [_version_row(version, say) for version in answer.matched],
             "matched_at": _time(answer.matched_at_s) if answer.matched_at_s else None,
             "reports": [
                 {
                     "organisation": report.organisation,
                     "outcome": _name(MatchOutcome, report.outcome),
                     "day": report.day,
-                    "versions": [_version_row(version, self._say) for version in report.versions],
+                    "versions": [_version_row(version, say) for version in report.versions],
                     "settlement": _name(Settlement, report.settlement)
                     if report.settlement
                     else None,
@@ -196,15 +204,21 @@ class ReviewClient:
         """Return the erasures of the newest ``limit`` cases, and whether more follow."""
         rows, page = list[Row](), 0
         while True:
-            size = min(limit - len(rows), ITEMS_AT_ONCE)
-            request = review_pb2.ListErasuresRequest(page_size=size, page=page)
-            answer: review_pb2.ListErasuresResponse = self._call("ListErasures", request)
-            for erasure in answer.erasures:
-                asked = {"asked_by": erasure.asked_by, "asked_at": _time(erasure.asked_at_s)}
-                rows.append(_erasure_row(erasure) | asked)
-            page = answer.next_page
+            listed, page = self.page_of_erasures(min(limit - len(rows), ITEMS_AT_ONCE), page)
+            rows += listed
             if not page or len(rows) >= limit:
                 return rows, bool(page)
+
+    def page_of_erasures(self, size: int, page: int) -> tuple[list[Row], int]:
+        """Return a page of erasures, and where the next begins; 0: nothing follows."""
+        request = review_pb2.ListErasuresRequest(page_size=size, page=page)
+        answer: review_pb2.ListErasuresResponse = self._call("ListErasures", request)
+        rows = [
+            _erasure_row(erasure)
+            | {"asked_by": erasure.asked_by, "asked_at": _time(erasure.asked_at_s)}
+            for erasure in answer.erasures
+        ]
+        return rows, answer.next_page
 
     def mirrors(self) -> list[Row]:
         """Return who reads the feed, the latest first."""
@@ -229,11 +243,45 @@ class ReviewClient:
         rows = list[Row]()
         while True:
             request.page_size = min(limit - len(rows), ITEMS_AT_ONCE)
-            answer: review_pb2.ListActsResponse = self._call("ListActs", request)
-            rows += map(_act_row, answer.acts)
-            request.before = answer.next_before
+            page, request.before = self.page_of_acts(request)
+            rows += page
             if not request.before or len(rows) >= limit:
                 return rows, bool(request.before)
+
+    def page_of_acts(self, request: review_pb2.ListActsRequest) -> tuple[list[Row], int]:
+        """Return a page of acts, and where the next begins; 0: nothing follows."""
+        answer: review_pb2.ListActsResponse = self._call("ListActs", request)
+        return [*map(_act_row, answer.acts)], answer.next_before
+
+    def service(self) -> Row:
+        """Return the own key; and for one that sees all banks, banks, keys, quotas and erasure."""
+        request = review_pb2.ShowServiceRequest()
+        answer: review_pb2.ShowServiceResponse = self._call("ShowService", request)
+        return {
+            "own_key": _key_row(answer.own_key),
+            "banks": [
+                {
+                    "bank": bank.name,
+                    "max_distance_bits": bank.max_distance_bits,
+                    "goes_live": bank.goes_live,
+                    "organisations": list(bank.organisations),
+                }
+                for bank in answer.banks
+            ],
+            "keys": [*map(_key_row, answer.keys)],
+            "quotas": [
+                {
+                    "organisation": quota.organisation,
+                    "per_minute": quota.per_minute or None,
+                    "per_day": quota.per_day or None,
+                    "hashes_per_minute": quota.hashes_per_minute or None,
+                    "hashes_per_day": quota.hashes_per_day or None,
+                }
+                for quota in answer.quotas
+            ],
+            "oldest_withdrawn_s": answer.oldest_withdrawn_s,
+            "erase_within_s": answer.erase_within_s,
+        }
 
     def list_tallies(
         self, first_day: str, last_day: str, tallies: Sequence[str] = ()
@@ -279,6 +327,19 @@ def _item_row(item: review_pb2.ReviewItem) -> Row:
         "origin": item.origin_tag.hex() or None,
         "key": item.key_id or None,
         "waits_for": _name(WaitReason, item.wait_reason) if item.wait_reason else None,
+    }
+
+
+def _key_row(key: review_pb2.ServiceKey) -> Row:
+    return {
+        "key": key.key_id,
+        "name": key.name,
+        "organisation": key.organisation,
+        "rights": list(key.rights),
+        "banks": list(key.banks),
+        "last_used_on": key.last_used_on or None,
+        "expires_on": key.expires_on or None,
+        "revoked_on": key.revoked_on or None,
     }
 
 

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import structlog
 from starlette.applications import Starlette
@@ -28,20 +28,16 @@ from webauthn import base64url_to_bytes
 from webauthn.helpers import bytes_to_base64url
 
 from disrupt.client.review import ReviewClient
+from disrupt.desk.calls import CALLS, Json, invalid, text
 from disrupt.desk.passkeys import Party, Passkeys
 from disrupt.desk.refusals import ForeignRequestError, PasskeyRefusedError, SignedOutError
 from disrupt.desk.sessions import Challenge, Challenges, Session, Sessions
 from disrupt.errors import (
     DisruptError,
-    InvalidRequestError,
     LimitExceededError,
     UnauthenticatedError,
-    Violation,
 )
 from disrupt.http_server import HTTP_STATUS, closing, in_time
-from disrupt.v1 import review_pb2
-
-Json: TypeAlias = dict[str, Any]
 
 HEADERS = (
     (
@@ -67,7 +63,6 @@ _COOKIE: Any = {"path": "/", "secure": True, "httponly": True, "samesite": "stri
 _BODY_BYTES_MAX = 64 * 1024
 """Largest body: 500 items have 18 kB."""
 _BODY_S = 10.0
-_NAME_CHARACTERS_MAX = 60
 
 _log = structlog.get_logger(__name__)
 
@@ -101,10 +96,11 @@ class Desk:
             "/sign-in/finish": self._finish_sign_in,
             "/session": self._resume,
         }
-        signed_in = {
+        signed_in: dict[str, Callable[[Request, Session, Json], Awaitable[Response]]] = {
             "/passkeys": self._list_passkeys,
             "/passkeys/remove": self._remove_passkey,
             "/sign-out": self._sign_out,
+            **{f"/api/{name}": partial(self._call, call) for name, call in CALLS.items()},
         }
         routes = [
             *(self._route(path, answer) for path, answer in open_to_all.items()),
@@ -154,7 +150,7 @@ class Desk:
         except ValueError:
             asked = None
         if not isinstance(asked, dict):
-            raise _invalid("body", "send an object of JSON")
+            raise invalid("body", "send an object of JSON")
         return asked
 
     def _signed_in(
@@ -184,10 +180,8 @@ class Desk:
 
     async def _begin_enrolment(self, _request: Request, asked: Json) -> Response:
         """Make a challenge for who shows the secret of a key that the server takes."""
-        secret, name = text(asked, "secret").strip(), text(asked, "name").strip()
-        if not (0 < len(name) <= _NAME_CHARACTERS_MAX and name.isprintable()):
-            raise _invalid("name", f"write a name of at most {_NAME_CHARACTERS_MAX} characters")
-        await run_in_threadpool(self._check_secret, secret)
+        secret = text(asked, "secret").strip()
+        name = await run_in_threadpool(self._name_of, secret)
         cookie, made = self._challenges.make(self._clock(), secret=secret, name=name)
         return _with_challenge(self._party.options_to_enrol(made.challenge, name), cookie)
 
@@ -213,8 +207,8 @@ class Desk:
             raise PasskeyRefusedError("This was an enrolment. Begin again.")
         passkey = self._passkeys.of_credential(answered)
         self._passkeys.count(passkey, self._party.sign_count(answered, made.challenge, passkey))
-        await run_in_threadpool(self._check_secret, passkey.secret)
-        return self._begin_session(request, passkey.name, passkey.secret)
+        name = await run_in_threadpool(self._name_of, passkey.secret)
+        return self._begin_session(request, name, passkey.secret)
 
     def _challenge(self, request: Request) -> Challenge:
         made = self._challenges.take(request.cookies.get(CHALLENGE_COOKIE, ""), self._clock())
@@ -224,10 +218,10 @@ class Desk:
             )
         return made
 
-    def _check_secret(self, secret: str) -> None:
-        """Raise what the server answers to a key that may not review."""
+    def _name_of(self, secret: str) -> str:
+        """Return the name of a key. Raises what the server answers to one that may not review."""
         with self._client(secret) as client:
-            client.items(review_pb2.ListItemsRequest(), 1)
+            return str(client.service()["own_key"]["name"])
 
     def _begin_session(self, request: Request, name: str, secret: str) -> Response:
         """Begin a session under a new cookie; the one that the browser had ends."""
@@ -264,9 +258,18 @@ class Desk:
         try:
             named = base64url_to_bytes(text(asked, "id"))
         except ValueError:
-            raise _invalid("id", "name a passkey of the list") from None
+            raise invalid("id", "name a passkey of the list") from None
         self._passkeys.remove(named, session.secret)
         return await self._list_passkeys(request, session, asked)
+
+    async def _call(
+        self,
+        call: Callable[[ReviewClient, Json], Json],
+        _request: Request,
+        session: Session,
+        asked: Json,
+    ) -> Response:
+        return JSONResponse(await run_in_threadpool(call, session.client, asked))
 
     async def _file(self, request: Request) -> Response:
         file = self._files.get(f"/{request.path_params['path']}")
@@ -275,19 +278,11 @@ class Desk:
         return file
 
 
-def text(asked: Json, name: str) -> str:
-    """Return a text of a request, empty where it is not given. Raises InvalidRequestError."""
-    given = asked.get(name, "")
-    if not isinstance(given, str):
-        raise _invalid(name, "write text")
-    return given
-
-
 def credential(asked: Json) -> Json:
     """Return what a passkey answered. Raises InvalidRequestError."""
     given = asked.get("credential")
     if not isinstance(given, dict):
-        raise _invalid("credential", "send what the passkey answered")
+        raise invalid("credential", "send what the passkey answered")
     return given
 
 
@@ -299,10 +294,6 @@ def refusal(error: DisruptError) -> Response:
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     return response
-
-
-def _invalid(field: str, what: str) -> InvalidRequestError:
-    return InvalidRequestError.of(Violation(field, what))
 
 
 def _shown(session: Session) -> Response:

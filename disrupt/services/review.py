@@ -76,6 +76,11 @@ class Reviewer:
             return frozenset({COMMON.number})
         return self.banks(key, names)
 
+    def sees_all(self, key: ApiKey) -> bool:
+        """Tell whether a key sees every bank that operators have made."""
+        banks = self.registry.banks()
+        return all(bank.is_fixed or bank.number in key.banks for bank in banks)
+
     def acts(
         self, key: ApiKey, limit: int, before: int | None, wanted: ActFilter
     ) -> Sequence[ActRecord]:

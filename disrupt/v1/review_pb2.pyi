@@ -1747,3 +1747,198 @@ class Mirror(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Mirror: _TypeAlias = Mirror  # noqa: Y015
+
+@_typing.final
+class ShowServiceRequest(_message.Message):
+    """Asks for what operators have set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShowServiceRequest: _TypeAlias = ShowServiceRequest  # noqa: Y015
+
+@_typing.final
+class ShowServiceResponse(_message.Message):
+    """What operators have set. All but `own_key` is empty for a key that does not see all banks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OWN_KEY_FIELD_NUMBER: _builtins.int
+    BANKS_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    QUOTAS_FIELD_NUMBER: _builtins.int
+    OLDEST_WITHDRAWN_S_FIELD_NUMBER: _builtins.int
+    ERASE_WITHIN_S_FIELD_NUMBER: _builtins.int
+    oldest_withdrawn_s: _builtins.int
+    """Bound on the age of the oldest withdrawn byte in the index of the writer's machine, in seconds; 0: there is none."""
+    erase_within_s: _builtins.int
+    """Age at which withdrawn bytes have to be erased, in seconds: a setting of the server."""
+    @_builtins.property
+    def own_key(self) -> Global___ServiceKey:
+        """The key of the caller, with the banks whose items it sees."""
+
+    @_builtins.property
+    def banks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceBank]:
+        """The banks, by number."""
+
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceKey]:
+        """The keys, ended ones too, in the order in which they were made."""
+
+    @_builtins.property
+    def quotas(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceQuota]:
+        """The quotas, by organisation."""
+
+    def __init__(
+        self,
+        *,
+        own_key: Global___ServiceKey | None = ...,
+        banks: _abc.Iterable[Global___ServiceBank] | None = ...,
+        keys: _abc.Iterable[Global___ServiceKey] | None = ...,
+        quotas: _abc.Iterable[Global___ServiceQuota] | None = ...,
+        oldest_withdrawn_s: _builtins.int = ...,
+        erase_within_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["own_key", b"own_key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["banks", b"banks", "erase_within_s", b"erase_within_s", "keys", b"keys", "oldest_withdrawn_s", b"oldest_withdrawn_s", "own_key", b"own_key", "quotas", b"quotas"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShowServiceResponse: _TypeAlias = ShowServiceResponse  # noqa: Y015
+
+@_typing.final
+class ServiceKey(_message.Message):
+    """A key, without its secret."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    RIGHTS_FIELD_NUMBER: _builtins.int
+    BANKS_FIELD_NUMBER: _builtins.int
+    LAST_USED_ON_FIELD_NUMBER: _builtins.int
+    EXPIRES_ON_FIELD_NUMBER: _builtins.int
+    REVOKED_ON_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """Id of the key."""
+    name: _builtins.str
+    """Name of its holder."""
+    organisation: _builtins.str
+    """Organisation that answers for it."""
+    last_used_on: _builtins.str
+    """Day on which it was last used: ISO date, UTC. Empty: never."""
+    expires_on: _builtins.str
+    """First day on which it is refused: ISO date, UTC. Empty: it does not expire."""
+    revoked_on: _builtins.str
+    """Day on which it was revoked: ISO date, UTC. Empty: it was not."""
+    @_builtins.property
+    def rights(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Its rights in small letters, as `disrupt keys create` takes them."""
+
+    @_builtins.property
+    def banks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of its banks."""
+
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        organisation: _builtins.str = ...,
+        rights: _abc.Iterable[_builtins.str] | None = ...,
+        banks: _abc.Iterable[_builtins.str] | None = ...,
+        last_used_on: _builtins.str = ...,
+        expires_on: _builtins.str = ...,
+        revoked_on: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["banks", b"banks", "expires_on", b"expires_on", "key_id", b"key_id", "last_used_on", b"last_used_on", "name", b"name", "organisation", b"organisation", "revoked_on", b"revoked_on", "rights", b"rights"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServiceKey: _TypeAlias = ServiceKey  # noqa: Y015
+
+@_typing.final
+class ServiceBank(_message.Message):
+    """A bank."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    MAX_DISTANCE_BITS_FIELD_NUMBER: _builtins.int
+    GOES_LIVE_FIELD_NUMBER: _builtins.int
+    ORGANISATIONS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    max_distance_bits: _builtins.int
+    """Largest distance of a match, in bits, inclusive, 0-63."""
+    goes_live: _builtins.bool
+    """Whether registrations of new items go live at once; otherwise they wait for a review."""
+    @_builtins.property
+    def organisations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the organisations whose keys may see it. Empty: all."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        max_distance_bits: _builtins.int = ...,
+        goes_live: _builtins.bool = ...,
+        organisations: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["goes_live", b"goes_live", "max_distance_bits", b"max_distance_bits", "name", b"name", "organisations", b"organisations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServiceBank: _TypeAlias = ServiceBank  # noqa: Y015
+
+@_typing.final
+class ServiceQuota(_message.Message):
+    """How much the keys of an organisation may look up together; 0: no limit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORGANISATION_FIELD_NUMBER: _builtins.int
+    PER_MINUTE_FIELD_NUMBER: _builtins.int
+    PER_DAY_FIELD_NUMBER: _builtins.int
+    HASHES_PER_MINUTE_FIELD_NUMBER: _builtins.int
+    HASHES_PER_DAY_FIELD_NUMBER: _builtins.int
+    organisation: _builtins.str
+    """Name of the organisation."""
+    per_minute: _builtins.int
+    """Most uploads in a minute of the clock."""
+    per_day: _builtins.int
+    """Most uploads in a day, UTC."""
+    hashes_per_minute: _builtins.int
+    """Most hashes in a minute."""
+    hashes_per_day: _builtins.int
+    """Most hashes in a day."""
+    def __init__(
+        self,
+        *,
+        organisation: _builtins.str = ...,
+        per_minute: _builtins.int = ...,
+        per_day: _builtins.int = ...,
+        hashes_per_minute: _builtins.int = ...,
+        hashes_per_day: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hashes_per_day", b"hashes_per_day", "hashes_per_minute", b"hashes_per_minute", "organisation", b"organisation", "per_day", b"per_day", "per_minute", b"per_minute"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServiceQuota: _TypeAlias = ServiceQuota  # noqa: Y015

@@ -118,6 +118,11 @@ class ReviewServiceStub:
                 request_serializer=disrupt_dot_v1_dot_review__pb2.ListTalliesRequest.SerializeToString,
                 response_deserializer=disrupt_dot_v1_dot_review__pb2.ListTalliesResponse.FromString,
                 _registered_method=True)
+        self.ShowService = channel.unary_unary(
+                '/disrupt.v1.ReviewService/ShowService',
+                request_serializer=disrupt_dot_v1_dot_review__pb2.ShowServiceRequest.SerializeToString,
+                response_deserializer=disrupt_dot_v1_dot_review__pb2.ShowServiceResponse.FromString,
+                _registered_method=True)
 
 
 class ReviewServiceServicer:
@@ -245,6 +250,14 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ShowService(self, request, context):
+        """Shows the caller's own key; and to a key that sees all banks, which banks, keys and quotas operators have set, and how
+        late erasure is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReviewServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -327,6 +340,11 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.ListTallies,
                     request_deserializer=disrupt_dot_v1_dot_review__pb2.ListTalliesRequest.FromString,
                     response_serializer=disrupt_dot_v1_dot_review__pb2.ListTalliesResponse.SerializeToString,
+            ),
+            'ShowService': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowService,
+                    request_deserializer=disrupt_dot_v1_dot_review__pb2.ShowServiceRequest.FromString,
+                    response_serializer=disrupt_dot_v1_dot_review__pb2.ShowServiceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -765,6 +783,33 @@ class ReviewService:
             '/disrupt.v1.ReviewService/ListTallies',
             disrupt_dot_v1_dot_review__pb2.ListTalliesRequest.SerializeToString,
             disrupt_dot_v1_dot_review__pb2.ListTalliesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/disrupt.v1.ReviewService/ShowService',
+            disrupt_dot_v1_dot_review__pb2.ShowServiceRequest.SerializeToString,
+            disrupt_dot_v1_dot_review__pb2.ShowServiceResponse.FromString,
             options,
             channel_credentials,
             insecure,

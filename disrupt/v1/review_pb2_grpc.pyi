@@ -78,6 +78,10 @@ class ReviewServiceStub:
     """Lists what staff, operators and the server itself did, newest first."""
     ListTallies: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListTalliesRequest, _review_pb2.ListTalliesResponse]
     """Lists what happened, counted by day or month. Refused to a key that does not see all banks."""
+    ShowService: _grpc.UnaryUnaryMultiCallable[_review_pb2.ShowServiceRequest, _review_pb2.ShowServiceResponse]
+    """Shows the caller's own key; and to a key that sees all banks, which banks, keys and quotas operators have set, and how
+    late erasure is.
+    """
 
 @_typing.type_check_only
 class ReviewServiceAsyncStub(ReviewServiceStub):
@@ -129,6 +133,10 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     """Lists what staff, operators and the server itself did, newest first."""
     ListTallies: _aio.UnaryUnaryMultiCallable[_review_pb2.ListTalliesRequest, _review_pb2.ListTalliesResponse]  # type: ignore[assignment]
     """Lists what happened, counted by day or month. Refused to a key that does not see all banks."""
+    ShowService: _aio.UnaryUnaryMultiCallable[_review_pb2.ShowServiceRequest, _review_pb2.ShowServiceResponse]  # type: ignore[assignment]
+    """Shows the caller's own key; and to a key that sees all banks, which banks, keys and quotas operators have set, and how
+    late erasure is.
+    """
 
 class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
     """For the hotline's staff, who decide which items lookups find. Every call needs a key with the right REVIEW, and
@@ -273,5 +281,15 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.ListTalliesResponse, _abc.Awaitable[_review_pb2.ListTalliesResponse]]:
         """Lists what happened, counted by day or month. Refused to a key that does not see all banks."""
+
+    @_abc_1.abstractmethod
+    def ShowService(
+        self,
+        request: _review_pb2.ShowServiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.ShowServiceResponse, _abc.Awaitable[_review_pb2.ShowServiceResponse]]:
+        """Shows the caller's own key; and to a key that sees all banks, which banks, keys and quotas operators have set, and how
+        late erasure is.
+        """
 
 def add_ReviewServiceServicer_to_server(servicer: ReviewServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

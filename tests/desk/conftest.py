@@ -10,6 +10,7 @@ import pytest
 from rig.callers.passkeys import Authenticator
 from rig.servers.deployment import Deployment
 from rig.servers.desk import ORIGIN, Browser, Running, running
+from tests.desk.staff import signed_in
 
 
 @pytest.fixture
@@ -38,8 +39,4 @@ def authenticator() -> Authenticator:
 @pytest.fixture
 def analyst(desk: Running, authenticator: Authenticator, review_key: str) -> Browser:
     """Return somebody who has enrolled a passkey, and is signed in."""
-    browser = Browser(desk)
-    options = browser.ask("/enrol/begin", {"secret": review_key, "name": "Analyste"}).json
-    answer = browser.ask("/enrol/finish", {"credential": authenticator.make(options)})
-    assert answer.status == 200, answer.body
-    return browser
+    return signed_in(desk, review_key, authenticator)

@@ -18,15 +18,12 @@ from rig.callers.passkeys import Authenticator
 from rig.servers.deployment import Deployment
 from rig.servers.desk import ORIGIN, Answer, Browser, Running, running
 from rig.waiting import eventually
+from tests.desk.staff import told
 
 REFUSED = (401, "PASSKEY_REFUSED")
 SIGNED_OUT = (401, "SIGNED_OUT")
 FOREIGN = (403, "FOREIGN_REQUEST")
 IN, LISTED = (200, ""), (200, "")
-
-
-def told(answer: Answer) -> tuple[int, str]:
-    return answer.status, answer.reason
 
 
 def signs_in(browser: Browser, authenticator: Authenticator, **changed: Any) -> Answer:
@@ -44,13 +41,13 @@ def test_who_has_enrolled_signs_in_again_after_the_desk_started_anew(
 ) -> None:
     with running(deployment.address, state_dir) as desk:
         browser = Browser(desk)
-        options = browser.ask("/enrol/begin", {"secret": review_key, "name": "Analyste"}).json
+        options = browser.ask("/enrol/begin", {"secret": review_key}).json
         assert told(browser.ask("/enrol/finish", {"credential": authenticator.make(options)})) == IN
         assert is_in(browser) == LISTED
     with running(deployment.address, state_dir) as desk:
         browser.desk = desk
         assert is_in(browser) == SIGNED_OUT
-        assert signs_in(browser, authenticator).json["name"] == "Analyste"
+        assert signs_in(browser, authenticator).json["name"] == "analyst"
         assert is_in(browser) == LISTED
 
 
@@ -115,7 +112,7 @@ def test_an_assertion_counts_once_in_its_own_browser_and_in_time(
     desk.clock.ahead_s += CHALLENGE_S
     late = {"credential": authenticator.sign(options)}
     assert told(browser.ask("/sign-in/finish", late)) == REFUSED
-    assert analyst.ask("/passkeys").json["passkeys"][0]["name"] == "Analyste"
+    assert analyst.ask("/passkeys").json["passkeys"][0]["name"] == "analyst"
 
 
 @pytest.mark.parametrize(
@@ -156,7 +153,7 @@ def test_what_is_no_answer_of_a_passkey_is_refused(
     browser = Browser(desk)
     for path, asked in (
         ("/sign-in", {}),
-        ("/enrol", {"secret": review_key, "name": "A"}),
+        ("/enrol", {"secret": review_key}),
     ):
         assert browser.ask(f"{path}/begin", asked).status == 200
         answer = browser.ask(f"{path}/finish", {"credential": credential})
@@ -173,9 +170,8 @@ def test_only_a_key_that_may_review_is_enrolled(
         (matching, (403, "RIGHT_MISSING")),
         ("disrupt_" + "A" * 43, (401, "KEY_REFUSED")),
     ):
-        assert told(browser.ask("/enrol/begin", {"secret": secret, "name": "A"})) == refused
-    assert browser.ask("/enrol/begin", {"secret": "", "name": "A"}).status == 400
-    assert browser.ask("/enrol/begin", {"secret": matching, "name": " "}).status == 400
+        assert told(browser.ask("/enrol/begin", {"secret": secret})) == refused
+    assert browser.ask("/enrol/begin", {"secret": ""}).status == 400
     # What was made for a sign-in enrols nobody.
     options = browser.ask("/sign-in/begin").json
     made = authenticator.make({"rp": {"id": options["rpId"]}, "challenge": options["challenge"]})
@@ -188,7 +184,7 @@ def test_a_revoked_key_ends_what_its_passkey_can_do(
     with open_desk(deployment.data_dir) as operators:
         made = operators.CreateKey(wire.create_request("leaver", (Right.REVIEW,), ()))
         browser = Browser(desk)
-        options = browser.ask("/enrol/begin", {"secret": made.secret, "name": "L"}).json
+        options = browser.ask("/enrol/begin", {"secret": made.secret}).json
         assert told(browser.ask("/enrol/finish", {"credential": authenticator.make(options)})) == IN
         operators.RevokeKey(wire.revoke_request(made.key.key_id))
     eventually(lambda: told(signs_in(browser, authenticator)) == (401, "KEY_REFUSED"))
@@ -227,7 +223,7 @@ def test_a_passkey_is_removed_by_who_has_its_key(
     (row,) = analyst.ask("/passkeys").json["passkeys"]
     other, device = Browser(desk), Authenticator(ORIGIN)
     secret = deployment.make_key("other analyst", "review")
-    options = other.ask("/enrol/begin", {"secret": secret, "name": "B"}).json
+    options = other.ask("/enrol/begin", {"secret": secret}).json
     other.ask("/enrol/finish", {"credential": device.make(options)})
     other.ask("/passkeys/remove", {"id": row["id"]})
     assert told(signs_in(analyst, authenticator)) == IN

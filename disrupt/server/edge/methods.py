@@ -137,6 +137,7 @@ _OF_REVIEW = {
     "ListMirrors": _relayed(Right.REVIEW),
     "ListActs": _relayed(Right.REVIEW),
     "ListTallies": _relayed(Right.REVIEW),
+    "ShowService": _relayed(Right.REVIEW),
 }
 
 

@@ -63,6 +63,7 @@ from disrupt.services.review import Reviewer
 from disrupt.services.throttle import Throttle
 from disrupt.services.tokens import MatchTokens
 from disrupt.services.turns import Turns
+from disrupt.upkeep.erasure import oldest_withdrawn_s
 from disrupt.wire import payloads
 
 _THREADS = 4
@@ -152,7 +153,11 @@ async def _serve(config: Config, directory: DataDirectory, registry: RegistryWri
         registrar, decode, pool, registering, cursors, audit.receipt
     )
     tokens = MatchTokens(secrets.match_tokens)
-    review = ReviewServicer(Reviewer(registry), common, pool, cursors, tokens)
+    review = ReviewServicer(
+        *(Reviewer(registry), common, pool, cursors, tokens),
+        partial(oldest_withdrawn_s, registry, directory.index),
+        config.erase_within_h * 3600.0,
+    )
     desk = partial(desk_handler, Desk(registry, common, config.mirror_disputes_per_day), pool)
 
     def answering(relayed: RelayedCalls, *first: aio.ServerInterceptor) -> aio.Server:

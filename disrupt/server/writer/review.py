@@ -21,6 +21,7 @@ from disrupt.services.review import Decided, Reviewer, act_of
 from disrupt.services.tokens import MatchTokens
 from disrupt.v1 import review_pb2
 from disrupt.wire import review as wire
+from disrupt.wire import service as wire_service
 from disrupt.wire import tallies as wire_tallies
 
 _Response = TypeVar("_Response")
@@ -36,7 +37,11 @@ class ReviewServicer:
         pool: Pool,
         cursors: SealedCursors,
         tokens: MatchTokens,
+        oldest_withdrawn_s: Callable[[], float],
+        erase_within_s: float,
     ) -> None:
+        self._oldest_withdrawn_s = oldest_withdrawn_s
+        self._erase_within_s = erase_within_s
         self._common = common
         self._tokens = tokens
         self._reviewer = reviewer
@@ -225,6 +230,27 @@ class ReviewServicer:
             after=wire_tallies.after(request.page),
         )
         return wire_tallies.answer(counts, size)
+
+    async def ShowService(
+        self, request: review_pb2.ShowServiceRequest, _context: Context
+    ) -> review_pb2.ShowServiceResponse:
+        """Show what operators have set."""
+        return await self._run(self._show_service, request)
+
+    def _show_service(
+        self, key: ApiKey, _request: review_pb2.ShowServiceRequest
+    ) -> review_pb2.ShowServiceResponse:
+        own = wire_service.service_key(key, self._bank_names())
+        if not self._reviewer.sees_all(key):
+            return wire_service.answer_of_own_key(own)
+        return wire_service.answer(
+            own,
+            self._registry.banks(),
+            self._registry.keys(),
+            self._registry.quotas(),
+            oldest_withdrawn_s=self._oldest_withdrawn_s(),
+            erase_within_s=self._erase_within_s,
+        )
 
     async def AddCommonPicture(
         self, request: review_pb2.AddCommonPictureRequest, _context: Context
