@@ -11,6 +11,9 @@ from disrupt.errors import ConfigurationError
 from disrupt.texts import DIRECTORY, Phrase, read_texts
 
 _PAGE = Path(__file__).parent / "page"
+_WEB = _PAGE.parents[1] / "web" / "page"
+_SHARED = ("style.css", "flow/elements.js")
+"""Files of the page for people affected, at the same path below that of both."""
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".html": "text/html; charset=utf-8",
@@ -32,6 +35,11 @@ def read_files(directory: Path = _PAGE, texts: Path = DIRECTORY) -> dict[str, Re
             )
             for path in directory.rglob("*")
             if path.suffix in _TYPES
+        } | {
+            f"/web/page/{name}": Response(
+                (_WEB / name).read_bytes(), media_type=_TYPES[Path(name).suffix]
+            )
+            for name in _SHARED
         }
         for language in Phrase._fields:
             phrases = dict(read_texts("desk", language, texts))

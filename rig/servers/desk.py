@@ -109,9 +109,10 @@ def running(
     origin: str = ORIGIN,
     client: Callable[[str], ReviewClient] | None = None,
     options: dict[str, Any] | None = None,
+    port: int = 0,
 ) -> Iterator[Running]:
     """Run a desk before the server at an address; ``options`` are uvicorn's."""
-    clock, listening = Clock(), socket.create_server(("127.0.0.1", 0))
+    clock, listening = Clock(), socket.create_server(("127.0.0.1", port))
     started: list[uvicorn.Server] = []
     ready = threading.Event()
 
