@@ -83,4 +83,4 @@ def test_a_keyboard_is_enough(at_desk: Analyst, people: People) -> None:
     page.keyboard.press("Enter")
     to("Oui")
     page.keyboard.press("Enter")
-    at_desk.reads("Confirmer : fait pour 1 éléments.")
+    at_desk.reads("Confirmer : fait. Éléments : 1.")

@@ -30,9 +30,9 @@ def test_a_flood_is_seen_hidden_and_undone(at_desk: Analyst, people: People) -> 
     at_desk.clicks("Rejeter")
     expect(page.get_by_role("dialog")).to_contain_text("Éléments : 31, dossiers : 1")
     at_desk.clicks("Oui")
-    at_desk.reads("Rejeter : fait pour 31 éléments.")
+    at_desk.reads("Rejeter : fait. Éléments : 31.")
     page.locator("#said").get_by_role("button").click()
-    at_desk.reads("31 éléments ont repris leur état")
+    at_desk.reads("Éléments qui ont repris leur état : 31")
     at_desk.opens("Journal")
     expect(page.locator("tbody tr").first).to_contain_text("annulé")
 
@@ -49,7 +49,7 @@ def test_a_dispute_is_settled(at_desk: Analyst, people: People) -> None:
     row.get_by_role("checkbox").check()
     at_desk.clicks("Élargir")
     at_desk.clicks("Oui")
-    at_desk.reads("Élargir : fait pour 1 éléments.")
+    at_desk.reads("Élargir : fait. Éléments : 1.")
     expect(page.locator("tr", has_text=item)).to_have_count(0)
 
 
@@ -82,7 +82,7 @@ def test_a_wrong_bank_is_put_right_and_what_is_stale_is_refused(
     at_desk.fills("Banque d'arrivée, pour déplacer", "minors")
     at_desk.clicks("Déplacer")
     at_desk.clicks("Oui")
-    at_desk.reads("Déplacer : fait pour 1 éléments.")
+    at_desk.reads("Déplacer : fait. Éléments : 1.")
     expect(at_desk.page.locator("tr", has_text=item)).to_contain_text("minors")
     second.clicks("Rejeter")
     second.clicks("Oui")
