@@ -15,7 +15,14 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 UNITS = [
     DEPLOY / f"disrupt{name}"
     for name in (
-        *(".service", "-mirror.service", "-web.service", "-desk.service", "-backup.service", "-lists.service"),
+        *(
+            ".service",
+            "-mirror.service",
+            "-web.service",
+            "-desk.service",
+            "-backup.service",
+            "-lists.service",
+        ),
         *("-backup.timer", "-lists.timer"),
     )
 ]
