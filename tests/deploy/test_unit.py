@@ -15,13 +15,20 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 UNITS = [
     DEPLOY / f"disrupt{name}"
     for name in (
-        *(".service", "-mirror.service", "-web.service", "-backup.service", "-lists.service"),
+        *(
+            ".service",
+            "-mirror.service",
+            "-web.service",
+            "-desk.service",
+            "-backup.service",
+            "-lists.service",
+        ),
         *("-backup.timer", "-lists.timer"),
     )
 ]
 
 
-@pytest.mark.parametrize("unit", UNITS[:4], ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", UNITS[:5], ids=lambda unit: unit.name)
 def test_the_units_start_commands_that_exist(unit: Path) -> None:
     commands = re.findall(r"/bin/disrupt (\w+)( .*)$", unit.read_text(), re.MULTILINE)
     assert commands

@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser as Chromium
 
 from rig.callers.passkeys import Authenticator
+from rig.ports import free_port
 from rig.servers.deployment import Deployment
 from rig.servers.desk import ORIGIN, Browser, Running, running
-from tests.desk.staff import signed_in
+from tests.desk.browsing import Analyst, Site, page_of, serving
+from tests.desk.staff import People, signed_in
+from tests.web.browser.chromium import chromium
 
 
 @pytest.fixture
@@ -40,3 +44,30 @@ def authenticator() -> Authenticator:
 def analyst(desk: Running, authenticator: Authenticator, review_key: str) -> Browser:
     """Return somebody who has enrolled a passkey, and is signed in."""
     return signed_in(desk, review_key, authenticator)
+
+
+@pytest.fixture(scope="module")
+def site(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with serving(deployment.address, tmp_path_factory.mktemp("desk"), free_port()) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def browser(site: Site) -> Iterator[Chromium]:
+    with chromium(f"--ignore-certificate-errors-spki-list={site.certificate_hash}") as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def people(deployment: Deployment) -> People:
+    return People(deployment)
+
+
+@pytest.fixture
+def at_desk(browser: Chromium, site: Site, review_key: str) -> Iterator[Analyst]:
+    page = page_of(browser)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield Analyst(page, site).comes().enrols(review_key)
+    page.context.close()
+    assert errors == []

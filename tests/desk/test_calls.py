@@ -21,11 +21,6 @@ from tests.desk.staff import People, named, rows, signed_in, tags, told
 CHANGED = (400, "ITEMS_CHANGED")
 
 
-@pytest.fixture(scope="module")
-def people(deployment: Deployment) -> People:
-    return People(deployment)
-
-
 @pytest.mark.parametrize("call", CALLS)
 def test_no_call_is_answered_without_a_session_its_token_and_its_origin(
     desk: Running, analyst: Browser, call: str
