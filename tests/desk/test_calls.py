@@ -203,8 +203,9 @@ def test_what_operators_set_and_what_was_counted_is_read(analyst: Browser, peopl
     assert str(service).find("disrupt_") == -1
     day = tags(analyst, people.register()[0])["registered_on"]
     asked = {"tally": "items_registered", "by": "age", "first_day": day, "last_day": day}
-    (point,) = analyst.ask("/api/tally", asked).json["points"]
-    assert (point["day"], point["label"], point["count"] >= 2) == (day, "adults", True)
+    points = analyst.ask("/api/tally", asked).json["points"]
+    assert {point["day"] for point in points} == {day}
+    assert {point["label"]: point["count"] for point in points}["adults"] >= 2
     for wrong in (
         {"by": "organisation"},
         {"tally": "none"},

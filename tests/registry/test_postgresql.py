@@ -335,31 +335,6 @@ def test_readers_miss_nothing_that_threads_register_at_once(directory: DataDirec
         assert sorted(seen) == sorted(request.items[0].item_id for request in requests)
 
 
-def test_without_the_leaders_lock_a_reader_misses_a_change(
-    directory: DataDirectory, chance: random.Random, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with opening.writing(directory) as writer:
-        writer.register(registration(chance), day=DAY)  # makes the partition
-    monkeypatch.setattr(engine, "_lock", lambda *_, **__: None)
-    url, path = str(directory.registry_url), directory.path
-    with (
-        backend.open_writer(url, path) as first,
-        backend.open_writer(url, path) as second,
-        first._writable.writer.begin() as connection,
-    ):
-        head = second.head()
-        missed = registration(chance)
-        statements.register(connection, missed, DAY, None, first._writable.make_room)
-        second.register(registration(chance), day=DAY)
-        seen, cursor = second.changes(head, 9)
-        connection.commit()
-        seen = [*seen, *second.changes(cursor, 9)[0]]
-        assert missed.items[0].item_id not in {
-            change.item.item_id for change in seen if isinstance(change, Addition)
-        }
-        assert first.registered(missed.request_id) is not None
-
-
 def test_the_role_of_nodes_reads_what_the_feed_needs_and_no_case(
     directory: DataDirectory, server: PostgreSql, chance: random.Random
 ) -> None:

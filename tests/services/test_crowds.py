@@ -18,6 +18,7 @@ from disrupt.index.columns import NearestHits, columns_of
 from disrupt.index.generations import publish
 from disrupt.index.live import LiveIndex
 from disrupt.index.nearest import UNLIMITED, Budget
+from disrupt.index.snapshot import Snapshot
 from disrupt.services.matching import (
     INLINE_QUERIES,
     Allowance,
@@ -66,8 +67,10 @@ def _item(number: int, codes: _Codes, bank: int) -> StoredItem:
 class _Counted(LiveIndex):
     """Notes the budget of each search of it, and how many queries that answered."""
 
-    answered: list[int]
-    budgets: list[Budget]
+    def __init__(self, snapshot: Snapshot | None = None) -> None:
+        super().__init__(snapshot)
+        self.answered: list[int] = []
+        self.budgets: list[Budget] = []
 
     def search(self, queries: _Codes, *wanted: Any, **bounds: Any) -> NearestHits:
         near = super().search(queries, *wanted, **bounds)
@@ -95,7 +98,7 @@ def crowd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         assert live.status().engine == request.param
     other = _item(_OTHER, _around(_MIDDLE, 1, 12, 5), MINORS.number)
     live.apply([Addition(_OTHER, other)], Cursor(_EPOCH, _OTHER))
-    live.budgets = []
+    live.answered, live.budgets = [], []
     return live
 
 
