@@ -138,13 +138,15 @@ def _show(verified: Verified, checkpoints: int, *, as_json: bool) -> None:
             {"fault": finding.fault, "first": finding.first, "last": finding.last}
             for finding in verified.findings
         ]
-        size_and_root = {"leaves": verified.size, "root": verified.root.hex()}
-        click.echo(json.dumps({**size_and_root, "findings": findings}))
+        log = {"leaves": verified.size, "root": verified.root.hex(), "erased": verified.erased}
+        click.echo(json.dumps({**log, "findings": findings}))
         return
     for finding in verified.findings:
         click.echo(_line(finding))
     if not verified.findings:
         click.echo(f"{verified.size} leaves are as they were at {checkpoints} checkpoints.")
+    if verified.erased:
+        click.echo(f"The entries of {verified.erased} leaves were erased: ask who did it, and why.")
 
 
 def _line(finding: Finding) -> str:

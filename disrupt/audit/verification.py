@@ -41,10 +41,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A log that was read: its size, its root, and what is wrong with it."""
+    """A log that was read: its size, its root, and what is wrong with it.
+
+    ``erased`` counts the leaves whose entry was erased: they prove nothing but that they were there.
+    """
 
     size: int
     root: bytes
+    erased: int
     findings: tuple[Finding, ...]
 
 
@@ -70,6 +74,7 @@ class _Reading:
         ]
         self._frontier = Frontier()
         self._next = 0
+        self._erased = 0
         self._fitting = 0
         """Size of the largest checkpoint that the log has fitted."""
         self._restored = -1
@@ -84,6 +89,7 @@ class _Reading:
         if leaf.number > self._next:
             self._findings.append(Finding(Fault.MISSING, self._next, leaf.number))
         self._next = leaf.number + 1
+        self._erased += leaf.entry is None
         if not leaf.fits:
             self._findings.append(Finding(Fault.EDITED, leaf.number, leaf.number + 1))
         elif leaf.content.get("kind") == RESTORED:
@@ -97,7 +103,7 @@ class _Reading:
         longest = max(self._roots, default=0)
         if longest > size:
             self._findings.append(Finding(self._or_forked(Fault.TRUNCATED), size, longest))
-        return Verified(size, self._frontier.root(), tuple(self._findings))
+        return Verified(size, self._frontier.root(), self._erased, tuple(self._findings))
 
     def _compare(self) -> None:
         size = self._frontier.size

@@ -154,7 +154,7 @@ class RegistryReader:
     count_states = _reading(states.count_states)
     count_items = _reading(bulk.count_items)
     count_hidden = _reading(bulk.count_hidden)
-    unlogged_acts = _reading(acts.unlogged)
+    acts_unlike_log = _reading(acts.unlike_log)
     acts = _reading(acts.acts)
     leaves = _reading(audit.leaves)
     newest_leaf = _reading(audit.newest_leaf)

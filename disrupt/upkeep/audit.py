@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -110,12 +111,23 @@ def doubts(registry: RegistryReader, directory: DataDirectory) -> list[str]:
         f"{finding.fault}: leaves {finding.first}-{max(finding.first, finding.last - 1)}"
         for finding in verified.findings
     ]
+    if verified.erased:
+        said.append(f"{verified.erased} entries were erased, and no command does that")
     copy = directory.audit / files.LEAVES
-    pairs = zip(_every_leaf(registry), read(copy) if copy.exists() else (), strict=False)
-    differing = next((ours.number for ours, theirs in pairs if ours != theirs), None)
-    if differing is not None:
-        said.append(f"leaf {differing} of the database is not that of {copy}")
-    said += [f"act {number} is in no leaf as it is" for number in registry.unlogged_acts()]
+    copied = 0
+    lines = read(copy) if copy.exists() else iter(())
+    while leaves := list(islice(lines, _AT_ONCE)):  # read before the database, which is ahead
+        if list(registry.leaves(leaves[0].number, len(leaves))) != leaves:
+            said.append(f"{copy} and the database differ among the {_AT_ONCE} leaves from {copied}")
+            break
+        copied += len(leaves)
+    else:
+        signed = max((checkpoint.size for checkpoint in checkpoints), default=0)
+        if copied < signed:
+            said.append(f"{copy} has {copied} leaves of the {signed} that a checkpoint has")
+    acts, lone = registry.acts_unlike_log()
+    said += [f"act {number} is in no leaf as it is" for number in acts]
+    said += [f"the act that leaf {number} tells of is gone or was changed" for number in lone]
     return said
 
 

@@ -27,7 +27,7 @@ from disrupt.operators.restore import restore
 from disrupt.registry import sqlite
 from disrupt.registry.backup import back_up
 from disrupt.registry.registry import RegistryReader, RegistryWriter
-from disrupt.upkeep.audit import AuditCopy
+from disrupt.upkeep.audit import AuditCopy, doubts
 from disrupt.upkeep.rebuild import rebuild
 from rig.media.registrations import DAY, new_item, registration
 
@@ -147,6 +147,7 @@ def test_what_was_decided_since_the_backup_holds(site: Site, lost: str) -> None:
             *(False, True, True)
         ]
         AuditCopy(registry, site.directory).copy()  # the log goes on
+        assert doubts(registry, site.directory) == []
     leaves = list(entries.read(site.directory.audit / LEAVES))
     assert verify(leaves, [site.checkpoint]).findings == ()
     assert leaves[-1].content["kind"] == entries.RESTORED

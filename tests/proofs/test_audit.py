@@ -72,7 +72,7 @@ def of_a_row(data_dir: Path, chance: random.Random) -> None:
             change = chance.choice(("leaf", "salt", "entry", "gone", "swapped", "erased", "added"))
             other = chance.choice([other for other in numbers if other != number])
         else:
-            change, other = chance.choice((*_TEXTS, *_NUMBERS)), 0
+            change, other = chance.choice((*_TEXTS, *_NUMBERS, "gone")), 0
         match change:
             case "leaf" | "salt":
                 execute(
@@ -85,7 +85,7 @@ def of_a_row(data_dir: Path, chance: random.Random) -> None:
                     (number,),
                 )
             case "gone":
-                execute("DELETE FROM audit WHERE number = ?", (number,))
+                execute(f"DELETE FROM {table} WHERE number = ?", (number,))  # noqa: S608
             case "added":
                 execute(
                     "INSERT INTO audit SELECT ?, leaf, salt, entry FROM audit WHERE number = ?",
@@ -146,3 +146,25 @@ def test_each_change_is_found(house: Path, *, whole: bool, figures: Callable[[st
     figures(f"changes found, of {count} each: {found}")
     assert found == {"of_a_byte": count, "of_a_row": count}
     assert not is_found(house, unseen, 0)
+
+
+def cut_off(data_dir: Path, _chance: random.Random) -> None:
+    """Drop the newest line of the copy."""
+    path = data_dir / "audit" / files.LEAVES
+    lines = path.read_text(encoding="ascii").splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]), encoding="ascii")
+
+
+def added_to(data_dir: Path, _chance: random.Random) -> None:
+    """Add a leaf to the copy that the database never had."""
+    path = data_dir / "audit" / files.LEAVES
+    number = len(path.read_text(encoding="ascii").splitlines())
+    with path.open("a", encoding="ascii") as file:
+        file.write(Leaf.of(number, {"kind": entries.CLEARED, "before": 1}).line())
+
+
+@pytest.mark.parametrize("change", [cut_off, added_to])
+def test_a_copy_longer_or_shorter_than_the_database_is_found(
+    house: Path, change: Callable[[Path, random.Random], None]
+) -> None:
+    assert is_found(house, change, 0)

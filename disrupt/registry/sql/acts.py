@@ -1,6 +1,6 @@
 """The record of acts. Each function runs in one transaction of its caller."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -66,29 +66,51 @@ def _entry(
     return {"kind": entries.ACT, **entry}
 
 
-def unlogged(connection: Connection) -> list[int]:
-    """Return the numbers of the acts that no leaf of the audit log tells of as they are."""
-    told = Counter(
-        _told(leaf.content)
-        for leaf in audit.every_leaf(connection)
-        if leaf.content.get("kind") == entries.ACT
-    )
+def unlike_log(connection: Connection) -> tuple[list[int], list[int]]:
+    """Compare the record with the audit log.
+
+    Returns the numbers of acts that no leaf tells of as they are, and those of leaves that tell of
+    an act that is not there.
+    """
     rows = connection.execute(
         select(schema.acts, schema.items.c.item_id)
         .join_from(schema.acts, schema.items, isouter=True)
         .order_by(schema.acts.c.number)
     )
-    unlogged = []
+    unmatched = defaultdict[tuple[Any, ...], list[int]](list)
     for row in rows.mappings():
         act = _told({**row, "item": row["item_id"] and row["item_id"].hex()})
-        if not told[act]:
-            unlogged.append(row["number"])
-        told[act] -= 1
-    return unlogged
+        unmatched[act].append(row["number"])
+    lone = []
+    for leaf in audit.every_leaf(connection):
+        content = leaf.content
+        if content.get("kind") != entries.ACT:
+            continue
+        numbers = unmatched[_told(content)] or unmatched[_told(_as_restored(connection, content))]
+        if numbers:
+            numbers.pop(0)
+        else:
+            lone.append(leaf.number)
+    return sorted(number for numbers in unmatched.values() for number in numbers), lone
+
+
+def _as_restored(connection: Connection, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry without the item and bank that a restored registry does not have."""
+    items, banks = schema.items.c, schema.banks.c
+    item_id, bank = bytes.fromhex(content.get("item", "")), content.get("bank")
+    of = dict(content)
+    if connection.scalar(select(items.number).where(items.item_id == item_id)) is None:
+        of.pop("item", None)
+    if connection.scalar(select(banks.number).where(banks.number == bank)) is None:
+        of.pop("bank", None)
+    return of
 
 
 def _told(content: Mapping[Any, Any]) -> tuple[Any, ...]:
-    names = ("at_s", "actor", "organisation", "action", "reason", "item", "bank", "key_id", "items")
+    names = (
+        *("at_s", "actor", "organisation", "action", "reason"),
+        *("item", "bank", "key_id", "items", "undone"),
+    )
     return tuple(content.get(name) for name in names)
 
 
