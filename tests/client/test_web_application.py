@@ -46,7 +46,9 @@ def running(folder: Path, server: str) -> Iterator[int]:
     """Run the application; yield its port."""
     (folder / "application.py").write_text(APPLICATION.replace("127.0.0.1:50051", server))
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "--port", str(port), "--log-level", "warning"]
+    # no bytecode: that of a file written again in the same second would run in its place
+    command = [sys.executable, "-B", "-m", "uvicorn", "--port", str(port)]
+    command += ["--log-level", "warning"]
     process = subprocess.Popen([*command, "application:app"], cwd=folder)
     try:
         yield port
