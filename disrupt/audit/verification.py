@@ -43,7 +43,7 @@ class Finding:
 class Verified:
     """A log that was read: its size, its root, and what is wrong with it.
 
-    ``erased`` counts the leaves whose entry was erased: they prove nothing but that they were there.
+    ``erased`` counts leaves whose entry was erased: they prove nothing but that they were there.
     """
 
     size: int

@@ -1,18 +1,16 @@
-"""Lists of sources with faults end as the sources are; parsers refuse whatever is malformed."""
+"""Parsers of lists refuse whatever is malformed, and a file is the whole list."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import run_state_machine_as_test
 
 from disrupt.admin.v1 import admin_pb2
 from disrupt.core.changes import Addition
@@ -23,7 +21,7 @@ from disrupt.registry import sqlite
 from disrupt.server.desk import Desk
 from disrupt.services.common_bank import CommonBank
 from rig.media.registrations import all_changes
-from rig.model.list_machine import ListMachine, pdq
+from rig.model.list_machine import pdq
 from rig.model.list_source import ListSource
 
 SOURCE = {"url": "https://example.org", "group": "1"}
@@ -32,32 +30,6 @@ TE = (
     b'{"data": [{"id": "1", "type": "HASH_PDQ", "last_updated": 1500000001,'
     b' "should_delete": true}]}'
 )
-SETTINGS = settings(
-    max_examples=20,
-    stateful_step_count=20,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
-
-
-def test_a_list_is_as_its_source_after_each_run_that_ends_well() -> None:
-    run_state_machine_as_test(ListMachine, settings=SETTINGS)
-
-
-def test_withdrawals_that_are_read_as_live_are_noticed() -> None:
-    class Sabotaged(ListMachine):
-        def ask(
-            self, method: str, url: str, headers: Mapping[str, str], content: bytes = b""
-        ) -> bytes:
-            body = super().ask(method, url, headers, content)
-            for gone in (b"Withdrawn", b"Deleted"):
-                body = body.replace(gone, b"Active")
-            return body.replace(b"deletedImage", b"video")
-
-    with pytest.raises(AssertionError):
-        run_state_machine_as_test(
-            Sabotaged, settings=settings(SETTINGS, max_examples=50, phases=[Phase.generate])
-        )
 
 
 @pytest.mark.parametrize("kind", ["stopncii", "ncmec", "threatexchange"])
