@@ -22,7 +22,7 @@ from disrupt.server.desk import Desk
 from disrupt.services.common_bank import CommonBank
 from disrupt.wire import banks as wire_banks
 
-_PROMISED_S_PER_MILLION = 250
+_PROMISED_S_PER_MILLION = 200
 _NAME = "partner"
 _WITHDRAWN = 10
 """Part of the entries, one of so many, that the second reading withdraws."""
