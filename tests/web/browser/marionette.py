@@ -25,7 +25,7 @@ class Firefox:
         self._receive()
         self._sent = 0
         # The event ``load`` waits for modules, also for those that do not come.
-        self("WebDriver:NewSession", pageLoadStrategy="eager")
+        self("WebDriver:NewSession", pageLoadStrategy="eager", acceptInsecureCerts=True)
 
     def __call__(self, command: str, **parameters: Any) -> Any:
         """Call, and return the answer."""
@@ -47,10 +47,10 @@ class Firefox:
         """Run a function's body in the page, and return what it returns."""
         return self("WebDriver:ExecuteScript", script=script, args=arguments)["value"]
 
-    def reads(self, words: str) -> None:
-        """Wait until the page says words; spaces of any kind are alike."""
-        script = "return document.querySelector('main').innerText.replace(/\\s+/g, ' ')"
-        eventually(lambda: words in self.run(script))
+    def reads(self, words: str, where: str = "main") -> None:
+        """Wait until an element says words; spaces of any kind are alike."""
+        script = "return document.querySelector(arguments[0])?.innerText.replace(/\\s+/g, ' ')"
+        eventually(lambda: words in (self.run(script, where) or ""))
 
     def clicks(self, label: str) -> None:
         """Click the button whose label begins so, once it can be clicked."""
@@ -64,9 +64,13 @@ class Firefox:
 
     def chooses(self, *files: Path) -> None:
         """Choose files."""
-        found = self("WebDriver:FindElement", using="css selector", value="#files")["value"]
+        self.fills("#files", "\n".join(map(str, files)))
+
+    def fills(self, selector: str, text: str) -> None:
+        """Type into a field."""
+        found = self("WebDriver:FindElement", using="css selector", value=selector)["value"]
         (element,) = found.values()
-        self("WebDriver:ElementSendKeys", id=element, text="\n".join(map(str, files)))
+        self("WebDriver:ElementSendKeys", id=element, text=text)
 
 
 @contextmanager
@@ -79,6 +83,9 @@ def firefox(profile: Path, port: int) -> Iterator[Firefox]:
         f'user_pref("marionette.port", {port});',
         'user_pref("app.normandy.enabled", false);',
         'user_pref("intl.accept_languages", "fr-FR");',
+        'user_pref("security.webauth.webauthn_enable_softtoken", true);',  # virtual passkeys
+        'user_pref("security.webauth.webauthn_enable_usbtoken", false);',
+        'user_pref("security.webauthn.allow_with_certificate_override", true);',
     )
     (profile / "user.js").write_text("\n".join(lines))
     options = ("--headless", "--no-remote", "--marionette", "--profile", str(profile))
