@@ -25,12 +25,12 @@ _ADVICE = (
 
 def checks(backups: Path | None, journal_copy: Path | None) -> tuple[Check, ...]:
     """Return the checks of what is given: a directory of backups, a copy of the journal."""
-    found = []
+    listed = []
     if backups is not None:
-        found.append(Check("backup", lambda: newest(backups), _ADVICE))
+        listed.append(Check("backup", lambda: newest(backups), _ADVICE))
     if journal_copy is not None:
-        found.append(Check("journal copy", lambda: copied(journal_copy, backups), _ADVICE))
-    return tuple(found)
+        listed.append(Check("journal copy", lambda: copied(journal_copy, backups), _ADVICE))
+    return tuple(listed)
 
 
 def newest(backups: Path) -> Iterator[Finding]:

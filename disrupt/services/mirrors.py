@@ -17,15 +17,15 @@ def statuses(
     ``day`` (ISO, UTC) and ``now_s`` (s since 1970) are the present.
     """
     reported = {report.key_id: report for report in reports}
-    found = []
+    listed = []
     for key in keys:
         report = reported.get(key.key_id)
         if report is None and not (Right.FEED in key.rights and key.last_used_on):
             continue
         clean_s = report.clean_s if report else _second(key.created_on)
         has_ended = not key.valid_on(day) or Right.FEED not in key.rights
-        found.append(MirrorStatus(key, report, max(now_s - clean_s, 0), has_ended))
-    return sorted(found, key=lambda status: -status.behind_s)
+        listed.append(MirrorStatus(key, report, max(now_s - clean_s, 0), has_ended))
+    return sorted(listed, key=lambda status: -status.behind_s)
 
 
 def _second(day: str) -> int:

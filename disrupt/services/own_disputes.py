@@ -63,11 +63,11 @@ def disputed_last(
         return (yield from ask(_EVERY, max_matches))
     parts, rows, most = [], np.arange(queries), max_matches
     while len(rows):
-        found = yield from ask(rows, most)
+        answer = yield from ask(rows, most)
         query, truncated = (
-            rows[column].astype(np.uint32) for column in (found.query, found.truncated)
+            rows[column].astype(np.uint32) for column in (answer.query, answer.truncated)
         )
-        matches = replace(found, query=query, truncated=truncated)
+        matches = replace(answer, query=query, truncated=truncated)
         matches = yield from _marked(matches, own, index, hashes_of, scope, allowance)
         answered = _cut(matches, max_matches)
         again = np.empty(0, np.intp)

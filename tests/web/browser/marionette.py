@@ -68,8 +68,8 @@ class Firefox:
 
     def fills(self, selector: str, text: str) -> None:
         """Type into a field."""
-        found = self("WebDriver:FindElement", using="css selector", value=selector)["value"]
-        (element,) = found.values()
+        answer = self("WebDriver:FindElement", using="css selector", value=selector)["value"]
+        (element,) = answer.values()
         self("WebDriver:ElementSendKeys", id=element, text=text)
 
 
